@@ -1,0 +1,111 @@
+"""``model.pt``: a trained classifier on disk, read without running any code in it."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgeflow.cells.classifier import SequenceClassifier
+from edgeflow.errors import EdgeFlowError, TrainError
+from edgeflow.files import atomic_path
+
+FORMAT = 1
+_KEYS = (
+    "format", "cell", "hyper", "state_dict", "classes", "channels", "rate_hz", "window",
+    "mean", "std", "data", "seed",
+)  # fmt: skip
+
+
+def save_model(model: SequenceClassifier, path: str | Path) -> None:
+    """Write `model` to `path` in one step."""
+    content = {
+        "format": FORMAT,
+        "cell": model.cell,
+        "hyper": dict(model.hyper),
+        "state_dict": {k: v.detach().cpu().clone() for k, v in model.state_dict().items()},
+        "classes": model.classes,
+        "channels": model.channels,
+        "rate_hz": model.rate_hz,
+        "window": model.window,
+        "mean": model.mean.tolist(),
+        "std": model.std.tolist(),
+        "data": model.data,
+        "seed": model.seed,
+    }
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def read_torch(path: Path, what: str) -> Any:
+    """Return what ``torch.save`` wrote: tensors and plain values only, no code.
+
+    Raises
+    ------
+    TrainError
+        If the file is missing, damaged or holds anything else.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise TrainError(f"{path}: no such file: train a model with 'edgeflow train'") from None
+    except OSError as error:
+        raise TrainError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (RuntimeError, ValueError, EOFError, KeyError, AttributeError, IndexError,
+            TypeError, pickle.UnpicklingError, zipfile.BadZipFile):  # fmt: skip
+        raise TrainError(
+            f"{path}: damaged, or not {what} of edgeflow (torch.load with weights_only=True "
+            "refuses it)"
+        ) from None
+
+
+def load_model(path: str | Path) -> SequenceClassifier:
+    """Load a trained classifier, in evaluation mode.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``model.pt``, or the folder that ``edgeflow train -o`` wrote.
+
+    Raises
+    ------
+    TrainError
+        If the file is missing, damaged, of another program or of a newer version.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / "model.pt").is_file() and (path / "resume.pt").is_file():
+            raise TrainError(
+                f"{path}: its training has not finished: run the same 'edgeflow train' again"
+            )
+        path = path / "model.pt"
+    content = read_torch(path, "a model.pt")
+    if not isinstance(content, dict) or "format" not in content:
+        raise TrainError(f"{path}: not a model.pt of edgeflow: make one with 'edgeflow train'")
+    if content["format"] != FORMAT:
+        raise TrainError(
+            f"{path}: format {content['format']}, this edgeflow reads {FORMAT}: use the version "
+            "of edgeflow that wrote it"
+        )
+    missing = [key for key in _KEYS if key not in content]
+    if missing:
+        raise TrainError(f"{path}: no '{missing[0]}' in it: train the model again")
+    try:
+        model = SequenceClassifier(
+            content["cell"],
+            content["classes"],
+            content["channels"],
+            rate_hz=content["rate_hz"],
+            window=content["window"],
+            data=content["data"],
+            seed=content["seed"],
+            **content["hyper"],
+        )
+        model.load_state_dict(content["state_dict"])
+    except EdgeFlowError as error:
+        raise TrainError(f"{path}: {error}") from None
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise TrainError(f"{path}: its parts do not fit together ({reason})") from None
+    return model.eval()

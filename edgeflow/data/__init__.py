@@ -1,0 +1,15 @@
+"""Recordings of wearable sensors: public data sets by name, and your own CSV or .npz files."""
+
+from edgeflow.data.dataset import SPLITS, Dataset, Recording, Windows
+from edgeflow.data.registry import Source, find_source, load_dataset, sources
+
+__all__ = [
+    "SPLITS",
+    "Dataset",
+    "Recording",
+    "Source",
+    "Windows",
+    "find_source",
+    "load_dataset",
+    "sources",
+]

@@ -1,0 +1,76 @@
+"""Reading .npz files without pickles, and a cache for what is slow to parse."""
+
+import contextlib
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgeflow.errors import DataError
+from edgeflow.files import atomic_path
+
+Arrays = dict[str, np.ndarray]
+
+
+def read_npz(path: Path, required: Sequence[str] = ()) -> Arrays:
+    """Return all arrays of an .npz file.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, holds pickled objects, or lacks a required array.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DataError(f"{path}: not an .npz file: write it with numpy.savez")
+            missing = [key for key in required if key not in file.files]
+            if missing:
+                raise DataError(
+                    f"{path}: no array '{missing[0]}' (it has {', '.join(file.files) or 'none'})"
+                )
+            return {key: file[key] for key in file.files}
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{path}: holds Python objects, which are never loaded: save plain arrays "
+                "(strings as dtype str)"
+            ) from None
+        raise DataError(f"{path}: not a readable .npz file ({error})") from None
+
+
+def cached(folder: Path, inputs: Sequence[Path], parse: Callable[[], Mapping[str, np.ndarray]]) -> Arrays:
+    """Return ``parse()``, kept in `folder` until a size or time stamp of the inputs changes."""
+    key = hashlib.sha256()
+    for path in inputs:
+        status = path.stat()
+        key.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    kept = folder / f"{inputs[0].name.split('.')[0]}-{key.hexdigest()[:16]}.npz"
+    if kept.is_file():
+        # a damaged copy is only a reason to parse again
+        with contextlib.suppress(DataError):
+            return read_npz(kept)
+    arrays = dict(parse())
+    # the cache is a convenience: a full or read-only disk must not stop the work
+    with contextlib.suppress(OSError), atomic_path(kept) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+    return arrays
+
+
+def runs(*keys: np.ndarray) -> list[slice]:
+    """Return the slices over which all `keys` [n] stay the same."""
+    n = len(keys[0])
+    if n == 0:
+        return []
+    change = np.zeros(n - 1, dtype=bool)
+    for key in keys:
+        change |= key[1:] != key[:-1]
+    edges = [0, *(np.flatnonzero(change) + 1).tolist(), n]
+    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]

@@ -1,0 +1,149 @@
+"""What every data set is once it is read: recordings of people, and windows cut from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgeflow.errors import DataError
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One uninterrupted recording of one activity.
+
+    Attributes
+    ----------
+    x : float32 [time, channels]
+        Samples in the data set's units.
+    label : int
+        Index into ``Dataset.classes``.
+    person : str
+        Who was recorded.
+    """
+
+    x: np.ndarray
+    label: int
+    person: str
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of equal length.
+
+    Attributes
+    ----------
+    x : float32 [n, time, channels]
+    y : int64 [n]
+    person : str [n]
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    person: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Recordings, and the people of each split.
+
+    Attributes
+    ----------
+    name : str
+    classes, channels, units : list of str
+        `units` has one entry a channel.
+    rate_hz : float
+        Samples a second.
+    recordings : list of Recording
+    people : dict
+        ``"train"``, ``"val"`` and ``"test"`` to disjoint lists of people.
+    window : int
+        Default length of a window, in samples.
+    """
+
+    name: str
+    classes: list[str]
+    channels: list[str]
+    units: list[str]
+    rate_hz: float
+    recordings: list[Recording]
+    people: dict[str, list[str]]
+    window: int
+
+    def split(self, name: str) -> list[Recording]:
+        """Return the recordings of a split's people, in the data set's order.
+
+        Raises
+        ------
+        DataError
+            If there is no such split, or nobody in it.
+        """
+        if name not in SPLITS:
+            raise DataError(f"there is no split '{name}': use one of {', '.join(SPLITS)}")
+        people = set(self.people[name])
+        chosen = [r for r in self.recordings if r.person in people]
+        if not chosen:
+            raise DataError(
+                f"data set '{self.name}' has no people in its '{name}' split; there are "
+                f"{', '.join(everybody(self.recordings))}: divide them with --people FILE "
+                '(JSON {"train": [...], "val": [...], "test": [...]})'
+            )
+        return chosen
+
+    def windows(
+        self, split: str, *, length: int | None = None, stride: int | None = None, phase: int = 0
+    ) -> Windows:
+        """Cut the recordings of a split into windows; none crosses a recording.
+
+        Parameters
+        ----------
+        split : str
+            ``"train"``, ``"val"`` or ``"test"``.
+        length : int, optional
+            Samples a window; ``self.window`` if not given.
+        stride : int, optional
+            Samples from one start to the next; `length` (no overlap) if not given.
+        phase : int
+            First sample of the first window of each recording.
+
+        Raises
+        ------
+        DataError
+            If the split is unknown or empty, a length is not positive, or every recording is
+            shorter than a window.
+        """
+        length = self.window if length is None else length
+        stride = length if stride is None else stride
+        if length < 1 or stride < 1 or phase < 0:
+            raise DataError(
+                f"window length {length}, stride {stride}, phase {phase}: lengths are at least 1"
+            )
+        parts, labels, people = [], [], []
+        recordings = self.split(split)
+        for recording in recordings:
+            if len(recording.x) < length + phase:
+                continue
+            view = np.lib.stride_tricks.sliding_window_view(recording.x[phase:], length, axis=0)
+            part = view[::stride].transpose(0, 2, 1)
+            parts.append(part)
+            labels += [recording.label] * len(part)
+            people += [recording.person] * len(part)
+        if not parts:
+            longest = max(len(r.x) for r in recordings)
+            raise DataError(
+                f"no recording of the '{split}' split of '{self.name}' has {length + phase} "
+                f"samples (the longest has {longest}): use a shorter window"
+            )
+        x = np.ascontiguousarray(np.concatenate(parts), dtype=np.float32)
+        return Windows(x, np.array(labels, dtype=np.int64), np.array(people))
+
+
+def everybody(recordings: list[Recording]) -> list[str]:
+    """Return the people of `recordings`, sorted; whole numbers by value."""
+    return sort_people({r.person for r in recordings})
+
+
+def sort_people(people: set[str] | list[str]) -> list[str]:
+    """Sort names of people; whole numbers come first, by value."""
+    return sorted(people, key=lambda p: (0, int(p), p) if p.isdecimal() else (1, 0, p))

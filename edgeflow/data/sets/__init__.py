@@ -1,0 +1,1 @@
+"""Public data sets, one file each; a file's ``SOURCES`` lists what it offers."""

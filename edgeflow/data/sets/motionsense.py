@@ -1,0 +1,124 @@
+"""MotionSense: six everyday activities, phone in the trouser pocket.
+
+Read from the original CSV files (``A_DeviceMotion_data/dws_1/sub_1.csv`` ...) or from a packed
+``subject_<nn>.npz`` a person. Both give the same samples: values are rounded to 1/10000 g,
+1/2000 g and 1/1000 rad/s.
+
+Split by person in number order, which looks at no result: 1-16 train, 17-20 val, 21-24 test.
+"""
+
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from edgeflow.data.arrays import Arrays, cached, read_npz, runs
+from edgeflow.data.dataset import Recording
+from edgeflow.data.registry import Source, cache_folder
+from edgeflow.errors import DataError
+
+CLASSES = ("dws", "ups", "wlk", "jog", "sit", "std")
+SENSORS = ("gravity", "userAcceleration", "rotationRate")
+COLUMNS = tuple(f"{sensor}.{axis}" for sensor in SENSORS for axis in "xyz")
+COUNTS_PER_UNIT = np.repeat([10000.0, 2000.0, 1000.0], 3)
+
+
+def _find(place: Path) -> Path | None:
+    for folder in (place / "npz", place):
+        if any(folder.glob("subject_*.npz")):
+            return folder
+    for folder in (place, place / "A_DeviceMotion_data", place / "data" / "A_DeviceMotion_data"):
+        if any(folder.glob("*_*/sub_*.csv")):
+            return folder
+    return None
+
+
+def _read(place: Path) -> list[Recording]:
+    recordings = []
+    for person, arrays in _people(place):
+        x = (arrays["x"] / COUNTS_PER_UNIT).astype(np.float32)
+        label = arrays["label"]
+        if x.shape[1] != len(COLUMNS) or (len(label) and label.max() >= len(CLASSES)):
+            raise DataError(f"{place}: person {person}: not packed MotionSense data")
+        for piece in runs(label, arrays["trial"]):
+            recordings.append(Recording(x[piece], int(label[piece.start]), person))
+    return recordings
+
+
+def _people(place: Path) -> list[tuple[str, Arrays]]:
+    packed = {_number(path): path for path in place.glob("subject_*.npz")}
+    if packed:
+        return [
+            (str(p), read_npz(path, ("x", "label", "trial"))) for p, path in sorted(packed.items())
+        ]
+    files: dict[int, list[Path]] = {}
+    for name in CLASSES:
+        for folder in sorted(place.glob(f"{name}_*"), key=_number):
+            for path in folder.glob("sub_*.csv"):
+                files.setdefault(_number(path), []).append(path)
+    kept = cache_folder().parent / "parsed" / "motionsense"
+    return [(str(p), cached(kept, files[p], partial(_read_csv, files[p]))) for p in sorted(files)]
+
+
+def _number(path: Path) -> int:
+    match = re.search(r"_(\d+)", path.name)
+    return int(match.group(1)) if match else 0
+
+
+def _read_csv(paths: list[Path]) -> Arrays:
+    """Return x int16 [n, 9], label uint8 [n], trial uint8 [n] of one person's files."""
+    x, label, trial = [], [], []
+    for path in paths:
+        with path.open(encoding="utf-8") as file:
+            header = file.readline().strip().split(",")
+            missing = [column for column in COLUMNS if column not in header]
+            if missing:
+                raise DataError(f"{path}: line 1: no column '{missing[0]}': fetch the file again")
+            try:
+                values = np.loadtxt(
+                    file, delimiter=",", ndmin=2, usecols=[header.index(c) for c in COLUMNS]
+                )
+            except ValueError as error:
+                raise DataError(f"{path}: {error}: fetch the file again") from None
+        if not np.isfinite(values).all():
+            raise DataError(f"{path}: holds a value that is not finite: fetch the file again")
+        counts = np.clip(np.rint(values * COUNTS_PER_UNIT), -32768, 32767)
+        x.append(counts.astype(np.int16))
+        name, number = path.parent.name.split("_")
+        label.append(np.full(len(values), CLASSES.index(name), dtype=np.uint8))
+        trial.append(np.full(len(values), int(number), dtype=np.uint8))
+    return {
+        "x": np.concatenate(x), "label": np.concatenate(label), "trial": np.concatenate(trial)
+    }  # fmt: skip
+
+
+def _fetch(folder: Path) -> None:
+    raise DataError(
+        "'motionsense' has no download with published checksums: take "
+        "data/A_DeviceMotion_data.zip of https://github.com/mmalekzadeh/motion-sense, unpack it "
+        f"into {folder}, or pass --root DIR"
+    )
+
+
+SOURCES = [
+    Source(
+        name="motionsense",
+        summary="6 everyday activities, 24 people, phone in the trouser pocket, 50 Hz",
+        licence="MIT",
+        citation="M. Malekzadeh et al., Mobile sensor data anonymization, IoTDI 2019, "
+        "doi:10.1145/3302505.3310068",
+        homepage="https://github.com/mmalekzadeh/motion-sense",
+        folder="motionsense",
+        classes=CLASSES,
+        channels=tuple(column.replace(".", "_") for column in COLUMNS),
+        units=("g",) * 6 + ("rad/s",) * 3,
+        rate_hz=50.0,
+        window=100,
+        val=("17", "18", "19", "20"),
+        test=("21", "22", "23", "24"),
+        find=_find,
+        read=_read,
+        fetch=_fetch,
+    )
+]

@@ -1,0 +1,56 @@
+"""What every importer makes: float layers in the order in which a sample passes them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+@dataclass
+class FloatChain:
+    """Layers applied to each sample of a sequence, the state carried along.
+
+    Parameters
+    ----------
+    layers : list of (str, nn.Module)
+        Names (C identifiers) and single-layer, batch-first `nn.GRU` or `nn.Linear`.
+    mean, std : float32 array [channels]
+        Normalisation of raw samples before the first layer.
+    channels, classes : tuple of str
+    window : int
+        Samples a decision; 0 for streaming.
+    rate_hz : float
+    data : str
+        Data set it was trained on, "" if unknown.
+    """
+
+    layers: list[tuple[str, nn.Module]]
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+    channels: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    window: int = 0
+    rate_hz: float = 0.0
+    data: str = ""
+    source: str = field(default="model")
+
+    @torch.no_grad()
+    def activations(self, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return each layer's input and, last, the output, for raw x [n, time, channels].
+
+        Each is float32 [n, time, width]; the first is the normalised input.
+        """
+        value: Tensor = torch.from_numpy((x - self.mean) / self.std)
+        result = [value.numpy()]
+        for _, layer in self.layers:
+            value = layer(value)[0] if isinstance(layer, nn.GRU) else layer(value)
+            result.append(value.numpy())
+        return result
+
+    def run(self, x: NDArray[np.float32], batch: int = 512) -> NDArray[np.float32]:
+        """Return the output [n, time, outputs] for raw x [n, time, channels]."""
+        return np.concatenate(
+            [self.activations(x[i : i + batch])[-1] for i in range(0, len(x), batch)]
+        )

@@ -1,0 +1,116 @@
+"""The MODEL argument of ``edgeflow compress``: what kinds of files it can be."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgeflow.errors import CompressError, EdgeFlowError
+from edgeflow.importers.chain import FloatChain
+from edgeflow.importers.torch_module import from_module
+
+
+def load_float_model(
+    model: str | Path,
+    example: NDArray[np.float32],
+    *,
+    checkpoint: str | Path | None = None,
+    channels: tuple[str, ...] = (),
+    classes: tuple[str, ...] = (),
+    window: int = 0,
+    rate_hz: float = 0.0,
+) -> FloatChain:
+    """Load a trained model.
+
+    Parameters
+    ----------
+    model : str or Path
+        A folder or ``model.pt`` of ``edgeflow train``, or ``file.py:Name`` where Name is a
+        module class that needs no arguments, or a function that returns a module.
+    example : float32 array [n, time, channels]
+        Real samples that the import is checked on.
+    checkpoint : path, optional
+        Weights for ``file.py:Name``: a state_dict saved by ``torch.save``.
+    channels, classes, window, rate_hz
+        Of the data; a checkpoint of ``edgeflow train`` brings its own.
+
+    Raises
+    ------
+    CompressError, TrainError
+        If the model cannot be loaded or has unsupported layers.
+    """
+    text = str(model)
+    if ".py:" in text:
+        module = _from_python(text, checkpoint)
+        return from_module(
+            module, example, channels=channels, classes=classes, window=window, rate_hz=rate_hz
+        )
+    path = Path(text)
+    if not path.exists():
+        raise CompressError(
+            f"{path}: no such file: give a folder of 'edgeflow train', or mymodel.py:Net"
+        )
+    from edgeflow.cells import load_model
+
+    trained = load_model(path)
+    if channels and len(trained.channels) != len(channels):
+        raise CompressError(
+            f"{path}: the model reads {len(trained.channels)} channels "
+            f"({', '.join(trained.channels)}), the data has {len(channels)} ({', '.join(channels)})"
+        )
+    chain = from_module(
+        trained,
+        example,
+        channels=trained.channels,
+        classes=trained.classes,
+        window=trained.window,
+        rate_hz=trained.rate_hz,
+    )
+    chain.data = trained.data
+    return chain
+
+
+def _from_python(text: str, checkpoint: str | Path | None) -> nn.Module:
+    file, _, name = text.rpartition(":")
+    path = Path(file)
+    if not path.is_file():
+        raise CompressError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(f"edgeflow_user_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    python = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = python
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(python)
+        if not hasattr(python, name):
+            raise CompressError(f"{path}: there is no '{name}' in it")
+        module = getattr(python, name)()
+    except EdgeFlowError:
+        raise
+    except Exception as error:  # whatever the user's code raises
+        raise CompressError(f"{text}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.pop(0)
+    if not isinstance(module, nn.Module):
+        raise CompressError(f"{text} gives a {type(module).__name__}, not a torch.nn.Module")
+    if checkpoint is not None:
+        _load_weights(module, Path(checkpoint))
+    return module
+
+
+def _load_weights(module: nn.Module, path: Path) -> None:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state) if isinstance(state, dict) else state
+        module.load_state_dict(state)
+    except OSError as error:
+        raise CompressError(f"{path}: cannot be read: {error.strerror}") from error
+    except Exception as error:  # torch raises several unrelated types
+        reason = " ".join(str(error).split())[:200]
+        raise CompressError(
+            f"{path}: not a state_dict that fits {type(module).__name__}: {reason}"
+        ) from error

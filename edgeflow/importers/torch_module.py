@@ -1,0 +1,169 @@
+"""A torch module made of supported layers, taken apart into a `FloatChain`."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeflow.errors import CompressError
+from edgeflow.importers.chain import FloatChain
+
+_INERT = (nn.Dropout, nn.Identity, nn.AlphaDropout)
+_SUPPORTED = "nn.GRU and nn.Linear (nn.Dropout and nn.Identity are dropped)"
+_TOLERANCE = 1e-4
+
+
+def from_module(
+    module: nn.Module,
+    example: NDArray[np.float32],
+    *,
+    channels: Sequence[str] | None = None,
+    classes: Sequence[str] = (),
+    window: int = 0,
+    rate_hz: float = 0.0,
+) -> FloatChain:
+    """Find the layers of `module` and check that they are all that it does.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Maps x [n, time, channels] to [n, time, outputs] or to the last step's [n, outputs], or
+        to a tuple that starts with it. Its buffers `mean` and `std`, if it has them, are its
+        input normalisation.
+    example : float32 array [n, time, channels]
+        Real samples; the layers in sequence must give the module's output on them.
+    channels, classes, window, rate_hz
+        As in `FloatChain`.
+
+    Raises
+    ------
+    CompressError
+        If a layer is not supported (all are listed), or the module does more than its layers.
+    """
+    module = module.eval()
+    x = torch.from_numpy(np.ascontiguousarray(example[:8], dtype=np.float32))
+    calls, expected = _observe(module, x)
+    names = {layer: name for name, layer in module.named_modules()}
+    problems = [
+        f"{names[layer] or type(layer).__name__} ({type(layer).__name__})"
+        for layer in dict.fromkeys(calls)
+        if not isinstance(layer, (nn.GRU, nn.Linear, *_INERT))
+    ]
+    problems += [
+        f"{names[layer]} (bidirectional: it needs the future, so it cannot run on a stream)"
+        for layer in dict.fromkeys(calls)
+        if isinstance(layer, nn.GRU) and layer.bidirectional
+    ]
+    if problems:
+        raise CompressError(
+            f"these layers cannot be compressed: {'; '.join(problems)}. Supported are {_SUPPORTED}"
+        )
+    used = [layer for layer in calls if not isinstance(layer, _INERT)]
+    repeated = {names[layer] for layer in used if used.count(layer) > 1}
+    if repeated or not used:
+        what = (
+            f"layer {', '.join(sorted(repeated))} is called" if repeated else "no layer is called"
+        )
+        raise CompressError(f"{what} more than once: each layer must be called once a forward pass")
+    layers: list[tuple[str, nn.Module]] = []
+    for layer in used:
+        layers += _single(_identifier(names[layer]), layer)
+    n = x.shape[-1]
+    chain = FloatChain(
+        layers=layers,
+        mean=_normalisation(module, "mean", n),
+        std=_normalisation(module, "std", n),
+        channels=tuple(channels or (f"x{i}" for i in range(n))),
+        classes=tuple(classes),
+        window=window,
+        rate_hz=rate_hz,
+        source=type(module).__name__,
+    )
+    _check(chain, x, expected)
+    return chain
+
+
+def _observe(module: nn.Module, x: Tensor) -> tuple[list[nn.Module], Tensor]:
+    """Run the module; return its leaf layers in the order of their calls, and the output."""
+    calls: list[nn.Module] = []
+    leaves = [m for m in module.modules() if not any(True for _ in m.children())]
+    hooks = [m.register_forward_hook(lambda layer, *_: calls.append(layer)) for m in leaves]
+    batch_first = all(m.batch_first for m in module.modules() if isinstance(m, nn.GRU))
+    try:
+        with torch.no_grad():
+            output = module(x if batch_first else x.transpose(0, 1))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CompressError(
+            f"the model cannot be run on samples of {x.shape[-1]} channels "
+            f"(x [n, time, channels] = {list(x.shape)}): {reason}"
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    output = output[0] if isinstance(output, tuple) else output
+    if not isinstance(output, Tensor):
+        raise CompressError(f"the model returns {type(output).__name__}, not a tensor")
+    if not batch_first and output.ndim == 3:
+        output = output.transpose(0, 1)
+    return calls, output
+
+
+def _single(name: str, layer: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return a stacked GRU as single ones, with zero biases where it has none."""
+    if not isinstance(layer, nn.GRU):
+        return [(name, layer)]
+    result: list[tuple[str, nn.Module]] = []
+    for k in range(layer.num_layers):
+        size = layer.input_size if k == 0 else layer.hidden_size
+        single = nn.GRU(size, layer.hidden_size, batch_first=True)
+        with torch.no_grad():
+            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                target = getattr(single, f"{kind}_l0")
+                source = getattr(layer, f"{kind}_l{k}", None)
+                target.copy_(source.detach() if source is not None else torch.zeros_like(target))
+        result.append((name if layer.num_layers == 1 else f"{name}{k}", single.eval()))
+    return result
+
+
+def _identifier(name: str) -> str:
+    text = re.sub(r"\W", "_", name, flags=re.ASCII) or "layer"
+    return text if not text[0].isdigit() else f"layer_{text}"
+
+
+def _normalisation(module: nn.Module, name: str, channels: int) -> NDArray[np.float32]:
+    default = np.zeros if name == "mean" else np.ones
+    buffer = dict(module.named_buffers()).get(name)
+    if buffer is None:
+        return default(channels, dtype=np.float32)
+    array = buffer.detach().cpu().numpy().astype(np.float32).reshape(-1)
+    if (
+        array.shape != (channels,)
+        or not np.isfinite(array).all()
+        or (name == "std" and array.min() <= 0)
+    ):
+        raise CompressError(
+            f"the buffer '{name}' must hold {channels} finite values (std positive)"
+        )
+    return array
+
+
+def _check(chain: FloatChain, x: Tensor, expected: Tensor) -> None:
+    got = torch.from_numpy(chain.run(x.numpy()))
+    if expected.ndim == 2 and expected.shape == got[:, -1].shape:
+        got = got[:, -1]
+    elif expected.shape != got.shape:
+        raise CompressError(
+            f"the model returns {list(expected.shape)}; its layers give {list(got.shape)} a step: "
+            "return the outputs of every step [n, time, outputs] or of the last [n, outputs]"
+        )
+    error = float((got - expected).abs().max())
+    if not error <= _TOLERANCE * max(1.0, float(expected.abs().max())):
+        raise CompressError(
+            f"the model does more than its layers ({', '.join(name for name, _ in chain.layers)}) in "
+            f"sequence: outputs differ by {error:.3g}. Functions such as relu or softmax between "
+            f"layers are not supported; supported are {_SUPPORTED}"
+        )

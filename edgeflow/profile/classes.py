@@ -1,0 +1,300 @@
+"""Classes of instructions: what the cycle models charge for.
+
+Capstone names the instructions; what it does not know (Helium, low-overhead loops, newer
+extensions) is classified by its opcode bits, from the Armv8.1-M manual (DDI 0553), section C2.3.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from enum import IntEnum
+from functools import cache
+
+import capstone
+
+from edgeflow.errors import TargetError
+
+
+class Op(IntEnum):
+    """Number of a class, as in the counter's files (one byte)."""
+
+    OTHER = 0  # barriers, system registers, not decoded
+    BRANCH = 1  # direct jump, conditional or not (the counter relies on the number)
+    CALL = 2  # the counter relies on the number
+    RETURN = 3  # jump to an address in a register
+    TABLE_BRANCH = 4
+    LOOP = 5  # start and end of a low-overhead loop
+    ALU = 8
+    MUL = 9
+    MAC = 10  # multiply and accumulate, single or dual, 32 or 64 bits
+    DIV = 11
+    SIMD = 12  # packed arithmetic in integer registers; Neon
+    MVE = 13
+    LOAD = 16
+    LOAD_NEXT = 17  # a load that follows a load or store: its address phase overlaps
+    STORE = 18
+    FP_ALU = 24
+    FP_MUL = 25
+    FP_MAC = 26
+    FP_DIV = 27
+    FP_MOVE = 28
+    LOAD_MULTIPLE = 64  # + number of registers (1..32)
+    STORE_MULTIPLE = 128  # + number of registers (1..32)
+
+
+_MOST_REGISTERS = 32
+
+
+def describe(number: int) -> tuple[str, int]:
+    """Return the name of a class and, of a multiple load or store, the number of registers."""
+    for base in (Op.STORE_MULTIPLE, Op.LOAD_MULTIPLE):
+        if base < number <= base + _MOST_REGISTERS:
+            return base.name.lower(), number - base
+    try:
+        return Op(number).name.lower(), 0
+    except ValueError:
+        return Op.OTHER.name.lower(), 0
+
+
+def _multiple(base: Op, registers: int) -> int:
+    return base + min(max(registers, 1), _MOST_REGISTERS)
+
+
+def _count_registers(operands: str) -> int:
+    """Count the registers of "sp!, {r4, r5, pc}"."""
+    return operands[operands.find("{") :].count(",") + 1
+
+
+# ---- Thumb (Armv6-M to Armv8.1-M) ---------------------------------------------------------------
+
+_CONDITION = "(eq|ne|hs|cs|lo|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le|al)?"
+
+
+def _table(*rows: tuple[str, Op]) -> Callable[[str], Op | None]:
+    """Make a cached look-up of a mnemonic among patterns; the first that matches counts."""
+    patterns = [(re.compile(pattern), op) for pattern, op in rows]
+
+    @cache
+    def look_up(mnemonic: str) -> Op | None:
+        return next((op for pattern, op in patterns if pattern.fullmatch(mnemonic)), None)
+
+    return look_up
+
+
+_THUMB = _table(
+    (rf"b{_CONDITION}(\.w)?|cbn?z", Op.BRANCH),
+    (rf"blx?{_CONDITION}", Op.CALL),
+    (rf"bx{_CONDITION}|bxns|blxns", Op.RETURN),
+    (r"tb[bh]", Op.TABLE_BRANCH),
+    (rf"[su]div{_CONDITION}", Op.DIV),
+    (rf"(mul|smul|smmul|umull|smull|smu[as]d)[a-z]*{_CONDITION}(\.w)?", Op.MUL),
+    (r"(ml[as]|sml|smml|umlal|umaal|usada8)[a-z0-9]*(\.w)?", Op.MAC),
+    (r"(ldr|ldrex|lda|pld|pli|vldr).*", Op.LOAD),
+    (r"(str|stl|vstr).*", Op.STORE),
+    (r"vmov.*|vmrs.*|vmsr.*", Op.FP_MOVE),
+    (r"v(n?mla|n?mls|fn?ma|fn?ms).*", Op.FP_MAC),
+    (r"v(div|sqrt).*", Op.FP_DIV),
+    (r"vn?mul.*", Op.FP_MUL),
+    (r"v.*", Op.FP_ALU),
+    (r"(s|u|q|sh|uh|uq)(add|sub|asx|sax)(8|16)?.*|usad8.*|sel.*|pkh.*", Op.SIMD),
+    (r"[su]xta?b16.*|[su]sat16.*|qd(add|sub).*", Op.SIMD),
+    (r"(dmb|dsb|isb|mrs|msr|cps|svc|bkpt|udf|wf[ei]|sev|yield|hint|mcr|mrc|cdp).*", Op.OTHER),
+    (r".*", Op.ALU),
+)
+
+
+def _thumb_operation(mnemonic: str, operands: str) -> int:
+    if mnemonic.startswith(("ldm", "pop", "vldm", "vpop")):
+        return _multiple(Op.LOAD_MULTIPLE, _count_registers(operands))
+    if mnemonic.startswith(("stm", "push", "vstm", "vpush")):
+        return _multiple(Op.STORE_MULTIPLE, _count_registers(operands))
+    if mnemonic.startswith("ldrd"):
+        return _multiple(Op.LOAD_MULTIPLE, 2)
+    if mnemonic.startswith("strd"):
+        return _multiple(Op.STORE_MULTIPLE, 2)
+    op = _THUMB(mnemonic)
+    if op in (Op.ALU, Op.LOAD) and operands.startswith("pc,"):
+        return Op.RETURN if op == Op.ALU else Op.TABLE_BRANCH
+    return op if op is not None else Op.OTHER
+
+
+def _thumb_opcode(first: int, second: int) -> int | None:
+    """Classify 32-bit opcodes that Capstone cannot be trusted with; None: ask Capstone."""
+    high = first >> 8
+    coprocessor = (second >> 8) & 15
+    if high in (0xEC, 0xED, 0xEE, 0xEF, 0xFC, 0xFD, 0xFE, 0xFF):
+        scalar_fp = high in (0xEC, 0xED, 0xEE, 0xFE) and coprocessor in (9, 10, 11)
+        custom = high in (0xEC, 0xED, 0xEE, 0xFC, 0xFD, 0xFE) and coprocessor < 8
+        return None if scalar_fp else Op.OTHER if custom else Op.MVE
+    if first & 0xFFC0 == 0xF000 and second == 0xE801:
+        return Op.MVE  # VCTP
+    if first & 0xFF80 == 0xF000 and second & 0xD001 == 0xC001:
+        return Op.LOOP  # WLS, DLS, LE and their tail-predicated forms
+    return None
+
+
+def _thumb(decoder: capstone.Cs, data: bytes, address: int) -> Iterator[tuple[int, int, int]]:
+    offset = 0
+    while offset + 2 <= len(data):
+        first = int.from_bytes(data[offset : offset + 2], "little")
+        size = 4 if first >> 11 in (0b11101, 0b11110, 0b11111) else 2
+        number: int | None = None
+        if size == 4:
+            number = _thumb_opcode(
+                first, int.from_bytes(data[offset + 2 : offset + 4], "little")
+            )
+        if number is None:
+            code = data[offset : offset + size]
+            found = next(decoder.disasm_lite(code, address + offset, 1), None)
+            if found is not None:
+                number = _thumb_operation(found[2], found[3])
+            else:
+                # CSEL and the long shifts of Armv8.1-M are not in Capstone 5
+                number = Op.ALU if first >> 8 == 0xEA else Op.OTHER
+        yield offset, size, number
+        offset += size
+
+
+# ---- RISC-V (RV32IMC) ---------------------------------------------------------------------------
+
+_RISCV = _table(
+    (r"b(eq|ne|lt|ge|gt|le)u?z?|c\.b(eqz|nez)|j|c\.j", Op.BRANCH),
+    (r"jal|c\.jal|call|c\.jalr", Op.CALL),
+    (r"ret|jr|c\.jr", Op.RETURN),
+    (r"(mul|mulh|mulhu|mulhsu)w?", Op.MUL),
+    (r"(div|rem)u?w?", Op.DIV),
+    (r"(c\.)?(lb|lh|lw|ld)u?(sp)?|lr\..*", Op.LOAD),
+    (r"(c\.)?(sb|sh|sw|sd)(sp)?|sc\..*", Op.STORE),
+    (r"(c\.)?(flw|fld)(sp)?", Op.LOAD),
+    (r"(c\.)?(fsw|fsd)(sp)?", Op.STORE),
+    (r"fn?m(add|sub)\..*", Op.FP_MAC),
+    (r"f(div|sqrt)\..*", Op.FP_DIV),
+    (r"fmul\..*", Op.FP_MUL),
+    (r"f(mv|sgnj).*", Op.FP_MOVE),
+    (r"fence.*|csr.*|rd.*|ecall|(c\.)?ebreak|mret|sret|wfi|unimp|c\.unimp", Op.OTHER),
+    (r"f.*", Op.FP_ALU),
+    (r".*", Op.ALU),
+)
+_RISCV_ALU = (0x13, 0x33, 0x17, 0x37)  # major opcodes OP-IMM, OP, AUIPC, LUI
+
+
+def _riscv_operation(mnemonic: str, operands: str) -> int:
+    if mnemonic == "jalr":
+        return Op.RETURN if operands.startswith("zero") else Op.CALL
+    if mnemonic == "jal" and operands.startswith("zero"):
+        return Op.BRANCH
+    op = _RISCV(mnemonic)
+    return op if op is not None else Op.OTHER
+
+
+def _riscv(decoder: capstone.Cs, data: bytes, address: int) -> Iterator[tuple[int, int, int]]:
+    offset = 0
+    while offset + 2 <= len(data):
+        size = 4 if data[offset] & 3 == 3 else 2
+        code = data[offset : offset + size]
+        found = next(decoder.disasm_lite(code, address + offset, 1), None)
+        if found is not None:
+            number = _riscv_operation(found[2], found[3])
+        else:  # bit manipulation is not in Capstone 5
+            number = Op.ALU if size == 4 and code[0] & 0x7F in _RISCV_ALU else Op.OTHER
+        yield offset, size, number
+        offset += size
+
+
+# ---- AArch64 ------------------------------------------------------------------------------------
+
+_AARCH64 = _table(
+    (r"b|b\..*|cbn?z|tbn?z", Op.BRANCH),
+    (r"blr?", Op.CALL),
+    (r"ret|br", Op.RETURN),
+    (r"mul|mneg|[su](mull|mnegl|mulh)", Op.MUL),
+    (r"madd|msub|[su]m(add|sub)l", Op.MAC),
+    (r"[su]div", Op.DIV),
+    (r"ld(r|ur|ar|xr|axr|tr|apr).*|prfm|prfum", Op.LOAD),
+    (r"st(r|ur|lr|xr|lxr|tr).*", Op.STORE),
+    (r"fn?m(add|sub)", Op.FP_MAC),
+    (r"f(div|sqrt)", Op.FP_DIV),
+    (r"fn?mul", Op.FP_MUL),
+    (r"fmov", Op.FP_MOVE),
+    (r"f.*|[su]cvtf", Op.FP_ALU),
+    (r"dmb|dsb|isb|mrs|msr|svc|brk|hint|nop|yield|wf[ei]|sys|bti|pac.*|aut.*|dc|ic", Op.OTHER),
+    (r".*", Op.ALU),
+)
+_VECTOR = re.compile(r"\bv\d+\.")
+
+
+def _aarch64_operation(mnemonic: str, operands: str) -> int:
+    if mnemonic.startswith(("ldp", "ldnp", "ldpsw")):
+        return _multiple(Op.LOAD_MULTIPLE, 2)
+    if mnemonic.startswith(("stp", "stnp")):
+        return _multiple(Op.STORE_MULTIPLE, 2)
+    if _VECTOR.search(operands):
+        if re.match(r"ld[1-4]", mnemonic):
+            return _multiple(Op.LOAD_MULTIPLE, _count_vectors(operands))
+        if re.match(r"st[1-4]", mnemonic):
+            return _multiple(Op.STORE_MULTIPLE, _count_vectors(operands))
+        return Op.SIMD
+    op = _AARCH64(mnemonic)
+    return op if op is not None else Op.OTHER
+
+
+def _count_vectors(operands: str) -> int:
+    return operands[: operands.find("}")].count(",") + 1
+
+
+def _aarch64(decoder: capstone.Cs, data: bytes, address: int) -> Iterator[tuple[int, int, int]]:
+    offset = 0
+    while offset + 4 <= len(data):
+        code = data[offset : offset + 4]
+        found = next(decoder.disasm_lite(code, address + offset, 1), None)
+        yield offset, 4, _aarch64_operation(found[2], found[3]) if found else Op.OTHER
+        offset += 4
+
+
+# ---- all ----------------------------------------------------------------------------------------
+
+_DECODERS = {
+    "thumb": (
+        _thumb,
+        capstone.CS_ARCH_ARM,
+        capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS | capstone.CS_MODE_V8,
+    ),
+    "riscv32": (_riscv, capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV32 | capstone.CS_MODE_RISCVC),
+    "aarch64": (_aarch64, capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN),
+}
+
+
+def classify(isa: str, data: bytes, address: int = 0) -> bytearray:
+    """Classify the instructions of a stretch of code.
+
+    Parameters
+    ----------
+    isa
+        ``thumb``, ``riscv32`` or ``aarch64``.
+    data
+        Machine code, starting at an instruction.
+    address
+        Where it is loaded.
+
+    Returns
+    -------
+    bytearray
+        For every two bytes of code the class of the instruction that starts there, else 0.
+
+    Raises
+    ------
+    TargetError
+        If the instruction set is unknown.
+    """
+    if isa not in _DECODERS:
+        raise TargetError(
+            f"instructions of '{isa}' cannot be classified: known are {', '.join(_DECODERS)}"
+        )
+    decode, architecture, mode = _DECODERS[isa]
+    result = bytearray((len(data) + 1) // 2)
+    memory_before = False
+    for offset, _, number in decode(capstone.Cs(architecture, mode), data, address):
+        if number == Op.LOAD and memory_before:
+            number = Op.LOAD_NEXT
+        memory_before = number in (Op.LOAD, Op.LOAD_NEXT, Op.STORE)
+        result[offset // 2] = number
+    return result

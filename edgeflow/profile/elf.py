@@ -1,0 +1,132 @@
+"""What the profiler reads from a firmware image: instruction set, code, symbols, sections."""
+
+import bisect
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+from edgeflow.errors import EdgeFlowError
+
+_ISA = {"EM_ARM": "thumb", "EM_RISCV": "riscv32", "EM_AARCH64": "aarch64", "EM_X86_64": "x86_64"}
+_WRITE, _ALLOC, _EXECUTE = 1, 2, 4
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section that takes memory on the board."""
+
+    name: str
+    address: int
+    size: int
+    data: bytes  # empty where the section has no contents (.bss)
+    executable: bool
+    writable: bool
+
+    @property
+    def end(self) -> int:
+        """First address behind the section."""
+        return self.address + self.size
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A function or object; `address` without the Thumb bit."""
+
+    name: str
+    address: int
+    size: int
+    kind: str  # STT_FUNC, STT_OBJECT, STT_NOTYPE
+
+
+class Image:
+    """A linked ELF file.
+
+    Raises
+    ------
+    EdgeFlowError
+        If the file is not an ELF file or is damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            with self.path.open("rb") as file:
+                elf = ELFFile(file)
+                self.machine: str = elf["e_machine"]
+                self.fixed_address: bool = elf["e_type"] == "ET_EXEC"
+                self.sections = [
+                    Section(
+                        name=section.name,
+                        address=section["sh_addr"],
+                        size=section["sh_size"],
+                        data=b"" if section["sh_type"] == "SHT_NOBITS" else section.data(),
+                        executable=bool(section["sh_flags"] & _EXECUTE),
+                        writable=bool(section["sh_flags"] & _WRITE),
+                    )
+                    for section in elf.iter_sections()
+                    if section["sh_flags"] & _ALLOC and section["sh_size"] > 0
+                ]
+                self.symbols: list[Symbol] = []
+                self._marks: list[tuple[int, str]] = []
+                for table in elf.iter_sections():
+                    if isinstance(table, SymbolTableSection):
+                        self._read_symbols(table)
+        except (ELFError, OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or "damaged"
+            raise EdgeFlowError(
+                f"{self.path}: cannot be read as an ELF image ({reason}): compile again"
+            ) from error
+
+    def _read_symbols(self, table: SymbolTableSection) -> None:
+        thumb = self.machine == "EM_ARM"
+        for symbol in table.iter_symbols():
+            if not isinstance(symbol["st_shndx"], int):
+                continue  # undefined or absolute
+            address = symbol["st_value"]
+            if symbol.name[:2] in ("$t", "$a", "$x", "$d"):
+                self._marks.append((address, symbol.name[:2]))
+                continue
+            kind = symbol["st_info"]["type"]
+            if thumb and kind == "STT_FUNC":
+                address &= ~1
+            if symbol.name and kind in ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE"):
+                self.symbols.append(Symbol(symbol.name, address, symbol["st_size"], kind))
+
+    @property
+    def isa(self) -> str:
+        """``thumb``, ``riscv32``, ``aarch64``, ``x86_64`` or ELF's name of another machine."""
+        return _ISA.get(self.machine, self.machine)
+
+    @cached_property
+    def by_name(self) -> dict[str, Symbol]:
+        """The symbols by name; of several with one name, the first."""
+        result: dict[str, Symbol] = {}
+        for symbol in self.symbols:
+            result.setdefault(symbol.name, symbol)
+        return result
+
+    def code(self) -> list[tuple[int, bytes]]:
+        """Return the address and the bytes of each stretch of instructions.
+
+        Arm's mapping symbols ($t, $x, $d) part instructions from the literals between them.
+        """
+        marks = sorted(self._marks)
+        addresses = [address for address, _ in marks]
+        stretches = []
+        for section in self.sections:
+            if not section.executable or not section.data:
+                continue
+            first = bisect.bisect_left(addresses, section.address)
+            last = bisect.bisect_left(addresses, section.end)
+            inner = marks[first:last] or [(section.address, "$t")]
+            for (start, kind), (end, _) in zip(
+                inner, [*inner[1:], (section.end, "")], strict=True
+            ):
+                if kind != "$d" and end > start:
+                    data = section.data[start - section.address : end - section.address]
+                    stretches.append((start, data))
+        return stretches

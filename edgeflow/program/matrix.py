@@ -1,0 +1,88 @@
+"""A quantized affine map: int8 weights, int32 bias and one multiplier a row."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.errors import ProgramError
+from edgeflow.program.fixedpoint import INT32_MAX, Ints, requantize, symmetric_max
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """``y = requantize(weight @ x + bias, multiplier, shift)``, int16 in and out.
+
+    Parameters
+    ----------
+    weight : int8 array [rows, cols]
+        In [-127, 127]: -128 is left out so that two rows can share a halfword.
+    bias : int32 array [rows]
+        In units of the accumulator.
+    multiplier : int32 array [rows]
+        In [0, 2**31).
+    shift : int
+        In 1..15.
+    input_bits : int
+        Declared width of x: its values are within ``+-(2**(input_bits - 1) - 1)``.
+
+    Raises
+    ------
+    ProgramError
+        If a value is out of range or the accumulator could overflow for some input.
+    """
+
+    weight: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    multiplier: NDArray[np.int32]
+    shift: int
+    input_bits: int
+
+    def __post_init__(self) -> None:
+        if self.weight.ndim != 2 or self.weight.dtype != np.int8 or 0 in self.weight.shape:
+            raise ProgramError("weights must be a non-empty int8 matrix")
+        for name in ("bias", "multiplier"):
+            array = getattr(self, name)
+            if array.dtype != np.int32 or array.shape != (self.rows,):
+                raise ProgramError(
+                    f"{name} must be int32 with one value for each of {self.rows} rows"
+                )
+        if self.weight.min() < -127:
+            raise ProgramError("a weight is -128; the range is [-127, 127]")
+        if self.multiplier.min() < 0:
+            raise ProgramError("a multiplier is negative; the range is [0, 2**31)")
+        if not 1 <= self.shift <= 15:
+            raise ProgramError(f"shift {self.shift} is not in 1..15")
+        if not 2 <= self.input_bits <= 16:
+            raise ProgramError(f"input width {self.input_bits} is not in 2..16 bits")
+        bound = self.accumulator_bound() << self.shift
+        if bound.max() > INT32_MAX:
+            raise ProgramError(
+                f"row {int(bound.argmax())} can overflow its 32-bit accumulator (bound "
+                f"{int(bound.max())}): use narrower activations or fewer columns"
+            )
+
+    @property
+    def rows(self) -> int:
+        return int(self.weight.shape[0])
+
+    @property
+    def cols(self) -> int:
+        return int(self.weight.shape[1])
+
+    def accumulator_bound(self) -> Ints:
+        """Return the largest magnitude that each row's accumulator, or a partial sum, can reach."""
+        magnitude = np.abs(self.weight.astype(np.int64)).sum(axis=1) * symmetric_max(
+            self.input_bits
+        )
+        return magnitude + np.abs(self.bias.astype(np.int64))
+
+    def accumulate(self, x: Ints) -> Ints:
+        """Return ``x @ weight.T + bias`` for x [..., cols]."""
+        # float64 holds these sums exactly (below 2**53) and has a fast product
+        product = x.astype(np.float64) @ self.weight.T.astype(np.float64)
+        return product.astype(np.int64) + self.bias
+
+    def apply(self, x: Ints) -> Ints:
+        """Return the int16 result [..., rows] for x [..., cols]."""
+        return requantize(self.accumulate(x), self.multiplier, self.shift)

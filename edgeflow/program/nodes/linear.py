@@ -1,0 +1,63 @@
+"""Fully connected layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import onnx
+
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import Ints
+from edgeflow.program.matrix import Matrix
+from edgeflow.program.nodes.base import Node, State
+
+
+@dataclass(frozen=True)
+class Linear(Node):
+    """``y = requantize(W x + b)``, int16 out.
+
+    Parameters
+    ----------
+    name : str
+    matrix : Matrix [outputs, inputs]
+    """
+
+    matrix: Matrix
+
+    op_type: ClassVar[str] = "Linear"
+    matrix_fields: ClassVar[tuple[str, ...]] = ("matrix",)
+
+    @property
+    def inputs(self) -> int:
+        return self.matrix.cols
+
+    @property
+    def outputs(self) -> int:
+        return self.matrix.rows
+
+    @property
+    def input_bits(self) -> int:
+        return self.matrix.input_bits
+
+    @property
+    def output_bits(self) -> int:
+        return 16
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        return self.matrix.apply(x), {}
+
+    @classmethod
+    def onnx_function(cls) -> onnx.FunctionProto:
+        return fn.function(
+            cls.op_type,
+            ["x", *fn.matrix_inputs("matrix")],
+            ["y"],
+            [fn.matvec("x", "matrix", "y")],
+            attributes=["matrix_shift"],
+        )
+
+    def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: str) -> str:
+        return f"{self.name}_matrix.matvec(&{self.name}_matrix, {x}, {y});"
+
+    def c_struct(self) -> tuple[str, dict[str, str]] | None:
+        return None

@@ -1,0 +1,227 @@
+"""A program as a valid ONNX file: one step, explicit states, one node a layer."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeflow import __version__
+from edgeflow.errors import ProgramError
+from edgeflow.files import write_atomic
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import sigmoid_table, tanh_table
+from edgeflow.program.matrix import Matrix
+from edgeflow.program.nodes import NODES, Node
+from edgeflow.program.program import InputFormat, Program
+
+PRODUCER = "edgeflow"
+TABLES = {"sigmoid": sigmoid_table, "tanh": tanh_table}
+
+
+def save(program: Program, path: str | Path) -> None:
+    """Write `program` to `path`."""
+    model = to_onnx(program)
+    onnx.checker.check_model(model, full_check=True)
+    write_atomic(path, model.SerializeToString())
+
+
+def to_onnx(program: Program) -> onnx.ModelProto:
+    """Return the step graph: inputs x and ``<layer>_<state>``, outputs y and ``..._next``.
+
+    All are int16 with a free batch axis first, so that a batch of streams runs at once.
+    """
+    tensors: dict[str, NDArray[Any]] = {}
+    inputs = [_value("x", program.inputs)]
+    outputs = [_value("y", program.outputs)]
+    nodes = [helper.make_node("Clamp", ["x"], ["x0"], domain=fn.DOMAIN, bits=program.input.bits)]
+    value = "x0"
+    for number, node in enumerate(program.nodes):
+        last = number == len(program.nodes) - 1
+        result = "y" if last else f"x{number + 1}"
+        node_inputs, node_outputs = [value], [result]
+        for state, size in node.states.items():
+            name = f"{node.name}_{state}"
+            inputs.append(_value(name, size))
+            outputs.append(_value(f"{name}_next", size))
+            node_inputs.append(name)
+            node_outputs.append(f"{name}_next")
+        attributes = node.ints()
+        for field, matrix in node.matrices().items():
+            prefix = f"{node.name}.{field}"
+            tensors[f"{prefix}.weight"] = matrix.weight
+            tensors[f"{prefix}.bias"] = matrix.bias
+            tensors[f"{prefix}.multiplier"] = matrix.multiplier
+            node_inputs += [f"{prefix}.weight", f"{prefix}.bias", f"{prefix}.multiplier"]
+            attributes[f"{field}_shift"] = matrix.shift
+        for table in node.tables:
+            tensors[f"{table}_table"] = TABLES[table]()
+            node_inputs.append(f"{table}_table")
+        nodes.append(
+            helper.make_node(
+                node.op_type,
+                node_inputs,
+                node_outputs,
+                name=node.name,
+                domain=fn.DOMAIN,
+                **attributes,
+            )
+        )
+        value = result
+    graph = helper.make_graph(
+        nodes,
+        "edgeflow_step",
+        inputs,
+        outputs,
+        [numpy_helper.from_array(array, name) for name, array in tensors.items()],
+    )
+    kinds = dict.fromkeys(type(node) for node in program.nodes)
+    functions = [fn.clamp_function(), fn.matvec_function(), fn.lookup_function()]
+    model = helper.make_model(
+        graph,
+        producer_name=PRODUCER,
+        producer_version=__version__,
+        ir_version=fn.IR_VERSION,
+        opset_imports=[
+            helper.make_opsetid("", fn.OPSET),
+            helper.make_opsetid(fn.DOMAIN, fn.DOMAIN_VERSION),
+        ],
+        functions=functions + [kind.onnx_function() for kind in kinds],
+    )
+    helper.set_model_props(model, {"edgeflow": json.dumps(_header(program))})
+    return model
+
+
+def _value(name: str, size: int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.INT16, ["n", size])
+
+
+def _header(program: Program) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "hash": program.hash.hex(),
+        "input": {
+            "offset": program.input.offset.tolist(),
+            "scale": program.input.scale.tolist(),
+            "bits": program.input.bits,
+            "channels": list(program.input.channels),
+        },
+        "output_scale": program.output_scale,
+        "classes": list(program.classes),
+        "window": program.window,
+        "rate_hz": program.rate_hz,
+        "metadata": dict(program.metadata),
+    }
+
+
+def load(path: str | Path) -> Program:
+    """Read a program; see `Program.load`."""
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ProgramError(f"{path}: cannot be read: {error.strerror}") from error
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+        onnx.checker.check_model(model)
+    except Exception as error:  # protobuf and onnx raise several unrelated types
+        first = str(error).strip().splitlines() or [type(error).__name__]
+        raise ProgramError(f"{path}: not a valid ONNX file ({first[0]})") from error
+    properties = {p.key: p.value for p in model.metadata_props}
+    if "edgeflow" not in properties:
+        raise ProgramError(
+            f"{path}: an ONNX file, but not one that 'edgeflow compress' made (producer "
+            f"'{model.producer_name or 'unknown'}'): compress the trained model first"
+        )
+    try:
+        return _program(model, json.loads(properties["edgeflow"]))
+    except ProgramError as error:
+        raise ProgramError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ProgramError(
+            f"{path}: the program inside is incomplete ({type(error).__name__}: {error}): "
+            "make it again with 'edgeflow compress'"
+        ) from error
+
+
+def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
+    if header["format"] != 1:
+        raise ProgramError(
+            f"format {header['format']} is newer than this edgeflow ({__version__}): update it"
+        )
+    tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    form = header["input"]
+    nodes: list[Node] = []
+    bits = int(form["bits"])
+    for proto in model.graph.node:
+        if proto.domain != fn.DOMAIN or proto.op_type not in (*NODES, "Clamp"):
+            raise ProgramError(f"unknown operator '{proto.domain or 'ai.onnx'}.{proto.op_type}'")
+        if proto.op_type == "Clamp":
+            continue
+        kind = NODES[proto.op_type]
+        attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
+        ints = {field: int(attributes[field]) for field in kind.int_fields}
+        matrices = {}
+        for field in kind.matrix_fields:
+            prefix = f"{proto.name}.{field}"
+            matrices[field] = Matrix(
+                tensors[f"{prefix}.weight"],
+                tensors[f"{prefix}.bias"],
+                tensors[f"{prefix}.multiplier"],
+                int(attributes[f"{field}_shift"]),
+                kind.matrix_bits(field, bits, ints),
+            )
+        node = kind(name=proto.name, **matrices, **ints)
+        nodes.append(node)
+        bits = node.output_bits
+    program = Program(
+        nodes=tuple(nodes),
+        input=InputFormat(
+            np.asarray(form["offset"], dtype=np.float32),
+            np.asarray(form["scale"], dtype=np.float32),
+            int(form["bits"]),
+            tuple(form["channels"]),
+        ),
+        output_scale=float(header["output_scale"]),
+        classes=tuple(header["classes"]),
+        window=int(header["window"]),
+        rate_hz=float(header["rate_hz"]),
+        metadata=header["metadata"],
+    )
+    if program.hash.hex() != header["hash"]:
+        raise ProgramError("contents and hash disagree: the file was changed after it was made")
+    return program
+
+
+class OnnxProgram:
+    """Runs a program file with onnxruntime, as `Program.run` does with numpy.
+
+    Parameters
+    ----------
+    model : Program, path or bytes
+    """
+
+    def __init__(self, model: Program | str | Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        source = to_onnx(model).SerializeToString() if isinstance(model, Program) else str(model)
+        self._session = onnxruntime.InferenceSession(source, options)
+        self._states = {i.name: i.shape[1] for i in self._session.get_inputs()[1:]}
+
+    def run(self, x: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Run sequences x int16 [n, time, inputs] from a reset; returns [n, time, outputs]."""
+        n = x.shape[0]
+        state = {name: np.zeros((n, size), np.int16) for name, size in self._states.items()}
+        result = []
+        for t in range(x.shape[1]):
+            y, *new = self._session.run(None, {"x": np.ascontiguousarray(x[:, t]), **state})
+            state = dict(zip(state, new, strict=True))
+            result.append(y)
+        return np.stack(result, axis=1)

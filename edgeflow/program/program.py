@@ -1,0 +1,212 @@
+"""The compressed model: a chain of integer layers with one meaning on every target."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgeflow.errors import ProgramError
+from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
+from edgeflow.program.nodes import Node
+from edgeflow.program.nodes.base import State, zeros
+
+
+@dataclass(frozen=True)
+class InputFormat:
+    """How raw samples become integers: ``x_int = round((x - offset) / scale)``, clipped.
+
+    Parameters
+    ----------
+    offset, scale : float32 array [channels]
+        In the data set's units; scale > 0.
+    bits : int
+        Width of the integers, 2..16, symmetric.
+    channels : tuple of str
+        Names, in order.
+    """
+
+    offset: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    bits: int
+    channels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.channels)
+        for name in ("offset", "scale"):
+            array = getattr(self, name)
+            if array.shape != (n,) or array.dtype != np.float32 or not np.isfinite(array).all():
+                raise ProgramError(f"input {name} must be {n} finite float32 values")
+        if (self.scale <= 0).any():
+            raise ProgramError("input scale must be positive")
+        if not 2 <= self.bits <= 16:
+            raise ProgramError(f"input width {self.bits} is not in 2..16 bits")
+
+    def quantize(self, x: ArrayLike) -> NDArray[np.int16]:
+        """Return int16 for float x [..., channels]; half rounds away from zero, NaN becomes 0."""
+        scaled = (np.asarray(x, dtype=np.float32) - self.offset) * (np.float32(1) / self.scale)
+        limit = symmetric_max(self.bits)
+        clipped = np.clip(np.nan_to_num(scaled), -limit, limit)
+        return np.trunc(clipped + np.copysign(np.float32(0.5), clipped)).astype(np.int16)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A step graph: `nodes` applied in order to one sample, each with its own state.
+
+    Parameters
+    ----------
+    nodes : tuple of Node
+    input : InputFormat
+    output_scale : float
+        Real value of one unit of the output.
+    classes : tuple of str
+        One a output; empty where the output is not a classification.
+    window : int
+        Samples a decision (the state is reset before each window), 0 for streaming.
+    rate_hz : float
+        Sampling rate, 0 if unknown.
+    metadata : dict
+        What compression measured; JSON values. Not part of the meaning nor of the hash.
+
+    Raises
+    ------
+    ProgramError
+        If layers do not fit together.
+    """
+
+    nodes: tuple[Node, ...]
+    input: InputFormat
+    output_scale: float
+    classes: tuple[str, ...] = ()
+    window: int = 0
+    rate_hz: float = 0.0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.nodes:
+            raise ProgramError("a program needs at least one layer")
+        size, bits, source = len(self.input.channels), self.input.bits, "the input"
+        names: set[str] = set()
+        for node in self.nodes:
+            if not node.name.isidentifier() or not node.name.isascii() or node.name in names:
+                raise ProgramError(f"layer name '{node.name}' is not unique or not an identifier")
+            names.add(node.name)
+            if node.inputs != size:
+                raise ProgramError(
+                    f"layer {node.name} reads {node.inputs} values, {source} gives {size}"
+                )
+            if node.input_bits < bits:
+                raise ProgramError(
+                    f"layer {node.name} was proven for {node.input_bits}-bit values, "
+                    f"{source} gives {bits} bits"
+                )
+            size, bits, source = node.outputs, node.output_bits, f"layer {node.name}"
+        if self.classes and len(self.classes) != size:
+            raise ProgramError(f"{len(self.classes)} class names for {size} outputs")
+        if self.window < 0 or not self.output_scale > 0:
+            raise ProgramError("window must not be negative and the output scale must be positive")
+
+    @property
+    def inputs(self) -> int:
+        """Number of input channels."""
+        return len(self.input.channels)
+
+    @property
+    def outputs(self) -> int:
+        """Number of output values."""
+        return self.nodes[-1].outputs
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of a dense step."""
+        return sum(node.macs() for node in self.nodes)
+
+    @property
+    def hash(self) -> bytes:
+        """Eight bytes that name the program's meaning; the board shows them in the handshake."""
+        digest = hashlib.sha256(b"edgeflow program 1")
+        header = [
+            self.input.bits,
+            self.input.channels,
+            self.classes,
+            self.window,
+            self.output_scale,
+        ]
+        digest.update(json.dumps(header).encode())
+        digest.update(self.input.offset.astype("<f4").tobytes())
+        digest.update(self.input.scale.astype("<f4").tobytes())
+        for node in self.nodes:
+            digest.update(json.dumps([node.op_type, node.name, node.ints()]).encode())
+            for matrix in node.matrices().values():
+                digest.update(json.dumps([matrix.weight.shape, matrix.shift]).encode())
+                digest.update(matrix.weight.tobytes())
+                digest.update(matrix.bias.astype("<i4").tobytes())
+                digest.update(matrix.multiplier.astype("<i4").tobytes())
+        return digest.digest()[:8]
+
+    def quantize_input(self, x: ArrayLike) -> NDArray[np.int16]:
+        """Turn raw samples [..., channels] into the integers that a step reads."""
+        return self.input.quantize(x)
+
+    def initial_state(self, n: int = 1) -> list[State]:
+        """Return the state after a reset, for n independent streams."""
+        return [{k: zeros(n, size) for k, size in node.states.items()} for node in self.nodes]
+
+    def step(self, x: NDArray[np.int16], state: list[State]) -> tuple[Ints, list[State]]:
+        """Run one sample: x int16 [n, inputs] -> y [n, outputs] within int16, next state."""
+        limit = symmetric_max(self.input.bits)
+        y, following = saturate(x, -limit, limit), []
+        for node, old in zip(self.nodes, state, strict=True):
+            y, new = node.step(y, old)
+            following.append(new)
+        return y, following
+
+    def run(self, x: NDArray[np.int16], state: list[State] | None = None) -> NDArray[np.int16]:
+        """Run sequences from `state` (default: after a reset).
+
+        Parameters
+        ----------
+        x : int16 array [n, time, inputs]
+
+        Returns
+        -------
+        int16 array [n, time, outputs]
+
+        Raises
+        ------
+        ProgramError
+            If x has another shape or type.
+        """
+        if x.ndim != 3 or x.shape[2] != self.inputs or x.dtype != np.int16:
+            raise ProgramError(
+                f"x must be int16 [n, time, {self.inputs}], not {x.dtype} {list(x.shape)}"
+            )
+        state = self.initial_state(x.shape[0]) if state is None else state
+        y = np.empty((x.shape[0], x.shape[1], self.outputs), dtype=np.int16)
+        for t in range(x.shape[1]):
+            y[:, t], state = self.step(x[:, t], state)
+        return y
+
+    def save(self, path: str | Path) -> None:
+        """Write the program as an ONNX file, atomically."""
+        from edgeflow.program.onnx_file import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> "Program":
+        """Read a program.
+
+        Raises
+        ------
+        ProgramError
+            If the file is missing, corrupt or not made by EdgeFlow.
+        """
+        from edgeflow.program.onnx_file import load
+
+        return load(path)

@@ -1,0 +1,348 @@
+"""Board and core descriptions: what ``targets/*.toml`` says, checked.
+
+A board file names its core and SoC family, its memories, its UART and what runs an image on it.
+``docs/add-a-board.md`` explains the keys.
+"""
+
+import difflib
+import re
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from edgeflow.errors import TargetError
+from edgeflow.resources import resource
+
+__all__ = [
+    "BoardSpec",
+    "CoreSpec",
+    "Estimate",
+    "NativeRunner",
+    "QemuRunner",
+    "QemuUserRunner",
+    "Region",
+    "Uart",
+    "list_boards",
+    "load_board",
+    "load_core",
+]
+
+_UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
+
+
+def _size(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d+)([KM]?)", value)
+        if match is None:
+            raise ValueError(f"'{value}' is not a size; write bytes, or '256K', or '4M'")
+        return int(match[1]) * _UNITS[match[2]]
+    return value
+
+
+Size = Annotated[int, BeforeValidator(_size), Field(strict=True, gt=0, le=1 << 32)]
+Address = Annotated[int, Field(strict=True, ge=0, lt=1 << 32)]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+SpecT = TypeVar("SpecT", bound=_Spec)
+
+
+class CoreSpec(_Spec):
+    """A processor core: how to compile for it and to read its code.
+
+    Attributes
+    ----------
+    name, description
+        `name` is the file's name.
+    prefix
+        Of the compiler's tools, such as ``arm-none-eabi-``; empty for the machine's own.
+    flags
+        Architecture flags of the compiler.
+    specs
+        Specs file of the small C library; None where an operating system has its own.
+    disassembler
+        Instruction set, for tools that read machine code.
+    kernels
+        Kernel sets under ``firmware/kernels`` in order of preference.
+    macros
+        What the compiler must predefine under `flags`, checked at each build.
+    """
+
+    name: str
+    description: str
+    prefix: str
+    flags: tuple[str, ...] = ()
+    specs: str | None = None
+    disassembler: Literal["thumb", "riscv32", "aarch64", "native"]
+    kernels: tuple[Literal["c", "dsp", "mve", "rv32", "neon"], ...] = Field(min_length=1)
+    macros: tuple[str, ...] = ()
+
+    @property
+    def compiler(self) -> str:
+        """Name of the C compiler."""
+        return f"{self.prefix}gcc"
+
+
+class Region(_Spec):
+    """A memory: first address and size in bytes."""
+
+    base: Address
+    size: Size
+
+
+class Uart(_Spec):
+    """The serial port that the firmware talks over.
+
+    `driver` names ``firmware/hal/ef_hal_uart_<driver>.c``; `irq` is the number of its receive
+    interrupt at the interrupt controller.
+    """
+
+    driver: Literal["cmsdk", "nrf", "16550"]
+    base: Address
+    irq: int = Field(ge=0, lt=1024)
+    baud: int = Field(default=115200, ge=1200, le=4_000_000)
+
+
+class QemuRunner(_Spec):
+    """An emulated machine: ``qemu-system-<system> -M <machine> <args>``."""
+
+    kind: Literal["qemu"]
+    system: Literal["arm", "riscv32"]
+    machine: str
+    args: tuple[str, ...] = ()
+
+    @property
+    def program(self) -> str:
+        """Name of the emulator."""
+        return f"qemu-system-{self.system}"
+
+
+class QemuUserRunner(_Spec):
+    """A Linux program under QEMU's user mode: ``<program> -cpu <cpu> firmware.elf``."""
+
+    kind: Literal["qemu-user"]
+    program: Literal["qemu-aarch64"]
+    cpu: str
+
+
+class NativeRunner(_Spec):
+    """A program of the machine itself."""
+
+    kind: Literal["native"]
+
+
+class Estimate(_Spec):
+    """What estimates refer to: `part` names the calibration of a real board."""
+
+    part: str
+
+
+class BoardSpec(_Spec):
+    """A board, real or emulated.
+
+    Attributes
+    ----------
+    name, description
+        `name` is the file's name.
+    core
+        See :class:`CoreSpec`.
+    soc
+        Folder under ``targets/soc`` with the linker script and start-up code; None for a board
+        with an operating system, whose serial port is standard input and output.
+    clock_hz
+        Core clock; None where the board has none worth naming.
+    stack
+        Bytes kept for the stack, at the top of RAM; 0 under an operating system.
+    memory
+        ``flash`` and ``ram``, and any others; empty under an operating system.
+    uart
+        None under an operating system.
+    runner
+        What runs an image.
+    estimate
+        The real part that cycles and energy are estimated for, if any.
+    """
+
+    name: str
+    description: str
+    core: CoreSpec
+    soc: Literal["cortexm", "riscv"] | None = None
+    clock_hz: int | None = Field(default=None, gt=0)
+    stack: Annotated[Size, Field(multiple_of=16)] | Literal[0] = 0
+    memory: dict[str, Region] = Field(default_factory=dict)
+    uart: Uart | None = None
+    runner: Annotated[QemuRunner | QemuUserRunner | NativeRunner, Field(discriminator="kind")]
+    estimate: Estimate | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "BoardSpec":
+        regions = sorted(self.memory.items(), key=lambda item: item[1].base)
+        for (low, below), (high, above) in pairwise(regions):
+            if below.base + below.size > above.base:
+                raise ValueError(f"memory.{high}: overlaps memory.{low}")
+        if self.soc is None:
+            for key in ("memory", "uart", "stack"):
+                if getattr(self, key):
+                    raise ValueError(f"{key}: only a board with a 'soc' has one")
+            if isinstance(self.runner, QemuRunner):
+                raise ValueError("soc: missing key (runner.kind 'qemu' runs bare metal)")
+            return self
+        for key in ("flash", "ram"):
+            if key not in self.memory:
+                raise ValueError(f"memory.{key}: missing key")
+        if self.uart is None:
+            raise ValueError("uart: missing key")
+        if not 0 < self.stack <= self.memory["ram"].size:
+            raise ValueError("stack: must be more than 0 and at most memory.ram.size")
+        return self
+
+    @property
+    def stdio(self) -> bool:
+        """Whether the serial port is the program's standard input and output."""
+        return self.uart is None
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the board's own cycle counter means nothing."""
+        return isinstance(self.runner, QemuRunner | QemuUserRunner)
+
+    @property
+    def emulator(self) -> str | None:
+        """Name of the program that emulates the board."""
+        return None if isinstance(self.runner, NativeRunner) else self.runner.program
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the external programs that building for and running on the board takes."""
+        names = (self.core.compiler, self.emulator)
+        return tuple(name for name in names if name is not None)
+
+
+def list_boards() -> list[BoardSpec]:
+    """Return the boards that EdgeFlow ships, by core from small to large."""
+    boards = [load_board(path) for path in sorted(resource("targets").glob("*.toml"))]
+    order = ["cortex-m", "rv32", "cortex-a", "host"]
+
+    def rank(board: BoardSpec) -> tuple[int, int, str]:
+        core = board.core.name
+        family = next((n for n, prefix in enumerate(order) if core.startswith(prefix)), len(order))
+        digits = re.sub(r"\D", "", core)
+        return family, int(digits or 0), board.name
+
+    return sorted(boards, key=rank)
+
+
+def load_board(name: str | Path) -> BoardSpec:
+    """Load a board by its name, or from a file.
+
+    Parameters
+    ----------
+    name
+        A name that ``edgeflow boards`` lists, or the path of a TOML file. A file of one's own may
+        have its core in a ``cores`` folder beside it.
+
+    Raises
+    ------
+    TargetError
+        Unknown name, or a file with something wrong in it.
+    """
+    text = str(name)
+    if text.endswith(".toml") or "/" in text:
+        path = Path(name)
+    else:
+        path = resource("targets") / f"{text}.toml"
+        if not path.is_file():
+            known = sorted(file.stem for file in path.parent.glob("*.toml"))
+            raise TargetError(
+                f"no board '{text}'; {_did_you_mean(text, known)}'edgeflow boards' lists them"
+            )
+    values = _read(path)
+    core = values.get("core")
+    if isinstance(core, str):
+        values["core"] = _find_core(core, path)
+    return _validate(BoardSpec, values, path)
+
+
+def load_core(name: str) -> CoreSpec:
+    """Load a core that EdgeFlow ships by its name, such as ``cortex-m4``.
+
+    Raises
+    ------
+    TargetError
+        Unknown name, or a file with something wrong in it.
+    """
+    return _find_core(name, None)
+
+
+def _find_core(name: str, board: Path | None) -> CoreSpec:
+    folders = [resource("targets") / "cores"]
+    if board is not None:
+        folders.insert(0, board.parent / "cores")
+    for folder in folders:
+        path = folder / f"{name}.toml"
+        if path.is_file():
+            return _validate(CoreSpec, _read(path), path)
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.toml")})
+    where = f"{_shown(board)}: core: " if board is not None else ""
+    raise TargetError(
+        f"{where}no core '{name}'; {_did_you_mean(name, known)}known: {', '.join(known)}"
+    )
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean '{close[0]}'? " if close else ""
+
+
+def _shown(path: Path) -> str:
+    """Path for messages: relative to EdgeFlow's own files where it is one of them."""
+    try:
+        return str(path.resolve().relative_to(resource("targets").resolve().parent))
+    except ValueError:
+        return str(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except FileNotFoundError:
+        raise TargetError(f"{_shown(path)}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TargetError(f"{_shown(path)}: not valid TOML: {error}") from None
+    except OSError as error:
+        raise TargetError(f"{_shown(path)}: {error.strerror}") from None
+    if "name" in values:
+        raise TargetError(f"{_shown(path)}: name: unknown key: the file's name is the name")
+    values["name"] = path.stem
+    return values
+
+
+def _validate(kind: type[SpecT], values: dict[str, Any], path: Path) -> SpecT:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise TargetError(f"{_shown(path)}: {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    location = [str(part) for part in problem["loc"]]
+    if location[:1] == ["runner"] and len(location) > 2:
+        del location[1]  # pydantic puts the runner's kind there
+    message = {
+        "extra_forbidden": "unknown key",
+        "missing": "missing key",
+    }.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        location.append("kind")
+        message = "must be 'qemu', 'qemu-user' or 'native'"
+    if problem["type"] == "literal_error":
+        message = f"'{problem['input']}': {message[0].lower()}{message[1:]}"
+    return ": ".join(part for part in (".".join(location), message) if part)

@@ -1,0 +1,204 @@
+"""Compiling and linking firmware for a board.
+
+The same sources and flags give the same bits, on any machine with the same compiler.
+"""
+
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from edgeflow.errors import TargetError
+from edgeflow.files import atomic_path
+from edgeflow.resources import resource
+from edgeflow.targets.board import BoardSpec, CoreSpec
+from edgeflow.targets.tools import find_tool
+
+__all__ = [
+    "board_defines",
+    "board_include_dirs",
+    "board_sources",
+    "compile_sources",
+    "link",
+    "objcopy",
+]
+
+_COMPILE_FLAGS = (
+    "-std=c99", "-ffunction-sections", "-fdata-sections", "-fno-common",
+    "-Wall", "-Wextra", "-Wconversion", "-Werror",
+    # the bits of a result must not depend on the core
+    "-ffp-contract=off",
+)  # fmt: skip
+_ASSEMBLER_SUFFIX = ".S"
+
+
+def board_sources(board: BoardSpec) -> list[Path]:
+    """Return the HAL and start-up sources of a board, in the order to link them."""
+    hal = resource("firmware") / "hal"
+    if board.soc is None or board.uart is None:
+        return [hal / "ef_hal_stdio.c"]
+    start_up = sorted((resource("targets") / "soc" / board.soc).glob("start.*"))
+    drivers = (board.soc, f"uart_{board.uart.driver}", "fault")
+    return [*start_up, *(hal / f"ef_hal_{driver}.c" for driver in drivers)]
+
+
+def board_include_dirs() -> list[Path]:
+    """Return the include folders that `board_sources` needs."""
+    return [resource("firmware") / "hal"]
+
+
+def board_defines(board: BoardSpec) -> dict[str, str]:
+    """Return the macros that `board_sources` needs."""
+    defines = {"EF_BOARD": f'"{board.name}"'}
+    if board.emulated:
+        defines["EF_EMULATED"] = "1"
+    if board.uart is not None:
+        defines |= {
+            "EF_UART_BASE": f"0x{board.uart.base:08x}u",
+            "EF_UART_IRQ": f"{board.uart.irq}u",
+            "EF_UART_BAUD": f"{board.uart.baud}u",
+            "EF_CLOCK_HZ": f"{board.clock_hz or 0}u",
+        }
+    return defines
+
+
+def compile_sources(
+    core: CoreSpec,
+    sources: Iterable[Path],
+    objects_dir: Path,
+    *,
+    include_dirs: Iterable[Path] = (),
+    defines: Mapping[str, str] | None = None,
+    extra_flags: Sequence[str] = (),
+) -> list[Path]:
+    """Compile C and assembler sources, an object file each.
+
+    Parameters
+    ----------
+    core
+        What to compile for.
+    sources
+        ``.c`` and ``.S`` files.
+    objects_dir
+        Created if need be. An object is named after its source; the name of the source's folder
+        goes before it where two sources share a name.
+    include_dirs, defines
+        ``-I`` and ``-D``.
+    extra_flags
+        Such as ``-O2``; they come last and so win.
+
+    Returns
+    -------
+    list of Path
+        The objects, in the order of `sources`.
+
+    Raises
+    ------
+    ToolMissingError
+        No compiler; the message has the command that installs it.
+    TargetError
+        A source that does not compile (with the first error), or a compiler that does not target
+        the core as the core's file requires.
+    """
+    compiler = find_tool(core.compiler)
+    _check_macros(compiler, core)
+    objects_dir.mkdir(parents=True, exist_ok=True)
+    sources = list(sources)
+    shared = Counter(source.stem for source in sources)
+    flags = [
+        *_core_flags(core),
+        *_COMPILE_FLAGS,
+        *(f"-I{folder}" for folder in include_dirs),
+        *(f"-D{name}={value}" for name, value in (defines or {}).items()),
+        *extra_flags,
+    ]
+    objects: list[Path] = []
+    for source in sources:
+        stem = source.stem if shared[source.stem] == 1 else f"{source.parent.name}_{source.stem}"
+        target = objects_dir / f"{stem}.o"
+        if target in objects:
+            raise TargetError(f"{source}: another source would also become {target.name}")
+        # __FILE__ and debug information must not tell where the tree stands
+        place = f"-ffile-prefix-map={source.parent}=."
+        _run([compiler, *flags, place, "-c", str(source), "-o", str(target)], core.name)
+        objects.append(target)
+    return objects
+
+
+def link(board: BoardSpec, objects: Iterable[Path], elf: Path) -> Path:
+    """Link objects into an executable at fixed addresses.
+
+    Raises
+    ------
+    ToolMissingError
+        No compiler.
+    TargetError
+        A missing symbol, or an image that does not fit the board's memories.
+    """
+    core = board.core
+    command = [find_tool(core.compiler), *_core_flags(core), "-static", "-Wl,--gc-sections"]
+    command += ["-Wl,--build-id=none"]
+    if board.soc is None:
+        command += ["-no-pie"]
+    else:
+        script = resource("targets") / "soc" / board.soc / "link.ld"
+        symbols = {"__stack_size": board.stack}
+        for name in ("flash", "ram"):
+            symbols[f"__{name}_base"] = board.memory[name].base
+            symbols[f"__{name}_size"] = board.memory[name].size
+        command += ["-nostartfiles", *(f"-Wl,--defsym={n}={v:#x}" for n, v in symbols.items())]
+        command += [f"-T{script}"]
+    with atomic_path(elf) as temporary:
+        _run([*command, *map(str, objects), "-o", str(temporary)], f"{board.name}: {elf.name}")
+    mode = elf.stat().st_mode
+    elf.chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it
+    return elf
+
+
+def objcopy(board: BoardSpec, elf: Path, output: Path) -> Path:
+    """Convert an ELF file of a bare-metal board to ``.bin`` or ``.hex``, by `output`'s suffix."""
+    kinds: dict[str, Literal["binary", "ihex"]] = {".bin": "binary", ".hex": "ihex"}
+    kind = kinds.get(output.suffix)
+    if kind is None:
+        raise TargetError(f"{output.name}: an image is a .bin or a .hex file")
+    program = find_tool(f"{board.core.prefix}objcopy")
+    with atomic_path(output) as temporary:
+        _run([program, "-O", kind, str(elf), str(temporary)], output.name)
+    return output
+
+
+def _core_flags(core: CoreSpec) -> list[str]:
+    return [*core.flags, *([f"--specs={core.specs}"] if core.specs else [])]
+
+
+@lru_cache
+def _check_macros(compiler: str, core: CoreSpec) -> None:
+    output = _run([compiler, *core.flags, "-dM", "-E", "-xc", "/dev/null"], core.name)
+    defined = {line.split()[1] for line in output.splitlines() if line.startswith("#define")}
+    absent = [macro for macro in core.macros if macro not in defined]
+    if absent:
+        raise TargetError(
+            f"{core.name}: {compiler} {' '.join(core.flags)} does not define {', '.join(absent)}: "
+            "use a compiler that knows the core"
+        )
+
+
+def _run(command: list[str], what: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if done.returncode != 0:
+        raise TargetError(f"{what}: {_first_error(done.stderr)}")
+    return done.stdout
+
+
+def _first_error(text: str) -> str:
+    """Return the line of the tool's output that tells most."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for pattern in (r"will not fit in region|region .* (overflowed|has no room)",
+                    r"undefined reference", r"\berror\b|\bError\b"):  # fmt: skip
+        found = [line for line in lines if re.search(pattern, line)]
+        if found:
+            return found[-1] if "region" in pattern else found[0]
+    return lines[0] if lines else "failed without a message"

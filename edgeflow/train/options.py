@@ -1,0 +1,85 @@
+"""What a training run is told, in one place; defaults chosen on validation people only."""
+
+import math
+from dataclasses import dataclass
+
+from edgeflow.errors import TrainError
+
+MODES = ("window", "streaming")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Options of :func:`edgeflow.train.train`.
+
+    Attributes
+    ----------
+    hidden, layers : int
+        Units a layer, layers of the cell.
+    dropout : float
+        In [0, 1): on what the head reads, and between layers.
+    window : int or None
+        Samples a window; None: the data set's. Streaming carries the state over windows.
+    mode : str
+        ``"window"``: one decision a window, at its last step. ``"streaming"``: a decision at
+        every step.
+    epochs, batch : int
+        Passes over the training windows, windows a step.
+    lr, weight_decay, clip : float
+        AdamW's peak rate (one cycle of a cosine after a short warm-up), its decay, and the
+        largest norm of a gradient.
+    patience : int
+        Epochs without a better validation macro-F1 before training stops; 0: never.
+    rotate, scale, noise : float
+        Augmentation of each training window: standard deviations of the rotation of the
+        sensors' axes (degrees), of the logarithm of the gain, and of white noise
+        (in standard deviations of the channel).
+    warmup : int or None
+        Streaming: first steps of a recording that are not counted; None: half a window.
+    average : float
+        Decay, each step, of the moving average of the weights that is validated and kept;
+        0: the weights themselves.
+    seed, threads : int
+        Results repeat to the bit for equal options, data, torch version and type of CPU.
+    """
+
+    hidden: int = 32
+    layers: int = 1
+    dropout: float = 0.2
+    window: int | None = None
+    mode: str = "window"
+    epochs: int = 40
+    batch: int = 64
+    lr: float = 5e-3
+    weight_decay: float = 1e-2
+    clip: float = 1.0
+    patience: int = 0
+    rotate: float = 10.0
+    scale: float = 0.05
+    noise: float = 0.05
+    warmup: int | None = None
+    average: float = 0.99
+    seed: int = 0
+    threads: int = 1
+
+    def check(self) -> None:
+        """Raise a TrainError that names the first option out of range."""
+        for name in ("hidden", "layers", "epochs", "batch", "threads"):
+            _within(name, getattr(self, name), 1, math.inf)
+        if self.window is not None:
+            _within("window", self.window, 1, math.inf)
+        if self.warmup is not None:
+            _within("warmup", self.warmup, 0, math.inf)
+        for name in ("weight_decay", "patience", "rotate", "scale", "noise", "seed"):
+            _within(name, getattr(self, name), 0, math.inf)
+        for name in ("dropout", "average"):
+            _within(name, getattr(self, name), 0, 0.99999)
+        for name in ("lr", "clip"):
+            _within(name, getattr(self, name), 1e-12, math.inf)
+        if self.mode not in MODES:
+            raise TrainError(f"mode is '{self.mode}': use one of {', '.join(MODES)}")
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not (low <= value <= high) or math.isinf(value):
+        raise TrainError(f"{name} is {value}: it must be from {low:g} to {high:g}")

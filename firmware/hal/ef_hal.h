@@ -1,0 +1,25 @@
+/* What the firmware needs from a board. One file a UART driver, one a core family. */
+#ifndef EF_HAL_H
+#define EF_HAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Clocks, UART and cycle counter; called once, before any other function. */
+void ef_hal_init(void);
+
+/* Wait for a byte. Returns 0..255, or -1 when the input ended (stdio boards only). */
+int ef_hal_getc(void);
+
+void ef_hal_write(const uint8_t *data, size_t size);
+
+/* Free-running counter that wraps at 2^32. */
+uint32_t ef_hal_cycles(void);
+
+/* Rate of ef_hal_cycles() in Hz; 0 where the board has no counter worth reading. */
+uint32_t ef_hal_cycles_hz(void);
+
+/* High-water mark of the stack in bytes since reset; 0 where it is not known. */
+uint32_t ef_hal_stack_used(void);
+
+#endif

@@ -1,0 +1,71 @@
+/* Cortex-M boards: waiting for serial input, cycle counter, stack high-water mark, fault line. */
+#include "ef_hal.h"
+#include "ef_hal_fault.h"
+#include "ef_hal_uart.h"
+
+#define STACK_PAINT 0xA5A5A5A5u
+
+#define NVIC_ISER(irq) EF_REG32(0xE000E100u + 4u * ((irq) / 32u))
+#define NVIC_ICPR(irq) EF_REG32(0xE000E280u + 4u * ((irq) / 32u))
+#define NVIC_BIT(irq) (1u << ((irq) % 32u))
+
+#define DEMCR EF_REG32(0xE000EDFCu)
+#define DEMCR_TRCENA (1u << 24)
+#define DWT_CTRL EF_REG32(0xE0001000u)
+#define DWT_CTRL_CYCCNTENA 1u
+#define DWT_CYCCNT EF_REG32(0xE0001004u)
+
+extern uint32_t __stack_limit[], __stack_top[];
+
+static uint32_t cycles_hz;
+
+void ef_hal_init(void) {
+    ef_uart_init();
+    NVIC_ISER(EF_UART_IRQ) = NVIC_BIT(EF_UART_IRQ);
+#if __ARM_ARCH >= 7
+    DEMCR |= DEMCR_TRCENA;
+    DWT_CTRL |= DWT_CTRL_CYCCNTENA;
+    const uint32_t before = DWT_CYCCNT;
+    for (volatile int turn = 0; turn < 16; turn++) {
+    }
+    /* QEMU has no DWT: it reads 0 */
+    cycles_hz = DWT_CYCCNT != before ? EF_CLOCK_HZ : 0u;
+#endif
+}
+
+/* The core sleeps until the interrupt is pending. PRIMASK is set, so it wakes and goes on here; no
+ * handler runs. Polling instead takes the emulator's lock all the time and slows input down. */
+int ef_hal_getc(void) {
+    while (!ef_uart_readable()) {
+        __asm volatile("dsb\nwfi" ::: "memory");
+        ef_uart_clear();
+        NVIC_ICPR(EF_UART_IRQ) = NVIC_BIT(EF_UART_IRQ);
+    }
+    return ef_uart_read();
+}
+
+void ef_hal_write(const uint8_t *data, size_t size) {
+    for (size_t index = 0; index < size; index++) {
+        ef_uart_write(data[index]);
+    }
+}
+
+uint32_t ef_hal_cycles(void) {
+#if __ARM_ARCH >= 7
+    return DWT_CYCCNT;
+#else
+    return 0;
+#endif
+}
+
+uint32_t ef_hal_cycles_hz(void) {
+    return cycles_hz;
+}
+
+uint32_t ef_hal_stack_used(void) {
+    const uint32_t *word = __stack_limit;
+    while (word < __stack_top && *word == STACK_PAINT) {
+        word++;
+    }
+    return (uint32_t)((uintptr_t)__stack_top - (uintptr_t)word);
+}

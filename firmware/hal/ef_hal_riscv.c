@@ -1,0 +1,71 @@
+/* RISC-V boards in machine mode: waiting for serial input, cycle counter, stack high-water mark. */
+#include "ef_hal.h"
+#include "ef_hal_uart.h"
+
+#define STACK_PAINT 0xA5A5A5A5u
+
+/* Platform-level interrupt controller, context 0 (hart 0, machine mode); at the base that SiFive's
+ * parts and QEMU's generic machine share. */
+#define PLIC_BASE 0x0C000000u
+#define PLIC_PRIORITY(irq) EF_REG32(PLIC_BASE + 4u * (irq))
+#define PLIC_ENABLE(irq) EF_REG32(PLIC_BASE + 0x2000u + 4u * ((irq) / 32u))
+#define PLIC_THRESHOLD EF_REG32(PLIC_BASE + 0x200000u)
+#define PLIC_CLAIM EF_REG32(PLIC_BASE + 0x200004u)
+#define PLIC_BIT(irq) (1u << ((irq) % 32u))
+
+#define MIE_EXTERNAL (1u << 11)
+
+/* The control and status registers are an extension of their own to assemblers of 2022 and later.
+ */
+#define WITH_CSR(instruction) ".option push\n.option arch, +zicsr\n" instruction "\n.option pop"
+
+extern uint32_t __stack_limit[], __stack_top[];
+
+void ef_hal_init(void) {
+    ef_uart_init();
+    PLIC_PRIORITY(EF_UART_IRQ) = 1;
+    PLIC_ENABLE(EF_UART_IRQ) = PLIC_BIT(EF_UART_IRQ);
+    PLIC_THRESHOLD = 0;
+    const uint32_t mask = MIE_EXTERNAL;
+    __asm volatile(WITH_CSR("csrs mie, %0") : : "r"(mask) : "memory");
+}
+
+/* The core sleeps until the interrupt is pending. mstatus.MIE is 0, so it wakes and goes on here;
+ * no handler runs. Polling instead takes the emulator's lock all the time. */
+int ef_hal_getc(void) {
+    while (!ef_uart_readable()) {
+        __asm volatile("wfi" ::: "memory");
+        ef_uart_clear();
+        const uint32_t claimed = PLIC_CLAIM;
+        PLIC_CLAIM = claimed; /* completes it */
+    }
+    return ef_uart_read();
+}
+
+void ef_hal_write(const uint8_t *data, size_t size) {
+    for (size_t index = 0; index < size; index++) {
+        ef_uart_write(data[index]);
+    }
+}
+
+uint32_t ef_hal_cycles(void) {
+    uint32_t cycles;
+    __asm volatile(WITH_CSR("csrr %0, mcycle") : "=r"(cycles));
+    return cycles;
+}
+
+uint32_t ef_hal_cycles_hz(void) {
+#ifdef EF_EMULATED
+    return 0; /* the emulator's mcycle follows the clock of the machine that it runs on */
+#else
+    return EF_CLOCK_HZ;
+#endif
+}
+
+uint32_t ef_hal_stack_used(void) {
+    const uint32_t *word = __stack_limit;
+    while (word < __stack_top && *word == STACK_PAINT) {
+        word++;
+    }
+    return (uint32_t)((uintptr_t)__stack_top - (uintptr_t)word);
+}
