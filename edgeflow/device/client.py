@@ -1,6 +1,7 @@
 """The host's end of the framed protocol: handshake, steps, counters."""
 
 import itertools
+import re
 import time
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ __all__ = ["Client", "StepResult"]
 
 # A board that has just been powered or opened may miss the first attempts.
 _HANDSHAKE_TIMEOUTS = (1.0, 2.0, 5.0, 5.0)
+# What is sent before a booting board listens is lost or delayed: its greeting tells when.
+_GREETING_TIMEOUT = 0.5
+_FAULT = re.compile(rb"\r\n(FAULT cause=[ -~]*)\r\n")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Client:
     Parameters
     ----------
     transport : Transport
-        The stream to the board; `close` closes it.
+        The stream to the board, which stays the caller's to close.
     expected_hash : bytes, optional
         Hash (8 bytes) of the model that must be on the board.
     timeout : float
@@ -124,14 +128,13 @@ class Client:
         return protocol.decode_stats(self._request(protocol.STATS))
 
     def close(self) -> None:
-        """Return the board to text mode if it still answers, and close the stream."""
+        """Return the board to text mode if it still answers; the stream stays open."""
         try:
             self._sequence = (self._sequence + 1) % 256
             self._send(Message(protocol.BYE, self._sequence))
             self._await({self._sequence}, protocol.BYE, 1.0)
         except DeviceError:
             pass
-        self._transport.close()
 
     def __enter__(self) -> "Client":
         return self
@@ -141,6 +144,8 @@ class Client:
 
     def _handshake(self) -> Hello:
         sent = set()
+        self._received += self._transport.read(_GREETING_TIMEOUT)
+        self._check_fault()
         for timeout in _HANDSHAKE_TIMEOUTS:
             self._sequence = (self._sequence + 1) % 256
             sent.add(self._sequence)
@@ -209,3 +214,13 @@ class Client:
                 return None
             if end < 0:
                 self._received += self._transport.read(remaining)
+                self._check_fault()
+
+    def _check_fault(self) -> None:
+        """Raise at once when the firmware reports that it stopped."""
+        fault = _FAULT.search(self._received)
+        if fault is not None:
+            raise DeviceError(
+                f"{self._transport.name}: the firmware stopped with {fault[1].decode('ascii')}: "
+                "this is an error in the image; reset the board"
+            )

@@ -40,6 +40,7 @@ class Symbol:
     address: int
     size: int
     kind: str  # STT_FUNC, STT_OBJECT, STT_NOTYPE
+    source: str = ""  # name of the source file of a local symbol
 
 
 class Image:
@@ -83,7 +84,10 @@ class Image:
 
     def _read_symbols(self, table: SymbolTableSection) -> None:
         thumb = self.machine == "EM_ARM"
+        source = ""
         for symbol in table.iter_symbols():
+            if symbol["st_info"]["type"] == "STT_FILE":
+                source = symbol.name  # of the local symbols that follow
             if not isinstance(symbol["st_shndx"], int):
                 continue  # undefined or absolute
             address = symbol["st_value"]
@@ -94,7 +98,10 @@ class Image:
             if thumb and kind == "STT_FUNC":
                 address &= ~1
             if symbol.name and kind in ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE"):
-                self.symbols.append(Symbol(symbol.name, address, symbol["st_size"], kind))
+                local = symbol["st_info"]["bind"] == "STB_LOCAL"
+                self.symbols.append(
+                    Symbol(symbol.name, address, symbol["st_size"], kind, source if local else "")
+                )
 
     @property
     def isa(self) -> str:
@@ -114,7 +121,9 @@ class Image:
 
         Arm's mapping symbols ($t, $x, $d) part instructions from the literals between them.
         """
-        marks = sorted(self._marks)
+        # without mapping symbols, start anew at each function: a table may precede it
+        functions = [(s.address, "$x") for s in self.symbols if s.kind == "STT_FUNC"]
+        marks = sorted(self._marks or set(functions))
         addresses = [address for address, _ in marks]
         stretches = []
         for section in self.sections:
@@ -122,7 +131,9 @@ class Image:
                 continue
             first = bisect.bisect_left(addresses, section.address)
             last = bisect.bisect_left(addresses, section.end)
-            inner = marks[first:last] or [(section.address, "$t")]
+            inner = marks[first:last] or [(section.address, "$x")]
+            if inner[0][0] > section.address:
+                inner.insert(0, (section.address, "$x"))
             for (start, kind), (end, _) in zip(
                 inner, [*inner[1:], (section.end, "")], strict=True
             ):

@@ -1,0 +1,180 @@
+"""``edgeflow data``: which data sets there are, whose they are, and where they are here."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from edgeflow.cli import console
+from edgeflow.errors import DataError
+
+ROOT = typer.Option(None, "--root", help="Folder that holds a local copy of the data.")
+JSON = typer.Option(False, "--json", help="Print JSON.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the subcommands."""
+    data = typer.Typer(
+        name="data",
+        help="List, describe, download and find data sets.",
+        no_args_is_help=True,
+    )
+    data.command("list")(list_)
+    data.command()(info)
+    data.command()(get)
+    data.command()(path)
+    app.add_typer(data)
+
+
+def list_(json_: bool = JSON) -> None:
+    """List the data sets known by name.
+
+    Example: edgeflow data list
+    """
+    from edgeflow.data import sources
+
+    rows = []
+    for source in sources().values():
+        where = source.locate()
+        rows.append(
+            {
+                "name": source.name,
+                "summary": source.summary,
+                "licence": source.licence,
+                "path": str(where) if where else None,
+            }
+        )
+    if json_:
+        console.print_json(rows)
+        return
+    console.table(
+        "Data sets",
+        ["name", "what", "licence", "here"],
+        [[r["name"], r["summary"], r["licence"], "yes" if r["path"] else "no"] for r in rows],
+    )
+
+
+def info(
+    name: str = typer.Argument(help="A name of 'edgeflow data list', or a .csv or .npz file."),
+    root: Path | None = ROOT,
+    people: Path | None = typer.Option(
+        None, "--people", help='Split: JSON {"train": [...], "val": [...], "test": [...]}.'
+    ),
+    rate: float | None = typer.Option(None, "--rate", help="Samples a second of your own file."),
+    window: int | None = typer.Option(None, "--window", help="Samples a window."),
+    json_: bool = JSON,
+) -> None:
+    """Describe a data set: people, recordings, classes and samples of each split.
+
+    Examples: edgeflow data info seglearn-watch
+
+    edgeflow data info mine.csv --rate 50 --people split.json
+    """
+    from edgeflow.data import load_dataset, sources
+
+    source = sources().get(name)
+    about: dict[str, Any] = {"name": name}
+    if source:
+        about |= {
+            "summary": source.summary,
+            "licence": source.licence,
+            "citation": source.citation,
+            "homepage": source.homepage,
+        }
+        # a set that is not here can still be described
+        if root is None and source.locate() is None:
+            about |= {"classes": list(source.classes), "channels": list(source.channels)}
+            about |= {"rate_hz": source.rate_hz, "window": source.window, "path": None}
+            _show(about, json_)
+            return
+    dataset = load_dataset(name, root=root, people=people, rate_hz=rate, window=window)
+    about |= {
+        "classes": dataset.classes,
+        "channels": dataset.channels,
+        "units": dataset.units,
+        "rate_hz": dataset.rate_hz,
+        "window": dataset.window,
+        "path": str(source.locate(root)) if source else name,
+        "splits": {},
+    }
+    for split, names in dataset.people.items():
+        chosen = [r for r in dataset.recordings if r.person in set(names)]
+        samples = dict.fromkeys(dataset.classes, 0)
+        for recording in chosen:
+            samples[dataset.classes[recording.label]] += len(recording.x)
+        about["splits"][split] = {
+            "people": names,
+            "recordings": len(chosen),
+            "samples": sum(samples.values()),
+            "samples_per_class": samples,
+        }
+    _show(about, json_)
+
+
+def _show(about: dict[str, Any], json_: bool) -> None:
+    if json_:
+        console.print_json(about)
+        return
+    for key in ("name", "summary", "licence", "citation", "homepage", "path"):
+        if key in about:
+            value = about[key] or f"not here: edgeflow data get {about['name']}"
+            console.out.print(f"{key + ':':10} {value}", highlight=False, markup=False)
+    names = about["channels"]
+    units = about.get("units") or [""] * len(names)
+    channels = ", ".join(f"{n} ({u})" if u else n for n, u in zip(names, units, strict=True))
+    text = f"{channels}; {about['rate_hz']:g} Hz; windows of {about['window']} samples"
+    console.out.print(f"{'channels:':10} {text}", highlight=False, markup=False)
+    if "splits" not in about:
+        console.out.print(f"{'classes:':10} {', '.join(about['classes'])}", markup=False)
+        return
+    splits = about["splits"]
+    rows: list[list[Any]] = [
+        ["people", *(len(s["people"]) for s in splits.values())],
+        ["recordings", *(s["recordings"] for s in splits.values())],
+        ["samples", *(s["samples"] for s in splits.values())],
+    ]
+    rows += [
+        [f"  {name}", *(s["samples_per_class"][name] for s in splits.values())]
+        for name in about["classes"]
+    ]
+    console.table("", ["", *splits], rows)
+    for split, part in splits.items():
+        console.out.print(f"{split + ':':10} {', '.join(part['people'])}", highlight=False)
+
+
+def get(
+    name: str = typer.Argument(help="A name of 'edgeflow data list'."), json_: bool = JSON
+) -> None:
+    """Download a data set into the user's cache, with checksums, unless it is here already.
+
+    Example: edgeflow data get seglearn-watch
+    """
+    from edgeflow.data import find_source
+
+    source = find_source(name)
+    console.note(f"{name}: licence {source.licence}; cite {source.citation}")
+    _print_path(name, source.get(), json_)
+
+
+def path(
+    name: str = typer.Argument(help="A name of 'edgeflow data list'."),
+    root: Path | None = ROOT,
+    json_: bool = JSON,
+) -> None:
+    """Print where a data set is on this machine.
+
+    Example: edgeflow data path seglearn-watch
+    """
+    from edgeflow.data import find_source
+
+    where = find_source(name).locate(root)
+    if where is None:
+        raise DataError(f"'{name}' is not on this machine: run 'edgeflow data get {name}'")
+    _print_path(name, where, json_)
+
+
+def _print_path(name: str, where: Path, json_: bool) -> None:
+    if json_:
+        console.print_json({"name": name, "path": str(where)})
+    else:
+        console.out.print(str(where), soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,107 @@
+"""``edgeflow train``: a classifier from recordings, with a progress bar, resumable."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from edgeflow.cli import console
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(train)
+
+
+def train(
+    data: str = typer.Option(..., "--data", help="A data set's name, or a .csv or .npz file."),
+    out: Path = typer.Option(..., "--out", "-o", help="Folder for the checkpoint and metrics."),
+    root: Path | None = typer.Option(None, "--root", help="Local copy of the data set."),
+    people: Path | None = typer.Option(
+        None, "--people", help='Split: JSON {"train": [...], "val": [...], "test": [...]}.'
+    ),
+    rate: float | None = typer.Option(None, "--rate", help="Samples a second of your own file."),
+    cell: str = typer.Option("gru", "--cell", help="Recurrent cell."),
+    hidden: int = typer.Option(32, "--hidden", help="Units a layer."),
+    layers: int = typer.Option(1, "--layers", help="Layers of the cell."),
+    dropout: float | None = typer.Option(None, "--dropout", help="In [0, 1)."),
+    window: int | None = typer.Option(None, "--window", help="Samples a window (about 2 s)."),
+    mode: str = typer.Option(
+        "window", "--mode", help="Decide once a window, or at every step: window, streaming."
+    ),
+    epochs: int | None = typer.Option(None, "--epochs", help="Passes over the training windows."),
+    batch: int | None = typer.Option(None, "--batch", help="Windows a step."),
+    lr: float | None = typer.Option(None, "--lr", help="Peak learning rate."),
+    patience: int | None = typer.Option(
+        None, "--patience", help="Epochs without a better validation score; 0: never stop early."
+    ),
+    seed: int = typer.Option(0, "--seed", help="Same seed, same result."),
+    threads: int = typer.Option(1, "--threads", help="CPU threads; part of what repeats."),
+    restart: bool = typer.Option(False, "--restart", help="Begin anew in this folder."),
+    json_: bool = typer.Option(False, "--json", help="Print the metrics as JSON."),
+) -> None:
+    """Train on some people, choose the best epoch on others, test once on yet others.
+
+    Stopped at any moment, the same command goes on and ends with the same result.
+
+    Examples: edgeflow train --data seglearn-watch --cell gru --hidden 32 -o runs/gru32
+
+    edgeflow train --data mine.csv --rate 50 --mode streaming -o runs/mine
+    """
+    from edgeflow.data import load_dataset
+    from edgeflow.train import train as run
+
+    optional = {
+        "dropout": dropout, "epochs": epochs, "batch": batch, "lr": lr, "patience": patience
+    }  # fmt: skip
+    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
+    with console.progress() as bar:
+        task = bar.add_task("training", total=None, status="")
+
+        def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
+            status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
+            bar.update(task, completed=epoch, total=total, status=status)
+
+        try:
+            result = run(
+                dataset,
+                cell,
+                out=out,
+                restart=restart,
+                on_epoch=on_epoch,
+                hidden=hidden,
+                layers=layers,
+                mode=mode,
+                window=window,
+                seed=seed,
+                threads=threads,
+                **{name: value for name, value in optional.items() if value is not None},
+            )
+        except KeyboardInterrupt:
+            bar.stop()
+            if (out / "resume.pt").exists():
+                console.note(f"{out}/resume.pt is kept: run the same command again to go on")
+            raise
+    if json_:
+        console.print_json(result.metrics)
+        return
+    _show(result.folder, result.metrics)
+
+
+def _show(folder: Path, metrics: dict[str, Any]) -> None:
+    title = (
+        f"{metrics['cell']} on {metrics['data']}: {metrics['parameters']} parameters, best epoch "
+        f"{metrics['best_epoch']}, {metrics['seconds']:.0f} s"
+    )
+    rows = [
+        [
+            name,
+            len(metrics["people"][split]),
+            metrics[split]["decisions"],
+            f"{metrics[split]['accuracy']:.1%}",
+            f"{metrics[split]['macro_f1']:.3f}",
+        ]
+        for split, name in (("val", "validation people"), ("test", "test people"))
+    ]
+    console.table(title, ["", "people", "decisions", "accuracy", "macro-F1"], rows)
+    console.out.print(f"{folder}/model.pt", soft_wrap=True, highlight=False)

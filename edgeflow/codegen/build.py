@@ -1,0 +1,204 @@
+"""A build folder: the generated library and the firmware image of one board."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeflow import __version__
+from edgeflow.codegen.c_library import write_library
+from edgeflow.errors import TargetError
+from edgeflow.files import write_atomic
+from edgeflow.program import Program
+from edgeflow.resources import resource
+from edgeflow.targets.board import BoardSpec, load_board
+from edgeflow.targets.toolchain import (
+    board_defines,
+    board_include_dirs,
+    board_sources,
+    compile_sources,
+    link,
+    objcopy,
+)
+
+
+@dataclass(frozen=True)
+class Build:
+    """What ``edgeflow compile -o DIR`` made.
+
+    Parameters
+    ----------
+    directory : Path
+    board, core : str
+    model_hash : str
+        16 hex digits.
+    layers : tuple of str
+        In the order of the profiler's layer marks.
+    kernels : tuple of str
+        C files of the kernels in the image.
+    """
+
+    directory: Path
+    board: str
+    core: str
+    model_hash: str
+    layers: tuple[str, ...]
+    kernels: tuple[str, ...]
+
+    @property
+    def elf(self) -> Path:
+        return self.directory / "firmware.elf"
+
+    @property
+    def objects(self) -> Path:
+        """Folder of the object files: ``model``, ``kernels`` and ``runtime``."""
+        return self.directory / "objects"
+
+    def program(self) -> Program:
+        """Load the program that the image was made from."""
+        return Program.load(self.directory / "model.onnx")
+
+    @staticmethod
+    def load(directory: str | Path) -> "Build":
+        """Read a build folder.
+
+        Raises
+        ------
+        TargetError
+            If `directory` is not a complete build folder.
+        """
+        directory = Path(directory)
+        file = directory / "build.json"
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            build = Build(
+                directory=directory,
+                board=content["board"],
+                core=content["core"],
+                model_hash=content["model_hash"],
+                layers=tuple(content["layers"]),
+                kernels=tuple(content["kernels"]),
+            )
+        except FileNotFoundError:
+            raise TargetError(
+                f"{directory}: not a build folder (no build.json): make one with "
+                f"'edgeflow compile model.onnx --board qemu-m4 -o {directory}'"
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TargetError(f"{file}: damaged ({error}): compile the model again") from error
+        if not build.elf.is_file():
+            raise TargetError(f"{build.elf}: missing: compile the model again")
+        return build
+
+
+def compile_program(
+    program: Program,
+    board: BoardSpec | str,
+    directory: str | Path,
+    *,
+    kernel_sets: Sequence[str] | None = None,
+) -> Build:
+    """Generate the C library and link the board's firmware image around it.
+
+    Parameters
+    ----------
+    program : Program
+    board : BoardSpec or str
+    directory : path
+        Created, or updated: files of an older build are replaced.
+    kernel_sets : sequence of str, optional
+        Instead of the core's own preference, for example ``["c"]`` for plain C.
+
+    Raises
+    ------
+    ToolMissingError
+        If the board's compiler is not installed.
+    TargetError
+        If the code does not compile or fit the board.
+    """
+    spec = load_board(board) if isinstance(board, str) else board
+    directory = Path(directory)
+    sets = spec.core.kernels if kernel_sets is None else kernel_sets
+    foreign = set(sets) - set(spec.core.kernels)
+    if foreign:
+        raise TargetError(
+            f"{spec.core.name} cannot run the '{', '.join(sorted(foreign))}' kernels; "
+            f"it has {', '.join(spec.core.kernels)}"
+        )
+    if directory.exists() and not directory.is_dir():
+        raise TargetError(f"{directory}: a file is in the way of the build folder")
+    (directory / "build.json").unlink(missing_ok=True)  # no half-made build passes for a whole one
+    shutil.rmtree(directory / "objects", ignore_errors=True)
+    sources = write_library(program, directory, sets)
+    build = Build(
+        directory=directory,
+        board=spec.name,
+        core=spec.core.name,
+        model_hash=program.hash.hex(),
+        layers=tuple(node.name for node in program.nodes),
+        kernels=tuple(sources[1:]),
+    )
+    link(spec, _compile(spec, build), build.elf)
+    if spec.soc is not None:
+        for suffix in (".bin", ".hex"):
+            objcopy(spec, build.elf, build.elf.with_suffix(suffix))
+    program.save(directory / "model.onnx")
+    _write_size(build)
+    content = dataclasses.asdict(build) | {"edgeflow": __version__}
+    del content["directory"]
+    write_atomic(directory / "build.json", json.dumps(content, indent=2) + "\n")
+    return build
+
+
+def _compile(spec: BoardSpec, build: Build) -> list[Path]:
+    """Compile model and kernels for speed, the rest for size."""
+    firmware = resource("firmware")
+    protocol = firmware / "protocol"
+    defines = {
+        **board_defines(spec),
+        "EF_BOARD_NAME": f'"{spec.name}"',
+        "EF_VERSION": f'"{__version__}"',
+        "EF_PROFILE": "1",
+    }
+    includes = [
+        build.directory, build.directory / "kernels", protocol, *board_include_dirs()
+    ]  # fmt: skip
+    groups: list[tuple[str, list[Path], str]] = [
+        ("model", [build.directory / "model.c"], "-O2"),
+        ("kernels", [build.directory / name for name in build.kernels], "-O2"),
+        (
+            "runtime",
+            [
+                *sorted((firmware / "runtime").glob("*.c")),
+                *sorted(protocol.glob("*.c")),
+                *board_sources(spec),
+            ],
+            "-Os",
+        ),
+    ]
+    objects = []
+    for name, sources, optimise in groups:
+        objects += compile_sources(
+            spec.core,
+            sources,
+            build.objects / name,
+            include_dirs=includes,
+            defines=defines,
+            extra_flags=[optimise],
+        )
+    return objects
+
+
+def _write_size(build: Build) -> None:
+    from edgeflow.profile.size import measure_size
+
+    report: Any = measure_size(build.elf, build.objects)
+    write_atomic(
+        build.directory / "size.json", json.dumps(dataclasses.asdict(report), indent=2) + "\n"
+    )
+
+
+__all__ = ["Build", "compile_program"]

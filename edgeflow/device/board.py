@@ -1,0 +1,90 @@
+"""What all boards have in common, real or emulated."""
+
+import abc
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeflow.device.client import Client
+from edgeflow.device.transport import Transport
+from edgeflow.errors import DeviceError
+from edgeflow.targets.board import BoardSpec
+
+__all__ = ["Board", "plugin_option"]
+
+
+class Board(abc.ABC):
+    """A board that can be flashed, connected to and reset; a context manager that closes it.
+
+    Parameters
+    ----------
+    spec : BoardSpec
+        What kind of board it is.
+    image : path, optional
+        The image that `flash` writes.
+    """
+
+    def __init__(self, spec: BoardSpec, image: str | Path | None = None) -> None:
+        self.spec = spec
+        self.image = None if image is None else Path(image)
+
+    @abc.abstractmethod
+    def flash(self, image: str | Path | None = None) -> None:
+        """Write an image (default: the board's `image`) and start it.
+
+        Raises
+        ------
+        DeviceError
+            If there is no image, or the board does not take it.
+        ToolMissingError
+            If the emulator or flash tool is not installed.
+        """
+
+    @abc.abstractmethod
+    def reset(self) -> None:
+        """Restart the image.
+
+        Raises
+        ------
+        DeviceError
+            If the board cannot be reset from here.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of the board, and stop it if it was started here; may be called again."""
+
+    def connect(
+        self, expected_hash: bytes | None = None, *, timeout: float = 5.0, retries: int = 3
+    ) -> Client:
+        """Open the framed protocol; the parameters and errors are those of `Client`."""
+        return Client(self._open(), expected_hash, timeout=timeout, retries=retries)
+
+    @abc.abstractmethod
+    def _open(self) -> Transport:
+        """Return the open stream, which the board owns."""
+
+    def _image_to_write(self, image: str | Path | None) -> Path:
+        if image is not None:
+            self.image = Path(image)
+        if self.image is None:
+            raise DeviceError(f"{self.spec.name}: no image to write: give the folder of a build")
+        if not self.image.is_file():
+            raise DeviceError(
+                f"{self.image}: no such image: build it with 'edgeflow compile MODEL "
+                f"--board {self.spec.name} -o DIR'"
+            )
+        return self.image
+
+    def __enter__(self) -> "Board":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def plugin_option(plugin: Sequence[str] | None) -> list[str]:
+    """Return QEMU's option for a TCG plugin given as its path and ``key=value`` arguments."""
+    if not plugin:
+        return []
+    path, *arguments = (text.replace(",", ",,") for text in plugin)
+    return ["-plugin", ",".join((f"file={path}", *arguments))]

@@ -1,0 +1,81 @@
+"""Boards emulated by QEMU: flashing boots a machine with the image in its flash."""
+
+import re
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from edgeflow.device.board import plugin_option
+from edgeflow.device.process import Child, ProcessBoard, wait_for
+from edgeflow.device.transport import PortTransport, SocketTransport, Transport
+from edgeflow.errors import DeviceError
+from edgeflow.targets.board import BoardSpec, QemuRunner
+from edgeflow.targets.tools import find_tool
+
+__all__ = ["QemuBoard"]
+
+
+class QemuBoard(ProcessBoard):
+    """An emulated board.
+
+    Parameters
+    ----------
+    spec : BoardSpec
+        One with a ``qemu`` runner.
+    image : path, optional
+        ELF file that `flash` writes.
+    plugin : sequence of str, optional
+        TCG plugin: its path, then ``key=value`` arguments.
+    serial : {"socket", "pty"}
+        What the serial port is: a private socket, or a pseudo-terminal that other programs can
+        open (`port` is its path), at half the speed.
+    """
+
+    def __init__(
+        self,
+        spec: BoardSpec,
+        image: str | Path | None = None,
+        *,
+        plugin: Sequence[str] | None = None,
+        serial: Literal["socket", "pty"] = "socket",
+    ) -> None:
+        super().__init__(spec, image)
+        if not isinstance(spec.runner, QemuRunner):
+            raise DeviceError(f"{spec.name}: not a board of QEMU's system emulation")
+        self._runner = spec.runner
+        self._plugin = plugin
+        self._serial = serial
+
+    @property
+    def port(self) -> str | None:
+        """Path of the pseudo-terminal; None for a private socket or before `flash`."""
+        if self._serial == "pty" and self._transport is not None:
+            return self._transport.name
+        return None
+
+    def _launch(self, image: Path) -> tuple[Child, Transport]:
+        command = [
+            find_tool(self._runner.program), "-M", self._runner.machine, *self._runner.args,
+            "-nodefaults", "-display", "none", *plugin_option(self._plugin),
+            "-kernel", str(image),
+        ]  # fmt: skip
+        if self._serial == "pty":
+            child = Child([*command, "-serial", "pty"])
+            path = wait_for(
+                child,
+                lambda: re.search(r"redirected to (/\S+)", child.messages()),
+                "open a pseudo-terminal",
+            )[1]
+            return child, PortTransport(path, why_gone=child.why_gone)
+        # A socket pair has no name that could be taken, and ends when either side dies.
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fd = theirs.fileno()
+            options = ["-chardev", f"socket,id=uart,fd={fd}", "-serial", "chardev:uart"]
+            try:
+                child = Child([*command, *options], pass_fds=[fd])
+            except DeviceError:
+                ours.close()
+                raise
+        return child, SocketTransport(self.spec.name, ours, child.why_gone)
