@@ -1,10 +1,34 @@
-"""EdgeFlow: a trained PyTorch recurrent model becomes a small, fast, measured firmware image."""
+"""EdgeFlow: a trained PyTorch recurrent model becomes a small, fast, measured firmware image.
 
+The pipeline in Python: ``edgeflow.compress(module, calibration) -> Program``,
+``edgeflow.compile(program, board, directory) -> Build``, ``edgeflow.profile(build, dataset)``.
+"""
+
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 try:
     __version__ = version("edgeflow")
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__"]
+# Found on first use: torch and onnx take seconds to import.
+_LAZY = {
+    "Build": ("edgeflow.codegen.build", "Build"),
+    "Program": ("edgeflow.program", "Program"),
+    "compile": ("edgeflow.codegen.build", "compile_program"),
+    "load_dataset": ("edgeflow.data", "load_dataset"),
+}
+_CALLABLE_PACKAGES = ("compress", "profile")
+
+__all__ = ["Build", "Program", "__version__", "compile", "compress", "load_dataset", "profile"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _CALLABLE_PACKAGES:
+        return import_module(f"edgeflow.{name}")
+    if name in _LAZY:
+        module, attribute = _LAZY[name]
+        return getattr(import_module(module), attribute)
+    raise AttributeError(f"module 'edgeflow' has no attribute '{name}'")

@@ -130,6 +130,11 @@ class ProcessBoard(Board):
     def reset(self) -> None:
         self.flash()
 
+    def check(self) -> None:
+        """Raise DeviceError if the process has ended by itself."""
+        if self._child is not None and self._child.process.poll() is not None:
+            raise DeviceError(f"{self.spec.name}: {self._child.why_gone()}")
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()

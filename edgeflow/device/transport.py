@@ -11,7 +11,7 @@ import socket
 import time
 import urllib.parse
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import IO
 
 from edgeflow.errors import DeviceError
 
@@ -154,8 +154,8 @@ class PipeTransport(_FileTransport):
     def __init__(
         self,
         name: str,
-        output: BinaryIO,
-        input: BinaryIO,
+        output: IO[bytes],
+        input: IO[bytes],
         why_gone: Callable[[], str] | None = None,
     ) -> None:
         super().__init__(name, output.fileno(), input.fileno(), why_gone)

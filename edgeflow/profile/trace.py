@@ -28,19 +28,17 @@ class DataCache:
 
 @dataclass(frozen=True)
 class Trace:
-    """How to start QEMU so that it counts, and where the counts will be."""
+    """How an emulated board is opened so that it counts, and where the counts will be."""
 
-    plugin: Path
+    library: Path
     options: dict[str, str]
     out: Path
 
     @property
-    def arguments(self) -> list[str]:
-        """Arguments to add to the command line of QEMU (system and user mode)."""
-        options = {"file": str(self.plugin), **self.options, "out": str(self.out)}
-        # a comma ends an option, two stand for one
-        text = ",".join(f"{key}={value.replace(',', ',,')}" for key, value in options.items())
-        return ["-plugin", text]
+    def plugin(self) -> list[str]:
+        """The `plugin` of :func:`edgeflow.device.open_board`: path, then ``key=value``."""
+        options = {**self.options, "out": str(self.out)}
+        return [str(self.library), *(f"{key}={value}" for key, value in options.items())]
 
 
 def write_map(image: Image, path: Path) -> None:
@@ -133,6 +131,12 @@ class Counts:
     def layers(self) -> np.ndarray:
         """Instructions of each layer, int64 [steps, layers]."""
         return self.executed.sum(axis=2)
+
+    def first(self, steps: int) -> "Counts":
+        """Return the counts of the first steps."""
+        return Counts(
+            self.numbers, self.executed[:steps], self.taken[:steps], self.fetched[:steps]
+        )
 
     def __len__(self) -> int:
         return len(self.executed)

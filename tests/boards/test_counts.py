@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeflow.device.board import plugin_option
 from edgeflow.errors import TargetError, ToolMissingError
 from edgeflow.profile import plugin
 from edgeflow.profile.classes import Op
@@ -142,10 +143,10 @@ def build(board: str, folder: Path, define: str = "EF_PROFILE") -> Path:
     return elf
 
 
-def run(board: str, elf: Path, trace: Trace | None) -> None:
+def run(board: str, elf: Path, trace: Trace) -> None:
     command = list(BOARDS[board][1])
     at = 1 if board == "aarch64" else len(command) - 1
-    command[at:at] = trace.arguments if trace else []
+    command[at:at] = plugin_option(trace.plugin)
     subprocess.run([*command, str(elf)], check=True, timeout=60)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgeflow.program import Program
 from edgeflow.program.onnx_file import OnnxProgram
-from tests.parity.conftest import SANITIZE, programs, random_program, samples
+from tests.random_programs import SANITIZE, programs, random_program, samples
 
 RunC = Callable[..., np.ndarray]
 

@@ -1,0 +1,97 @@
+"""``edgeflow inspect``: what is in a program."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+
+from edgeflow.cli import console
+from edgeflow.cli.options import JSON
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(inspect)
+
+
+def inspect(
+    model: Path = typer.Argument(..., help="A program: model.onnx of 'edgeflow compress'."),
+    json_: bool = JSON,
+) -> None:
+    """Show a program's layers, formats, bytes, MACs and sparsity.
+
+    Example: edgeflow inspect runs/gru32/model.onnx
+    """
+    from edgeflow.program import Program
+
+    program = Program.load(model)
+    layers = [_layer(node) for node in program.nodes]
+    summary: dict[str, Any] = {
+        "model": str(model),
+        "hash": program.hash.hex(),
+        "inputs": program.inputs,
+        "channels": list(program.input.channels),
+        "input_bits": program.input.bits,
+        "input_scale": program.input.scale.tolist(),
+        "input_offset": program.input.offset.tolist(),
+        "outputs": program.outputs,
+        "output_scale": program.output_scale,
+        "classes": list(program.classes),
+        "window": program.window,
+        "rate_hz": program.rate_hz,
+        "macs": program.macs,
+        "weight_bytes": sum(layer["weight_bytes"] for layer in layers),
+        "state_bytes": sum(layer["state_bytes"] for layer in layers),
+        "layers": layers,
+        "metadata": dict(program.metadata),
+    }
+    if json_:
+        console.print_json(summary)
+        return
+    console.table(
+        f"{model}: program {summary['hash']}",
+        ["layer", "type", "in", "out", "bits out", "MACs", "weights B", "state B", "zeros",
+         "accumulator bits"],
+        [
+            [
+                layer["name"], layer["type"], layer["inputs"], layer["outputs"],
+                layer["output_bits"], layer["macs"], layer["weight_bytes"], layer["state_bytes"],
+                f"{layer['sparsity']:.1%}", layer["accumulator_bits"],
+            ]
+            for layer in layers
+        ],
+    )  # fmt: skip
+    console.table(
+        f"input: {program.input.bits} bits, real = offset + scale * integer",
+        ["channel", "offset", "scale"],
+        [
+            [name, f"{offset:.6g}", f"{scale:.6g}"]
+            for name, offset, scale in zip(
+                program.input.channels, program.input.offset, program.input.scale, strict=True
+            )
+        ],
+    )
+    decision = f"every {program.window} samples" if program.window else "at every sample"
+    console.out.print(
+        f"{program.macs} MACs a step; decides {decision} between {', '.join(program.classes)}",
+        highlight=False,
+    )
+
+
+def _layer(node: Any) -> dict[str, Any]:
+    matrices = node.matrices().values()
+    weights = np.concatenate([matrix.weight.reshape(-1) for matrix in matrices])
+    bound = max(int((m.accumulator_bound() << m.shift).max()) for m in matrices)
+    return {
+        "name": node.name,
+        "type": node.op_type,
+        "inputs": node.inputs,
+        "outputs": node.outputs,
+        "output_bits": node.output_bits,
+        "macs": node.macs(),
+        "weight_bytes": node.weight_bytes(),
+        "state_bytes": 2 * sum(node.states.values()),
+        "sparsity": float((weights == 0).mean()),
+        "accumulator_bits": bound.bit_length() + 1,
+    }

@@ -1,0 +1,14 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+DATA: Any = typer.Option(..., "--data", help="A data set's name, or a .csv or .npz file.")
+ROOT: Path | None = typer.Option(None, "--root", help="Folder with a local copy of the data set.")
+PEOPLE: Path | None = typer.Option(
+    None, "--people", help='Split: JSON {"train": [...], "val": [...], "test": [...]}.'
+)
+RATE: float | None = typer.Option(None, "--rate", help="Samples a second of your own file.")
+JSON: bool = typer.Option(False, "--json", help="Print JSON instead of a table.")

@@ -1,0 +1,144 @@
+"""What profiling found: the content of ``profile.json``, and the statistics in it."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeflow.errors import EdgeFlowError
+from edgeflow.files import write_atomic
+
+MEASURED, ESTIMATED = "measured", "estimated"
+
+
+def summarize(values: np.ndarray) -> dict[str, float]:
+    """Return mean, p50, p99 and max of the values [steps]; percentiles are values that occur.
+
+    Raises
+    ------
+    EdgeFlowError
+        If there are none.
+    """
+    if len(values) == 0:
+        raise EdgeFlowError("no step was run: there is nothing to summarize")
+    p50, p99 = np.percentile(values, [50, 99], method="inverted_cdf")
+    return {
+        "mean": float(values.mean()),
+        "p50": float(p50),
+        "p99": float(p99),
+        "max": float(values.max()),
+    }
+
+
+def histogram(values: np.ndarray, bins: int = 40) -> dict[str, list[float]]:
+    """Return ``edges`` [n + 1] and ``counts`` [n] of a histogram for plots."""
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return {"edges": [low, high], "counts": [len(values)]}
+    if np.issubdtype(values.dtype, np.integer):
+        bins = min(bins, int(high - low) + 1)
+    counts, edges = np.histogram(values, bins=bins)
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
+
+
+def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Return int64 [classes, classes]: row the true class, column the predicted one."""
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (truth, predicted), 1)
+    return matrix
+
+
+@dataclass(frozen=True)
+class ProfileResult:
+    """One run on one board; the fields are those of ``profile.json``.
+
+    Quantities that were neither measured nor can be estimated are None. `kind` in a quantity is
+    ``measured`` or ``estimated``, and `model` then names the model.
+
+    Attributes
+    ----------
+    complete
+        Whether all windows were run.
+    model
+        Hash of the program, 16 hex digits.
+    steps, windows
+        How many ran.
+    accuracy_float, accuracy_oracle, accuracy_device
+        0..1: of the model before compression as stored by it, of the program's oracle on the
+        windows that ran, and of the board on the same.
+    mismatches
+        Steps in which any output differed from the oracle's.
+    confusion
+        Of the device, counts: row the true class, column the predicted one.
+    instructions_per_step
+        Exact counts; see ``docs/profiling.md`` for what they include.
+    layers
+        Mean a step of each layer; ``(rest)`` is what belongs to none.
+    instruction_mix
+        Mean instructions a step by class.
+    distributions
+        Histograms by the name of the quantity: ``edges`` and ``counts``.
+    estimate
+        Part, clock, models and their sources that the estimates rest on.
+    """
+
+    edgeflow: str
+    complete: bool
+    board: str
+    board_description: str
+    core: str
+    model: str
+    dataset: str
+    split: str
+    classes: list[str]
+    steps: int
+    windows: int
+    window: int
+    rate_hz: float
+    accuracy_float: float | None
+    accuracy_oracle: float
+    accuracy_device: float
+    mismatches: int
+    confusion: list[list[int]]
+    instructions_per_step: dict[str, Any] | None
+    cycles_per_step: dict[str, Any] | None
+    latency_us: dict[str, Any] | None
+    energy_uj: dict[str, Any] | None
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int | None
+    flash: dict[str, int]
+    ram: dict[str, int]
+    layers: list[dict[str, Any]]
+    instruction_mix: dict[str, float]
+    delta: dict[str, float | None]
+    distributions: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    estimate: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write ``profile.json``."""
+        write_atomic(path, json.dumps(self.to_json(), indent=2) + "\n")
+
+    @staticmethod
+    def load(path: str | Path) -> "ProfileResult":
+        """Read ``profile.json``.
+
+        Raises
+        ------
+        EdgeFlowError
+            If it is missing or was not written by this version's format.
+        """
+        try:
+            return ProfileResult(**json.loads(Path(path).read_text(encoding="utf-8")))
+        except OSError as error:
+            raise EdgeFlowError(
+                f"{path}: cannot be read ({error.strerror}): make it with 'edgeflow profile'"
+            ) from None
+        except (ValueError, TypeError) as error:
+            raise EdgeFlowError(f"{path}: not a profile ({error}): profile again") from None

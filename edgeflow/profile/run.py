@@ -1,0 +1,384 @@
+"""Profiling: streams windows to a board, compares every output with the oracle, collects."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeflow import __version__
+from edgeflow.codegen.build import Build
+from edgeflow.data import Dataset, Windows
+from edgeflow.device import Client, open_board
+from edgeflow.errors import DataError, DeviceError, TargetError
+from edgeflow.profile.classes import describe
+from edgeflow.profile.models import CycleModel, Part, estimate_cycles, load_cycle_model, load_part
+from edgeflow.profile.result import (
+    ESTIMATED,
+    MEASURED,
+    ProfileResult,
+    confusion_matrix,
+    histogram,
+    summarize,
+)
+from edgeflow.profile.size import measure_size
+from edgeflow.profile.trace import Counts, prepare_trace, read_counts
+from edgeflow.program import Program
+from edgeflow.targets.board import BoardSpec, NativeRunner, load_board
+
+Progress = Callable[[int, int], None]
+
+
+def profile(
+    build: Build | str | Path,
+    dataset: Dataset,
+    *,
+    split: str = "test",
+    steps: int | None = None,
+    board: BoardSpec | str | None = None,
+    port: str | None = None,
+    flash: bool = True,
+    float_accuracy: float | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> ProfileResult:
+    """Run a build on its board and compare every output with the oracle.
+
+    Parameters
+    ----------
+    build
+        A build, or its folder.
+    dataset, split
+        The windows of this split are streamed, each from a reset.
+    steps
+        At most so many steps, rounded to whole windows (at least one), taken evenly from the
+        whole split; None: all.
+    board
+        Instead of the one that the build was made for; of the same core.
+    port
+        Where a board is connected; without it an emulated board is started.
+    flash
+        Write the image first; an emulated board that is started here always gets it.
+    float_accuracy
+        Accuracy of the model before compression, 0..1; default: what the program stored.
+    out
+        Folder for ``profile.json``; default: the build's.
+    progress
+        Called with the steps that are done and all.
+
+    Returns
+    -------
+    ProfileResult
+        Also written to ``profile.json``. After an interrupt or an error of the board, the file
+        has what was collected until then and ``"complete": false``; the exception is raised.
+
+    Raises
+    ------
+    DataError
+        If the data set has other channels or classes than the model.
+    DeviceError
+        If the board cannot be reached or goes away.
+    TargetError, ToolMissingError
+        If the build, the board or a tool is not usable.
+    """
+    build = build if isinstance(build, Build) else Build.load(build)
+    spec = _board_of(build, board)
+    program = build.program()
+    windows = choose_windows(program, dataset, split, steps)
+    out = Path(out) if out is not None else build.directory
+    part = load_part(spec.estimate.part) if spec.estimate is not None else None
+    if float_accuracy is None:
+        float_accuracy = _stored_accuracy(program, dataset, split)
+
+    run = _Run(program.quantize_input(windows.x), progress)
+    out.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".trace-", dir=out))
+    try:
+        trace = None
+        if spec.emulated and port is None:
+            assert spec.emulator is not None
+            cache = part.data_cache if part is not None else None
+            trace = prepare_trace(build.elf, scratch, qemu=spec.emulator, data_cache=cache)
+        plugin = trace.plugin if trace is not None else None
+        failure: BaseException | None = None
+        try:
+            with open_board(spec, image=build.elf, port=port, plugin=plugin) as opened:
+                if flash or port is None:
+                    opened.flash()
+                with opened.connect(program.hash) as client:
+                    run.stream(client)
+        except (KeyboardInterrupt, DeviceError) as error:
+            if run.windows == 0:
+                raise
+            failure = error
+        counts = read_counts(trace.out) if trace is not None else None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+    counted = run.steps if counts is None else len(counts)
+    if counted < run.steps or (failure is None and counted != run.steps):
+        raise DeviceError(
+            f"{spec.name}: {run.steps} steps were run, the emulator counted {counted}: compile again"
+        )
+    result = _evaluate(
+        build,
+        spec,
+        program,
+        dataset,
+        windows,
+        run,
+        counts=None if counts is None else counts.first(run.steps),
+        part=part,
+        complete=failure is None,
+        split=split,
+        float_accuracy=float_accuracy,
+    )
+    result.save(out / "profile.json")
+    if failure is not None:
+        raise failure
+    return result
+
+
+def _stored_accuracy(program: Program, dataset: Dataset, split: str) -> float | None:
+    """Return the accuracy before compression, if it was measured on the same people."""
+    stored = program.metadata
+    value = stored.get("accuracy_float")
+    same = stored.get("data") == dataset.name and stored.get("split", split) == split
+    return float(value) if same and isinstance(value, int | float) else None
+
+
+def _board_of(build: Build, board: BoardSpec | str | None) -> BoardSpec:
+    spec = board if isinstance(board, BoardSpec) else load_board(board or build.board)
+    if spec.core.name != build.core:
+        raise TargetError(
+            f"{build.directory}: compiled for {build.core}, {spec.name} has a {spec.core.name}: "
+            f"compile it with --board {spec.name}"
+        )
+    return spec
+
+
+def choose_windows(
+    program: Program, dataset: Dataset, split: str, steps: int | None = None
+) -> Windows:
+    """Return the windows to run, with labels as the program numbers its classes.
+
+    Raises
+    ------
+    DataError
+        If channels or classes are not the model's, or `steps` is not positive.
+    """
+    if steps is not None and steps < 1:
+        raise DataError(f"{steps} steps: run at least one")
+    channels = list(program.input.channels)
+    if list(dataset.channels) != channels:
+        raise DataError(
+            f"data set '{dataset.name}' has the channels {', '.join(dataset.channels)}; "
+            f"the model was trained on {', '.join(channels)}"
+        )
+    classes = list(program.classes)
+    unknown = set(dataset.classes) - set(classes)
+    if unknown:
+        raise DataError(
+            f"data set '{dataset.name}' has the class '{sorted(unknown)[0]}', which the model "
+            f"does not know (it knows {', '.join(classes) or 'none'})"
+        )
+    windows = dataset.windows(split, length=program.window or None)
+    number = np.array([classes.index(name) for name in dataset.classes], np.int64)
+    keep = np.arange(len(windows.y))
+    if steps is not None:
+        count = min(len(keep), max(1, steps // windows.x.shape[1]))
+        keep = np.linspace(0, len(keep) - 1, count).round().astype(np.int64)
+    return Windows(windows.x[keep], number[windows.y[keep]], windows.person[keep])
+
+
+class _Run:
+    """What the board answered so far."""
+
+    def __init__(self, x: np.ndarray, progress: Progress | None) -> None:
+        self.x = x  # int16 [windows, time, inputs]
+        self.y: list[np.ndarray] = []
+        self.cycles: list[np.ndarray] = []
+        self.cycles_hz = 0
+        self.stack_bytes: int | None = None
+        self._progress = progress or (lambda done, total: None)
+
+    @property
+    def windows(self) -> int:
+        return len(self.y)
+
+    @property
+    def steps(self) -> int:
+        return len(self.y) * self.x.shape[1]
+
+    def stream(self, client: Client) -> None:
+        total = self.x.shape[0] * self.x.shape[1]
+        self.cycles_hz = client.hello.cycles_hz
+        self._progress(0, total)
+        for window in self.x:
+            result = client.steps(window, reset=True)
+            if result.cycles is not None:
+                self.cycles.append(result.cycles)
+            self.y.append(result.y)
+            self._progress(self.steps, total)
+        self.stack_bytes = client.stats().stack_bytes
+
+
+@dataclass(frozen=True)
+class _Timing:
+    """Of each step: values [steps] and where they are from; None where not known."""
+
+    cycles: np.ndarray | None = None
+    latency_us: np.ndarray | None = None
+    kind: str = MEASURED
+    model: str | None = None
+
+    def summary(self, values: np.ndarray | None) -> dict[str, Any] | None:
+        if values is None:
+            return None
+        return {**summarize(values), "kind": self.kind, "model": self.model}
+
+
+def _timing(
+    spec: BoardSpec, run: _Run, by_layer: np.ndarray | None, part: Part | None, model: str | None
+) -> _Timing:
+    if by_layer is not None and part is not None:
+        cycles = by_layer.sum(axis=1)
+        return _Timing(cycles, cycles * 1e6 / part.clock_hz, ESTIMATED, model)
+    if spec.emulated or run.cycles_hz == 0 or not run.cycles:
+        return _Timing()
+    ticks = np.concatenate(run.cycles[: run.windows]).astype(np.float64)
+    latency = ticks * 1e6 / run.cycles_hz
+    # under an operating system the counter is a clock
+    return _Timing(None if isinstance(spec.runner, NativeRunner) else ticks, latency)
+
+
+def _evaluate(
+    build: Build,
+    spec: BoardSpec,
+    program: Program,
+    dataset: Dataset,
+    windows: Windows,
+    run: _Run,
+    *,
+    counts: Counts | None,
+    part: Part | None,
+    complete: bool,
+    split: str,
+    float_accuracy: float | None,
+) -> ProfileResult:
+    truth = windows.y[: run.windows]
+    device = np.stack(run.y)
+    oracle = program.run(run.x[: run.windows])
+    predicted = device[:, -1].argmax(axis=1)
+    cycle_model = load_cycle_model(spec.core.name) if part is not None else None
+    by_layer = None
+    if counts is not None and cycle_model is not None:
+        by_layer = estimate_cycles(counts, cycle_model, part)
+    label = f"{cycle_model.name} on {part.name}" if cycle_model and part else None
+    timing = _timing(spec, run, by_layer, part, label)
+    size = measure_size(build.elf, build.objects).with_stack(run.stack_bytes)
+
+    distributions = {}
+    if counts is not None:
+        distributions["instructions_per_step"] = histogram(counts.instructions)
+    if timing.latency_us is not None:
+        distributions["latency_us"] = histogram(timing.latency_us)
+    return ProfileResult(
+        edgeflow=__version__,
+        complete=complete,
+        board=spec.name,
+        board_description=spec.description,
+        core=spec.core.name,
+        model=build.model_hash,
+        dataset=dataset.name,
+        split=split,
+        classes=list(program.classes),
+        steps=run.steps,
+        windows=run.windows,
+        window=run.x.shape[1],
+        rate_hz=float(dataset.rate_hz),
+        accuracy_float=float_accuracy,
+        accuracy_oracle=float((oracle[:, -1].argmax(axis=1) == truth).mean()),
+        accuracy_device=float((predicted == truth).mean()),
+        mismatches=int((device != oracle).any(axis=2).sum()),
+        confusion=confusion_matrix(truth, predicted, len(program.classes)).tolist(),
+        instructions_per_step=None if counts is None else summarize(counts.instructions),
+        cycles_per_step=timing.summary(timing.cycles),
+        latency_us=timing.summary(timing.latency_us),
+        energy_uj=_energy(timing.cycles, part),
+        flash_bytes=size.flash_bytes,
+        ram_bytes=size.ram_bytes,
+        stack_bytes=size.stack_bytes,
+        flash=size.flash,
+        ram=size.ram,
+        layers=_layers(build, counts, by_layer),
+        instruction_mix={} if counts is None else _mix(counts),
+        delta={"input_sparsity": None, "state_sparsity": None},
+        distributions=distributions,
+        estimate=_provenance(part, cycle_model) if timing.kind == ESTIMATED else None,
+    )
+
+
+def _energy(cycles: np.ndarray | None, part: Part | None) -> dict[str, Any] | None:
+    if cycles is None or part is None or part.energy is None:
+        return None
+    return {
+        "mean": float(cycles.mean()) * part.energy.pj_per_cycle / 1e6,
+        "kind": ESTIMATED,
+        "model": f"{part.energy.pj_per_cycle:g} pJ/cycle of {part.name}",
+    }
+
+
+def _layers(
+    build: Build, counts: Counts | None, cycles: np.ndarray | None
+) -> list[dict[str, Any]]:
+    names = [*build.layers, "(rest)"]
+    if counts is None:
+        return [{"name": name, "instructions_mean": None} for name in build.layers]
+    instructions = counts.layers.mean(axis=0)
+    if len(instructions) != len(names):
+        raise TargetError(
+            f"{build.directory}: {len(names) - 1} layers in build.json, the image marks "
+            f"{len(instructions) - 1}: compile again"
+        )
+    return [
+        {
+            "name": name,
+            "instructions_mean": float(instructions[i]),
+            "cycles_mean": None if cycles is None else float(cycles[:, i].mean()),
+        }
+        for i, name in enumerate(names)
+    ]
+
+
+def _mix(counts: Counts) -> dict[str, float]:
+    mean = counts.executed.sum(axis=1).mean(axis=0)
+    mix: dict[str, float] = {}
+    for number, value in zip(counts.numbers, mean, strict=True):
+        name = describe(int(number))[0]
+        mix[name] = mix.get(name, 0.0) + float(value)
+    return mix
+
+
+def _provenance(part: Part | None, model: CycleModel | None) -> dict[str, Any] | None:
+    if part is None or model is None:
+        return None
+    return {
+        "part": part.name,
+        "description": part.description,
+        "clock_hz": part.clock_hz,
+        "supply_v": part.supply_v,
+        "flash_wait_states": part.flash.wait_states if part.flash else 0,
+        "pj_per_cycle": part.energy.pj_per_cycle if part.energy else None,
+        "energy_error_percent": part.energy.error_percent if part.energy else None,
+        "cycle_model": model.name,
+        "limits": model.limits,
+        "sources": [
+            *model.sources,
+            *(part.flash.sources if part.flash else []),
+            *(part.energy.sources if part.energy else []),
+        ],
+    }

@@ -1,0 +1,124 @@
+"""``edgeflow data`` and ``edgeflow train`` as a user runs them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+CODE = """
+import sys, typer
+from edgeflow.cli import app, main
+main()
+"""
+
+
+def start(*arguments: str | Path, cache: Path, **env: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE, *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(cache), "COLUMNS": "200", **env},
+    )  # fmt: skip
+
+
+def run(*arguments: str | Path, cache: Path, code: int = 0, **env: str) -> tuple[str, str]:
+    process = start(*arguments, cache=cache, **env)
+    out, err = process.communicate()
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    return out, err
+
+
+@pytest.fixture()
+def mine(tmp_path: Path) -> Path:
+    """Ten seconds of two activities of three people, as CSV."""
+    rng = np.random.default_rng(0)
+    lines = ["# rate_hz: 10", "person,recording,label,ax,ay,az"]
+    for person in ("ann", "bob", "cy"):
+        for number, label in enumerate(("slow", "fast", "slow", "fast")):
+            phase = np.arange(100) * (0.2 if label == "slow" else 0.9) + rng.uniform(0, 6)
+            for p in phase:
+                lines.append(f"{person},{number},{label},{np.sin(p):.4f},{np.cos(p):.4f},1")
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_list_and_info(shared_data, tmp_path):
+    out, _ = run("data", "list", "--json", cache=tmp_path, EDGEFLOW_DATA=str(shared_data))
+    sets = {row["name"]: row for row in json.loads(out)}
+    assert set(sets) >= {"seglearn-watch", "wisdm-watch", "wisdm-watch-hand", "motionsense"}
+    assert all(row["licence"] and row["path"] for row in sets.values())
+    out, _ = run("data", "info", "seglearn-watch", "--root", shared_data, "--json", cache=tmp_path)
+    info = json.loads(out)
+    assert info["splits"]["test"]["people"] == ["9", "10"]
+    assert sum(s["samples"] for s in info["splits"].values()) == 244102
+    assert sum(s["recordings"] for s in info["splits"].values()) == 140
+    assert info["licence"] == "BSD-3-Clause" and "Burns" in info["citation"]
+    out, _ = run("data", "info", "wisdm-watch-hand", "--root", shared_data, cache=tmp_path)
+    for words in ("Weiss", "CC BY 4.0", "20 Hz", "1600, 1607"):
+        assert words in out
+
+
+def test_what_is_not_here(tmp_path):
+    out, _ = run("data", "info", "wisdm-watch", cache=tmp_path)
+    assert "not here: edgeflow data get wisdm-watch" in out
+    _, err = run("data", "path", "wisdm-watch", cache=tmp_path, code=2)
+    assert "edgeflow data get wisdm-watch" in err
+    _, err = run("data", "info", "nothing", cache=tmp_path, code=2)
+    assert "no data set 'nothing'" in err
+    _, err = run("data", "info", tmp_path / "no.csv", cache=tmp_path, code=2)
+    assert "no such file" in err
+
+
+def test_path(shared_data, tmp_path):
+    out, _ = run("data", "path", "motionsense", "--root", shared_data, cache=tmp_path)
+    assert Path(out.strip()) == shared_data / "motionsense" / "npz"
+    out, _ = run("data", "get", "motionsense", "--json", cache=tmp_path,
+                 EDGEFLOW_DATA=str(shared_data))  # fmt: skip
+    assert json.loads(out)["path"] == str(shared_data / "motionsense" / "npz")
+
+
+def test_own_file(mine, tmp_path):
+    out, _ = run("data", "info", mine, "--json", cache=tmp_path)
+    info = json.loads(out)
+    assert info["splits"]["val"]["people"] == ["bob"] and info["window"] == 20
+    split = tmp_path / "split.json"
+    split.write_text('{"train": ["cy"], "val": ["ann"], "test": ["bob"]}')
+    out, _ = run("data", "info", mine, "--people", split, "--json", cache=tmp_path)
+    assert json.loads(out)["splits"]["test"]["people"] == ["bob"]
+    mine.write_text(mine.read_text().replace("0.", "zero.", 1))
+    _, err = run("data", "info", mine, cache=tmp_path, code=2)
+    assert "line 3" in err and "zero." in err
+
+
+def test_train(mine, tmp_path):
+    command = ("train", "--data", mine, "--hidden", "8", "--epochs", "12", "-o", tmp_path / "run")
+    out, _ = run(*command, "--json", cache=tmp_path)
+    found = json.loads(out)
+    assert found == json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert found["test"]["accuracy"] > 0.9
+    out, _ = run(*command, cache=tmp_path)
+    assert "test people" in out and "model.pt" in out
+    _, err = run(*command, "--seed", "1", cache=tmp_path, code=2)
+    assert "seed 0, not 1" in err and "--restart" in err
+    _, err = run("train", "--data", mine, "--cell", "nope", "-o", tmp_path / "x", cache=tmp_path,
+                 code=2)  # fmt: skip
+    assert "no cell 'nope'" in err
+
+
+def test_ctrl_c_keeps_what_was_done(mine, tmp_path):
+    command = ("train", "--data", mine, "--hidden", "8", "--batch", "1", "--epochs", "200",
+               "-o", tmp_path / "run")  # fmt: skip
+    process = start(*command, cache=tmp_path)
+    while not (tmp_path / "run" / "resume.pt").exists():
+        assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130 and "Traceback" not in err
+    assert "resume.pt is kept: run the same command again" in err
+    assert (tmp_path / "run" / "resume.pt").exists()
