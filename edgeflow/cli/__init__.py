@@ -43,7 +43,8 @@ def _root(
 
 
 for _name in COMMANDS:
-    importlib.import_module(f"edgeflow.cli.{_name}").register(app)
+    import importlib.util
+    if importlib.util.find_spec(f"edgeflow.cli.{_name}"): importlib.import_module(f"edgeflow.cli.{_name}").register(app)
 
 
 def main() -> None:

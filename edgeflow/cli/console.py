@@ -54,11 +54,12 @@ def progress() -> Progress:
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Print a table; columns after the first are right-aligned."""
-    result = Table(title=title, title_justify="left")
+    result = Table()
     for number, column in enumerate(columns):
         result.add_column(column, justify="left" if number == 0 else "right")
     for row in rows:
         result.add_row(*("" if cell is None else str(cell) for cell in row))
+    out.print(f"[bold]{_escape(title)}[/bold]", soft_wrap=True, highlight=False)
     out.print(result)
 
 

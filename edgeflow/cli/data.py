@@ -9,6 +9,9 @@ from edgeflow.cli import console
 from edgeflow.errors import DataError
 
 ROOT = typer.Option(None, "--root", help="Folder that holds a local copy of the data.")
+PEOPLE = typer.Option(
+    None, "--people", help='Split: JSON {"train": [...], "val": [...], "test": [...]}.'
+)
 JSON = typer.Option(False, "--json", help="Print JSON.")
 
 
@@ -57,9 +60,7 @@ def list_(json_: bool = JSON) -> None:
 def info(
     name: str = typer.Argument(help="A name of 'edgeflow data list', or a .csv or .npz file."),
     root: Path | None = ROOT,
-    people: Path | None = typer.Option(
-        None, "--people", help='Split: JSON {"train": [...], "val": [...], "test": [...]}.'
-    ),
+    people: Path | None = PEOPLE,
     rate: float | None = typer.Option(None, "--rate", help="Samples a second of your own file."),
     window: int | None = typer.Option(None, "--window", help="Samples a window."),
     json_: bool = JSON,

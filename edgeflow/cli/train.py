@@ -7,6 +7,12 @@ import typer
 
 from edgeflow.cli import console
 
+OUT = typer.Option(..., "--out", "-o", help="Folder for the checkpoint and metrics.")
+ROOT = typer.Option(None, "--root", help="Folder that holds a local copy of the data.")
+PEOPLE = typer.Option(
+    None, "--people", help='Split: JSON {"train": [...], "val": [...], "test": [...]}.'
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -15,11 +21,9 @@ def register(app: typer.Typer) -> None:
 
 def train(
     data: str = typer.Option(..., "--data", help="A data set's name, or a .csv or .npz file."),
-    out: Path = typer.Option(..., "--out", "-o", help="Folder for the checkpoint and metrics."),
-    root: Path | None = typer.Option(None, "--root", help="Local copy of the data set."),
-    people: Path | None = typer.Option(
-        None, "--people", help='Split: JSON {"train": [...], "val": [...], "test": [...]}.'
-    ),
+    out: Path = OUT,
+    root: Path | None = ROOT,
+    people: Path | None = PEOPLE,
     rate: float | None = typer.Option(None, "--rate", help="Samples a second of your own file."),
     cell: str = typer.Option("gru", "--cell", help="Recurrent cell."),
     hidden: int = typer.Option(32, "--hidden", help="Units a layer."),

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeflow import __version__
 from edgeflow.codegen.c_library import write_library
+from edgeflow.codegen.kernels import MATVEC_KERNELS
 from edgeflow.errors import TargetError
 from edgeflow.files import write_atomic
 from edgeflow.program import Program
@@ -122,11 +123,12 @@ def compile_program(
     spec = load_board(board) if isinstance(board, str) else board
     directory = Path(directory)
     sets = spec.core.kernels if kernel_sets is None else kernel_sets
-    foreign = set(sets) - set(spec.core.kernels)
+    runnable = {k.name for k in MATVEC_KERNELS if k.kernel_set in spec.core.kernels}
+    foreign = set(sets) - set(spec.core.kernels) - runnable
     if foreign:
         raise TargetError(
-            f"{spec.core.name} cannot run the '{', '.join(sorted(foreign))}' kernels; "
-            f"it has {', '.join(spec.core.kernels)}"
+            f"{spec.core.name} has no kernels '{', '.join(sorted(foreign))}'; there are the sets "
+            f"{', '.join(spec.core.kernels)} and the kernels {', '.join(sorted(runnable))}"
         )
     if directory.exists() and not directory.is_dir():
         raise TargetError(f"{directory}: a file is in the way of the build folder")

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +47,9 @@ def read_npz(path: Path, required: Sequence[str] = ()) -> Arrays:
         raise DataError(f"{path}: not a readable .npz file ({error})") from None
 
 
-def cached(folder: Path, inputs: Sequence[Path], parse: Callable[[], Mapping[str, np.ndarray]]) -> Arrays:
+def cached(
+    folder: Path, inputs: Sequence[Path], parse: Callable[[], Mapping[str, np.ndarray]]
+) -> Arrays:
     """Return ``parse()``, kept in `folder` until a size or time stamp of the inputs changes."""
     key = hashlib.sha256()
     for path in inputs:
@@ -60,7 +63,7 @@ def cached(folder: Path, inputs: Sequence[Path], parse: Callable[[], Mapping[str
     arrays = dict(parse())
     # the cache is a convenience: a full or read-only disk must not stop the work
     with contextlib.suppress(OSError), atomic_path(kept) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     return arrays
 
 
@@ -73,4 +76,4 @@ def runs(*keys: np.ndarray) -> list[slice]:
     for key in keys:
         change |= key[1:] != key[:-1]
     edges = [0, *(np.flatnonzero(change) + 1).tolist(), n]
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]

@@ -27,6 +27,9 @@ class Board(abc.ABC):
         self.spec = spec
         self.image = None if image is None else Path(image)
 
+    # Seconds that the next connection may wait for the greeting of a board just started.
+    _boot_time = 0.0
+
     @abc.abstractmethod
     def flash(self, image: str | Path | None = None) -> None:
         """Write an image (default: the board's `image`) and start it.
@@ -57,7 +60,11 @@ class Board(abc.ABC):
         self, expected_hash: bytes | None = None, *, timeout: float = 5.0, retries: int = 3
     ) -> Client:
         """Open the framed protocol; the parameters and errors are those of `Client`."""
-        return Client(self._open(), expected_hash, timeout=timeout, retries=retries)
+        transport = self._open()
+        boot_time, self._boot_time = self._boot_time, 0.0
+        return Client(
+            transport, expected_hash, timeout=timeout, retries=retries, boot_time=boot_time
+        )
 
     @abc.abstractmethod
     def _open(self) -> Transport:

@@ -16,8 +16,6 @@ __all__ = ["Client", "StepResult"]
 
 # A board that has just been powered or opened may miss the first attempts.
 _HANDSHAKE_TIMEOUTS = (1.0, 2.0, 5.0, 5.0)
-# What is sent before a booting board listens is lost or delayed: its greeting tells when.
-_GREETING_TIMEOUT = 0.5
 _FAULT = re.compile(rb"\r\n(FAULT cause=[ -~]*)\r\n")
 
 
@@ -42,6 +40,9 @@ class Client:
         Seconds until a message is sent again. Emulated UARTs stall for a second now and then.
     retries : int
         How often a message is sent again.
+    boot_time : float
+        Seconds that a board which was just started has to greet. What is sent before it listens
+        would be lost or delayed.
 
     Attributes
     ----------
@@ -65,12 +66,16 @@ class Client:
         *,
         timeout: float = 5.0,
         retries: int = 3,
+        boot_time: float = 0.0,
     ) -> None:
         self._transport = transport
         self._timeout = timeout
         self._retries = retries
         self._sequence = 0
         self._received = bytearray()
+        if boot_time > 0:
+            self._received += transport.read(boot_time)
+            self._check_fault()
         self.hello = self._handshake()
         if expected_hash is not None and self.hello.model_hash != expected_hash:
             raise ImageMismatchError(
@@ -144,8 +149,6 @@ class Client:
 
     def _handshake(self) -> Hello:
         sent = set()
-        self._received += self._transport.read(_GREETING_TIMEOUT)
-        self._check_fault()
         for timeout in _HANDSHAKE_TIMEOUTS:
             self._sequence = (self._sequence + 1) % 256
             sent.add(self._sequence)

@@ -21,6 +21,7 @@ from edgeflow.errors import DeviceError
 __all__ = ["Child", "ProcessBoard"]
 
 _STOP_TIMEOUT = 5.0  # seconds; a profiler plugin writes its results at the end
+_BOOT_TIME = 3.0  # seconds
 _PR_SET_PDEATHSIG = 1
 
 
@@ -103,8 +104,10 @@ class Child:
             ended = f"was killed by signal {-code} ({signal.Signals(-code).name})"
         else:
             ended = f"ended with exit code {code}"
-        said = " / ".join(self.messages().splitlines()[-3:])
-        return f"{self.name} {ended}" + (f": {said}" if said else "")
+        lines = [line.strip() for line in self.messages().splitlines()]
+        # after its own message QEMU may print all registers
+        said = [line for line in lines if line.startswith("qemu")] or lines
+        return f"{self.name} {ended}" + (f": {said[-1]}" if said else "")
 
     def stop(self, *, ask: bool = True) -> None:
         """End the child; `ask` sends SIGTERM first, without it the child ends by itself."""
@@ -126,6 +129,7 @@ class ProcessBoard(Board):
         path = self._image_to_write(image)
         self.close()
         self._child, self._transport = self._launch(path)
+        self._boot_time = _BOOT_TIME
 
     def reset(self) -> None:
         self.flash()

@@ -139,9 +139,7 @@ def _thumb(decoder: capstone.Cs, data: bytes, address: int) -> Iterator[tuple[in
         size = 4 if first >> 11 in (0b11101, 0b11110, 0b11111) else 2
         number: int | None = None
         if size == 4:
-            number = _thumb_opcode(
-                first, int.from_bytes(data[offset + 2 : offset + 4], "little")
-            )
+            number = _thumb_opcode(first, int.from_bytes(data[offset + 2 : offset + 4], "little"))
         if number is None:
             code = data[offset : offset + size]
             found = next(decoder.disasm_lite(code, address + offset, 1), None)

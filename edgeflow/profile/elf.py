@@ -134,9 +134,7 @@ class Image:
             inner = marks[first:last] or [(section.address, "$x")]
             if inner[0][0] > section.address:
                 inner.insert(0, (section.address, "$x"))
-            for (start, kind), (end, _) in zip(
-                inner, [*inner[1:], (section.end, "")], strict=True
-            ):
+            for (start, kind), (end, _) in zip(inner, [*inner[1:], (section.end, "")], strict=True):
                 if kind != "$d" and end > start:
                     data = section.data[start - section.address : end - section.address]
                     stretches.append((start, data))

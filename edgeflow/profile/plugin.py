@@ -66,8 +66,10 @@ def check_qemu(program: str) -> tuple[int, int]:
     """
     path = shutil.which(program)
     if path is None:
-        package = "qemu-user" if re.fullmatch(r"qemu-(aarch64|arm|riscv\d+)", program) else (
-            "qemu-system-arm" if program == "qemu-system-arm" else "qemu-system-misc"
+        package = (
+            "qemu-user"
+            if re.fullmatch(r"qemu-(aarch64|arm|riscv\d+)", program)
+            else ("qemu-system-arm" if program == "qemu-system-arm" else "qemu-system-misc")
         )
         raise ToolMissingError(
             f"{program} is not installed: install it with 'sudo apt-get install {package}'"

@@ -66,8 +66,10 @@ class ProfileResult:
     steps, windows
         How many ran.
     accuracy_float, accuracy_oracle, accuracy_device
-        0..1: of the model before compression as stored by it, of the program's oracle on the
-        windows that ran, and of the board on the same.
+        0..1: of the model before compression, of the program's oracle on the windows that ran,
+        and of the board on the same.
+    accuracy_float_windows
+        On how many windows `accuracy_float` was measured; None if that is not known.
     mismatches
         Steps in which any output differed from the oracle's.
     confusion
@@ -98,6 +100,7 @@ class ProfileResult:
     window: int
     rate_hz: float
     accuracy_float: float | None
+    accuracy_float_windows: int | None
     accuracy_oracle: float
     accuracy_device: float
     mismatches: int

@@ -90,8 +90,9 @@ def profile(
     windows = choose_windows(program, dataset, split, steps)
     out = Path(out) if out is not None else build.directory
     part = load_part(spec.estimate.part) if spec.estimate is not None else None
+    float_windows = None
     if float_accuracy is None:
-        float_accuracy = _stored_accuracy(program, dataset, split)
+        float_accuracy, float_windows = _stored_accuracy(program, dataset, split)
 
     run = _Run(program.quantize_input(windows.x), progress)
     out.mkdir(parents=True, exist_ok=True)
@@ -121,7 +122,8 @@ def profile(
     counted = run.steps if counts is None else len(counts)
     if counted < run.steps or (failure is None and counted != run.steps):
         raise DeviceError(
-            f"{spec.name}: {run.steps} steps were run, the emulator counted {counted}: compile again"
+            f"{spec.name}: the board ran {run.steps} steps, the emulator counted {counted}: "
+            "compile again"
         )
     result = _evaluate(
         build,
@@ -135,6 +137,7 @@ def profile(
         complete=failure is None,
         split=split,
         float_accuracy=float_accuracy,
+        float_windows=float_windows,
     )
     result.save(out / "profile.json")
     if failure is not None:
@@ -142,12 +145,17 @@ def profile(
     return result
 
 
-def _stored_accuracy(program: Program, dataset: Dataset, split: str) -> float | None:
-    """Return the accuracy before compression, if it was measured on the same people."""
+def _stored_accuracy(
+    program: Program, dataset: Dataset, split: str
+) -> tuple[float | None, int | None]:
+    """Return accuracy before compression and number of windows, if of the same people."""
     stored = program.metadata
     value = stored.get("accuracy_float")
-    same = stored.get("data") == dataset.name and stored.get("split", split) == split
-    return float(value) if same and isinstance(value, int | float) else None
+    if not isinstance(value, int | float):
+        return None, None
+    if stored.get("data") != dataset.name or stored.get("split") != split:
+        return None, None
+    return float(value), stored.get("windows")
 
 
 def _board_of(build: Build, board: BoardSpec | str | None) -> BoardSpec:
@@ -268,6 +276,7 @@ def _evaluate(
     complete: bool,
     split: str,
     float_accuracy: float | None,
+    float_windows: int | None,
 ) -> ProfileResult:
     truth = windows.y[: run.windows]
     device = np.stack(run.y)
@@ -301,6 +310,7 @@ def _evaluate(
         window=run.x.shape[1],
         rate_hz=float(dataset.rate_hz),
         accuracy_float=float_accuracy,
+        accuracy_float_windows=float_windows,
         accuracy_oracle=float((oracle[:, -1].argmax(axis=1) == truth).mean()),
         accuracy_device=float((predicted == truth).mean()),
         mismatches=int((device != oracle).any(axis=2).sum()),
@@ -332,9 +342,7 @@ def _energy(cycles: np.ndarray | None, part: Part | None) -> dict[str, Any] | No
     }
 
 
-def _layers(
-    build: Build, counts: Counts | None, cycles: np.ndarray | None
-) -> list[dict[str, Any]]:
+def _layers(build: Build, counts: Counts | None, cycles: np.ndarray | None) -> list[dict[str, Any]]:
     names = [*build.layers, "(rest)"]
     if counts is None:
         return [{"name": name, "instructions_mean": None} for name in build.layers]

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from edgeflow.errors import EdgeFlowError
@@ -90,13 +92,18 @@ def measure_size(elf: str | Path, objects_dir: str | Path) -> SizeReport:
             continue
         inner = [s for s in symbols if section.address <= s.address < section.end]
         if section.data:
-            _add(flash, section, inner, lambda s, w=section.writable: owners.flash_part(s, w))
+            _add(flash, section, inner, partial(owners.flash_part, writable=section.writable))
         if section.writable:
             _add(ram, section, inner, owners.ram_part)
     return SizeReport(sum(flash.values()), sum(ram.values()), None, flash, ram)
 
 
-def _add(parts: dict[str, int], section: Section, symbols: list[Symbol], part_of) -> None:  # type: ignore[no-untyped-def]
+def _add(
+    parts: dict[str, int],
+    section: Section,
+    symbols: list[Symbol],
+    part_of: Callable[[Symbol], str],
+) -> None:
     """Share out the bytes of a section; what no symbol covers is the runtime's."""
     at = section.address
     for symbol in symbols:

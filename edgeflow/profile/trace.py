@@ -77,7 +77,9 @@ def prepare_trace(
     image = Image(elf)
     check_qemu(qemu)
     if not image.fixed_address:
-        raise TargetError(f"{elf}: cannot be profiled since it is relocatable: link it with -no-pie")
+        raise TargetError(
+            f"{elf}: cannot be profiled since it is relocatable: link it with -no-pie"
+        )
     options = {}
     for name in MARKERS:
         symbol = image.by_name.get(f"ef_profile_{name}")
@@ -134,9 +136,7 @@ class Counts:
 
     def first(self, steps: int) -> "Counts":
         """Return the counts of the first steps."""
-        return Counts(
-            self.numbers, self.executed[:steps], self.taken[:steps], self.fetched[:steps]
-        )
+        return Counts(self.numbers, self.executed[:steps], self.taken[:steps], self.fetched[:steps])
 
     def __len__(self) -> int:
         return len(self.executed)

@@ -100,13 +100,15 @@ class Uart(_Spec):
     """The serial port that the firmware talks over.
 
     `driver` names ``firmware/hal/ef_hal_uart_<driver>.c``; `irq` is the number of its receive
-    interrupt at the interrupt controller.
+    interrupt at the interrupt controller; `clock_hz` feeds its baud rate generator, and is the
+    core's where it is not given.
     """
 
     driver: Literal["cmsdk", "nrf", "16550"]
     base: Address
     irq: int = Field(ge=0, lt=1024)
     baud: int = Field(default=115200, ge=1200, le=4_000_000)
+    clock_hz: int | None = Field(default=None, gt=0)
 
 
 class QemuRunner(_Spec):
@@ -198,6 +200,8 @@ class BoardSpec(_Spec):
                 raise ValueError(f"memory.{key}: missing key")
         if self.uart is None:
             raise ValueError("uart: missing key")
+        if self.uart.clock_hz is None and self.clock_hz is None:
+            raise ValueError("uart.clock_hz: missing key (there is no clock_hz either)")
         if not 0 < self.stack <= self.memory["ram"].size:
             raise ValueError("stack: must be more than 0 and at most memory.ram.size")
         return self

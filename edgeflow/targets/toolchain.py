@@ -32,7 +32,6 @@ _COMPILE_FLAGS = (
     # the bits of a result must not depend on the core
     "-ffp-contract=off",
 )  # fmt: skip
-_ASSEMBLER_SUFFIX = ".S"
 
 
 def board_sources(board: BoardSpec) -> list[Path]:
@@ -41,7 +40,7 @@ def board_sources(board: BoardSpec) -> list[Path]:
     if board.soc is None or board.uart is None:
         return [hal / "ef_hal_stdio.c"]
     start_up = sorted((resource("targets") / "soc" / board.soc).glob("start.*"))
-    drivers = (board.soc, f"uart_{board.uart.driver}", "fault")
+    drivers = (board.soc, f"uart_{board.uart.driver}", "bare")
     return [*start_up, *(hal / f"ef_hal_{driver}.c" for driver in drivers)]
 
 
@@ -60,6 +59,7 @@ def board_defines(board: BoardSpec) -> dict[str, str]:
             "EF_UART_BASE": f"0x{board.uart.base:08x}u",
             "EF_UART_IRQ": f"{board.uart.irq}u",
             "EF_UART_BAUD": f"{board.uart.baud}u",
+            "EF_UART_CLOCK_HZ": f"{board.uart.clock_hz or board.clock_hz}u",
             "EF_CLOCK_HZ": f"{board.clock_hz or 0}u",
         }
     return defines

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,6 +65,21 @@ def rotations(n: int, sigma: float) -> Tensor:
     return eye + torch.sin(angle) * cross + (1 - torch.cos(angle)) * (cross @ cross)
 
 
-def phases(stride: int) -> int:
-    """Return a random shift of all windows, in [0, stride)."""
-    return int(np.random.randint(stride))
+def change_pace(x: Tensor, sigma: float) -> Tensor:
+    """Return windows x [n, time, channels] played at another pace each, same last sample.
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation of the logarithm of the pace, which stays within 0.6 to 1.65. Where
+        a faster window runs out of samples it goes back on itself.
+    """
+    n, time, channels = x.shape
+    if time < 2:
+        return x
+    pace = torch.exp((sigma * torch.randn(n, 1)).clamp(-0.5, 0.5))
+    position = (time - 1 - torch.arange(time - 1, -1, -1) * pace).abs()
+    before = position.floor().long().clamp(max=time - 2)
+    share = (position - before)[..., None]
+    index = before[..., None].expand(n, time, channels)
+    return torch.gather(x, 1, index) * (1 - share) + torch.gather(x, 1, index + 1) * share

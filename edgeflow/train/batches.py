@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from edgeflow.data.dataset import Dataset, Recording
+from edgeflow.train.augment import axis_triples
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,12 @@ class Batch:
 
 
 def normalisation(dataset: Dataset) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation [channels] over the training people's samples."""
+    """Return mean and standard deviation [channels] over the training people's samples.
+
+    An axis of a sensor takes at least a tenth of the sensor's root-mean-square length: one
+    that hardly moved in training would else dwarf all others once it does. A channel that
+    never changed takes 1.
+    """
     total = np.zeros(len(dataset.channels))
     squares = np.zeros(len(dataset.channels))
     count = 0
@@ -41,8 +47,11 @@ def normalisation(dataset: Dataset) -> tuple[Tensor, Tensor]:
         squares += (x * x).sum(axis=0)
         count += len(x)
     mean = total / count
-    # a channel that never changes carries nothing; do not divide by zero
-    std = np.sqrt(np.maximum(squares / count - mean * mean, 1e-12))
+    std = np.sqrt(np.maximum(squares / count - mean * mean, 0.0))
+    for i in axis_triples(dataset.channels):
+        std[i : i + 3] = np.maximum(std[i : i + 3], 0.1 * np.sqrt(squares[i : i + 3].sum() / count))
+    # rounding leaves a little variance in a constant channel
+    std[std < 1e-6 * np.maximum(np.abs(mean), 1e-6)] = 1.0
     return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
 
 
@@ -94,7 +103,9 @@ def streams(
     not count. The first `warmup` steps of a recording do not count either.
     """
     start = [int(np.random.randint(length)) if shuffle else 0 for _ in recordings]
-    parts = [r.x[s:] if len(r.x) - s > warmup else r.x for r, s in zip(recordings, start, strict=True)]
+    parts = [
+        r.x[s:] if len(r.x) - s > warmup else r.x for r, s in zip(recordings, start, strict=True)
+    ]
     by_length = np.argsort([len(x) for x in parts], kind="stable")
     groups = [by_length[i : i + batch] for i in range(0, len(by_length), batch)]
     if shuffle:

@@ -1,6 +1,5 @@
 """The training loop."""
 
-import contextlib
 import copy
 import json
 import time
@@ -15,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from edgeflow.cells import SequenceClassifier, load_model, save_model
-from edgeflow.data.dataset import Dataset
+from edgeflow.data.dataset import SPLITS, Dataset
 from edgeflow.errors import TrainError
 from edgeflow.files import write_atomic
 from edgeflow.train import batches, metrics, resume
-from edgeflow.train.augment import augment, axis_triples
+from edgeflow.train.augment import augment, axis_triples, change_pace
 from edgeflow.train.options import TrainOptions
 from edgeflow.train.repeat import repeatable, rng_states, set_rng_states
 
@@ -100,6 +99,7 @@ def train(
     try:
         with repeatable(settings.seed, settings.threads):
             run = _Run(dataset, cell, settings, folder)
+            run.tidy()
             if restart:
                 run.forget()
             return run.finished() or run.go(on_epoch)
@@ -110,22 +110,26 @@ def train(
 class _Run:
     """One training: its model, optimiser, and what is remembered between epochs."""
 
-    def __init__(
-        self, dataset: Dataset, cell: str, options: TrainOptions, folder: Path
-    ) -> None:
+    def __init__(self, dataset: Dataset, cell: str, options: TrainOptions, folder: Path) -> None:
         self.dataset, self.options, self.folder = dataset, options, folder
         self.length = options.window or dataset.window
         self.warmup = self.length // 2 if options.warmup is None else options.warmup
         self.tail = max(self.length // 10, 1)
         # an empty split is an error before the training, not after it
-        for split in ("train", "val", "test"):
+        for split in SPLITS:
             dataset.windows(split, length=self.length)
+            longest = max(len(r.x) for r in dataset.split(split))
+            if options.mode == "streaming" and longest <= self.warmup:
+                raise TrainError(
+                    f"warmup is {self.warmup}: no recording of the '{split}' split is longer "
+                    f"(the longest has {longest} samples)"
+                )
         self.arguments = {
             "data": dataset.name,
             "recordings": resume.fingerprint(dataset),
             "cell": cell,
             **asdict(options),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
         }
         self.model = SequenceClassifier(
             cell,
@@ -162,6 +166,12 @@ class _Run:
         position = (epoch - warm) / max(self.options.epochs - warm, 1)
         return float(0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * min(position, 1.0))))
 
+    def tidy(self) -> None:
+        """Remove what a run killed while writing a file left of it."""
+        for name in ("resume.pt", "metrics.json", "model.pt"):
+            for half in self.folder.glob(f".{name}.*"):
+                half.unlink()
+
     def forget(self) -> None:
         for name in ("resume.pt", "metrics.json", "model.pt"):
             (self.folder / name).unlink(missing_ok=True)
@@ -186,6 +196,11 @@ class _Run:
         while self.epoch < self.options.epochs and not self._stale():
             started = time.perf_counter()
             loss = self._train_epoch()
+            if not np.isfinite(loss):
+                raise TrainError(
+                    f"the loss is {loss} in epoch {self.epoch + 1}: use a smaller --lr than "
+                    f"{self.options.lr:g} and --restart"
+                )
             matrix = self._evaluate(self.average, "val")
             self.epoch += 1
             row = {
@@ -282,8 +297,11 @@ class _Run:
         total, state = torch.zeros(()), None
         count = 0.0
         for batch in self._batches("train"):
+            x = batch.x
+            if options.pace and options.mode == "window":
+                x = change_pace(x, options.pace)
             x = augment(
-                batch.x, self.triples, model.std,
+                x, self.triples, model.std,
                 rotate=options.rotate, scale=options.scale, noise=options.noise,
             )  # fmt: skip
             logits, state = model.stream(x, _detach(state) if batch.keep else None)

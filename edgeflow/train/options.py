@@ -30,10 +30,10 @@ class TrainOptions:
         largest norm of a gradient.
     patience : int
         Epochs without a better validation macro-F1 before training stops; 0: never.
-    rotate, scale, noise : float
+    rotate, scale, noise, pace : float
         Augmentation of each training window: standard deviations of the rotation of the
-        sensors' axes (degrees), of the logarithm of the gain, and of white noise
-        (in standard deviations of the channel).
+        sensors' axes (degrees), of the logarithm of the gain, of white noise (in standard
+        deviations of the channel), and of the logarithm of the pace (not when streaming).
     warmup : int or None
         Streaming: first steps of a recording that are not counted; None: half a window.
     average : float
@@ -48,15 +48,16 @@ class TrainOptions:
     dropout: float = 0.2
     window: int | None = None
     mode: str = "window"
-    epochs: int = 40
-    batch: int = 64
-    lr: float = 5e-3
+    epochs: int = 25
+    batch: int = 128
+    lr: float = 1e-2
     weight_decay: float = 1e-2
     clip: float = 1.0
-    patience: int = 0
+    patience: int = 10
     rotate: float = 10.0
     scale: float = 0.05
     noise: float = 0.05
+    pace: float = 0.15
     warmup: int | None = None
     average: float = 0.99
     seed: int = 0
@@ -70,7 +71,7 @@ class TrainOptions:
             _within("window", self.window, 1, math.inf)
         if self.warmup is not None:
             _within("warmup", self.warmup, 0, math.inf)
-        for name in ("weight_decay", "patience", "rotate", "scale", "noise", "seed"):
+        for name in ("weight_decay", "patience", "rotate", "scale", "noise", "pace", "seed"):
             _within(name, getattr(self, name), 0, math.inf)
         for name in ("dropout", "average"):
             _within(name, getattr(self, name), 0, 0.99999)

@@ -34,7 +34,8 @@ def repeatable(seed: int, threads: int) -> Iterator[None]:
 
 def rng_states() -> dict[str, Any]:
     """Return the states of the generators of torch, numpy and Python, as plain values."""
-    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    state: tuple[Any, ...] = np.random.get_state(legacy=True)  # type: ignore[assignment]
+    kind, keys, position, has_gauss, gauss = state
     version, internal, next_gauss = random.getstate()
     return {
         "torch": torch.get_rng_state(),

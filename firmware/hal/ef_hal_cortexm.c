@@ -1,9 +1,6 @@
-/* Cortex-M boards: waiting for serial input, cycle counter, stack high-water mark, fault line. */
+/* Cortex-M boards: waiting for serial input, cycle counter. */
 #include "ef_hal.h"
-#include "ef_hal_fault.h"
 #include "ef_hal_uart.h"
-
-#define STACK_PAINT 0xA5A5A5A5u
 
 #define NVIC_ISER(irq) EF_REG32(0xE000E100u + 4u * ((irq) / 32u))
 #define NVIC_ICPR(irq) EF_REG32(0xE000E280u + 4u * ((irq) / 32u))
@@ -14,8 +11,6 @@
 #define DWT_CTRL EF_REG32(0xE0001000u)
 #define DWT_CTRL_CYCCNTENA 1u
 #define DWT_CYCCNT EF_REG32(0xE0001004u)
-
-extern uint32_t __stack_limit[], __stack_top[];
 
 static uint32_t cycles_hz;
 
@@ -44,12 +39,6 @@ int ef_hal_getc(void) {
     return ef_uart_read();
 }
 
-void ef_hal_write(const uint8_t *data, size_t size) {
-    for (size_t index = 0; index < size; index++) {
-        ef_uart_write(data[index]);
-    }
-}
-
 uint32_t ef_hal_cycles(void) {
 #if __ARM_ARCH >= 7
     return DWT_CYCCNT;
@@ -60,12 +49,4 @@ uint32_t ef_hal_cycles(void) {
 
 uint32_t ef_hal_cycles_hz(void) {
     return cycles_hz;
-}
-
-uint32_t ef_hal_stack_used(void) {
-    const uint32_t *word = __stack_limit;
-    while (word < __stack_top && *word == STACK_PAINT) {
-        word++;
-    }
-    return (uint32_t)((uintptr_t)__stack_top - (uintptr_t)word);
 }

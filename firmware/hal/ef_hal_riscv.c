@@ -1,8 +1,6 @@
-/* RISC-V boards in machine mode: waiting for serial input, cycle counter, stack high-water mark. */
+/* RISC-V boards in machine mode: waiting for serial input, cycle counter. */
 #include "ef_hal.h"
 #include "ef_hal_uart.h"
-
-#define STACK_PAINT 0xA5A5A5A5u
 
 /* Platform-level interrupt controller, context 0 (hart 0, machine mode); at the base that SiFive's
  * parts and QEMU's generic machine share. */
@@ -18,8 +16,6 @@
 /* The control and status registers are an extension of their own to assemblers of 2022 and later.
  */
 #define WITH_CSR(instruction) ".option push\n.option arch, +zicsr\n" instruction "\n.option pop"
-
-extern uint32_t __stack_limit[], __stack_top[];
 
 void ef_hal_init(void) {
     ef_uart_init();
@@ -42,12 +38,6 @@ int ef_hal_getc(void) {
     return ef_uart_read();
 }
 
-void ef_hal_write(const uint8_t *data, size_t size) {
-    for (size_t index = 0; index < size; index++) {
-        ef_uart_write(data[index]);
-    }
-}
-
 uint32_t ef_hal_cycles(void) {
     uint32_t cycles;
     __asm volatile(WITH_CSR("csrr %0, mcycle") : "=r"(cycles));
@@ -60,12 +50,4 @@ uint32_t ef_hal_cycles_hz(void) {
 #else
     return EF_CLOCK_HZ;
 #endif
-}
-
-uint32_t ef_hal_stack_used(void) {
-    const uint32_t *word = __stack_limit;
-    while (word < __stack_top && *word == STACK_PAINT) {
-        word++;
-    }
-    return (uint32_t)((uintptr_t)__stack_top - (uintptr_t)word);
 }

@@ -16,15 +16,16 @@ typedef void ef_matvec(const ef_matrix *matrix, const int16_t *x, int16_t *y);
 struct ef_matrix {
     ef_matvec *matvec;         /* the kernel that `weights` was packed for */
     const void *weights;       /* 4-byte aligned */
-    const int32_t *bias;       /* [rows] */
-    const int32_t *multiplier; /* [rows], >= 0 */
+    const int32_t *bias;       /* [rows], or null where `weights` holds it */
+    const int32_t *multiplier; /* [rows], or null likewise; >= 0 */
     uint16_t rows;
     uint16_t cols;
     uint8_t shift; /* 1..15 */
 };
 
-ef_matvec ef_matvec_s8_s16;     /* any core: int8 row by row */
-ef_matvec ef_matvec_s8_s16_dsp; /* Arm DSP extension: 4 x 4 tiles */
+ef_matvec ef_matvec_s8_s16;          /* any core: int8 row by row */
+ef_matvec ef_matvec_s8_s16_dsp;      /* Arm DSP extension: a stream of 4 x 4 tiles */
+ef_matvec ef_matvec_pair_s8_s16_dsp; /* the same, two rows a halfword: where 23 bits suffice */
 
 /* GRU step; h is read and replaced. Gate order r, z, n. */
 typedef struct {

@@ -41,10 +41,9 @@ static inline int16_t ef_requantize(int32_t acc, int32_t multiplier, unsigned sh
 
 /* Linear interpolation in a 257-entry table; value is Q3.12 within int16, the result Q0.15. */
 static inline int32_t ef_lookup(const int16_t *table, int32_t value) {
-    uint32_t position = (uint32_t)(value + 32768);
-    const int16_t *node = table + (position >> 8);
+    const int16_t *node = table + 128 + (value >> 8);
     int32_t left = node[0];
-    return left + (((node[1] - left) * (int32_t)(position & 0xff) + 128) >> 8);
+    return left + (((node[1] - left) * (value & 0xff) + 128) >> 8);
 }
 
 #endif

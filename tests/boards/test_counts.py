@@ -159,9 +159,7 @@ def count(board: str, folder: Path, data_cache: DataCache | None = None) -> Coun
 
 def histogram(counts: Counts, step: int, layer: int) -> dict[int, int]:
     row = counts.executed[step, layer]
-    return {
-        int(number): int(n) for number, n in zip(counts.numbers, row, strict=True) if n > 0
-    }
+    return {int(number): int(n) for number, n in zip(counts.numbers, row, strict=True) if n > 0}
 
 
 def test_thumb_counts_are_exact(tmp_path: Path) -> None:

@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-CODE = """
-import sys, typer
-from edgeflow.cli import app, main
-main()
-"""
+from edgeflow.data import load_dataset
+
+CODE = "from edgeflow.cli import main; main()"
 
 
 def start(*arguments: str | Path, cache: Path, **env: str) -> subprocess.Popen:
@@ -83,6 +81,26 @@ def test_path(shared_data, tmp_path):
     assert json.loads(out)["path"] == str(shared_data / "motionsense" / "npz")
 
 
+def test_get_without_an_index(tmp_path):
+    _, err = run("data", "get", "seglearn-watch", cache=tmp_path, code=2, PIP_NO_INDEX="1")
+    assert "'pip download seglearn==1.2.5' failed" in err and "--root DIR" in err
+    assert not list(tmp_path.rglob("*.npy"))
+
+
+@pytest.mark.slow
+def test_get_from_the_index(shared_data, tmp_path):
+    """Needs a package index; the download equals the packed form."""
+    out, _ = run("data", "get", "seglearn-watch", cache=tmp_path)
+    path = Path(out.strip())
+    assert path.name == "watch_dataset.npy" and tmp_path in path.parents
+    assert [p.name for p in path.parent.iterdir()] == ["watch_dataset.npy"]
+    one = load_dataset("seglearn-watch", root=path.parent)
+    other = load_dataset("seglearn-watch", root=shared_data)
+    assert one.people == other.people
+    for a, b in zip(one.recordings, other.recordings, strict=True):
+        assert np.array_equal(a.x, b.x) and (a.label, a.person) == (b.label, b.person)
+
+
 def test_own_file(mine, tmp_path):
     out, _ = run("data", "info", mine, "--json", cache=tmp_path)
     info = json.loads(out)
@@ -97,7 +115,8 @@ def test_own_file(mine, tmp_path):
 
 
 def test_train(mine, tmp_path):
-    command = ("train", "--data", mine, "--hidden", "8", "--epochs", "12", "-o", tmp_path / "run")
+    command = ("train", "--data", mine, "--hidden", "8", "--batch", "4",
+               "--epochs", "20", "-o", tmp_path / "run")  # fmt: skip
     out, _ = run(*command, "--json", cache=tmp_path)
     found = json.loads(out)
     assert found == json.loads((tmp_path / "run" / "metrics.json").read_text())

@@ -122,10 +122,15 @@ def test_npz_of_recordings_of_unequal_length(tmp_path):
     x = np.arange(150.0).reshape(75, 2)
     data = load_dataset(
         npz_file(
-            tmp_path, x=x, length=np.array([20, 25, 30]), y=np.array(["b", "a", "b"]),
-            person=np.array(["p", "q", "r"]), people_train=["r"], people_val=["q"],
+            tmp_path,
+            x=x,
+            length=np.array([20, 25, 30]),
+            y=np.array(["b", "a", "b"]),
+            person=np.array(["p", "q", "r"]),
+            people_train=["r"],
+            people_val=["q"],
             people_test=["p"],
-        )  # fmt: skip
+        )
     )
     assert [len(r.x) for r in data.recordings] == [20, 25, 30]
     assert [r.label for r in data.recordings] == [1, 0, 1]

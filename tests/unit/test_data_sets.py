@@ -200,6 +200,15 @@ def test_seglearn_package_file_is_checked_before_it_is_unpickled(tmp_path):
     assert not (tmp_path / "exploded").exists()
 
 
+def test_installed_seglearn_is_found_but_not_imported(tmp_path, monkeypatch):
+    data = tmp_path / "seglearn" / "data"
+    data.mkdir(parents=True)
+    (tmp_path / "seglearn" / "__init__.py").write_text("raise ImportError('needs pandas')")
+    (data / "watch_dataset.npy").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert sources()["seglearn-watch"].locate() == data / "watch_dataset.npy"
+
+
 def test_roots(shared_data, tmp_path, monkeypatch):
     source = sources()["wisdm-watch"]
     packed = shared_data / "wisdm-watch" / "npz"
@@ -233,6 +242,8 @@ def test_damaged_packed_files_are_named(shared_data, tmp_path):
 
 
 def test_seglearn_length_must_fit(tmp_path):
-    np.savez(tmp_path / "watch.npz", x=np.zeros((10, 6)), length=[4, 5], label=[0, 1], subject=[1, 2])
+    np.savez(
+        tmp_path / "watch.npz", x=np.zeros((10, 6)), length=[4, 5], label=[0, 1], subject=[1, 2]
+    )
     with pytest.raises(DataError, match="adds up to 9"):
         seglearn_watch._read(tmp_path / "watch.npz")

@@ -16,7 +16,7 @@ from edgeflow.cells import load_model
 from edgeflow.data import Dataset, Recording
 from edgeflow.errors import DataError, TrainError
 from edgeflow.train import train
-from edgeflow.train.augment import augment, axis_triples, rotations
+from edgeflow.train.augment import augment, axis_triples, change_pace, rotations
 from edgeflow.train.batches import normalisation, streams
 from edgeflow.train.metrics import accuracy, confusion, macro_f1
 
@@ -28,7 +28,7 @@ def waves(people: str = "abcd", seed: int = 0, length: int = 70) -> Dataset:
     rng = np.random.default_rng(seed)
     recordings = []
     for person in people:
-        gain, offset = rng.uniform(0.7, 1.5), rng.normal(size=3)
+        gain, offset = rng.uniform(0.8, 1.2), 0.1 * rng.normal(size=3)
         for label in (0, 1, 0, 1):
             time = np.arange(length + int(rng.integers(20)))
             phase = (0.3 + 0.5 * label) * time + rng.uniform(0, 6)
@@ -100,12 +100,20 @@ def test_normalisation_is_of_training_people():
     assert np.allclose(std, x.std(axis=0), atol=1e-6)
 
 
-def test_a_constant_channel_does_no_harm(tmp_path):
+def test_channels_that_hardly_move(tmp_path):
+    """A resting axis of a moving sensor, and a dead channel, must not blow up."""
     data = waves()
-    for r in data.recordings:
-        r.x[:, 2] = 3.0
-    result = train(data, out=tmp_path, **(SMALL | {"epochs": 1}))
-    assert np.isfinite(result.metrics["history"][0]["loss"])
+    for i, r in enumerate(data.recordings):
+        r.x[:, 2] = 0.98
+        x = np.concatenate([r.x, np.full((len(r.x), 1), 0.1, np.float32)], axis=1)
+        data.recordings[i] = Recording(x, r.label, r.person)
+    data.channels.append("dead")
+    mean, std = normalisation(data)
+    assert mean[3] == pytest.approx(0.1) and std[3] == 1
+    x = np.concatenate([r.x for r in data.split("train")])
+    assert std[2] == pytest.approx(0.1 * np.sqrt((x[:, :3] ** 2).sum(1).mean()), rel=1e-5)
+    result = train(data, out=tmp_path, **(SMALL | {"epochs": 15, "rotate": 10.0}))
+    assert result.metrics["test"]["accuracy"] > 0.9
 
 
 def test_seed_and_caller(tmp_path):
@@ -162,6 +170,15 @@ def test_wrong_options(options, message, tmp_path):
         train(waves(), out=tmp_path, **options)
 
 
+def test_divergence_is_an_error(tmp_path):
+    data = waves()
+    for r in data.recordings:
+        r.x[:] = 1e30
+        r.x[::2] = -1e30
+    with pytest.raises(TrainError, match="loss is nan in epoch 1: use a smaller --lr"):
+        train(data, out=tmp_path, **(SMALL | {"lr": 1e30, "clip": 1e30}))
+
+
 def test_wrong_windows(tmp_path):
     with pytest.raises(DataError, match="shorter window"):
         train(waves(), out=tmp_path, window=1000)
@@ -213,6 +230,7 @@ def test_killed_and_started_again_it_ends_the_same(mode, tmp_path):
                 break
         assert process.wait() == -signal.SIGKILL
         process.stdout.close()
+        (broken / ".resume.pt.half").write_bytes(b"as after a kill while writing")
         assert not (broken / "model.pt").exists() and (broken / "resume.pt").exists()
     with pytest.raises(TrainError, match=r"a training with seed 0, not 1: .*--restart"):
         train(waves(), out=broken, mode=mode, hidden=8, batch=4, epochs=8, lr=2e-2, seed=1)
@@ -220,6 +238,7 @@ def test_killed_and_started_again_it_ends_the_same(mode, tmp_path):
     lines = process.communicate()[0].split()
     assert lines[-1] == "done" and int(lines[0]) >= 6
     assert same_weights(whole, broken)
+    assert {p.name for p in broken.iterdir()} == {".lock", "metrics.json", "model.pt"}
     one, other = (json.loads((f / "metrics.json").read_text()) for f in (whole, broken))
     assert one.pop("seconds") > 0 and other.pop("seconds") > 0
     assert one == other
@@ -238,18 +257,14 @@ def test_two_trainings_in_one_folder(tmp_path):
 
 
 def test_streams_cover_every_step_once():
-    data = waves()
-    recordings = data.split("train")
+    recordings = waves().split("train")
     seen = np.zeros(2)
-    previous = 0
+    groups = 0
     for batch in streams(recordings, 16, 3, 10, shuffle=False):
-        assert batch.keep == (previous > 0)
-        assert (batch.x[batch.weight == 0] == 0).all() or not batch.keep
-        previous = batch.x.shape[1] if batch.x.shape[1] == 16 else 0
+        groups += not batch.keep
         for label in (0, 1):
             seen[label] += float(batch.weight[batch.y == label].sum())
-        if batch.x.shape[1] < 16:
-            previous = 0
+    assert groups == -(-len(recordings) // 3)
     expected = [sum(len(r.x) - 10 for r in recordings if r.label == label) for label in (0, 1)]
     assert seen.tolist() == expected
 
@@ -278,10 +293,27 @@ def test_augmentation():
     none = augment(x, [0, 4], std, rotate=0, scale=0, noise=0)
     assert torch.equal(none, x) and none is not x
     turned = augment(x, [0, 4], std, rotate=20, scale=0, noise=0)
-    assert torch.equal(turned[..., 3], x[..., 3]) and not torch.allclose(turned[..., :3], x[..., :3])
+    assert torch.equal(turned[..., 3], x[..., 3]) and not torch.allclose(
+        turned[..., :3], x[..., :3]
+    )
     assert torch.allclose(turned[..., 4:].norm(dim=2), x[..., 4:].norm(dim=2), atol=1e-5)
     # both sensors of a window turn together
     assert torch.allclose((turned[..., :3] * turned[..., 4:]).sum(2),
                           (x[..., :3] * x[..., 4:]).sum(2), atol=1e-4)  # fmt: skip
     noisy = augment(x, [], std, rotate=0, scale=0, noise=0.1) - x
     assert torch.allclose(noisy.std(dim=(0, 1)), 0.1 * std, rtol=0.15)
+
+
+def test_pace():
+    torch.manual_seed(0)
+    time = torch.arange(30.0)
+    x = torch.stack([time, 2 * time], dim=1).expand(200, 30, 2)
+    assert torch.allclose(change_pace(x, 0.0), x)
+    y = change_pace(x, 0.2)
+    assert torch.equal(y[:, -1], x[:, -1])
+    pace = y[:, -1, 0] - y[:, -2, 0]
+    assert 0.6 <= pace.min() < 0.95 and 1.05 < pace.max() <= 1.65
+    # a straight line stays straight until it runs out of samples, and channels stay together
+    expected = (29 - (29 - time) * pace[:, None]).abs()
+    assert torch.allclose(y[..., 0], expected, atol=1e-3)
+    assert torch.allclose(y[..., 1], 2 * y[..., 0], atol=1e-3)

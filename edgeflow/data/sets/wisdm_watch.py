@@ -9,13 +9,13 @@ The split by person is fixed: five people validate, seven test, everybody else t
 
 import gzip
 import io
+import itertools
 import lzma
 import re
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pooch
 
 from edgeflow.data.archive import extract_checked
 from edgeflow.data.arrays import Arrays, cached, read_npz, runs
@@ -106,7 +106,10 @@ def read_raw(accel: Path, gyro: Path) -> Arrays:
         If a file cannot be read, or there is nothing to pair.
     """
     tables = [_parse(path) for path in (accel, gyro)]
-    acc, gyr, label, seg = [], [], [], []
+    acc: list[np.ndarray] = []
+    gyr: list[np.ndarray] = []
+    label: list[np.ndarray] = []
+    seg: list[np.ndarray] = []
     for activity in range(len(LETTERS)):
         (ta, va), (tg, vg) = (_one_activity(table, activity) for table in tables)
         if len(ta) == 0 or len(tg) == 0:
@@ -118,7 +121,7 @@ def read_raw(accel: Path, gyro: Path) -> Arrays:
         paired = np.abs(ta - tg[nearest]) <= PAIR_NS
         ta, va, vg = ta[paired], va[paired], vg[nearest[paired]]
         edges = [0, *(np.flatnonzero(np.diff(ta) > GAP_NS) + 1).tolist(), len(ta)]
-        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+        for begin, end in itertools.pairwise(edges):
             if end - begin < SHORTEST:
                 continue
             acc.append(_counts(va[begin:end], ACCEL_PER_COUNT))
@@ -160,9 +163,7 @@ def _parse(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     try:
         table = np.loadtxt(io.StringIO(text), dtype=columns, delimiter=",", comments=None, ndmin=1)
     except ValueError:
-        table = np.loadtxt(
-            _clean(path, text), dtype=columns, delimiter=",", comments=None, ndmin=1
-        )
+        table = np.loadtxt(_clean(path, text), dtype=columns, delimiter=",", comments=None, ndmin=1)
     if not np.isfinite(table["v"]).all():
         row = int(np.flatnonzero(~np.isfinite(table["v"]).all(axis=1))[0])
         raise DataError(f"{path}: sample {row + 1} is not finite: fetch the file again")
@@ -200,6 +201,8 @@ def checksums() -> dict[str, str]:
 
 
 def _fetch(folder: Path) -> None:
+    import pooch
+
     try:
         # the archive has no published checksum: each text file in it is checked instead
         archive = pooch.retrieve(URL, known_hash=None, path=folder, fname="wisdm.zip")

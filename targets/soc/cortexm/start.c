@@ -2,15 +2,12 @@
  * Interrupts stay disabled for good, so that instruction counts are the same in every run. */
 #include <stdint.h>
 
-#include "ef_hal_fault.h"
-
-/* Also in ef_hal_cortexm.c, which looks for the first painted-over word. */
-#define STACK_PAINT 0xA5A5A5A5u
+#include "ef_hal_bare.h"
 
 #define CCR (*(volatile uint32_t *)0xE000ED14u)
 #define CFSR (*(volatile uint32_t *)0xE000ED28u)
 
-/* Lower-case attribute: the linker script's symbols, of which only the addresses mean anything. */
+/* Of the linker script; only their addresses mean anything. */
 extern uint32_t __data_load[], __data_start[], __data_end[];
 extern uint32_t __bss_start[], __bss_end[];
 extern uint32_t __stack_limit[], __stack_top[];
@@ -22,25 +19,26 @@ void ef_start(void);
 void ef_fault_entry(uint32_t pc, uint32_t lr, uint32_t exception);
 
 __attribute__((naked, used)) void Reset_Handler(void) {
-    __asm volatile("cpsid i\n"
-                   "ldr r0, =__stack_top\n"
-                   "mov sp, r0\n"
+    __asm volatile(
+        "cpsid i\n"
+        "ldr r0, =__stack_top\n"
+        "mov sp, r0\n"
 #if __ARM_ARCH >= 8
-                   "ldr r0, =__stack_limit\n" /* an overflow faults instead of corrupting data */
-                   "msr msplim, r0\n"
+        "ldr r0, =__stack_limit\n" /* an overflow faults instead of corrupting data */
+        "msr msplim, r0\n"
 #endif
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
-                   /* CPACR: full access to CP10 and CP11, before the first FPU or MVE instruction */
-                   "ldr r0, =0xE000ED88\n"
-                   "ldr r1, [r0]\n"
-                   "ldr r2, =0x00F00000\n"
-                   "orr r1, r2\n"
-                   "str r1, [r0]\n"
-                   "dsb\n"
-                   "isb\n"
+        /* CPACR: full access to CP10 and CP11, before the first FPU or MVE instruction */
+        "ldr r0, =0xE000ED88\n"
+        "ldr r1, [r0]\n"
+        "ldr r2, =0x00F00000\n"
+        "orr r1, r2\n"
+        "str r1, [r0]\n"
+        "dsb\n"
+        "isb\n"
 #endif
-                   "bl ef_start\n"
-                   ".ltorg\n");
+        "bl ef_start\n"
+        ".ltorg\n");
 }
 
 __attribute__((used, noreturn)) void ef_start(void) {
@@ -48,7 +46,7 @@ __attribute__((used, noreturn)) void ef_start(void) {
     volatile uint32_t *here;
     __asm volatile("mov %0, sp" : "=r"(here));
     for (volatile uint32_t *word = __stack_limit; word < here; word++) {
-        *word = STACK_PAINT;
+        *word = EF_STACK_PAINT;
     }
     const uint32_t *from = __data_load;
     for (volatile uint32_t *to = __data_start; to < __data_end; to++) {

@@ -1,5 +1,7 @@
 /* Start-up of all bare-metal RISC-V boards. Interrupts stay disabled (mstatus.MIE = 0) for good,
  * so that instruction counts are the same in every run. */
+#include "ef_hal_bare.h"
+
     .option arch, +zicsr
 
     .section .start, "ax"
@@ -14,9 +16,8 @@ _start:
     la t0, fault
     csrw mtvec, t0
 
-    /* paint the stack; ef_hal_riscv.c looks for the first painted-over word */
     la t0, __stack_limit
-    li t1, 0xA5A5A5A5
+    li t1, EF_STACK_PAINT
 1:  sw t1, 0(t0)
     addi t0, t0, 4
     bltu t0, sp, 1b

@@ -1,7 +1,11 @@
-/* Called by start-up code, which is the only part that knows of exceptions. */
-#ifndef EF_HAL_FAULT_H
-#define EF_HAL_FAULT_H
+/* What start-up code and the HAL of bare-metal boards agree on. */
+#ifndef EF_HAL_BARE_H
+#define EF_HAL_BARE_H
 
+/* Start-up code fills the stack with it; the high-water mark is where it ends. */
+#define EF_STACK_PAINT 0xA5A5A5A5
+
+#ifndef __ASSEMBLER__
 #include <stdint.h>
 
 /* Write one line, "FAULT cause=... status=... pc=... ra=..." in hexadecimal, and stop.
@@ -9,5 +13,6 @@
  * RISC-V: mcause, mtval, mepc, ra. */
 __attribute__((noreturn)) void ef_hal_fault(uint32_t cause, uint32_t status, uint32_t pc,
                                             uint32_t ra);
+#endif
 
 #endif

@@ -1,6 +1,23 @@
-/* The line that tells of a fault, for all bare-metal boards. */
-#include "ef_hal_fault.h"
+/* What all bare-metal boards share: output, stack high-water mark, fault line. */
+#include "ef_hal_bare.h"
+#include "ef_hal.h"
 #include "ef_hal_uart.h"
+
+extern uint32_t __stack_limit[], __stack_top[]; /* of the linker script */
+
+void ef_hal_write(const uint8_t *data, size_t size) {
+    for (size_t index = 0; index < size; index++) {
+        ef_uart_write(data[index]);
+    }
+}
+
+uint32_t ef_hal_stack_used(void) {
+    const uint32_t *word = __stack_limit;
+    while (word < __stack_top && *word == EF_STACK_PAINT) {
+        word++;
+    }
+    return (uint32_t)((uintptr_t)__stack_top - (uintptr_t)word);
+}
 
 static void write_text(const char *text) {
     while (*text) {

@@ -1,0 +1,37 @@
+# make demo   the whole pipeline on real data and an emulated board
+# make test   all tests that take seconds; `make test-all` adds the slow ones
+VENV ?= .venv
+export VENV
+RUN := $(VENV)/bin
+C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+
+.PHONY: demo test test-all lint format wheel setup clean
+
+setup:
+	@scripts/setup.sh
+
+demo: setup
+	$(RUN)/edgeflow demo
+
+test: setup
+	$(RUN)/python -m pytest
+
+test-all: setup
+	$(RUN)/python -m pytest --slow
+
+lint: setup
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/clang-format --dry-run --Werror $(C_FILES)
+
+format: setup
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+	$(RUN)/clang-format -i $(C_FILES)
+
+wheel: setup
+	$(RUN)/python -m build --wheel --no-isolation
+
+clean:
+	rm -rf build dist edgeflow-demo

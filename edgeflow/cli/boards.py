@@ -1,0 +1,71 @@
+"""``edgeflow boards``: which boards there are."""
+
+import typer
+
+from edgeflow.cli import console
+from edgeflow.targets.board import BoardSpec, list_boards
+from edgeflow.targets.tools import missing_tools
+
+_EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, ", "native": ""}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("boards")(boards)
+
+
+def boards(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """List the boards, real and emulated.
+
+    \b
+    Examples:
+      edgeflow boards
+      edgeflow boards --json
+    """
+    known = list_boards()
+    rows = [_describe(board) for board in known]
+    if json:
+        console.print_json(rows)
+        return
+    console.table(
+        "Boards",
+        ("board", "core", "what", "flash", "RAM", "UART", "ready"),
+        (
+            (
+                row["name"],
+                row["core"],
+                f"{_EMULATORS[board.runner.kind]}{row['description']}",
+                _memory(row["flash_bytes"]),
+                _memory(row["ram_bytes"]),
+                row["uart"],
+                "yes" if row["ready"] else "no",
+            )
+            for board, row in zip(known, rows, strict=True)
+        ),
+    )
+    if not all(row["ready"] for row in rows):
+        console.note("'edgeflow doctor' tells what is missing and what installs it")
+
+
+def _describe(board: BoardSpec) -> dict:
+    flash, ram = board.memory.get("flash"), board.memory.get("ram")
+    missing = missing_tools(board.tools)
+    return {
+        "name": board.name,
+        "core": board.core.name,
+        "description": board.description,
+        "emulator": board.emulator,
+        "machine": getattr(board.runner, "machine", None),
+        "flash_bytes": flash.size if flash else None,
+        "ram_bytes": ram.size if ram else None,
+        "clock_hz": board.clock_hz,
+        "uart": board.uart.driver if board.uart else "stdio",
+        "ready": not missing,
+        "missing": missing,
+    }
+
+
+def _memory(size: int | None) -> str:
+    if size is None:
+        return "-"
+    return f"{size >> 20} MB" if size >= 1 << 20 else f"{size >> 10} kB"

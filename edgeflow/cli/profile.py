@@ -1,0 +1,123 @@
+"""``edgeflow profile``: a build runs on its board, every output is compared, numbers come back."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from edgeflow.cli import console
+from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
+from edgeflow.errors import CheckFailed, EdgeFlowError
+
+if TYPE_CHECKING:
+    from edgeflow.profile.result import ProfileResult
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(profile)
+
+
+def profile(
+    build: Path = typer.Argument(..., help="A build folder of 'edgeflow compile'."),
+    data: str = DATA,
+    root: Path | None = ROOT,
+    people: Path | None = PEOPLE,
+    rate: float | None = RATE,
+    split: str = typer.Option("test", "--split", help="Whose windows: train, val or test."),
+    steps: int | None = typer.Option(
+        None, "--steps", min=1, help="At most so many samples, taken evenly from all windows."
+    ),
+    board: str | None = typer.Option(
+        None, "--board", help="Instead of the board that the build was made for."
+    ),
+    port: str | None = typer.Option(
+        None, "--port", help="Serial port of a board; without it an emulated board is started."
+    ),
+    no_flash: bool = typer.Option(
+        False, "--no-flash", help="The image is already on the board at --port."
+    ),
+    out: Path | None = typer.Option(
+        None, "--out", "-o", help="Folder for profile.json and report.html; default: the build's."
+    ),
+    json_: bool = JSON,
+) -> None:
+    """Stream data to a board; collect accuracy, mismatches, instructions, latency, memory.
+
+    Writes profile.json and report.html. Exits with 1 if any output differs from the oracle's.
+
+    Examples: edgeflow profile build --data seglearn-watch
+
+    edgeflow profile build --data wisdm-watch --root data/wisdm --steps 2000 --json
+    """
+    from edgeflow.codegen.build import Build
+    from edgeflow.data import load_dataset
+    from edgeflow.profile.report import write_report
+    from edgeflow.profile.result import ProfileResult
+    from edgeflow.profile.run import profile as run
+
+    loaded = Build.load(build)
+    window = loaded.program().window
+    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window or None)
+    folder = out if out is not None else build
+    before = _stamp(folder / "profile.json")
+    with console.progress() as bar:
+        task = bar.add_task(f"profiling on {board or loaded.board}", total=None, status="")
+
+        def on_progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        try:
+            result = run(
+                loaded, dataset, split=split, steps=steps, board=board, port=port,
+                flash=not no_flash, out=folder, progress=on_progress,
+            )  # fmt: skip
+        except (KeyboardInterrupt, EdgeFlowError):
+            bar.stop()
+            if _stamp(folder / "profile.json") != before:
+                partial = ProfileResult.load(folder / "profile.json")
+                write_report(partial, folder / "report.html")
+                console.note(
+                    f"{partial.windows} windows are done: {folder / 'profile.json'} has them"
+                )
+            raise
+    write_report(result, folder / "report.html")
+    if json_:
+        console.print_json(result.to_json())
+    else:
+        _show(result)
+        console.note(f"report: {folder / 'report.html'}")
+    if result.mismatches:
+        raise CheckFailed(
+            f"{result.mismatches} of {result.steps} steps on {result.board} differ from the oracle"
+        )
+
+
+def _stamp(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _show(result: "ProfileResult") -> None:
+    from edgeflow.profile.report import table_rows
+
+    run: dict[str, Any] = result.to_json()
+    console.table(
+        f"{result.board}: {result.board_description}",
+        ["quantity", "value", "kind"],
+        [[row["name"], row["cells"][0], row["kind"]] for row in table_rows([run])],
+    )
+    if run["layers"] and run["layers"][0]["instructions_mean"] is not None:
+        console.table(
+            "instructions a step",
+            ["layer", "mean"],
+            [
+                [layer["name"], f"{layer['instructions_mean']:,.0f}"]
+                for layer in run["layers"]
+                if layer["name"] != "(rest)" or layer["instructions_mean"] > 0
+            ],
+        )
+    if result.estimate is not None:
+        console.note(
+            f"estimated for {result.estimate['description']} with the cycle model "
+            f"{result.estimate['cycle_model']}"
+        )

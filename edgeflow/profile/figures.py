@@ -1,0 +1,186 @@
+"""Figures of the report, as SVG that stands inside an HTML page."""
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Okabe and Ito's colours, which people with colour-blindness can tell apart.
+BLUE, ORANGE, GREEN, SKY, YELLOW, RED, PURPLE, GREY = (
+    "#0072B2", "#E69F00", "#009E73", "#56B4E9", "#F0E442", "#D55E00", "#CC79A7", "#9AA0A6"
+)  # fmt: skip
+_INK, _FAINT = "#202124", "#DADCE0"
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _FAINT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "xtick.bottom": False,
+    "ytick.left": False,
+}
+Run = Mapping[str, Any]
+
+
+@contextmanager
+def _figure(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure, figure.add_subplot()
+
+
+def _svg(figure: Figure, name: str, alt: str) -> str:
+    buffer = io.StringIO()
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    # ids are those of the figure alone; several figures share the page
+    text = re.sub(r'\bid="([^"]*)"', rf'id="{name}-\1"', text)
+    text = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", text)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
+
+
+def accuracy(runs: Sequence[Run], labels: Sequence[str]) -> str:
+    """Bars of the accuracy before compression, of the oracle and of the board."""
+    kinds = [
+        ("float", "accuracy_float", GREY),
+        ("integer oracle", "accuracy_oracle", SKY),
+        ("board", "accuracy_device", BLUE),
+    ]
+
+    def name(run: Run, label: str, kind: str) -> str:
+        windows = run["accuracy_float_windows"]
+        if kind == "float" and windows not in (None, run["windows"]):
+            kind = f"float ({windows} windows)"
+        return f"{label}, {kind}" if len(runs) > 1 else kind
+
+    rows = [
+        (name(run, label, kind), run[key], colour)
+        for run, label in zip(runs, labels, strict=True)
+        for kind, key, colour in kinds
+        if run[key] is not None
+    ]
+    with _figure(6.2, 0.5 + 0.34 * len(rows)) as (figure, axes):
+        places = np.arange(len(rows))[::-1]
+        values = [100 * value for _, value, _ in rows]
+        axes.barh(places, values, color=[colour for _, _, colour in rows], height=0.68)
+        for place, value in zip(places, values, strict=True):
+            axes.text(value + 1, place, f"{value:.1f} %", va="center")
+        axes.set_yticks(places, [label for label, _, _ in rows])
+        axes.set_xlim(0, 112)
+        axes.set_xticks([0, 25, 50, 75, 100])
+        axes.set_xlabel("accuracy, % of windows")
+        return _svg(figure, "accuracy", "Accuracy of float model, oracle and board")
+
+
+_PARTS = {
+    "weights": ("weights", BLUE),
+    "tables": ("tables", SKY),
+    "kernels": ("kernels", GREEN),
+    "model_code": ("model code", YELLOW),
+    "model": ("model state and scratch", BLUE),
+    "stack": ("stack, most used", ORANGE),
+    "runtime": ("runtime", GREY),
+}
+
+
+def memory(runs: Sequence[Run], labels: Sequence[str], key: str, title: str) -> str:
+    """Stacked bars of what the flash or the RAM is spent on, one bar a run."""
+    with _figure(6.2, 1.15 + 0.42 * len(runs)) as (figure, axes):
+        places = np.arange(len(runs))[::-1]
+        left = np.zeros(len(runs))
+        longest = max(sum(run[key].values()) for run in runs) or 1
+        for part in (name for name in _PARTS if any(run[key].get(name) for run in runs)):
+            label, colour = _PARTS[part]
+            sizes = np.array([run[key].get(part, 0) for run in runs])
+            legend = f"{label}, {size_text(int(sizes[0]))}" if len(runs) == 1 else label
+            axes.barh(
+                places, sizes, left=left, height=0.62, color=colour, label=legend, edgecolor="white"
+            )
+            left += sizes
+        for place, total in zip(places, left, strict=True):
+            axes.text(total + 0.01 * longest, place, size_text(int(total)), va="center")
+        axes.set_yticks(places, labels if len(runs) > 1 else [title])
+        axes.set_xlim(0, 1.16 * longest)
+        axes.xaxis.set_major_formatter(lambda value, _: size_text(int(value)))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        columns = 3 if len(runs) == 1 else 5
+        axes.legend(
+            ncols=columns, loc="lower left", bbox_to_anchor=(-0.02, 1.0), frameon=False,
+            handlelength=0.9, columnspacing=1.4, fontsize=8.5,
+        )  # fmt: skip
+        return _svg(figure, f"memory-{key}", f"{title} by what it is spent on")
+
+
+def distribution(run: Run, key: str, label: str, name: str) -> str:
+    """Histogram of a quantity over the steps of a run, with median and 99th percentile."""
+    data, summary = run["distributions"][key], run[key]
+    edges, counts = np.array(data["edges"]), np.array(data["counts"])
+    with _figure(6.2, 2.4) as (figure, axes):
+        axes.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=BLUE)
+        for value, text, colour in (
+            (summary["p50"], "p50", _INK),
+            (summary["p99"], "p99", RED),
+        ):
+            axes.axvline(value, color=colour, linewidth=1, linestyle=(0, (3, 2)))
+            axes.annotate(
+                text, (value, 1), xycoords=("data", "axes fraction"), color=colour,
+                xytext=(0, 2 if text == "p50" else 12), textcoords="offset points", ha="center",
+                fontsize=8.5,
+            )  # fmt: skip
+        axes.ticklabel_format(style="plain", useOffset=False)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
+        axes.set_xlabel(label)
+        axes.set_ylabel("steps")
+        return _svg(figure, name, f"Distribution of {label}")
+
+
+def confusion(run: Run, name: str) -> str:
+    """Confusion matrix of the board's decisions, shaded by the share of the true class."""
+    matrix = np.array(run["confusion"])
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    size = len(matrix)
+    side = 1.6 + 0.46 * min(size, 20)
+    with _figure(side + 0.4, side) as (figure, axes):
+        colours = LinearSegmentedColormap.from_list("", ["#FFFFFF", BLUE])
+        axes.pcolormesh(share, cmap=colours, vmin=0, vmax=1, edgecolors="white", linewidth=1)
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
+        for (row, column), count in np.ndenumerate(matrix):
+            if count:
+                colour = "white" if share[row, column] > 0.55 else _INK
+                axes.text(
+                    column + 0.5, row + 0.5, f"{count}", ha="center", va="center", color=colour
+                )
+        places = np.arange(size) + 0.5
+        axes.set_xticks(places, run["classes"], rotation=45, ha="right")
+        axes.set_yticks(places, run["classes"])
+        axes.set_xlabel("decision of the board")
+        axes.set_ylabel("true class")
+        return _svg(figure, name, "Confusion matrix of the board")
+
+
+def size_text(size: int) -> str:
+    """Write bytes for people: 812 B, 11.6 kB, 1.2 MB (decimal)."""
+    if size < 1000:
+        return f"{size} B"
+    if size < 1_000_000:
+        return f"{size / 1000:.1f} kB"
+    return f"{size / 1e6:.2f} MB"

@@ -1,0 +1,151 @@
+"""What EdgeFlow needs of this machine: what is there, what is missing, what installs it."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from edgeflow.resources import resource
+from edgeflow.targets.board import BoardSpec, list_boards
+from edgeflow.targets.tools import apt_command
+
+__all__ = ["DEFAULT_BOARD", "Check", "examine", "install_command"]
+
+DEFAULT_BOARD = "qemu-m4"  # of `edgeflow demo`
+PLUGIN_COMPILER = "gcc"  # builds the counting plugin for QEMU
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that EdgeFlow needs.
+
+    Attributes
+    ----------
+    name
+        Tool or Python package.
+    kind
+        ``tool`` or ``python``.
+    needed_for
+        Boards or part of EdgeFlow.
+    required
+        Whether ``edgeflow demo`` needs it.
+    version
+        None where it is missing or does not tell.
+    problem
+        What is wrong; None where all is well.
+    """
+
+    name: str
+    kind: str
+    needed_for: str
+    required: bool
+    version: str | None
+    problem: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is well."""
+        return self.problem is None
+
+
+def examine() -> list[Check]:
+    """Look for every tool and Python package, those for the demo first."""
+    checks = _tools(list_boards()) + _packages()
+    return sorted(checks, key=lambda check: (check.kind != "tool", not check.required))
+
+
+def install_command(checks: list[Check]) -> str | None:
+    """Return one shell command that installs all that is missing; None if nothing is."""
+    tools = [check.name for check in checks if check.kind == "tool" and not check.ok]
+    packages = any(check.kind == "python" and not check.ok for check in checks)
+    commands = [apt_command(tools)] if tools else []
+    if packages:
+        commands.append(f"{sys.executable} -m pip install --upgrade edgeflow")
+    return " && ".join(commands) or None
+
+
+def _tools(boards: list[BoardSpec]) -> list[Check]:
+    users: dict[str, list[BoardSpec]] = {}
+    for board in boards:
+        for tool in board.tools:
+            users.setdefault(tool, []).append(board)
+    checks = []
+    for tool, needing in users.items():
+        names = [board.name for board in needing]
+        if tool == PLUGIN_COMPILER:
+            names.append("counting instructions")
+        required = DEFAULT_BOARD in names or tool == PLUGIN_COMPILER
+        version = problem = None
+        path = shutil.which(tool)
+        if path is None:
+            problem = "not installed"
+        else:
+            version = _version(path)
+            problem = _tool_problem(path, needing)
+        checks.append(Check(tool, "tool", ", ".join(names), required, version, problem))
+    return checks
+
+
+def _tool_problem(path: str, boards: list[BoardSpec]) -> str | None:
+    """Return what an installed tool lacks."""
+    if Path(path).name.endswith("gcc"):
+        for core in {board.core.name: board.core for board in boards}.values():
+            # the compiler gives the bare name back when it does not find the file
+            library = core.specs or "libc.a"
+            found = _output([path, *core.flags, f"-print-file-name={library}"]).strip()
+            if not Path(found).is_absolute():
+                return f"its C library is not installed (no {library})"
+        return None
+    if Path(path).name.startswith("qemu-system") and "-plugin" not in _output([path, "--help"]):
+        return "built without plugins, which count instructions"
+    return None
+
+
+def _packages() -> list[Check]:
+    checks = []
+    for requirement in _requirements():
+        match = re.match(r"[\w.-]+", requirement)
+        minimum = re.search(r">=\s*([\d.]+)", requirement)
+        if match is None:
+            continue
+        name = match[0]
+        version = problem = None
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            problem = "not installed"
+        if version and minimum and _numbers(version) < _numbers(minimum[1]):
+            problem = f"too old: needs {minimum[1]}"
+        checks.append(Check(name, "python", "edgeflow", True, version, problem))
+    return checks
+
+
+def _requirements() -> list[str]:
+    try:
+        listed = metadata.requires("edgeflow") or []
+    except metadata.PackageNotFoundError:  # a source tree that was never installed
+        project = resource("targets").parent / "pyproject.toml"
+        listed = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+    return [requirement for requirement in listed if "extra ==" not in requirement]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    match = re.match(r"[\d.]*\d", version)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
+
+
+def _version(path: str) -> str | None:
+    match = re.search(r"\b\d+\.\d+(\.\d+)?", _output([path, "--version"]))
+    return match[0] if match else None
+
+
+def _output(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout

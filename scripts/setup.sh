@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Makes .venv with pinned dependencies and installs the system's compilers and emulators.
+# Does nothing, and needs no network, when all of it is there. Safe to run again at any time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+python=${PYTHON:-python3}
+venv=${VENV:-.venv}
+stamp=$venv/.installed
+
+say() { printf '%s\n' "$*" >&2; }
+
+as_root() { # runs a command as root, or says which command to run
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo "$@"
+    else
+        say "This needs root rights. Run this command, then the same make target again:"
+        say "  sudo $*"
+        exit 2
+    fi
+}
+
+apt_install() {
+    if ! command -v apt-get >/dev/null; then
+        say "Missing, and there is no apt-get here: install these Debian packages' counterparts: $*"
+        exit 2
+    fi
+    [ "$(id -u)" != 0 ] || apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+if ! command -v "$python" >/dev/null; then
+    apt_install python3 python3-venv
+fi
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    say "EdgeFlow needs Python 3.11 or newer; '$python' is $("$python" -V). Set PYTHON=..."
+    exit 2
+fi
+
+wanted=$(cat requirements.txt pyproject.toml | cksum)
+if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
+    say "Setting up $venv ..."
+    "$python" -m venv "$venv"
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check -r requirements.txt
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps -e .
+    printf '%s\n' "$wanted" >"$stamp"
+fi
+
+packages=$("$venv/bin/edgeflow" doctor --packages)
+if [ -n "$packages" ]; then
+    say "Installing: $(printf '%s' "$packages" | tr '\n' ' ')"
+    # shellcheck disable=SC2086
+    apt_install $packages
+fi

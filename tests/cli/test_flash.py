@@ -1,0 +1,130 @@
+"""``edgeflow flash`` as a user runs it, with the firmware around a stand-in model."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeflow.device import open_board
+from edgeflow.targets.board import load_board
+from tests.firmware_model import INPUTS, MODEL_HASH, build_image, run_model
+
+COMMAND = [sys.executable, "-c", "from edgeflow.cli import main; main()", "flash"]
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+
+
+def run(*arguments: str | Path, code: int = 0) -> tuple[str, str]:
+    process = start(*arguments)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    return out, err
+
+
+def make_build(name: str, folder: Path) -> Path:
+    build_image(name, folder)
+    content = {
+        "edgeflow": "1.2.3", "board": name, "core": load_board(name).core.name,
+        "model_hash": MODEL_HASH.hex(), "layers": ["sums"], "kernels": [],
+    }  # fmt: skip
+    (folder / "build.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def host_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_build("host", tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture(scope="module")
+def m4_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_build("qemu-m4", tmp_path_factory.mktemp("m4"))
+
+
+def changed(build: Path, folder: Path, **values: object) -> Path:
+    """Copy a build with another build.json."""
+    shutil.copytree(build, folder)
+    path = folder / "build.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    return folder
+
+
+@pytest.mark.board
+def test_flash_boots_and_verifies(m4_build: Path) -> None:
+    out, err = run(m4_build)
+    assert out == (f"qemu-m4 runs model {MODEL_HASH.hex()} (6 inputs, 7 outputs, firmware 1.2.3)\n")
+    assert "writing" in err
+
+
+def test_json(host_build: Path) -> None:
+    out, _ = run(host_build, "--json")
+    result = json.loads(out)
+    assert result["board"] == "host" and result["verified"] is True
+    assert result["model_hash"] == MODEL_HASH.hex() and result["port"] is None
+
+
+@pytest.mark.board
+def test_stay_keeps_the_board_until_ctrl_c(m4_build: Path) -> None:
+    process = start(m4_build, "--stay")
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        port = line.split(" on ")[1].split()[0]
+        x = np.ones((50, INPUTS), np.int16)
+        for _ in range(2):  # a port may be opened again
+            with open_board(load_board("qemu-m4"), port=port) as board:
+                assert (board.connect(MODEL_HASH).steps(x, True).y == run_model(x)).all()
+        out, _ = run(m4_build, "--port", port)
+        assert out.startswith(f"qemu-m4 runs model {MODEL_HASH.hex()} on {port} ")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+        assert process.returncode == 0 and "stopped" in err and "Traceback" not in err
+        _, err = run(m4_build, "--port", port, code=2)
+        assert port in err and len(err.splitlines()) == 1
+    finally:
+        process.kill()
+
+
+def test_image_of_another_model_is_noticed(host_build: Path, tmp_path: Path) -> None:
+    other = changed(host_build, tmp_path / "other", model_hash="00" * 8)
+    _, err = run(other, code=2)
+    assert MODEL_HASH.hex() in err and "0000000000000000" in err
+    assert len(err.splitlines()) == 2  # the note that it writes, and the error
+
+
+@pytest.mark.parametrize(
+    ("values", "arguments", "message"),
+    [
+        ({}, ["--board", "qemu-m3"], "compiled for host, not qemu-m3"),
+        ({}, ["--board", "qemu-m99"], "no board 'qemu-m99'"),
+        ({}, ["--stay"], "--stay is for emulated boards"),
+        ({}, ["--runner", "pyocd"], "--port"),
+        ({}, ["--port", "/dev/no-such-port"], "/dev/no-such-port"),
+        ({"model_hash": "xyz"}, [], "model_hash: not 16 hex digits"),
+        ({"model_hash": 5}, [], "model_hash: not 16 hex digits"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    host_build: Path, tmp_path: Path, values: dict, arguments: list[str], message: str
+) -> None:
+    build = changed(host_build, tmp_path / "build", **values)
+    _, err = run(build, *arguments, code=2)
+    assert message in err and len(err.splitlines()) == 1
+
+
+def test_folder_that_is_no_build(tmp_path: Path) -> None:
+    _, err = run(tmp_path, code=2)
+    assert "build.json" in err and "edgeflow compile" in err

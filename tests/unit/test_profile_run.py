@@ -1,0 +1,306 @@
+"""Profiling a build of a random program, on this machine and on an emulated Cortex-M4."""
+
+import dataclasses
+import html.parser
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeflow.codegen.build import Build, compile_program
+from edgeflow.data import load_dataset
+from edgeflow.errors import DataError, DeviceError, EdgeFlowError, TargetError
+from edgeflow.profile.elf import Image
+from edgeflow.profile.report import render, write_report
+from edgeflow.profile.result import ProfileResult, confusion_matrix, histogram, summarize
+from edgeflow.profile.run import choose_windows, profile
+from edgeflow.program import Program
+from tests.random_programs import random_program
+
+CONTRACT = {
+    "board", "core", "model", "steps", "windows", "accuracy_float", "accuracy_oracle",
+    "accuracy_device", "mismatches", "instructions_per_step", "cycles_per_step", "latency_us",
+    "energy_uj", "flash_bytes", "ram_bytes", "layers", "delta",
+}  # fmt: skip
+WINDOW, PEOPLE, EACH = 10, 5, 6
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    program = random_program(3, 3, [8], 3, 12, 12)
+    metadata = {"accuracy_float": 0.5, "windows": 6, "data": "mine", "split": "test"}
+    return dataclasses.replace(
+        program, classes=("run", "sit", "walk"), window=WINDOW, rate_hz=20.0, metadata=metadata
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random recordings of one window each, six of each of five people; one is the test split."""
+    rng = np.random.default_rng(0)
+    count = PEOPLE * EACH
+    path = tmp_path_factory.mktemp("data") / "mine.npz"
+    np.savez(
+        path,
+        x=rng.normal(0, 200, (count, WINDOW, 3)).astype(np.float32),
+        y=np.arange(count) % 3,
+        person=np.repeat([f"p{i}" for i in range(PEOPLE)], EACH),
+        classes=np.array(["run", "sit", "walk"]),
+        channels=np.array(["x0", "x1", "x2"]),
+        rate_hz=20.0,
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def host_build(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    return compile_program(program, "host", tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture(scope="module")
+def m4_build(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    return compile_program(program, "qemu-m4", tmp_path_factory.mktemp("m4"))
+
+
+def test_statistics() -> None:
+    values = np.array([10] * 50 + [20] * 49 + [1000])
+    assert summarize(values) == {"mean": 24.8, "p50": 10, "p99": 20, "max": 1000}
+    with pytest.raises(EdgeFlowError, match="no step"):
+        summarize(np.array([]))
+
+
+def test_histogram_covers_all_values() -> None:
+    values = np.random.default_rng(0).integers(0, 1000, 500)
+    found = histogram(values)
+    assert sum(found["counts"]) == 500
+    assert found["edges"][0] == values.min() and found["edges"][-1] == values.max()
+    assert histogram(np.array([7, 7])) == {"edges": [7, 7], "counts": [2]}
+
+
+def test_confusion_matrix() -> None:
+    matrix = confusion_matrix(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), 3)
+    assert matrix.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+
+
+def test_host_measures_latency_only(
+    host_build: Build, program: Program, data: Path, tmp_path: Path
+) -> None:
+    dataset = load_dataset(data)
+    seen: list[tuple[int, int]] = []
+    result = profile(
+        host_build, dataset, out=tmp_path, progress=lambda done, total: seen.append((done, total))
+    )
+    assert set(result.to_json()) >= CONTRACT
+    assert (result.windows, result.steps, result.mismatches) == (EACH, EACH * WINDOW, 0)
+    assert result.complete
+    assert seen[0] == (0, 60) and seen[-1] == (60, 60)
+    assert result.latency_us is not None and result.latency_us["kind"] == "measured"
+    assert 0 < result.latency_us["p50"] <= result.latency_us["p99"] <= result.latency_us["max"]
+    assert result.instructions_per_step is None
+    assert result.cycles_per_step is None and result.energy_uj is None
+    windows = dataset.windows("test", length=WINDOW)
+    decided = program.run(program.quantize_input(windows.x))[:, -1].argmax(axis=1)
+    assert result.accuracy_device == result.accuracy_oracle == (decided == windows.y).mean()
+    assert np.array(result.confusion).sum() == EACH
+    assert np.trace(result.confusion) == round(result.accuracy_device * EACH)
+    assert result.accuracy_float == 0.5
+    assert sum(result.flash.values()) == result.flash_bytes
+    assert ProfileResult.load(tmp_path / "profile.json") == result
+
+
+def test_steps_are_whole_windows_from_the_whole_split(program: Program, data: Path) -> None:
+    dataset = load_dataset(data)
+    everything = choose_windows(program, dataset, "train")
+    some = choose_windows(program, dataset, "train", 39)
+    assert len(some.x) == 3
+    assert np.array_equal(some.x[0], everything.x[0])
+    assert np.array_equal(some.x[-1], everything.x[-1])
+    assert len(choose_windows(program, dataset, "train", 1).x) == 1
+    assert len(choose_windows(program, dataset, "train", 10**9).x) == len(everything.x)
+
+
+def test_classes_may_come_in_another_order(program: Program, data: Path) -> None:
+    dataset = load_dataset(data)
+    turned = dataclasses.replace(program, classes=("walk", "sit", "run"))
+    ours = choose_windows(program, dataset, "test").y
+    assert np.array_equal(choose_windows(turned, dataset, "test").y, 2 - ours)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"channels": ["x0", "x2", "x1"]}, "trained on x0, x1, x2"),
+        ({"classes": ["run", "sit", "swim"]}, "class 'swim'"),
+    ],
+)
+def test_foreign_data_is_refused(
+    program: Program, data: Path, change: dict[str, list[str]], message: str
+) -> None:
+    dataset = dataclasses.replace(load_dataset(data), **change)
+    with pytest.raises(DataError, match=message):
+        choose_windows(program, dataset, "test")
+
+
+def test_another_core_is_refused(host_build: Build, data: Path) -> None:
+    with pytest.raises(TargetError, match="compiled for host"):
+        profile(host_build, load_dataset(data), board="qemu-m4")
+
+
+def test_an_interrupt_keeps_what_is_there(host_build: Build, data: Path, tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 3 * WINDOW:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        profile(host_build, load_dataset(data), out=tmp_path, progress=interrupt)
+    result = ProfileResult.load(tmp_path / "profile.json")
+    assert not result.complete
+    assert (result.windows, result.steps, result.mismatches) == (3, 3 * WINDOW, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["profile.json"]
+
+
+@pytest.mark.board
+def test_a_board_that_dies_keeps_what_is_there(
+    m4_build: Build, data: Path, tmp_path: Path
+) -> None:
+    def kill(done: int, total: int) -> None:
+        if done == 4 * WINDOW:
+            elf = str(m4_build.elf).encode()
+            for folder in Path("/proc").iterdir():
+                if folder.name.isdigit() and elf in _command(folder):
+                    os.kill(int(folder.name), signal.SIGKILL)
+
+    with pytest.raises(DeviceError):
+        profile(m4_build, load_dataset(data), out=tmp_path, progress=kill)
+    result = ProfileResult.load(tmp_path / "profile.json")
+    assert (result.complete, result.windows, result.mismatches) == (False, 4, 0)
+    assert result.instructions_per_step is not None
+
+
+def _command(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.board
+def test_emulated_board_counts_and_estimates(m4_build: Build, data: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(data)
+    first = profile(m4_build, dataset, out=tmp_path)
+    again = profile(m4_build, dataset, out=tmp_path)
+    assert first == again
+    assert first.mismatches == 0
+    assert first.instructions_per_step is not None and first.latency_us is not None
+    assert first.cycles_per_step is not None and first.energy_uj is not None
+    assert [layer["name"] for layer in first.layers] == ["gru0", "head", "(rest)"]
+    layers = sum(layer["instructions_mean"] for layer in first.layers)
+    assert layers == pytest.approx(first.instructions_per_step["mean"])
+    assert sum(first.instruction_mix.values()) == pytest.approx(layers)
+    # no instruction of the kernels is left without a class
+    assert first.instruction_mix.get("other", 0) == 0
+    for quantity in (first.cycles_per_step, first.latency_us, first.energy_uj):
+        assert quantity["kind"] == "estimated" and "nucleo-l4r5zi" in quantity["model"]
+    assert first.latency_us["mean"] == pytest.approx(first.cycles_per_step["mean"] / 120)
+    assert first.energy_uj["mean"] == pytest.approx(first.cycles_per_step["mean"] * 357e-6)
+    assert first.stack_bytes and first.ram["stack"] == first.stack_bytes
+    assert sum(first.ram.values()) == first.ram_bytes
+
+
+class _Checker(html.parser.HTMLParser):
+    """Collects what a page would load, its ids, and tags that are not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        for name, value in attributes:
+            if name in ("src", "href", "xlink:href", "data") and not (value or "").startswith("#"):
+                self.loads.append(f"{tag} {value}")
+            if name == "id":
+                self.ids.append(value or "")
+        assert tag != "script"
+
+
+def test_report_needs_nothing_else(host_build: Build, data: Path, tmp_path: Path) -> None:
+    result = profile(host_build, load_dataset(data), out=tmp_path)
+    strange = dataclasses.replace(result, classes=["<b>", "a & b", "“quoted”"], complete=False)
+    write_report(strange, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    checker = _Checker()
+    checker.feed(page)
+    assert checker.loads == []
+    assert len(checker.ids) == len(set(checker.ids))
+    assert "url(http" not in page and "@import" not in page
+    assert "<b>," not in page and "interrupted" in page
+    assert f"{100 * result.accuracy_device:.2f} %" in page
+
+
+def test_report_compares_runs(host_build: Build, data: Path, tmp_path: Path) -> None:
+    result = profile(host_build, load_dataset(data), out=tmp_path)
+    page = render([result, dataclasses.replace(result, board="other", mismatches=3)])
+    checker = _Checker()
+    checker.feed(page)
+    assert len(checker.ids) == len(set(checker.ids))
+    assert "2 runs side by side" in page
+    assert "other: 3 steps gave outputs unlike" in page
+
+
+def edgeflow(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    code = (
+        "import typer, sys; from edgeflow import cli; from edgeflow.cli import profile;"
+        "cli.app = typer.Typer(); cli.app.callback()(lambda: None); profile.register(cli.app);"
+        "cli.main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, "profile", *map(str, arguments)],
+        capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "160"},
+    )  # fmt: skip
+
+
+def test_command_prints_json_and_writes_files(host_build: Build, data: Path, tmp_path: Path) -> None:
+    done = edgeflow(host_build.directory, "--data", data, "--steps", 25, "--json", "-o", tmp_path)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert set(printed) >= CONTRACT and printed["windows"] == 2
+    assert json.loads((tmp_path / "profile.json").read_text()) == printed
+    assert (tmp_path / "report.html").is_file()
+    table = edgeflow(host_build.directory, "--data", data, "--steps", 25, "-o", tmp_path)
+    assert "accuracy on the board" in table.stdout and "measured" in table.stdout
+
+
+def test_command_fails_on_mismatches(program: Program, data: Path, tmp_path: Path) -> None:
+    build = compile_program(program, "host", tmp_path / "build")
+    _damage_weights(build)
+    done = edgeflow(build.directory, "--data", data)
+    assert done.returncode == 1
+    assert "differ from the oracle" in done.stderr and "Traceback" not in done.stderr
+    assert ProfileResult.load(build.directory / "profile.json").mismatches > 0
+
+
+def _damage_weights(build: Build) -> None:
+    """Zero the largest array of the model in the image."""
+    model = next((build.objects / "model").glob("*.o"))
+    arrays = [s for s in Image(model).symbols if s.kind == "STT_OBJECT"]
+    name = max(arrays, key=lambda s: s.size).name
+    image = Image(build.elf)
+    symbol = image.by_name[name]
+    section = next(s for s in image.sections if s.address <= symbol.address < s.end)
+    at = symbol.address - section.address
+    old = section.data[at : at + symbol.size]
+    content = build.elf.read_bytes()
+    assert content.count(old) == 1
+    build.elf.write_bytes(content.replace(old, bytes(len(old))))
+
+
+def test_command_says_what_is_wrong(tmp_path: Path, data: Path) -> None:
+    done = edgeflow(tmp_path, "--data", data)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "edgeflow compile" in done.stderr

@@ -1,0 +1,168 @@
+"""Board and core files: all shipped ones load, and each mistake gets one line that names the key."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgeflow.errors import TargetError, ToolMissingError
+from edgeflow.resources import resource
+from edgeflow.targets.board import QemuRunner, list_boards, load_board, load_core
+from edgeflow.targets.tools import find_tool
+
+NAMES = [
+    "qemu-m0", "qemu-m3", "qemu-m4", "qemu-m7", "qemu-m33", "qemu-m55", "qemu-rv32", "qemu-a53",
+    "host",
+]  # fmt: skip
+
+GOOD = """
+description = "a board"
+core = "cortex-m4"
+soc = "cortexm"
+clock_hz = 25_000_000
+stack = "4K"
+
+[memory.flash]
+base = 0x0800_0000
+size = "256K"
+
+[memory.ram]
+base = 0x2000_0000
+size = 65536
+
+[uart]
+driver = "cmsdk"
+base = 0x4000_4000
+irq = 0
+
+[runner]
+kind = "qemu"
+system = "arm"
+machine = "mps2-an386"
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "mine.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_shipped_boards_in_order_of_size():
+    assert [board.name for board in list_boards()] == NAMES
+
+
+def test_every_shipped_core_loads_and_has_portable_kernels():
+    files = sorted((resource("targets") / "cores").glob("*.toml"))
+    assert len(files) == 9
+    for file in files:
+        core = load_core(file.stem)
+        assert core.name == file.stem
+        assert core.kernels[-1] == "c"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_board_has_its_files(name):
+    board = load_board(name)
+    if board.stdio:
+        assert board.soc is None and not board.memory
+        return
+    assert (resource("targets") / "soc" / board.soc / "link.ld").is_file()
+    assert (resource("firmware") / "hal" / f"ef_hal_uart_{board.uart.driver}.c").is_file()
+    assert isinstance(board.runner, QemuRunner)
+    assert board.emulator in board.tools
+
+
+def test_sizes_and_name_of_a_file(write):
+    board = load_board(write(GOOD))
+    assert board.name == "mine"
+    assert board.memory["flash"].size == 256 * 1024
+    assert board.memory["ram"].size == 65536
+    assert board.stack == 4096
+    assert board.core == load_core("cortex-m4")
+
+
+def test_core_beside_the_board_file(write, tmp_path):
+    cores = tmp_path / "cores"
+    cores.mkdir()
+    shipped = (resource("targets") / "cores" / "cortex-m3.toml").read_text()
+    (cores / "my-core.toml").write_text(shipped)
+    board = load_board(write(GOOD.replace('"cortex-m4"', '"my-core"')))
+    assert board.core.name == "my-core"
+    assert board.core.flags == load_core("cortex-m3").flags
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('size = "256K"', 'size = "256X"', "memory.flash.size: '256X' is not a size"),
+        ('size = "256K"', "size = 0", "memory.flash.size: "),
+        ('size = "256K"', "size = true", "memory.flash.size: "),
+        ("base = 0x2000_0000", "base = 0x0803_F000", "memory.ram: overlaps memory.flash"),
+        ('stack = "4K"', 'stack = "1M"', "stack: must be more than 0 and at most memory.ram.size"),
+        ('stack = "4K"', "", "stack: must be more than 0 and at most memory.ram.size"),
+        ('driver = "cmsdk"', 'driver = "pl011"', "uart.driver: 'pl011': input should be 'cmsdk'"),
+        ("irq = 0", "irq = 0\ncolour = 1", "uart.colour: unknown key"),
+        ("irq = 0", "", "uart.irq: missing key"),
+        ('machine = "mps2-an386"', "", "runner.machine: missing key"),
+        ('machine = "mps2-an386"', 'cpu = "x"', "runner.machine: missing key"),
+        ('kind = "qemu"', 'kind = "jtag"', "runner.kind: must be 'qemu', 'qemu-user' or 'native'"),
+        ('kind = "qemu"', "", "runner.kind: must be 'qemu', 'qemu-user' or 'native'"),
+        ('soc = "cortexm"', "", "memory: only a board with a 'soc' has one"),
+        ("clock_hz = 25_000_000", "", "uart.clock_hz: missing key"),
+        ('"a board"', "7", "description: "),
+        ("[memory.flash]", "[memory.rom]", "memory.flash: missing key"),
+        ('core = "cortex-m4"', 'core = "cortex-m5"', "core: no core 'cortex-m5'; did you mean"),
+        ('core = "cortex-m4"', "", "core: missing key"),
+        ('core = "cortex-m4"', 'name = "x"', "name: unknown key"),
+        ('core = "cortex-m4"', "core = ", "not valid TOML"),
+    ],
+)
+def test_mistake_is_named_in_one_line(write, old, new, message):
+    assert old in GOOD
+    path = write(GOOD.replace(old, new, 1))
+    with pytest.raises(TargetError) as error:
+        load_board(path)
+    text = str(error.value)
+    assert text.startswith(f"{path}: {message}")
+    assert "\n" not in text
+
+
+def test_mistake_in_a_core_file_is_named(write, tmp_path):
+    (tmp_path / "cores").mkdir()
+    (tmp_path / "cores" / "odd.toml").write_text(
+        'description = "odd"\nprefix = ""\ndisassembler = "native"\nkernels = ["asm"]\n'
+    )
+    with pytest.raises(TargetError, match=r"odd\.toml: kernels\.0: 'asm'"):
+        load_board(write(GOOD.replace("cortex-m4", "odd")))
+
+
+def test_unknown_board_suggests_a_near_name():
+    with pytest.raises(TargetError) as error:
+        load_board("qemu-m5")
+    assert str(error.value).startswith("no board 'qemu-m5'; did you mean 'qemu-m")
+    assert str(error.value).endswith("? 'edgeflow boards' lists them")
+    with pytest.raises(TargetError, match="^no board 'zzz'; 'edgeflow boards' lists them$"):
+        load_board("zzz")
+
+
+def test_file_that_is_not_there(tmp_path):
+    with pytest.raises(TargetError, match="no such file"):
+        load_board(tmp_path / "none.toml")
+    with pytest.raises(TargetError):
+        load_board(tmp_path)  # a folder is no board either
+
+
+def test_missing_tool_names_the_packages(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert shutil.which("arm-none-eabi-gcc") is None
+    with pytest.raises(ToolMissingError) as error:
+        find_tool("arm-none-eabi-gcc")
+    assert str(error.value) == (
+        "arm-none-eabi-gcc is not installed: "
+        "sudo apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"
+    )
