@@ -35,3 +35,17 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"development data not found at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def trained_gru(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with ``model`` (a GRU trained for a few epochs on real data) and ``model.onnx``."""
+    from edgeflow.compress.evaluate import compress_model
+    from edgeflow.data import load_dataset
+    from edgeflow.train import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    dataset = load_dataset("seglearn-watch", root=shared_data)
+    train(dataset, "gru", out=folder / "model", hidden=32, epochs=4)
+    compress_model(folder / "model", dataset).program.save(folder / "model.onnx")
+    return folder

@@ -6,13 +6,8 @@ from typing import Any
 import typer
 
 from edgeflow.cli import console
+from edgeflow.cli.options import JSON, PEOPLE, RATE, ROOT
 from edgeflow.errors import DataError
-
-ROOT = typer.Option(None, "--root", help="Folder that holds a local copy of the data.")
-PEOPLE = typer.Option(
-    None, "--people", help='Split: JSON {"train": [...], "val": [...], "test": [...]}.'
-)
-JSON = typer.Option(False, "--json", help="Print JSON.")
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +56,7 @@ def info(
     name: str = typer.Argument(help="A name of 'edgeflow data list', or a .csv or .npz file."),
     root: Path | None = ROOT,
     people: Path | None = PEOPLE,
-    rate: float | None = typer.Option(None, "--rate", help="Samples a second of your own file."),
+    rate: float | None = RATE,
     window: int | None = typer.Option(None, "--window", help="Samples a window."),
     json_: bool = JSON,
 ) -> None:

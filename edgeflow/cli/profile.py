@@ -85,7 +85,7 @@ def profile(
     if json_:
         console.print_json(result.to_json())
     else:
-        _show(result)
+        show(result)
         console.note(f"report: {folder / 'report.html'}")
     if result.mismatches:
         raise CheckFailed(
@@ -97,7 +97,8 @@ def _stamp(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def _show(result: "ProfileResult") -> None:
+def show(result: "ProfileResult") -> None:
+    """Print the tables of a result."""
     from edgeflow.profile.report import table_rows
 
     run: dict[str, Any] = result.to_json()

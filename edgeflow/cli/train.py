@@ -6,12 +6,9 @@ from typing import Any
 import typer
 
 from edgeflow.cli import console
+from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
 
 OUT = typer.Option(..., "--out", "-o", help="Folder for the checkpoint and metrics.")
-ROOT = typer.Option(None, "--root", help="Folder that holds a local copy of the data.")
-PEOPLE = typer.Option(
-    None, "--people", help='Split: JSON {"train": [...], "val": [...], "test": [...]}.'
-)
 
 
 def register(app: typer.Typer) -> None:
@@ -20,11 +17,11 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    data: str = typer.Option(..., "--data", help="A data set's name, or a .csv or .npz file."),
+    data: str = DATA,
     out: Path = OUT,
     root: Path | None = ROOT,
     people: Path | None = PEOPLE,
-    rate: float | None = typer.Option(None, "--rate", help="Samples a second of your own file."),
+    rate: float | None = RATE,
     cell: str = typer.Option("gru", "--cell", help="Recurrent cell."),
     hidden: int = typer.Option(32, "--hidden", help="Units a layer."),
     layers: int = typer.Option(1, "--layers", help="Layers of the cell."),
@@ -42,7 +39,7 @@ def train(
     seed: int = typer.Option(0, "--seed", help="Same seed, same result."),
     threads: int = typer.Option(1, "--threads", help="CPU threads; part of what repeats."),
     restart: bool = typer.Option(False, "--restart", help="Begin anew in this folder."),
-    json_: bool = typer.Option(False, "--json", help="Print the metrics as JSON."),
+    json_: bool = JSON,
 ) -> None:
     """Train on some people, choose the best epoch on others, test once on yet others.
 

@@ -10,6 +10,7 @@ from edgeflow.errors import TargetError
 from edgeflow.program.fixedpoint import INT32_MAX, Ints
 from edgeflow.program.matrix import Matrix
 
+
 @dataclass(frozen=True)
 class Packed:
     """Weights as a kernel reads them.

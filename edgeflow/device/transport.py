@@ -25,6 +25,7 @@ __all__ = [
 
 WRITE_TIMEOUT = 10.0  # seconds
 _CHUNK = 65536
+_PORT_POLL = 0.05  # seconds
 
 
 class Transport(abc.ABC):
@@ -191,17 +192,20 @@ class PortTransport(Transport):
             self._errors += (termios.error,)
         self._busy = serial.SerialTimeoutException
         try:
-            self._serial = serial.Serial(path, baud, timeout=0, write_timeout=WRITE_TIMEOUT)
+            self._serial = serial.Serial(
+                path, baud, timeout=_PORT_POLL, write_timeout=WRITE_TIMEOUT
+            )
         except self._errors as error:
             raise DeviceError(f"{path}: {_open_failure(error)}; {_known_ports()}") from None
 
     def read(self, timeout: float) -> bytes:
         try:
-            self._serial.timeout = max(timeout, 0)
-            data = bytes(self._serial.read(1))
-            if data:
-                data += self._serial.read(self._serial.in_waiting)
-            return data
+            # changing pyserial's own time-out would configure the port anew at each read
+            deadline = time.monotonic() + timeout
+            while not (data := bytes(self._serial.read(1))):
+                if time.monotonic() >= deadline:
+                    return b""
+            return data + bytes(self._serial.read(self._serial.in_waiting))
         except self._errors as error:
             raise self.gone(_reason(error)) from None
 

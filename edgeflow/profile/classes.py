@@ -30,7 +30,7 @@ class Op(IntEnum):
     SIMD = 12  # packed arithmetic in integer registers; Neon
     MVE = 13
     LOAD = 16
-    LOAD_NEXT = 17  # a load that follows a load or store: its address phase overlaps
+    LOAD_NEXT = 17  # a load right after another load: its address phase may overlap
     STORE = 18
     FP_ALU = 24
     FP_MUL = 25
@@ -289,10 +289,10 @@ def classify(isa: str, data: bytes, address: int = 0) -> bytearray:
         )
     decode, architecture, mode = _DECODERS[isa]
     result = bytearray((len(data) + 1) // 2)
-    memory_before = False
+    load_before = False
     for offset, _, number in decode(capstone.Cs(architecture, mode), data, address):
-        if number == Op.LOAD and memory_before:
+        if number == Op.LOAD and load_before:
             number = Op.LOAD_NEXT
-        memory_before = number in (Op.LOAD, Op.LOAD_NEXT, Op.STORE)
+        load_before = number in (Op.LOAD, Op.LOAD_NEXT)
         result[offset // 2] = number
     return result

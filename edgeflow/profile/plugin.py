@@ -12,6 +12,7 @@ import platformdirs
 
 from edgeflow.errors import ToolMissingError
 from edgeflow.files import atomic_path
+from edgeflow.targets.tools import apt_command, find_tool
 
 _SOURCE = Path(__file__).resolve().parent / "tcg"
 _FILES = ("ef_count.c", "qemu_api.h")
@@ -40,8 +41,7 @@ def build_plugin(cache_dir: Path | None = None) -> Path:
         return plugin
     if not compiler or shutil.which(compiler[0]) is None:
         raise ToolMissingError(
-            "the instruction counter needs a C compiler on this machine: "
-            "install one with 'sudo apt-get install gcc libc6-dev'"
+            f"the instruction counter needs a C compiler on this machine: {apt_command(['gcc'])}"
         )
     with atomic_path(plugin) as temporary:
         command = [*compiler, *_FLAGS, str(_SOURCE / "ef_count.c"), "-o", str(temporary)]
@@ -50,7 +50,7 @@ def build_plugin(cache_dir: Path | None = None) -> Path:
             reason = (result.stderr.strip().splitlines() or ["no message"])[0]
             raise ToolMissingError(
                 f"{compiler[0]} cannot compile the instruction counter ({reason}): "
-                "install a C compiler with 'sudo apt-get install gcc libc6-dev'"
+                f"{apt_command(['gcc'])}"
             )
     return plugin
 
@@ -64,16 +64,7 @@ def check_qemu(program: str) -> tuple[int, int]:
     ToolMissingError
         If the program is not there or is older than 6.0.
     """
-    path = shutil.which(program)
-    if path is None:
-        package = (
-            "qemu-user"
-            if re.fullmatch(r"qemu-(aarch64|arm|riscv\d+)", program)
-            else ("qemu-system-arm" if program == "qemu-system-arm" else "qemu-system-misc")
-        )
-        raise ToolMissingError(
-            f"{program} is not installed: install it with 'sudo apt-get install {package}'"
-        )
+    path = find_tool(program)
     text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"version (\d+)\.(\d+)", text)
     version = (int(found[1]), int(found[2])) if found else (0, 0)

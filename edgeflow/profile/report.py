@@ -113,7 +113,7 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         ("accuracy_device", "accuracy on the board"),
     ):
         add(name, [_percent(run[key]) for run in runs])
-    add("steps with an output unlike the oracle's", [f"{run['mismatches']:,}" for run in runs])
+    add("steps unlike the oracle", [f"{run['mismatches']:,}" for run in runs])
     for key, name in (
         ("instructions_per_step", "instructions a step"),
         ("cycles_per_step", "cycles a step"),

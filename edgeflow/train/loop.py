@@ -129,6 +129,8 @@ class _Run:
             "recordings": resume.fingerprint(dataset),
             "cell": cell,
             **asdict(options),
+            "window": self.length,
+            "warmup": self.warmup,
             "torch": str(torch.__version__),
         }
         self.model = SequenceClassifier(

@@ -6,6 +6,9 @@
 #define NVIC_ICPR(irq) EF_REG32(0xE000E280u + 4u * ((irq) / 32u))
 #define NVIC_BIT(irq) (1u << ((irq) % 32u))
 
+#define SYST_CSR EF_REG32(0xE000E010u)
+#define SYST_RVR EF_REG32(0xE000E014u)
+
 #define DEMCR EF_REG32(0xE000EDFCu)
 #define DEMCR_TRCENA (1u << 24)
 #define DWT_CTRL EF_REG32(0xE0001000u)
@@ -16,6 +19,13 @@ static uint32_t cycles_hz;
 
 void ef_hal_init(void) {
     ef_uart_init();
+#ifdef EF_EMULATED
+    /* QEMU does not notice that the UART takes input now until something wakes its main loop, which
+     * else happens up to a second later. Starting a timer wakes it. */
+    SYST_RVR = 0xFFFFFFu;
+    SYST_CSR = 5;
+    SYST_CSR = 0;
+#endif
     NVIC_ISER(EF_UART_IRQ) = NVIC_BIT(EF_UART_IRQ);
 #if __ARM_ARCH >= 7
     DEMCR |= DEMCR_TRCENA;

@@ -19,7 +19,6 @@ void ef_uart_init(void) {
     const uint32_t divider = EF_UART_CLOCK_HZ / EF_UART_BAUD;
     BAUDDIV = divider < 16u ? 16u : divider;
     CTRL = CTRL_TX_ENABLE | CTRL_RX_ENABLE | CTRL_RX_INTERRUPT;
-    (void)DATA; /* QEMU looks for input again only after a read, else up to a second later */
 }
 
 int ef_uart_readable(void) {

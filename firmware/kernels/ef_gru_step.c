@@ -18,7 +18,7 @@ void ef_gru_step(const ef_gru *gru, const int16_t *x, int16_t *h, int16_t *scrat
         int32_t z = ef_lookup(ef_table_sigmoid, ef_sat16(a[hidden + i] + u[hidden + i]));
         int32_t reset = (r * u[2 * hidden + i] + (1 << 14)) >> 15;
         int32_t n = ef_lookup(ef_table_tanh, ef_sat16(a[2 * hidden + i] + reset));
-        /* n + z (h - n) in Q30: 32767 * 65534 + 2^30 fits int32 for every input */
+        /* n + z (h - n) in Q30: the product is below 2^31, the sum between n and h */
         int32_t blend = n * (1 << 15) + z * (h[i] * (1 << up) - n);
         h[i] = (int16_t)ef_clip((blend + half) >> down, -limit, limit);
     }

@@ -10,10 +10,10 @@ import socket
 import struct
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
-from edgeflow.resources import resource
 from edgeflow.targets.board import list_boards
 from edgeflow.targets.toolchain import (
     board_defines,
@@ -25,7 +25,7 @@ from edgeflow.targets.toolchain import (
 
 pytestmark = pytest.mark.board
 
-ECHO = resource("firmware").parent / "tests" / "boards" / "echo.c"
+ECHO = Path(__file__).parent / "echo.c"
 BOARDS = list_boards()
 TIMEOUT = 20.0  # seconds; the machine may be busy
 

@@ -75,7 +75,7 @@ def test_row_pairs_at_their_limit(tmp_path: Path) -> None:
     build = compile_program(program, "qemu-m4", tmp_path, kernel_sets=["ef_matvec_pair_s8_s16_dsp"])
     x = np.concatenate([sign, -sign]).astype(np.int16) * 2047
     expected = program.run(x[:, None])[:, 0]
-    assert np.abs(expected).max() == 16384  # 2**23 * 2**23 >> 32: nothing saturates
+    assert 16000 < np.abs(expected).max() < 32767  # nothing hides in saturation
     with open_board(load_board("qemu-m4"), image=build.elf) as device:
         y = device.connect(program.hash).steps(x, reset=True).y
     np.testing.assert_array_equal(y, expected)

@@ -49,6 +49,7 @@ def codec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[bytes,
 
     yield call
     stdin.close()
+    stdout.close()
     assert process.wait(10) == 0
 
 
@@ -204,6 +205,11 @@ def test_new_host_may_use_an_old_sequence_number(firmware: Transport) -> None:
         x = np.full((1, INPUTS), 5, np.int16)
         client.steps(x)
         assert client.stats().steps == 1
+    hello = Message(protocol.HELLO, 9, protocol.encode_hello())
+    step = Message(protocol.STEP, 9, protocol.encode_steps(x, True))
+    for message in (hello, hello, step):
+        reply = exchange(firmware, message)
+        assert reply is not None and reply.type == message.type | protocol.REPLY
 
 
 def test_firmware_survives_any_bytes(firmware: Transport) -> None:

@@ -43,7 +43,14 @@ def counts(row: dict[int, int], taken: int = 0, fetched: int = 0) -> Counts:
 def test_cycles_of_cortex_m4() -> None:
     model = load_cycle_model("cortex-m4")
     assert model is not None
-    row = {Op.ALU: 10, Op.MAC: 4, Op.LOAD: 3, Op.LOAD_NEXT: 2, Op.LOAD_MULTIPLE + 4: 5, Op.BRANCH: 6}
+    row = {
+        Op.ALU: 10,
+        Op.MAC: 4,
+        Op.LOAD: 3,
+        Op.LOAD_NEXT: 2,
+        Op.LOAD_MULTIPLE + 4: 5,
+        Op.BRANCH: 6,
+    }
     cycles = estimate_cycles(counts(row, taken=4), model, None)
     assert cycles is not None
     assert cycles.tolist() == [[10 + 4 + 3 * 2 + 2 * 1 + 5 * (1 + 4) + 6 + 4 * 2]]

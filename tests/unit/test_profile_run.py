@@ -165,9 +165,7 @@ def test_an_interrupt_keeps_what_is_there(host_build: Build, data: Path, tmp_pat
 
 
 @pytest.mark.board
-def test_a_board_that_dies_keeps_what_is_there(
-    m4_build: Build, data: Path, tmp_path: Path
-) -> None:
+def test_a_board_that_dies_keeps_what_is_there(m4_build: Build, data: Path, tmp_path: Path) -> None:
     def kill(done: int, total: int) -> None:
         if done == 4 * WINDOW:
             elf = str(m4_build.elf).encode()
@@ -253,7 +251,7 @@ def test_report_compares_runs(host_build: Build, data: Path, tmp_path: Path) -> 
     assert "other: 3 steps gave outputs unlike" in page
 
 
-def edgeflow(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     code = (
         "import typer, sys; from edgeflow import cli; from edgeflow.cli import profile;"
         "cli.app = typer.Typer(); cli.app.callback()(lambda: None); profile.register(cli.app);"
@@ -265,21 +263,23 @@ def edgeflow(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_command_prints_json_and_writes_files(host_build: Build, data: Path, tmp_path: Path) -> None:
-    done = edgeflow(host_build.directory, "--data", data, "--steps", 25, "--json", "-o", tmp_path)
+def test_command_prints_json_and_writes_files(
+    host_build: Build, data: Path, tmp_path: Path
+) -> None:
+    done = command(host_build.directory, "--data", data, "--steps", 25, "--json", "-o", tmp_path)
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
     assert set(printed) >= CONTRACT and printed["windows"] == 2
     assert json.loads((tmp_path / "profile.json").read_text()) == printed
     assert (tmp_path / "report.html").is_file()
-    table = edgeflow(host_build.directory, "--data", data, "--steps", 25, "-o", tmp_path)
+    table = command(host_build.directory, "--data", data, "--steps", 25, "-o", tmp_path)
     assert "accuracy on the board" in table.stdout and "measured" in table.stdout
 
 
 def test_command_fails_on_mismatches(program: Program, data: Path, tmp_path: Path) -> None:
     build = compile_program(program, "host", tmp_path / "build")
     _damage_weights(build)
-    done = edgeflow(build.directory, "--data", data)
+    done = command(build.directory, "--data", data)
     assert done.returncode == 1
     assert "differ from the oracle" in done.stderr and "Traceback" not in done.stderr
     assert ProfileResult.load(build.directory / "profile.json").mismatches > 0
@@ -301,6 +301,13 @@ def _damage_weights(build: Build) -> None:
 
 
 def test_command_says_what_is_wrong(tmp_path: Path, data: Path) -> None:
-    done = edgeflow(tmp_path, "--data", data)
+    done = command(tmp_path, "--data", data)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "edgeflow compile" in done.stderr
+
+
+def test_the_package_is_callable(host_build: Build, data: Path, tmp_path: Path) -> None:
+    import edgeflow
+
+    result = edgeflow.profile(host_build.directory, load_dataset(data), steps=10, out=tmp_path)
+    assert result.windows == 1

@@ -1,0 +1,63 @@
+"""Every command in the documentation runs, in the order of its page, in a folder of its own."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"(?:^`(?P<file>[^`\n]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```", re.M | re.S)
+# Set up the machine or run this test suite: the CI script itself is their test.
+NOT_HERE = ("make ", "git clone", "pip install", "sudo ")
+
+
+def blocks(page: Path) -> list[tuple[str | None, str, str]]:
+    """Return file name, language and text of the fenced blocks of a page."""
+    return [(m["file"], m["kind"], m["text"]) for m in BLOCK.finditer(page.read_text())]
+
+
+def commands(page: Path) -> list[str]:
+    return [line for _, kind, text in blocks(page) if kind == "sh" for line in text.splitlines()]
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.name)
+def test_commands_of(page: Path, tmp_path: Path, trained_gru: Path, shared_data: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes((trained_gru / "model.onnx").read_bytes())
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "gru32").symlink_to(trained_gru / "model")
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "EDGEFLOW_DATA": str(shared_data),
+    }
+    ran = 0
+    for file, kind, text in blocks(page):
+        if file:
+            (tmp_path / file).parent.mkdir(exist_ok=True)
+            (tmp_path / file).write_text(text)
+        if kind != "sh":
+            continue
+        for line in text.splitlines():
+            if not line or line.startswith((*NOT_HERE, "#")):
+                continue
+            done = subprocess.run(
+                line, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True
+            )
+            assert done.returncode == 0, f"{page.name}: {line}\n{done.stdout}\n{done.stderr}"
+            ran += 1
+    assert ran or page.name == "README.md"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_and_files_named_exist(page: Path) -> None:
+    text = page.read_text()
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for name in re.findall(r"`((?:edgeflow|firmware|targets|tests|docs|calibration)/[\w./-]+)`", text):
+        assert (ROOT / name).exists(), f"{page.name} names {name}"
