@@ -13,7 +13,12 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+def doctor(
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+    packages: bool = typer.Option(
+        False, "--packages", help="Print only the missing Debian packages, for scripts."
+    ),
+) -> None:
     """Check compilers, emulators and Python packages.
 
     Exit code 2 if something is missing that 'edgeflow demo' needs.
@@ -23,9 +28,18 @@ def doctor(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> No
       edgeflow doctor
       edgeflow doctor --json
     """
-    from edgeflow.targets.doctor import DEFAULT_BOARD, examine, install_command
+    from edgeflow.targets.doctor import (
+        DEFAULT_BOARD,
+        examine,
+        install_command,
+        missing_packages,
+    )
 
     checks = examine()
+    if packages:
+        for package in missing_packages(checks):
+            print(package)
+        return
     ok = all(check.ok for check in checks if check.required)
     install = install_command(checks)
     if json:

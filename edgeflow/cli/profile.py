@@ -98,6 +98,7 @@ def _stamp(path: Path) -> int:
 
 
 def show(result: "ProfileResult") -> None:
+    """Print a result as tables."""
     """Print the tables of a result."""
     from edgeflow.profile.report import table_rows
 

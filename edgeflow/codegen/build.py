@@ -143,7 +143,7 @@ def compile_program(
         layers=tuple(node.name for node in program.nodes),
         kernels=tuple(sources[1:]),
     )
-    link(spec, _compile(spec, build), build.elf)
+    link(spec, _compile(spec, build, program), build.elf)
     if spec.soc is not None:
         for suffix in (".bin", ".hex"):
             objcopy(spec, build.elf, build.elf.with_suffix(suffix))
@@ -155,15 +155,20 @@ def compile_program(
     return build
 
 
-def _compile(spec: BoardSpec, build: Build) -> list[Path]:
+def _frame_size(program: Program) -> int:
+    """Return the bytes of a protocol frame: room for at least one step (docs/protocol.md)."""
+    return max(512, 4 + 2 * program.inputs, 4 + 2 * program.outputs + 4)
+
+
+def _compile(spec: BoardSpec, build: Build, program: Program) -> list[Path]:
     """Compile model and kernels for speed, the rest for size."""
     firmware = resource("firmware")
     protocol = firmware / "protocol"
     defines = {
         **board_defines(spec),
-        "EF_BOARD_NAME": f'"{spec.name}"',
         "EF_VERSION": f'"{__version__}"',
         "EF_PROFILE": "1",
+        "EF_FRAME_MAX": str(_frame_size(program)),
     }
     includes = [
         build.directory, build.directory / "kernels", protocol, *board_include_dirs()

@@ -125,7 +125,8 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             values = [run[key].get(statistic) if run[key] else None for run in runs]
             cells = [None if value is None else number(value, 5) for value in values]
             add(f"{name}, {statistic}", cells, " or ".join(kinds))
-    add("share of the time between samples", [_load(run) for run in runs])
+    timed = sorted({run["latency_us"]["kind"] for run in runs if run["latency_us"]})
+    add("share of the time between samples", [_load(run) for run in runs], " or ".join(timed))
     add("flash, bytes", [f"{run['flash_bytes']:,}" for run in runs])
     add("RAM, bytes", [f"{run['ram_bytes']:,}" for run in runs])
     add("stack, most used, bytes", [number(run["stack_bytes"], 7) for run in runs])

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, list_boards
-from edgeflow.targets.tools import apt_command
+from edgeflow.targets.tools import apt_command, debian_packages
 
-__all__ = ["DEFAULT_BOARD", "Check", "examine", "install_command"]
+__all__ = ["DEFAULT_BOARD", "Check", "examine", "install_command", "missing_packages"]
 
 DEFAULT_BOARD = "qemu-m4"  # of `edgeflow demo`
 PLUGIN_COMPILER = "gcc"  # builds the counting plugin for QEMU
@@ -60,12 +60,21 @@ def examine() -> list[Check]:
 
 def install_command(checks: list[Check]) -> str | None:
     """Return one shell command that installs all that is missing; None if nothing is."""
-    tools = [check.name for check in checks if check.kind == "tool" and not check.ok]
+    tools = _missing(checks)
     packages = any(check.kind == "python" and not check.ok for check in checks)
     commands = [apt_command(tools)] if tools else []
     if packages:
         commands.append(f"{sys.executable} -m pip install --upgrade edgeflow")
     return " && ".join(commands) or None
+
+
+def missing_packages(checks: list[Check]) -> list[str]:
+    """Return the packages of Debian and Ubuntu with the tools that are missing."""
+    return debian_packages(_missing(checks))
+
+
+def _missing(checks: list[Check]) -> list[str]:
+    return [check.name for check in checks if check.kind == "tool" and not check.ok]
 
 
 def _tools(boards: list[BoardSpec]) -> list[Check]:

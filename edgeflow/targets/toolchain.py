@@ -51,7 +51,7 @@ def board_include_dirs() -> list[Path]:
 
 def board_defines(board: BoardSpec) -> dict[str, str]:
     """Return the macros that `board_sources` needs."""
-    defines = {"EF_BOARD": f'"{board.name}"'}
+    defines = {"EF_BOARD_NAME": f'"{board.name}"'}
     if board.emulated:
         defines["EF_EMULATED"] = "1"
     if board.uart is not None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from edgeflow.errors import ToolMissingError
 
-__all__ = ["apt_command", "find_tool", "missing_tools"]
+__all__ = ["apt_command", "debian_packages", "find_tool", "missing_tools"]
 
 # Packages of Debian and Ubuntu; a compiler comes with the C library that it needs.
 _PACKAGES = {
@@ -19,10 +19,15 @@ _PACKAGES = {
 }
 
 
+def debian_packages(tools: Iterable[str]) -> list[str]:
+    """Return the packages of Debian and Ubuntu that hold `tools`."""
+    packages = [package for tool in tools for package in _PACKAGES.get(tool, (tool,))]
+    return list(dict.fromkeys(packages))
+
+
 def apt_command(tools: Iterable[str]) -> str:
     """Return the one command that installs `tools` on Debian and Ubuntu."""
-    packages = [package for tool in tools for package in _PACKAGES.get(tool, (tool,))]
-    return "sudo apt-get install " + " ".join(dict.fromkeys(packages))
+    return "sudo apt-get install " + " ".join(debian_packages(tools))
 
 
 def find_tool(name: str) -> str:

@@ -90,6 +90,13 @@ def test_board_equals_oracle_slow(name: str, board: str, kernels: str, tmp_path:
 
 
 @pytest.mark.board
+@pytest.mark.parametrize("inputs,outputs", [(300, 3), (3, 300)])
+def test_wide_models_get_longer_frames(inputs: int, outputs: int, tmp_path: Path) -> None:
+    program = random_program(6, inputs, [5], outputs, 12, 12)
+    assert mismatches(program, "host", "c", tmp_path) == 0
+
+
+@pytest.mark.board
 def test_wrong_weights_are_noticed(tmp_path: Path) -> None:
     """The comparison can fail: another program's outputs differ."""
     program, other = PROGRAMS["odd"], random_program(9, 6, [31, 17], 7, 12, 12)
