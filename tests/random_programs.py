@@ -31,7 +31,9 @@ int main(int argc, char **argv) {
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
 
 
-def random_matrix(rng: np.random.Generator, rows: int, cols: int, bits: int, extreme: bool) -> Matrix:
+def random_matrix(
+    rng: np.random.Generator, rows: int, cols: int, bits: int, extreme: bool
+) -> Matrix:
     """Return a matrix whose accumulator may come close to its limit when `extreme`."""
     if extreme:
         weight = rng.choice(np.array([-127, 127], dtype=np.int8), (rows, cols))

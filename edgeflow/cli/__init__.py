@@ -12,8 +12,8 @@ from edgeflow.errors import CheckFailed, EdgeFlowError
 
 # In the order of the pipeline, which is the order in --help.
 COMMANDS = (
-    "demo", "data", "train", "compress", "inspect", "compile", "flash", "profile", "bench",
-    "boards", "doctor",
+    "demo", "data", "train", "compress", "inspect", "compile", "flash", "profile", "boards",
+    "doctor",
 )  # fmt: skip
 
 app = typer.Typer(
@@ -43,8 +43,7 @@ def _root(
 
 
 for _name in COMMANDS:
-    import importlib.util
-    if importlib.util.find_spec(f"edgeflow.cli.{_name}"): importlib.import_module(f"edgeflow.cli.{_name}").register(app)
+    importlib.import_module(f"edgeflow.cli.{_name}").register(app)
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ def to_onnx(program: Program) -> onnx.ModelProto:
             outputs.append(_value(f"{name}_next", size))
             node_inputs.append(name)
             node_outputs.append(f"{name}_next")
-        attributes = node.ints()
+        attributes: dict[str, Any] = node.ints()
         for field, matrix in node.matrices().items():
             prefix = f"{node.name}.{field}"
             tensors[f"{prefix}.weight"] = matrix.weight

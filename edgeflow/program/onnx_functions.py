@@ -4,6 +4,8 @@ onnxruntime and TVM run these; netron shows the layer as one node. Arithmetic is
 so nothing wraps; tensors between layers are int16.
 """
 
+from typing import Any
+
 import onnx
 from onnx import TensorProto, helper
 
@@ -57,7 +59,7 @@ class Body:
         self.nodes: list[onnx.NodeProto] = []
         self._count = 0
 
-    def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: object) -> str:
+    def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Append an operator with one output."""
         name = output or self._fresh()
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))

@@ -11,7 +11,9 @@ import pytest
 from tests.conftest import ROOT
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-BLOCK = re.compile(r"(?:^`(?P<file>[^`\n]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```", re.M | re.S)
+BLOCK = re.compile(
+    r"(?:^`(?P<file>[^`\n]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```", re.M | re.S
+)
 # Set up the machine or run this test suite: the CI script itself is their test.
 NOT_HERE = ("make ", "git clone", "pip install", "sudo ")
 
@@ -59,5 +61,7 @@ def test_links_and_files_named_exist(page: Path) -> None:
     text = page.read_text()
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
-    for name in re.findall(r"`((?:edgeflow|firmware|targets|tests|docs|calibration)/[\w./-]+)`", text):
+    for name in re.findall(
+        r"`((?:edgeflow|firmware|targets|tests|docs|calibration)/[\w./-]+)`", text
+    ):
         assert (ROOT / name).exists(), f"{page.name} names {name}"

@@ -25,5 +25,3 @@ def run_c(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., np.ndarray]
         return run_harness(folder / "model", program, x)
 
     return run
-
-

@@ -101,7 +101,9 @@ def test_layers_must_fit_together(program: Program) -> None:
     head = program.nodes[-1]
     assert isinstance(head, Linear)
     with pytest.raises(ProgramError, match="not unique"):
-        dataclasses.replace(program, nodes=(*program.nodes[:-1], dataclasses.replace(head, name="gru0")))
+        dataclasses.replace(
+            program, nodes=(*program.nodes[:-1], dataclasses.replace(head, name="gru0"))
+        )
 
 
 def test_run_refuses_other_shapes(program: Program) -> None:

@@ -103,7 +103,9 @@ class WithNorm(nn.Module):
 
 
 def test_every_unsupported_layer_is_named() -> None:
-    with pytest.raises(CompressError, match=r"norm \(LayerNorm\); act \(ReLU\); gru \(bidirectional"):
+    with pytest.raises(
+        CompressError, match=r"norm \(LayerNorm\); act \(ReLU\); gru \(bidirectional"
+    ):
         from_module(WithNorm(), calibration())
 
 

@@ -1,0 +1,91 @@
+"""Trains, compresses and profiles the models of docs/benchmarks.md and prints its tables.
+
+    python scripts/benchmark.py accuracy -o runs/bench [--root DIR]
+    python scripts/benchmark.py boards -o runs/bench [--root DIR]
+
+What is trained or compressed already in the folder is used again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from edgeflow.codegen.build import compile_program
+from edgeflow.compress.evaluate import compress_model
+from edgeflow.data import load_dataset
+from edgeflow.files import write_atomic
+from edgeflow.profile.run import profile
+from edgeflow.program import Program
+from edgeflow.targets.board import list_boards
+from edgeflow.train import train
+
+MODELS = (("seglearn-watch", 32), ("seglearn-watch", 64), ("wisdm-watch-hand", 64))
+SEEDS = (0, 1, 2)
+
+
+def compressed(data: str, hidden: int, seed: int, folder: Path, root: Path | None) -> Path:
+    """Return the program file of a model, trained if need be; its scores stand beside it."""
+    directory = folder / f"{data}-gru{hidden}-s{seed}"
+    file = directory / "model.onnx"
+    if not file.exists():
+        dataset = load_dataset(data, root=root)
+        train(dataset, "gru", out=directory, hidden=hidden, seed=seed)
+        result = compress_model(directory, dataset)
+        write_atomic(directory / "scores.json", json.dumps(result.scores, indent=2))
+        result.program.save(file)
+    return file
+
+
+def accuracy(folder: Path, root: Path | None) -> None:
+    """Print float and integer accuracy on unseen people, three seeds a model."""
+    print("| data | model | parameters | seed | float % | integer % | difference, points |")
+    print("|---|---|---|---|---|---|---|")
+    for data, hidden in MODELS:
+        pairs = []
+        for seed in SEEDS:
+            directory = compressed(data, hidden, seed, folder, root).parent
+            scores = json.loads((directory / "scores.json").read_text())
+            metrics = json.loads((directory / "metrics.json").read_text())
+            before, after = 100 * scores["accuracy_float"], 100 * scores["accuracy_int"]
+            pairs.append((before, after))
+            print(
+                f"| {data} | GRU-{hidden} | {metrics['parameters']} | {seed} | {before:.2f} | "
+                f"{after:.2f} | {after - before:+.2f} |"
+            )
+        mean = np.mean(pairs, axis=0)
+        print(f"| | mean | | | {mean[0]:.2f} | {mean[1]:.2f} | {mean[1] - mean[0]:+.2f} |")
+
+
+def boards(folder: Path, root: Path | None) -> None:
+    """Print instructions, flash and RAM of each model (seed 0) on each board."""
+    print("| model | board | instructions a step | mismatches | steps | flash B | RAM B | stack |")
+    print("|---|---|---|---|---|---|---|---|")
+    for data, hidden in MODELS:
+        file = compressed(data, hidden, SEEDS[0], folder, root)
+        dataset = load_dataset(data, root=root)
+        for spec in list_boards():
+            build = compile_program(Program.load(file), spec, file.parent / spec.name)
+            result = profile(build, dataset, steps=2000).to_json()
+            counted = result["instructions_per_step"]
+            count = f"{counted['mean']:,.0f}" if counted else "not counted"
+            stack = result["ram"]["stack"] or "unknown"
+            print(
+                f"| {data} GRU-{hidden} | {spec.name} | {count} | {result['mismatches']} | "
+                f"{result['steps']} | {result['flash_bytes']:,} | {result['ram_bytes']:,} | "
+                f"{stack} |"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", choices=["accuracy", "boards"])
+    parser.add_argument("-o", "--out", type=Path, default=Path("runs/bench"))
+    parser.add_argument("--root", type=Path)
+    arguments = parser.parse_args()
+    {"accuracy": accuracy, "boards": boards}[arguments.table](arguments.out, arguments.root)
+
+
+if __name__ == "__main__":
+    main()
