@@ -164,6 +164,7 @@ def _check(chain: FloatChain, x: Tensor, expected: Tensor) -> None:
     if not error <= _TOLERANCE * max(1.0, float(expected.abs().max())):
         names = ", ".join(name for name, _ in chain.layers)
         raise CompressError(
-            f"the model does more than its layers ({names}) in sequence: outputs differ by {error:.3g}. Functions such as relu or softmax between "
-            f"layers are not supported; supported are {_SUPPORTED}"
+            f"the model does more than its layers ({names}) in sequence: outputs differ by "
+            f"{error:.3g}. Functions such as relu or softmax between layers are not supported; "
+            f"supported are {_SUPPORTED}"
         )

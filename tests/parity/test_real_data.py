@@ -1,0 +1,44 @@
+"""Real recordings: the whole test split, and every board."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeflow.codegen.build import compile_program
+from edgeflow.data import Dataset, load_dataset
+from edgeflow.profile.run import profile
+from edgeflow.program import Program
+from edgeflow.program.onnx_file import OnnxProgram
+from edgeflow.targets.board import list_boards
+
+
+@pytest.fixture(scope="module")
+def dataset(shared_data: Path) -> Dataset:
+    return load_dataset("seglearn-watch", root=shared_data)
+
+
+@pytest.fixture(scope="module")
+def program(trained_gru: Path) -> Program:
+    return Program.load(trained_gru / "model.onnx")
+
+
+def test_onnxruntime_on_the_whole_test_split(
+    dataset: Dataset, program: Program, trained_gru: Path
+) -> None:
+    windows = dataset.windows("test")
+    x = program.quantize_input(windows.x)
+    assert x.shape[0] * x.shape[1] == 50_600
+    y = OnnxProgram(trained_gru / "model.onnx").run(x)
+    np.testing.assert_array_equal(y, program.run(x))
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("board", [spec.name for spec in list_boards()])
+def test_two_thousand_steps_on(
+    board: str, dataset: Dataset, program: Program, tmp_path: Path
+) -> None:
+    result = profile(compile_program(program, board, tmp_path), dataset, steps=2000)
+    assert result.steps == 2000
+    assert result.mismatches == 0
+    assert result.accuracy_device == result.accuracy_oracle
