@@ -246,7 +246,15 @@ class TestPort:
         process, port = self.start(environment, build)
         try:
             line = fails(
-                environment, "profile", folder, *DATA, "--steps", "300", "--port", port, "--no-flash"
+                environment,
+                "profile",
+                folder,
+                *DATA,
+                "--steps",
+                "300",
+                "--port",
+                port,
+                "--no-flash",
             )
             assert json.loads((build / "build.json").read_text())["model_hash"] in line
             assert json.loads((folder / "build.json").read_text())["model_hash"] in line
