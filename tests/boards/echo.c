@@ -30,7 +30,7 @@ static __attribute__((noinline)) uint32_t dig(uint32_t depth) {
 int main(void) {
     ef_hal_init();
     ef_hal_write((const uint8_t *)"HELLO " EF_BOARD_NAME "\r\n",
-                 sizeof("HELLO " EF_BOARD "\r\n") - 1u);
+                 sizeof("HELLO " EF_BOARD_NAME "\r\n") - 1u);
     for (;;) {
         const int command = ef_hal_getc();
         if (command < 0) {
