@@ -1,15 +1,40 @@
-"""The registry of cells: name to builder."""
-
-from collections.abc import Callable
+"""The registry of cells and other layers: a new one is a file here and a line in this one."""
 
 from torch import nn
 
-from edgeflow.cells import gru
-from edgeflow.errors import TrainError
+from edgeflow.cells import gru, linear
+from edgeflow.cells.cell import Cell, Layer
+from edgeflow.errors import CompressError, TrainError
 
-# Each builder takes (inputs, hidden, layers, dropout) and returns a module that maps
-# x [n, time, inputs] and a state (None: zeros) to (h [n, time, hidden], state).
-CELLS: dict[str, Callable[..., nn.Module]] = {"gru": gru.build}
+CELLS: dict[str, Cell] = {"gru": gru.CELL}
+
+#: Layers that are no cells.
+LAYERS: list[Layer] = [linear.LAYER]
+
+
+def layer_of(module: nn.Module) -> Layer:
+    """Return what is registered for a torch layer.
+
+    Raises
+    ------
+    CompressError
+        If nothing is.
+    """
+    for layer in (*CELLS.values(), *LAYERS):
+        if type(module) is layer.module:
+            return layer
+    raise CompressError(f"{type(module).__name__} is not supported: use one of {supported()}")
+
+
+def is_known(module: nn.Module) -> bool:
+    """Tell whether a torch layer is registered."""
+    return any(type(module) is layer.module for layer in (*CELLS.values(), *LAYERS))
+
+
+def supported() -> str:
+    """Return the names of the registered layers, for messages."""
+    names = [layer.module.__name__ for layer in (*CELLS.values(), *LAYERS)]
+    return ", ".join(dict.fromkeys(names))
 
 
 def build_cell(name: str, inputs: int, hidden: int, layers: int, dropout: float) -> nn.Module:
@@ -27,4 +52,6 @@ def build_cell(name: str, inputs: int, hidden: int, layers: int, dropout: float)
             raise TrainError(f"{what} is {value}: it must be at least 1")
     if not 0 <= dropout < 1:
         raise TrainError(f"dropout is {dropout}: it must be in [0, 1)")
-    return CELLS[name](inputs, hidden, layers, dropout)
+    build = CELLS[name].build
+    assert build is not None
+    return build(inputs, hidden, layers, dropout)

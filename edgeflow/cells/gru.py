@@ -16,7 +16,26 @@ K. Cho et al., Learning phrase representations using RNN encoder-decoder, EMNLP 
 reset-after form is that of cuDNN.
 """
 
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import nn
+
+from edgeflow.cells.cell import Cell
+from edgeflow.compress.convert import (
+    PREACTIVATION_SCALE,
+    Converted,
+    Signal,
+    Widths,
+    delayed,
+    parameters,
+    quantize_matrix,
+    share_beyond,
+    state_signal,
+)
+from edgeflow.program.nodes import GRU
 
 
 def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.GRU:
@@ -32,3 +51,54 @@ def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn
     return nn.GRU(
         inputs, hidden, num_layers=layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
     )
+
+
+def expand(layer: Any) -> list[nn.Module]:
+    """Return a stack as single layers, with zero biases where it has none."""
+    return expand_stack(layer, nn.GRU)
+
+
+def expand_stack(layer: Any, kind: type[nn.GRU] | type[nn.LSTM]) -> list[nn.Module]:
+    """Return the layers of a stacked ``nn.GRU`` or ``nn.LSTM`` as single, batch-first ones."""
+    result: list[nn.Module] = []
+    for k in range(layer.num_layers):
+        size = layer.input_size if k == 0 else layer.hidden_size
+        single = kind(size, layer.hidden_size, batch_first=True)
+        with torch.no_grad():
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                target = getattr(single, f"{name}_l0")
+                source = getattr(layer, f"{name}_l{k}", None)
+                target.copy_(source.detach() if source is not None else torch.zeros_like(target))
+        result.append(single.eval())
+    return result
+
+
+def refuse(layer: Any) -> str | None:
+    """Refuse what needs the future."""
+    if layer.bidirectional:
+        return "bidirectional: it needs the future, so it cannot run on a stream"
+    return None
+
+
+def convert(
+    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
+) -> Converted:
+    """Quantize; the state needs no calibration, as it stays within +-1."""
+    hidden = layer.hidden_size
+    weight_x, bias_x = parameters(layer.weight_ih_l0, layer.bias_ih_l0)
+    weight_h, bias_h = parameters(layer.weight_hh_l0, layer.bias_hh_l0)
+    state = state_signal(hidden, widths.state, real)
+    a = source.real @ weight_x.T.astype(np.float32) + bias_x.astype(np.float32)
+    u = delayed(real) @ weight_h.T.astype(np.float32) + bias_h.astype(np.float32)
+    # the gates r and z add both parts: their biases go into one
+    both = np.where(np.arange(3 * hidden) < 2 * hidden, bias_h, 0.0)
+    node = GRU(
+        name,
+        input=quantize_matrix(weight_x, bias_x + both, source, PREACTIVATION_SCALE),
+        recurrent=quantize_matrix(weight_h, bias_h - both, state, PREACTIVATION_SCALE),
+        state_bits=widths.state,
+    )
+    return Converted(node, state, {"gates": share_beyond(np.maximum(np.abs(a), np.abs(u)))})
+
+
+CELL = Cell(nn.GRU, convert, expand, refuse, build)

@@ -47,8 +47,8 @@ def compress(
 
     edgeflow compress mymodel.py:Net --checkpoint net.pt --data mine.npz -o model.onnx
     """
+    from edgeflow.compress.convert import Widths
     from edgeflow.compress.evaluate import compress_model
-    from edgeflow.compress.quantize import Widths
     from edgeflow.data import load_dataset
 
     if weights != "int8":

@@ -81,8 +81,8 @@ def inspect(
 
 def _layer(node: Any) -> dict[str, Any]:
     matrices = node.matrices().values()
-    weights = np.concatenate([matrix.weight.reshape(-1) for matrix in matrices])
-    bound = max(int((m.accumulator_bound() << m.shift).max()) for m in matrices)
+    weights = np.concatenate([matrix.weight.reshape(-1) for matrix in matrices] or [np.ones(1)])
+    bound = max((int((m.accumulator_bound() << m.shift).max()) for m in matrices), default=0)
     return {
         "name": node.name,
         "type": node.op_type,
@@ -91,7 +91,7 @@ def _layer(node: Any) -> dict[str, Any]:
         "output_bits": node.output_bits,
         "macs": node.macs(),
         "weight_bytes": node.weight_bytes(),
-        "state_bytes": 2 * sum(node.states.values()),
+        "state_bytes": sum(vector.nbytes for vector in node.states.values()),
         "sparsity": float((weights == 0).mean()),
         "accumulator_bits": bound.bit_length() + 1,
     }

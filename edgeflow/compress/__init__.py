@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from edgeflow.compress.quantize import Widths
+    from edgeflow.compress.convert import Widths
     from edgeflow.program import Program
 
 
@@ -46,7 +46,8 @@ def compress(
     CompressError, ProgramError
         If the module is not supported or cannot be proven free of overflow.
     """
-    from edgeflow.compress.quantize import Widths, quantize
+    from edgeflow.compress.convert import Widths
+    from edgeflow.compress.quantize import quantize
     from edgeflow.importers import from_module
 
     chain = from_module(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.compress.quantize import Widths, quantize
+from edgeflow.compress.convert import Widths
+from edgeflow.compress.quantize import quantize
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model
 from edgeflow.program import Program

@@ -15,7 +15,7 @@ class FloatChain:
     Parameters
     ----------
     layers : list of (str, nn.Module)
-        Names (C identifiers) and single-layer, batch-first `nn.GRU` or `nn.Linear`.
+        Names (C identifiers) and layers of ``edgeflow.cells``, single and batch-first.
     mean, std : float32 array [channels]
         Normalisation of raw samples before the first layer.
     channels, classes : tuple of str
@@ -45,7 +45,8 @@ class FloatChain:
         value: Tensor = torch.from_numpy((x - self.mean) / self.std)
         result = [value.numpy()]
         for _, layer in self.layers:
-            value = layer(value)[0] if isinstance(layer, nn.GRU) else layer(value)
+            output = layer(value)
+            value = output[0] if isinstance(output, tuple) else output
             result.append(value.numpy())
         return result
 

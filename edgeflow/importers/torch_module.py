@@ -1,18 +1,18 @@
 """A torch module made of supported layers, taken apart into a `FloatChain`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeflow.cells.cells import is_known, layer_of, supported
 from edgeflow.errors import CompressError
 from edgeflow.importers.chain import FloatChain
 
 _INERT = (nn.Dropout, nn.Identity, nn.AlphaDropout)
-_SUPPORTED = "nn.GRU and nn.Linear (nn.Dropout and nn.Identity are dropped)"
 _TOLERANCE = 1e-4
 
 
@@ -50,16 +50,13 @@ def from_module(
     problems = [
         f"{names[layer] or type(layer).__name__} ({type(layer).__name__})"
         for layer in dict.fromkeys(calls)
-        if not isinstance(layer, (nn.GRU, nn.Linear, *_INERT))
+        if not (is_known(layer) or isinstance(layer, _INERT))
     ]
-    problems += [
-        f"{names[layer]} (bidirectional: it needs the future, so it cannot run on a stream)"
-        for layer in dict.fromkeys(calls)
-        if isinstance(layer, nn.GRU) and layer.bidirectional
-    ]
+    reasons = {layer: layer_of(layer).refuse(layer) for layer in calls if is_known(layer)}
+    problems += [f"{names[layer]} ({reason})" for layer, reason in reasons.items() if reason]
     if problems:
         raise CompressError(
-            f"these layers cannot be compressed: {'; '.join(problems)}. Supported are {_SUPPORTED}"
+            f"these layers cannot be compressed: {'; '.join(problems)}. Supported are {supported()}"
         )
     used = [layer for layer in calls if not isinstance(layer, _INERT)]
     repeated = {names[layer] for layer in used if used.count(layer) > 1}
@@ -70,7 +67,10 @@ def from_module(
         raise CompressError(f"{what} more than once: each layer must be called once a forward pass")
     layers: list[tuple[str, nn.Module]] = []
     for layer in used:
-        layers += _single(_identifier(names[layer]), layer)
+        name, parts = _identifier(names[layer]), layer_of(layer).expand(layer)
+        layers += [
+            (name if len(parts) == 1 else f"{name}{k}", part) for k, part in enumerate(parts)
+        ]
     n = x.shape[-1]
     chain = FloatChain(
         layers=layers,
@@ -89,9 +89,9 @@ def from_module(
 def _observe(module: nn.Module, x: Tensor) -> tuple[list[nn.Module], Tensor]:
     """Run the module; return its leaf layers in the order of their calls, and the output."""
     calls: list[nn.Module] = []
-    leaves = [m for m in module.modules() if not any(True for _ in m.children())]
+    leaves = list(_leaves(module))
     hooks = [m.register_forward_hook(lambda layer, *_: calls.append(layer)) for m in leaves]
-    batch_first = all(m.batch_first for m in module.modules() if isinstance(m, nn.GRU))
+    batch_first = all(getattr(m, "batch_first", True) for m in leaves)
     try:
         with torch.no_grad():
             output = module(x if batch_first else x.transpose(0, 1))
@@ -112,21 +112,14 @@ def _observe(module: nn.Module, x: Tensor) -> tuple[list[nn.Module], Tensor]:
     return calls, output
 
 
-def _single(name: str, layer: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Return a stacked GRU as single ones, with zero biases where it has none."""
-    if not isinstance(layer, nn.GRU):
-        return [(name, layer)]
-    result: list[tuple[str, nn.Module]] = []
-    for k in range(layer.num_layers):
-        size = layer.input_size if k == 0 else layer.hidden_size
-        single = nn.GRU(size, layer.hidden_size, batch_first=True)
-        with torch.no_grad():
-            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-                target = getattr(single, f"{kind}_l0")
-                source = getattr(layer, f"{kind}_l{k}", None)
-                target.copy_(source.detach() if source is not None else torch.zeros_like(target))
-        result.append((name if layer.num_layers == 1 else f"{name}{k}", single.eval()))
-    return result
+def _leaves(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield known layers, and whatever else has no layers inside."""
+    children = list(module.children())
+    if is_known(module) or not children:
+        yield module
+        return
+    for child in children:
+        yield from _leaves(child)
 
 
 def _identifier(name: str) -> str:
@@ -166,5 +159,5 @@ def _check(chain: FloatChain, x: Tensor, expected: Tensor) -> None:
         raise CompressError(
             f"the model does more than its layers ({names}) in sequence: outputs differ by "
             f"{error:.3g}. Functions such as relu or softmax between layers are not supported; "
-            f"supported are {_SUPPORTED}"
+            f"supported are {supported()}"
         )

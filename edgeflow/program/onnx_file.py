@@ -43,10 +43,10 @@ def to_onnx(program: Program) -> onnx.ModelProto:
         last = number == len(program.nodes) - 1
         result = "y" if last else f"x{number + 1}"
         node_inputs, node_outputs = [value], [result]
-        for state, size in node.states.items():
+        for state, vector in node.states.items():
             name = f"{node.name}_{state}"
-            inputs.append(_value(name, size))
-            outputs.append(_value(f"{name}_next", size))
+            inputs.append(_value(name, vector.size, vector.dtype))
+            outputs.append(_value(f"{name}_next", vector.size, vector.dtype))
             node_inputs.append(name)
             node_outputs.append(f"{name}_next")
         attributes: dict[str, Any] = node.ints()
@@ -57,6 +57,9 @@ def to_onnx(program: Program) -> onnx.ModelProto:
             tensors[f"{prefix}.multiplier"] = matrix.multiplier
             node_inputs += [f"{prefix}.weight", f"{prefix}.bias", f"{prefix}.multiplier"]
             attributes[f"{field}_shift"] = matrix.shift
+        for field, array in node.arrays().items():
+            tensors[f"{node.name}.{field}"] = array
+            node_inputs.append(f"{node.name}.{field}")
         for table in node.tables:
             tensors[f"{table}_table"] = TABLES[table]()
             node_inputs.append(f"{table}_table")
@@ -95,8 +98,9 @@ def to_onnx(program: Program) -> onnx.ModelProto:
     return model
 
 
-def _value(name: str, size: int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.INT16, ["n", size])
+def _value(name: str, size: int, dtype: type[np.generic] = np.int16) -> onnx.ValueInfoProto:
+    kind = TensorProto.INT16 if dtype is np.int16 else TensorProto.INT32
+    return helper.make_tensor_value_info(name, kind, ["n", size])
 
 
 def _header(program: Program) -> dict[str, Any]:
@@ -108,6 +112,11 @@ def _header(program: Program) -> dict[str, Any]:
             "scale": program.input.scale.tolist(),
             "bits": program.input.bits,
             "channels": list(program.input.channels),
+        },
+        "matrix_bits": {
+            f"{node.name}.{field}": matrix.input_bits
+            for node in program.nodes
+            for field, matrix in node.matrices().items()
         },
         "output_scale": program.output_scale,
         "classes": list(program.classes),
@@ -156,7 +165,6 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
     tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     form = header["input"]
     nodes: list[Node] = []
-    bits = int(form["bits"])
     for proto in model.graph.node:
         if proto.domain != fn.DOMAIN or proto.op_type not in (*NODES, "Clamp"):
             raise ProgramError(f"unknown operator '{proto.domain or 'ai.onnx'}.{proto.op_type}'")
@@ -173,11 +181,10 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
                 tensors[f"{prefix}.bias"],
                 tensors[f"{prefix}.multiplier"],
                 int(attributes[f"{field}_shift"]),
-                kind.matrix_bits(field, bits, ints),
+                int(header["matrix_bits"][prefix]),
             )
-        node = kind(name=proto.name, **matrices, **ints)
-        nodes.append(node)
-        bits = node.output_bits
+        arrays = {field: tensors[f"{proto.name}.{field}"] for field in kind.array_fields}
+        nodes.append(kind(name=proto.name, **matrices, **arrays, **ints))
     program = Program(
         nodes=tuple(nodes),
         input=InputFormat(
@@ -213,12 +220,15 @@ class OnnxProgram:
         options.log_severity_level = 3
         source = to_onnx(model).SerializeToString() if isinstance(model, Program) else str(model)
         self._session = onnxruntime.InferenceSession(source, options)
-        self._states = {i.name: i.shape[1] for i in self._session.get_inputs()[1:]}
+        self._states = {
+            i.name: (i.shape[1], np.int16 if i.type == "tensor(int16)" else np.int32)
+            for i in self._session.get_inputs()[1:]
+        }
 
     def run(self, x: NDArray[np.int16]) -> NDArray[np.int16]:
         """Run sequences x int16 [n, time, inputs] from a reset; returns [n, time, outputs]."""
         n = x.shape[0]
-        state = {name: np.zeros((n, size), np.int16) for name, size in self._states.items()}
+        state = {name: np.zeros((n, size), dtype) for name, (size, dtype) in self._states.items()}
         result = []
         for t in range(x.shape[1]):
             y, *new = self._session.run(None, {"x": np.ascontiguousarray(x[:, t]), **state})

@@ -143,10 +143,14 @@ class Program:
         for node in self.nodes:
             digest.update(json.dumps([node.op_type, node.name, node.ints()]).encode())
             for matrix in node.matrices().values():
-                digest.update(json.dumps([matrix.weight.shape, matrix.shift]).encode())
+                shape = [matrix.weight.shape, matrix.shift, matrix.input_bits]
+                digest.update(json.dumps(shape).encode())
                 digest.update(matrix.weight.tobytes())
                 digest.update(matrix.bias.astype("<i4").tobytes())
                 digest.update(matrix.multiplier.astype("<i4").tobytes())
+            for array in node.arrays().values():
+                digest.update(json.dumps([array.size, array.dtype.str]).encode())
+                digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
         return digest.digest()[:8]
 
     def quantize_input(self, x: ArrayLike) -> NDArray[np.int16]:
@@ -155,7 +159,7 @@ class Program:
 
     def initial_state(self, n: int = 1) -> list[State]:
         """Return the state after a reset, for n independent streams."""
-        return [{k: zeros(n, size) for k, size in node.states.items()} for node in self.nodes]
+        return [{k: zeros(n, v.size) for k, v in node.states.items()} for node in self.nodes]
 
     def step(self, x: NDArray[np.int16], state: list[State]) -> tuple[Ints, list[State]]:
         """Run one sample: x int16 [n, inputs] -> y [n, outputs] within int16, next state."""

@@ -11,7 +11,7 @@ from torch import nn
 
 import edgeflow
 import edgeflow.compress
-from edgeflow.compress.quantize import Signal, quantize_matrix
+from edgeflow.compress.convert import Signal, quantize_matrix
 from edgeflow.errors import CompressError
 from edgeflow.importers import from_module, load_float_model
 

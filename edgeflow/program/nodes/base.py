@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -16,11 +16,27 @@ State = dict[str, Ints]
 
 
 @dataclass(frozen=True)
+class StateVector:
+    """A state of `size` integers of `bits` bits, kept as int16 or, above 16 bits, as int32."""
+
+    size: int
+    bits: int = 16
+
+    @property
+    def dtype(self) -> type[np.int16] | type[np.int32]:
+        return np.int16 if self.bits <= 16 else np.int32
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
 class Node(ABC):
     """One layer of the step graph.
 
-    Sub-classes are frozen dataclasses whose fields are `Matrix` or int; these are stored,
-    hashed and emitted as C in their order.
+    Sub-classes are frozen dataclasses whose fields are `Matrix`, arrays or int; these are stored,
+    hashed and emitted as C in their order, without further code.
     """
 
     #: Name of the layer, a C identifier, unique in the program.
@@ -28,14 +44,20 @@ class Node(ABC):
 
     #: Operator name in the ONNX domain ``edgeflow``.
     op_type: ClassVar[str]
-    #: Matrix-valued fields.
-    matrix_fields: ClassVar[tuple[str, ...]]
-    #: Integer fields.
+    #: Fields that are `Matrix`.
+    matrix_fields: ClassVar[tuple[str, ...]] = ()
+    #: Fields that are one-dimensional int16 or int32 arrays.
+    array_fields: ClassVar[tuple[str, ...]] = ()
+    #: Fields that are int.
     int_fields: ClassVar[tuple[str, ...]] = ()
     #: Constant tables that the layer's function and kernel read.
     tables: ClassVar[tuple[str, ...]] = ()
-    #: C files of the layer below ``firmware/kernels``, matvec kernels and tables apart.
-    c_sources: ClassVar[tuple[str, ...]] = ()
+    #: The int16 state that is the layer's output; None if the output is a vector of its own.
+    output_state: ClassVar[str | None] = None
+    #: Struct of the layer's parameters in ``ef_kernels.h``, and the function of a step; its file
+    #: ``firmware/kernels/<c_function>.c`` is named after it.
+    c_struct: ClassVar[str | None] = None
+    c_function: ClassVar[str | None] = None
 
     @property
     @abstractmethod
@@ -57,20 +79,25 @@ class Node(ABC):
     def output_bits(self) -> int:
         """Declared width of the output."""
 
-    @classmethod
-    def matrix_bits(cls, field: str, input_bits: int, ints: Mapping[str, int]) -> int:
-        """Return the width of what the matrix `field` reads, given the layer's input width."""
-        return input_bits
-
     @property
-    def states(self) -> Mapping[str, int]:
-        """Name and size of each int16 state vector."""
+    def states(self) -> Mapping[str, StateVector]:
+        """State vectors by name; zero after a reset."""
         return {}
 
     @property
     def scratch(self) -> int:
         """Number of int16 values that a step needs as working memory."""
         return 0
+
+    @property
+    def scratch32(self) -> int:
+        """Number of int32 values that a step needs besides."""
+        return 0
+
+    @property
+    def c_sizes(self) -> tuple[int, ...]:
+        """Members of the parameter struct after matrices and arrays, before the int fields."""
+        return (self.outputs,)
 
     @abstractmethod
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
@@ -79,19 +106,32 @@ class Node(ABC):
     @classmethod
     @abstractmethod
     def onnx_function(cls) -> onnx.FunctionProto:
-        """Return the same step in standard integer operators."""
+        """Return the same step in standard integer operators.
 
-    @abstractmethod
-    def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: str) -> str:
-        """Return the C statement of a step, given C expressions of its int16 arrays."""
+        Inputs are x, the states, three tensors a matrix (`matrix_inputs`), the arrays, the tables;
+        outputs are y and the next states; attributes are ``<matrix>_shift`` and the int fields.
+        """
 
-    @abstractmethod
-    def c_struct(self) -> tuple[str, dict[str, str]] | None:
-        """Return the parameter struct's type and its members that are not matrices."""
+    def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
+        """Return the C statement of a step, given C expressions of its arrays.
+
+        The function takes the parameters, x, the states, y unless it is one of the states, and
+        the working memory that it asked for.
+        """
+        arguments = [f"&{self.name}_cell", x, *state.values()]
+        if self.output_state is None:
+            arguments.append(y)
+        arguments += [scratch[0]] if self.scratch else []
+        arguments += [scratch[1]] if self.scratch32 else []
+        return f"{self.c_function}({', '.join(arguments)});"
 
     def matrices(self) -> dict[str, Matrix]:
         """Return the layer's matrices by field name."""
         return {field: getattr(self, field) for field in self.matrix_fields}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the layer's arrays by field name."""
+        return {field: getattr(self, field) for field in self.array_fields}
 
     def ints(self) -> dict[str, int]:
         """Return the layer's integer fields."""
@@ -102,10 +142,9 @@ class Node(ABC):
         return sum(matrix.rows * matrix.cols for matrix in self.matrices().values())
 
     def weight_bytes(self) -> int:
-        """Return the bytes of weights, biases and multipliers, unpacked."""
-        return sum(
-            m.weight.nbytes + m.bias.nbytes + m.multiplier.nbytes for m in self.matrices().values()
-        )
+        """Return the bytes of weights, biases, multipliers and arrays, unpacked."""
+        tensors = [t for m in self.matrices().values() for t in (m.weight, m.bias, m.multiplier)]
+        return sum(tensor.nbytes for tensor in (*tensors, *self.arrays().values()))
 
 
 def zeros(n: int, size: int) -> NDArray[np.int64]:

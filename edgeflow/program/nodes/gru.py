@@ -18,7 +18,7 @@ from edgeflow.program.fixedpoint import (
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Node, State
+from edgeflow.program.nodes.base import Node, State, StateVector
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ class GRU(Node):
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
     int_fields: ClassVar[tuple[str, ...]] = ("state_bits",)
     tables: ClassVar[tuple[str, ...]] = ("sigmoid", "tanh")
-    c_sources: ClassVar[tuple[str, ...]] = ("ef_gru_step.c",)
+    output_state: ClassVar[str | None] = "h"
+    c_struct: ClassVar[str | None] = "ef_gru"
+    c_function: ClassVar[str | None] = "ef_gru_step"
 
     def __post_init__(self) -> None:
         hidden = self.recurrent.cols
@@ -84,13 +86,9 @@ class GRU(Node):
     def output_bits(self) -> int:
         return self.state_bits
 
-    @classmethod
-    def matrix_bits(cls, field: str, input_bits: int, ints: Mapping[str, int]) -> int:
-        return ints["state_bits"] if field == "recurrent" else input_bits
-
     @property
-    def states(self) -> Mapping[str, int]:
-        return {"h": self.outputs}
+    def states(self) -> Mapping[str, StateVector]:
+        return {"h": StateVector(self.outputs, self.state_bits)}
 
     @property
     def scratch(self) -> int:
@@ -141,9 +139,3 @@ class GRU(Node):
             b.nodes,
             attributes=["input_shift", "recurrent_shift", "state_bits"],
         )  # fmt: skip
-
-    def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: str) -> str:
-        return f"ef_gru_step(&{self.name}_cell, {x}, {state['h']}, {scratch});"
-
-    def c_struct(self) -> tuple[str, dict[str, str]] | None:
-        return "ef_gru", {"hidden": str(self.outputs), "state_bits": str(self.state_bits)}

@@ -56,8 +56,5 @@ class Linear(Node):
             attributes=["matrix_shift"],
         )
 
-    def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: str) -> str:
+    def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         return f"{self.name}_matrix.matvec(&{self.name}_matrix, {x}, {y});"
-
-    def c_struct(self) -> tuple[str, dict[str, str]] | None:
-        return None

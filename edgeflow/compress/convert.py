@@ -1,0 +1,122 @@
+"""What a cell needs to turn its float layer into an integer node."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.errors import CompressError
+from edgeflow.program.fixedpoint import PREACTIVATION_FRACTION
+from edgeflow.program.matrix import Matrix
+from edgeflow.program.nodes import Node
+
+Floats = NDArray[np.float64]
+
+#: Real value of one unit of a gate's pre-activation.
+PREACTIVATION_SCALE = 2.0**-PREACTIVATION_FRACTION
+#: Bias, in accumulator units, that a row's scale must leave room for.
+_BIAS_LIMIT = 1 << 24
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Bits of what a matvec reads: the program's input and the states, 8..16."""
+
+    input: int = 12
+    state: int = 12
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What runs between two layers: ``real = offset + scale * integer``, a channel each.
+
+    Parameters
+    ----------
+    offset, scale : float64 array [width]
+    bits : int
+    real : float32 array [n, time, width]
+        The float model's values on the calibration data.
+    """
+
+    offset: Floats
+    scale: Floats
+    bits: int
+    real: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """An integer node, its output, and shares of calibration steps in which a value saturates."""
+
+    node: Node
+    output: Signal
+    saturation: dict[str, float] = field(default_factory=dict)
+
+
+def state_signal(size: int, bits: int, real: NDArray[np.float32]) -> Signal:
+    """Return the signal of a state within +-1: one unit is ``2**-(bits - 1)``."""
+    return Signal(np.zeros(size), np.full(size, 2.0 ** -(bits - 1)), bits, real)
+
+
+def share_beyond(values: NDArray[np.floating], limit: float = 8.0) -> float:
+    """Return the share of `values` whose magnitude reaches `limit`."""
+    return float((np.abs(values) >= limit).mean())
+
+
+def delayed(real: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the state before each step, [n, time, size], given the state after it."""
+    return np.concatenate([np.zeros_like(real[:, :1]), real[:, :-1]], axis=1)
+
+
+def quantize_matrix(
+    weight: Floats, bias: Floats, source: Signal, output_scale: Floats | float
+) -> Matrix:
+    """Quantize ``W x + b`` whose input is `source` and whose output unit is `output_scale`.
+
+    Parameters
+    ----------
+    weight : float64 array [rows, cols]
+    bias : float64 array [rows]
+    source : Signal
+    output_scale : float
+
+    Raises
+    ------
+    ProgramError
+        If an accumulator could overflow.
+    CompressError
+        If a row's scale is out of reach.
+    """
+    bias = bias + weight @ source.offset
+    weight = weight * source.scale
+    row_scale = np.abs(weight).max(axis=1) / 127
+    row_scale = np.maximum(row_scale, np.abs(bias) / _BIAS_LIMIT)
+    row_scale[row_scale == 0] = 1.0
+    ratio = row_scale / output_scale
+    ratio_limit = 2.0**15
+    if ratio.max() >= ratio_limit:
+        raise CompressError(
+            f"row {int(ratio.argmax())} is {ratio.max():.3g} times its output's unit; the largest "
+            f"is {ratio_limit:.0f}: are its weights or biases meant to be that large?"
+        )
+    # the smallest shift that fits keeps the most bits of the multiplier
+    shift = 1
+    while np.round(ratio.max() * 2.0 ** (32 - shift)) >= 1 << 31:
+        shift += 1
+    scale = row_scale[:, None]
+    return Matrix(
+        weight=np.round(weight / scale).astype(np.int8),
+        bias=np.round(bias / row_scale).astype(np.int32),
+        multiplier=np.round(ratio * 2.0 ** (32 - shift)).astype(np.int32),
+        shift=shift,
+        input_bits=source.bits,
+    )
+
+
+def parameters(weight: Any, bias: Any) -> tuple[Floats, Floats]:
+    """Return a layer's weight and bias (zeros for None) in float64."""
+    w = weight.detach().cpu().numpy().astype(np.float64)
+    if bias is None:
+        return w, np.zeros(w.shape[0])
+    return w, bias.detach().cpu().numpy().astype(np.float64)
