@@ -14,6 +14,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from edgeflow.data import Dataset
 from tests.conftest import ROOT
 
 EDGEFLOW = [sys.executable, "-c", "from edgeflow.cli import main; main()"]
@@ -21,10 +22,9 @@ DATA = ["--data", "seglearn-watch"]
 
 
 @pytest.fixture
-def environment(shared_data: Path) -> dict[str, str]:
+def environment(seglearn: Dataset) -> dict[str, str]:
     return {
         **os.environ,
-        "EDGEFLOW_DATA": str(shared_data),
         "PYTHONPATH": str(ROOT),
         "COLUMNS": "200",
     }

@@ -29,14 +29,13 @@ def commands(page: Path) -> list[str]:
 
 @pytest.mark.board
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.name)
-def test_commands_of(page: Path, tmp_path: Path, trained_gru: Path, shared_data: Path) -> None:
+def test_commands_of(page: Path, tmp_path: Path, trained_gru: Path) -> None:
     (tmp_path / "model.onnx").write_bytes((trained_gru / "model.onnx").read_bytes())
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "gru32").symlink_to(trained_gru / "model")
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "EDGEFLOW_DATA": str(shared_data),
     }
     ran = 0
     for file, kind, text in blocks(page):

@@ -6,16 +6,11 @@ import numpy as np
 import pytest
 
 from edgeflow.codegen.build import compile_program
-from edgeflow.data import Dataset, load_dataset
+from edgeflow.data import Dataset
 from edgeflow.profile.run import profile
 from edgeflow.program import Program
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.board import list_boards
-
-
-@pytest.fixture(scope="module")
-def dataset(shared_data: Path) -> Dataset:
-    return load_dataset("seglearn-watch", root=shared_data)
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +19,9 @@ def program(trained_gru: Path) -> Program:
 
 
 def test_onnxruntime_on_the_whole_test_split(
-    dataset: Dataset, program: Program, trained_gru: Path
+    seglearn: Dataset, program: Program, trained_gru: Path
 ) -> None:
-    windows = dataset.windows("test")
+    windows = seglearn.windows("test")
     x = program.quantize_input(windows.x)
     assert x.shape[0] * x.shape[1] == 50_600
     y = OnnxProgram(trained_gru / "model.onnx").run(x)
@@ -36,9 +31,9 @@ def test_onnxruntime_on_the_whole_test_split(
 @pytest.mark.board
 @pytest.mark.parametrize("board", [spec.name for spec in list_boards()])
 def test_two_thousand_steps_on(
-    board: str, dataset: Dataset, program: Program, tmp_path: Path
+    board: str, seglearn: Dataset, program: Program, tmp_path: Path
 ) -> None:
-    result = profile(compile_program(program, board, tmp_path), dataset, steps=2000)
+    result = profile(compile_program(program, board, tmp_path), seglearn, steps=2000)
     assert result.steps == 2000
     assert result.mismatches == 0
     assert result.accuracy_device == result.accuracy_oracle
