@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py accuracy -o runs/bench [--root DIR]
     python scripts/benchmark.py boards -o runs/bench [--root DIR]
+    python scripts/benchmark.py cells -o runs/bench [--root DIR]
 
 What is trained or compressed already in the folder is used again.
 """
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeflow.cells import CELLS
 from edgeflow.codegen.build import compile_program
 from edgeflow.compress.evaluate import compress_model
 from edgeflow.data import load_dataset
@@ -25,13 +27,19 @@ MODELS = (("seglearn-watch", 32), ("seglearn-watch", 64), ("wisdm-watch-hand", 6
 SEEDS = (0, 1, 2)
 
 
-def compressed(data: str, hidden: int, seed: int, folder: Path, root: Path | None) -> Path:
+# LTC trains for ten times as long as any other
+CELL_NAMES = [name for name in CELLS if name != "ltc"]
+
+
+def compressed(
+    data: str, hidden: int, seed: int, folder: Path, root: Path | None, cell: str = "gru"
+) -> Path:
     """Return the program file of a model, trained if need be; its scores stand beside it."""
-    directory = folder / f"{data}-gru{hidden}-s{seed}"
+    directory = folder / f"{data}-{cell}{hidden}-s{seed}"
     file = directory / "model.onnx"
     if not file.exists():
         dataset = load_dataset(data, root=root)
-        train(dataset, "gru", out=directory, hidden=hidden, seed=seed)
+        train(dataset, cell, out=directory, hidden=hidden, seed=seed)
         result = compress_model(directory, dataset)
         write_atomic(directory / "scores.json", json.dumps(result.scores, indent=2))
         result.program.save(file)
@@ -78,13 +86,40 @@ def boards(folder: Path, root: Path | None) -> None:
             )
 
 
+def cells(folder: Path, root: Path | None) -> None:
+    """Print accuracy and cost of every cell with 32 units on seglearn-watch, seed 0."""
+    print(
+        "| cell | parameters | float % | integer % | instructions, M4 | instructions, M55 | "
+        "mismatches | flash B | RAM B |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    data = MODELS[0][0]
+    dataset = load_dataset(data, root=root)
+    for cell in CELL_NAMES:
+        file = compressed(data, 32, SEEDS[0], folder, root, cell)
+        scores = json.loads((file.parent / "scores.json").read_text())
+        metrics = json.loads((file.parent / "metrics.json").read_text())
+        counts, result = [], {}
+        for board in ("qemu-m55", "qemu-m4"):
+            build = compile_program(Program.load(file), board, file.parent / board)
+            result = profile(build, dataset, steps=2000).to_json()
+            counts.append(f"{result['instructions_per_step']['mean']:,.0f}")
+        print(
+            f"| {cell} | {metrics['parameters']} | {100 * scores['accuracy_float']:.2f} | "
+            f"{100 * scores['accuracy_int']:.2f} | {counts[1]} | {counts[0]} | "
+            f"{result['mismatches']} | {result['flash_bytes']:,} | {result['ram_bytes']:,} |",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("table", choices=["accuracy", "boards"])
+    parser.add_argument("table", choices=["accuracy", "boards", "cells"])
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/bench"))
     parser.add_argument("--root", type=Path)
     arguments = parser.parse_args()
-    {"accuracy": accuracy, "boards": boards}[arguments.table](arguments.out, arguments.root)
+    table = {"accuracy": accuracy, "boards": boards, "cells": cells}[arguments.table]
+    table(arguments.out, arguments.root)
 
 
 if __name__ == "__main__":

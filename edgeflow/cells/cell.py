@@ -52,6 +52,10 @@ class Cell(Layer):
     build : callable
         ``build(inputs, hidden, layers, dropout)`` returns a module that maps x [n, time, inputs]
         and a state (None: zeros) to (h [n, time, hidden], state).
+    readout : str
+        What a classifier makes of its outputs over time, a name in
+        ``edgeflow.cells.accumulate.READOUTS``; without windows, "mean" becomes "leaky".
     """
 
     build: Callable[[int, int, int, float], nn.Module] | None = None
+    readout: str = "last"

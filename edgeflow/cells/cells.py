@@ -2,14 +2,25 @@
 
 from torch import nn
 
-from edgeflow.cells import gru, linear
+from edgeflow.cells import accumulate, cfc, gru, lif, linear, lmu, lstm, ltc, mingru, minlstm
 from edgeflow.cells.cell import Cell, Layer
 from edgeflow.errors import CompressError, TrainError
 
-CELLS: dict[str, Cell] = {"gru": gru.CELL}
+CELLS: dict[str, Cell] = {
+    "gru": gru.CELL,
+    "cfc": cfc.CELL,
+    "ltc": ltc.CELL,
+    "lmu": lmu.CELL,
+    "lmu-ff": lmu.FEED_FORWARD,
+    "lstm": lstm.CELL,
+    "mingru": mingru.CELL,
+    "minlstm": minlstm.CELL,
+    "lif": lif.LIF_CELL,
+    "cuba-lif": lif.CUBA_LIF_CELL,
+}
 
 #: Layers that are no cells.
-LAYERS: list[Layer] = [linear.LAYER]
+LAYERS: list[Layer] = [linear.LAYER, accumulate.LAYER]
 
 
 def layer_of(module: nn.Module) -> Layer:

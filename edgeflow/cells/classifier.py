@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgeflow.cells.cells import build_cell
+from edgeflow.cells.accumulate import build_readout
+from edgeflow.cells.cells import CELLS, build_cell
 from edgeflow.errors import TrainError
 
 
@@ -29,6 +30,9 @@ class SequenceClassifier(nn.Module):
     data : str
         Name of the data set.
     seed : int
+    readout : str, optional
+        "last": the outputs as they are; "mean": their mean so far over the window; "leaky": their
+        leaky average (``edgeflow.cells.accumulate``). None: the cell's.
 
     Attributes
     ----------
@@ -36,6 +40,7 @@ class SequenceClassifier(nn.Module):
         The cell, e.g. ``nn.GRU``.
     head : nn.Linear
         [classes, hidden].
+    readout : Accumulate or None
     mean, std : Tensor [channels]
         Of the training people's samples, in the data set's units.
 
@@ -61,6 +66,7 @@ class SequenceClassifier(nn.Module):
         window: int = 0,
         data: str = "",
         seed: int = 0,
+        readout: str | None = None,
     ) -> None:
         super().__init__()
         if len(classes) < 2:
@@ -76,6 +82,11 @@ class SequenceClassifier(nn.Module):
         self.rnn = build_cell(cell, len(channels), hidden, layers, dropout)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden, len(classes))
+        if readout is None:
+            readout = CELLS[cell].readout
+            readout = "leaky" if readout == "mean" and not window else readout
+        self.hyper["readout"] = readout
+        self.readout = build_readout(readout, self.window)
         self.register_buffer("mean", torch.zeros(len(channels)))
         self.register_buffer("std", torch.ones(len(channels)))
 
@@ -88,5 +99,11 @@ class SequenceClassifier(nn.Module):
 
     def stream(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Return logits [n, time, classes] and the state to go on from (None: from zeros)."""
-        hidden, state = self.rnn((x - self.mean) / self.std, state)
-        return self.head(self.dropout(hidden)), state
+        x = (x - self.mean) / self.std
+        if self.readout is None:
+            hidden, state = self.rnn(x, state)
+            return self.head(self.dropout(hidden)), state
+        before, total = (None, None) if state is None else state
+        hidden, before = self.rnn(x, before)
+        logits, total = self.readout(self.head(self.dropout(hidden)), total)
+        return logits, (before, total)

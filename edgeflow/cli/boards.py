@@ -17,7 +17,6 @@ def register(app: typer.Typer) -> None:
 def boards(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """List the boards, real and emulated.
 
-    \b
     Examples:
       edgeflow boards
       edgeflow boards --json
@@ -42,6 +41,7 @@ def boards(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> No
             )
             for board, row in zip(known, rows, strict=True)
         ),
+        text=("core", "what", "UART"),
     )
     if not all(row["ready"] for row in rows):
         console.note("'edgeflow doctor' tells what is missing and what installs it")

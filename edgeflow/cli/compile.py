@@ -26,9 +26,10 @@ def compile_(
 ) -> None:
     """Write model.c, model.h and the kernels, and link a firmware image for a board.
 
-    Examples: edgeflow compile model.onnx --board qemu-m4 -o build
-
-    edgeflow compile model.onnx --board qemu-m4 --kernel c -o build-plain
+    Examples:
+      edgeflow compile model.onnx --board qemu-m4 -o build
+      edgeflow compile model.onnx --board ./my-board.toml -o build-mine
+      edgeflow compile model.onnx --kernel c -o build-plain
     """
     import json
 
@@ -54,7 +55,7 @@ def compile_(
         )
         return
     rows = [[part, value, size["ram"].get(part)] for part, value in size["flash"].items()]
-    rows += [[k, None, v] for k, v in size["ram"].items() if k not in size["flash"]]
+    rows += [[k, None, v] for k, v in size["ram"].items() if v and k not in size["flash"]]
     rows.append(["total", size["flash_bytes"], size["ram_bytes"]])
     console.table(
         f"{out}: {build.board} ({build.core}), program {build.model_hash}",
@@ -62,4 +63,4 @@ def compile_(
         rows,
     )
     names = ", ".join(Path(k).stem for k in build.kernels if "table" not in k)
-    console.out.print(f"kernels: {names}", highlight=False, soft_wrap=True)
+    console.out.print(f"kernels: {names}", soft_wrap=True)

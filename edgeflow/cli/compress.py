@@ -41,11 +41,12 @@ def compress(
 ) -> None:
     """Quantize a trained model into one ONNX file of integer operations.
 
-    Scales come from the training people, accuracy before and after from the test people.
+    Scales come from the training people, accuracy before and after from the
+    test people.
 
-    Examples: edgeflow compress runs/gru32 --data seglearn-watch -o runs/gru32/model.onnx
-
-    edgeflow compress mymodel.py:Net --checkpoint net.pt --data mine.npz -o model.onnx
+    Examples:
+      edgeflow compress runs/gru32 --data seglearn-watch -o model.onnx
+      edgeflow compress mymodel.py:Net --checkpoint net.pt --data mine.npz
     """
     from edgeflow.compress.convert import Widths
     from edgeflow.compress.evaluate import compress_model
@@ -83,11 +84,11 @@ def compress(
                 ],
             ],
         )
-    for layer, share in result.program.metadata["saturation"].items():
+    for values, share in result.program.metadata["saturation"].items():
         if share > 1e-3:
             console.note(
-                f"[yellow]note:[/yellow] {share:.1%} of layer {layer}'s gate inputs lie beyond +-8 "
-                "and saturate"
+                f"{values}: {share:.1%} of the values in calibration saturate in their format",
+                label="note: ",
             )
     if max_drop is not None and drop > max_drop:
         raise CheckFailed(f"accuracy fell by {drop:.2f} points, more than --max-drop {max_drop}")

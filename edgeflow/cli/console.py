@@ -4,7 +4,7 @@ Results go to stdout, progress and errors to stderr, so that ``--json`` output c
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -18,54 +18,68 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
-out = Console()
-err = Console(stderr=True)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # for the command line to end quietly; rich would end with 1, a failed check
+
+
+# no markup: paths and names of classes may hold square brackets
+out = _Console(markup=False, highlight=False)
+err = _Console(stderr=True, markup=False, highlight=False)
 
 
 def fail(message: str) -> None:
     """Print one line that says what went wrong."""
     line = " ".join(message.split())
-    err.print(f"[bold red]error:[/bold red] {_escape(line)}", soft_wrap=True, highlight=False)
+    err.print(Text.assemble(("error:", "bold red"), f" {line}"), soft_wrap=True)
 
 
-def note(message: str) -> None:
-    """Print a line about progress (stderr)."""
-    err.print(message, highlight=False, soft_wrap=True)
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", "\\[")
+def note(message: str, label: str = "") -> None:
+    """Print a line about progress (stderr), with a label in bold before it."""
+    err.print(Text.assemble((label, "bold"), message), soft_wrap=True)
 
 
 def progress() -> Progress:
-    """Return a progress bar on stderr."""
+    """Return a progress bar on stderr; none where that is no terminal."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[status]}"),
+        TextColumn("{task.fields[status]}", markup=False),
         console=err,
         transient=True,
+        disable=not err.is_terminal,
     )
 
 
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print a table; columns after the first are right-aligned."""
+def table(
+    title: str,
+    columns: Iterable[str],
+    rows: Iterable[Iterable[Any]],
+    *,
+    text: Collection[str] = (),
+) -> None:
+    """Print a table; all columns but the first and those named in `text` are right-aligned."""
     result = Table()
     for number, column in enumerate(columns):
-        result.add_column(column, justify="left" if number == 0 else "right")
+        left = number == 0 or column in text
+        result.add_column(column, justify="left" if left else "right")
     for row in rows:
         result.add_row(*("" if cell is None else str(cell) for cell in row))
-    out.print(f"[bold]{_escape(title)}[/bold]", soft_wrap=True, highlight=False)
+    if title:
+        out.print(Text(title, "bold"), soft_wrap=True)
     out.print(result)
 
 
 def print_json(value: Any) -> None:
     """Print `value` as JSON on stdout (numpy scalars and arrays allowed)."""
-    print(json.dumps(value, indent=2, default=_plain))
+    # flushed here, where a reader that went away is still dealt with
+    print(json.dumps(value, indent=2, default=_plain), flush=True)
 
 
 def _plain(value: Any) -> Any:

@@ -27,7 +27,8 @@ def register(app: typer.Typer) -> None:
 def list_(json_: bool = JSON) -> None:
     """List the data sets known by name.
 
-    Example: edgeflow data list
+    Examples:
+      edgeflow data list
     """
     from edgeflow.data import sources
 
@@ -49,6 +50,7 @@ def list_(json_: bool = JSON) -> None:
         "Data sets",
         ["name", "what", "licence", "here"],
         [[r["name"], r["summary"], r["licence"], "yes" if r["path"] else "no"] for r in rows],
+        text=("what", "licence"),
     )
 
 
@@ -62,9 +64,9 @@ def info(
 ) -> None:
     """Describe a data set: people, recordings, classes and samples of each split.
 
-    Examples: edgeflow data info seglearn-watch
-
-    edgeflow data info mine.csv --rate 50 --people split.json
+    Examples:
+      edgeflow data info seglearn-watch
+      edgeflow data info mine.csv --rate 50 --people split.json
     """
     from edgeflow.data import load_dataset, sources
 
@@ -114,14 +116,14 @@ def _show(about: dict[str, Any], json_: bool) -> None:
     for key in ("name", "summary", "licence", "citation", "homepage", "path"):
         if key in about:
             value = about[key] or f"not here: edgeflow data get {about['name']}"
-            console.out.print(f"{key + ':':10} {value}", highlight=False, markup=False)
+            console.out.print(f"{key + ':':10} {value}")
     names = about["channels"]
     units = about.get("units") or [""] * len(names)
     channels = ", ".join(f"{n} ({u})" if u else n for n, u in zip(names, units, strict=True))
     text = f"{channels}; {about['rate_hz']:g} Hz; windows of {about['window']} samples"
-    console.out.print(f"{'channels:':10} {text}", highlight=False, markup=False)
+    console.out.print(f"{'channels:':10} {text}")
     if "splits" not in about:
-        console.out.print(f"{'classes:':10} {', '.join(about['classes'])}", markup=False)
+        console.out.print(f"{'classes:':10} {', '.join(about['classes'])}")
         return
     splits = about["splits"]
     rows: list[list[Any]] = [
@@ -135,7 +137,7 @@ def _show(about: dict[str, Any], json_: bool) -> None:
     ]
     console.table("", ["", *splits], rows)
     for split, part in splits.items():
-        console.out.print(f"{split + ':':10} {', '.join(part['people'])}", highlight=False)
+        console.out.print(f"{split + ':':10} {', '.join(part['people'])}")
 
 
 def get(
@@ -143,7 +145,8 @@ def get(
 ) -> None:
     """Download a data set into the user's cache, with checksums, unless it is here already.
 
-    Example: edgeflow data get seglearn-watch
+    Examples:
+      edgeflow data get seglearn-watch
     """
     from edgeflow.data import find_source
 
@@ -159,7 +162,9 @@ def path(
 ) -> None:
     """Print where a data set is on this machine.
 
-    Example: edgeflow data path seglearn-watch
+    Examples:
+      edgeflow data path seglearn-watch
+      edgeflow data path wisdm-watch --root ~/data
     """
     from edgeflow.data import find_source
 
@@ -173,4 +178,4 @@ def _print_path(name: str, where: Path, json_: bool) -> None:
     if json_:
         console.print_json({"name": name, "path": str(where)})
     else:
-        console.out.print(str(where), soft_wrap=True, highlight=False, markup=False)
+        console.out.print(str(where), soft_wrap=True)

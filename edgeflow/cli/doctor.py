@@ -23,7 +23,6 @@ def doctor(
 
     Exit code 2 if something is missing that 'edgeflow demo' needs.
 
-    \b
     Examples:
       edgeflow doctor
       edgeflow doctor --json
@@ -55,6 +54,7 @@ def doctor(
                 for check in checks
                 if check.kind == kind
             ),
+            text=("version", "state", "needed for"),
         )
     if install is None:
         console.out.print("Nothing is missing.")
@@ -62,15 +62,13 @@ def doctor(
     lacking = "is missing something for" if not ok else "has all for"
     console.out.print(
         f"This machine {lacking} 'edgeflow demo' (board {DEFAULT_BOARD}). "
-        "To install all that is missing:",
-        highlight=False,
+        "To install all that is missing:"
     )
-    console.out.print(f"  {install}", highlight=False, soft_wrap=True)
+    console.out.print(f"  {install}", soft_wrap=True)
     if "apt-get" in install and shutil.which("apt-get") is None:
         console.out.print(
             "There is no apt-get here: look for the tools by their names. For the demo, Fedora: "
             "arm-none-eabi-gcc-cs arm-none-eabi-newlib qemu-system-arm gcc; "
-            "Arch: arm-none-eabi-gcc arm-none-eabi-newlib qemu-system-arm gcc.",
-            highlight=False,
+            "Arch: arm-none-eabi-gcc arm-none-eabi-newlib qemu-system-arm gcc."
         )
     raise typer.Exit(0 if ok else 2)

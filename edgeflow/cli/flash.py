@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgeflow.cli import console
-from edgeflow.cli.options import JSON
+from edgeflow.cli.options import JSON, PORT, RUNNER
 from edgeflow.errors import DeviceError, TargetError
 
 if TYPE_CHECKING:
@@ -27,12 +27,8 @@ def flash(
     board: str | None = typer.Option(
         None, "--board", help="Board; default: the one it was compiled for."
     ),
-    port: str | None = typer.Option(
-        None, "--port", help="Where the board is connected: /dev/ttyACM0, COM3, socket://host:port."
-    ),
-    runner: str | None = typer.Option(
-        None, "--runner", help="Tool that writes to the board behind --port: pyocd, openocd."
-    ),
+    port: str | None = PORT,
+    runner: str | None = RUNNER,
     stay: bool = typer.Option(
         False, "--stay", help="Keep an emulated board running, and print the port to open."
     ),
@@ -42,11 +38,10 @@ def flash(
 
     Without --runner, a board behind a --port is only verified.
 
-    Examples: edgeflow flash build
-
-    edgeflow flash build --stay
-
-    edgeflow flash build --port /dev/ttyACM0 --runner pyocd
+    Examples:
+      edgeflow flash build
+      edgeflow flash build --stay
+      edgeflow flash build --port /dev/ttyACM0 --runner pyocd
     """
     from edgeflow.codegen.build import Build
     from edgeflow.device import open_board
@@ -122,7 +117,6 @@ def _write_and_verify(
         console.out.print(
             f"{hello.board} runs model {hello.model_hash.hex()}{where} "
             f"({hello.inputs} inputs, {hello.outputs} outputs, firmware {hello.version})",
-            highlight=False,
             soft_wrap=True,
         )
 

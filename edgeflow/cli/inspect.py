@@ -21,7 +21,9 @@ def inspect(
 ) -> None:
     """Show a program's layers, formats, bytes, MACs and sparsity.
 
-    Example: edgeflow inspect runs/gru32/model.onnx
+    Examples:
+      edgeflow inspect model.onnx
+      edgeflow inspect model.onnx --json
     """
     from edgeflow.program import Program
 
@@ -50,9 +52,8 @@ def inspect(
         console.print_json(summary)
         return
     console.table(
-        f"{model}: program {summary['hash']}",
-        ["layer", "type", "in", "out", "bits out", "MACs", "weights B", "state B", "zeros",
-         "accumulator bits"],
+        f"{model}: program {summary['hash']}, weights and state in bytes",
+        ["layer", "type", "in", "out", "bits", "MACs", "weights", "state", "zeros", "acc. bits"],
         [
             [
                 layer["name"], layer["type"], layer["inputs"], layer["outputs"],
@@ -61,6 +62,7 @@ def inspect(
             ]
             for layer in layers
         ],
+        text=("type",),
     )  # fmt: skip
     console.table(
         f"input: {program.input.bits} bits, real = offset + scale * integer",
@@ -74,8 +76,7 @@ def inspect(
     )
     decision = f"every {program.window} samples" if program.window else "at every sample"
     console.out.print(
-        f"{program.macs} MACs a step; decides {decision} between {', '.join(program.classes)}",
-        highlight=False,
+        f"{program.macs} MACs a step; decides {decision} between {', '.join(program.classes)}"
     )
 
 

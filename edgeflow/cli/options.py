@@ -11,4 +11,13 @@ PEOPLE: Path | None = typer.Option(
     None, "--people", help='Split: JSON {"train": [...], "val": [...], "test": [...]}.'
 )
 RATE: float | None = typer.Option(None, "--rate", help="Samples a second of your own file.")
+PORT: str | None = typer.Option(
+    None,
+    "--port",
+    help="Where a board is connected: /dev/ttyACM0, COM3, socket://host:port. "
+    "Without it an emulated board is started.",
+)
+RUNNER: str | None = typer.Option(
+    None, "--runner", help="Tool that writes to the board behind --port: pyocd, openocd."
+)
 JSON: bool = typer.Option(False, "--json", help="Print JSON instead of a table.")

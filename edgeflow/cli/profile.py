@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgeflow.cli import console
-from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
+from edgeflow.cli.options import DATA, JSON, PEOPLE, PORT, RATE, ROOT, RUNNER
 from edgeflow.errors import CheckFailed, EdgeFlowError
 
 if TYPE_CHECKING:
@@ -26,16 +26,15 @@ def profile(
     rate: float | None = RATE,
     split: str = typer.Option("test", "--split", help="Whose windows: train, val or test."),
     steps: int | None = typer.Option(
-        None, "--steps", min=1, help="At most so many samples, taken evenly from all windows."
+        None, "--steps", min=1, help="Stop at so many; whole windows, evenly from all, at least 1."
     ),
     board: str | None = typer.Option(
         None, "--board", help="Instead of the board that the build was made for."
     ),
-    port: str | None = typer.Option(
-        None, "--port", help="Serial port of a board; without it an emulated board is started."
-    ),
+    port: str | None = PORT,
+    runner: str | None = RUNNER,
     no_flash: bool = typer.Option(
-        False, "--no-flash", help="The image is already on the board at --port."
+        False, "--no-flash", help="Never write, only verify; the default without --runner."
     ),
     out: Path | None = typer.Option(
         None, "--out", "-o", help="Folder for profile.json and report.html; default: the build's."
@@ -44,11 +43,13 @@ def profile(
 ) -> None:
     """Stream data to a board; collect accuracy, mismatches, instructions, latency, memory.
 
-    Writes profile.json and report.html. Exits with 1 if any output differs from the oracle's.
+    Writes profile.json and report.html. Exits with 1 if any output differs from
+    the oracle's.
 
-    Examples: edgeflow profile build --data seglearn-watch
-
-    edgeflow profile build --data wisdm-watch --root data/wisdm --steps 2000 --json
+    Examples:
+      edgeflow profile build --data seglearn-watch
+      edgeflow profile build --data seglearn-watch --steps 2000 --json
+      edgeflow profile build --data mine.csv --port /dev/ttyACM0
     """
     from edgeflow.codegen.build import Build
     from edgeflow.data import load_dataset
@@ -70,16 +71,14 @@ def profile(
         try:
             result = run(
                 loaded, dataset, split=split, steps=steps, board=board, port=port,
-                flash=not no_flash, out=folder, progress=on_progress,
+                runner=None if no_flash else runner, out=folder, progress=on_progress,
             )  # fmt: skip
         except (KeyboardInterrupt, EdgeFlowError):
             bar.stop()
             if _stamp(folder / "profile.json") != before:
                 partial = ProfileResult.load(folder / "profile.json")
                 write_report(partial, folder / "report.html")
-                console.note(
-                    f"{partial.windows} windows are done: {folder / 'profile.json'} has them"
-                )
+                console.note(f"windows done: {partial.windows}; {folder / 'profile.json'} has them")
             raise
     write_report(result, folder / "report.html")
     if json_:
@@ -99,7 +98,6 @@ def _stamp(path: Path) -> int:
 
 def show(result: "ProfileResult") -> None:
     """Print a result as tables."""
-    """Print the tables of a result."""
     from edgeflow.profile.report import table_rows
 
     run: dict[str, Any] = result.to_json()

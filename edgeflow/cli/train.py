@@ -45,9 +45,9 @@ def train(
 
     Stopped at any moment, the same command goes on and ends with the same result.
 
-    Examples: edgeflow train --data seglearn-watch --cell gru --hidden 32 -o runs/gru32
-
-    edgeflow train --data mine.csv --rate 50 --mode streaming -o runs/mine
+    Examples:
+      edgeflow train --data seglearn-watch --hidden 32 -o runs/gru32
+      edgeflow train --data mine.csv --rate 50 --mode streaming -o runs/mine
     """
     from edgeflow.data import load_dataset
     from edgeflow.train import train as run
@@ -105,4 +105,4 @@ def _show(folder: Path, metrics: dict[str, Any]) -> None:
         for split, name in (("val", "validation people"), ("test", "test people"))
     ]
     console.table(title, ["", "people", "decisions", "accuracy", "macro-F1"], rows)
-    console.out.print(f"{folder}/model.pt", soft_wrap=True, highlight=False)
+    console.out.print(f"{folder}/model.pt", soft_wrap=True)

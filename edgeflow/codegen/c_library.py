@@ -61,6 +61,7 @@ def _kernel_sources(program: Program, kernel_sets: Sequence[str]) -> list[str]:
     kernels = {source for m in matrices for source in choose_kernel(m, kernel_sets).sources}
     tables = {f"ef_table_{table}.c" for node in program.nodes for table in node.tables}
     cells = {f"{node.c_function}.c" for node in program.nodes if node.c_function}
+    cells |= {f"{helper}.c" for node in program.nodes for helper in node.c_helpers}
     return sorted({"ef_clamp_s16.c"} | kernels | tables | cells)
 
 
@@ -199,11 +200,16 @@ def _constants(node: Node, kernel_sets: Sequence[str]) -> str:
     for field, array in node.arrays().items():
         parts.append(_array(f"{array.dtype.name}_t", f"{node.name}_{field}", array))
     if node.c_struct:
-        pointers = [f"&{node.name}_{field}" for field in node.matrices()]
-        pointers += [f"{node.name}_{field}" for field in node.arrays()]
+        pointers = [_pointer(node, field) for field in node.c_pointers]
         values = [*pointers, *map(str, node.c_sizes), *map(str, node.ints().values())]
         parts.append(f"static const {node.c_struct} {node.name}_cell = {{{', '.join(values)}}};")
     return "\n".join(parts)
+
+
+def _pointer(node: Node, field: str | None) -> str:
+    if field is None:
+        return "0"
+    return f"{'&' if field in node.matrix_fields else ''}{node.name}_{field}"
 
 
 def _array(kind: str, name: str, values: NDArray[np.generic]) -> str:

@@ -1,7 +1,7 @@
 """Which matvec kernels there are, which core can run them, how their weights are packed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,26 @@ def pack_row_pairs(matrix: Matrix) -> Packed:
     bias[0::2] = 256 * bias[0::2] + bias[1::2]
     multiplier = matrix.multiplier.astype(np.int64) << matrix.shift
     return _stream(matrix, words.reshape(*words.shape[:2], 4), bias, multiplier)
+
+
+def pack_columns(matrix: Matrix) -> Packed:
+    """For each 8 rows, column after column, bytes ``w + 128``, the first row in the lowest."""
+    groups = -(-matrix.rows // 8)
+    padded = np.zeros((groups * 8, matrix.cols), dtype=np.int16)
+    padded[: matrix.rows] = matrix.weight
+    columns = (padded + 128).astype(np.uint8).reshape(groups, 8, matrix.cols).transpose(0, 2, 1)
+    words = np.ascontiguousarray(columns).reshape(-1).view("<u4")
+    return Packed(words.astype(np.uint32), complete=False)
+
+
+def reads_spikes(matrix: Matrix) -> bool:
+    """Tell whether the matrix reads nothing but -1, 0 and 1."""
+    return matrix.input_bits == 2
+
+
+def reads_spikes_tall(matrix: Matrix) -> bool:
+    """Tell whether it does, and looking for spikes costs less than they save over DSP kernels."""
+    return reads_spikes(matrix) and matrix.rows >= 16
 
 
 def fits_row_pairs(matrix: Matrix) -> bool:
@@ -125,8 +145,13 @@ class MatvecKernel:
     fits: Callable[[Matrix], bool] = fits_always
 
 
+_COLUMNS = MatvecKernel(
+    "ef_add_columns_s8", "c", ("ef_add_columns_s8.c",), pack_columns, reads_spikes
+)
+
 #: Within a set, the fastest first.
 MATVEC_KERNELS = (
+    replace(_COLUMNS, kernel_set="dsp", fits=reads_spikes_tall),
     MatvecKernel(
         "ef_matvec_pair_s8_s16_dsp",
         "dsp",
@@ -140,6 +165,7 @@ MATVEC_KERNELS = (
         ("dsp/ef_matvec_s8_s16_dsp.S", "dsp/ef_matvec_dsp.inc"),
         pack_tiles,
     ),
+    _COLUMNS,
     MatvecKernel("ef_matvec_s8_s16", "c", ("ef_matvec_s8_s16.c",), pack_rows),
 )
 

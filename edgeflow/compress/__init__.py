@@ -31,7 +31,7 @@ def compress(
     Parameters
     ----------
     module : nn.Module
-        Made of nn.GRU and nn.Linear, called in sequence.
+        Made of layers of ``edgeflow.cells`` (nn.GRU, nn.LSTM, nn.Linear, ...), called in sequence.
     calibration : float32 array [n, time, channels]
         Raw samples of training people.
     channels, classes : sequence of str

@@ -92,7 +92,8 @@ def quantize_matrix(
     weight = weight * source.scale
     row_scale = np.abs(weight).max(axis=1) / 127
     row_scale = np.maximum(row_scale, np.abs(bias) / _BIAS_LIMIT)
-    row_scale[row_scale == 0] = 1.0
+    # a row of zeros must not force a larger shift upon the others
+    row_scale = np.where(row_scale == 0, np.asarray(output_scale) / 4, row_scale)
     ratio = row_scale / output_scale
     ratio_limit = 2.0**15
     if ratio.max() >= ratio_limit:

@@ -69,6 +69,11 @@ def quantize(
         nodes.append(done.node)
         signal = done.output
         saturation |= {f"{name} {what}": share for what, share in done.saturation.items()}
+    if signal.offset.any() or np.ptp(signal.scale) > 0:
+        raise CompressError(
+            f"the model ends with {chain.layers[-1][0]}, whose outputs have scales of their own: "
+            "end it with nn.Linear"
+        )
     return Program(
         nodes=tuple(nodes),
         input=form,

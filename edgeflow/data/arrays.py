@@ -25,9 +25,10 @@ def read_npz(path: Path, required: Sequence[str] = ()) -> Arrays:
         If it cannot be read, holds pickled objects, or lacks a required array.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
+        with path.open("rb") as stream:
+            if stream.read(2) != b"PK":
                 raise DataError(f"{path}: not an .npz file: write it with numpy.savez")
+        with np.load(path, allow_pickle=False) as file:
             missing = [key for key in required if key not in file.files]
             if missing:
                 raise DataError(

@@ -102,6 +102,13 @@ class Source:
         if found := self.locate():
             return found
         folder = cache_folder() / self.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: cannot be made ({error.strerror}): set XDG_CACHE_HOME to a folder that "
+                "you may write to"
+            ) from None
         self.fetch(folder)
         found = self.find(folder)
         if not found:

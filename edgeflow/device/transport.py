@@ -5,6 +5,7 @@ All have one small interface, and any failure of the system below becomes a Devi
 
 import abc
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -262,6 +263,10 @@ def _reason(error: Exception) -> str:
 
 def _open_failure(error: Exception) -> str:
     number = getattr(error, "errno", None)
+    if number is None and error.__context__ is not None:  # pyserial hides that of termios
+        number = next((a for a in error.__context__.args if isinstance(a, int)), None)
+    if number == errno.ENOTTY:
+        return "cannot open the port (not a serial port)"
     return f"cannot open the port ({os.strerror(number)})" if number else f"cannot open ({error})"
 
 

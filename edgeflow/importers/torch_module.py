@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from edgeflow.cells.cells import is_known, layer_of, supported
 from edgeflow.errors import CompressError
 from edgeflow.importers.chain import FloatChain
+from edgeflow.importers.ncps import from_ncps, is_ncps
 
 _INERT = (nn.Dropout, nn.Identity, nn.AlphaDropout)
 _TOLERANCE = 1e-4
@@ -50,9 +51,9 @@ def from_module(
     problems = [
         f"{names[layer] or type(layer).__name__} ({type(layer).__name__})"
         for layer in dict.fromkeys(calls)
-        if not (is_known(layer) or isinstance(layer, _INERT))
+        if not (_is_layer(layer) or isinstance(layer, _INERT))
     ]
-    reasons = {layer: layer_of(layer).refuse(layer) for layer in calls if is_known(layer)}
+    reasons = {layer: _refusal(layer) for layer in calls if _is_layer(layer)}
     problems += [f"{names[layer]} ({reason})" for layer, reason in reasons.items() if reason]
     if problems:
         raise CompressError(
@@ -67,7 +68,7 @@ def from_module(
         raise CompressError(f"{what} more than once: each layer must be called once a forward pass")
     layers: list[tuple[str, nn.Module]] = []
     for layer in used:
-        name, parts = _identifier(names[layer]), layer_of(layer).expand(layer)
+        name, parts = _identifier(names[layer]), _parts(layer)
         layers += [
             (name if len(parts) == 1 else f"{name}{k}", part) for k, part in enumerate(parts)
         ]
@@ -112,10 +113,29 @@ def _observe(module: nn.Module, x: Tensor) -> tuple[list[nn.Module], Tensor]:
     return calls, output
 
 
+def _is_layer(module: nn.Module) -> bool:
+    return is_known(module) or is_ncps(module)
+
+
+def _parts(layer: nn.Module) -> list[nn.Module]:
+    """Return a layer as single layers of our own."""
+    return from_ncps(layer) if is_ncps(layer) else layer_of(layer).expand(layer)
+
+
+def _refusal(layer: nn.Module) -> str | None:
+    if not is_ncps(layer):
+        return layer_of(layer).refuse(layer)
+    try:
+        parts = from_ncps(layer)
+    except CompressError as error:
+        return str(error)
+    return next(filter(None, (layer_of(part).refuse(part) for part in parts)), None)
+
+
 def _leaves(module: nn.Module) -> Iterator[nn.Module]:
     """Yield known layers, and whatever else has no layers inside."""
     children = list(module.children())
-    if is_known(module) or not children:
+    if _is_layer(module) or not children:
         yield module
         return
     for child in children:

@@ -79,7 +79,7 @@ def _tiles(run: dict[str, Any]) -> list[dict[str, str | None]]:
     """Return the numbers that stand out at the top."""
     tiles: list[dict[str, str | None]] = [
         {"name": "accuracy on the board", "value": _percent(run["accuracy_device"]), "kind": ""},
-        {"name": "steps unlike the oracle", "value": f"{run['mismatches']:,}",
+        {"name": "mismatches with the oracle", "value": f"{run['mismatches']:,}",
          "kind": f"of {run['steps']:,} steps"},
     ]  # fmt: skip
     if run["instructions_per_step"]:
@@ -113,7 +113,7 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         ("accuracy_device", "accuracy on the board"),
     ):
         add(name, [_percent(run[key]) for run in runs])
-    add("steps unlike the oracle", [f"{run['mismatches']:,}" for run in runs])
+    add("mismatches with the oracle", [f"{run['mismatches']:,}" for run in runs])
     for key, name in (
         ("instructions_per_step", "instructions a step"),
         ("cycles_per_step", "cycles a step"),

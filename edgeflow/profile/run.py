@@ -40,7 +40,7 @@ def profile(
     steps: int | None = None,
     board: BoardSpec | str | None = None,
     port: str | None = None,
-    flash: bool = True,
+    runner: str | None = None,
     float_accuracy: float | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
@@ -60,8 +60,9 @@ def profile(
         Instead of the one that the build was made for; of the same core.
     port
         Where a board is connected; without it an emulated board is started.
-    flash
-        Write the image first; an emulated board that is started here always gets it.
+    runner
+        Flash tool that first writes the image to the board behind `port`; without it the image
+        must be there, which the handshake checks.
     float_accuracy
         Accuracy of the model before compression, 0..1; default: what the program stored.
     out
@@ -106,8 +107,10 @@ def profile(
         plugin = trace.plugin if trace is not None else None
         failure: BaseException | None = None
         try:
-            with open_board(spec, image=build.elf, port=port, plugin=plugin) as opened:
-                if flash or port is None:
+            with open_board(
+                spec, image=build.elf, port=port, plugin=plugin, runner=runner
+            ) as opened:
+                if port is None or runner is not None:
                     opened.flash()
                 with opened.connect(program.hash) as client:
                     run.stream(client)

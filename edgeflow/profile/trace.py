@@ -102,7 +102,14 @@ def prepare_trace(
     write_map(image, folder / "classes.map")
     out = folder / "counts.txt"
     out.unlink(missing_ok=True)
-    return Trace(build_plugin(), options, out)
+    return Trace(_plugin(folder), options, out)
+
+
+def _plugin(folder: Path) -> Path:
+    try:
+        return build_plugin()
+    except OSError:  # no cache to keep it in
+        return build_plugin(folder)
 
 
 def _read_only(image: Image) -> tuple[int, int]:

@@ -79,6 +79,26 @@ def tanh_table() -> NDArray[np.int16]:
     return _q15(np.tanh(x))
 
 
+@functools.cache
+def decay_table() -> NDArray[np.int16]:
+    """Return ``x exp(-abs(x))`` at -8, -8 + 1/16, ..., 8 in Q0.15, within +-12055."""
+    x = (np.arange(TABLE_SIZE) - 128) / 16
+    return _q15(x * np.exp(-np.abs(x)))
+
+
+@functools.cache
+def log_sigmoid_table() -> NDArray[np.int16]:
+    """Return the logarithm of sigmoid at -8, -8 + 1/16, ..., 8 in Q3.12, not below -32767."""
+    x = (np.arange(TABLE_SIZE) - 128) / 16
+    return _q15(-np.log1p(np.exp(-x)) / 8)
+
+
+@functools.cache
+def reciprocal_table() -> NDArray[np.int16]:
+    """Return 1 / m at m = 1, 1 + 1/256, ..., 2 in Q0.15, at most 32767."""
+    return _q15(1 / (1 + np.arange(TABLE_SIZE) / 256))
+
+
 def _q15(real: NDArray[np.float64]) -> NDArray[np.int16]:
     scaled = np.floor(real * (1 << 15) + 0.5)
     table = np.clip(scaled, -INT16_MAX, INT16_MAX).astype(np.int16)

@@ -13,13 +13,25 @@ from edgeflow import __version__
 from edgeflow.errors import ProgramError
 from edgeflow.files import write_atomic
 from edgeflow.program import onnx_functions as fn
-from edgeflow.program.fixedpoint import sigmoid_table, tanh_table
+from edgeflow.program.fixedpoint import (
+    decay_table,
+    log_sigmoid_table,
+    reciprocal_table,
+    sigmoid_table,
+    tanh_table,
+)
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import NODES, Node
 from edgeflow.program.program import InputFormat, Program
 
 PRODUCER = "edgeflow"
-TABLES = {"sigmoid": sigmoid_table, "tanh": tanh_table}
+TABLES = {
+    "sigmoid": sigmoid_table,
+    "tanh": tanh_table,
+    "decay": decay_table,
+    "log_sigmoid": log_sigmoid_table,
+    "reciprocal": reciprocal_table,
+}
 
 
 def save(program: Program, path: str | Path) -> None:

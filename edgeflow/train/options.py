@@ -65,8 +65,11 @@ class TrainOptions:
 
     def check(self) -> None:
         """Raise a TrainError that names the first option out of range."""
-        for name in ("hidden", "layers", "epochs", "batch", "threads"):
+        for name in ("epochs", "batch"):
             _within(name, getattr(self, name), 1, math.inf)
+        # larger ones are slips of the finger, which would end in a lack of memory
+        for name, most in (("hidden", 4096), ("layers", 64), ("threads", 1024)):
+            _within(name, getattr(self, name), 1, most)
         if self.window is not None:
             _within("window", self.window, 1, math.inf)
         if self.warmup is not None:
@@ -83,4 +86,5 @@ class TrainOptions:
 
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not (low <= value <= high) or math.isinf(value):
-        raise TrainError(f"{name} is {value}: it must be from {low:g} to {high:g}")
+        limits = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
+        raise TrainError(f"{name} is {value}: it must be {limits}")

@@ -26,6 +26,7 @@ struct ef_matrix {
 ef_matvec ef_matvec_s8_s16;          /* any core: int8 row by row */
 ef_matvec ef_matvec_s8_s16_dsp;      /* Arm DSP extension: a stream of 4 x 4 tiles */
 ef_matvec ef_matvec_pair_s8_s16_dsp; /* the same, two rows a halfword: where 23 bits suffice */
+ef_matvec ef_add_columns_s8;         /* any core, x in {-1, 0, 1}: adds the columns of spikes */
 
 /* GRU step; h is read and replaced. Gate order r, z, n. */
 typedef struct {
@@ -38,11 +39,184 @@ typedef struct {
 /* scratch: 6 * hidden int16 */
 void ef_gru_step(const ef_gru *gru, const int16_t *x, int16_t *h, int16_t *scratch);
 
+/* LSTM step; h and c are read and replaced. Gate order i, f, g, o. */
+typedef struct {
+    const ef_matrix *input;     /* [4 * hidden, inputs] */
+    const ef_matrix *recurrent; /* [4 * hidden, hidden] */
+    uint16_t hidden;
+    uint8_t state_bits;    /* 8..16 */
+    uint8_t cell_fraction; /* one unit of c is 2^-cell_fraction; 8..15 */
+} ef_lstm;
+
+/* scratch: 8 * hidden int16 */
+void ef_lstm_step(const ef_lstm *lstm, const int16_t *x, int16_t *h, int16_t *c, int16_t *scratch);
+
+/* CfC step; h is read and replaced. Heads in the order f, g, t; a pure cell has one. */
+typedef struct {
+    const ef_matrix *input;     /* [rows, inputs] */
+    const ef_matrix *recurrent; /* [rows, hidden] */
+    const ef_matrix *second;    /* [units, units]: backbone layers, or null */
+    const ef_matrix *third;
+    const ef_matrix *heads; /* [3 * hidden or hidden, units]; null: the rows above are the heads */
+    const int32_t *offset;  /* [hidden], pure: within 16 bits */
+    const int32_t *gain;    /* [hidden], pure: within +-2^17 */
+    uint16_t hidden;
+    uint16_t buffer;       /* the most rows of a matrix, rounded up to a multiple of 4 */
+    uint8_t gate;          /* 1: f and g are blended; 0: added; pure: 0 */
+    uint8_t state_bits;    /* 8..16 */
+    uint8_t backbone_bits; /* 8..16 */
+} ef_cfc;
+
+/* scratch: 2 * buffer int16, 8-byte aligned */
+void ef_cfc_step(const ef_cfc *cfc, const int16_t *x, int16_t *h, int16_t *scratch);
+void ef_cfc_pure_step(const ef_cfc *cfc, const int16_t *x, int16_t *h, int16_t *scratch);
+
+/* Returns the heads' pre-activations in Q3.12, somewhere in scratch. */
+int16_t *ef_cfc_backbone(const ef_cfc *cfc, const int16_t *x, const int16_t *h, int16_t *scratch);
+
+/* Memory with linear dynamics: m += round((transition high(m) + drive u) >> shift), row by row. */
+typedef struct {
+    const int16_t *transition; /* [order * order] */
+    const int16_t *drive;      /* [order] */
+    const int16_t *shift;      /* [order], 1..30 */
+    unsigned order;
+    unsigned fraction; /* bits of m below its high part, 1..15 */
+} ef_legendre;
+
+/* m [order] is read and replaced, within +-(32767 << fraction); scratch: order int16 */
+void ef_legendre_step(const ef_legendre *memory, int32_t u, int32_t *m, int16_t *scratch);
+
+/* LMU step; h, m and v, what the memory adds to the next u, are read and replaced. */
+typedef struct {
+    const ef_matrix *input;     /* [memory_size + hidden, inputs] */
+    const ef_matrix *recurrent; /* [memory_size + hidden, hidden], or without the first rows */
+    const ef_matrix *memory;    /* [memory_size + hidden, memory_size * order], likewise */
+    const int16_t *transition;
+    const int16_t *drive;
+    const int16_t *shift;
+    uint16_t hidden;
+    uint16_t order;
+    uint16_t memory_size;
+    uint8_t fraction;
+    uint8_t read_shift; /* 1..30 */
+    uint8_t read_bits;  /* 2..16 */
+    uint8_t state_bits; /* 8..16 */
+} ef_lmu;
+
+/* scratch: memory_size * order and order, each rounded up to a multiple of 4, and
+   3 * (memory_size + hidden) int16; 8-byte aligned */
+void ef_lmu_step(const ef_lmu *lmu, const int16_t *x, int16_t *h, int32_t *m, int16_t *v,
+                 int16_t *scratch);
+
+/* LMU without weights on the state: y depends on x and m only. */
+typedef struct {
+    const ef_matrix *input;  /* [memory_size + outputs, inputs] */
+    const ef_matrix *memory; /* [outputs, memory_size * order] */
+    const int16_t *transition;
+    const int16_t *drive;
+    const int16_t *shift;
+    uint16_t outputs;
+    uint16_t order;
+    uint16_t memory_size;
+    uint8_t fraction;
+    uint8_t read_shift;
+    uint8_t read_bits;
+    uint8_t state_bits;
+} ef_lmu_feedforward;
+
+/* scratch: as above, with memory_size + 2 * outputs int16 in the end */
+void ef_lmu_feedforward_step(const ef_lmu_feedforward *lmu, const int16_t *x, int32_t *m,
+                             int16_t *y, int16_t *scratch);
+
+/* minGRU step; h is read and replaced, y is the output, apart from x. */
+typedef struct {
+    const ef_matrix *input; /* [2 * hidden, inputs]: z, candidate */
+    uint16_t hidden;
+    uint8_t state_bits;   /* width of y, 8..16 */
+    uint8_t output_shift; /* h to y, 1..30 */
+} ef_mingru;
+
+/* scratch: 2 * hidden int16 */
+void ef_mingru_step(const ef_mingru *cell, const int16_t *x, int32_t *h, int16_t *y,
+                    int16_t *scratch);
+
+/* minLSTM step, likewise. */
+typedef struct {
+    const ef_matrix *input; /* [3 * hidden, inputs]: f, i, candidate */
+    uint16_t hidden;
+    uint8_t state_bits;
+    uint8_t output_shift;
+    uint8_t gate_shift; /* f and i to Q3.12, 0..4 */
+} ef_minlstm;
+
+/* scratch: 3 * hidden int16 */
+void ef_minlstm_step(const ef_minlstm *cell, const int16_t *x, int32_t *h, int16_t *y,
+                     int16_t *scratch);
+
+/* What a spike does to the membrane: threshold subtracted, decayed part lost, zero for a step. */
+enum { EF_LIF_SUBTRACT, EF_LIF_ZERO, EF_LIF_REFRACTORY };
+
+/* Integrate-and-fire step; j (null without alpha), u and s, the spikes, are read and replaced. */
+typedef struct {
+    const ef_matrix *input;     /* [hidden, inputs] */
+    const ef_matrix *recurrent; /* [hidden, hidden], or null */
+    const int16_t *alpha;       /* Q0.15 [hidden], or null: no synaptic current */
+    const int16_t *beta;        /* Q0.15 [hidden] */
+    const int16_t *threshold;   /* [hidden] */
+    uint16_t hidden;
+    uint8_t reset;
+} ef_lif;
+
+/* scratch: hidden int16, twice that if recurrent */
+void ef_lif_step(const ef_lif *lif, const int16_t *x, int16_t *j, int16_t *u, int16_t *s,
+                 int16_t *scratch);
+
+/* Sum over time with a leak; sum is read and replaced. */
+typedef struct {
+    uint16_t size;
+    uint8_t bits;   /* of x */
+    uint16_t decay; /* Q0.15, up to 32768: no leak */
+    uint8_t shift;  /* 0..15 */
+} ef_accumulate;
+
+void ef_accumulate_step(const ef_accumulate *cell, const int16_t *x, int32_t *sum, int16_t *y);
+
+/* LTC step; v is read and replaced. Synapses are [hidden, inputs] and [hidden, hidden]. */
+typedef struct {
+    const int16_t *sensory_slope;
+    const int16_t *sensory_offset;
+    const int16_t *sensory_weight;
+    const int16_t *sensory_reversal;
+    const int16_t *slope;
+    const int16_t *offset;
+    const int16_t *weight;
+    const int16_t *reversal;
+    const int16_t *capacity; /* [hidden] */
+    const int32_t *leak;     /* [hidden] */
+    const int32_t *rest;     /* [hidden] */
+    uint16_t inputs;
+    uint16_t hidden;
+    uint8_t unfolds; /* solver steps a sample */
+    uint8_t source_bits;
+    uint16_t motors;       /* the first units, which are the output */
+    uint8_t sensory_shift; /* 1..15 */
+    uint8_t shift;         /* 1..15 */
+} ef_ltc;
+
+/* scratch: hidden int16, scratch32: 2 * hidden int32 */
+void ef_ltc_step(const ef_ltc *ltc, const int16_t *x, int16_t *v, int16_t *scratch,
+                 int32_t *scratch32);
+
 /* Copies size values, clipped to [-limit, limit]. */
 void ef_clamp_s16(const int16_t *x, int16_t *y, unsigned size, int32_t limit);
 
 /* Q0.15 at -8, -8 + 1/16, ..., 8 */
 extern const int16_t ef_table_sigmoid[257];
 extern const int16_t ef_table_tanh[257];
+/* Q3.12 */
+extern const int16_t ef_table_log_sigmoid[257];
+extern const int16_t ef_table_decay[257]; /* x exp(-|x|) */
+/* Q0.15 at 1, 1 + 1/256, ..., 2 */
+extern const int16_t ef_table_reciprocal[257];
 
 #endif

@@ -33,10 +33,35 @@ static inline int32_t ef_multiply_high_round(int32_t a, int32_t b) {
 #endif
 }
 
+#if defined(__ARM_FEATURE_DSP)
+/* sum + the products of both halfwords of a and b */
+static inline int32_t ef_dual_mac(uint32_t a, uint32_t b, int32_t sum) {
+    int32_t result;
+    __asm("smlad %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+#endif
+
+/* value / 2^shift, half rounds up, clipped to +-(2^(bits - 1) - 1); shift >= 1, and
+   |value| + 2^(shift - 1) fits */
+static inline int16_t ef_narrow(int32_t value, unsigned shift, unsigned bits) {
+    const int32_t limit = ((int32_t)1 << (bits - 1u)) - 1;
+    return (int16_t)ef_clip((value + ((int32_t)1 << (shift - 1u))) >> shift, -limit, limit);
+}
+
 /* sat16(((acc << shift) * multiplier + 2^31) >> 32); the shifted accumulator is proven to fit. */
 static inline int16_t ef_requantize(int32_t acc, int32_t multiplier, unsigned shift) {
     int32_t scaled = (int32_t)((uint32_t)acc << shift);
     return (int16_t)ef_sat16(ef_multiply_high_round(scaled, multiplier));
+}
+
+/*
+ * Moves h, with 15 fractional bits, towards an int16 target at a rate in Q0.15. |h| stays below
+ * 2^30, as h' is a mean of both: (2^15 - rate) (h >> 15) + rate target, and the bits below. The
+ * product is at most 32767 * 65535 < 2^31.
+ */
+static inline int32_t ef_leak(int32_t h, int32_t rate, int32_t target) {
+    return h + rate * (target - (h >> 15));
 }
 
 /* Linear interpolation in a 257-entry table; value is Q3.12 within int16, the result Q0.15. */

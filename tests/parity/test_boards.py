@@ -25,6 +25,12 @@ PROGRAMS = {
     "wide": random_program(2, 5, [13], 3, 16, 16),
     "extreme": random_program(3, 3, [22], 9, 12, 8, extreme=True),
     "tiny": random_program(4, 1, [1], 1, 8, 16),
+    "lmu": random_program(23, 6, [9, 14, 5], 7, 12, 12, cells=["lmu"]),
+    "lmu_extreme": random_program(1, 6, [9, 14, 5], 7, 12, 12, extreme=True, cells=["lmu"]),
+    "gated": random_program(40, 5, [19, 7, 6], 4, 12, 12, cells=["lstm", "mingru", "minlstm"]),
+    "liquid": random_program(23, 5, [23, 9, 14, 11], 6, 12, 12, cells=["cfc", "ltc"]),
+    "spiking": random_program(117, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]),
+    "spiking_recurrent": random_program(111, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]),
 }
 
 
@@ -42,7 +48,7 @@ def mismatches(program: Program, board: str, kernels: str, folder: Path) -> int:
 
 @pytest.mark.board
 @pytest.mark.parametrize("board,kernels", CASES)
-@pytest.mark.parametrize("name", ["odd", "extreme"])
+@pytest.mark.parametrize("name", ["odd", "extreme", "gated", "liquid", "lmu", "spiking"])
 def test_board_equals_oracle(name: str, board: str, kernels: str, tmp_path: Path) -> None:
     assert mismatches(PROGRAMS[name], board, kernels, tmp_path) == 0
 
@@ -84,7 +90,7 @@ def test_row_pairs_at_their_limit(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.board
 @pytest.mark.parametrize("board,kernels", CASES)
-@pytest.mark.parametrize("name", ["wide", "tiny"])
+@pytest.mark.parametrize("name", ["wide", "tiny", "lmu_extreme", "spiking_recurrent"])
 def test_board_equals_oracle_slow(name: str, board: str, kernels: str, tmp_path: Path) -> None:
     assert mismatches(PROGRAMS[name], board, kernels, tmp_path) == 0
 

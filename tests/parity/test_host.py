@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgeflow.program import Program
 from edgeflow.program.onnx_file import OnnxProgram
-from tests.random_programs import SANITIZE, programs, random_program, samples
+from tests.random_programs import DRAW, SANITIZE, programs, random_program, samples
 
 RunC = Callable[..., np.ndarray]
 
@@ -36,3 +36,12 @@ def test_c_is_clean_under_sanitizers(
     program = random_program(3, 5, hidden, 7, bits, bits, extreme)
     x = samples(program, 4, windows=3, time=50)
     np.testing.assert_array_equal(run_c(program, x, SANITIZE), program.run(x))
+
+
+@pytest.mark.parametrize("extreme", [False, True])
+@pytest.mark.parametrize("cell", DRAW)
+def test_every_cell_is_clean_under_sanitizers(run_c: RunC, cell: str, extreme: bool) -> None:
+    for seed, (hidden, bits) in enumerate([([33, 6], 12), ([5], 16)]):
+        program = random_program(seed, 5, hidden, 3, bits, bits, extreme, cells=[cell])
+        x = samples(program, seed, windows=3, time=50)
+        np.testing.assert_array_equal(run_c(program, x, SANITIZE), program.run(x))

@@ -58,6 +58,8 @@ class Node(ABC):
     #: ``firmware/kernels/<c_function>.c`` is named after it.
     c_struct: ClassVar[str | None] = None
     c_function: ClassVar[str | None] = None
+    #: Functions that `c_function` calls, each in a file named after it.
+    c_helpers: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod
@@ -93,6 +95,11 @@ class Node(ABC):
     def scratch32(self) -> int:
         """Number of int32 values that a step needs besides."""
         return 0
+
+    @property
+    def c_pointers(self) -> tuple[str | None, ...]:
+        """First members of the parameter struct: matrix and array fields; None for a null one."""
+        return (*self.matrix_fields, *self.array_fields)
 
     @property
     def c_sizes(self) -> tuple[int, ...]:

@@ -1,0 +1,317 @@
+r"""Spiking layers: leaky integrate-and-fire neurons, with or without a synaptic current.
+
+With input :math:`x_t` [inputs], membrane :math:`u_t`, spikes :math:`s_t` in {0, 1} and threshold
+:math:`\theta` (all [hidden]), ``LIF`` is
+
+.. math::
+    i_t &= W x_t + b + V s_{t-1} \\
+    u_t &= \beta \odot u_{t-1} + i_t - \theta \odot s_{t-1} \\
+    s_t &= 1 \text{ where } u_t > \theta, \text{ else } 0
+
+and ``CubaLIF`` ("current-based") low-pass filters the current first:
+
+.. math::
+    j_t = \alpha \odot j_{t-1} + i_t, \qquad
+    u_t = \beta \odot u_{t-1} + j_t - \theta \odot s_{t-1}
+
+That is reset by subtraction, one step after the spike. The other resets: "zero",
+:math:`u_t = (1 - s_{t-1}) \beta u_{t-1} + i_t`, and "refractory",
+:math:`u_t = (1 - s_{t-1}) (\beta u_{t-1} + i_t)`. A feed-forward layer has no :math:`V`.
+
+``LIF`` equals ``snn.Leaky`` ("subtract", "zero") and ``CubaLIF`` equals ``snn.Synaptic``
+("subtract"; its "zero" is "refractory" here) of snntorch with its default ``reset_delay=True``;
+no gradient passes the reset. In training the step of :math:`s_t` has a surrogate gradient:
+:math:`1 / (1 + k |v|)^2` (fast sigmoid, k = 25), or :math:`1 / (1 + (\pi v)^2)` (arctan), with
+:math:`v = u_t - \theta`.
+
+J. Eshraghian et al., Training spiking neural networks using lessons from deep learning, Proc. IEEE
+2023. E. Neftci et al., Surrogate gradient learning in spiking neural networks, IEEE SPM 2019.
+"""
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from edgeflow.cells.cell import Cell
+from edgeflow.cells.stack import Stack
+from edgeflow.compress.convert import (
+    Converted,
+    Signal,
+    Widths,
+    delayed,
+    parameters,
+    quantize_matrix,
+    share_beyond,
+)
+from edgeflow.errors import CompressError, TrainError
+from edgeflow.program import nodes
+from edgeflow.program.fixedpoint import INT16_MAX
+from edgeflow.program.nodes.lif import RESETS
+
+#: Slope of the fast sigmoid that current-based layers train best with.
+CUBA_SLOPE = 5.0
+#: Time constants of new neurons, in steps: log-uniform.
+TIME_CONSTANTS = (2.0, 30.0)
+#: Smallest threshold.
+THRESHOLD_MIN = 1e-2
+#: Head room of the membrane over the largest value seen in calibration.
+MEMBRANE_MARGIN = 1.25
+#: Most that the membrane's range may be, in thresholds: it keeps the threshold at 127 or more.
+MEMBRANE_REACH = 256.0
+
+State = tuple[Tensor, ...]
+
+
+class _Spike(torch.autograd.Function):
+    """The step function with a surrogate gradient: fast sigmoid, or arctan for slope 0."""
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, slope: float) -> Tensor:
+        ctx.save_for_backward(v)
+        ctx.slope = slope
+        return (v > 0).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (v,) = ctx.saved_tensors
+        if ctx.slope:
+            return gradients[0] / (1 + ctx.slope * v.abs()).square(), None
+        return gradients[0] / (1 + (math.pi * v).square()), None
+
+
+SURROGATES = ("fast_sigmoid", "arctan")
+
+
+class LIF(nn.Module):
+    """Layer of leaky integrate-and-fire neurons.
+
+    Parameters
+    ----------
+    inputs, hidden : int
+    recurrent : bool
+        Feed the layer's spikes back, one step later.
+    reset : str
+        "subtract", "zero" or "refractory".
+    surrogate : str
+        "fast_sigmoid" or "arctan".
+    slope : float
+        k of the fast sigmoid.
+
+    Attributes
+    ----------
+    input : nn.Linear [hidden, inputs]
+    recurrent : nn.Linear [hidden, hidden] without bias, or None
+    beta_logit, threshold : Parameter [hidden]
+    alpha_logit : Parameter [hidden]
+        Of ``CubaLIF`` only.
+    """
+
+    synapse: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        *,
+        recurrent: bool = True,
+        reset: str = "subtract",
+        surrogate: str = "fast_sigmoid",
+        slope: float = 25.0,
+    ) -> None:
+        super().__init__()
+        if reset not in RESETS:
+            raise TrainError(f"reset is '{reset}': use one of {', '.join(RESETS)}")
+        if surrogate not in SURROGATES:
+            raise TrainError(f"surrogate is '{surrogate}': use one of {', '.join(SURROGATES)}")
+        self.reset = reset
+        self.slope = slope if surrogate == "fast_sigmoid" else 0.0
+        self.hidden_size = hidden
+        self.input = nn.Linear(inputs, hidden)
+        self.recurrent = nn.Linear(hidden, hidden, bias=False) if recurrent else None
+        self.beta_logit = nn.Parameter(_decay_logits(hidden))
+        self.alpha_logit = nn.Parameter(_decay_logits(hidden)) if self.synapse else None
+        self.threshold = nn.Parameter(torch.ones(hidden))
+        if self.synapse:
+            # as large a current as without the synapse, or new neurons would never stop firing
+            with torch.no_grad():
+                self.input.weight.mul_(1 - self.alpha[:, None])
+                self.input.bias.mul_(1 - self.alpha)
+                if self.recurrent is not None:
+                    self.recurrent.weight.mul_(1 - self.alpha[:, None])
+
+    @property
+    def beta(self) -> Tensor:
+        """Decay of the membrane a step, [hidden] in (0, 1)."""
+        return torch.sigmoid(self.beta_logit)
+
+    @property
+    def alpha(self) -> Tensor:
+        """Decay of the synaptic current a step, [hidden] in (0, 1)."""
+        assert self.alpha_logit is not None
+        return torch.sigmoid(self.alpha_logit)
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Return spikes [n, time, hidden] and the state (u, s, and j if there is a synapse)."""
+        spikes, _, state = self.trace(x, state)
+        return spikes, state
+
+    def trace(self, x: Tensor, state: State | None = None) -> tuple[Tensor, list[Tensor], State]:
+        """Return spikes, the membrane (and the current) [n, time, hidden], and the state."""
+        current = self.input(x)
+        if state is None:
+            state = (torch.zeros_like(current[:, 0]),) * (3 if self.synapse else 2)
+        u, s, *rest = state
+        j = rest[0] if rest else None
+        beta, threshold = self.beta, self.threshold.clamp(min=THRESHOLD_MIN)
+        alpha = self.alpha if self.synapse else None
+        spikes, values = [], []
+        for i in current.unbind(dim=1):
+            if self.recurrent is not None:
+                i = i + self.recurrent(s)
+            if j is not None and alpha is not None:
+                i = j = alpha * j + i
+            fired = s.detach()
+            if self.reset == "subtract":
+                u = beta * u + i - fired * threshold
+            elif self.reset == "zero":
+                u = beta * (u * (1 - fired)) + i
+            else:
+                u = (beta * u + i) * (1 - fired)
+            s = _Spike.apply(u - threshold, self.slope)
+            spikes.append(s)
+            values.append((u,) if j is None else (u, j))
+        traces = [torch.stack(v, dim=1) for v in zip(*values, strict=True)]
+        return torch.stack(spikes, dim=1), traces, (u, s) if j is None else (u, s, j)
+
+
+class CubaLIF(LIF):
+    """Layer of current-based leaky integrate-and-fire neurons."""
+
+    synapse: ClassVar[bool] = True
+
+
+def _decay_logits(size: int) -> Tensor:
+    low, high = map(math.log, TIME_CONSTANTS)
+    tau = torch.exp(torch.empty(size).uniform_(low, high))
+    return torch.logit(torch.exp(-1 / tau))
+
+
+def build_lif(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.Module:
+    """Return recurrent LIF layers."""
+    sizes = [inputs] + [hidden] * (layers - 1)
+    return Stack([LIF(size, hidden) for size in sizes], dropout)
+
+
+def build_cuba_lif(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.Module:
+    """Return recurrent CuBa-LIF layers."""
+    sizes = [inputs] + [hidden] * (layers - 1)
+    return Stack([CubaLIF(size, hidden, slope=CUBA_SLOPE) for size in sizes], dropout)
+
+
+def from_nir(
+    weight: ArrayLike,
+    bias: ArrayLike,
+    *,
+    tau_mem: ArrayLike,
+    r: ArrayLike,
+    v_leak: ArrayLike,
+    v_threshold: ArrayLike,
+    dt: float,
+    tau_syn: ArrayLike | None = None,
+    w_in: ArrayLike = 1.0,
+    recurrent: ArrayLike | None = None,
+) -> LIF:
+    r"""Return the layer of NIR's ``Affine -> LIF`` or, given `tau_syn`, ``Affine -> CubaLIF``.
+
+    NIR's equations :math:`\tau_{syn} \dot I = -I + w_{in} S` and
+    :math:`\tau_{mem} \dot v = (v_{leak} - v) + R I`, in forward Euler steps of dt, are ours with
+
+    .. math::
+        \beta = 1 - dt / \tau_{mem}, \quad \alpha = 1 - dt / \tau_{syn}, \quad
+        \theta = v_{threshold}
+
+    and weights, bias and recurrent weights times :math:`R\, dt / \tau_{mem}` (and times
+    :math:`w_{in}\, dt / \tau_{syn}`). The reset is to zero, NIR's default. Where ``v_leak`` is not
+    zero, :math:`v_{leak}\, dt / \tau_{mem}` is added to the bias (``LIF`` only).
+
+    Raises
+    ------
+    CompressError
+        If dt exceeds a time constant, or a CubaLIF leaks to another voltage than 0.
+    """
+    weight = np.asarray(weight, dtype=np.float64)
+    hidden, inputs = weight.shape
+    tau_mem, r, v_leak, v_threshold, bias, w_in = (
+        np.broadcast_to(np.asarray(v, dtype=np.float64), hidden)
+        for v in (tau_mem, r, v_leak, v_threshold, bias, w_in)
+    )
+    gain, beta, alpha = r * dt / tau_mem, 1 - dt / tau_mem, np.zeros(hidden)
+    if tau_syn is not None:
+        ratio = dt / np.broadcast_to(np.asarray(tau_syn, dtype=np.float64), hidden)
+        gain, alpha = gain * w_in * ratio, 1 - ratio
+        if np.any(v_leak != 0):
+            raise CompressError("a CubaLIF with v_leak other than 0 is not supported")
+    if min(beta.min(), alpha.min()) < 0:
+        raise CompressError(f"dt {dt:g} s is longer than a time constant: use a smaller dt")
+    kind = LIF if tau_syn is None else CubaLIF
+    layer = kind(inputs, hidden, recurrent=recurrent is not None, reset="zero")
+    with torch.no_grad():
+        layer.input.weight.copy_(torch.from_numpy(gain[:, None] * weight))
+        layer.input.bias.copy_(torch.from_numpy(gain * bias + v_leak * dt / tau_mem))
+        layer.beta_logit.copy_(torch.logit(torch.from_numpy(beta), eps=1e-7))
+        layer.threshold.copy_(torch.from_numpy(v_threshold.copy()))
+        if layer.alpha_logit is not None:
+            layer.alpha_logit.copy_(torch.logit(torch.from_numpy(alpha), eps=1e-7))
+        if layer.recurrent is not None and recurrent is not None:
+            fed_back = gain[:, None] * np.asarray(recurrent, dtype=np.float64)
+            layer.recurrent.weight.copy_(torch.from_numpy(fed_back))
+    return layer.eval()
+
+
+@torch.no_grad()
+def convert(
+    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
+) -> Converted:
+    """Quantize; each neuron's unit comes from its membrane's range on the calibration data."""
+    threshold = layer.threshold.clamp(min=THRESHOLD_MIN).double().numpy()
+    x = torch.from_numpy(np.ascontiguousarray(source.real))
+    _, traces, _ = layer.trace(x)
+    seen = [layer.input(x), *traces]
+    if layer.recurrent is not None:
+        seen.append(layer.recurrent(torch.from_numpy(delayed(real))))
+    top = np.max([v.abs().amax(dim=(0, 1)).double().numpy() for v in seen], axis=0)
+    # the membrane and the currents that are added to it share one unit a neuron
+    reach = np.clip(MEMBRANE_MARGIN * top, 2 * threshold, MEMBRANE_REACH * threshold)
+    unit = reach / INT16_MAX
+    output = Signal(np.zeros(len(unit)), np.ones(len(unit)), 2, real)
+    matrices = {"input": quantize_matrix(*parameters(layer.input.weight, layer.input.bias),
+                                         source, unit)}  # fmt: skip
+    if layer.recurrent is not None:
+        weight, none = parameters(layer.recurrent.weight, None)
+        matrices["recurrent"] = quantize_matrix(weight, none, output, unit)
+    arrays = {"alpha": _decay_factor(layer.alpha)} if layer.synapse else {}
+    arrays["beta"] = _decay_factor(layer.beta)
+    arrays["threshold"] = np.round(threshold / unit).astype(np.int16)
+    kinds = {
+        (False, False): nodes.LIF,
+        (False, True): nodes.RecurrentLIF,
+        (True, False): nodes.CubaLIF,
+        (True, True): nodes.RecurrentCubaLIF,
+    }
+    kind = kinds[layer.synapse, layer.recurrent is not None]
+    node = kind(name=name, **matrices, **arrays, reset=RESETS.index(layer.reset))
+    share = share_beyond(np.max([np.abs(t.numpy() / reach) for t in traces], axis=0), 1.0)
+    return Converted(node, output, {"membrane": share})
+
+
+def _decay_factor(decay: Tensor) -> NDArray[np.int16]:
+    """Return a decay in Q0.15."""
+    return np.clip(np.round(decay.double().numpy() * 32768), 0, INT16_MAX).astype(np.int16)
+
+
+LIF_CELL = Cell(LIF, convert, build=build_lif, readout="mean")
+CUBA_LIF_CELL = Cell(CubaLIF, convert, build=build_cuba_lif, readout="mean")

@@ -1,0 +1,122 @@
+r"""Long short-term memory, in the form of ``torch.nn.LSTM``.
+
+With input :math:`x_t` [inputs], state :math:`h_t, c_t` [hidden], elementwise product
+:math:`\odot`, logistic function :math:`\sigma`:
+
+.. math::
+    i_t &= \sigma(W_{ii} x_t + b_{ii} + W_{hi} h_{t-1} + b_{hi}) \\
+    f_t &= \sigma(W_{if} x_t + b_{if} + W_{hf} h_{t-1} + b_{hf}) \\
+    g_t &= \tanh(W_{ig} x_t + b_{ig} + W_{hg} h_{t-1} + b_{hg}) \\
+    o_t &= \sigma(W_{io} x_t + b_{io} + W_{ho} h_{t-1} + b_{ho}) \\
+    c_t &= f_t \odot c_{t-1} + i_t \odot g_t \\
+    h_t &= o_t \odot \tanh(c_t)
+
+The rows of ``weight_ih_l0`` [4 hidden, inputs] and ``weight_hh_l0`` [4 hidden, hidden] are in
+the order i, f, g, o.
+
+S. Hochreiter and J. Schmidhuber, Long short-term memory, Neural Computation 9(8), 1997; the
+forget gate is that of F. Gers et al., Learning to forget, Neural Computation 12(10), 2000.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgeflow.cells import gru
+from edgeflow.cells.cell import Cell
+from edgeflow.compress.convert import (
+    PREACTIVATION_SCALE,
+    Converted,
+    Floats,
+    Signal,
+    Widths,
+    delayed,
+    parameters,
+    quantize_matrix,
+    share_beyond,
+    state_signal,
+)
+from edgeflow.program.fixedpoint import INT16_MAX
+from edgeflow.program.nodes import LSTM
+
+#: Head room of c over the largest value seen in calibration.
+CELL_MARGIN = 1.25
+
+
+def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.LSTM:
+    """Return an LSTM: x [n, time, inputs] -> (h [n, time, hidden], (h, c) [layers, n, hidden]).
+
+    Parameters
+    ----------
+    inputs, hidden, layers : int
+        At least 1.
+    dropout : float
+        Between layers, in [0, 1).
+    """
+    lstm = nn.LSTM(
+        inputs, hidden, num_layers=layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
+    )
+    with torch.no_grad():
+        for k in range(layers):
+            # a new cell remembers (R. Jozefowicz et al., ICML 2015)
+            getattr(lstm, f"bias_ih_l{k}")[hidden : 2 * hidden] += 1.0
+    return lstm
+
+
+def expand(layer: Any) -> list[nn.Module]:
+    """Return a stack as single layers, with zero biases where it has none."""
+    return gru.expand_stack(layer, nn.LSTM)
+
+
+def refuse(layer: Any) -> str | None:
+    """Refuse what needs the future, and projections."""
+    if layer.proj_size:
+        return "proj_size: projected states are not supported; use a smaller hidden_size"
+    return gru.refuse(layer)
+
+
+def cell_state(gates: Floats) -> Floats:
+    """Return c [n, time, hidden] from zeros, given pre-activations [n, time, 4 hidden]."""
+    i, f, g, _ = np.split(gates, 4, axis=-1)
+    keep, new = _sigmoid(f), _sigmoid(i) * np.tanh(g)
+    c = np.zeros_like(new)
+    for t in range(c.shape[1]):
+        c[:, t] = new[:, t] + (keep[:, t] * c[:, t - 1] if t else 0.0)
+    return c
+
+
+def _sigmoid(x: Floats) -> Floats:
+    result: Floats = 0.5 + 0.5 * np.tanh(0.5 * x)
+    return result
+
+
+def convert(
+    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
+) -> Converted:
+    """Quantize; the unit of c comes from calibration, h needs none, as it stays within +-1."""
+    weight_x, bias_x = parameters(layer.weight_ih_l0, layer.bias_ih_l0)
+    weight_h, bias_h = parameters(layer.weight_hh_l0, layer.bias_hh_l0)
+    state = state_signal(layer.hidden_size, widths.state, real)
+    bias = bias_x + bias_h
+    a, u = source.real @ weight_x.T + bias, delayed(real) @ weight_h.T
+    c = cell_state(a + u)
+    reach = max(float(np.abs(c).max()) * CELL_MARGIN, 2.0**-8)
+    fraction = int(np.clip(np.floor(np.log2(INT16_MAX / reach)), 8, 15))
+    node = LSTM(
+        name,
+        input=quantize_matrix(weight_x, bias, source, PREACTIVATION_SCALE),
+        recurrent=quantize_matrix(weight_h, np.zeros_like(bias), state, PREACTIVATION_SCALE),
+        state_bits=widths.state,
+        cell_fraction=fraction,
+    )
+    saturation = {
+        "gates": share_beyond(np.maximum(np.abs(a), np.abs(u))),
+        "cell state": share_beyond(c, (INT16_MAX + 1) / 2.0**fraction),
+    }
+    return Converted(node, state, saturation)
+
+
+CELL = Cell(nn.LSTM, convert, expand, refuse, build)

@@ -1,0 +1,133 @@
+"""What minGRU and minLSTM share: gates that read the input only, so that time runs in parallel.
+
+L. Feng et al., Were RNNs all we needed?, arXiv 2410.01201, 2024.
+"""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeflow.cells.scan import scan
+from edgeflow.compress.convert import (
+    PREACTIVATION_SCALE,
+    Converted,
+    Signal,
+    Widths,
+    parameters,
+    quantize_matrix,
+    share_beyond,
+)
+from edgeflow.program.nodes.min_rnn import MinRNN as Node
+
+#: Head room of candidates and outputs over the largest value seen in calibration.
+MARGIN = 1.25
+
+
+class MinRNN(nn.Module):
+    r"""A stack of layers :math:`h_t = (1 - z_t) \odot h_{t-1} + z_t \odot \tilde h_t`.
+
+    Parameters
+    ----------
+    inputs, hidden, layers : int
+    dropout : float
+        Between layers, in [0, 1); in training only.
+
+    Attributes
+    ----------
+    linear : nn.ModuleList of nn.Linear
+        One a layer, [blocks * hidden, inputs]: the gates' rows, then the candidate's.
+    """
+
+    #: Rows of the linear map a unit: gates and candidate.
+    blocks: ClassVar[int]
+
+    def __init__(self, inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.inputs, self.hidden, self.layers, self.dropout = inputs, hidden, layers, dropout
+        self.linear = nn.ModuleList(
+            nn.Linear(hidden if k else inputs, self.blocks * hidden) for k in range(layers)
+        )
+
+    @abstractmethod
+    def rates(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        """Return 1 - z and z [n, time, hidden] from the gates' linear maps, side by side."""
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return h [n, time, hidden] of the last layer and the state to go on from.
+
+        Parameters
+        ----------
+        x : Tensor [n, time, inputs]
+        state : Tensor [layers, n, hidden], optional
+            Zeros by default.
+        """
+        last = []
+        for k, linear in enumerate(self.linear):
+            if k:
+                x = nn.functional.dropout(x, self.dropout, self.training)
+            values = linear(x)
+            split = (self.blocks - 1) * self.hidden
+            keep, take = self.rates(values[..., :split])
+            x = scan(keep, take * values[..., split:], None if state is None else state[k])
+            last.append(x[:, -1])
+        return x, torch.stack(last)
+
+    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Return h [n, hidden] and the next state of one sample x [n, inputs]."""
+        following = []
+        for k, linear in enumerate(self.linear):
+            values = linear(x)
+            split = (self.blocks - 1) * self.hidden
+            keep, take = self.rates(values[..., :split])
+            x = keep * state[k] + take * values[..., split:]
+            following.append(x)
+        return x, torch.stack(following)
+
+
+def expand(layer: Any) -> list[nn.Module]:
+    """Return a stack as single layers."""
+    result: list[nn.Module] = []
+    for linear in layer.linear:
+        single = type(layer)(linear.in_features, layer.hidden)
+        single.linear[0].load_state_dict(linear.state_dict())
+        result.append(single.eval())
+    return result
+
+
+def convert(
+    kind: type[Node], name: str, layer: Any, source: Signal, real: NDArray[np.float32],
+    widths: Widths,
+) -> Converted:  # fmt: skip
+    """Quantize; units of the state and of the output come from calibration.
+
+    The state is a mean of candidates, so the candidate's largest magnitude bounds it. Gates of
+    minGRU beyond +-8 saturate harmlessly; minLSTM's, which it compares, get the range they need.
+    """
+    weight, bias = parameters(layer.linear[0].weight, layer.linear[0].bias)
+    values = source.real @ weight.T + bias
+    split = (layer.blocks - 1) * layer.hidden
+    unit = _reach(values[..., split:]) / 2.0**15
+    # a slow state stays smaller than its candidates: the output's unit is finer by then
+    limit = 2.0 ** (widths.state - 1)
+    shift = 15 + max(0, int(np.ceil(np.log2(_reach(real) / (limit * unit)))))
+    scale = np.full(layer.hidden, unit * 2.0 ** (shift - 15))
+    saturation = {"output": share_beyond(real, limit * float(scale[0]))}
+    ints = {"state_bits": widths.state, "output_shift": shift}
+    gate_unit = PREACTIVATION_SCALE
+    if "gate_shift" in kind.int_fields:
+        gates = np.abs(values[..., :split])
+        ints["gate_shift"] = int(np.clip(np.ceil(np.log2(max(gates.max(), 1.0) / 8)), 0, 4))
+        gate_unit *= 2.0 ** ints["gate_shift"]
+        saturation["gates"] = share_beyond(gates, 8.0 * 2 ** ints["gate_shift"])
+    output_unit = np.where(np.arange(len(bias)) < split, gate_unit, unit)
+    done = kind(name, input=quantize_matrix(weight, bias, source, output_unit), **ints)
+    output = Signal(np.zeros(layer.hidden), scale, widths.state, real)
+    return Converted(done, output, saturation)
+
+
+def _reach(values: NDArray[np.floating]) -> float:
+    return max(float(np.abs(values).max()) * MARGIN, 1e-6)

@@ -1,0 +1,327 @@
+"""Closed-form continuous-time cell, gated and pure, with a backbone of 0 to 3 layers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, make_dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeflow.errors import ProgramError
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import (
+    Ints,
+    decay_table,
+    lookup,
+    saturate,
+    shift_right_round,
+    sigmoid_table,
+    symmetric_max,
+    tanh_table,
+)
+from edgeflow.program.matrix import Matrix
+from edgeflow.program.nodes.base import Node, State, StateVector
+
+#: Layers that a backbone can have.
+MAX_BACKBONE = 3
+#: Largest magnitude of a pure cell's gain: its product with the table's 12055 fits 32 bits.
+MAX_GAIN = 1 << 17
+
+
+@dataclass(frozen=True)
+class _Backbone(Node):
+    r"""The products of a CfC cell.
+
+    .. math::
+        v_1 = input(x) + recurrent(h), \quad v_{k+1} = M_k \tanh(v_k)
+
+    with every :math:`v` in Q3.12; the last one goes to the heads. Without a backbone it is
+    :math:`v_1`.
+    """
+
+    input: Matrix
+    recurrent: Matrix
+    gate: int
+    state_bits: int
+    backbone_bits: int
+
+    int_fields: ClassVar[tuple[str, ...]] = ("gate", "state_bits", "backbone_bits")
+    output_state: ClassVar[str | None] = "h"
+    c_struct: ClassVar[str | None] = "ef_cfc"
+    c_helpers: ClassVar[tuple[str, ...]] = ("ef_cfc_backbone",)
+    #: Rows of the heads for each unit.
+    heads_a_unit: ClassVar[int]
+
+    def __post_init__(self) -> None:
+        first, *rest = self.matrices().values()
+        size = self.heads_a_unit * self.outputs
+        if self.recurrent.rows != first.rows:
+            raise ProgramError(
+                f"layer {self.name}: the input matrix has {first.rows} rows, the recurrent one "
+                f"{self.recurrent.rows}"
+            )
+        for matrix in rest[1:]:
+            if matrix.cols != first.rows or matrix.input_bits != self.backbone_bits:
+                raise ProgramError(
+                    f"layer {self.name}: a backbone layer reads {matrix.cols} values of "
+                    f"{matrix.input_bits} bits, the one before gives {first.rows} of "
+                    f"{self.backbone_bits}"
+                )
+            first = matrix
+        if first.rows != size:
+            raise ProgramError(
+                f"layer {self.name}: {self.outputs} units need {size} rows of heads, not "
+                f"{first.rows}"
+            )
+        if not 8 <= self.state_bits <= 16 or self.recurrent.input_bits != self.state_bits:
+            raise ProgramError(
+                f"layer {self.name}: state width {self.state_bits} must be in 8..16 and equal the "
+                f"recurrent matrix's input width {self.recurrent.input_bits}"
+            )
+        if not 8 <= self.backbone_bits <= 16:
+            raise ProgramError(
+                f"layer {self.name}: backbone width {self.backbone_bits} is not in 8..16"
+            )
+
+    @property
+    def inputs(self) -> int:
+        return self.input.cols
+
+    @property
+    def outputs(self) -> int:
+        return self.recurrent.cols
+
+    @property
+    def input_bits(self) -> int:
+        return self.input.input_bits
+
+    @property
+    def output_bits(self) -> int:
+        return self.state_bits
+
+    @property
+    def states(self) -> Mapping[str, StateVector]:
+        return {"h": StateVector(self.outputs, self.state_bits)}
+
+    @property
+    def buffer(self) -> int:
+        """Values of the longest product, rounded up so that a second one behind it is aligned."""
+        return -(-max(matrix.rows for matrix in self.matrices().values()) // 4) * 4
+
+    @property
+    def scratch(self) -> int:
+        return 2 * self.buffer
+
+    @property
+    def c_sizes(self) -> tuple[int, ...]:
+        return (self.outputs, self.buffer)
+
+    @property
+    def c_pointers(self) -> tuple[str | None, ...]:
+        present = (*self.matrix_fields, *self.array_fields)
+        members = ("input", "recurrent", "second", "third", "heads", "offset", "gain")
+        return tuple(name if name in present else None for name in members)
+
+    def heads_of(self, x: Ints, h: Ints) -> Ints:
+        """Return the heads' pre-activations."""
+        v = saturate(self.input.apply(x) + self.recurrent.apply(h))
+        limit = symmetric_max(self.backbone_bits)
+        for matrix in list(self.matrices().values())[2:]:
+            # adds no bit where the width is 16
+            wide = 2 * lookup(tanh_table(), v)
+            narrow = shift_right_round(wide, 17 - self.backbone_bits)
+            v = matrix.apply(saturate(narrow, -limit, limit))
+        return v
+
+    @classmethod
+    def _onnx_heads(cls, b: fn.Body) -> str:
+        n = b.op
+        b.nodes += [fn.matvec("x", "input", "a16"), fn.matvec("h", "recurrent", "u16")]
+        v = b.saturate(n("Add", b.cast("a16"), b.cast("u16")))
+        bits = b.attribute("backbone_bits")
+        for field in cls.matrix_fields[2:]:
+            wide = n("Mul", b.lookup("tanh_table", v), b.const(2))
+            narrow = _onnx_narrow(b, wide, n("Sub", b.const(17), bits), bits)
+            b.cast(narrow, onnx.TensorProto.INT16, f"{field}_x")
+            b.nodes.append(fn.matvec(f"{field}_x", field, f"{field}_y"))
+            v = b.cast(f"{field}_y")
+        return v
+
+    @classmethod
+    def _onnx_function(cls, b: fn.Body, h: str) -> onnx.FunctionProto:
+        b.cast(h, onnx.TensorProto.INT16, "h_next")
+        b.op("Identity", "h_next", output="y")
+        matrices = [name for field in cls.matrix_fields for name in fn.matrix_inputs(field)]
+        tables = [f"{table}_table" for table in cls.tables]
+        shifts = [f"{field}_shift" for field in cls.matrix_fields]
+        return fn.function(
+            cls.op_type,
+            ["x", "h", *matrices, *cls.array_fields, *tables],
+            ["y", "h_next"],
+            b.nodes,
+            attributes=[*shifts, *cls.int_fields],
+        )
+
+
+def _onnx_limit(b: fn.Body, bits: str) -> str:
+    power = b.op("Pow", b.const(2), b.op("Sub", bits, b.const(1)))
+    return b.op("Sub", power, b.const(1))
+
+
+def _onnx_clip(b: fn.Body, value: str, bits: str) -> str:
+    limit = _onnx_limit(b, bits)
+    return b.op("Max", b.op("Min", value, limit), b.op("Neg", limit))
+
+
+def _onnx_narrow(b: fn.Body, value: str, down: str, bits: str) -> str:
+    """Shift right by `down` >= 1 with rounding, clip to `bits`."""
+    unit = b.op("Pow", b.const(2), down)
+    half = b.op("Div", unit, b.const(2))
+    return _onnx_clip(b, b.shift_right(b.op("Add", value, half), unit), bits)
+
+
+@dataclass(frozen=True)
+class CfC(_Backbone):
+    r"""Gated CfC cell (Hasani et al. 2022, Nature Machine Intelligence 4), constant time steps.
+
+    With the heads :math:`v` in the order f, g, t:
+
+    .. math::
+        f = \tanh(v_f), \quad g = \tanh(v_g), \quad s = \sigma(v_t), \quad
+        h' = f + s \odot (g - gate \cdot f)
+
+    All are Q0.15. The state is Q0.(state_bits - 1) in the default mode (gate 1) and, as it
+    reaches 2, Q1.(state_bits - 2) without the second gate (gate 0).
+
+    Parameters
+    ----------
+    name : str
+    input : Matrix [rows, inputs]
+        Of the backbone's first layer or, without one, of the heads [3 * hidden, inputs].
+    recurrent : Matrix [rows, hidden]
+    second, third : Matrix [units, units]
+        Of a backbone that deep.
+    heads : Matrix [3 * hidden, units]
+        With a backbone only.
+    gate : int
+        1: default mode; 0: no_gate.
+    state_bits, backbone_bits : int
+        Width of the state and of what the backbone's layers give, 8..16.
+    """
+
+    tables: ClassVar[tuple[str, ...]] = ("sigmoid", "tanh")
+    c_function: ClassVar[str | None] = "ef_cfc_step"
+    heads_a_unit: ClassVar[int] = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gate not in (0, 1):
+            raise ProgramError(f"layer {self.name}: gate is {self.gate}: it must be 0 or 1")
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        v_f, v_g, v_t = np.split(self.heads_of(x, state["h"]), 3, axis=1)
+        f, g = lookup(tanh_table(), v_f), lookup(tanh_table(), v_g)
+        s = lookup(sigmoid_table(), v_t)
+        blend = f + shift_right_round(s * (g - self.gate * f), 15)
+        limit = symmetric_max(self.state_bits)
+        # a unit of the state is 2^(16 - state_bits), or twice that, of the blend's
+        h = shift_right_round(2 * blend, 18 - self.gate - self.state_bits)
+        h = saturate(h, -limit, limit)
+        return h, {"h": h}
+
+    @classmethod
+    def onnx_function(cls) -> onnx.FunctionProto:
+        b = fn.Body()
+        n = b.op
+        v_f, v_g, v_t = b.split(cls._onnx_heads(b), 3)
+        f, g = b.lookup("tanh_table", v_f), b.lookup("tanh_table", v_g)
+        s = b.lookup("sigmoid_table", v_t)
+        gate, bits = b.attribute("gate"), b.attribute("state_bits")
+        product = n("Mul", s, n("Sub", g, n("Mul", gate, f)))
+        part = b.shift_right(n("Add", product, b.const(1 << 14)), b.const(1 << 15))
+        blend = n("Mul", n("Add", f, part), b.const(2))
+        down = n("Sub", n("Sub", b.const(18), gate), bits)
+        return cls._onnx_function(b, _onnx_narrow(b, blend, down, bits))
+
+
+@dataclass(frozen=True)
+class PureCfC(_Backbone):
+    r"""CfC cell that is the closed-form solution itself, constant time steps.
+
+    .. math::
+        h' = offset + gain \odot v e^{-|v|}
+
+    where :math:`v e^{-|v|}` comes from a table in Q0.15 and `gain` is in units of the state.
+
+    Parameters
+    ----------
+    name : str
+    input, recurrent, second, third, heads : Matrix
+        As in `CfC`, with one row of heads a unit.
+    offset : int32 array [hidden]
+        In units of the state, within 16 bits.
+    gain : int32 array [hidden]
+        Within +-2**17.
+    gate : int
+        0.
+    state_bits, backbone_bits : int
+    """
+
+    offset: NDArray[np.int32]
+    gain: NDArray[np.int32]
+
+    array_fields: ClassVar[tuple[str, ...]] = ("offset", "gain")
+    tables: ClassVar[tuple[str, ...]] = ("decay", "tanh")
+    c_function: ClassVar[str | None] = "ef_cfc_pure_step"
+    heads_a_unit: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, limit in (("offset", 1 << 15), ("gain", MAX_GAIN)):
+            array = getattr(self, name)
+            if array.dtype != np.int32 or array.shape != (self.outputs,):
+                raise ProgramError(f"layer {self.name}: {name} must be {self.outputs} int32 values")
+            if np.abs(array.astype(np.int64)).max() > limit:
+                raise ProgramError(f"layer {self.name}: {name} is not within +-{limit}")
+        if self.gate != 0:
+            raise ProgramError(f"layer {self.name}: gate is {self.gate}: a pure cell has none")
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        e = lookup(decay_table(), self.heads_of(x, state["h"]))
+        limit = symmetric_max(self.state_bits)
+        h = self.offset.astype(np.int64) + shift_right_round(e * self.gain, 15)
+        h = saturate(h, -limit, limit)
+        return h, {"h": h}
+
+    @classmethod
+    def onnx_function(cls) -> onnx.FunctionProto:
+        b = fn.Body()
+        n = b.op
+        e = b.lookup("decay_table", cls._onnx_heads(b))
+        product = n("Add", n("Mul", e, b.cast("gain")), b.const(1 << 14))
+        h = n("Add", b.cast("offset"), b.shift_right(product, b.const(1 << 15)))
+        return cls._onnx_function(b, _onnx_clip(b, h, b.attribute("state_bits")))
+
+
+def _with_backbone(kind: type[_Backbone], layers: int) -> type[Any]:
+    """Return the class of cells with `layers` backbone layers: a matrix a layer, and the heads."""
+    extra = [*("second", "third")[: max(layers - 1, 0)], *(["heads"] if layers else [])]
+    name = f"{kind.__name__}{layers}"
+    return make_dataclass(
+        name,
+        [(field, Matrix) for field in extra],
+        bases=(kind,),
+        frozen=True,
+        namespace={
+            "__module__": __name__,
+            "__doc__": kind.__doc__,
+            "op_type": name,
+            "matrix_fields": ("input", "recurrent", *extra),
+        },
+    )
+
+
+#: The node classes by depth of the backbone.
+CFC: list[type[Any]] = [_with_backbone(CfC, n) for n in range(MAX_BACKBONE + 1)]
+PURE_CFC: list[type[Any]] = [_with_backbone(PureCfC, n) for n in range(MAX_BACKBONE + 1)]

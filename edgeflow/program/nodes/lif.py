@@ -1,0 +1,224 @@
+"""Leaky integrate-and-fire neurons, with or without recurrence and synaptic current."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeflow.errors import ProgramError
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import Ints, saturate, shift_right_round
+from edgeflow.program.matrix import Matrix
+from edgeflow.program.nodes.base import Node, State, StateVector
+
+#: What a spike does to the membrane; the position is the value of `reset`.
+RESETS = ("subtract", "zero", "refractory")
+
+
+@dataclass(frozen=True)
+class Spiking(Node):
+    r"""Integrate-and-fire layer (equations: ``edgeflow.cells.lif``).
+
+    With ``i = input(x) + recurrent(s)`` in units of the membrane, ``d(v, f) = (v f + 2^14) >> 15``:
+
+    .. math::
+        j' &= sat16(d(j, \alpha) + i) \quad \text{(else } j' = i \text{)} \\
+        u' &= sat16(d(u, \beta) + j' - s\, threshold) \quad \text{(reset 0)} \\
+        u' &= sat16((1 - s) d(u, \beta) + j') \quad \text{(reset 1)} \\
+        u' &= (1 - s)\, sat16(d(u, \beta) + j') \quad \text{(reset 2)} \\
+        s' &= 1 \text{ where } u' > threshold \text{, else } 0
+
+    Parameters
+    ----------
+    name : str
+    input : Matrix [hidden, inputs]
+    recurrent : Matrix [hidden, hidden]
+        Of the recurrent classes only; reads spikes, so its input has 2 bits.
+    alpha, beta : int16 array [hidden]
+        Q0.15, not negative; alpha for the classes with a synaptic current only.
+    threshold : int16 array [hidden]
+        Not negative.
+    reset : int
+        Position in `RESETS`.
+    """
+
+    input: Matrix
+
+    int_fields: ClassVar[tuple[str, ...]] = ("reset",)
+    output_state: ClassVar[str | None] = "s"
+    c_struct: ClassVar[str | None] = "ef_lif"
+    c_function: ClassVar[str | None] = "ef_lif_step"
+
+    def __post_init__(self) -> None:
+        hidden = self.input.rows
+        for field, array in self.arrays().items():
+            if array.dtype != np.int16 or array.shape != (hidden,) or array.min() < 0:
+                raise ProgramError(
+                    f"layer {self.name}: {field} must be int16 with one value, not negative, for "
+                    f"each of {hidden} neurons"
+                )
+        matrix = self.matrices().get("recurrent")
+        if matrix and (matrix.rows, matrix.cols, matrix.input_bits) != (hidden, hidden, 2):
+            raise ProgramError(
+                f"layer {self.name}: recurrent weights must be {hidden} x {hidden} for 2-bit "
+                f"spikes, not {matrix.rows} x {matrix.cols} for {matrix.input_bits} bits"
+            )
+        (reset,) = self.ints().values()
+        if not 0 <= reset < len(RESETS):
+            raise ProgramError(f"layer {self.name}: reset {reset} is not in 0..{len(RESETS) - 1}")
+
+    @property
+    def inputs(self) -> int:
+        return self.input.cols
+
+    @property
+    def outputs(self) -> int:
+        return self.input.rows
+
+    @property
+    def input_bits(self) -> int:
+        return self.input.input_bits
+
+    @property
+    def output_bits(self) -> int:
+        return 2
+
+    @property
+    def states(self) -> Mapping[str, StateVector]:
+        current = {"j": StateVector(self.outputs)} if "alpha" in self.array_fields else {}
+        return current | {"u": StateVector(self.outputs), "s": StateVector(self.outputs, 2)}
+
+    @property
+    def scratch(self) -> int:
+        return len(self.matrix_fields) * self.outputs
+
+    @property
+    def c_pointers(self) -> tuple[str | None, ...]:
+        fields = (*self.matrix_fields, *self.array_fields)
+        family = ("input", "recurrent", "alpha", "beta", "threshold")
+        return tuple(field if field in fields else None for field in family)
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        arrays = {name: array.astype(np.int64) for name, array in self.arrays().items()}
+        (reset,) = self.ints().values()
+        spikes, new = state["s"], {}
+        current = self.input.apply(x)
+        if "recurrent" in self.matrix_fields:
+            current = current + self.matrices()["recurrent"].apply(spikes)
+        if "alpha" in arrays:
+            current = saturate(shift_right_round(state["j"] * arrays["alpha"], 15) + current)
+            new["j"] = current
+        decayed = shift_right_round(state["u"] * arrays["beta"], 15)
+        if reset == 0:
+            u = saturate(decayed + current - spikes * arrays["threshold"])
+        elif reset == 1:
+            u = saturate((1 - spikes) * decayed + current)
+        else:
+            u = (1 - spikes) * saturate(decayed + current)
+        s = (u > arrays["threshold"]).astype(np.int64)
+        return s, new | {"u": u, "s": s}
+
+    @classmethod
+    def onnx_function(cls) -> onnx.FunctionProto:
+        b = fn.Body()
+        n = b.op
+        synapse, recurrent = "alpha" in cls.array_fields, "recurrent" in cls.matrix_fields
+        one, half, unit = b.const(1), b.const(1 << 14), b.const(1 << 15)
+        spikes, threshold = b.cast("s"), b.cast("threshold")
+
+        def decay(value: str, factor: str) -> str:
+            return b.shift_right(n("Add", n("Mul", b.cast(value), b.cast(factor)), half), unit)
+
+        b.nodes.append(fn.matvec("x", "input", "a16"))
+        current = b.cast("a16")
+        if recurrent:
+            b.nodes.append(fn.matvec("s", "recurrent", "r16"))
+            current = n("Add", current, b.cast("r16"))
+        if synapse:
+            current = b.saturate(n("Add", decay("j", "alpha"), current))
+            b.cast(current, onnx.TensorProto.INT16, "j_next")
+        decayed, silent, reset = decay("u", "beta"), n("Sub", one, spikes), b.attribute("reset")
+        charged = n("Add", decayed, current)
+        subtract = b.saturate(n("Sub", charged, n("Mul", spikes, threshold)))
+        zero = b.saturate(n("Add", n("Mul", silent, decayed), current))
+        refractory = n("Mul", silent, b.saturate(charged))
+        other = n("Where", n("Equal", reset, one), zero, refractory)
+        u = n("Where", n("Equal", reset, b.const(0)), subtract, other)
+        b.cast(u, onnx.TensorProto.INT16, "u_next")
+        b.cast(n("Greater", u, threshold), onnx.TensorProto.INT16, "s_next")
+        n("Identity", "s_next", output="y")
+        states = ["j", "u", "s"] if synapse else ["u", "s"]
+        matrices = [tensor for field in cls.matrix_fields for tensor in fn.matrix_inputs(field)]
+        return fn.function(
+            cls.op_type,
+            ["x", *states, *matrices, *cls.array_fields],
+            ["y", *(f"{state}_next" for state in states)],
+            b.nodes,
+            attributes=[*(f"{field}_shift" for field in cls.matrix_fields), "reset"],
+        )
+
+    def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
+        current = state.get("j", "0")
+        return (
+            f"ef_lif_step(&{self.name}_cell, {x}, {current}, {state['u']}, {state['s']}, "
+            f"{scratch[0]});"
+        )
+
+
+@dataclass(frozen=True)
+class LIF(Spiking):
+    """Feed-forward, without a synaptic current."""
+
+    beta: NDArray[np.int16]
+    threshold: NDArray[np.int16]
+    reset: int = 0
+
+    op_type: ClassVar[str] = "LIF"
+    matrix_fields: ClassVar[tuple[str, ...]] = ("input",)
+    array_fields: ClassVar[tuple[str, ...]] = ("beta", "threshold")
+
+
+@dataclass(frozen=True)
+class RecurrentLIF(Spiking):
+    """Recurrent, without a synaptic current."""
+
+    recurrent: Matrix
+    beta: NDArray[np.int16]
+    threshold: NDArray[np.int16]
+    reset: int = 0
+
+    op_type: ClassVar[str] = "RecurrentLIF"
+    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
+    array_fields: ClassVar[tuple[str, ...]] = ("beta", "threshold")
+
+
+@dataclass(frozen=True)
+class CubaLIF(Spiking):
+    """Feed-forward, with a synaptic current."""
+
+    alpha: NDArray[np.int16]
+    beta: NDArray[np.int16]
+    threshold: NDArray[np.int16]
+    reset: int = 0
+
+    op_type: ClassVar[str] = "CubaLIF"
+    matrix_fields: ClassVar[tuple[str, ...]] = ("input",)
+    array_fields: ClassVar[tuple[str, ...]] = ("alpha", "beta", "threshold")
+
+
+@dataclass(frozen=True)
+class RecurrentCubaLIF(Spiking):
+    """Recurrent, with a synaptic current."""
+
+    recurrent: Matrix
+    alpha: NDArray[np.int16]
+    beta: NDArray[np.int16]
+    threshold: NDArray[np.int16]
+    reset: int = 0
+
+    op_type: ClassVar[str] = "RecurrentCubaLIF"
+    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
+    array_fields: ClassVar[tuple[str, ...]] = ("alpha", "beta", "threshold")

@@ -1,0 +1,432 @@
+"""Legendre Memory Unit, and its feed-forward variant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeflow.errors import ProgramError
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import (
+    INT16_MAX,
+    INT32_MAX,
+    Ints,
+    lookup,
+    saturate,
+    shift_right_round,
+    symmetric_max,
+    tanh_table,
+)
+from edgeflow.program.matrix import Matrix
+from edgeflow.program.nodes.base import Node, State, StateVector
+
+#: Largest number of bits that a memory value has below its high part.
+MAX_FRACTION = 15
+
+
+def memory_bound(
+    transition: NDArray[np.integer], drive: NDArray[np.integer], shift: NDArray[np.integer]
+) -> Ints:
+    """Return the largest magnitude of each row's accumulator, with its rounding constant."""
+    matrix = transition.reshape(len(drive), -1)
+    weights = np.abs(matrix.astype(np.int64)).sum(axis=1) * INT16_MAX
+    return weights + np.abs(drive.astype(np.int64)) * (1 << 15) + (1 << shift.astype(np.int64)) // 2
+
+
+def memory_fits(
+    transition: NDArray[np.integer], drive: NDArray[np.integer], shift: NDArray[np.integer]
+) -> bool:
+    """Tell whether no accumulator of the memory can leave 32 bits."""
+    return bool(memory_bound(transition, drive, shift).max() <= INT32_MAX)
+
+
+@dataclass(frozen=True)
+class _LegendreMemory(Node):
+    """What both variants share: `memory_size` memories of `order` values with one A and B.
+
+    ``m' = A m + B u`` is computed as ``m + (A - I) m + B u``: the first term keeps all 32 bits of
+    m, the second reads its high half, rounded to int16. What that rounding costs enters as an
+    input error of half a unit would, and fades as fast: it does not pile up.
+    """
+
+    @property
+    def order(self) -> int:
+        return len(self.drive)  # type: ignore[attr-defined]
+
+    def _check_memory(self, columns: int, widths: tuple[int, int]) -> None:
+        order, arrays = self.order, self.arrays()
+        fraction, read_shift = self.ints()["fraction"], self.ints()["read_shift"]
+        read_bits, state_bits = widths
+        if any(a.dtype != np.int16 or a.ndim != 1 for a in arrays.values()) or order < 1:
+            raise ProgramError(f"layer {self.name}: transition, drive, shift must be int16 vectors")
+        if arrays["transition"].size != order * order or arrays["shift"].size != order:
+            raise ProgramError(
+                f"layer {self.name}: a memory of order {order} needs {order * order} values of "
+                f"transition and {order} shifts"
+            )
+        if columns != self.ints()["memory_size"] * order:
+            raise ProgramError(
+                f"layer {self.name}: {self.ints()['memory_size']} memories of order {order} do not "
+                f"fit a matrix of {columns} columns"
+            )
+        if not 1 <= fraction <= MAX_FRACTION or not 1 <= read_shift <= 30:
+            raise ProgramError(
+                f"layer {self.name}: fraction {fraction} must be in 1..{MAX_FRACTION}, "
+                f"read_shift {read_shift} in 1..30"
+            )
+        # m is below 2^30 and the increment, shifted by one at least, too: their sum fits
+        if arrays["shift"].min() < 1 or arrays["shift"].max() > 30:
+            raise ProgramError(f"layer {self.name}: a shift is not in 1..30")
+        if not memory_fits(arrays["transition"], arrays["drive"], arrays["shift"]):
+            raise ProgramError(f"layer {self.name}: a memory's accumulator can leave 32 bits")
+        if not 8 <= state_bits <= 16 or not 2 <= read_bits <= 16:
+            raise ProgramError(
+                f"layer {self.name}: state width {state_bits} must be in 8..16, the memory's "
+                f"{read_bits} in 2..16"
+            )
+
+    def _remember(self, m: Ints, u: Ints) -> Ints:
+        """Return the next memory [n, memory_size * order] given u [n, memory_size]."""
+        ints, arrays, order = self.ints(), self.arrays(), self.order
+        fraction = ints["fraction"]
+        limit = INT16_MAX << fraction
+        old = m.reshape(len(m), -1, order)
+        high = shift_right_round(old, fraction)
+        transition = arrays["transition"].reshape(order, order).astype(np.int64)
+        sums = high @ transition.T + u[:, :, None] * arrays["drive"].astype(np.int64)
+        shift = arrays["shift"].astype(np.int64)
+        increment = (sums + (1 << (shift - 1))) >> shift
+        return saturate(old + increment, -limit, limit).reshape(m.shape)
+
+    def _read(self, m: Ints, bits: int) -> Ints:
+        """Return the memory as the matrix reads it."""
+        limit = symmetric_max(bits)
+        return saturate(shift_right_round(m, self.ints()["read_shift"]), -limit, limit)
+
+
+def _remember(b: fn.Body, m: str, u: str) -> str:
+    """Append ``_LegendreMemory._remember``; returns int64 [n, memory_size * order]."""
+    n, two = b.op, b.const(2)
+    order = n("Shape", "drive")
+    unit = n("Pow", two, b.attribute("fraction"))
+    minus_one = n("Constant", value_ints=[-1])
+    size = n("Reshape", b.attribute("memory_size"), n("Constant", value_ints=[1]))
+    old = n("Reshape", b.cast(m), n("Concat", minus_one, size, order, axis=0))
+    high = b.shift_right(n("Add", old, n("Div", unit, two)), unit)
+    transition = n("Reshape", "transition", n("Concat", order, order, axis=0))
+    transposed = n("Transpose", b.cast(transition, onnx.TensorProto.INT32), perm=[1, 0])
+    product = b.cast(n("MatMul", b.cast(high, onnx.TensorProto.INT32), transposed))
+    driven = n("Mul", n("Unsqueeze", u, n("Constant", value_ints=[2])), b.cast("drive"))
+    step = n("Pow", two, b.cast("shift"))
+    sums = n("Add", n("Add", product, driven), n("Div", step, two))
+    limit = n("Mul", unit, b.const(INT16_MAX))
+    new = n("Add", old, b.shift_right(sums, step))
+    clipped = n("Max", n("Min", new, limit), n("Neg", limit))
+    b.cast(n("Flatten", clipped, axis=1), onnx.TensorProto.INT32, "m_next")
+    return b.cast("m_next")
+
+
+def _narrow(b: fn.Body, x: str, shift: str, bits: str, output: str | None = None) -> str:
+    """Append a rounded right shift and a clip to a symmetric width, as int16."""
+    n, two = b.op, b.const(2)
+    unit = n("Pow", two, shift)
+    rounded = b.shift_right(n("Add", x, n("Div", unit, two)), unit)
+    limit = n("Sub", n("Pow", two, n("Sub", bits, b.const(1))), b.const(1))
+    return b.cast(
+        n("Max", n("Min", rounded, limit), n("Neg", limit)), onnx.TensorProto.INT16, output
+    )
+
+
+def _activate(drive: Ints, state_bits: int) -> Ints:
+    """Return tanh in the state's width; the shift of 2 tanh is never zero."""
+    limit = symmetric_max(state_bits)
+    value = 2 * lookup(tanh_table(), saturate(drive))
+    return saturate(shift_right_round(value, 17 - state_bits), -limit, limit)
+
+
+def _activation(b: fn.Body, drive: str, output: str) -> None:
+    value = b.op("Mul", b.lookup("tanh_table", b.saturate(drive)), b.const(2))
+    bits = b.attribute("state_bits")
+    _narrow(b, value, b.op("Sub", b.const(17), bits), bits, output)
+
+
+@dataclass(frozen=True)
+class LMU(_LegendreMemory):
+    r"""LMU cell (Voelker et al., NeurIPS 2019).
+
+    With ``a = input(x)``, ``r = recurrent(h)``, the rows of u first (in u's unit), then those of
+    the state (Q3.12):
+
+    .. math::
+        u &= sat_{16}(a_u + r_u + v) \\
+        m' &= m + round((D\, high(m) + drive\, u)\, 2^{-shift}) \\
+        c &= memory(read(m')), \quad v' = c_u \\
+        h' &= \tanh(sat_{16}(a_h + r_h + c_h))
+
+    v is what the memory adds to the next u. `recurrent` and `memory` may leave the rows of u out.
+
+    Parameters
+    ----------
+    name : str
+    input : Matrix [memory_size + hidden, inputs]
+        Holds b as bias of the state's rows.
+    recurrent : Matrix [memory_size + hidden or hidden, hidden]
+    memory : Matrix [memory_size + hidden or hidden, memory_size * order]
+        Rows of u have no bias, as v is zero after a reset.
+    transition : int16 array [order * order]
+        D = A - I, row by row, row i in units of ``2**-(fraction + shift[i])``.
+    drive : int16 array [order]
+        B in the same units.
+    shift : int16 array [order]
+        In 1..30.
+    memory_size : int
+    fraction : int
+        Bits of m below its high half, 1..15.
+    read_shift : int
+        From m to what `memory` reads; its width is that matrix's input width.
+    read_bits, state_bits : int
+        Widths of what `memory` reads, and of h.
+    """
+
+    input: Matrix
+    recurrent: Matrix
+    memory: Matrix
+    transition: NDArray[np.int16]
+    drive: NDArray[np.int16]
+    shift: NDArray[np.int16]
+    memory_size: int
+    fraction: int
+    read_shift: int
+    read_bits: int
+    state_bits: int
+
+    op_type: ClassVar[str] = "LMU"
+    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent", "memory")
+    array_fields: ClassVar[tuple[str, ...]] = ("transition", "drive", "shift")
+    int_fields: ClassVar[tuple[str, ...]] = (
+        "memory_size", "fraction", "read_shift", "read_bits", "state_bits",
+    )  # fmt: skip
+    tables: ClassVar[tuple[str, ...]] = ("tanh",)
+    output_state: ClassVar[str | None] = "h"
+    c_struct: ClassVar[str | None] = "ef_lmu"
+    c_function: ClassVar[str | None] = "ef_lmu_step"
+    c_helpers: ClassVar[tuple[str, ...]] = ("ef_legendre_step",)
+
+    def __post_init__(self) -> None:
+        self._check_memory(self.memory.cols, (self.read_bits, self.state_bits))
+        hidden, rows = self.recurrent.cols, self.memory_size + self.recurrent.cols
+        if self.input.rows != rows or not {self.recurrent.rows, self.memory.rows} <= {rows, hidden}:
+            raise ProgramError(
+                f"layer {self.name}: an LMU of {hidden} units and {self.memory_size} memories "
+                f"needs {rows} rows, or {hidden} where u is left out"
+            )
+        if self.recurrent.input_bits != self.state_bits or self.memory.input_bits != self.read_bits:
+            raise ProgramError(
+                f"layer {self.name}: widths {self.state_bits} and {self.read_bits} must "
+                f"equal those that matrices read, {self.recurrent.input_bits} and "
+                f"{self.memory.input_bits}"
+            )
+        if self.memory.rows == rows and self.memory.bias[: self.memory_size].any():
+            raise ProgramError(f"layer {self.name}: what the memory adds to u has a bias")
+
+    @property
+    def inputs(self) -> int:
+        return self.input.cols
+
+    @property
+    def outputs(self) -> int:
+        return self.recurrent.cols
+
+    @property
+    def input_bits(self) -> int:
+        return self.input.input_bits
+
+    @property
+    def output_bits(self) -> int:
+        return self.state_bits
+
+    @property
+    def states(self) -> Mapping[str, StateVector]:
+        return {
+            "h": StateVector(self.outputs, self.state_bits),
+            "m": StateVector(self.memory.cols, 32),
+            "v": StateVector(self.memory_size, 16),
+        }
+
+    @property
+    def scratch(self) -> int:
+        return _round_up(self.memory.cols) + _round_up(self.order) + 3 * self.input.rows
+
+    @property
+    def c_sizes(self) -> tuple[int, ...]:
+        return (self.outputs, self.order)
+
+    def macs(self) -> int:
+        return super().macs() + self.memory_size * self.order * (self.order + 1)
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        size = self.memory_size
+        a, r = self.input.apply(x), self._padded(self.recurrent.apply(state["h"]))
+        u = saturate(a[:, :size] + r[:, :size] + state["v"])
+        m = self._remember(state["m"], u)
+        c = self._padded(self.memory.apply(self._read(m, self.read_bits)))
+        h = _activate(a[:, size:] + r[:, size:] + c[:, size:], self.state_bits)
+        return h, {"h": h, "m": m, "v": c[:, :size]}
+
+    def _padded(self, y: Ints) -> Ints:
+        """Put zeros where a matrix leaves the rows of u out."""
+        return np.pad(y, ((0, 0), (self.input.rows - y.shape[1], 0)))
+
+    @classmethod
+    def onnx_function(cls) -> onnx.FunctionProto:
+        b = fn.Body()
+        n = b.op
+        b.nodes += [fn.matvec("x", "input", "a16"), fn.matvec("h", "recurrent", "r16")]
+        a = b.cast("a16")
+        rows = n("Shape", "input_bias")
+        size = n("Reshape", b.attribute("memory_size"), n("Constant", value_ints=[1]))
+        zero, one = n("Constant", value_ints=[0]), n("Constant", value_ints=[1])
+
+        def padded(y: str, bias: str) -> str:
+            missing = n("Sub", rows, n("Shape", bias))
+            return n("Pad", b.cast(y), n("Concat", zero, missing, zero, zero, axis=0))
+
+        def of_u(y: str) -> str:
+            return n("Slice", y, zero, size, one)
+
+        def of_state(y: str) -> str:
+            return n("Slice", y, size, rows, one)
+
+        r = padded("r16", "recurrent_bias")
+        u = b.saturate(n("Add", n("Add", of_u(a), of_u(r)), b.cast("v")))
+        m = _remember(b, "m", u)
+        _narrow(b, m, b.attribute("read_shift"), b.attribute("read_bits"), "q16")
+        b.nodes.append(fn.matvec("q16", "memory", "c16"))
+        c = padded("c16", "memory_bias")
+        b.cast(of_u(c), onnx.TensorProto.INT16, "v_next")
+        _activation(b, n("Add", n("Add", of_state(a), of_state(r)), of_state(c)), "h_next")
+        n("Identity", "h_next", output="y")
+        matrices = [name for field in cls.matrix_fields for name in fn.matrix_inputs(field)]
+        return fn.function(
+            cls.op_type,
+            ["x", "h", "m", "v", *matrices, *cls.array_fields, "tanh_table"],
+            ["y", "h_next", "m_next", "v_next"],
+            b.nodes,
+            attributes=[*(f"{field}_shift" for field in cls.matrix_fields), *cls.int_fields],
+        )
+
+
+@dataclass(frozen=True)
+class LMUFeedForward(_LegendreMemory):
+    r"""LMU without any weight on the state (Chilkuri and Eliasmith, ICML 2021).
+
+    As `LMU`, with no `recurrent`, no v, and :math:`y = \tanh(sat_{16}(a_h + c))`.
+
+    Parameters
+    ----------
+    name : str
+    input : Matrix [memory_size + outputs, inputs]
+    memory : Matrix [outputs, memory_size * order]
+    transition, drive, shift, memory_size, fraction, read_shift, read_bits, state_bits
+        As in `LMU`; state_bits is the width of y.
+    """
+
+    input: Matrix
+    memory: Matrix
+    transition: NDArray[np.int16]
+    drive: NDArray[np.int16]
+    shift: NDArray[np.int16]
+    memory_size: int
+    fraction: int
+    read_shift: int
+    read_bits: int
+    state_bits: int
+
+    op_type: ClassVar[str] = "LMUFeedForward"
+    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "memory")
+    array_fields: ClassVar[tuple[str, ...]] = LMU.array_fields
+    int_fields: ClassVar[tuple[str, ...]] = LMU.int_fields
+    tables: ClassVar[tuple[str, ...]] = ("tanh",)
+    c_struct: ClassVar[str | None] = "ef_lmu_feedforward"
+    c_function: ClassVar[str | None] = "ef_lmu_feedforward_step"
+    c_helpers: ClassVar[tuple[str, ...]] = LMU.c_helpers
+
+    def __post_init__(self) -> None:
+        self._check_memory(self.memory.cols, (self.read_bits, self.state_bits))
+        if self.input.rows != self.memory_size + self.memory.rows:
+            raise ProgramError(
+                f"layer {self.name}: {self.memory.rows} outputs and {self.memory_size} memories "
+                f"need {self.memory_size + self.memory.rows} rows, not {self.input.rows}"
+            )
+        if self.memory.input_bits != self.read_bits:
+            raise ProgramError(
+                f"layer {self.name}: memory width {self.read_bits} must equal what its matrix "
+                f"reads, {self.memory.input_bits}"
+            )
+
+    @property
+    def inputs(self) -> int:
+        return self.input.cols
+
+    @property
+    def outputs(self) -> int:
+        return self.memory.rows
+
+    @property
+    def input_bits(self) -> int:
+        return self.input.input_bits
+
+    @property
+    def output_bits(self) -> int:
+        return self.state_bits
+
+    @property
+    def states(self) -> Mapping[str, StateVector]:
+        return {"m": StateVector(self.memory.cols, 32)}
+
+    @property
+    def scratch(self) -> int:
+        return _round_up(self.memory.cols) + _round_up(self.order) + self.input.rows + self.outputs
+
+    @property
+    def c_sizes(self) -> tuple[int, ...]:
+        return (self.outputs, self.order)
+
+    def macs(self) -> int:
+        return super().macs() + self.memory_size * self.order * (self.order + 1)
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        size = self.memory_size
+        a = self.input.apply(x)
+        m = self._remember(state["m"], a[:, :size])
+        c = self.memory.apply(self._read(m, self.read_bits))
+        return _activate(a[:, size:] + c, self.state_bits), {"m": m}
+
+    @classmethod
+    def onnx_function(cls) -> onnx.FunctionProto:
+        b = fn.Body()
+        n = b.op
+        b.nodes.append(fn.matvec("x", "input", "a16"))
+        a, rows = b.cast("a16"), n("Shape", "input_bias")
+        size = n("Reshape", b.attribute("memory_size"), n("Constant", value_ints=[1]))
+        zero, one = n("Constant", value_ints=[0]), n("Constant", value_ints=[1])
+        m = _remember(b, "m", n("Slice", a, zero, size, one))
+        _narrow(b, m, b.attribute("read_shift"), b.attribute("read_bits"), "q16")
+        b.nodes.append(fn.matvec("q16", "memory", "c16"))
+        _activation(b, n("Add", n("Slice", a, size, rows, one), b.cast("c16")), "y")
+        matrices = [name for field in cls.matrix_fields for name in fn.matrix_inputs(field)]
+        return fn.function(
+            cls.op_type,
+            ["x", "m", *matrices, *cls.array_fields, "tanh_table"],
+            ["y", "m_next"],
+            b.nodes,
+            attributes=[*(f"{field}_shift" for field in cls.matrix_fields), *cls.int_fields],
+        )
+
+
+def _round_up(size: int) -> int:
+    """Return `size` up to a multiple of 4: what follows it in the working memory is aligned."""
+    return -(-size // 4) * 4

@@ -1,0 +1,284 @@
+"""Liquid time-constant cell: fused solver with a reciprocal from a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeflow.errors import ProgramError
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import (
+    INT16_MAX,
+    Ints,
+    lookup,
+    reciprocal_table,
+    saturate,
+    shift_right_round,
+    sigmoid_table,
+    symmetric_max,
+)
+from edgeflow.program.nodes.base import Node, State, StateVector
+
+#: Solver steps a sample.
+MAX_UNFOLDS = 12
+#: Denominators are Q2.30 numbers from here...
+MIN_DENOMINATOR = 1 << 16
+#: ...to below here, for every input; numerators are below it, too.
+MAX_SUM = 1 << 30
+_SYNAPSE = ("slope", "offset", "weight", "reversal")
+
+
+def quotient(numerator: Ints, denominator: Ints) -> Ints:
+    """Return ``numerator / denominator`` in Q0.15, within +-32767.
+
+    Both are scaled by the power of two that brings the denominator to [2^29, 2^30); its
+    reciprocal comes from a table of 257 nodes. The error is below 1.2e-4.
+
+    Parameters
+    ----------
+    numerator : int array
+        Clipped to +-denominator.
+    denominator : int array
+        In [2^16, 2^30).
+    """
+    scale = np.ones_like(denominator)
+    for e in range(16, 29):
+        scale <<= (denominator < 1 << (e + 1)).astype(np.int64)
+    n = np.clip(numerator, -denominator, denominator) * scale
+    m = ((denominator * scale) >> 14) - (1 << 15)
+    index, fraction = m >> 7, m & 127
+    nodes = reciprocal_table().astype(np.int64)
+    left = nodes[index]
+    reciprocal = left + (((nodes[index + 1] - left) * fraction + 64) >> 7)
+    product = shift_right_round(n, 15) * reciprocal
+    return saturate(shift_right_round(product, 14), -INT16_MAX, INT16_MAX)
+
+
+@dataclass(frozen=True)
+class LTC(Node):
+    r"""LTC cell (Hasani et al. 2021, arXiv 2006.04439), constant time steps.
+
+    A synapse from source i to unit j conducts :math:`s_{ij} = \sigma(slope_{ij} x_i +
+    offset_{ij})`. Each sample, with the sums over the inputs and, in each of `unfolds` solver
+    steps, over the units of the step before:
+
+    .. math::
+        v_j' = \frac{capacity_j v_j + leak_j + \sum_i reversal_{ij} s_{ij}}
+                    {rest_j + \sum_i weight_{ij} s_{ij}}
+
+    The state is Q0.15. Conductances are scaled for each unit such that numerator and denominator
+    stay below 1 in Q30.
+
+    Parameters
+    ----------
+    name : str
+    sensory_slope, sensory_offset, sensory_weight, sensory_reversal : int16 array [hidden * inputs]
+        Of the inputs' synapses; the arguments of the sigmoid are in Q3.12, conductances in Q0.15.
+    slope, offset, weight, reversal : int16 array [hidden * hidden]
+        Of the synapses between units.
+    capacity : int16 array [hidden]
+        Q0.15.
+    leak, rest : int32 array [hidden]
+        Q0.30.
+    source_bits : int
+        Width of the input, 2..16.
+    motors : int
+        The first units, which are the output.
+    sensory_shift, shift : int
+        One unit of a slope is ``2**-shift``, 1..15.
+    """
+
+    sensory_slope: NDArray[np.int16]
+    sensory_offset: NDArray[np.int16]
+    sensory_weight: NDArray[np.int16]
+    sensory_reversal: NDArray[np.int16]
+    slope: NDArray[np.int16]
+    offset: NDArray[np.int16]
+    weight: NDArray[np.int16]
+    reversal: NDArray[np.int16]
+    capacity: NDArray[np.int16]
+    leak: NDArray[np.int32]
+    rest: NDArray[np.int32]
+    source_bits: int
+    motors: int
+    sensory_shift: int
+    shift: int
+
+    array_fields: ClassVar[tuple[str, ...]] = (
+        *(f"sensory_{field}" for field in ("slope", "offset", "weight", "reversal")),
+        *("slope", "offset", "weight", "reversal"),
+        *("capacity", "leak", "rest"),
+    )
+    int_fields: ClassVar[tuple[str, ...]] = ("source_bits", "motors", "sensory_shift", "shift")
+    tables: ClassVar[tuple[str, ...]] = ("sigmoid", "reciprocal")
+    output_state: ClassVar[str | None] = "v"
+    c_struct: ClassVar[str | None] = "ef_ltc"
+    c_function: ClassVar[str | None] = "ef_ltc_step"
+    unfolds: ClassVar[int]
+
+    def __post_init__(self) -> None:
+        hidden = self.hidden
+        where = f"layer {self.name}"
+        if hidden < 1 or self.sensory_slope.size % hidden or not 1 <= self.motors <= hidden:
+            raise ProgramError(f"{where}: {self.motors} outputs of {hidden} units are impossible")
+        for field in self.array_fields:
+            array = getattr(self, field)
+            size = {"sensory": hidden * self.inputs}.get(field.split("_")[0], hidden * hidden)
+            size = hidden if field in ("capacity", "leak", "rest") else size
+            kind = np.int32 if field in ("leak", "rest") else np.int16
+            if array.shape != (size,) or array.dtype != kind:
+                raise ProgramError(f"{where}: {field} must be {size} {np.dtype(kind).name} values")
+        if not (1 <= self.shift <= 15 and 1 <= self.sensory_shift <= 15):
+            raise ProgramError(f"{where}: a shift is not in 1..15")
+        if not 2 <= self.source_bits <= 16:
+            raise ProgramError(f"{where}: input width {self.source_bits} is not in 2..16")
+        for field in ("weight", "sensory_weight", "capacity"):
+            if getattr(self, field).min() < 0:
+                raise ProgramError(f"{where}: {field} is negative: conductances cannot be")
+        reach = INT16_MAX * (self._total(self.weight) + self._total(self.sensory_weight))
+        reach = reach + self._total(self.rest)
+        if self.rest.min() < MIN_DENOMINATOR or reach.max() >= MAX_SUM:
+            raise ProgramError(f"{where}: a denominator could leave [2^16, 2^30)")
+        pull = self._total(self.reversal) + self._total(self.sensory_reversal)
+        pull = INT16_MAX * (pull + self._total(self.capacity)) + self._total(self.leak)
+        if pull.max() >= MAX_SUM:
+            raise ProgramError(f"{where}: a numerator could reach 2^30")
+
+    def _total(self, values: NDArray[Any]) -> Ints:
+        return np.abs(values.astype(np.int64)).reshape(self.hidden, -1).sum(axis=1)
+
+    @property
+    def hidden(self) -> int:
+        """Number of units."""
+        return int(self.capacity.size)
+
+    @property
+    def inputs(self) -> int:
+        return int(self.sensory_slope.size) // self.hidden
+
+    @property
+    def outputs(self) -> int:
+        return self.motors
+
+    @property
+    def input_bits(self) -> int:
+        return self.source_bits
+
+    @property
+    def output_bits(self) -> int:
+        return 16
+
+    @property
+    def states(self) -> Mapping[str, StateVector]:
+        return {"v": StateVector(self.hidden, 16)}
+
+    @property
+    def scratch(self) -> int:
+        return self.hidden
+
+    @property
+    def scratch32(self) -> int:
+        return 2 * self.hidden
+
+    @property
+    def c_sizes(self) -> tuple[int, ...]:
+        return (self.inputs, self.hidden, self.unfolds)
+
+    def macs(self) -> int:
+        return 2 * (self.inputs + self.unfolds * self.hidden) * self.hidden
+
+    def _sums(self, prefix: str, x: Ints, shift: int) -> tuple[Ints, Ints]:
+        slope, offset, weight, reversal = (
+            getattr(self, prefix + field).astype(np.int64).reshape(self.hidden, -1)
+            for field in _SYNAPSE
+        )
+        value = shift_right_round(x[:, None] * slope, shift) + offset
+        s = lookup(sigmoid_table(), saturate(value))
+        return (s * reversal).sum(axis=-1), (s * weight).sum(axis=-1)
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        limit = symmetric_max(16)
+        sensory_numerator, sensory_denominator = self._sums("sensory_", x, self.sensory_shift)
+        v = saturate(state["v"], -limit, limit)
+        for _ in range(self.unfolds):
+            numerator, denominator = self._sums("", v, self.shift)
+            own = self.capacity.astype(np.int64) * v + self.leak.astype(np.int64)
+            rest = sensory_denominator + self.rest.astype(np.int64)
+            v = quotient(own + sensory_numerator + numerator, rest + denominator)
+        return v[:, : self.motors], {"v": v}
+
+    @classmethod
+    def _onnx_sums(cls, b: fn.Body, prefix: str, x: str, shift: str) -> tuple[str, str]:
+        n = b.op
+        shape = n("Concat", n("Constant", value_ints=[-1]), n("Shape", x, start=1), axis=0)
+        slope, offset, weight, reversal = (
+            n("Reshape", b.cast(prefix + field), shape) for field in _SYNAPSE
+        )
+        axis = n("Constant", value_ints=[1])
+        last = n("Constant", value_ints=[-1])
+        unit = n("Pow", b.const(2), shift)
+        product = n("Mul", n("Unsqueeze", x, axis), slope)
+        rounded = b.shift_right(n("Add", product, n("Div", unit, b.const(2))), unit)
+        s = b.lookup("sigmoid_table", b.saturate(n("Add", rounded, offset)))
+        return (
+            n("ReduceSum", n("Mul", s, reversal), last, keepdims=0),
+            n("ReduceSum", n("Mul", s, weight), last, keepdims=0),
+        )
+
+    @classmethod
+    def _onnx_quotient(cls, b: fn.Body, numerator: str, denominator: str) -> str:
+        n = b.op
+        doublings = [b.cast(n("Less", denominator, b.const(1 << (e + 1)))) for e in range(16, 29)]
+        count = doublings[0]
+        for more in doublings[1:]:
+            count = n("Add", count, more)
+        scale = n("Pow", b.const(2), count)
+        clipped = n("Max", n("Min", numerator, denominator), n("Neg", denominator))
+        m = b.shift_right(n("Mul", denominator, scale), b.const(1 << 14))
+        m = n("Sub", m, b.const(1 << 15))
+        fraction = n("Mod", m, b.const(128))
+        index = n("Div", n("Sub", m, fraction), b.const(128))
+        nodes = b.cast("reciprocal_table")
+        left = n("Gather", nodes, index)
+        right = n("Gather", nodes, n("Add", index, b.const(1)))
+        rise = n("Add", n("Mul", n("Sub", right, left), fraction), b.const(64))
+        reciprocal = n("Add", left, b.shift_right(rise, b.const(128)))
+        scaled = n("Add", n("Mul", clipped, scale), b.const(1 << 14))
+        product = n("Mul", b.shift_right(scaled, b.const(1 << 15)), reciprocal)
+        value = b.shift_right(n("Add", product, b.const(1 << 13)), b.const(1 << 14))
+        return n("Max", n("Min", value, b.const(INT16_MAX)), b.const(-INT16_MAX))
+
+    @classmethod
+    def onnx_function(cls) -> onnx.FunctionProto:
+        b = fn.Body()
+        n = b.op
+        sensory = cls._onnx_sums(b, "sensory_", b.cast("x"), b.attribute("sensory_shift"))
+        base_numerator = n("Add", sensory[0], b.cast("leak"))
+        base_denominator = n("Add", sensory[1], b.cast("rest"))
+        capacity, shift = b.cast("capacity"), b.attribute("shift")
+        v = n("Max", b.cast("v"), b.const(-INT16_MAX))
+        for _ in range(cls.unfolds):
+            numerator, denominator = cls._onnx_sums(b, "", v, shift)
+            numerator = n("Add", n("Add", numerator, base_numerator), n("Mul", capacity, v))
+            v = cls._onnx_quotient(b, numerator, n("Add", denominator, base_denominator))
+        b.cast(v, onnx.TensorProto.INT16, "v_next")
+        zero, axis = n("Constant", value_ints=[0]), n("Constant", value_ints=[1])
+        motors = n("Reshape", b.attribute("motors"), axis)
+        n("Slice", "v_next", zero, motors, axis, output="y")
+        return fn.function(
+            cls.op_type,
+            ["x", "v", *cls.array_fields, *(f"{table}_table" for table in cls.tables)],
+            ["y", "v_next"],
+            b.nodes,
+            attributes=list(cls.int_fields),
+        )
+
+
+#: The node classes by solver steps, from 1.
+LTCS: dict[int, type[LTC]] = {
+    n: type(f"LTC{n}", (LTC,), {"__module__": __name__, "op_type": f"LTC{n}", "unfolds": n})
+    for n in range(1, MAX_UNFOLDS + 1)
+}

@@ -1,0 +1,140 @@
+"""What minGRU and minLSTM share: a leaky state whose rate reads the input only."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import onnx
+
+from edgeflow.errors import ProgramError
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import (
+    INT16_MIN,
+    Ints,
+    lookup,
+    saturate,
+    shift_right_round,
+    sigmoid_table,
+    symmetric_max,
+)
+from edgeflow.program.matrix import Matrix
+from edgeflow.program.nodes.base import Node, State, StateVector
+
+
+@dataclass(frozen=True)
+class MinRNN(Node):
+    r"""Layers of the form ``h' = h + z (candidate - h)`` (Feng et al. 2024, arXiv 2410.01201).
+
+    The candidate is int16 in the unit of the layer; h has 15 fractional bits more, int32, and z
+    is Q0.15:
+
+    .. math::
+        h' &= h + z \odot (candidate - (h \gg 15)) \\
+        y &= clip((h' + 2^{s - 1}) \gg s), \quad s = output\_shift
+
+    h' is exact, so that a slow state does not get stuck: |h'| < 2^30, since it lies between h and
+    the candidate.
+
+    z is 0 where its pre-activation saturates at -8: the logistic function is below 2^-11 there, and
+    a state that is to be held is held.
+
+    Parameters
+    ----------
+    name : str
+    input : Matrix [blocks * hidden, inputs]
+        Rows of the gates, then of the candidate.
+    state_bits : int
+        Width of the output, 8..16.
+    output_shift : int
+        In 1..30.
+    """
+
+    input: Matrix
+    state_bits: int
+    output_shift: int
+
+    #: Rows of the matrix a unit.
+    blocks: ClassVar[int]
+    matrix_fields: ClassVar[tuple[str, ...]] = ("input",)
+    int_fields: ClassVar[tuple[str, ...]] = ("state_bits", "output_shift")
+
+    def __post_init__(self) -> None:
+        if self.input.rows % self.blocks:
+            raise ProgramError(
+                f"layer {self.name}: a {self.op_type} needs {self.blocks} rows a unit, not "
+                f"{self.input.rows} in all"
+            )
+        if not 8 <= self.state_bits <= 16:
+            raise ProgramError(f"layer {self.name}: width {self.state_bits} is not in 8..16")
+        if not 1 <= self.output_shift <= 30:
+            raise ProgramError(f"layer {self.name}: shift {self.output_shift} is not in 1..30")
+
+    @property
+    def inputs(self) -> int:
+        return self.input.cols
+
+    @property
+    def outputs(self) -> int:
+        return self.input.rows // self.blocks
+
+    @property
+    def input_bits(self) -> int:
+        return self.input.input_bits
+
+    @property
+    def output_bits(self) -> int:
+        return self.state_bits
+
+    @property
+    def states(self) -> Mapping[str, StateVector]:
+        return {"h": StateVector(self.outputs, 32)}
+
+    @property
+    def scratch(self) -> int:
+        return self.input.rows
+
+    @abstractmethod
+    def preactivation(self, gates: Ints) -> Ints:
+        """Return what z is the logistic function of, int16 in Q3.12, from the gates' rows."""
+
+    @classmethod
+    @abstractmethod
+    def onnx_preactivation(cls, b: fn.Body, gates: list[str]) -> str:
+        """Append `preactivation`, one name a gate."""
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        values, h = self.input.apply(x), state["h"]
+        gates, candidate = values[:, : -self.outputs], values[:, -self.outputs :]
+        v = self.preactivation(gates)
+        z = lookup(sigmoid_table(), v) * (v > INT16_MIN)
+        h = h + z * (candidate - (h >> 15))
+        limit = symmetric_max(self.state_bits)
+        y = saturate(shift_right_round(h, self.output_shift), -limit, limit)
+        return y, {"h": h}
+
+    @classmethod
+    def onnx_function(cls) -> onnx.FunctionProto:
+        b = fn.Body()
+        n = b.op
+        b.nodes.append(fn.matvec("x", "input", "v16"))
+        *gates, candidate = b.split(b.cast("v16"), cls.blocks)
+        h = b.cast("h")
+        delta = n("Sub", candidate, b.shift_right(h, b.const(1 << 15)))
+        v = cls.onnx_preactivation(b, gates)
+        z = n("Mul", b.lookup("sigmoid_table", v), b.cast(n("Greater", v, b.const(INT16_MIN))))
+        new = n("Add", h, n("Mul", z, delta))
+        b.cast(new, onnx.TensorProto.INT32, "h_next")
+        unit = n("Pow", b.const(2), b.attribute("output_shift"))
+        rounded = b.shift_right(n("Add", new, n("Div", unit, b.const(2))), unit)
+        limit = n("Pow", b.const(2), n("Sub", b.attribute("state_bits"), b.const(1)))
+        limit = n("Sub", limit, b.const(1))
+        clipped = n("Max", n("Min", rounded, limit), n("Neg", limit))
+        b.cast(clipped, onnx.TensorProto.INT16, "y")
+        return fn.function(
+            cls.op_type,
+            ["x", "h", *fn.matrix_inputs("input"), *(f"{table}_table" for table in cls.tables)],
+            ["y", "h_next"],
+            b.nodes,
+            attributes=["input_shift", *cls.int_fields],
+        )
