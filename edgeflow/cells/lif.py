@@ -40,6 +40,7 @@ from edgeflow.cells.cell import Cell
 from edgeflow.cells.stack import Stack
 from edgeflow.compress.convert import (
     Converted,
+    Floats,
     Signal,
     Widths,
     delayed,
@@ -132,8 +133,8 @@ class LIF(nn.Module):
         self.hidden_size = hidden
         self.input = nn.Linear(inputs, hidden)
         self.recurrent = nn.Linear(hidden, hidden, bias=False) if recurrent else None
-        self.beta_logit = nn.Parameter(_decay_logits(hidden))
-        self.alpha_logit = nn.Parameter(_decay_logits(hidden)) if self.synapse else None
+        self.beta_logit = nn.Parameter(decay_logits(hidden))
+        self.alpha_logit = nn.Parameter(decay_logits(hidden)) if self.synapse else None
         self.threshold = nn.Parameter(torch.ones(hidden))
         if self.synapse:
             # as large a current as without the synapse, or new neurons would never stop firing
@@ -174,18 +175,25 @@ class LIF(nn.Module):
                 i = i + self.recurrent(s)
             if j is not None and alpha is not None:
                 i = j = alpha * j + i
-            fired = s.detach()
-            if self.reset == "subtract":
-                u = beta * u + i - fired * threshold
-            elif self.reset == "zero":
-                u = beta * (u * (1 - fired)) + i
-            else:
-                u = (beta * u + i) * (1 - fired)
-            s = _Spike.apply(u - threshold, self.slope)
+            u, s = integrate(i, u, s, beta, threshold, self.reset, self.slope)
             spikes.append(s)
             values.append((u,) if j is None else (u, j))
         traces = [torch.stack(v, dim=1) for v in zip(*values, strict=True)]
         return torch.stack(spikes, dim=1), traces, (u, s) if j is None else (u, s, j)
+
+
+def integrate(
+    i: Tensor, u: Tensor, s: Tensor, beta: Tensor, threshold: Tensor, reset: str, slope: float
+) -> tuple[Tensor, Tensor]:
+    """Return the next membrane and spikes, given the current and the last membrane and spikes."""
+    fired = s.detach()
+    if reset == "subtract":
+        u = beta * u + i - fired * threshold
+    elif reset == "zero":
+        u = beta * (u * (1 - fired)) + i
+    else:
+        u = (beta * u + i) * (1 - fired)
+    return u, _Spike.apply(u - threshold, slope)
 
 
 class CubaLIF(LIF):
@@ -194,7 +202,8 @@ class CubaLIF(LIF):
     synapse: ClassVar[bool] = True
 
 
-def _decay_logits(size: int) -> Tensor:
+def decay_logits(size: int) -> Tensor:
+    """Return logits of new neurons' decays."""
     low, high = map(math.log, TIME_CONSTANTS)
     tau = torch.exp(torch.empty(size).uniform_(low, high))
     return torch.logit(torch.exp(-1 / tau))
@@ -284,8 +293,7 @@ def convert(
     if layer.recurrent is not None:
         seen.append(layer.recurrent(torch.from_numpy(delayed(real))))
     top = np.max([v.abs().amax(dim=(0, 1)).double().numpy() for v in seen], axis=0)
-    # the membrane and the currents that are added to it share one unit a neuron
-    reach = np.clip(MEMBRANE_MARGIN * top, 2 * threshold, MEMBRANE_REACH * threshold)
+    reach = membrane_reach(top, threshold)
     unit = reach / INT16_MAX
     output = Signal(np.zeros(len(unit)), np.ones(len(unit)), 2, real)
     matrices = {"input": quantize_matrix(*parameters(layer.input.weight, layer.input.bias),
@@ -293,8 +301,8 @@ def convert(
     if layer.recurrent is not None:
         weight, none = parameters(layer.recurrent.weight, None)
         matrices["recurrent"] = quantize_matrix(weight, none, output, unit)
-    arrays = {"alpha": _decay_factor(layer.alpha)} if layer.synapse else {}
-    arrays["beta"] = _decay_factor(layer.beta)
+    arrays = {"alpha": decay_factor(layer.alpha)} if layer.synapse else {}
+    arrays["beta"] = decay_factor(layer.beta)
     arrays["threshold"] = np.round(threshold / unit).astype(np.int16)
     kinds = {
         (False, False): nodes.LIF,
@@ -308,7 +316,15 @@ def convert(
     return Converted(node, output, {"membrane": share})
 
 
-def _decay_factor(decay: Tensor) -> NDArray[np.int16]:
+def membrane_reach(top: Floats, threshold: Floats) -> Floats:
+    """Return what int16 must reach, given the largest value that each neuron saw.
+
+    The membrane and the currents that are added to it share one unit a neuron.
+    """
+    return np.clip(MEMBRANE_MARGIN * top, 2 * threshold, MEMBRANE_REACH * threshold)
+
+
+def decay_factor(decay: Tensor) -> NDArray[np.int16]:
     """Return a decay in Q0.15."""
     return np.clip(np.round(decay.double().numpy() * 32768), 0, INT16_MAX).astype(np.int16)
 

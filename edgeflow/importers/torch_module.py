@@ -1,6 +1,5 @@
 """A torch module made of supported layers, taken apart into a `FloatChain`."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,10 +10,10 @@ from torch import Tensor, nn
 from edgeflow.cells.cells import is_known, layer_of, supported
 from edgeflow.errors import CompressError
 from edgeflow.importers.chain import FloatChain
+from edgeflow.importers.check import check_output, identifier
 from edgeflow.importers.ncps import from_ncps, is_ncps
 
 _INERT = (nn.Dropout, nn.Identity, nn.AlphaDropout)
-_TOLERANCE = 1e-4
 
 
 def from_module(
@@ -68,7 +67,7 @@ def from_module(
         raise CompressError(f"{what} more than once: each layer must be called once a forward pass")
     layers: list[tuple[str, nn.Module]] = []
     for layer in used:
-        name, parts = _identifier(names[layer]), _parts(layer)
+        name, parts = identifier(names[layer]), _parts(layer)
         layers += [
             (name if len(parts) == 1 else f"{name}{k}", part) for k, part in enumerate(parts)
         ]
@@ -83,7 +82,7 @@ def from_module(
         rate_hz=rate_hz,
         source=type(module).__name__,
     )
-    _check(chain, x, expected)
+    check_output(chain, x.numpy(), expected.numpy())
     return chain
 
 
@@ -142,11 +141,6 @@ def _leaves(module: nn.Module) -> Iterator[nn.Module]:
         yield from _leaves(child)
 
 
-def _identifier(name: str) -> str:
-    text = re.sub(r"\W", "_", name, flags=re.ASCII) or "layer"
-    return text if not text[0].isdigit() else f"layer_{text}"
-
-
 def _normalisation(module: nn.Module, name: str, channels: int) -> NDArray[np.float32]:
     default = np.zeros if name == "mean" else np.ones
     buffer = dict(module.named_buffers()).get(name)
@@ -162,22 +156,3 @@ def _normalisation(module: nn.Module, name: str, channels: int) -> NDArray[np.fl
             f"the buffer '{name}' must hold {channels} finite values (std positive)"
         )
     return array
-
-
-def _check(chain: FloatChain, x: Tensor, expected: Tensor) -> None:
-    got = torch.from_numpy(chain.run(x.numpy()))
-    if expected.ndim == 2 and expected.shape == got[:, -1].shape:
-        got = got[:, -1]
-    elif expected.shape != got.shape:
-        raise CompressError(
-            f"the model returns {list(expected.shape)}; its layers give {list(got.shape)} a step: "
-            "return the outputs of every step [n, time, outputs] or of the last [n, outputs]"
-        )
-    error = float((got - expected).abs().max())
-    if not error <= _TOLERANCE * max(1.0, float(expected.abs().max())):
-        names = ", ".join(name for name, _ in chain.layers)
-        raise CompressError(
-            f"the model does more than its layers ({names}) in sequence: outputs differ by "
-            f"{error:.3g}. Functions such as relu or softmax between layers are not supported; "
-            f"supported are {supported()}"
-        )

@@ -30,7 +30,9 @@ PROGRAMS = {
     "gated": random_program(40, 5, [19, 7, 6], 4, 12, 12, cells=["lstm", "mingru", "minlstm"]),
     "liquid": random_program(23, 5, [23, 9, 14, 11], 6, 12, 12, cells=["cfc", "ltc"]),
     "spiking": random_program(117, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]),
-    "spiking_recurrent": random_program(111, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]),
+    "spiking_recurrent": random_program(
+        111, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]
+    ),
 }
 
 

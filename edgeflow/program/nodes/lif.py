@@ -18,6 +18,53 @@ from edgeflow.program.nodes.base import Node, State, StateVector
 RESETS = ("subtract", "zero", "refractory")
 
 
+def fire(
+    current: Ints, u: Ints, s: Ints, beta: Ints, threshold: Ints, reset: int
+) -> tuple[Ints, Ints]:
+    """Return the next membrane and spikes (`Spiking`), given the current."""
+    decayed = shift_right_round(u * beta, 15)
+    if reset == 0:
+        u = saturate(decayed + current - s * threshold)
+    elif reset == 1:
+        u = saturate((1 - s) * decayed + current)
+    else:
+        u = (1 - s) * saturate(decayed + current)
+    return u, (u > threshold).astype(np.int64)
+
+
+def filtered(current: Ints, j: Ints, alpha: Ints) -> Ints:
+    """Return the next synaptic current."""
+    return saturate(shift_right_round(j * alpha, 15) + current)
+
+
+def decay_onnx(b: fn.Body, value: str, factor: str) -> str:
+    """Append ``(value factor + 2^14) >> 15``."""
+    half, unit = b.const(1 << 14), b.const(1 << 15)
+    product = b.op("Mul", b.cast(value), b.cast(factor))
+    return b.shift_right(b.op("Add", product, half), unit)
+
+
+def filtered_onnx(b: fn.Body, current: str, j: str, alpha: str) -> str:
+    """Append `filtered`."""
+    return b.saturate(b.op("Add", decay_onnx(b, j, alpha), current))
+
+
+def fire_onnx(
+    b: fn.Body, current: str, u: str, s: str, beta: str, threshold: str
+) -> tuple[str, str]:
+    """Append `fire`, whose `reset` is an attribute; returns int64 membrane and spikes (bool)."""
+    n, one = b.op, b.const(1)
+    spikes, threshold = b.cast(s), b.cast(threshold)
+    decayed, silent, reset = decay_onnx(b, u, beta), n("Sub", one, spikes), b.attribute("reset")
+    charged = n("Add", decayed, current)
+    subtract = b.saturate(n("Sub", charged, n("Mul", spikes, threshold)))
+    zero = b.saturate(n("Add", n("Mul", silent, decayed), current))
+    refractory = n("Mul", silent, b.saturate(charged))
+    other = n("Where", n("Equal", reset, one), zero, refractory)
+    result = n("Where", n("Equal", reset, b.const(0)), subtract, other)
+    return result, n("Greater", result, threshold)
+
+
 @dataclass(frozen=True)
 class Spiking(Node):
     r"""Integrate-and-fire layer (equations: ``edgeflow.cells.lif``).
@@ -109,16 +156,8 @@ class Spiking(Node):
         if "recurrent" in self.matrix_fields:
             current = current + self.matrices()["recurrent"].apply(spikes)
         if "alpha" in arrays:
-            current = saturate(shift_right_round(state["j"] * arrays["alpha"], 15) + current)
-            new["j"] = current
-        decayed = shift_right_round(state["u"] * arrays["beta"], 15)
-        if reset == 0:
-            u = saturate(decayed + current - spikes * arrays["threshold"])
-        elif reset == 1:
-            u = saturate((1 - spikes) * decayed + current)
-        else:
-            u = (1 - spikes) * saturate(decayed + current)
-        s = (u > arrays["threshold"]).astype(np.int64)
+            new["j"] = current = filtered(current, state["j"], arrays["alpha"])
+        u, s = fire(current, state["u"], spikes, arrays["beta"], arrays["threshold"], reset)
         return s, new | {"u": u, "s": s}
 
     @classmethod
@@ -126,29 +165,17 @@ class Spiking(Node):
         b = fn.Body()
         n = b.op
         synapse, recurrent = "alpha" in cls.array_fields, "recurrent" in cls.matrix_fields
-        one, half, unit = b.const(1), b.const(1 << 14), b.const(1 << 15)
-        spikes, threshold = b.cast("s"), b.cast("threshold")
-
-        def decay(value: str, factor: str) -> str:
-            return b.shift_right(n("Add", n("Mul", b.cast(value), b.cast(factor)), half), unit)
-
         b.nodes.append(fn.matvec("x", "input", "a16"))
         current = b.cast("a16")
         if recurrent:
             b.nodes.append(fn.matvec("s", "recurrent", "r16"))
             current = n("Add", current, b.cast("r16"))
         if synapse:
-            current = b.saturate(n("Add", decay("j", "alpha"), current))
+            current = filtered_onnx(b, current, "j", "alpha")
             b.cast(current, onnx.TensorProto.INT16, "j_next")
-        decayed, silent, reset = decay("u", "beta"), n("Sub", one, spikes), b.attribute("reset")
-        charged = n("Add", decayed, current)
-        subtract = b.saturate(n("Sub", charged, n("Mul", spikes, threshold)))
-        zero = b.saturate(n("Add", n("Mul", silent, decayed), current))
-        refractory = n("Mul", silent, b.saturate(charged))
-        other = n("Where", n("Equal", reset, one), zero, refractory)
-        u = n("Where", n("Equal", reset, b.const(0)), subtract, other)
+        u, s = fire_onnx(b, current, "u", "s", "beta", "threshold")
         b.cast(u, onnx.TensorProto.INT16, "u_next")
-        b.cast(n("Greater", u, threshold), onnx.TensorProto.INT16, "s_next")
+        b.cast(s, onnx.TensorProto.INT16, "s_next")
         n("Identity", "s_next", output="y")
         states = ["j", "u", "s"] if synapse else ["u", "s"]
         matrices = [tensor for field in cls.matrix_fields for tensor in fn.matrix_inputs(field)]
