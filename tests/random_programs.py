@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from edgeflow.cells.legendre import legendre, zero_order_hold
 from edgeflow.cells.lmu import quantize_memory
 from edgeflow.program import GRU, InputFormat, Linear, Matrix, Node, Program
+from edgeflow.program.fixedpoint import largest_magnitude
 from edgeflow.program.nodes import (
+    L2MU,
     LIF,
     LMU,
     LSTM,
     Accumulate,
+    CubaL2MU,
     CubaLIF,
     LMUFeedForward,
     MinGRU,
@@ -57,7 +60,7 @@ def random_matrix(
     """Return a matrix whose accumulator may come close to its limit when `extreme`."""
     if extreme:
         weight = rng.choice(np.array([-127, 127], dtype=np.int8), (rows, cols))
-        magnitude = 2**31 // 2 - 1 - 127 * cols * (2 ** (bits - 1) - 1)
+        magnitude = 2**31 // 2 - 1 - 127 * cols * largest_magnitude(bits)
         bias = rng.choice([-1, 1], rows) * max(0, magnitude)
         multiplier = rng.integers(2**30, 2**31, rows)
     else:
@@ -108,19 +111,49 @@ def random_min_rnn(kind: type[MinRNN]) -> Callable[..., Node]:
     return draw
 
 
+def random_spike_matrix(rng: np.random.Generator, rows: int, cols: int, extreme: bool) -> Matrix:
+    """Return a matrix for spikes, which matter beside the bias unless `extreme`."""
+    matrix = random_matrix(rng, rows, cols, 2, extreme)
+    if extreme:
+        return matrix
+    bias, multiplier = matrix.bias >> 14, rng.integers(0, 2**31, rows).astype(np.int32)
+    return replace(matrix, bias=bias, multiplier=multiplier, shift=3)
+
+
 def random_spiking(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
                    state_bits: int, extreme: bool) -> Node:  # fmt: skip
     kind = (LIF, RecurrentLIF, CubaLIF, RecurrentCubaLIF)[rng.integers(4)]
     high = 1 << int(rng.integers(1, 16))
     fields: dict[str, Any] = {"input": random_matrix(rng, size, width, bits, extreme)}
     if "recurrent" in kind.matrix_fields:
-        fields["recurrent"] = matrix = random_matrix(rng, size, size, 2, extreme)
-        if not extreme:  # spikes must matter beside the bias
-            bias, multiplier = matrix.bias >> 14, rng.integers(0, 2**31, size).astype(np.int32)
-            fields["recurrent"] = replace(matrix, bias=bias, multiplier=multiplier, shift=3)
+        fields["recurrent"] = random_spike_matrix(rng, size, size, extreme)
     for field in kind.array_fields:
         limit = high if field == "threshold" else 1 << 15
         fields[field] = rng.integers(0, limit, size).astype(np.int16)
+    return kind(name, **fields, reset=int(rng.integers(3)))
+
+
+def random_l2mu(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    """Draw a spiking LMU that reads spikes or, before other layers have made some, numbers."""
+    kind = (L2MU, CubaL2MU)[rng.integers(2)]
+    order, memories = int(rng.integers(1, 13)), int(rng.integers(1, 9))
+    cols, neurons = width + size + memories * order, memories + memories * order + size
+
+    def matrix(rows: int) -> Matrix:
+        if bits == 2:
+            return random_spike_matrix(rng, rows, cols, extreme)
+        return random_matrix(rng, rows, cols, bits, extreme)
+
+    high = 1 << int(rng.integers(1, 16))
+    fields: dict[str, Any] = {
+        "encode": matrix(memories),
+        "transition": random_spike_matrix(rng, order, order + 1, extreme),
+        "update": matrix(size),
+    }
+    for field in kind.array_fields:
+        limit = high if field == "threshold" else 1 << 15
+        fields[field] = rng.integers(0, limit, neurons).astype(np.int16)
     return kind(name, **fields, reset=int(rng.integers(3)))
 
 
@@ -251,6 +284,7 @@ DRAW: dict[str, Callable[..., Node]] = {
     "lif": random_spiking,
     "sum": random_sum,
     "lmu": random_lmu,
+    "l2mu": random_l2mu,
 }
 
 

@@ -85,10 +85,12 @@ def convert(
     if np.any(source.offset != 0):
         raise CompressError("it can only sum values whose integer zero is zero")
     decay, gain = (float(factor.detach()) for factor in layer.factors())
-    unit = gain * source.scale
+    # the gain of the rounded decay, so that the sum settles where the float one does
+    kept = round(decay * 32768) if decay >= 1 else min(round(decay * 32768), 32767)
+    unit = (gain if decay >= 1 else 1 - kept / 32768) * source.scale
     top = np.abs(real).max(axis=(0, 1)) * OUTPUT_MARGIN / (unit * INT16_MAX)
     shift = max(0, math.ceil(math.log2(max(float(top.max()), 1e-9))))
-    node = nodes.Accumulate(name, len(unit), source.bits, round(decay * 32768), min(shift, 15))
+    node = nodes.Accumulate(name, len(unit), source.bits, kept, min(shift, 15))
     return Converted(node, Signal(np.zeros(len(unit)), unit * 2.0**node.shift, 16, real))
 
 

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from edgeflow.cells import accumulate, cfc, gru, lif, linear, lmu, lstm, ltc, mingru, minlstm
+from edgeflow.cells import accumulate, cfc, gru, l2mu, lif, linear, lmu, lstm, ltc, mingru, minlstm
 from edgeflow.cells.cell import Cell, Layer
 from edgeflow.errors import CompressError, TrainError
 
@@ -17,6 +17,8 @@ CELLS: dict[str, Cell] = {
     "minlstm": minlstm.CELL,
     "lif": lif.LIF_CELL,
     "cuba-lif": lif.CUBA_LIF_CELL,
+    "l2mu": l2mu.CELL,
+    "cuba-l2mu": l2mu.CUBA,
 }
 
 #: Layers that are no cells.

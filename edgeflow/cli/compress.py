@@ -19,7 +19,8 @@ def register(app: typer.Typer) -> None:
 
 def compress(
     model: str = typer.Argument(
-        ..., help="A folder of 'edgeflow train', a model.pt, or mymodel.py:Net."
+        ...,
+        help="A folder of 'edgeflow train', mymodel.py:Net, or an .onnx, .pt2 or .nir file.",
     ),
     data: str = DATA,
     out: Path = typer.Option(Path("model.onnx"), "--out", "-o", help="File of the program."),
@@ -47,6 +48,7 @@ def compress(
     Examples:
       edgeflow compress runs/gru32 --data seglearn-watch -o model.onnx
       edgeflow compress mymodel.py:Net --checkpoint net.pt --data mine.npz
+      edgeflow compress exported.onnx --data mine.npz -o model.onnx
     """
     from edgeflow.compress.convert import Widths
     from edgeflow.compress.evaluate import compress_model
@@ -56,6 +58,8 @@ def compress(
         raise CompressError(f"--weights {weights}: there is int8")
     if activations not in _BITS:
         raise CompressError(f"--activations {activations}: there are {', '.join(_BITS)}")
+    if out.exists() and Path(model).exists() and out.samefile(model):
+        raise CompressError(f"{out}: the result would replace the model: choose another --out")
     dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
     bits = _BITS[activations]
     result = compress_model(model, dataset, checkpoint=checkpoint, widths=Widths(bits, bits))

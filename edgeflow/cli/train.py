@@ -22,7 +22,11 @@ def train(
     root: Path | None = ROOT,
     people: Path | None = PEOPLE,
     rate: float | None = RATE,
-    cell: str = typer.Option("gru", "--cell", help="Recurrent cell."),
+    cell: str = typer.Option(
+        "gru",
+        "--cell",
+        help="Recurrent cell: gru, lstm, mingru, minlstm, lmu, lmu-ff, cfc, ltc, lif, cuba-lif.",
+    ),
     hidden: int = typer.Option(32, "--hidden", help="Units a layer."),
     layers: int = typer.Option(1, "--layers", help="Layers of the cell."),
     dropout: float | None = typer.Option(None, "--dropout", help="In [0, 1)."),

@@ -90,26 +90,28 @@ def quantize_matrix(
     """
     bias = bias + weight @ source.offset
     weight = weight * source.scale
-    row_scale = np.abs(weight).max(axis=1) / 127
-    row_scale = np.maximum(row_scale, np.abs(bias) / _BIAS_LIMIT)
+    unit = np.broadcast_to(np.asarray(output_scale, dtype=np.float64), bias.shape)
     # a row of zeros must not force a larger shift upon the others
-    row_scale = np.where(row_scale == 0, np.asarray(output_scale) / 4, row_scale)
-    ratio = row_scale / output_scale
-    ratio_limit = 2.0**15
-    if ratio.max() >= ratio_limit:
-        raise CompressError(
-            f"row {int(ratio.argmax())} is {ratio.max():.3g} times its output's unit; the largest "
-            f"is {ratio_limit:.0f}: are its weights or biases meant to be that large?"
-        )
+    largest = np.abs(weight).max(axis=1) / 127
+    finest = np.where(largest == 0, unit / 4, largest)
     # the smallest shift that fits keeps the most bits of the multiplier
-    shift = 1
-    while np.round(ratio.max() * 2.0 ** (32 - shift)) >= 1 << 31:
-        shift += 1
+    for shift in range(1, 16):
+        # the bias must leave room for the weights in the shifted accumulator
+        row_scale = np.maximum(finest, np.abs(bias) / min(_BIAS_LIMIT, 1 << (30 - shift)))
+        multiplier = np.round(row_scale / unit * 2.0 ** (32 - shift))
+        if multiplier.max() < 1 << 31:
+            break
+    else:
+        row = int((row_scale / unit).argmax())
+        raise CompressError(
+            f"row {row} is {row_scale[row] / unit[row]:.3g} times its output's unit; the largest "
+            f"is {1 << 14}: are its weights or biases meant to be that large?"
+        )
     scale = row_scale[:, None]
     return Matrix(
         weight=np.round(weight / scale).astype(np.int8),
         bias=np.round(bias / row_scale).astype(np.int32),
-        multiplier=np.round(ratio * 2.0 ** (32 - shift)).astype(np.int32),
+        multiplier=multiplier.astype(np.int32),
         shift=shift,
         input_bits=source.bits,
     )

@@ -15,6 +15,8 @@ from edgeflow.importers.check import check_output, identifier
 
 Floats = NDArray[np.float64]
 
+#: What a graph that is valid, but like none that was thought of, leads to.
+UNEXPECTED = (ValueError, IndexError, KeyError, AttributeError, TypeError, RuntimeError)
 #: Samples that an import is checked on.
 CHECKED = 8
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from edgeflow.cells.cells import supported
 from edgeflow.errors import CompressError
 from edgeflow.importers.chain import FloatChain
+from edgeflow.program.program import is_layer_name
 
 #: Largest difference of an output, relative to the largest output where that exceeds 1.
 TOLERANCE = 1e-4
@@ -17,7 +18,7 @@ TOLERANCE = 1e-4
 def identifier(name: str, taken: Iterable[str] = ()) -> str:
     """Return `name` as a C identifier that is not in `taken`."""
     text = re.sub(r"\W", "_", name, flags=re.ASCII) or "layer"
-    text = text if not text[0].isdigit() else f"layer_{text}"
+    text = text if is_layer_name(text) else f"layer_{text}"
     used, number, result = set(taken), 1, text
     while result in used:
         number += 1

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,21 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgeflow.errors import CompressError, EdgeFlowError
+from edgeflow.importers.assembly import Description
 from edgeflow.importers.chain import FloatChain
+from edgeflow.importers.exported import from_exported
+from edgeflow.importers.nir_graph import from_nir_file
+from edgeflow.importers.onnx_model import from_onnx
 from edgeflow.importers.torch_module import from_module
+
+_Importer = Callable[[Path, NDArray[np.float32], Description], FloatChain]
+
+#: By a file's suffix.
+_IMPORTERS: dict[str, _Importer] = {
+    ".onnx": from_onnx,
+    ".pt2": from_exported,
+    ".nir": from_nir_file,
+}
 
 
 def load_float_model(
@@ -29,8 +43,9 @@ def load_float_model(
     Parameters
     ----------
     model : str or Path
-        A folder or ``model.pt`` of ``edgeflow train``, or ``file.py:Name`` where Name is a
-        module class that needs no arguments, or a function that returns a module.
+        A folder or ``model.pt`` of ``edgeflow train``; an ONNX file; a ``.pt2`` of
+        ``torch.export.save``; a NIR graph (``.nir``); or ``file.py:Name`` where Name is a module
+        class that needs no arguments, or a function that returns a module.
     example : float32 array [n, time, channels]
         Real samples that the import is checked on.
     checkpoint : path, optional
@@ -52,12 +67,18 @@ def load_float_model(
     path = Path(text)
     if not path.exists():
         raise CompressError(
-            f"{path}: no such file: give a folder of 'edgeflow train', or mymodel.py:Net"
+            f"{path}: no such file: give a folder of 'edgeflow train', mymodel.py:Net, or a file "
+            f"with the suffix {', '.join(_IMPORTERS)}"
         )
+    importer = _IMPORTERS.get(path.suffix.lower())
+    if importer is not None:
+        _no_checkpoint(path, checkpoint)
+        return importer(path, example, Description(channels, classes, window, rate_hz))
     from edgeflow.cells import load_model
 
+    _no_checkpoint(path, checkpoint)
     trained = load_model(path)
-    if channels and len(trained.channels) != len(channels):
+    if channels and list(trained.channels) != list(channels):
         raise CompressError(
             f"{path}: the model reads {len(trained.channels)} channels "
             f"({', '.join(trained.channels)}), the data has {len(channels)} ({', '.join(channels)})"
@@ -72,6 +93,11 @@ def load_float_model(
     )
     chain.data = trained.data
     return chain
+
+
+def _no_checkpoint(path: Path, checkpoint: str | Path | None) -> None:
+    if checkpoint is not None:
+        raise CompressError(f"{path} holds its weights: leave the checkpoint out")
 
 
 def _from_python(text: str, checkpoint: str | Path | None) -> nn.Module:
@@ -91,7 +117,7 @@ def _from_python(text: str, checkpoint: str | Path | None) -> nn.Module:
         module = getattr(python, name)()
     except EdgeFlowError:
         raise
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise CompressError(f"{text}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)
@@ -110,7 +136,7 @@ def _load_weights(module: nn.Module, path: Path) -> None:
     except OSError as error:
         raise CompressError(f"{path}: cannot be read: {error.strerror}") from error
     except Exception as error:  # torch raises several unrelated types
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise CompressError(
             f"{path}: not a state_dict that fits {type(module).__name__}: {reason}"
         ) from error

@@ -26,6 +26,14 @@ def symmetric_max(bits: int) -> int:
     return (1 << (bits - 1)) - 1
 
 
+def largest_magnitude(bits: int) -> int:
+    """Return the largest magnitude that a value of a declared width can have.
+
+    Narrower formats are symmetric; one of 16 bits is whatever `saturate` leaves, -32768 included.
+    """
+    return 1 << 15 if bits == 16 else symmetric_max(bits)
+
+
 def saturate(value: ArrayLike, low: int = INT16_MIN, high: int = INT16_MAX) -> Ints:
     """Clip to [low, high], int16 by default."""
     return np.clip(np.asarray(value, dtype=np.int64), low, high)

@@ -6,7 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program.fixedpoint import INT32_MAX, Ints, requantize, symmetric_max
+from edgeflow.program.fixedpoint import INT32_MAX, Ints, largest_magnitude, requantize
+
+#: Rows and columns are 16-bit numbers in C.
+MAX_SIZE = 65535
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Matrix:
     shift : int
         In 1..15.
     input_bits : int
-        Declared width of x: its values are within ``+-(2**(input_bits - 1) - 1)``.
+        Declared width of x, 2..16: its values are within `largest_magnitude`.
 
     Raises
     ------
@@ -41,6 +44,8 @@ class Matrix:
     def __post_init__(self) -> None:
         if self.weight.ndim != 2 or self.weight.dtype != np.int8 or 0 in self.weight.shape:
             raise ProgramError("weights must be a non-empty int8 matrix")
+        if max(self.weight.shape) > MAX_SIZE:
+            raise ProgramError(f"a matrix of {self.rows} x {self.cols} has a side over {MAX_SIZE}")
         for name in ("bias", "multiplier"):
             array = getattr(self, name)
             if array.dtype != np.int32 or array.shape != (self.rows,):
@@ -72,7 +77,7 @@ class Matrix:
 
     def accumulator_bound(self) -> Ints:
         """Return the largest magnitude that each row's accumulator, or a partial sum, can reach."""
-        magnitude = np.abs(self.weight.astype(np.int64)).sum(axis=1) * symmetric_max(
+        magnitude = np.abs(self.weight.astype(np.int64)).sum(axis=1) * largest_magnitude(
             self.input_bits
         )
         return magnitude + np.abs(self.bias.astype(np.int64))

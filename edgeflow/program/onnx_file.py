@@ -162,7 +162,7 @@ def load(path: str | Path) -> Program:
         return _program(model, json.loads(properties["edgeflow"]))
     except ProgramError as error:
         raise ProgramError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise ProgramError(
             f"{path}: the program inside is incomplete ({type(error).__name__}: {error}): "
             "make it again with 'edgeflow compress'"
@@ -213,6 +213,12 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
     )
     if program.hash.hex() != header["hash"]:
         raise ProgramError("contents and hash disagree: the file was changed after it was made")
+    made = to_onnx(program)
+    if model.graph != made.graph or list(model.functions) != list(made.functions):
+        raise ProgramError(
+            "its graph is not the one that this edgeflow writes for the program: it was changed, "
+            f"or made by another version ({model.producer_version or 'unknown'}): compress again"
+        )
     return program
 
 

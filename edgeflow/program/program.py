@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
+from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes import Node
 from edgeflow.program.nodes.base import State, zeros
+
+
+def is_layer_name(name: str) -> bool:
+    """Tell whether a layer's C objects can begin with `name`; ``ef_`` and ``model_`` are ours."""
+    return bool(re.fullmatch(r"(?!(ef|model)(_|$))[A-Za-z]\w*", name, re.ASCII))
 
 
 @dataclass(frozen=True)
@@ -41,8 +48,8 @@ class InputFormat:
             array = getattr(self, name)
             if array.shape != (n,) or array.dtype != np.float32 or not np.isfinite(array).all():
                 raise ProgramError(f"input {name} must be {n} finite float32 values")
-        if (self.scale <= 0).any():
-            raise ProgramError("input scale must be positive")
+        if (self.scale <= np.finfo(np.float32).tiny).any():
+            raise ProgramError("input scale must be positive, and its reciprocal finite")
         if not 2 <= self.bits <= 16:
             raise ProgramError(f"input width {self.bits} is not in 2..16 bits")
 
@@ -93,7 +100,7 @@ class Program:
         size, bits, source = len(self.input.channels), self.input.bits, "the input"
         names: set[str] = set()
         for node in self.nodes:
-            if not node.name.isidentifier() or not node.name.isascii() or node.name in names:
+            if not is_layer_name(node.name) or node.name in names:
                 raise ProgramError(f"layer name '{node.name}' is not unique or not an identifier")
             names.add(node.name)
             if node.inputs != size:
@@ -108,8 +115,12 @@ class Program:
             size, bits, source = node.outputs, node.output_bits, f"layer {node.name}"
         if self.classes and len(self.classes) != size:
             raise ProgramError(f"{len(self.classes)} class names for {size} outputs")
-        if self.window < 0 or not self.output_scale > 0:
-            raise ProgramError("window must not be negative and the output scale must be positive")
+        if not 0 <= self.window <= MAX_SIZE:
+            raise ProgramError(f"a window of {self.window} samples is not in 0..{MAX_SIZE}")
+        if not 0 < self.output_scale < np.inf or not 0 <= self.rate_hz < np.inf:
+            raise ProgramError("the output scale must be positive, the rate not negative")
+        if not isinstance(self.metadata, Mapping):
+            raise ProgramError("metadata must be a mapping")
 
     @property
     def inputs(self) -> int:

@@ -171,6 +171,23 @@ typedef struct {
 void ef_lif_step(const ef_lif *lif, const int16_t *x, int16_t *j, int16_t *u, int16_t *s,
                  int16_t *scratch);
 
+/* Spiking LMU step; all states are read and replaced. j (null without alpha) and u hold the
+   neurons of e, m and h, in that order; e, m and h are spikes. */
+typedef struct {
+    const ef_matrix *encode;     /* [size, inputs + hidden + size * order], reads x, h, m */
+    const ef_matrix *transition; /* [order, order + 1], reads a memory and its e */
+    const ef_matrix *update;     /* [hidden, inputs + hidden + size * order], reads x, h, m */
+    const int16_t *alpha;        /* Q0.15, or null: no synaptic current */
+    const int16_t *beta;         /* Q0.15 */
+    const int16_t *threshold;
+    uint8_t reset;
+} ef_l2mu;
+
+/* scratch: inputs + hidden + size * order and order + 1, each rounded up to a multiple of 4, and
+   the most rows of a matrix; 4-byte aligned */
+void ef_l2mu_step(const ef_l2mu *cell, const int16_t *x, int16_t *j, int16_t *u, int16_t *e,
+                  int16_t *m, int16_t *h, int16_t *scratch);
+
 /* Sum over time with a leak; sum is read and replaced. */
 typedef struct {
     uint16_t size;

@@ -195,6 +195,18 @@ class TestBadInput:
         assert "6 channels" in line
         assert "4" in line
 
+    def test_result_over_its_source(self, environment: dict[str, str], trained_gru: Path) -> None:
+        file = trained_gru / "model.onnx"
+        line = fails(environment, "compress", file, *DATA, "-o", file)
+        assert "choose another --out" in line
+
+    def test_checkpoint_for_a_model_that_has_its_weights(
+        self, environment: dict[str, str], trained_gru: Path
+    ) -> None:
+        model = trained_gru / "model"
+        line = fails(environment, "compress", model, *DATA, "--checkpoint", model / "model.pt")
+        assert "leave the checkpoint out" in line
+
     def test_unknown_data_set(self, environment: dict[str, str], build: Path) -> None:
         assert "seglearn-watch" in fails(environment, "profile", build, "--data", "seglearn")
 

@@ -244,6 +244,13 @@ def test_help_has_examples_that_hold(words: str) -> None:
         assert used <= options
 
 
+def test_help_names_every_cell() -> None:
+    from edgeflow.cells import CELLS
+
+    option = next(p for p in commands()["train"].params if p.name == "cell")
+    assert set(CELLS) <= set(re.findall(r"[\w-]+", option.help))
+
+
 def test_help_lists_the_commands_in_order(environment: dict[str, str]) -> None:
     shown = run(environment, "--help").stdout
     found = re.findall(rf"^│ ({'|'.join(COMMANDS)}) ", shown, re.M)

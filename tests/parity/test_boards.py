@@ -33,6 +33,7 @@ PROGRAMS = {
     "spiking_recurrent": random_program(
         111, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]
     ),
+    "spiking_memory": random_program(92, 5, [19, 21, 7], 4, 12, 12, cells=["l2mu"]),
 }
 
 
@@ -50,7 +51,9 @@ def mismatches(program: Program, board: str, kernels: str, folder: Path) -> int:
 
 @pytest.mark.board
 @pytest.mark.parametrize("board,kernels", CASES)
-@pytest.mark.parametrize("name", ["odd", "extreme", "gated", "liquid", "lmu", "spiking"])
+@pytest.mark.parametrize(
+    "name", ["odd", "extreme", "gated", "liquid", "lmu", "spiking", "spiking_memory"]
+)
 def test_board_equals_oracle(name: str, board: str, kernels: str, tmp_path: Path) -> None:
     assert mismatches(PROGRAMS[name], board, kernels, tmp_path) == 0
 

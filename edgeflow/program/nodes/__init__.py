@@ -5,6 +5,7 @@ from edgeflow.program.nodes.accumulate import Accumulate
 from edgeflow.program.nodes.base import Node
 from edgeflow.program.nodes.cfc import CFC, PURE_CFC
 from edgeflow.program.nodes.gru import GRU
+from edgeflow.program.nodes.l2mu import L2MU, CubaL2MU
 from edgeflow.program.nodes.lif import LIF, CubaLIF, RecurrentCubaLIF, RecurrentLIF
 from edgeflow.program.nodes.linear import Linear
 from edgeflow.program.nodes.lmu import LMU, LMUFeedForward
@@ -29,16 +30,20 @@ _KINDS: list[type[Node]] = [
     RecurrentCubaLIF,
     LMU,
     LMUFeedForward,
+    L2MU,
+    CubaL2MU,
 ]
 NODES = {kind.op_type: kind for kind in _KINDS}
 
 __all__ = [
     "GRU",
+    "L2MU",
     "LIF",
     "LMU",
     "LSTM",
     "NODES",
     "Accumulate",
+    "CubaL2MU",
     "CubaLIF",
     "LMUFeedForward",
     "Linear",

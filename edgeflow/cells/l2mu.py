@@ -1,0 +1,306 @@
+r"""L2MU: a Legendre Memory Unit whose every element is a population of spiking neurons.
+
+With spikes :math:`x_t` [inputs] of the layer below, and :math:`N_k` the populations of
+integrate-and-fire neurons of ``edgeflow.cells.lif``, each of which keeps its membrane:
+
+.. math::
+    u_t &= N_u(e_x x_t + e_h h_{t-1} + e_m m_{t-1}) \\
+    m_t^{(k)} &= N_m(A m_{t-1}^{(k)} + B u_t^{(k)}) \\
+    h_t &= N_h(W_x x_t + W_h h_{t-1} + W_m m_t + b)
+
+u [memory_size], m [memory_size * order] and h [hidden] are spikes: A and B, the Legendre system of
+``edgeflow.cells.legendre``, carry spikes between the neurons of a memory, whose membranes hold
+what is remembered. ``CubaL2MU`` has neurons with a synaptic current.
+
+An input module of three populations turns samples into spikes: for each channel some neurons of
+its own, then two fully connected populations. These are ``LIF`` layers before the first L2MU.
+
+V. Fra et al., Natively neuromorphic LMU architecture for encoding-free SNN-based HAR on commercial
+edge devices, arXiv 2407.04076, 2024. Here each neuron has its own decay and threshold, both
+trained (a population's there), h has a bias, and the classifier averages a linear layer of h
+instead of counting the spikes of an output population.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeflow.cells.cell import Cell
+from edgeflow.cells.lif import (
+    LIF,
+    THRESHOLD_MIN,
+    CubaLIF,
+    decay_factor,
+    decay_logits,
+    integrate,
+    membrane_reach,
+)
+from edgeflow.cells.lmu import LMU
+from edgeflow.cells.stack import Stack
+from edgeflow.compress.convert import (
+    Converted,
+    Signal,
+    Widths,
+    delayed,
+    quantize_matrix,
+    share_beyond,
+)
+from edgeflow.errors import CompressError, TrainError
+from edgeflow.program import nodes
+from edgeflow.program.fixedpoint import INT16_MAX
+from edgeflow.program.nodes.lif import RESETS
+
+#: Default coefficients of a memory, and its window in samples.
+ORDER, THETA = 4, 4.0
+#: Slope of the surrogate gradient: six populations in a row need a wide one.
+SLOPE = 5.0
+#: Weights of new layers that read spikes, over those of layers that read samples; and thresholds
+#: of new memories, which A and B drive weakly. Without, the later populations are silent and do
+#: not learn; with them, 3 to 50 % of their neurons fire in a step.
+GAIN, MEMORY_THRESHOLD = 3.0, 0.3
+#: Neurons a channel in the first population of the input module.
+POPULATION = 8
+
+
+class L2MU(LMU):
+    """One layer: spikes [n, time, inputs] -> (spikes h [n, time, hidden], state).
+
+    The state holds, for u, m and h in turn, the membrane and the spikes (and the current).
+
+    Parameters
+    ----------
+    input_size, hidden_size, order, theta, memory_size
+        As in ``edgeflow.cells.lmu.LMU``.
+    reset : str
+        What a spike does to its neuron, as in ``edgeflow.cells.lif.LIF``.
+    slope : float
+        Of the surrogate gradient (fast sigmoid).
+
+    Attributes
+    ----------
+    beta_logit, threshold : Parameter [memory_size + memory_size * order + hidden]
+        Of u, m, h.
+    alpha_logit : Parameter, likewise
+        Of ``CubaL2MU`` only.
+    """
+
+    synapse: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        order: int = ORDER,
+        theta: float = THETA,
+        memory_size: int = 1,
+        *,
+        reset: str = "subtract",
+        slope: float = SLOPE,
+    ) -> None:
+        super().__init__(input_size, hidden_size, order, theta, memory_size)
+        if reset not in RESETS:
+            raise TrainError(f"reset is '{reset}': use one of {', '.join(RESETS)}")
+        self.reset, self.slope = reset, slope
+        self.sizes = (memory_size, memory_size * order, hidden_size)
+        neurons = sum(self.sizes)
+        self.beta_logit = nn.Parameter(decay_logits(neurons))
+        self.alpha_logit = nn.Parameter(decay_logits(neurons)) if self.synapse else None
+        self.threshold = nn.Parameter(torch.ones(neurons))
+        self._scale()
+
+    @torch.no_grad()
+    def _scale(self) -> None:
+        """Bring new weights and thresholds to where neurons fire."""
+        rest = torch.ones_like(self.threshold)
+        if self.alpha_logit is not None:  # a synapse sums up 1 / (1 - alpha) of its current
+            rest -= torch.sigmoid(self.alpha_logit)
+        of_u, of_m, of_h = rest.split(self.sizes)
+        for scale, weights in ((of_u, (self.e_x, self.e_h)),
+                               (of_h, (self.W_x, self.W_h, self.W_m))):  # fmt: skip
+            for weight in weights:
+                assert weight is not None
+                weight.mul_(GAIN * scale[:, None])
+        size, memory, _ = self.sizes
+        self.threshold[size : size + memory] = MEMORY_THRESHOLD / of_m
+
+    def zero_state(self, x: Tensor) -> Any:
+        """Return the state before the first step."""
+        parts = 3 if self.synapse else 2
+        return tuple((x.new_zeros(len(x), size),) * parts for size in self.sizes)
+
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Return h [n, time, hidden] and the last state."""
+        (_, _, (_, h, *_)), state = self.trace(x, state)
+        return h, state
+
+    def trace(self, x: Tensor, state: Any = None) -> tuple[Any, Any]:
+        """Return all steps [n, time, ...] of all that the state holds, and the last state."""
+        assert self.e_h is not None and self.e_m is not None and self.W_h is not None
+        state = self.zero_state(x) if state is None else state
+        size, _, hidden = self.sizes
+        beta = torch.sigmoid(self.beta_logit).split(self.sizes)
+        threshold = self.threshold.clamp(min=THRESHOLD_MIN).split(self.sizes)
+        alpha = None
+        if self.alpha_logit is not None:
+            alpha = torch.sigmoid(self.alpha_logit).split(self.sizes)
+
+        def population(k: int, i: Tensor) -> tuple[Tensor, ...]:
+            u, s, *rest = state[k]
+            if alpha is not None:
+                i = alpha[k] * rest[0] + i
+            u, s = integrate(i, u, s, beta[k], threshold[k], self.reset, self.slope)
+            return (u, s) if alpha is None else (u, s, i)
+
+        from_x = x @ torch.cat([self.e_x, self.W_x]).T
+        from_h = torch.cat([self.e_h, self.W_h]).T
+        steps = []
+        for value in from_x.unbind(1):
+            m, h = state[1][1], state[2][1]
+            i_u, i_h = torch.addmm(value, h, from_h).split([size, hidden], 1)
+            u = population(0, torch.addmm(i_u, m, self.e_m.T))
+            i_m = m.unflatten(1, (size, self.order)) @ self.A.T + u[1][:, :, None] * self.B
+            m = population(1, i_m.flatten(1))
+            state = (u, m, population(2, torch.addmm(i_h + self.b, m[1], self.W_m.T)))
+            steps.append(state)
+        traces = tuple(
+            tuple(torch.stack(v, 1) for v in zip(*parts, strict=True))
+            for parts in zip(*steps, strict=True)
+        )
+        return traces, state
+
+
+class CubaL2MU(L2MU):
+    """L2MU of current-based neurons."""
+
+    synapse: ClassVar[bool] = True
+
+
+class Population(nn.Module):
+    """Some neurons a channel: x [..., channels] -> currents [..., channels * size].
+
+    Parameters
+    ----------
+    channels, size : int
+
+    Attributes
+    ----------
+    weight : Tensor [channels * size, channels]
+        Zero but for a neuron's own channel.
+    """
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.empty(channels, size).uniform_(-1, 1))
+        self.bias = nn.Parameter(torch.empty(channels * size).uniform_(-1, 1))
+
+    @property
+    def weight(self) -> Tensor:
+        return torch.block_diag(*self.gain.unsqueeze(2).unbind())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x[..., None] * self.gain).flatten(-2) + self.bias
+
+
+def input_module(kind: type[LIF], inputs: int, hidden: int) -> Stack:
+    """Return the layers that turn samples [n, time, inputs] into spikes [n, time, hidden]."""
+    wide = inputs * POPULATION
+    sizes = [(inputs, wide), (wide, hidden), (hidden, hidden)]
+    layers = [kind(a, b, recurrent=False, slope=SLOPE) for a, b in sizes]
+    population = Population(inputs, POPULATION)
+    with torch.no_grad():
+        for layer in layers[1:]:
+            layer.input.weight.mul_(GAIN)
+        if kind.synapse:  # as LIF does with the weights that this replaces
+            scale = 1 - layers[0].alpha
+            population.gain.mul_(scale.view_as(population.gain))
+            population.bias.mul_(scale)
+    layers[0].add_module("input", population)
+    return Stack(layers)
+
+
+def _build(
+    kind: type[L2MU], neurons: type[LIF], inputs: int, hidden: int, layers: int, dropout: float
+) -> nn.Module:
+    cores: list[nn.Module] = [
+        kind(hidden, hidden, memory_size=max(1, hidden // 4)) for _ in range(layers)
+    ]
+    cores[0] = Stack([input_module(neurons, inputs, hidden), cores[0]])
+    return Stack(cores, dropout)
+
+
+def build_l2mu(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.Module:
+    """Return an input module and L2MU layers, each with a memory for every four units."""
+    return _build(L2MU, LIF, inputs, hidden, layers, dropout)
+
+
+def build_cuba_l2mu(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.Module:
+    """Return the same of current-based neurons."""
+    return _build(CubaL2MU, CubaLIF, inputs, hidden, layers, dropout)
+
+
+@torch.no_grad()
+def convert(
+    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
+) -> Converted:
+    """Quantize; units as in ``edgeflow.cells.lif.convert``, the same for a coefficient's neurons.
+
+    Raises
+    ------
+    CompressError
+        If the input is not spikes.
+    """
+    if source.bits != 2:
+        raise CompressError("it reads spikes: put an input module or a LIF layer in front of it")
+    size, order = layer.memory_size, layer.order
+    x = torch.from_numpy(np.ascontiguousarray(source.real))
+    traces, _ = layer.trace(x)
+    u, m, h = (parts[1] for parts in traces)
+    before = [torch.from_numpy(delayed(t.numpy())) for t in (h, m)]
+    weights = {
+        "encode": torch.cat([layer.e_x, layer.e_h, layer.e_m], 1),
+        "transition": torch.cat([layer.A, layer.B[:, None]], 1),
+        "update": torch.cat([layer.W_x, layer.W_h, layer.W_m], 1),
+    }
+    bias = {"update": layer.b}
+    pairs = torch.cat([before[1].unflatten(2, (size, order)), u[..., None]], 3)
+    read = {
+        "encode": torch.cat([x, *before], 2),
+        "transition": pairs,
+        "update": torch.cat([x, before[0], m], 2),
+    }
+    threshold = layer.threshold.clamp(min=THRESHOLD_MIN).double()
+    matrices, units, used = {}, [], []
+    for field, parts, limits in zip(weights, traces, threshold.split(layer.sizes), strict=True):
+        current = read[field] @ weights[field].T + bias.get(field, 0.0)
+        values = [parts[0], *parts[2:]]
+        seen = [v.abs().amax((0, 1)).double().numpy() for v in (current.flatten(2), *values)]
+        reach = membrane_reach(np.max(seen, axis=0), limits.numpy())
+        if field == "transition":  # one matrix for all memories
+            reach = np.tile(reach.reshape(size, order).max(0), size)
+        units.append(reach / INT16_MAX)
+        rows = len(weights[field])
+        offset = layer.b.double().numpy() if field in bias else np.zeros(rows)
+        columns = weights[field].shape[1]
+        spikes = Signal(np.zeros(columns), np.ones(columns), 2, real)
+        weight = weights[field].double().numpy()
+        matrices[field] = quantize_matrix(weight, offset, spikes, units[-1][:rows])
+        used.append(np.max([np.abs(v.numpy()) / reach for v in values], axis=0))
+    fields: dict[str, Any] = {
+        **matrices,
+        "beta": decay_factor(torch.sigmoid(layer.beta_logit)),
+        "threshold": np.round(threshold.numpy() / np.concatenate(units)).astype(np.int16),
+        "reset": RESETS.index(layer.reset),
+    }
+    if layer.synapse:
+        fields["alpha"] = decay_factor(torch.sigmoid(layer.alpha_logit))
+    node = (nodes.CubaL2MU if layer.synapse else nodes.L2MU)(name=name, **fields)
+    hidden = layer.hidden_size
+    output = Signal(np.zeros(hidden), np.ones(hidden), 2, real)
+    return Converted(node, output, {"membrane": share_beyond(np.concatenate(used, axis=2), 1.0)})
+
+
+CELL = Cell(L2MU, convert, build=build_l2mu, readout="mean")
+CUBA = Cell(CubaL2MU, convert, build=build_cuba_l2mu, readout="mean")

@@ -1,0 +1,287 @@
+"""NIR graphs (``.nir``): spiking layers in a chain, with recurrent connections."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgeflow.cells.accumulate import Accumulate
+from edgeflow.cells.lif import LIF, from_nir
+from edgeflow.errors import CompressError, ToolMissingError
+from edgeflow.importers.assembly import UNEXPECTED, Assembly, Description
+from edgeflow.importers.chain import FloatChain
+
+SUPPORTED = "LIF, CubaLIF, LI, Linear, Affine and Flatten, in a chain from Input to Output"
+#: Seconds a step where the graph does not say: snntorch's and the NIR paper's.
+TIME_STEP = 1e-4
+_SPIKING = ("LIF", "CubaLIF")
+_LINEAR = ("Linear", "Affine")
+_KNOWN = (*_SPIKING, *_LINEAR, "LI", "Flatten", "Input", "Output")
+_ADVICE = {
+    "IF": "use LIF with a long time constant",
+    "CubaLI": "use LI",
+    "Conv1d": "use Linear on one step's channels",
+    "Conv2d": "use Linear on one step's channels",
+    "Scale": "multiply the Linear or Affine before it",
+    "Threshold": "use LIF",
+    "Delay": "leave it out",
+}
+
+
+def from_nir_file(
+    path: str | Path, example: NDArray[np.float32], description: Description | None = None
+) -> FloatChain:
+    r"""Read a NIR graph.
+
+    Neurons become layers by :func:`edgeflow.cells.lif.from_nir`; the step dt is the value "dt" of
+    the graph's metadata, in seconds, else ``TIME_STEP``. A Linear or Affine from a LIF or CubaLIF
+    back to itself becomes its recurrent weights, one step later. An LI,
+    :math:`v_t = d\, v_{t-1} + (1 - d) (v_{leak} + R\, I_t)` with :math:`d = 1 - dt / \tau`,
+    becomes a linear layer and a leaky sum. If the graph ends in spikes, their mean over the window
+    is the output, where there is a window.
+
+    Parameters
+    ----------
+    path : str or Path
+    example : float32 array [n, time, channels]
+    description : Description, optional
+
+    Raises
+    ------
+    CompressError
+        If the file cannot be read, or has unsupported nodes: all are listed.
+    ToolMissingError
+        If the package ``nir`` is not installed.
+    """
+    try:
+        nir = importlib.import_module("nir")
+    except ImportError as error:
+        raise ToolMissingError(
+            f"{path}: reading NIR graphs needs the packages nir and h5py ({error}): "
+            "pip install nir h5py"
+        ) from error
+    try:
+        # nir's check of sizes refuses neurons that share one value; ours are in _chain
+        graph = nir.read(str(path), type_check=False)
+    except Exception as error:  # h5py and nir raise several unrelated types
+        reason = " ".join(str(error).split())[:200]
+        raise CompressError(
+            f"{path}: not a NIR graph ({type(error).__name__}: {reason})"
+        ) from error
+    try:
+        return _chain(graph, example.shape[-1], description or Description(), Path(path).stem)
+    except CompressError as error:
+        raise CompressError(f"{path}: {error}") from error
+    except UNEXPECTED as error:
+        raise CompressError(
+            f"{path}: its graph has an unexpected form ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _chain(graph: Any, channels: int, description: Description, source: str) -> FloatChain:
+    nodes, edges = _flatten(graph)
+    problems = [f"{name} ({why})" for name, node in nodes.items() if (why := _refusal(node))]
+    if problems:
+        raise CompressError(
+            f"these nodes cannot be compressed: {'; '.join(problems)}. Supported are {SUPPORTED}"
+        )
+    feedback = _feedback(nodes, edges)
+    step = _time_step(graph)
+    assembly = Assembly(channels)
+    # a linear node waits for the neurons that it feeds
+    waiting: tuple[str, NDArray[Any], NDArray[Any]] | None = None
+    for name in _order(nodes, edges, set(feedback.values())):
+        node = nodes[name]
+        kind = type(node).__name__
+        try:
+            if kind in _LINEAR:
+                if waiting:
+                    assembly.linear(*waiting)
+                weight = np.atleast_2d(node.weight)
+                waiting = name, weight, np.broadcast_to(getattr(node, "bias", 0.0), len(weight))
+            elif kind in _SPIKING or kind == "LI":
+                weights = waiting or _identity(name, assembly.width)
+                waiting = None
+                if kind == "LI":
+                    _add_integrator(assembly, name, node, weights, step)
+                else:
+                    back = nodes[feedback[name]] if name in feedback else None
+                    _add_spiking(assembly, name, node, weights, back, step)
+        except (CompressError, ValueError) as error:  # ValueError: sizes that do not fit
+            raise CompressError(f"{name} ({kind}): {error}") from error
+    if waiting:
+        assembly.linear(*waiting)
+    if description.window and assembly.layers and isinstance(assembly.layers[-1][1], LIF):
+        assembly.add("mean", Accumulate(description.window), assembly.width)
+    return assembly.finish(description, source)
+
+
+def _flatten(graph: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return nodes and edges with the graphs inside spliced in, as ``graph.node``."""
+    nodes: dict[str, Any] = dict(graph.nodes)
+    edges = [(str(a), str(b)) for a, b in graph.edges]
+    unknown = sorted({end for edge in edges for end in edge} - set(nodes))
+    if unknown:
+        raise CompressError(f"its edges name nodes that are not in it: {', '.join(unknown)}")
+    for name, node in list(nodes.items()):
+        if type(node).__name__ != "NIRGraph":
+            continue
+        del nodes[name]
+        inner, inside = _flatten(node)
+        nodes |= {f"{name}.{key}": value for key, value in inner.items()}
+        ends = {
+            kind: [f"{name}.{key}" for key, value in inner.items() if type(value).__name__ == kind]
+            for kind in ("Input", "Output")
+        }
+        if len(ends["Input"]) != 1 or len(ends["Output"]) != 1:
+            raise CompressError(f"the graph {name} must have one Input and one Output")
+        (entry,), (leave,) = ends["Input"], ends["Output"]
+        edges = [(leave if a == name else a, entry if b == name else b) for a, b in edges]
+        edges += [(f"{name}.{a}", f"{name}.{b}") for a, b in inside]
+        for gone in (entry, leave):
+            del nodes[gone]
+            before = [a for a, b in edges if b == gone]
+            after = [b for a, b in edges if a == gone]
+            edges = [edge for edge in edges if gone not in edge]
+            edges += [(a, b) for a in before for b in after]
+    return nodes, edges
+
+
+def _refusal(node: Any) -> str | None:
+    kind = type(node).__name__
+    if kind not in _KNOWN:
+        return f"{kind}: {_ADVICE.get(kind, 'not supported')}"
+    reset = getattr(node, "v_reset", None)
+    if reset is not None and np.any(np.asarray(reset) != 0):
+        return f"{kind}: v_reset other than 0 is not supported"
+    if kind in _LINEAR and np.ndim(node.weight) != 2:
+        return f"{kind}: weights of shape {list(np.shape(node.weight))}, use [outputs, inputs]"
+    return None
+
+
+def _feedback(nodes: dict[str, Any], edges: list[tuple[str, str]]) -> dict[str, str]:
+    """Return, by neurons' name, the linear node from them back to them."""
+    result: dict[str, str] = {}
+    for name, node in nodes.items():
+        sources, targets = _sources(edges, name), _targets(edges, name)
+        if type(node).__name__ in _LINEAR and len(sources) == 1 and sources == targets:
+            (neurons,) = sources
+            if type(nodes[neurons]).__name__ not in _SPIKING:
+                raise CompressError(
+                    f"{name} feeds {neurons} back to itself: only LIF and CubaLIF can be recurrent"
+                )
+            if neurons in result:
+                raise CompressError(f"{neurons} has two recurrent connections: add their weights")
+            result[neurons] = name
+    return result
+
+
+def _sources(edges: list[tuple[str, str]], name: str) -> list[str]:
+    return list(dict.fromkeys(a for a, b in edges if b == name))
+
+
+def _targets(edges: list[tuple[str, str]], name: str) -> list[str]:
+    return list(dict.fromkeys(b for a, b in edges if a == name))
+
+
+def _order(nodes: dict[str, Any], edges: list[tuple[str, str]], back: set[str]) -> list[str]:
+    """Return the names from input to output, those of `back` left out."""
+    kinds = {name: type(node).__name__ for name, node in nodes.items()}
+    for kind in ("Input", "Output"):
+        count = list(kinds.values()).count(kind)
+        if count != 1:
+            raise CompressError(f"the graph has {count} nodes of type {kind}: one is needed")
+    forward = [(a, b) for a, b in edges if not back & {a, b}]
+    problems = []
+    for name, kind in kinds.items():
+        if name not in back:
+            for what, others in (("input", _sources(forward, name)),
+                                 ("output", _targets(forward, name))):  # fmt: skip
+                wanted = 0 if kind.lower() == what else 1
+                if len(others) != wanted:
+                    problems.append(f"{name} has {len(others)} {what}s ({', '.join(others)})")
+    if problems:
+        raise CompressError(
+            f"the nodes are no chain: {'; '.join(problems)}. Only a Linear or Affine from a LIF or "
+            "CubaLIF back to itself can leave the chain"
+        )
+    order = [name for name, kind in kinds.items() if kind == "Input"]
+    while kinds[order[-1]] != "Output":
+        order += _targets(forward, order[-1])
+    if len(order) != len(nodes) - len(back):
+        outside = ", ".join(sorted(set(nodes) - back - set(order)))
+        raise CompressError(f"these nodes are not between input and output: {outside}")
+    return order[1:-1]
+
+
+def _time_step(graph: Any) -> float:
+    value = (getattr(graph, "metadata", None) or {}).get("dt", TIME_STEP)
+    step = float(np.asarray(value))
+    if not 0 < step < np.inf:
+        raise CompressError(f"its metadata says dt = {step:g}: it must be a positive time in s")
+    return step
+
+
+def _identity(name: str, width: int) -> tuple[str, NDArray[Any], NDArray[Any]]:
+    return f"{name}_in", np.eye(width), np.zeros(width)
+
+
+def _add_spiking(
+    assembly: Assembly,
+    name: str,
+    node: Any,
+    weights: tuple[str, NDArray[Any], NDArray[Any]],
+    back: Any,
+    step: float,
+) -> None:
+    _, weight, bias = weights
+    cuba = type(node).__name__ == "CubaLIF"
+    recurrent = None if back is None else np.asarray(back.weight)
+    if recurrent is not None and recurrent.shape != (len(weight), len(weight)):
+        raise CompressError(
+            f"recurrent weights are {list(recurrent.shape)} for {len(weight)} neurons"
+        )
+    if weight.shape[1] != assembly.width:
+        raise CompressError(f"it reads {weight.shape[1]} values, a step has {assembly.width}")
+    layer = from_nir(
+        weight,
+        # an Affine adds its bias at every step, spikes or none
+        bias + (0.0 if back is None else np.asarray(getattr(back, "bias", 0.0))),
+        tau_mem=node.tau_mem if cuba else node.tau,
+        r=node.r,
+        v_leak=node.v_leak,
+        v_threshold=node.v_threshold,
+        dt=step,
+        recurrent=recurrent,
+        **({"tau_syn": node.tau_syn, "w_in": node.w_in} if cuba else {}),
+    )
+    assembly.add(name, layer, len(weight))
+
+
+def _add_integrator(
+    assembly: Assembly,
+    name: str,
+    node: Any,
+    weights: tuple[str, NDArray[Any], NDArray[Any]],
+    step: float,
+) -> None:
+    linear, weight, bias = weights
+    decay = 1 - step / np.asarray(node.tau, dtype=np.float64)
+    if np.ptp(decay) > 1e-6:
+        raise CompressError("neurons of different tau are not supported: use one tau a layer")
+    d = float(decay.reshape(-1)[0])
+    if not 0 <= d < 1:
+        raise CompressError(f"dt {step:g} s is longer than tau: use a smaller dt")
+    r, leak = (
+        np.broadcast_to(np.asarray(v, np.float64), len(weight)) for v in (node.r, node.v_leak)
+    )
+    assembly.linear(linear, r[:, None] * weight, r * bias + leak)
+    layer = Accumulate()
+    with torch.no_grad():
+        assert isinstance(layer.decay_logit, nn.Parameter)
+        layer.decay_logit.copy_(torch.logit(torch.tensor(d, dtype=torch.float64), eps=1e-7))
+    assembly.add(name, layer, len(weight))

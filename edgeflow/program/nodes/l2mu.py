@@ -1,0 +1,242 @@
+"""Spiking Legendre Memory Unit, of neurons with or without synaptic current."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeflow.errors import ProgramError
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import Ints
+from edgeflow.program.matrix import Matrix
+from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.nodes.lif import RESETS, filtered, filtered_onnx, fire, fire_onnx
+
+
+@dataclass(frozen=True)
+class SpikingLMU(Node):
+    r"""Legendre Memory Unit of three spiking populations (equations: ``edgeflow.cells.l2mu``).
+
+    With ``P(i)`` the step of integrate-and-fire neurons, ``edgeflow.program.nodes.lif.Spiking``,
+    for the current i, and :math:`m^{(k)}` the `order` spikes of memory k:
+
+    .. math::
+        e' &= P(encode([x, h, m])) \\
+        m'^{(k)} &= P(transition([m^{(k)}, e'_k])) \\
+        h' &= P(update([x, h, m']))
+
+    Parameters
+    ----------
+    name : str
+    encode : Matrix [memory_size, inputs + hidden + memory_size * order]
+    transition : Matrix [order, order + 1]
+        A and B of all memories; reads spikes, so its input has 2 bits.
+    update : Matrix [hidden, inputs + hidden + memory_size * order]
+        `encode` and `update` read x beside spikes, at x's width; with 2 bits all are spikes.
+    alpha, beta : int16 array [memory_size + memory_size * order + hidden]
+        Q0.15, not negative, of e, m, h; alpha for the class with a synaptic current only.
+    threshold : int16 array, as beta
+        Not negative.
+    reset : int
+        Position in ``edgeflow.program.nodes.lif.RESETS``.
+    """
+
+    encode: Matrix
+    transition: Matrix
+    update: Matrix
+
+    matrix_fields: ClassVar[tuple[str, ...]] = ("encode", "transition", "update")
+    int_fields: ClassVar[tuple[str, ...]] = ("reset",)
+    output_state: ClassVar[str | None] = "h"
+    c_struct: ClassVar[str | None] = "ef_l2mu"
+    c_function: ClassVar[str | None] = "ef_l2mu_step"
+    c_helpers: ClassVar[tuple[str, ...]] = ("ef_lif_step",)
+
+    def __post_init__(self) -> None:
+        order, cols = self.transition.rows, self.encode.cols
+        if (self.transition.cols, self.transition.input_bits) != (order + 1, 2):
+            raise ProgramError(
+                f"layer {self.name}: the transition of {order} values must be {order} x "
+                f"{order + 1} for 2-bit spikes, not {order} x {self.transition.cols} for "
+                f"{self.transition.input_bits} bits"
+            )
+        if self.update.cols != cols or self.update.input_bits != self.encode.input_bits:
+            raise ProgramError(
+                f"layer {self.name}: encode and update must read the same, not {cols} values of "
+                f"{self.encode.input_bits} bits and {self.update.cols} of {self.update.input_bits}"
+            )
+        if self.inputs < 1:
+            raise ProgramError(
+                f"layer {self.name}: {cols} columns leave no input beside {self.outputs} units "
+                f"and {self._sizes[1]} memory neurons"
+            )
+        neurons = sum(self._sizes)
+        for field, array in self.arrays().items():
+            if array.dtype != np.int16 or array.shape != (neurons,) or array.min() < 0:
+                raise ProgramError(
+                    f"layer {self.name}: {field} must be int16 with one value, not negative, for "
+                    f"each of {neurons} neurons"
+                )
+        (reset,) = self.ints().values()
+        if not 0 <= reset < len(RESETS):
+            raise ProgramError(f"layer {self.name}: reset {reset} is not in 0..{len(RESETS) - 1}")
+
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        """Neurons of e, m, h."""
+        size = self.encode.rows
+        return size, size * self.transition.rows, self.update.rows
+
+    @property
+    def inputs(self) -> int:
+        return self.encode.cols - self._sizes[1] - self._sizes[2]
+
+    @property
+    def outputs(self) -> int:
+        return self.update.rows
+
+    @property
+    def input_bits(self) -> int:
+        return self.encode.input_bits
+
+    @property
+    def output_bits(self) -> int:
+        return 2
+
+    @property
+    def states(self) -> Mapping[str, StateVector]:
+        encoder, memory, hidden = self._sizes
+        neurons = encoder + memory + hidden
+        current = {"j": StateVector(neurons)} if "alpha" in self.array_fields else {}
+        return current | {
+            "u": StateVector(neurons),
+            "e": StateVector(encoder, 2),
+            "m": StateVector(memory, 2),
+            "h": StateVector(hidden, 2),
+        }
+
+    @property
+    def scratch(self) -> int:
+        largest = max(self.encode.rows, self.transition.rows, self.update.rows)
+        return _round_up(self.encode.cols) + _round_up(self.transition.cols) + largest
+
+    @property
+    def c_pointers(self) -> tuple[str | None, ...]:
+        alpha = "alpha" if "alpha" in self.array_fields else None
+        return (*self.matrix_fields, alpha, "beta", "threshold")
+
+    @property
+    def c_sizes(self) -> tuple[int, ...]:
+        return ()
+
+    def macs(self) -> int:
+        size, order = self.encode.rows, self.transition.rows
+        return super().macs() + (size - 1) * order * (order + 1)
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        n, size, order = len(x), self.encode.rows, self.transition.rows
+        ends = np.cumsum(self._sizes)[:-1]
+        arrays = {
+            name: np.split(array.astype(np.int64), ends) for name, array in self.arrays().items()
+        }
+        u = np.split(state["u"], ends, axis=1)
+        j = np.split(state["j"], ends, axis=1) if "j" in state else []
+        (reset,) = self.ints().values()
+
+        def population(k: int, current: Ints, s: Ints) -> Ints:
+            if j:
+                j[k] = current = filtered(current, j[k], arrays["alpha"][k])
+            u[k], s = fire(current, u[k], s, arrays["beta"][k], arrays["threshold"][k], reset)
+            return s
+
+        h, m = state["h"], state["m"]
+        e = population(0, self.encode.apply(np.concatenate([x, h, m], axis=1)), state["e"])
+        pairs = np.concatenate([m.reshape(n, size, order), e[:, :, None]], axis=2)
+        m = population(1, self.transition.apply(pairs).reshape(n, -1), m)
+        h = population(2, self.update.apply(np.concatenate([x, h, m], axis=1)), h)
+        new = {"j": np.concatenate(j, axis=1)} if j else {}
+        return h, new | {"u": np.concatenate(u, axis=1), "e": e, "m": m, "h": h}
+
+    @classmethod
+    def onnx_function(cls) -> onnx.FunctionProto:
+        b = fn.Body()
+        n, synapse = b.op, "alpha" in cls.array_fields
+
+        def ints(*values: int) -> str:
+            return n("Constant", value_ints=list(values))
+
+        size, order, hidden = (n("Shape", f"{field}_bias") for field in cls.matrix_fields)
+        inner = n("Add", size, n("Mul", size, order))
+        bounds = [ints(0), size, inner, n("Add", inner, hidden)]
+        membranes, currents = [], []
+
+        def population(k: int, current: str, s: str, name: str) -> None:
+            def part(value: str, axis: int) -> str:
+                return n("Slice", value, bounds[k], bounds[k + 1], ints(axis))
+
+            if synapse:
+                current = filtered_onnx(b, current, part("j", 1), part("alpha", 0))
+                currents.append(current)
+            u, fired = fire_onnx(b, current, part("u", 1), s, part("beta", 0), part("threshold", 0))
+            membranes.append(u)
+            b.cast(fired, onnx.TensorProto.INT16, name)
+
+        def current(field: str, *parts: str, axis: int = 1) -> str:
+            joined = n("Concat", *parts, axis=axis)
+            b.nodes.append(fn.matvec(joined, field, f"{field}16"))
+            return b.cast(f"{field}16")
+
+        population(0, current("encode", "x", "h", "m"), "e", "e_next")
+        memories = n("Reshape", "m", n("Concat", ints(-1), size, order, axis=0))
+        driven = current("transition", memories, n("Unsqueeze", "e_next", ints(2)), axis=2)
+        population(1, n("Flatten", driven, axis=1), "m", "m_next")
+        population(2, current("update", "x", "h", "m_next"), "h", "h_next")
+        for name, parts in (("u_next", membranes), ("j_next", currents)):
+            if parts:
+                b.cast(n("Concat", *parts, axis=1), onnx.TensorProto.INT16, name)
+        n("Identity", "h_next", output="y")
+        states = ["j"] * synapse + ["u", "e", "m", "h"]
+        matrices = [tensor for field in cls.matrix_fields for tensor in fn.matrix_inputs(field)]
+        return fn.function(
+            cls.op_type,
+            ["x", *states, *matrices, *cls.array_fields],
+            ["y", *(f"{state}_next" for state in states)],
+            b.nodes,
+            attributes=[*(f"{field}_shift" for field in cls.matrix_fields), "reset"],
+        )
+
+    def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
+        return super().c_call(x, y, {"j": "0", **state}, scratch)
+
+
+@dataclass(frozen=True)
+class L2MU(SpikingLMU):
+    """Without a synaptic current."""
+
+    beta: NDArray[np.int16]
+    threshold: NDArray[np.int16]
+    reset: int = 0
+
+    op_type: ClassVar[str] = "L2MU"
+    array_fields: ClassVar[tuple[str, ...]] = ("beta", "threshold")
+
+
+@dataclass(frozen=True)
+class CubaL2MU(SpikingLMU):
+    """With a synaptic current."""
+
+    alpha: NDArray[np.int16]
+    beta: NDArray[np.int16]
+    threshold: NDArray[np.int16]
+    reset: int = 0
+
+    op_type: ClassVar[str] = "CubaL2MU"
+    array_fields: ClassVar[tuple[str, ...]] = ("alpha", "beta", "threshold")
+
+
+def _round_up(size: int) -> int:
+    """Return `size` up to a multiple of 4: what follows it in the working memory is aligned."""
+    return -(-size // 4) * 4

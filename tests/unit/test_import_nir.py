@@ -1,0 +1,240 @@
+"""Import of NIR graphs."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import snntorch as snn
+import torch
+from torch import nn
+
+from edgeflow.compress.quantize import quantize
+from edgeflow.errors import CompressError, ToolMissingError
+from edgeflow.importers import FloatChain, load_float_model
+
+nir = pytest.importorskip("nir")
+
+CHANNELS, NEURONS, DT = 4, 9, 1e-3
+
+
+def samples(n: int = 6, time: int = 80) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    return rng.standard_normal((n, time, CHANNELS)).astype(np.float32)
+
+
+def neurons(kind: str, size: int, seed: int) -> Any:
+    rng = np.random.default_rng(seed)
+    common: dict[str, Any] = {
+        "r": rng.uniform(2, 4, size),
+        "v_leak": np.zeros(size) if kind == "CubaLIF" else 0.1 * rng.standard_normal(size),
+        "v_threshold": rng.uniform(0.3, 0.8, size),
+    }
+    tau = rng.uniform(3e-3, 2e-2, size)
+    if kind == "CubaLIF":
+        extra = {
+            "tau_mem": tau,
+            "tau_syn": rng.uniform(2e-3, 9e-3, size),
+            "w_in": np.full(size, 2.0),
+        }
+        return nir.CubaLIF(**common, **extra)
+    return nir.LIF(tau=tau, **common)
+
+
+def affine(outputs: int, inputs: int, seed: int, scale: float = 1.0) -> Any:
+    rng = np.random.default_rng(seed)
+    return nir.Affine(
+        weight=scale * rng.standard_normal((outputs, inputs)),
+        bias=0.1 * rng.standard_normal(outputs),
+    )
+
+
+def network(kind: str, recurrent: bool, integrator: bool) -> Any:
+    """Input, Affine, neurons, Linear, neurons, and, if `integrator`, Affine and LI."""
+    nodes = {
+        "input": nir.Input(np.array([CHANNELS])),
+        "w1": affine(NEURONS, CHANNELS, 1),
+        "n1": neurons(kind, NEURONS, 2),
+        "w2": nir.Linear(np.random.default_rng(3).standard_normal((5, NEURONS))),
+        "n2": neurons("LIF", 5, 4),
+        "output": nir.Output(np.array([3 if integrator else 5])),
+    }
+    edges = [("input", "w1"), ("w1", "n1"), ("n1", "w2"), ("w2", "n2")]
+    if recurrent:
+        nodes["back"] = affine(NEURONS, NEURONS, 5, 0.3)
+        edges += [("n1", "back"), ("back", "n1")]
+    if integrator:
+        nodes["w3"] = affine(3, 5, 6)
+        nodes["li"] = nir.LI(
+            tau=np.full(3, 2e-2), r=np.array([1.0, 2, 3]), v_leak=np.array([0.1, 0, -1])
+        )
+        edges += [("n2", "w3"), ("w3", "li"), ("li", "output")]
+    else:
+        edges.append(("n2", "output"))
+    return nir.NIRGraph(nodes, edges, metadata={"dt": DT})
+
+
+def simulate(graph: Any, x: np.ndarray) -> np.ndarray:
+    """Forward Euler of NIR's equations, node by node, for one sequence x [time, channels]."""
+    nodes, result = graph.nodes, []
+    v = dict.fromkeys(nodes, 0.0)
+    i = dict.fromkeys(nodes, 0.0)
+    y: dict[str, Any] = {}
+    order = [k for k in ("input", "w1", "n1", "w2", "n2", "w3", "li", "output") if k in nodes]
+    for sample in x.astype(np.float64):
+        back = nodes.get("back")
+        # no spikes before the first step
+        fed = back.weight @ y.get("n1", np.zeros(NEURONS)) + back.bias if back else 0.0
+        value = sample
+        for k in order:
+            node, kind = nodes[k], type(nodes[k]).__name__
+            if kind in ("Affine", "Linear"):
+                value = node.weight @ value + getattr(node, "bias", 0.0)
+            elif kind in ("LIF", "CubaLIF", "LI"):
+                drive = value + (fed if k == "n1" else 0.0)
+                tau = node.tau_mem if kind == "CubaLIF" else node.tau
+                if kind == "CubaLIF":
+                    i[k] = i[k] + DT / node.tau_syn * (-i[k] + node.w_in * drive)
+                    drive = i[k]
+                v[k] = v[k] + DT / tau * (node.v_leak - v[k] + node.r * drive)
+                value = v[k]
+                if kind != "LI":
+                    value = (v[k] > node.v_threshold).astype(float)
+                    v[k] = np.where(value == 1, 0.0, v[k])
+            y[k] = value
+        result.append(value)
+    return np.array(result)
+
+
+def imported(graph: Any, path: Path, **options: Any) -> FloatChain:
+    nir.write(path, graph)
+    return load_float_model(path, samples(), **options)
+
+
+@pytest.mark.parametrize("kind", ["LIF", "CubaLIF"])
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("integrator", [False, True])
+def test_equals_the_equations(kind: str, recurrent: bool, integrator: bool, tmp_path: Path) -> None:
+    graph = network(kind, recurrent, integrator)
+    chain, x = imported(graph, tmp_path / "g.nir"), samples()
+    expected = np.stack([simulate(graph, sequence) for sequence in x])
+    spikes = chain.activations(x)[1]
+    assert 0.02 < spikes.mean() < 0.8
+    assert expected.std() > 0.05
+    # the chain is float32: a membrane within rounding of its threshold may decide otherwise
+    agree = np.abs(chain.run(x) - expected).max(axis=(1, 2)) < 1e-4
+    assert agree.mean() >= 0.8
+
+
+def test_equals_snntorch(tmp_path: Path) -> None:
+    """A recurrent layer inside a graph of its own, as snntorch exports it."""
+    export = pytest.importorskip("snntorch.export_nir").export_to_nir
+    torch.manual_seed(1)
+    first = nn.Linear(CHANNELS, NEURONS)
+    layer = snn.RLeaky(beta=torch.full((NEURONS,), 0.8), threshold=torch.full((NEURONS,), 0.6),
+                       all_to_all=True, linear_features=NEURONS, reset_mechanism="zero", reset_delay=False, init_hidden=True)  # fmt: skip
+    last = nn.Linear(NEURONS, 3)
+    graph = export(nn.Sequential(first, layer, last), torch.zeros(CHANNELS))
+    chain, x = imported(graph, tmp_path / "s.nir"), samples(3, 50)
+    layer.init_hidden = False
+    with torch.no_grad():
+        s, u = torch.zeros(3, NEURONS), torch.zeros(3, NEURONS)
+        expected = []
+        for sample in torch.from_numpy(x).unbind(1):
+            s, u = layer(first(sample), s, u)
+            expected.append(last(s))
+    got = chain.activations(x)
+    assert 0.02 < got[1].mean() < 0.8
+    np.testing.assert_allclose(got[-1], torch.stack(expected, 1).numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("integrator", [False, True])
+def test_it_compresses(integrator: bool, tmp_path: Path) -> None:
+    x = samples()
+    chain = imported(network("LIF", True, integrator), tmp_path / "g.nir", window=80)
+    assert [name for name, _ in chain.layers][-1] == ("li" if integrator else "mean")
+    program, real = quantize(chain, x), chain.run(x)
+    got = program.run(program.quantize_input(x)) * program.output_scale
+    if not integrator:  # the mean of spikes over the window
+        np.testing.assert_allclose(real[:, -1], chain.activations(x)[-2].mean(axis=1), atol=1e-5)
+    assert np.corrcoef(got[:, -1].ravel(), real[:, -1].ravel())[0, 1] > 0.95
+
+
+def test_every_unsupported_node_is_named(tmp_path: Path) -> None:
+    one = np.ones(CHANNELS)
+    graph = nir.NIRGraph.from_list(
+        nir.Scale(one), nir.IF(r=one, v_threshold=one), nir.Threshold(one),
+        nir.LIF(tau=one, r=one, v_leak=one, v_threshold=one, v_reset=0.5 * one),
+    )  # fmt: skip
+    with pytest.raises(CompressError) as caught:
+        imported(graph, tmp_path / "g.nir")
+    for part in (
+        "scale (Scale: multiply",
+        "if (IF: use LIF",
+        "threshold (Threshold",
+        "lif (LIF: v_reset",
+    ):
+        assert part in str(caught.value)
+
+
+def rewired(change: str) -> Any:
+    graph = network("LIF", True, True)
+    nodes, edges = graph.nodes, graph.edges
+    if change == "skip":
+        edges.append(("w1", "n2"))
+    elif change == "dangling":
+        nodes["more"] = affine(3, 5, 7)
+    elif change == "unknown":
+        edges.append(("n2", "nothing"))
+    elif change == "two":
+        nodes["again"] = affine(NEURONS, NEURONS, 7)
+        edges += [("n1", "again"), ("again", "n1")]
+    elif change == "li":
+        nodes["again"] = affine(3, 3, 7)
+        edges += [("li", "again"), ("again", "li")]
+    elif change == "taus":
+        nodes["li"].tau = np.array([1e-2, 2e-2, 3e-2])
+    elif change == "sizes":
+        nodes["w2"].weight = np.ones((5, 4))
+    elif change == "recurrent sizes":
+        nodes["back"].weight = np.ones((5, 5))
+    elif change == "parameters":
+        nodes["n2"].r = np.ones(7)
+    else:
+        graph.metadata["dt"] = {"dt": 1.0, "negative": -1.0}[change]
+    return graph
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        ("skip", r"n2 has 2 inputs \(w2, w1\)"),
+        ("dangling", "more has 0 inputs"),
+        ("unknown", "not in it: nothing"),
+        ("two", "n1 has two recurrent connections"),
+        ("li", "only LIF and CubaLIF can be recurrent"),
+        ("taus", r"li \(LI\): neurons of different tau"),
+        ("sizes", r"n2 \(LIF\): it reads 4 values, a step has 9"),
+        ("recurrent sizes", r"n1 \(LIF\): recurrent weights are \[5, 5\] for 9 neurons"),
+        ("parameters", "not a NIR graph .*same shape"),
+        ("dt", "longer than a time constant"),
+        ("negative", "dt = -1"),
+    ],
+)
+def test_what_is_no_chain(change: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(CompressError, match=message):
+        imported(rewired(change), tmp_path / "g.nir")
+
+
+def test_wrong_files(tmp_path: Path) -> None:
+    (tmp_path / "g.nir").write_text("no HDF5")
+    with pytest.raises(CompressError, match="not a NIR graph"):
+        load_float_model(tmp_path / "g.nir", samples())
+
+
+def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nir.write(tmp_path / "g.nir", network("LIF", False, False))
+    monkeypatch.setitem(sys.modules, "nir", None)
+    with pytest.raises(ToolMissingError, match="pip install nir h5py"):
+        load_float_model(tmp_path / "g.nir", samples())
