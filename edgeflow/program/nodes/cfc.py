@@ -1,6 +1,5 @@
 """Closed-form continuous-time cell, gated and pure, with a backbone of 0 to 3 layers."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, make_dataclass
 from typing import Any, ClassVar
 
@@ -21,7 +20,8 @@ from edgeflow.program.fixedpoint import (
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.recurrent import Recurrent
 
 #: Layers that a backbone can have.
 MAX_BACKBONE = 3
@@ -30,7 +30,7 @@ MAX_GAIN = 1 << 17
 
 
 @dataclass(frozen=True)
-class _Backbone(Node):
+class _Backbone(Recurrent):
     r"""The products of a CfC cell.
 
     .. math::
@@ -47,7 +47,6 @@ class _Backbone(Node):
     backbone_bits: int
 
     int_fields: ClassVar[tuple[str, ...]] = ("gate", "state_bits", "backbone_bits")
-    output_state: ClassVar[str | None] = "h"
     c_struct: ClassVar[str | None] = "ef_cfc"
     c_helpers: ClassVar[tuple[str, ...]] = ("ef_cfc_backbone",)
     #: Rows of the heads for each unit.
@@ -74,35 +73,11 @@ class _Backbone(Node):
                 f"layer {self.name}: {self.outputs} units need {size} rows of heads, not "
                 f"{first.rows}"
             )
-        if not 8 <= self.state_bits <= 16 or self.recurrent.input_bits != self.state_bits:
-            raise ProgramError(
-                f"layer {self.name}: state width {self.state_bits} must be in 8..16 and equal the "
-                f"recurrent matrix's input width {self.recurrent.input_bits}"
-            )
+        self.check_state_width()
         if not 8 <= self.backbone_bits <= 16:
             raise ProgramError(
                 f"layer {self.name}: backbone width {self.backbone_bits} is not in 8..16"
             )
-
-    @property
-    def inputs(self) -> int:
-        return self.input.cols
-
-    @property
-    def outputs(self) -> int:
-        return self.recurrent.cols
-
-    @property
-    def input_bits(self) -> int:
-        return self.input.input_bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.state_bits
-
-    @property
-    def states(self) -> Mapping[str, StateVector]:
-        return {"h": StateVector(self.outputs, self.state_bits)}
 
     @property
     def buffer(self) -> int:

@@ -1,12 +1,10 @@
 """Gated recurrent unit with the reset gate after the matrix product (PyTorch, cuDNN)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import onnx
 
-from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import (
     Ints,
@@ -18,11 +16,12 @@ from edgeflow.program.fixedpoint import (
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.recurrent import Recurrent
 
 
 @dataclass(frozen=True)
-class GRU(Node):
+class GRU(Recurrent):
     r"""GRU cell (Cho et al. 2014, arXiv 1406.1078; ``torch.nn.GRU``'s form).
 
     With ``a = input(x)`` and ``u = recurrent(h)`` in Q3.12, gates in PyTorch's order r, z, n:
@@ -53,42 +52,12 @@ class GRU(Node):
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
     int_fields: ClassVar[tuple[str, ...]] = ("state_bits",)
     tables: ClassVar[tuple[str, ...]] = ("sigmoid", "tanh")
-    output_state: ClassVar[str | None] = "h"
     c_struct: ClassVar[str | None] = "ef_gru"
     c_function: ClassVar[str | None] = "ef_gru_step"
 
     def __post_init__(self) -> None:
-        hidden = self.recurrent.cols
-        if self.recurrent.rows != 3 * hidden or self.input.rows != 3 * hidden:
-            raise ProgramError(
-                f"layer {self.name}: a GRU of {hidden} units needs {3 * hidden} rows, not "
-                f"{self.input.rows} (input) and {self.recurrent.rows} (recurrent)"
-            )
-        if not 8 <= self.state_bits <= 16 or self.recurrent.input_bits != self.state_bits:
-            raise ProgramError(
-                f"layer {self.name}: state width {self.state_bits} must be in 8..16 and equal the "
-                f"recurrent matrix's input width {self.recurrent.input_bits}"
-            )
-
-    @property
-    def inputs(self) -> int:
-        return self.input.cols
-
-    @property
-    def outputs(self) -> int:
-        return self.recurrent.cols
-
-    @property
-    def input_bits(self) -> int:
-        return self.input.input_bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.state_bits
-
-    @property
-    def states(self) -> Mapping[str, StateVector]:
-        return {"h": StateVector(self.outputs, self.state_bits)}
+        self.check_rows("a GRU", 3)
+        self.check_state_width()
 
     @property
     def scratch(self) -> int:

@@ -19,11 +19,12 @@ from edgeflow.program.fixedpoint import (
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.nodes.base import State, StateVector
+from edgeflow.program.nodes.recurrent import Recurrent
 
 
 @dataclass(frozen=True)
-class LSTM(Node):
+class LSTM(Recurrent):
     r"""LSTM cell (Hochreiter and Schmidhuber 1997; ``torch.nn.LSTM``'s form).
 
     With ``v = sat16(input(x) + recurrent(h))`` in Q3.12, gates in PyTorch's order i, f, g, o:
@@ -57,22 +58,12 @@ class LSTM(Node):
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
     int_fields: ClassVar[tuple[str, ...]] = ("state_bits", "cell_fraction")
     tables: ClassVar[tuple[str, ...]] = ("sigmoid", "tanh")
-    output_state: ClassVar[str | None] = "h"
     c_struct: ClassVar[str | None] = "ef_lstm"
     c_function: ClassVar[str | None] = "ef_lstm_step"
 
     def __post_init__(self) -> None:
-        hidden = self.recurrent.cols
-        if self.recurrent.rows != 4 * hidden or self.input.rows != 4 * hidden:
-            raise ProgramError(
-                f"layer {self.name}: an LSTM of {hidden} units needs {4 * hidden} rows, not "
-                f"{self.input.rows} (input) and {self.recurrent.rows} (recurrent)"
-            )
-        if not 8 <= self.state_bits <= 16 or self.recurrent.input_bits != self.state_bits:
-            raise ProgramError(
-                f"layer {self.name}: state width {self.state_bits} must be in 8..16 and equal the "
-                f"recurrent matrix's input width {self.recurrent.input_bits}"
-            )
+        self.check_rows("an LSTM", 4)
+        self.check_state_width()
         if not 8 <= self.cell_fraction <= 15:
             raise ProgramError(
                 f"layer {self.name}: the cell state has {self.cell_fraction} fractional bits; the "
@@ -80,24 +71,8 @@ class LSTM(Node):
             )
 
     @property
-    def inputs(self) -> int:
-        return self.input.cols
-
-    @property
-    def outputs(self) -> int:
-        return self.recurrent.cols
-
-    @property
-    def input_bits(self) -> int:
-        return self.input.input_bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.state_bits
-
-    @property
     def states(self) -> Mapping[str, StateVector]:
-        return {"h": StateVector(self.outputs, self.state_bits), "c": StateVector(self.outputs)}
+        return {**super().states, "c": StateVector(self.outputs)}
 
     @property
     def scratch(self) -> int:
