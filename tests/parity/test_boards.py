@@ -11,7 +11,7 @@ from edgeflow.codegen.kernels import fits_row_pairs
 from edgeflow.device import open_board
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.targets.board import load_board
-from tests.random_programs import random_program, samples
+from tests.random_programs import DRAW, random_program, samples
 
 BOARDS = [
     "qemu-m0", "qemu-m3", "qemu-m4", "qemu-m7", "qemu-m33", "qemu-m55", "qemu-rv32", "qemu-a53",
@@ -98,6 +98,30 @@ def test_row_pairs_at_their_limit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["wide", "tiny", "lmu_extreme", "spiking_recurrent"])
 def test_board_equals_oracle_slow(name: str, board: str, kernels: str, tmp_path: Path) -> None:
     assert mismatches(PROGRAMS[name], board, kernels, tmp_path) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.board
+@pytest.mark.parametrize("board", ["qemu-m4", "qemu-m55", "qemu-rv32"])
+def test_random_architectures(board: str, tmp_path: Path) -> None:
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        program = random_program(
+            seed,
+            inputs=int(rng.integers(1, 21)),
+            hidden=[int(size) for size in rng.integers(1, 81, rng.integers(1, 4))],
+            outputs=int(rng.integers(1, 13)),
+            input_bits=int(rng.choice([8, 12, 16])),
+            state_bits=int(rng.integers(8, 17)),
+            extreme=bool(rng.integers(2)),
+            cells=[str(cell) for cell in rng.choice(list(DRAW), 3)],
+        )
+        build = compile_program(program, board, tmp_path)
+        x = samples(program, seed, windows=4, time=20)
+        with open_board(load_board(board), image=build.elf) as device:
+            client = device.connect(program.hash)
+            y = np.stack([client.steps(window, reset=True).y for window in x])
+        np.testing.assert_array_equal(y, program.run(x), err_msg=f"seed {seed}")
 
 
 @pytest.mark.board

@@ -28,6 +28,14 @@ def test_c_equals_oracle(run_c: RunC, program: Program, seed: int) -> None:
     np.testing.assert_array_equal(run_c(program, x), program.run(x))
 
 
+@pytest.mark.slow
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(program=programs(), seed=st.integers(0, 2**32 - 1))
+def test_c_equals_oracle_in_500_draws(run_c: RunC, program: Program, seed: int) -> None:
+    x = samples(program, seed, windows=3, time=20)
+    np.testing.assert_array_equal(run_c(program, x), program.run(x))
+
+
 @pytest.mark.parametrize("extreme", [False, True])
 @pytest.mark.parametrize("hidden,bits", [([1], 16), ([7, 13], 12), ([32], 8)])
 def test_c_is_clean_under_sanitizers(
