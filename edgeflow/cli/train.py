@@ -25,7 +25,8 @@ def train(
     cell: str = typer.Option(
         "gru",
         "--cell",
-        help="Recurrent cell: gru, lstm, mingru, minlstm, lmu, lmu-ff, cfc, ltc, lif, cuba-lif.",
+        help="Recurrent cell: gru, lstm, mingru, minlstm, lmu, lmu-ff, cfc, ltc, lif, cuba-lif, "
+        "l2mu, cuba-l2mu.",
     ),
     hidden: int = typer.Option(32, "--hidden", help="Units a layer."),
     layers: int = typer.Option(1, "--layers", help="Layers of the cell."),
