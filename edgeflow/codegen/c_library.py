@@ -15,6 +15,7 @@ from edgeflow import __version__
 from edgeflow.codegen.kernels import choose_kernel
 from edgeflow.files import write_atomic
 from edgeflow.program.fixedpoint import symmetric_max
+from edgeflow.program.matrix import round_up
 from edgeflow.program.nodes import Node
 from edgeflow.program.program import Program
 from edgeflow.resources import resource
@@ -65,10 +66,6 @@ def _kernel_sources(program: Program, kernel_sets: Sequence[str]) -> list[str]:
     return sorted({"ef_clamp_s16.c"} | kernels | tables | cells)
 
 
-def _round_up(size: int, multiple: int = 4) -> int:
-    return -(-size // multiple) * multiple
-
-
 def _output(node: Node) -> str:
     """Return the member of model_t that holds the layer's output."""
     return f"{node.name}_{node.output_state or 'y'}"
@@ -80,14 +77,14 @@ def _members(program: Program) -> str:
     for node in program.nodes:
         for name, vector in node.states.items():
             kind = f"{np.dtype(vector.dtype).name}_t"
-            members.append(f"{kind} {node.name}_{name}[{_round_up(vector.size)}]")
+            members.append(f"{kind} {node.name}_{name}[{round_up(vector.size)}]")
     for node in program.nodes[:-1]:
         if node.output_state is None:
-            members.append(f"int16_t {_output(node)}[{_round_up(node.outputs)}]")
+            members.append(f"int16_t {_output(node)}[{round_up(node.outputs)}]")
     for kind, name in (("int16_t", "scratch"), ("int32_t", "scratch32")):
         size = max(getattr(node, name) for node in program.nodes)
         if size:
-            members.append(f"{kind} {name}[{_round_up(size)}]")
+            members.append(f"{kind} {name}[{round_up(size)}]")
     return "".join(f"    {member};\n" for member in members)
 
 
@@ -118,7 +115,7 @@ def model_header(program: Program) -> str:
 typedef struct {{
     union {{
         uint64_t align; /* kernels read pairs of values as words */
-        int16_t x[{_round_up(program.inputs)}];
+        int16_t x[{round_up(program.inputs)}];
     }} in;
 {_members(program)}}} model_t;
 

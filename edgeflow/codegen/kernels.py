@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgeflow.errors import TargetError
 from edgeflow.program.fixedpoint import INT32_MAX, Ints
-from edgeflow.program.matrix import Matrix
+from edgeflow.program.matrix import Matrix, round_up
 
 
 @dataclass(frozen=True)
@@ -80,18 +80,14 @@ def fits_row_pairs(matrix: Matrix) -> bool:
     return bool(pair.max() <= INT32_MAX and scaled.max() <= INT32_MAX)
 
 
-def _round_up(size: int) -> int:
-    return -(-size // 4) * 4
-
-
 def _pad(values: Ints, rows: int) -> Ints:
-    result = np.zeros(_round_up(rows), dtype=np.int64)
+    result = np.zeros(round_up(rows), dtype=np.int64)
     result[:rows] = values
     return result
 
 
 def _padded(matrix: Matrix) -> NDArray[np.int8]:
-    padded = np.zeros((_round_up(matrix.rows), _round_up(matrix.cols)), dtype=np.int8)
+    padded = np.zeros((round_up(matrix.rows), round_up(matrix.cols)), dtype=np.int8)
     padded[: matrix.rows, : matrix.cols] = matrix.weight
     return padded
 

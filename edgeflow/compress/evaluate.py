@@ -74,7 +74,7 @@ def compress_model(
         raise CompressError(
             f"{model}: the model has {outputs} outputs, the data {len(dataset.classes)} classes"
         )
-    if chain.window:
+    if chain.window not in (0, dataset.window):
         calibration = _sample(dataset.windows("train", length=chain.window).x, CALIBRATION_WINDOWS)
     program = quantize(chain, calibration, widths or Widths())
     scores = score(chain, program, dataset, split)

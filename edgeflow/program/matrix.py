@@ -12,6 +12,11 @@ from edgeflow.program.fixedpoint import INT32_MAX, Ints, largest_magnitude, requ
 MAX_SIZE = 65535
 
 
+def round_up(size: int) -> int:
+    """Return `size` up to a multiple of 4: kernels may read x that far, and pairs stay aligned."""
+    return -(-size // 4) * 4
+
+
 @dataclass(frozen=True)
 class Matrix:
     """``y = requantize(weight @ x + bias, multiplier, shift)``, int16 in and out.

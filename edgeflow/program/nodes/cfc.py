@@ -19,7 +19,7 @@ from edgeflow.program.fixedpoint import (
     symmetric_max,
     tanh_table,
 )
-from edgeflow.program.matrix import Matrix
+from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes.base import State
 from edgeflow.program.nodes.recurrent import Recurrent
 
@@ -82,7 +82,7 @@ class _Backbone(Recurrent):
     @property
     def buffer(self) -> int:
         """Values of the longest product, rounded up so that a second one behind it is aligned."""
-        return -(-max(matrix.rows for matrix in self.matrices().values()) // 4) * 4
+        return round_up(max(matrix.rows for matrix in self.matrices().values()))
 
     @property
     def scratch(self) -> int:

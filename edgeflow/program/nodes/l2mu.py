@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints
-from edgeflow.program.matrix import Matrix
+from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes.base import Node, State, StateVector
 from edgeflow.program.nodes.lif import RESETS, filtered, filtered_onnx, fire, fire_onnx
 
@@ -121,7 +121,7 @@ class SpikingLMU(Node):
     @property
     def scratch(self) -> int:
         largest = max(self.encode.rows, self.transition.rows, self.update.rows)
-        return _round_up(self.encode.cols) + _round_up(self.transition.cols) + largest
+        return round_up(self.encode.cols) + round_up(self.transition.cols) + largest
 
     @property
     def c_pointers(self) -> tuple[str | None, ...]:
@@ -235,8 +235,3 @@ class CubaL2MU(SpikingLMU):
 
     op_type: ClassVar[str] = "CubaL2MU"
     array_fields: ClassVar[tuple[str, ...]] = ("alpha", "beta", "threshold")
-
-
-def _round_up(size: int) -> int:
-    """Return `size` up to a multiple of 4: what follows it in the working memory is aligned."""
-    return -(-size // 4) * 4

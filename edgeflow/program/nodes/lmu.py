@@ -20,8 +20,9 @@ from edgeflow.program.fixedpoint import (
     symmetric_max,
     tanh_table,
 )
-from edgeflow.program.matrix import Matrix
+from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.nodes.recurrent import Recurrent
 
 #: Largest number of bits that a memory value has below its high part.
 MAX_FRACTION = 15
@@ -154,7 +155,7 @@ def _activation(b: fn.Body, drive: str, output: str) -> None:
 
 
 @dataclass(frozen=True)
-class LMU(_LegendreMemory):
+class LMU(_LegendreMemory, Recurrent):
     r"""LMU cell (Voelker et al., NeurIPS 2019).
 
     With ``a = input(x)``, ``r = recurrent(h)``, the rows of u first (in u's unit), then those of
@@ -210,7 +211,6 @@ class LMU(_LegendreMemory):
         "memory_size", "fraction", "read_shift", "read_bits", "state_bits",
     )  # fmt: skip
     tables: ClassVar[tuple[str, ...]] = ("tanh",)
-    output_state: ClassVar[str | None] = "h"
     c_struct: ClassVar[str | None] = "ef_lmu"
     c_function: ClassVar[str | None] = "ef_lmu_step"
     c_helpers: ClassVar[tuple[str, ...]] = ("ef_legendre_step",)
@@ -233,32 +233,16 @@ class LMU(_LegendreMemory):
             raise ProgramError(f"layer {self.name}: what the memory adds to u has a bias")
 
     @property
-    def inputs(self) -> int:
-        return self.input.cols
-
-    @property
-    def outputs(self) -> int:
-        return self.recurrent.cols
-
-    @property
-    def input_bits(self) -> int:
-        return self.input.input_bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.state_bits
-
-    @property
     def states(self) -> Mapping[str, StateVector]:
         return {
-            "h": StateVector(self.outputs, self.state_bits),
+            **super().states,
             "m": StateVector(self.memory.cols, 32),
             "v": StateVector(self.memory_size, 16),
         }
 
     @property
     def scratch(self) -> int:
-        return _round_up(self.memory.cols) + _round_up(self.order) + 3 * self.input.rows
+        return round_up(self.memory.cols) + round_up(self.order) + 3 * self.input.rows
 
     @property
     def c_sizes(self) -> tuple[int, ...]:
@@ -389,7 +373,7 @@ class LMUFeedForward(_LegendreMemory):
 
     @property
     def scratch(self) -> int:
-        return _round_up(self.memory.cols) + _round_up(self.order) + self.input.rows + self.outputs
+        return round_up(self.memory.cols) + round_up(self.order) + self.input.rows + self.outputs
 
     @property
     def c_sizes(self) -> tuple[int, ...]:
@@ -425,8 +409,3 @@ class LMUFeedForward(_LegendreMemory):
             b.nodes,
             attributes=[*(f"{field}_shift" for field in cls.matrix_fields), *cls.int_fields],
         )
-
-
-def _round_up(size: int) -> int:
-    """Return `size` up to a multiple of 4: what follows it in the working memory is aligned."""
-    return -(-size // 4) * 4
