@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgeflow import __version__
 from edgeflow.codegen.kernels import choose_kernel
+from edgeflow.codegen.sources import included_files, source_file
 from edgeflow.files import write_atomic
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import round_up
@@ -20,7 +21,8 @@ from edgeflow.program.nodes import Node
 from edgeflow.program.program import Program
 from edgeflow.resources import resource
 
-HEADERS = ("ef_kernels.h", "ef_math.h", "ef_profile.h")
+#: Headers that ``model.c`` includes.
+HEADERS = ("ef_kernels.h", "ef_profile.h")
 
 
 def write_library(program: Program, directory: str | Path, kernel_sets: Sequence[str]) -> list[str]:
@@ -48,22 +50,21 @@ def write_library(program: Program, directory: str | Path, kernel_sets: Sequence
     firmware = resource("firmware") / "kernels"
     kernels = directory / "kernels"
     shutil.rmtree(kernels, ignore_errors=True)
-    for name in (*HEADERS, *sources):
+    for name in {*HEADERS, *included_files(sources), *sources}:
         target = kernels / Path(name).name
         write_atomic(target, (firmware / name).read_text(encoding="utf-8"))
     write_atomic(directory / "model.h", model_header(program))
     write_atomic(directory / "model.c", model_source(program, kernel_sets))
-    compiled = [name for name in sources if not name.endswith(".inc")]
-    return ["model.c", *(f"kernels/{Path(name).name}" for name in compiled)]
+    return ["model.c", *(f"kernels/{Path(name).name}" for name in sources)]
 
 
 def _kernel_sources(program: Program, kernel_sets: Sequence[str]) -> list[str]:
     matrices = [matrix for node in program.nodes for matrix in node.matrices().values()]
-    kernels = {source for m in matrices for source in choose_kernel(m, kernel_sets).sources}
-    tables = {f"ef_table_{table}.c" for node in program.nodes for table in node.tables}
-    cells = {f"{node.c_function}.c" for node in program.nodes if node.c_function}
-    cells |= {f"{helper}.c" for node in program.nodes for helper in node.c_helpers}
-    return sorted({"ef_clamp_s16.c"} | kernels | tables | cells)
+    functions = {"ef_clamp_s16"} | {choose_kernel(m, kernel_sets).name for m in matrices}
+    functions |= {f"ef_table_{table}" for node in program.nodes for table in node.tables}
+    functions |= {node.c_function for node in program.nodes if node.c_function}
+    functions |= {helper for node in program.nodes for helper in node.c_helpers}
+    return sorted(source_file(function, kernel_sets) for function in functions)
 
 
 def _output(node: Node) -> str:

@@ -122,12 +122,10 @@ class MatvecKernel:
     Parameters
     ----------
     name : str
-        Name of the function.
+        Name of the function and of its file (``edgeflow.codegen.sources``).
     kernel_set : str
         What a core must offer: a name out of the ``kernels`` list of its file in
         ``targets/cores``. "c" runs everywhere.
-    sources : tuple of str
-        Files below ``firmware/kernels``; headers are included by them.
     pack : callable
         Lays the weights out as the kernel reads them.
     fits : callable
@@ -136,33 +134,19 @@ class MatvecKernel:
 
     name: str
     kernel_set: str
-    sources: tuple[str, ...]
     pack: Callable[[Matrix], Packed]
     fits: Callable[[Matrix], bool] = fits_always
 
 
-_COLUMNS = MatvecKernel(
-    "ef_add_columns_s8", "c", ("ef_add_columns_s8.c",), pack_columns, reads_spikes
-)
+_COLUMNS = MatvecKernel("ef_add_columns_s8", "c", pack_columns, reads_spikes)
 
 #: Within a set, the fastest first.
 MATVEC_KERNELS = (
     replace(_COLUMNS, kernel_set="dsp", fits=reads_spikes_tall),
-    MatvecKernel(
-        "ef_matvec_pair_s8_s16_dsp",
-        "dsp",
-        ("dsp/ef_matvec_pair_s8_s16_dsp.S", "dsp/ef_matvec_dsp.inc"),
-        pack_row_pairs,
-        fits_row_pairs,
-    ),
-    MatvecKernel(
-        "ef_matvec_s8_s16_dsp",
-        "dsp",
-        ("dsp/ef_matvec_s8_s16_dsp.S", "dsp/ef_matvec_dsp.inc"),
-        pack_tiles,
-    ),
+    MatvecKernel("ef_matvec_pair_s8_s16_dsp", "dsp", pack_row_pairs, fits_row_pairs),
+    MatvecKernel("ef_matvec_s8_s16_dsp", "dsp", pack_tiles),
     _COLUMNS,
-    MatvecKernel("ef_matvec_s8_s16", "c", ("ef_matvec_s8_s16.c",), pack_rows),
+    MatvecKernel("ef_matvec_s8_s16", "c", pack_rows),
 )
 
 
