@@ -10,10 +10,10 @@ What is trained or compressed already in the folder is used again.
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from edgeflow.cells import CELLS
 from edgeflow.codegen.build import compile_program
 from edgeflow.compress.evaluate import compress_model
 from edgeflow.data import load_dataset
@@ -27,19 +27,33 @@ MODELS = (("seglearn-watch", 32), ("seglearn-watch", 64), ("wisdm-watch-hand", 6
 SEEDS = (0, 1, 2)
 
 
-# LTC trains for ten times as long as any other
-CELL_NAMES = [name for name in CELLS if name != "ltc"]
+#: Models of the table of cells.
+CELL_MODELS: dict[str, dict[str, Any]] = {
+    "gru": {"hidden": 64},
+    "lstm": {"hidden": 64},
+    "mingru": {"hidden": 64, "layers": 2},
+    "lmu": {"hidden": 64},
+    "lmuformer": {"hidden": 32},
+    "cfc": {"hidden": 64},
+    "ltc": {"hidden": 32},
+    "lif": {"hidden": 64},
+    "cuba-lif": {"hidden": 64},
+    "l2mu": {"hidden": 64},
+}
+#: Data sets and seeds of that table.
+CELL_DATA = {"wisdm-watch-hand": SEEDS, "seglearn-watch": SEEDS[:1]}
 
 
 def compressed(
-    data: str, hidden: int, seed: int, folder: Path, root: Path | None, cell: str = "gru"
+    data: str, seed: int, folder: Path, root: Path | None, cell: str = "gru", **options: Any
 ) -> Path:
     """Return the program file of a model, trained if need be; its scores stand beside it."""
-    directory = folder / f"{data}-{cell}{hidden}-s{seed}"
+    values = "-".join(f"{value}" for value in options.values())
+    directory = folder / f"{data}-{cell}{values}-s{seed}"
     file = directory / "model.onnx"
     if not file.exists():
         dataset = load_dataset(data, root=root)
-        train(dataset, cell, out=directory, hidden=hidden, seed=seed)
+        train(dataset, cell, out=directory, seed=seed, **options)
         result = compress_model(directory, dataset)
         write_atomic(directory / "scores.json", json.dumps(result.scores, indent=2))
         result.program.save(file)
@@ -53,7 +67,7 @@ def accuracy(folder: Path, root: Path | None) -> None:
     for data, hidden in MODELS:
         pairs = []
         for seed in SEEDS:
-            directory = compressed(data, hidden, seed, folder, root).parent
+            directory = compressed(data, seed, folder, root, hidden=hidden).parent
             scores = json.loads((directory / "scores.json").read_text())
             metrics = json.loads((directory / "metrics.json").read_text())
             before, after = 100 * scores["accuracy_float"], 100 * scores["accuracy_int"]
@@ -71,7 +85,7 @@ def boards(folder: Path, root: Path | None) -> None:
     print("| model | board | instructions a step | mismatches | steps | flash B | RAM B | stack |")
     print("|---|---|---|---|---|---|---|---|")
     for data, hidden in MODELS:
-        file = compressed(data, hidden, SEEDS[0], folder, root)
+        file = compressed(data, SEEDS[0], folder, root, hidden=hidden)
         dataset = load_dataset(data, root=root)
         for spec in list_boards():
             build = compile_program(Program.load(file), spec, file.parent / spec.name)
@@ -87,29 +101,38 @@ def boards(folder: Path, root: Path | None) -> None:
 
 
 def cells(folder: Path, root: Path | None) -> None:
-    """Print accuracy and cost of every cell with 32 units on seglearn-watch, seed 0."""
+    """Print accuracy and cost of every cell; the cost is that of the first seed."""
     print(
-        "| cell | parameters | float % | integer % | instructions, M4 | instructions, M55 | "
-        "mismatches | flash B | RAM B |"
+        "| data | cell | parameters | float % | seeds | people | integer % | worst drop | "
+        "M4 instr. | M55 instr. | mismatches | flash B | RAM B |"
     )
-    print("|---|---|---|---|---|---|---|---|---|")
-    data = MODELS[0][0]
-    dataset = load_dataset(data, root=root)
-    for cell in CELL_NAMES:
-        file = compressed(data, 32, SEEDS[0], folder, root, cell)
-        scores = json.loads((file.parent / "scores.json").read_text())
-        metrics = json.loads((file.parent / "metrics.json").read_text())
-        counts, result = [], {}
-        for board in ("qemu-m55", "qemu-m4"):
-            build = compile_program(Program.load(file), board, file.parent / board)
-            result = profile(build, dataset, steps=2000).to_json()
-            counts.append(f"{result['instructions_per_step']['mean']:,.0f}")
-        print(
-            f"| {cell} | {metrics['parameters']} | {100 * scores['accuracy_float']:.2f} | "
-            f"{100 * scores['accuracy_int']:.2f} | {counts[1]} | {counts[0]} | "
-            f"{result['mismatches']} | {result['flash_bytes']:,} | {result['ram_bytes']:,} |",
-            flush=True,
-        )
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for data, seeds in CELL_DATA.items():
+        dataset = load_dataset(data, root=root)
+        for cell, options in CELL_MODELS.items():
+            files = [compressed(data, seed, folder, root, cell, **options) for seed in seeds]
+            scores = [json.loads((file.parent / "scores.json").read_text()) for file in files]
+            metrics = json.loads((files[0].parent / "metrics.json").read_text())
+            before, after = (
+                100 * np.array([score[f"accuracy_{kind}"] for score in scores])
+                for kind in ("float", "int")
+            )
+            people = 100 * np.mean(
+                [[person["float"] for person in score["people"].values()] for score in scores], 0
+            )
+            counts, result = [], {}
+            for board in ("qemu-m55", "qemu-m4"):
+                build = compile_program(Program.load(files[0]), board, files[0].parent / board)
+                result = profile(build, dataset, steps=2000).to_json()
+                counts.append(f"{result['instructions_per_step']['mean']:,.0f}")
+            name = "-".join([cell, *(str(value) for value in options.values())])
+            print(
+                f"| {data} | {name} | {metrics['parameters']} | {before.mean():.1f} | "
+                f"{before.min():.1f}-{before.max():.1f} | {people.min():.0f}-{people.max():.0f} | "
+                f"{after.mean():.1f} | {(before - after).max():+.2f} | {counts[1]} | {counts[0]} | "
+                f"{result['mismatches']} | {result['flash_bytes']:,} | {result['ram_bytes']:,} |",
+                flush=True,
+            )
 
 
 def main() -> None:

@@ -12,23 +12,30 @@ from hypothesis import strategies as st
 from edgeflow.cells.legendre import legendre, zero_order_hold
 from edgeflow.cells.lmu import quantize_memory
 from edgeflow.program import GRU, InputFormat, Linear, Matrix, Node, Program
-from edgeflow.program.fixedpoint import largest_magnitude
+from edgeflow.program.fixedpoint import largest_magnitude, saturate
 from edgeflow.program.nodes import (
     L2MU,
     LIF,
     LMU,
     LSTM,
+    LTC,
+    RNN,
     Accumulate,
-    CubaL2MU,
-    CubaLIF,
+    CfC,
+    ChannelMixer,
+    GRUResetBefore,
+    LayerNorm,
     LMUFeedForward,
     MinGRU,
     MinLSTM,
-    RecurrentCubaLIF,
-    RecurrentLIF,
+    PureCfC,
+    ReLU,
+    Taps,
 )
-from edgeflow.program.nodes.cfc import CFC, MAX_GAIN, PURE_CFC
-from edgeflow.program.nodes.ltc import LTCS, MAX_SUM, MIN_DENOMINATOR
+from edgeflow.program.nodes.base import zeros
+from edgeflow.program.nodes.cfc import BACKBONES, MAX_GAIN
+from edgeflow.program.nodes.layer_norm import MAX_EPSILON
+from edgeflow.program.nodes.ltc import MAX_SUM, MIN_DENOMINATOR
 from edgeflow.program.nodes.min_rnn import MinRNN
 
 # Reads int16 samples from stdin, writes int16 outputs to stdout; a first argument resets the
@@ -55,23 +62,45 @@ SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
 
 
 def random_matrix(
-    rng: np.random.Generator, rows: int, cols: int, bits: int, extreme: bool
-) -> Matrix:
-    """Return a matrix whose accumulator may come close to its limit when `extreme`."""
+    rng: np.random.Generator, rows: int, cols: int, bits: int, extreme: bool,
+    seen: np.ndarray | None = None,
+) -> Matrix:  # fmt: skip
+    """Return a matrix whose results change with x, by an eighth of a table's range to all of it.
+
+    The largest weights if `extreme`, with rows of three kinds: accumulators that come close to their
+    limit, with a multiplier that brings them into range or with one that saturates, and rows without
+    a bias. `seen` [n, cols] is what x may be; by default x is spread over its width.
+    """
+    largest = largest_magnitude(bits)
+    reach = cols * largest
+    top = min(127, (2**30 - 1 - 2**20) // reach)  # as large as the accumulator allows
     if extreme:
-        weight = rng.choice(np.array([-127, 127], dtype=np.int8), (rows, cols))
-        magnitude = 2**31 // 2 - 1 - 127 * cols * largest_magnitude(bits)
-        bias = rng.choice([-1, 1], rows) * max(0, magnitude)
-        multiplier = rng.integers(2**30, 2**31, rows)
+        weight = rng.choice(np.array([-top, top], dtype=np.int8), (rows, cols))
     else:
-        weight = rng.integers(-127, 128, (rows, cols)).astype(np.int8)
-        bias = rng.integers(-(2**20), 2**20, rows)
-        multiplier = rng.integers(0, 2**27, rows)
+        weight = rng.integers(-top, top + 1, (rows, cols)).astype(np.int8)
+    if seen is None:
+        spread = largest / 2 * np.sqrt((weight.astype(np.float64) ** 2).sum(axis=1))
+    else:
+        spread = (seen.astype(np.float64) @ weight.T).std(axis=0)
+    spread = np.maximum(spread, 1)
+    ratio = 2.0 ** rng.uniform(9, 14) * rng.uniform(0.5, 1.5, rows) / spread
+    ratio[rng.random(rows) < 0.02] = 0
+    bias = spread * rng.uniform(-1.5, 1.5, rows)
+    # the smallest shift that holds the ratios
+    products = np.abs(weight.astype(np.int64)).sum(axis=1) * largest
+    room = int(np.log2((2**31 - 1) // max(1, products.max())))
+    shift = int(np.clip(np.ceil(np.log2(max(ratio.max(), 0.5))) + 1, 1, min(15, room)))
+    limit = ((2**31 - 1) >> shift) - products
+    if extreme:
+        kind, sign = rng.choice([0, 1, 2, 2], rows), rng.choice([-1, 1], rows)
+        bias = np.where(kind == 2, 0, sign * limit)
+        in_range = rng.uniform(0.5, 1, rows) * 2.0**14 / np.maximum(limit, 1)
+        ratio = np.where(kind == 0, in_range, np.where(kind == 1, 2.0 ** (shift - 1), ratio))
     return Matrix(
         weight,
-        np.asarray(bias).astype(np.int32),
-        np.asarray(multiplier).astype(np.int32),
-        1,
+        np.clip(bias, -limit, limit).astype(np.int32),
+        np.minimum(ratio * 2.0 ** (32 - shift), 2**31 - 1).astype(np.int32),
+        shift,
         bits,
     )
 
@@ -85,6 +114,29 @@ def random_gru(rng: np.random.Generator, name: str, width: int, size: int, bits:
         random_matrix(rng, 3 * size, width, bits, extreme),
         random_matrix(rng, 3 * size, size, state_bits, extreme),
         state_bits,
+    )
+
+
+def random_gru_reset_before(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                            state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    return GRUResetBefore(
+        name,
+        random_matrix(rng, 3 * size, width, bits, extreme),
+        random_matrix(rng, 2 * size, size, state_bits, extreme),
+        random_matrix(rng, size, size, state_bits, extreme),
+        state_bits,
+    )
+
+
+def random_rnn(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+               state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    return RNN(
+        name,
+        random_matrix(rng, size, width, bits, extreme),
+        random_matrix(rng, size, size, state_bits, extreme),
+        state_bits,
+        state_shift=int(rng.integers(16)),
+        relu=int(rng.integers(2)),
     )
 
 
@@ -111,56 +163,63 @@ def random_min_rnn(kind: type[MinRNN]) -> Callable[..., Node]:
     return draw
 
 
-def random_spike_matrix(rng: np.random.Generator, rows: int, cols: int, extreme: bool) -> Matrix:
-    """Return a matrix for spikes, which matter beside the bias unless `extreme`."""
-    matrix = random_matrix(rng, rows, cols, 2, extreme)
-    if extreme:
-        return matrix
-    bias, multiplier = matrix.bias >> 14, rng.integers(0, 2**31, rows).astype(np.int32)
-    return replace(matrix, bias=bias, multiplier=multiplier, shift=3)
+def with_thresholds(rng: np.random.Generator, node: Any, bits: int) -> Any:
+    """Return a spiking layer whose neurons fire in 2 to 98 % of the steps, where they can.
+
+    Some layers get any threshold, so that there are silent ones and such that always fire.
+    """
+    neurons = node.threshold.size
+    if rng.integers(4) == 0:
+        high = 1 << int(rng.integers(1, 16))
+        return replace(node, threshold=rng.integers(0, high, neurons).astype(np.int16))
+    limit = 1 if bits == 2 else largest_magnitude(bits)
+    x = saturate(rng.integers(-limit, limit + 1, (60, 8, node.inputs)), 0 if bits == 2 else -limit)
+    rest = rng.uniform(0.02, 0.98, neurons)
+    for _ in range(3):  # what fires changes what is fed back
+        state = {name: zeros(8, vector.size) for name, vector in node.states.items()}
+        membranes = []
+        for values in x:
+            _, state = node.step(values, state)
+            membranes.append(state["u"])
+        u = np.sort(np.concatenate(membranes), axis=0)
+        threshold = u[(rest * len(u)).astype(int), np.arange(neurons)]
+        node = replace(node, threshold=saturate(threshold, 0).astype(np.int16))
+    return node
 
 
 def random_spiking(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
                    state_bits: int, extreme: bool) -> Node:  # fmt: skip
-    kind = (LIF, RecurrentLIF, CubaLIF, RecurrentCubaLIF)[rng.integers(4)]
-    high = 1 << int(rng.integers(1, 16))
+    synapse, recurrent = divmod(int(rng.integers(4)), 2)
     fields: dict[str, Any] = {"input": random_matrix(rng, size, width, bits, extreme)}
-    if "recurrent" in kind.matrix_fields:
-        fields["recurrent"] = random_spike_matrix(rng, size, size, extreme)
-    for field in kind.array_fields:
-        limit = high if field == "threshold" else 1 << 15
-        fields[field] = rng.integers(0, limit, size).astype(np.int16)
-    return kind(name, **fields, reset=int(rng.integers(3)))
+    if recurrent:
+        fields["recurrent"] = random_matrix(rng, size, size, 2, extreme)
+    for field in ["alpha"] * synapse + ["beta", "threshold"]:
+        fields[field] = rng.integers(0, 1 << 15, size).astype(np.int16)
+    node = LIF(name, **fields, reset=int(rng.integers(3)))
+    return with_thresholds(rng, node, bits)
 
 
 def random_l2mu(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
                 state_bits: int, extreme: bool) -> Node:  # fmt: skip
     """Draw a spiking LMU that reads spikes or, before other layers have made some, numbers."""
-    kind = (L2MU, CubaL2MU)[rng.integers(2)]
+    synapse = int(rng.integers(2))
     order, memories = int(rng.integers(1, 13)), int(rng.integers(1, 9))
     cols, neurons = width + size + memories * order, memories + memories * order + size
-
-    def matrix(rows: int) -> Matrix:
-        if bits == 2:
-            return random_spike_matrix(rng, rows, cols, extreme)
-        return random_matrix(rng, rows, cols, bits, extreme)
-
-    high = 1 << int(rng.integers(1, 16))
     fields: dict[str, Any] = {
-        "encode": matrix(memories),
-        "transition": random_spike_matrix(rng, order, order + 1, extreme),
-        "update": matrix(size),
+        "encode": random_matrix(rng, memories, cols, bits, extreme),
+        "transition": random_matrix(rng, order, order + 1, 2, extreme),
+        "update": random_matrix(rng, size, cols, bits, extreme),
     }
-    for field in kind.array_fields:
-        limit = high if field == "threshold" else 1 << 15
-        fields[field] = rng.integers(0, limit, neurons).astype(np.int16)
-    return kind(name, **fields, reset=int(rng.integers(3)))
+    for field in ["alpha"] * synapse + ["beta", "threshold"]:
+        fields[field] = rng.integers(0, 1 << 15, neurons).astype(np.int16)
+    node = L2MU(name, **fields, reset=int(rng.integers(3)))
+    return with_thresholds(rng, node, bits)
 
 
 def random_cfc(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
                state_bits: int, extreme: bool) -> Node:  # fmt: skip
     """Draw a gated or pure cell with a backbone of any depth."""
-    pure, layers = bool(rng.integers(2)), int(rng.integers(len(CFC)))
+    pure, layers = bool(rng.integers(2)), int(rng.integers(len(BACKBONES)))
     units, width_inside = int(rng.integers(1, 41)), int(rng.integers(8, 17))
     heads = (1 if pure else 3) * size
     rows = units if layers else heads
@@ -168,15 +227,14 @@ def random_cfc(rng: np.random.Generator, name: str, width: int, size: int, bits:
         "input": random_matrix(rng, rows, width, bits, extreme),
         "recurrent": random_matrix(rng, rows, size, state_bits, extreme),
     }
-    for field in ("second", "third")[: max(layers - 1, 0)]:
-        fields[field] = random_matrix(rng, units, units, width_inside, extreme)
-    if layers:
-        fields["heads"] = random_matrix(rng, heads, units, width_inside, extreme)
+    for field in BACKBONES[layers]:
+        rows = heads if field == "heads" else units
+        fields[field] = random_matrix(rng, rows, units, width_inside, extreme)
     if pure:
         reach = np.array([[1 << 15], [MAX_GAIN]])
         draw = rng.choice([-1, 1], (2, size)) if extreme else rng.uniform(-1, 1, (2, size))
         fields["offset"], fields["gain"] = np.round(draw * reach).astype(np.int32)
-    return (PURE_CFC if pure else CFC)[layers](
+    return (PureCfC if pure else CfC)(
         name=name, gate=0 if pure else int(rng.integers(2)), state_bits=state_bits,
         backbone_bits=width_inside, **fields,
     )  # fmt: skip
@@ -261,8 +319,8 @@ def random_ltc(rng: np.random.Generator, name: str, width: int, size: int, bits:
         "leak": rng.integers(-30000, 30001, size).astype(np.int32),
         "rest": (rest + MIN_DENOMINATOR).astype(np.int32),
     }
-    return LTCS[int(rng.integers(1, 7))](
-        name, source_bits=bits, motors=int(rng.integers(1, size + 1)),
+    return LTC(
+        name, unfolds=int(rng.integers(1, 7)), source_bits=bits, motors=int(rng.integers(1, size + 1)),
         sensory_shift=int(rng.integers(1, 16)), shift=int(rng.integers(1, 16)),
         **{field: np.ascontiguousarray(array).reshape(-1) for field, array in arrays.items()},
     )  # fmt: skip
@@ -274,24 +332,74 @@ def random_sum(rng: np.random.Generator, name: str, width: int, size: int, bits:
     return Accumulate(name, width, bits, decay, int(rng.integers(16)))
 
 
+def random_taps(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    # few, as each multiplies the width of what follows
+    return Taps(name, width, bits, int(rng.integers(2, 5)), int(rng.integers(1, 4)))
+
+
+def random_relu(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    return ReLU(name, width, bits, int(rng.integers(2, state_bits + 1)), int(rng.integers(16)))
+
+
+def random_mixer(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                 state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    hidden_bits = int(rng.integers(2, 17))
+    skip = np.full(width, 32767) if extreme else rng.integers(0, 32768, width)
+    return ChannelMixer(
+        name,
+        random_matrix(rng, size, width, bits, extreme),
+        random_matrix(rng, width, size, hidden_bits, extreme),
+        skip.astype(np.int16),
+        hidden_bits,
+        state_bits,
+    )
+
+
+def random_norm(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    gain = rng.integers(-32768, 32768, width)
+    if extreme:
+        epsilon = int(rng.choice([1, 1, 1, MAX_EPSILON]))
+        bias = rng.choice([-(2**31), 0, 0, 2**31 - 1], width)
+    else:
+        epsilon = 1 << int(rng.integers(30))
+        gain >>= rng.integers(8)
+        bias = rng.integers(-9999, 9999, width)
+    return LayerNorm(
+        name, gain.astype(np.int16), bias.astype(np.int32), epsilon, bits, state_bits,
+        int(rng.integers(16 if extreme else 8)),
+    )  # fmt: skip
+
+
 DRAW: dict[str, Callable[..., Node]] = {
     "gru": random_gru,
     "cfc": random_cfc,
     "ltc": random_ltc,
     "lstm": random_lstm,
+    "rnn": random_rnn,
+    "gru_reset_before": random_gru_reset_before,
     "mingru": random_min_rnn(MinGRU),
     "minlstm": random_min_rnn(MinLSTM),
     "lif": random_spiking,
     "sum": random_sum,
     "lmu": random_lmu,
     "l2mu": random_l2mu,
+    "taps": random_taps,
+    "relu": random_relu,
+    "mixer": random_mixer,
+    "norm": random_norm,
 }
 
 
 def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, input_bits: int,
                    state_bits: int, extreme: bool = False,
                    cells: Sequence[str] = ("gru",)) -> Program:  # fmt: skip
-    """Return a stack of `cells`, in turn, and a linear layer with random parameters."""
+    """Return a stack of `cells`, in turn, and a linear layer with random parameters.
+
+    The linear layer is drawn such that what the stack gives shows in its outputs.
+    """
     rng = np.random.default_rng(seed)
     nodes: list[Node] = []
     width, bits = inputs, input_bits
@@ -299,14 +407,16 @@ def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, inpu
         cell = cells[number % len(cells)]
         nodes.append(DRAW[cell](rng, f"{cell}{number}", width, size, bits, state_bits, extreme))
         width, bits = nodes[-1].outputs, nodes[-1].output_bits
-    nodes.append(Linear("head", random_matrix(rng, outputs, width, bits, extreme)))
     form = InputFormat(
         np.zeros(inputs, np.float32),
         np.full(inputs, 0.5, np.float32),
         input_bits,
         tuple(f"x{i}" for i in range(inputs)),
     )
-    return Program(tuple(nodes), form, output_scale=0.01)
+    stack = Program(tuple(nodes), form, output_scale=0.01)
+    seen = stack.run(samples(stack, seed, windows=3, time=12)).reshape(-1, width)
+    head = Linear("head", random_matrix(rng, outputs, width, bits, extreme, seen))
+    return replace(stack, nodes=(*nodes, head))
 
 
 @st.composite
@@ -326,9 +436,10 @@ def programs(draw: st.DrawFn) -> Program:
 
 
 def samples(program: Program, seed: int, windows: int, time: int) -> np.ndarray:
-    """Return int16 [windows, time, inputs] with runs of the extreme values among random ones."""
+    """Return int16 [windows, time, inputs]: runs of the extreme values, then random ones."""
     rng = np.random.default_rng(seed)
     x = rng.integers(-32768, 32768, (windows, time, program.inputs)).astype(np.int16)
+    x[1::2] >>= 16 - program.input.bits  # within the width of the input; the others are clipped
     x[0] = np.where(np.arange(time)[:, None] % 7 < 4, -32768, 32767)
     return x
 

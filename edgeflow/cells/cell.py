@@ -1,8 +1,8 @@
 """What a cell, or another layer, registers so that it can be trained, imported and quantized."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -35,12 +35,15 @@ class Layer:
         Splits a stacked layer into single, batch-first ones.
     refuse : callable
         Returns why a layer of this class cannot run on a stream, or None.
+    pads : bool
+        It reads zeros before the first sample, so the integer zero of its input must be zero.
     """
 
     module: type[nn.Module]
     convert: "Converter"
     expand: Callable[[nn.Module], list[nn.Module]] = _itself
     refuse: Callable[[nn.Module], str | None] = lambda layer: None
+    pads: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,16 @@ class Cell(Layer):
     ----------
     build : callable
         ``build(inputs, hidden, layers, dropout)`` returns a module that maps x [n, time, inputs]
-        and a state (None: zeros) to (h [n, time, hidden], state).
+        and a state (None: zeros) to (h [n, time, hidden], state). Keyword-only parameters are
+        the cell's options, with values that are bool, int, float or str.
     readout : str
         What a classifier makes of its outputs over time, a name in
         ``edgeflow.cells.accumulate.READOUTS``; without windows, "mean" becomes "leaky".
+    training : mapping
+        What the cell trains better with than with the defaults of
+        ``edgeflow.train.TrainOptions``; chosen on validation people.
     """
 
-    build: Callable[[int, int, int, float], nn.Module] | None = None
+    build: Callable[..., nn.Module] | None = None
     readout: str = "last"
+    training: Mapping[str, Any] = field(default_factory=dict)

@@ -46,8 +46,9 @@ from edgeflow.compress.convert import (
     state_signal,
 )
 from edgeflow.errors import CompressError, TrainError
+from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import symmetric_max
-from edgeflow.program.nodes.cfc import CFC, MAX_BACKBONE, MAX_GAIN, PURE_CFC
+from edgeflow.program.nodes.cfc import BACKBONES, MAX_BACKBONE, MAX_GAIN
 
 MODES = ("default", "no_gate", "pure")
 #: Backbone activations ``scale * tanh(slope * v)``, as (scale, slope).
@@ -247,7 +248,7 @@ def convert(
     output, arrays = _state(cell, real, widths.state)
     (first, bias), *deeper = products
     weight_x, weight_h = first[:, : cell.inputs], first[:, cell.inputs :]
-    fields = {
+    fields: dict[str, Any] = {
         "input": quantize_matrix(weight_x, bias, source, PREACTIVATION_SCALE),
         "recurrent": quantize_matrix(weight_h, 0 * bias, output, PREACTIVATION_SCALE),
     }
@@ -256,22 +257,20 @@ def convert(
     v = a + u
     beyond = np.maximum(np.maximum(np.abs(a), np.abs(u)), np.abs(v))
     saturation = {"backbone" if deeper else "heads": share_beyond(beyond)}
-    names = [*("second", "third")[: len(deeper) - 1], "heads"]
-    for field, (weight, offset) in zip(names, deeper, strict=False):
+    for field, (weight, offset) in zip(BACKBONES[len(deeper)], deeper, strict=True):
         size = weight.shape[1]
         unit = np.full(size, scale * 2.0 ** -(widths.state - 1))
         signal = Signal(np.zeros(size), unit, widths.state, scale * np.tanh(v))
         fields[field] = quantize_matrix(weight, offset, signal, PREACTIVATION_SCALE)
         v = signal.real @ weight.T.astype(np.float32) + offset.astype(np.float32)
         saturation[field] = share_beyond(v)
-    kind = (PURE_CFC if cell.mode == "pure" else CFC)[len(deeper)]
+    kind = nodes.PureCfC if cell.mode == "pure" else nodes.CfC
     node = kind(
         name=name,
         gate=int(cell.mode == "default"),
         state_bits=widths.state,
         backbone_bits=widths.state,
-        **fields,
-        **arrays,
+        **(fields | arrays),
     )
     return Converted(node, output, saturation)
 
@@ -298,4 +297,11 @@ def _state(
 
 
 # the gradient through 100 steps of a cell without a linear memory is weak: read all of them
-CELL = Cell(CfC, convert, refuse=refuse, build=build, readout="mean")
+CELL = Cell(
+    CfC,
+    convert,
+    refuse=refuse,
+    build=build,
+    readout="mean",
+    training={"lr": 3e-3, "weight_decay": 0.1},
+)

@@ -1,5 +1,6 @@
 """A recurrent cell between input normalisation and a linear head."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from edgeflow.cells.accumulate import build_readout
 from edgeflow.cells.cells import CELLS, build_cell
+from edgeflow.cells.options import option_defaults
 from edgeflow.errors import TrainError
 
 
@@ -33,6 +35,8 @@ class SequenceClassifier(nn.Module):
     readout : str, optional
         "last": the outputs as they are; "mean": their mean so far over the window; "leaky": their
         leaky average (``edgeflow.cells.accumulate``). None: the cell's.
+    options : mapping, optional
+        Of the cell (``edgeflow.cells.options``).
 
     Attributes
     ----------
@@ -47,7 +51,7 @@ class SequenceClassifier(nn.Module):
     Raises
     ------
     TrainError
-        If the cell is unknown or a size is out of range.
+        If the cell or an option is unknown, or a value is out of range.
     """
 
     mean: Tensor
@@ -67,6 +71,7 @@ class SequenceClassifier(nn.Module):
         data: str = "",
         seed: int = 0,
         readout: str | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if len(classes) < 2:
@@ -79,7 +84,9 @@ class SequenceClassifier(nn.Module):
         self.window = int(window)
         self.data = data
         self.seed = seed
-        self.rnn = build_cell(cell, len(channels), hidden, layers, dropout)
+        self.rnn = build_cell(cell, len(channels), hidden, layers, dropout, options)
+        # with the defaults, which another version may change
+        self.hyper["options"] = {**option_defaults(CELLS[cell]), **(options or {})}
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden, len(classes))
         if readout is None:

@@ -16,6 +16,7 @@ K. Cho et al., Learning phrase representations using RNN encoder-decoder, EMNLP 
 reset-after form is that of cuDNN.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,11 @@ def expand(layer: Any) -> list[nn.Module]:
     return expand_stack(layer, nn.GRU)
 
 
-def expand_stack(layer: Any, kind: type[nn.GRU] | type[nn.LSTM]) -> list[nn.Module]:
-    """Return the layers of a stacked ``nn.GRU`` or ``nn.LSTM`` as single, batch-first ones."""
+def expand_stack(layer: Any, kind: Callable[..., nn.Module]) -> list[nn.Module]:
+    """Return the layers of a stacked ``nn.GRU``, ``LSTM`` or ``RNN`` as single, batch-first ones.
+
+    `kind` makes one, given its sizes and ``batch_first``.
+    """
     result: list[nn.Module] = []
     for k in range(layer.num_layers):
         size = layer.input_size if k == 0 else layer.hidden_size

@@ -12,15 +12,18 @@ u [memory_size], m [memory_size * order] and h [hidden] are spikes: A and B, the
 ``edgeflow.cells.legendre``, carry spikes between the neurons of a memory, whose membranes hold
 what is remembered. ``CubaL2MU`` has neurons with a synaptic current.
 
-An input module of three populations turns samples into spikes: for each channel some neurons of
-its own, then two fully connected populations. These are ``LIF`` layers before the first L2MU.
+An input module of three populations (``edgeflow.cells.spike_input``) turns samples into spikes: for
+each channel some neurons of its own, then two fully connected populations. These are ``LIF`` layers
+before the first L2MU.
 
 V. Fra et al., Natively neuromorphic LMU architecture for encoding-free SNN-based HAR on commercial
 edge devices, arXiv 2407.04076, 2024. Here each neuron has its own decay and threshold, both
-trained (a population's there), h has a bias, and the classifier averages a linear layer of h
-instead of counting the spikes of an output population.
+trained (a population's there), h has a bias, the input module's currents are normalised and its
+first neurons read a few samples each, and the classifier averages a linear layer of h instead of
+counting the spikes of an output population.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,6 +42,7 @@ from edgeflow.cells.lif import (
     membrane_reach,
 )
 from edgeflow.cells.lmu import LMU
+from edgeflow.cells.spike_input import SLOPE, input_module
 from edgeflow.cells.stack import Stack
 from edgeflow.compress.convert import (
     Converted,
@@ -55,14 +59,12 @@ from edgeflow.program.nodes.lif import RESETS
 
 #: Default coefficients of a memory, and its window in samples.
 ORDER, THETA = 4, 4.0
-#: Slope of the surrogate gradient: six populations in a row need a wide one.
-SLOPE = 5.0
 #: Weights of new layers that read spikes, over those of layers that read samples; and thresholds
 #: of new memories, which A and B drive weakly. Without, the later populations are silent and do
 #: not learn; with them, 3 to 50 % of their neurons fire in a step.
 GAIN, MEMORY_THRESHOLD = 3.0, 0.3
-#: Neurons a channel in the first population of the input module.
-POPULATION = 8
+#: Neurons a channel in the first population of the input module, and samples that each reads.
+POPULATION, KERNEL_SIZE = 8, 5
 
 
 class L2MU(LMU):
@@ -178,67 +180,58 @@ class CubaL2MU(L2MU):
     synapse: ClassVar[bool] = True
 
 
-class Population(nn.Module):
-    """Some neurons a channel: x [..., channels] -> currents [..., channels * size].
+def build_l2mu(
+    inputs: int,
+    hidden: int,
+    layers: int = 1,
+    dropout: float = 0.0,
+    *,
+    order: int = ORDER,
+    theta: float = THETA,
+    memory_size: int = 0,
+    population: int = POPULATION,
+    kernel_size: int = KERNEL_SIZE,
+) -> nn.Module:
+    """Return an input module and L2MU layers: x [n, time, inputs] -> (spikes, state).
 
     Parameters
     ----------
-    channels, size : int
-
-    Attributes
-    ----------
-    weight : Tensor [channels * size, channels]
-        Zero but for a neuron's own channel.
+    inputs, hidden, layers : int
+        At least 1.
+    dropout : float
+        Between layers, in [0, 1).
+    order, theta
+        Of each memory, as in ``edgeflow.cells.lmu.LMU``.
+    memory_size : int
+        Memories of a layer; 0: one for every four units, at least one.
+    population, kernel_size : int
+        Neurons a channel that read samples, and how many of the last ones each reads.
     """
-
-    def __init__(self, channels: int, size: int) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.empty(channels, size).uniform_(-1, 1))
-        self.bias = nn.Parameter(torch.empty(channels * size).uniform_(-1, 1))
-
-    @property
-    def weight(self) -> Tensor:
-        return torch.block_diag(*self.gain.unsqueeze(2).unbind())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x[..., None] * self.gain).flatten(-2) + self.bias
+    size = memory_size or max(1, hidden // 4)
+    cores = [L2MU(hidden, hidden, order, theta, size) for _ in range(layers)]
+    return _stack(input_module(LIF, inputs, hidden, population, kernel_size), cores, dropout)
 
 
-def input_module(kind: type[LIF], inputs: int, hidden: int) -> Stack:
-    """Return the layers that turn samples [n, time, inputs] into spikes [n, time, hidden]."""
-    wide = inputs * POPULATION
-    sizes = [(inputs, wide), (wide, hidden), (hidden, hidden)]
-    layers = [kind(a, b, recurrent=False, slope=SLOPE) for a, b in sizes]
-    population = Population(inputs, POPULATION)
-    with torch.no_grad():
-        for layer in layers[1:]:
-            layer.input.weight.mul_(GAIN)
-        if kind.synapse:  # as LIF does with the weights that this replaces
-            scale = 1 - layers[0].alpha
-            population.gain.mul_(scale.view_as(population.gain))
-            population.bias.mul_(scale)
-    layers[0].add_module("input", population)
-    return Stack(layers)
-
-
-def _build(
-    kind: type[L2MU], neurons: type[LIF], inputs: int, hidden: int, layers: int, dropout: float
+def build_cuba_l2mu(
+    inputs: int,
+    hidden: int,
+    layers: int = 1,
+    dropout: float = 0.0,
+    *,
+    order: int = ORDER,
+    theta: float = THETA,
+    memory_size: int = 0,
+    population: int = POPULATION,
+    kernel_size: int = KERNEL_SIZE,
 ) -> nn.Module:
-    cores: list[nn.Module] = [
-        kind(hidden, hidden, memory_size=max(1, hidden // 4)) for _ in range(layers)
-    ]
-    cores[0] = Stack([input_module(neurons, inputs, hidden), cores[0]])
-    return Stack(cores, dropout)
+    """Return the same of current-based neurons; the parameters are those of `build_l2mu`."""
+    size = memory_size or max(1, hidden // 4)
+    cores = [CubaL2MU(hidden, hidden, order, theta, size) for _ in range(layers)]
+    return _stack(input_module(CubaLIF, inputs, hidden, population, kernel_size), cores, dropout)
 
 
-def build_l2mu(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.Module:
-    """Return an input module and L2MU layers, each with a memory for every four units."""
-    return _build(L2MU, LIF, inputs, hidden, layers, dropout)
-
-
-def build_cuba_l2mu(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.Module:
-    """Return the same of current-based neurons."""
-    return _build(CubaL2MU, CubaLIF, inputs, hidden, layers, dropout)
+def _stack(source: nn.Module, cores: Sequence[nn.Module], dropout: float) -> nn.Module:
+    return Stack([Stack([source, cores[0]]), *cores[1:]], dropout)
 
 
 @torch.no_grad()
@@ -296,11 +289,13 @@ def convert(
     }
     if layer.synapse:
         fields["alpha"] = decay_factor(torch.sigmoid(layer.alpha_logit))
-    node = (nodes.CubaL2MU if layer.synapse else nodes.L2MU)(name=name, **fields)
+    node = nodes.L2MU(name=name, **fields)
     hidden = layer.hidden_size
     output = Signal(np.zeros(hidden), np.ones(hidden), 2, real)
     return Converted(node, output, {"membrane": share_beyond(np.concatenate(used, axis=2), 1.0)})
 
 
-CELL = Cell(L2MU, convert, build=build_l2mu, readout="mean")
-CUBA = Cell(CubaL2MU, convert, build=build_cuba_l2mu, readout="mean")
+#: A higher rate ends in an explosion of the gradient.
+TRAINING = {"lr": 3e-3, "weight_decay": 0.1}
+CELL = Cell(L2MU, convert, build=build_l2mu, readout="mean", training=TRAINING)
+CUBA = Cell(CubaL2MU, convert, build=build_cuba_l2mu, readout="mean", training=TRAINING)

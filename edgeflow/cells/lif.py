@@ -296,22 +296,18 @@ def convert(
     reach = membrane_reach(top, threshold)
     unit = reach / INT16_MAX
     output = Signal(np.zeros(len(unit)), np.ones(len(unit)), 2, real)
-    matrices = {"input": quantize_matrix(*parameters(layer.input.weight, layer.input.bias),
-                                         source, unit)}  # fmt: skip
+    fields: dict[str, Any] = {
+        "input": quantize_matrix(*parameters(layer.input.weight, layer.input.bias), source, unit),
+        "beta": decay_factor(layer.beta),
+        "threshold": np.round(threshold / unit).astype(np.int16),
+        "reset": RESETS.index(layer.reset),
+    }
     if layer.recurrent is not None:
         weight, none = parameters(layer.recurrent.weight, None)
-        matrices["recurrent"] = quantize_matrix(weight, none, output, unit)
-    arrays = {"alpha": decay_factor(layer.alpha)} if layer.synapse else {}
-    arrays["beta"] = decay_factor(layer.beta)
-    arrays["threshold"] = np.round(threshold / unit).astype(np.int16)
-    kinds = {
-        (False, False): nodes.LIF,
-        (False, True): nodes.RecurrentLIF,
-        (True, False): nodes.CubaLIF,
-        (True, True): nodes.RecurrentCubaLIF,
-    }
-    kind = kinds[layer.synapse, layer.recurrent is not None]
-    node = kind(name=name, **matrices, **arrays, reset=RESETS.index(layer.reset))
+        fields["recurrent"] = quantize_matrix(weight, none, output, unit)
+    if layer.synapse:
+        fields["alpha"] = decay_factor(layer.alpha)
+    node = nodes.LIF(name=name, **fields)
     share = share_beyond(np.max([np.abs(t.numpy() / reach) for t in traces], axis=0), 1.0)
     return Converted(node, output, {"membrane": share})
 
@@ -329,5 +325,7 @@ def decay_factor(decay: Tensor) -> NDArray[np.int16]:
     return np.clip(np.round(decay.double().numpy() * 32768), 0, INT16_MAX).astype(np.int16)
 
 
-LIF_CELL = Cell(LIF, convert, build=build_lif, readout="mean")
-CUBA_LIF_CELL = Cell(CubaLIF, convert, build=build_cuba_lif, readout="mean")
+#: Spikes need more passes, which cost little.
+TRAINING = {"epochs": 30, "batch": 256}
+LIF_CELL = Cell(LIF, convert, build=build_lif, readout="mean", training=TRAINING)
+CUBA_LIF_CELL = Cell(CubaLIF, convert, build=build_cuba_lif, readout="mean", training=TRAINING)

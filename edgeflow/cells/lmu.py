@@ -16,7 +16,6 @@ impulse response. The feed-forward variant leaves :math:`W_h` out, too: N. Chilk
 Parallelizing Legendre Memory Unit training, ICML 2021.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -223,11 +222,14 @@ def build(
     layers: int = 1,
     dropout: float = 0.0,
     *,
-    feed_forward: bool = False,
+    order: int = ORDER,
+    theta: float = THETA,
+    memory_size: int = 0,
+    hidden_to_memory: bool = True,
+    memory_to_memory: bool = True,
+    train_memory: bool = False,
 ) -> nn.Module:
     """Return LMU layers: x [n, time, inputs] -> (h [n, time, hidden], state).
-
-    Each layer has a memory input for every four units, at least one.
 
     Parameters
     ----------
@@ -235,18 +237,52 @@ def build(
         At least 1.
     dropout : float
         Between layers, in [0, 1).
-    feed_forward : bool
-        Make the variant that is trained in parallel.
+    memory_size : int
+        0: one for every four units, at least one.
+    order, theta, hidden_to_memory, memory_to_memory, train_memory
+        Of ``LMU``.
     """
-    stack = [
-        LMU(
-            hidden if number else inputs,
-            hidden,
-            memory_size=max(1, hidden // 4),
-            feed_forward=feed_forward,
-        )
-        for number in range(layers)
-    ]
+    return _stack(
+        inputs,
+        hidden,
+        layers,
+        dropout,
+        order=order,
+        theta=theta,
+        memory_size=memory_size or max(1, hidden // 4),
+        hidden_to_memory=hidden_to_memory,
+        memory_to_memory=memory_to_memory,
+        train_memory=train_memory,
+    )
+
+
+def build_feed_forward(
+    inputs: int,
+    hidden: int,
+    layers: int = 1,
+    dropout: float = 0.0,
+    *,
+    order: int = ORDER,
+    theta: float = THETA,
+    memory_size: int = 0,
+    train_memory: bool = False,
+) -> nn.Module:
+    """Return layers of the variant that is trained in parallel; parameters as in `build`."""
+    return _stack(
+        inputs,
+        hidden,
+        layers,
+        dropout,
+        order=order,
+        theta=theta,
+        memory_size=memory_size or max(1, hidden // 4),
+        train_memory=train_memory,
+        feed_forward=True,
+    )
+
+
+def _stack(inputs: int, hidden: int, layers: int, dropout: float, **options: Any) -> nn.Module:
+    stack = [LMU(hidden if number else inputs, hidden, **options) for number in range(layers)]
     return stack[0] if layers == 1 else Stack(stack, dropout)
 
 
@@ -385,5 +421,5 @@ def _reach(values: Tensor, axis: tuple[int, ...]) -> Floats:
     return np.where(reach > 0, reach, 1.0)
 
 
-CELL = Cell(LMU, convert, build=build)
-FEED_FORWARD = Cell(LMU, convert, build=functools.partial(build, feed_forward=True))
+CELL = Cell(LMU, convert, build=build, training={"lr": 3e-3})
+FEED_FORWARD = Cell(LMU, convert, build=build_feed_forward, readout="mean")

@@ -1,12 +1,18 @@
 """``edgeflow compile``: a program becomes a C library and a firmware image."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from edgeflow.cli import console
 from edgeflow.cli.options import JSON
 from edgeflow.errors import TargetError
+
+if TYPE_CHECKING:
+    from edgeflow.codegen.choice import Choice
 
 
 def register(app: typer.Typer) -> None:
@@ -19,16 +25,25 @@ def compile_(
     board: str = typer.Option("qemu-m4", "--board", help="See 'edgeflow boards', or a .toml file."),
     out: Path = typer.Option(Path("build"), "--out", "-o", help="Build folder."),
     backend: str = typer.Option("auto", "--backend", help="Who makes the code: auto or c."),
+    optimize: str = typer.Option(
+        "balanced",
+        "--optimize",
+        help="speed: weights of 16 bits where faster; size: of 4 bits where they fit; balanced: 8.",
+    ),
     kernel: str | None = typer.Option(
-        None, "--kernel", help="Kernel set instead of the core's best, e.g. c for plain C."
+        None, "--kernel", help="A kernel or kernel set whatever it costs, e.g. c for plain C."
     ),
     json_: bool = JSON,
 ) -> None:
     """Write model.c, model.h and the kernels, and link a firmware image for a board.
 
+    Each matrix gets the kernel with the fewest expected instructions on the board's core, as
+    measured before (docs/benchmarks.md); the table shows what the others would cost.
+
     Examples:
       edgeflow compile model.onnx --board qemu-m4 -o build
       edgeflow compile model.onnx --board ./my-board.toml -o build-mine
+      edgeflow compile model.onnx --optimize speed -o build-fast
       edgeflow compile model.onnx --kernel c -o build-plain
     """
     import json
@@ -39,7 +54,9 @@ def compile_(
     if backend not in ("auto", "c"):
         raise TargetError(f"--backend {backend}: there are auto and c")
     program = Program.load(model)
-    build = compile_program(program, board, out, kernel_sets=[kernel] if kernel else None)
+    build = compile_program(
+        program, board, out, optimize=optimize, kernel_sets=[kernel] if kernel else None
+    )
     size = json.loads((out / "size.json").read_text(encoding="utf-8"))
     if json_:
         console.print_json(
@@ -50,6 +67,8 @@ def compile_(
                 "model_hash": build.model_hash,
                 "layers": build.layers,
                 "kernels": build.kernels,
+                "optimize": build.optimize,
+                "choices": [asdict(choice) for choice in build.choices],
                 "size": size,
             }
         )
@@ -62,5 +81,30 @@ def compile_(
         ["bytes", "flash", "RAM (stack: see profile)"],
         rows,
     )
+    if build.choices:
+        show_choices(build.choices, build.optimize)
     names = ", ".join(Path(k).stem for k in build.kernels if "table" not in k)
     console.out.print(f"kernels: {names}", soft_wrap=True)
+
+
+def show_choices(choices: "Sequence[Choice]", optimize: str) -> None:
+    """Print the kernel of each matrix, and below it what others cost."""
+    rows: list[list[Any]] = []
+    for choice in choices:
+        shape = f"{choice.layer}.{choice.matrix} {choice.rows} x {choice.cols}"
+        rows.append([shape, choice.kernel, _count(choice.instructions), choice.weight_bytes,
+                     choice.why])  # fmt: skip
+        for other in choice.alternatives:
+            why = "" if other.allowed else f"'{optimize}' does not allow it"
+            rows.append(["", f"  {other.kernel}", _count(other.instructions),
+                         other.weight_bytes, why])  # fmt: skip
+    console.table(
+        "products: the kernel chosen, then the others that are exact",
+        ["matrix", "kernel", "instructions", "bytes", "why"],
+        rows,
+        text=("kernel", "why"),
+    )
+
+
+def _count(instructions: float | None) -> str:
+    return "unknown" if instructions is None else f"{instructions:,.0f}"

@@ -80,6 +80,7 @@ def compress(
                     f"{scores['accuracy_float']:.2%}",
                     f"{scores['accuracy_int']:.2%}",
                 ],
+                ["the lowest of a person", *_lowest(scores["people"])],
                 ["same decision as float", "", f"{scores['agreement']:.2%}"],
                 [
                     "weights",
@@ -96,6 +97,10 @@ def compress(
             )
     if max_drop is not None and drop > max_drop:
         raise CheckFailed(f"accuracy fell by {drop:.2f} points, more than --max-drop {max_drop}")
+
+
+def _lowest(people: dict[str, dict[str, float]]) -> list[str]:
+    return [f"{min(person[kind] for person in people.values()):.2%}" for kind in ("float", "int")]
 
 
 def _parameters(node: Any) -> int:

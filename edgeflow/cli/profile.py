@@ -117,7 +117,13 @@ def show(result: "ProfileResult") -> None:
             ],
         )
     if result.estimate is not None:
+        error = result.estimate["cycle_error_percent"]
+        known = (
+            f"wrong by up to {error:.0f} % on published figures of the core"
+            if error is not None
+            else "error not known: no published figure has such instructions"
+        )
         console.note(
             f"estimated for {result.estimate['description']} with the cycle model "
-            f"{result.estimate['cycle_model']}"
+            f"{result.estimate['cycle_model']} ({known})"
         )

@@ -25,11 +25,18 @@ def train(
     cell: str = typer.Option(
         "gru",
         "--cell",
-        help="Recurrent cell: gru, lstm, mingru, minlstm, lmu, lmu-ff, cfc, ltc, lif, cuba-lif, "
-        "l2mu, cuba-l2mu.",
+        help="Recurrent cell: gru, lstm, rnn, mingru, minlstm, lmu, lmu-ff, cfc, ltc, lif, "
+        "cuba-lif, l2mu, cuba-l2mu, lmuformer, lmuformer-snn.",
     ),
     hidden: int = typer.Option(32, "--hidden", help="Units a layer."),
     layers: int = typer.Option(1, "--layers", help="Layers of the cell."),
+    set_: list[str] = typer.Option(
+        [], "--set", help="An option of the cell, like order=8; a wrong one lists all."
+    ),
+    readout: str | None = typer.Option(
+        None, "--readout", help="Decide by the last output or an average: last, mean, leaky."
+    ),
+    loss: str | None = typer.Option(None, "--loss", help="cross-entropy, l2-svm."),
     dropout: float | None = typer.Option(None, "--dropout", help="In [0, 1)."),
     window: int | None = typer.Option(None, "--window", help="Samples a window (about 2 s)."),
     mode: str = typer.Option(
@@ -40,6 +47,9 @@ def train(
     lr: float | None = typer.Option(None, "--lr", help="Peak learning rate."),
     patience: int | None = typer.Option(
         None, "--patience", help="Epochs without a better validation score; 0: never stop early."
+    ),
+    mirror: float | None = typer.Option(
+        None, "--mirror", help="Share of windows turned into the other wrist's; 0.5 for watches."
     ),
     seed: int = typer.Option(0, "--seed", help="Same seed, same result."),
     threads: int = typer.Option(1, "--threads", help="CPU threads; part of what repeats."),
@@ -53,12 +63,16 @@ def train(
     Examples:
       edgeflow train --data seglearn-watch --hidden 32 -o runs/gru32
       edgeflow train --data mine.csv --rate 50 --mode streaming -o runs/mine
+      edgeflow train --data seglearn-watch --cell lmu --set order=6 -o runs/lmu
     """
+    from edgeflow.cells.options import parse_options
     from edgeflow.data import load_dataset
     from edgeflow.train import train as run
 
     optional = {
-        "dropout": dropout, "epochs": epochs, "batch": batch, "lr": lr, "patience": patience
+        "dropout": dropout, "epochs": epochs, "batch": batch, "lr": lr, "patience": patience,
+        "mirror": mirror, "readout": readout, "loss": loss,
+        "cell_options": parse_options(set_) or None,
     }  # fmt: skip
     dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
     with console.progress() as bar:

@@ -3,14 +3,15 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeflow import __version__
 from edgeflow.codegen.c_library import write_library
-from edgeflow.codegen.kernels import MATVEC_KERNELS
+from edgeflow.codegen.choice import Candidate, Choice, choose_kernels
+from edgeflow.codegen.kernels import MATVEC_KERNELS, kernel_named
 from edgeflow.errors import TargetError
 from edgeflow.files import write_atomic
 from edgeflow.program import Program
@@ -40,6 +41,10 @@ class Build:
         In the order of the profiler's layer marks.
     kernels : tuple of str
         C files of the kernels in the image.
+    optimize : str
+        Goal of the choice of kernels (``edgeflow.codegen.choice.GOALS``).
+    choices : tuple of Choice
+        The kernel of each matrix, and why.
     """
 
     directory: Path
@@ -48,6 +53,8 @@ class Build:
     model_hash: str
     layers: tuple[str, ...]
     kernels: tuple[str, ...]
+    optimize: str = "balanced"
+    choices: tuple[Choice, ...] = ()
 
     @property
     def elf(self) -> Path:
@@ -82,6 +89,8 @@ class Build:
                 model_hash=content["model_hash"],
                 layers=tuple(content["layers"]),
                 kernels=tuple(content["kernels"]),
+                optimize=content["optimize"],
+                choices=tuple(map(_read_choice, content["choices"])),
             )
         except FileNotFoundError:
             raise TargetError(
@@ -100,7 +109,9 @@ def compile_program(
     board: BoardSpec | str,
     directory: str | Path,
     *,
+    optimize: str = "balanced",
     kernel_sets: Sequence[str] | None = None,
+    kernels: Mapping[str, str] | None = None,
 ) -> Build:
     """Generate the C library and link the board's firmware image around it.
 
@@ -110,8 +121,12 @@ def compile_program(
     board : BoardSpec or str
     directory : path
         Created, or updated: files of an older build are replaced.
+    optimize : str
+        What kernels are chosen for: "speed", "balanced" or "size" (``codegen.choice.GOALS``).
     kernel_sets : sequence of str, optional
-        Instead of the core's own preference, for example ``["c"]`` for plain C.
+        Instead of a choice by cost: the first that fits, for example ``["c"]`` for plain C.
+    kernels : mapping, optional
+        Names of the kernels of single matrices, by layer and field: ``gru.input``.
 
     Raises
     ------
@@ -130,11 +145,15 @@ def compile_program(
             f"{spec.core.name} has no kernels '{', '.join(sorted(foreign))}'; there are the sets "
             f"{', '.join(spec.core.kernels)} and the kernels {', '.join(sorted(runnable))}"
         )
+    choices = choose_kernels(
+        program, spec.core, optimize=optimize, kernel_sets=kernel_sets, kernels=kernels
+    )
+    chosen = {f"{choice.layer}.{choice.matrix}": kernel_named(choice.kernel) for choice in choices}
     if directory.exists() and not directory.is_dir():
         raise TargetError(f"{directory}: a file is in the way of the build folder")
     (directory / "build.json").unlink(missing_ok=True)  # no half-made build passes for a whole one
     shutil.rmtree(directory / "objects", ignore_errors=True)
-    sources = write_library(program, directory, sets)
+    sources = write_library(program, directory, sets, chosen)
     build = Build(
         directory=directory,
         board=spec.name,
@@ -142,6 +161,8 @@ def compile_program(
         model_hash=program.hash.hex(),
         layers=tuple(node.name for node in program.nodes),
         kernels=tuple(sources[1:]),
+        optimize=optimize,
+        choices=choices,
     )
     link(spec, _compile(spec, build, program), build.elf)
     if spec.soc is not None:
@@ -153,6 +174,11 @@ def compile_program(
     del content["directory"]
     write_atomic(directory / "build.json", json.dumps(content, indent=2) + "\n")
     return build
+
+
+def _read_choice(content: dict[str, Any]) -> Choice:
+    candidates = tuple(Candidate(**candidate) for candidate in content["alternatives"])
+    return Choice(**{**content, "alternatives": candidates})
 
 
 def _frame_size(program: Program) -> int:

@@ -1,65 +1,47 @@
 """Which matvec kernels there are, which core can run them, how their weights are packed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edgeflow.codegen.packing import (
+    Packed,
+    pack_byte_columns,
+    pack_columns,
+    pack_eight_rows,
+    pack_halfwords,
+    pack_nibbles,
+    pack_row_pairs,
+    pack_row_quads,
+    pack_rows,
+    pack_split,
+    pack_tiles,
+)
 from edgeflow.errors import TargetError
-from edgeflow.program.fixedpoint import INT32_MAX, Ints
-from edgeflow.program.matrix import Matrix, round_up
+from edgeflow.program.fixedpoint import INT16_MAX, INT32_MAX
+from edgeflow.program.matrix import Matrix
 
 
-@dataclass(frozen=True)
-class Packed:
-    """Weights as a kernel reads them.
-
-    Parameters
-    ----------
-    weights : int8 or uint32 array [size]
-    complete : bool
-        Bias and multipliers are among the weights; the kernel reads no others.
-    """
-
-    weights: NDArray[np.int8] | NDArray[np.uint32]
-    complete: bool
+def scales_down(matrix: Matrix) -> bool:
+    """Tell whether each row's ratio is below 1: multipliers have room for the shift."""
+    return int(matrix.multiplier.max()) << (matrix.shift - 1) <= INT32_MAX
 
 
-def pack_rows(matrix: Matrix) -> Packed:
-    """Row by row, unchanged."""
-    return Packed(np.ascontiguousarray(matrix.weight).reshape(-1), complete=False)
+def fits_bytes(matrix: Matrix) -> bool:
+    """Tell whether x fits bytes, has more than one block of int16, and a copy fits the stack."""
+    return matrix.input_bits <= 8 and 8 < matrix.cols <= 2048
 
 
-def pack_tiles(matrix: Matrix) -> Packed:
-    """Stream of ``ef_matvec_dsp.inc``, a word a row in each 4 x 4 tile, bytes c0 c2 c1 c3."""
-    weight = _padded(matrix)
-    tiles = _tiles(weight)[..., [0, 2, 1, 3]]  # [groups, tiles, 4 rows, 4 bytes]
-    words = np.ascontiguousarray(tiles).view("<u4")[..., 0]
-    bias = _pad(matrix.bias.astype(np.int64), matrix.rows)
-    return _stream(matrix, words, bias, matrix.multiplier.astype(np.int64))
+def fits_bytes_down(matrix: Matrix) -> bool:
+    """Tell whether they do, and each row's ratio is below 1."""
+    return fits_bytes(matrix) and scales_down(matrix)
 
 
-def pack_row_pairs(matrix: Matrix) -> Packed:
-    """Stream of ``ef_matvec_dsp.inc``, halfwords ``256 a + b`` of rows A, B and of C, D."""
-    tiles = _tiles(_padded(matrix)).astype(np.int64)
-    halves = 256 * tiles[:, :, 0::2] + tiles[:, :, 1::2]  # [groups, tiles, AB or CD, 4 columns]
-    pairs = halves.reshape(*halves.shape[:3], 2, 2).transpose(0, 1, 3, 2, 4)
-    words = (pairs[..., 0] & 0xFFFF) | ((pairs[..., 1] & 0xFFFF) << 16)
-    bias = _pad(matrix.bias.astype(np.int64), matrix.rows)
-    bias[0::2] = 256 * bias[0::2] + bias[1::2]
-    multiplier = matrix.multiplier.astype(np.int64) << matrix.shift
-    return _stream(matrix, words.reshape(*words.shape[:2], 4), bias, multiplier)
-
-
-def pack_columns(matrix: Matrix) -> Packed:
-    """For each 8 rows, column after column, bytes ``w + 128``, the first row in the lowest."""
-    groups = -(-matrix.rows // 8)
-    padded = np.zeros((groups * 8, matrix.cols), dtype=np.int16)
-    padded[: matrix.rows] = matrix.weight
-    columns = (padded + 128).astype(np.uint8).reshape(groups, 8, matrix.cols).transpose(0, 2, 1)
-    words = np.ascontiguousarray(columns).reshape(-1).view("<u4")
-    return Packed(words.astype(np.uint32), complete=False)
+def fits_split(matrix: Matrix) -> bool:
+    """Tell whether a copy of x as two arrays of bytes is worth it, and fits the stack."""
+    return scales_down(matrix) and 32 < matrix.cols <= 1024
 
 
 def reads_spikes(matrix: Matrix) -> bool:
@@ -67,47 +49,42 @@ def reads_spikes(matrix: Matrix) -> bool:
     return matrix.input_bits == 2
 
 
-def reads_spikes_tall(matrix: Matrix) -> bool:
-    """Tell whether it does, and looking for spikes costs less than they save over DSP kernels."""
-    return reads_spikes(matrix) and matrix.rows >= 16
+def fits_lanes(matrix: Matrix) -> bool:
+    """Tell whether it does, row sums fit 16 bits, and a list of columns fits the stack.
+
+    It must also have so many rows that looking for spikes costs less than they save over other
+    kernels.
+    """
+    largest = int(np.abs(matrix.weight.astype(np.int64)).sum(axis=1).max())
+    tall = matrix.rows >= 16 and matrix.cols <= 1024
+    return reads_spikes(matrix) and tall and largest <= INT16_MAX
+
+
+def holds_shift(matrix: Matrix) -> bool:
+    """Tell whether each row's ratio is below 1/2: multipliers have room for the whole shift."""
+    return int(matrix.multiplier.max()) << matrix.shift <= INT32_MAX
 
 
 def fits_row_pairs(matrix: Matrix) -> bool:
-    """Tell whether ``256 A + B`` fits 32 bits, and multipliers have room for the shift."""
-    bound = _pad(matrix.accumulator_bound(), matrix.rows)
-    pair = 256 * bound[0::2] + bound[1::2]
-    scaled = matrix.multiplier.astype(np.int64) << matrix.shift
-    return bool(pair.max() <= INT32_MAX and scaled.max() <= INT32_MAX)
+    """Tell whether ``256 A`` of each first row of a pair fits 32 bits for every input."""
+    return holds_shift(matrix) and int(matrix.accumulator_bound()[0::2].max()) < 1 << 23
 
 
-def _pad(values: Ints, rows: int) -> Ints:
-    result = np.zeros(round_up(rows), dtype=np.int64)
-    result[:rows] = values
-    return result
+def fits_narrow(matrix: Matrix) -> bool:
+    """Tell whether x fits the registers."""
+    return holds_shift(matrix) and matrix.cols <= 8
 
 
-def _padded(matrix: Matrix) -> NDArray[np.int8]:
-    padded = np.zeros((round_up(matrix.rows), round_up(matrix.cols)), dtype=np.int8)
-    padded[: matrix.rows, : matrix.cols] = matrix.weight
-    return padded
+def fits_nibbles(matrix: Matrix) -> bool:
+    """Tell whether all weights are within int4, -8 left out."""
+    return int(np.abs(matrix.weight).max()) <= 7
 
 
-def _tiles(weight: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Return [groups of 4 rows, groups of 4 columns, 4, 4]."""
-    rows, cols = weight.shape
-    return weight.reshape(rows // 4, 4, cols // 4, 4).transpose(0, 2, 1, 3)
-
-
-def _stream(matrix: Matrix, words: NDArray[np.generic], bias: Ints, multiplier: Ints) -> Packed:
-    """Return groups of 4 rows: start of the accumulators, tiles, multipliers."""
-    groups = words.shape[0]
-    parts = [
-        bias.reshape(groups, 4),
-        words.astype(np.int64).reshape(groups, -1),
-        _pad(multiplier, matrix.rows).reshape(groups, 4),
-    ]
-    stream = np.concatenate(parts, axis=1).reshape(-1)
-    return Packed((stream & 0xFFFFFFFF).astype(np.uint32), complete=True)
+def fits_row_quads(matrix: Matrix) -> bool:
+    """Tell whether they are, and ``4096 A``, ``256 B`` and ``16 C`` fit 32 bits for every input."""
+    bound = matrix.accumulator_bound()
+    fits = all(int(bound[i::4].max(initial=0)) < 1 << 19 + 4 * i for i in range(3))
+    return fits_nibbles(matrix) and holds_shift(matrix) and fits
 
 
 def fits_always(matrix: Matrix) -> bool:
@@ -130,24 +107,58 @@ class MatvecKernel:
         Lays the weights out as the kernel reads them.
     fits : callable
         Tells whether the kernel is exact on a matrix.
+    weight_bits : int
+        What it stores a weight in; the goal of ``edgeflow compile`` decides whether it may.
     """
 
     name: str
     kernel_set: str
     pack: Callable[[Matrix], Packed]
     fits: Callable[[Matrix], bool] = fits_always
+    weight_bits: int = 8
 
 
-_COLUMNS = MatvecKernel("ef_add_columns_s8", "c", pack_columns, reads_spikes)
-
-#: Within a set, the fastest first.
+#: Within a set, in the order of preference, which holds where costs were not measured
+#: (``edgeflow.codegen.choice``); what stands behind a kernel that takes every matrix is for who
+#: asks for it: smaller, or faster at the cost of flash.
 MATVEC_KERNELS = (
-    replace(_COLUMNS, kernel_set="dsp", fits=reads_spikes_tall),
+    MatvecKernel("ef_matvec_s8_s8_mve", "mve", partial(pack_eight_rows, lanes=16), fits_bytes_down),
+    MatvecKernel(
+        "ef_matvec_shift_s8_s8_mve",
+        "mve",
+        partial(pack_eight_rows, lanes=16, shift=False),
+        fits_bytes,
+    ),
+    MatvecKernel("ef_matvec_split_s8_s16_mve", "mve", pack_split, fits_split),
+    MatvecKernel("ef_matvec_s8_s16_mve", "mve", partial(pack_eight_rows, lanes=8), scales_down),
+    MatvecKernel(
+        "ef_matvec_shift_s8_s16_mve", "mve", partial(pack_eight_rows, lanes=8, shift=False)
+    ),
+    MatvecKernel("ef_add_columns_s8_dsp", "dsp", pack_columns, fits_lanes),
+    MatvecKernel(
+        "ef_matvec_narrow_s16_s16_dsp", "dsp", pack_halfwords, fits_narrow, weight_bits=16
+    ),
     MatvecKernel("ef_matvec_pair_s8_s16_dsp", "dsp", pack_row_pairs, fits_row_pairs),
     MatvecKernel("ef_matvec_s8_s16_dsp", "dsp", pack_tiles),
-    _COLUMNS,
+    MatvecKernel("ef_matvec_s16_s16_dsp", "dsp", pack_halfwords, holds_shift, weight_bits=16),
+    MatvecKernel("ef_matvec_s4_s16_dsp", "dsp", pack_row_quads, fits_row_quads, weight_bits=4),
+    MatvecKernel("ef_matvec_s8_s16_neon", "neon", partial(pack_byte_columns, multiple=4)),
+    # dense products without SIMD cost more than the columns of a few spikes
+    MatvecKernel("ef_add_columns_s8", "armv7m", pack_columns, reads_spikes),
+    MatvecKernel("ef_matvec_s8_s16_armv7m", "armv7m", pack_byte_columns),
+    MatvecKernel("ef_add_columns_s8", "armv6m", pack_columns, reads_spikes),
+    MatvecKernel("ef_matvec_s8_s16_armv6m", "armv6m", partial(pack_byte_columns, offset=128)),
+    MatvecKernel("ef_add_columns_s8", "rv32", pack_columns, reads_spikes),
+    MatvecKernel("ef_matvec_s8_s16_rv32", "rv32", pack_byte_columns),
+    MatvecKernel("ef_add_columns_s8", "c", pack_columns, reads_spikes),
     MatvecKernel("ef_matvec_s8_s16", "c", pack_rows),
+    MatvecKernel("ef_matvec_s4_s16", "c", pack_nibbles, fits_nibbles, weight_bits=4),
 )
+
+
+def kernel_named(name: str) -> MatvecKernel:
+    """Return a kernel of `MATVEC_KERNELS`."""
+    return next(kernel for kernel in MATVEC_KERNELS if kernel.name == name)
 
 
 def choose_kernel(matrix: Matrix, kernel_sets: Sequence[str]) -> MatvecKernel:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgeflow.compress.convert import Widths
 from edgeflow.compress.quantize import quantize
+from edgeflow.data.dataset import sort_people
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model
 from edgeflow.program import Program
@@ -27,11 +28,12 @@ class Compressed:
     Parameters
     ----------
     program : Program
-        Its metadata holds `scores`.
+        Its metadata holds `scores` but for the people's.
     scores : dict
         "split", "windows", "accuracy_float", "accuracy_int" (shares of windows),
         "agreement" (share of windows with the same decision), "output_error" (largest difference
-        of an output, in units of the float outputs' standard deviation).
+        of an output, in units of the float outputs' standard deviation), "people" (for each
+        person the two accuracies "float" and "int").
     """
 
     program: Program
@@ -78,7 +80,8 @@ def compress_model(
         calibration = _sample(dataset.windows("train", length=chain.window).x, CALIBRATION_WINDOWS)
     program = quantize(chain, calibration, widths or Widths())
     scores = score(chain, program, dataset, split)
-    metadata = {**program.metadata, **scores, "data": dataset.name}
+    of_all = {name: value for name, value in scores.items() if name != "people"}
+    metadata = {**program.metadata, **of_all, "data": dataset.name}
     return Compressed(replace(program, metadata=metadata), scores)
 
 
@@ -89,6 +92,13 @@ def score(chain: FloatChain, program: Program, dataset: "Dataset", split: str) -
     integer = program.run(program.quantize_input(windows.x))
     float_class, int_class = real[:, -1].argmax(axis=1), integer[:, -1].argmax(axis=1)
     error = np.abs(integer * program.output_scale - real).max() / (real.std() or 1.0)
+    people = {
+        str(person): {
+            name: float((found == windows.y)[windows.person == person].mean())
+            for name, found in (("float", float_class), ("int", int_class))
+        }
+        for person in sort_people(set(windows.person.tolist()))
+    }
     return {
         "split": split,
         "windows": len(windows.y),
@@ -96,6 +106,7 @@ def score(chain: FloatChain, program: Program, dataset: "Dataset", split: str) -
         "accuracy_int": float((int_class == windows.y).mean()),
         "agreement": float((float_class == int_class).mean()),
         "output_error": float(error),
+        "people": people,
     }
 
 

@@ -87,7 +87,8 @@ def quantize(
 
 def _input_format(chain: FloatChain, x: NDArray[np.float32], bits: int) -> InputFormat:
     samples = x.reshape(-1, x.shape[-1]).astype(np.float64)
-    offset = samples.mean(axis=0)
+    pads = layer_of(chain.layers[0][1]).pads
+    offset = chain.mean.astype(np.float64) if pads else samples.mean(axis=0)
     reach = np.quantile(np.abs(samples - offset), 1 - INPUT_CLIP, axis=0)
     # a constant channel says nothing; any scale will do
     scale = np.where(reach > 0, reach, 1.0) / symmetric_max(bits)

@@ -60,6 +60,8 @@ class Dataset:
         ``"train"``, ``"val"`` and ``"test"`` to disjoint lists of people.
     window : int
         Default length of a window, in samples.
+    worn : str
+        Where the sensors were: "wrist", or empty for anywhere else.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Dataset:
     recordings: list[Recording]
     people: dict[str, list[str]]
     window: int
+    worn: str = ""
 
     def split(self, name: str) -> list[Recording]:
         """Return the recordings of a split's people, in the data set's order.

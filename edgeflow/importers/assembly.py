@@ -1,6 +1,6 @@
 """What importers of graphs share: layers collected along the path from input to output."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 
 #: What a graph that is valid, but like none that was thought of, leads to.
 UNEXPECTED = (ValueError, IndexError, KeyError, AttributeError, TypeError, RuntimeError)
+#: Why attention is refused, and what to use.
+ATTENTION = "attention: it weighs all samples of a window at once, so use a recurrent layer"
 #: Samples that an import is checked on.
 CHECKED = 8
 
@@ -88,13 +90,16 @@ class Assembly:
     def recurrent(
         self,
         name: str,
-        kind: type[nn.GRU] | type[nn.LSTM],
+        kind: Callable[..., nn.Module],
         weight_ih: ArrayLike,
         weight_hh: ArrayLike,
         bias_ih: ArrayLike | None,
         bias_hh: ArrayLike | None,
     ) -> None:
-        """Add a single layer whose rows are in torch's order of gates."""
+        """Add a single layer whose rows are in torch's order of gates.
+
+        `kind` makes it, given its sizes and ``batch_first``.
+        """
         w, r = (np.asarray(v, dtype=np.float64) for v in (weight_ih, weight_hh))
         if w.shape[-1] != self.width:
             raise CompressError(f"{name} reads {w.shape[-1]} values, a step has {self.width}")

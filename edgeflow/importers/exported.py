@@ -1,6 +1,6 @@
-"""Files of ``torch.export.save``: GRU, LSTM and linear layers in a chain."""
+"""Files of ``torch.export.save``: recurrent and linear layers in a chain."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
+from edgeflow.cells.rnn import relu_layer
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import (
+    ATTENTION,
     UNEXPECTED,
     Assembly,
     Description,
@@ -20,17 +22,23 @@ from edgeflow.importers.assembly import (
 from edgeflow.importers.chain import FloatChain
 
 SUPPORTED = (
-    "forward GRU and LSTM, linear, dropout, +, -, *, / with one constant a channel, selecting the "
-    "last step, and softmax at the end"
+    "forward GRU, LSTM and RNN, linear, dropout, +, -, *, / with one constant a channel, selecting "
+    "the last step, and softmax at the end"
 )
 #: Operations that only move values; the check of the outputs shows that they move none elsewhere.
 _GLUE = ("alias", "clone", "contiguous", "detach", "dropout", "flatten", "movedim", "permute",
          "reshape", "select", "slice", "squeeze", "swapaxes", "to", "_to_copy", "transpose",
          "unsqueeze", "view")  # fmt: skip
-_RECURRENT: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
+_RECURRENT: dict[str, Callable[..., nn.Module]] = {
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
+    "rnn_tanh": nn.RNN,
+    "rnn_relu": relu_layer,
+}
 _ADVICE = {
-    "rnn_tanh": "use a GRU or LSTM",
-    "rnn_relu": "use a GRU or LSTM",
+    "scaled_dot_product_attention": ATTENTION,
+    "bmm": ATTENTION,
+    "baddbmm": ATTENTION,
     "mean": "use the last step's outputs instead of the mean over time",
     "batch_norm": "fold it into the linear layer next to it, or normalise the data",
 }
@@ -179,7 +187,7 @@ class _Graph:
             return "exported in training mode: call model.eval() first" if node.args[2] else None
         if kind in ("add", "sub", "rsub", "mul", "div", "linear", "matmul", "mm", "addmm"):
             if sum(argument in self._data for argument in node.all_input_nodes) > 1:
-                return "joins two paths: a chain of layers is needed"
+                return ATTENTION if kind == "matmul" else "joins two paths: a chain is needed"
             position = 1 if kind == "addmm" else 0
             if kind not in ("add", "mul", "sub") and node.args[position] not in self._data:
                 return "the constant must be the second operand"

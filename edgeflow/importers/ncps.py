@@ -1,7 +1,9 @@
 """Layers of the ``ncps`` package, turned into ours; ``ncps`` itself is not imported."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from edgeflow.cells.cfc import ACTIVATIONS, CfC
@@ -15,11 +17,37 @@ def is_ncps(module: nn.Module) -> bool:
     return kind.__module__.split(".")[:2] == ["ncps", "torch"] and kind.__name__ in ("CfC", "LTC")
 
 
-def from_ncps(module: Any) -> list[nn.Module]:
+def time_span(arguments: Sequence[Any], options: Mapping[str, Any]) -> float:
+    """Return the time span between samples that a call of an ncps layer was given.
+
+    Parameters
+    ----------
+    arguments, options
+        Of the call ``layer(input, hx=None, timespans=None)``.
+
+    Raises
+    ------
+    CompressError
+        If it varies, or is not positive.
+    """
+    spans = options.get("timespans", arguments[2] if len(arguments) > 2 else None)
+    if spans is None:
+        return 1.0
+    values = torch.as_tensor(spans).detach().double()
+    span, spread = float(values.mean()), float(values.max() - values.min())
+    if not span > 0 or spread > 1e-5 * span:
+        raise CompressError(
+            f"timespans from {float(values.min()):g} to {float(values.max()):g}: only a constant "
+            "positive time span can be compressed; resample the data to a constant rate"
+        )
+    return span
+
+
+def from_ncps(module: Any, time_span: float = 1.0) -> list[nn.Module]:
     """Return an ``ncps.torch.LTC`` or ``CfC`` as our layers, and a projection as a Linear one.
 
-    A wired CfC (``ncps.wirings``) becomes a layer for each of the wiring's layers. The time span
-    is ncps's default of 1; weights are copied.
+    A wired CfC (``ncps.wirings``) becomes a layer for each of the wiring's layers. Weights are
+    copied. `time_span` is that between two samples, as ncps's ``timespans``.
 
     Raises
     ------
@@ -30,18 +58,18 @@ def from_ncps(module: Any) -> list[nn.Module]:
     if module.use_mixed:
         raise CompressError(f"ncps {kind} with mixed_memory=True is not supported: leave it out")
     if kind == "LTC":
-        return [_ltc(module.rnn_cell).eval()]
+        return [_ltc(module.rnn_cell, time_span).eval()]
     cell = module.rnn_cell
     cells = [cell]
     if type(cell).__name__ == "WiredCfCCell":
         cells = [getattr(cell, f"layer_{k}") for k in range(cell.num_layers)]
-    layers: list[nn.Module] = [_layer(part) for part in cells]
+    layers: list[nn.Module] = [_layer(part, time_span) for part in cells]
     if isinstance(module.fc, nn.Linear):
         layers.append(module.fc)
     return [layer.eval() for layer in layers]
 
 
-def _layer(cell: Any) -> CfC:
+def _layer(cell: Any, time_span: float) -> CfC:
     inside = list(cell.backbone) if cell.backbone is not None else []
     linears = [part for part in inside if isinstance(part, nn.Linear)]
     mask = None if cell.sparsity_mask is None else cell.sparsity_mask.detach().cpu().numpy()
@@ -52,6 +80,7 @@ def _layer(cell: Any) -> CfC:
         backbone_units=linears[0].out_features if linears else 1,
         backbone_layers=len(linears),
         activation=_activation(inside),
+        time_span=time_span,
         mask=mask,
     )
     weights = {
@@ -67,12 +96,13 @@ def _layer(cell: Any) -> CfC:
     return layer
 
 
-def _ltc(cell: Any) -> LTC:
+def _ltc(cell: Any, time_span: float) -> LTC:
     layer = LTC(
         cell.sensory_size,
         cell.state_size,
         outputs=cell.motor_size,
         unfolds=cell._ode_unfolds,
+        time_span=time_span,
         positive=cell._implicit_param_constraints,
     )
     # a mapping that it does not have is ours at its initial value, the identity

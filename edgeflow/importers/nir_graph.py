@@ -12,12 +12,16 @@ from torch import nn
 from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.lif import LIF, from_nir
 from edgeflow.errors import CompressError, ToolMissingError
-from edgeflow.importers.assembly import UNEXPECTED, Assembly, Description
+from edgeflow.importers.assembly import UNEXPECTED, Assembly, Description, samples
 from edgeflow.importers.chain import FloatChain
+from edgeflow.importers.check import TOLERANCE
+from edgeflow.importers.nir_reference import evaluate
 
 SUPPORTED = "LIF, CubaLIF, LI, Linear, Affine and Flatten, in a chain from Input to Output"
 #: Seconds a step where the graph does not say: snntorch's and the NIR paper's.
 TIME_STEP = 1e-4
+#: Steps that an import is checked on.
+CHECKED_STEPS = 100
 _SPIKING = ("LIF", "CubaLIF")
 _LINEAR = ("Linear", "Affine")
 _KNOWN = (*_SPIKING, *_LINEAR, "LI", "Flatten", "Input", "Output")
@@ -48,6 +52,7 @@ def from_nir_file(
     ----------
     path : str or Path
     example : float32 array [n, time, channels]
+        Real samples that the import is checked on, against the graph's own equations.
     description : Description, optional
 
     Raises
@@ -73,7 +78,7 @@ def from_nir_file(
             f"{path}: not a NIR graph ({type(error).__name__}: {reason})"
         ) from error
     try:
-        return _chain(graph, example.shape[-1], description or Description(), Path(path).stem)
+        return _chain(graph, example, description or Description(), Path(path).stem)
     except CompressError as error:
         raise CompressError(f"{path}: {error}") from error
     except UNEXPECTED as error:
@@ -82,7 +87,9 @@ def from_nir_file(
         ) from error
 
 
-def _chain(graph: Any, channels: int, description: Description, source: str) -> FloatChain:
+def _chain(
+    graph: Any, example: NDArray[np.float32], description: Description, source: str
+) -> FloatChain:
     nodes, edges = _flatten(graph)
     problems = [f"{name} ({why})" for name, node in nodes.items() if (why := _refusal(node))]
     if problems:
@@ -91,10 +98,11 @@ def _chain(graph: Any, channels: int, description: Description, source: str) -> 
         )
     feedback = _feedback(nodes, edges)
     step = _time_step(graph)
-    assembly = Assembly(channels)
+    assembly = Assembly(example.shape[-1])
     # a linear node waits for the neurons that it feeds
     waiting: tuple[str, NDArray[Any], NDArray[Any]] | None = None
-    for name in _order(nodes, edges, set(feedback.values())):
+    order = _order(nodes, edges, set(feedback.values()))
+    for name in order:
         node = nodes[name]
         kind = type(node).__name__
         try:
@@ -115,9 +123,34 @@ def _chain(graph: Any, channels: int, description: Description, source: str) -> 
             raise CompressError(f"{name} ({kind}): {error}") from error
     if waiting:
         assembly.linear(*waiting)
-    if description.window and assembly.layers and isinstance(assembly.layers[-1][1], LIF):
+    mean = description.window and assembly.layers and isinstance(assembly.layers[-1][1], LIF)
+    if mean:
         assembly.add("mean", Accumulate(description.window), assembly.width)
-    return assembly.finish(description, source)
+    chain = assembly.finish(description, source)
+    for x in samples(example, None, CHECKED_STEPS):
+        # what neurons feed back to themselves is evaluated before them
+        y, sure = evaluate(nodes, edges, [*feedback.values(), *order], x, step)
+        _check(chain, x, y.cumsum(axis=1) / description.window if mean else y, sure)
+    return chain
+
+
+def _check(
+    chain: FloatChain,
+    x: NDArray[np.float32],
+    expected: NDArray[np.float64],
+    sure: NDArray[np.bool_],
+) -> None:
+    """Compare the chain with the graph as long as rounding decides no spike."""
+    if not sure.any():
+        raise CompressError(
+            "it cannot be checked: membranes lie at their thresholds from the first step on"
+        )
+    got = chain.run(x)
+    if got.shape != expected.shape:
+        raise CompressError(f"its layers give {list(got.shape)}, the graph {list(expected.shape)}")
+    error = float(np.abs(got - expected)[sure].max())
+    if not error <= TOLERANCE * max(1.0, float(np.abs(expected[sure]).max())):
+        raise CompressError(f"its layers and the graph's equations differ by {error:.3g}")
 
 
 def _flatten(graph: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:

@@ -1,6 +1,6 @@
-"""ONNX files of trained models: GRU, LSTM and linear operators in a chain."""
+"""ONNX files of trained models: recurrent and linear operators in a chain."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 from torch import nn
 
+from edgeflow.cells.gru_reset_before import GRUResetBefore
+from edgeflow.cells.rnn import relu_layer
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import (
+    ATTENTION,
     UNEXPECTED,
     Assembly,
     Description,
@@ -21,18 +24,24 @@ from edgeflow.importers.assembly import (
 from edgeflow.importers.chain import FloatChain
 
 SUPPORTED = (
-    "GRU (linear_before_reset=1) and LSTM, both forward, Gemm, MatMul, Add/Sub/Mul/Div of one "
-    "constant a channel, Dropout, and Softmax at the end"
+    "GRU, LSTM and RNN, all forward, Gemm, MatMul, Add/Sub/Mul/Div of one constant a channel, "
+    "Dropout, and Softmax at the end"
 )
 #: Operators that only move values; the check of the outputs shows that they move none elsewhere.
 _GLUE = ("Cast", "Dropout", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze",
          "Transpose", "Unsqueeze")  # fmt: skip
-_ACTIVATIONS = {"GRU": ["sigmoid", "tanh"], "LSTM": ["sigmoid", "tanh", "tanh"]}
-_GATES = {"GRU": (1, 0, 2), "LSTM": (0, 2, 3, 1)}  # torch's r z n of z r h; i f g o of i o f c
+_ACTIVATIONS = {
+    "GRU": [["sigmoid", "tanh"]],
+    "LSTM": [["sigmoid", "tanh", "tanh"]],
+    "RNN": [["tanh"], ["relu"]],
+}  # the first is the default
+# torch's r z n of z r h; i f g o of i o f c
+_GATES = {"GRU": (1, 0, 2), "LSTM": (0, 2, 3, 1), "RNN": (0,)}
 _ADVICE = {
-    "RNN": "use a GRU or LSTM",
-    "Loop": "export the recurrent layer as one GRU or LSTM operator",
-    "Scan": "export the recurrent layer as one GRU or LSTM operator",
+    "Loop": "export the recurrent layer as one GRU, LSTM or RNN operator",
+    "Scan": "export the recurrent layer as one GRU, LSTM or RNN operator",
+    "Attention": ATTENTION,
+    "MultiHeadAttention": ATTENTION,
     "ReduceMean": "use the last step's outputs instead of the mean over time",
     "Conv": "use a GRU or LSTM on the samples themselves",
     "BatchNormalization": "fold it into the linear layer next to it, or normalise the data",
@@ -159,7 +168,7 @@ class _Graph:
             return None  # of last states; anything else fails as the chain is built
         if kind in ("Gemm", "MatMul", "Add", "Sub", "Mul", "Div"):
             if sum(reads) > 1:
-                return "joins two paths: a chain of layers is needed"
+                return ATTENTION if kind == "MatMul" else "joins two paths: a chain is needed"
             if kind in ("Gemm", "MatMul", "Div") and not reads[0]:
                 return "the constant must be the second operand"
             return None
@@ -175,14 +184,10 @@ class _Graph:
         if options.get("direction", b"forward") != b"forward":
             direction = options["direction"].decode()
             problems.append(f"{direction}: it needs the future, so use a forward layer")
-        if kind == "GRU" and not options.get("linear_before_reset", 0):
-            problems.append(
-                "linear_before_reset=0, the reset gate before the product, has no equal here: "
-                "train with the gate after it (torch.nn.GRU, or Keras with reset_after=True)"
-            )
-        names = [a.decode().lower() for a in options.get("activations", [])]
-        if names and names != _ACTIVATIONS[kind]:
-            problems.append(f"activations {', '.join(names)}: use {', '.join(_ACTIVATIONS[kind])}")
+        names, known = _activations(node), _ACTIVATIONS[kind]
+        if names not in known:
+            usable = " or ".join(", ".join(one) for one in known)
+            problems.append(f"activations {', '.join(names)}: use {usable}")
         for option in ("clip", "input_forget", "layout"):
             if options.get(option):
                 problems.append(f"{option}: train or export without it")
@@ -304,8 +309,7 @@ class _Graph:
         biases: list[Any] = [None, None]
         if len(constants) > 3 and constants[3] is not None:
             biases = [torch_rows(half) for half in np.split(constants[3][0], 2)]
-        kind = nn.GRU if node.op_type == "GRU" else nn.LSTM
-        chain.recurrent(name, kind, weight, recurrent, *biases)
+        chain.recurrent(name, _module(node), weight, recurrent, *biases)
 
 
 def _reads(node: NodeProto) -> Iterator[str]:
@@ -319,6 +323,20 @@ def _reads(node: NodeProto) -> Iterator[str]:
 
 def _attributes(node: NodeProto) -> dict[str, Any]:
     return {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+
+def _activations(node: NodeProto) -> list[str]:
+    names = _attributes(node).get("activations", [])
+    return [name.decode().lower() for name in names] or _ACTIVATIONS[node.op_type][0]
+
+
+def _module(node: NodeProto) -> Callable[..., nn.Module]:
+    """Return what makes the torch layer of a recurrent node."""
+    if node.op_type == "LSTM":
+        return nn.LSTM
+    if node.op_type == "RNN":
+        return nn.RNN if _activations(node) == ["tanh"] else relu_layer
+    return nn.GRU if _attributes(node).get("linear_before_reset", 0) else GRUResetBefore
 
 
 def _label(node: NodeProto) -> str:

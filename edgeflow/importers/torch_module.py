@@ -1,6 +1,8 @@
 """A torch module made of supported layers, taken apart into a `FloatChain`."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,11 +11,15 @@ from torch import Tensor, nn
 
 from edgeflow.cells.cells import is_known, layer_of, supported
 from edgeflow.errors import CompressError
+from edgeflow.importers.assembly import ATTENTION
 from edgeflow.importers.chain import FloatChain
 from edgeflow.importers.check import check_output, identifier
-from edgeflow.importers.ncps import from_ncps, is_ncps
+from edgeflow.importers.fold import fold_norms
+from edgeflow.importers.ncps import from_ncps, is_ncps, time_span
 
 _INERT = (nn.Dropout, nn.Identity, nn.AlphaDropout)
+#: A layer with the arguments and options of a call of it.
+_Call = tuple[nn.Module, tuple[Any, ...], dict[str, Any]]
 
 
 def from_module(
@@ -48,26 +54,27 @@ def from_module(
     calls, expected = _observe(module, x)
     names = {layer: name for name, layer in module.named_modules()}
     problems = [
-        f"{names[layer] or type(layer).__name__} ({type(layer).__name__})"
-        for layer in dict.fromkeys(calls)
+        f"{names[layer] or type(layer).__name__} ({_unknown(layer)})"
+        for layer in dict.fromkeys(layer for layer, *_ in calls)
         if not (_is_layer(layer) or isinstance(layer, _INERT))
     ]
-    reasons = {layer: _refusal(layer) for layer in calls if _is_layer(layer)}
+    reasons = {call[0]: _refusal(call) for call in calls if _is_layer(call[0])}
     problems += [f"{names[layer]} ({reason})" for layer, reason in reasons.items() if reason]
     if problems:
         raise CompressError(
             f"these layers cannot be compressed: {'; '.join(problems)}. Supported are {supported()}"
         )
-    used = [layer for layer in calls if not isinstance(layer, _INERT)]
-    repeated = {names[layer] for layer in used if used.count(layer) > 1}
+    used = [call for call in calls if not isinstance(call[0], _INERT)]
+    counts = Counter(layer for layer, *_ in used)
+    repeated = {names[layer] for layer, count in counts.items() if count > 1}
     if repeated or not used:
         what = (
             f"layer {', '.join(sorted(repeated))} is called" if repeated else "no layer is called"
         )
         raise CompressError(f"{what} more than once: each layer must be called once a forward pass")
     layers: list[tuple[str, nn.Module]] = []
-    for layer in used:
-        name, parts = identifier(names[layer]), _parts(layer)
+    for call in used:
+        name, parts = identifier(names[call[0]]), _parts(call)
         layers += [
             (name if len(parts) == 1 else f"{name}{k}", part) for k, part in enumerate(parts)
         ]
@@ -82,15 +89,19 @@ def from_module(
         rate_hz=rate_hz,
         source=type(module).__name__,
     )
+    fold_norms(chain)
     check_output(chain, x.numpy(), expected.numpy())
     return chain
 
 
-def _observe(module: nn.Module, x: Tensor) -> tuple[list[nn.Module], Tensor]:
-    """Run the module; return its leaf layers in the order of their calls, and the output."""
-    calls: list[nn.Module] = []
+def _observe(module: nn.Module, x: Tensor) -> tuple[list[_Call], Tensor]:
+    """Run the module; return the calls of its leaf layers in order, and the output."""
+    calls: list[_Call] = []
     leaves = list(_leaves(module))
-    hooks = [m.register_forward_hook(lambda layer, *_: calls.append(layer)) for m in leaves]
+    hooks = [
+        m.register_forward_hook(lambda *call: calls.append(call[:3]), with_kwargs=True)
+        for m in leaves
+    ]
     batch_first = all(getattr(m, "batch_first", True) for m in leaves)
     try:
         with torch.no_grad():
@@ -116,25 +127,35 @@ def _is_layer(module: nn.Module) -> bool:
     return is_known(module) or is_ncps(module)
 
 
-def _parts(layer: nn.Module) -> list[nn.Module]:
+def _parts(call: _Call) -> list[nn.Module]:
     """Return a layer as single layers of our own."""
-    return from_ncps(layer) if is_ncps(layer) else layer_of(layer).expand(layer)
+    layer, arguments, options = call
+    if is_ncps(layer):
+        return from_ncps(layer, time_span(arguments, options))
+    return layer_of(layer).expand(layer)
 
 
-def _refusal(layer: nn.Module) -> str | None:
+def _refusal(call: _Call) -> str | None:
+    layer = call[0]
     if not is_ncps(layer):
         return layer_of(layer).refuse(layer)
     try:
-        parts = from_ncps(layer)
+        parts = _parts(call)
     except CompressError as error:
         return str(error)
     return next(filter(None, (layer_of(part).refuse(part) for part in parts)), None)
 
 
+def _unknown(layer: nn.Module) -> str:
+    kind = type(layer).__name__
+    return f"{kind}: {ATTENTION}" if isinstance(layer, nn.MultiheadAttention) else kind
+
+
 def _leaves(module: nn.Module) -> Iterator[nn.Module]:
     """Yield known layers, and whatever else has no layers inside."""
     children = list(module.children())
-    if _is_layer(module) or not children:
+    # attention uses the weights of its own child without calling it
+    if _is_layer(module) or not children or isinstance(module, nn.MultiheadAttention):
         yield module
         return
     for child in children:

@@ -22,13 +22,17 @@ class Op(IntEnum):
     CALL = 2  # the counter relies on the number
     RETURN = 3  # jump to an address in a register
     TABLE_BRANCH = 4
-    LOOP = 5  # start and end of a low-overhead loop
+    LOOP = 5  # start and end of a low-overhead loop (the counter relies on the number)
+    MVE_MEMORY = 6  # Helium loads and stores
+    MVE_NEXT = 7  # arithmetic right after MVE_MEMORY or the reverse: their beats overlap
     ALU = 8
     MUL = 9
     MAC = 10  # multiply and accumulate, single or dual, 32 or 64 bits
     DIV = 11
     SIMD = 12  # packed arithmetic in integer registers; Neon
-    MVE = 13
+    MVE = 13  # Helium arithmetic
+    MUL_LONG = 14  # 32 x 32 bits to 64, or to the upper 32
+    MAC_LONG = 15  # the same, accumulated
     LOAD = 16
     LOAD_NEXT = 17  # a load right after another load: its address phase may overlap
     STORE = 18
@@ -42,6 +46,12 @@ class Op(IntEnum):
 
 
 _MOST_REGISTERS = 32
+#: Class of an instruction that overlaps with the one before it, by the classes of both.
+_NEXT: dict[tuple[int, int], Op] = {
+    (Op.LOAD, Op.LOAD): Op.LOAD_NEXT,
+    (Op.MVE, Op.MVE_MEMORY): Op.MVE_NEXT,
+    (Op.MVE_MEMORY, Op.MVE): Op.MVE_NEXT,
+}
 
 
 def describe(number: int) -> tuple[str, int]:
@@ -86,6 +96,8 @@ _THUMB = _table(
     (rf"bx{_CONDITION}|bxns|blxns", Op.RETURN),
     (r"tb[bh]", Op.TABLE_BRANCH),
     (rf"[su]div{_CONDITION}", Op.DIV),
+    (rf"[su]mulls?{_CONDITION}", Op.MUL_LONG),
+    (rf"([su]mlals?|umaal){_CONDITION}", Op.MAC_LONG),
     (rf"(mul|smul|smmul|umull|smull|smu[as]d)[a-z]*{_CONDITION}(\.w)?", Op.MUL),
     (r"(ml[as]|sml|smml|umlal|umaal|usada8)[a-z0-9]*(\.w)?", Op.MAC),
     (r"(ldr|ldrex|lda|pld|pli|vldr).*", Op.LOAD),
@@ -122,6 +134,9 @@ def _thumb_opcode(first: int, second: int) -> int | None:
     high = first >> 8
     coprocessor = (second >> 8) & 15
     if high in (0xEC, 0xED, 0xEE, 0xEF, 0xFC, 0xFD, 0xFE, 0xFF):
+        if high in (0xEC, 0xED, 0xFC, 0xFD) and coprocessor in (14, 15):
+            # a move of two lanes has neither of the bits
+            return Op.MVE_MEMORY if second & 0x1000 or first & 0x80 else Op.MVE
         scalar_fp = high in (0xEC, 0xED, 0xEE, 0xFE) and coprocessor in (9, 10, 11)
         custom = high in (0xEC, 0xED, 0xEE, 0xFC, 0xFD, 0xFE) and coprocessor < 8
         return None if scalar_fp else Op.OTHER if custom else Op.MVE
@@ -158,7 +173,8 @@ _RISCV = _table(
     (r"b(eq|ne|lt|ge|gt|le)u?z?|c\.b(eqz|nez)|j|c\.j", Op.BRANCH),
     (r"jal|c\.jal|call|c\.jalr", Op.CALL),
     (r"ret|jr|c\.jr", Op.RETURN),
-    (r"(mul|mulh|mulhu|mulhsu)w?", Op.MUL),
+    (r"mulh(u|su)?", Op.MUL_LONG),
+    (r"mulw?", Op.MUL),
     (r"(div|rem)u?w?", Op.DIV),
     (r"(c\.)?(lb|lh|lw|ld)u?(sp)?|lr\..*", Op.LOAD),
     (r"(c\.)?(sb|sh|sw|sd)(sp)?|sc\..*", Op.STORE),
@@ -289,10 +305,8 @@ def classify(isa: str, data: bytes, address: int = 0) -> bytearray:
         )
     decode, architecture, mode = _DECODERS[isa]
     result = bytearray((len(data) + 1) // 2)
-    load_before = False
+    before: int = Op.OTHER
     for offset, _, number in decode(capstone.Cs(architecture, mode), data, address):
-        if number == Op.LOAD and load_before:
-            number = Op.LOAD_NEXT
-        load_before = number in (Op.LOAD, Op.LOAD_NEXT)
-        result[offset // 2] = number
+        result[offset // 2] = _NEXT.get((before, number), number)
+        before = number
     return result

@@ -9,7 +9,7 @@ import jinja2
 from edgeflow.files import write_atomic
 from edgeflow.profile import figures
 from edgeflow.profile.figures import size_text
-from edgeflow.profile.result import ProfileResult
+from edgeflow.profile.result import ESTIMATED, ProfileResult
 
 EXACT = "exact"
 
@@ -71,6 +71,15 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:,.{digits}g}"
 
 
+def kind_text(quantity: dict[str, Any]) -> str:
+    """Return how a quantity was found, of an estimate with the model's known error."""
+    kind: str = quantity.get("kind", EXACT)
+    if kind != ESTIMATED:
+        return kind
+    error = quantity.get("error_percent")
+    return f"{kind}, ±{error:.0f} %" if error is not None else f"{kind}, error not known"
+
+
 def _percent(value: float | None) -> str | None:
     return None if value is None else f"{100 * value:.2f} %"
 
@@ -88,7 +97,7 @@ def _tiles(run: dict[str, Any]) -> list[dict[str, str | None]]:
     for key, name, unit in (("latency_us", "latency", "µs"), ("energy_uj", "energy a step", "µJ")):
         if run[key]:
             text = f"{number(run[key]['mean'])} {unit}"
-            tiles.append({"name": name, "value": text, "kind": run[key]["kind"]})
+            tiles.append({"name": name, "value": text, "kind": kind_text(run[key])})
     for key, name in (("flash_bytes", "flash"), ("ram_bytes", "RAM")):
         tiles.append({"name": name, "value": size_text(run[key]), "kind": ""})
     return tiles
@@ -120,12 +129,12 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         ("latency_us", "latency, µs"),
         ("energy_uj", "energy a step, µJ"),
     ):
-        kinds = sorted({run[key].get("kind", EXACT) for run in runs if run[key]})
+        kinds = sorted({kind_text(run[key]) for run in runs if run[key]})
         for statistic in ("mean", "p50", "p99", "max"):
             values = [run[key].get(statistic) if run[key] else None for run in runs]
             cells = [None if value is None else number(value, 5) for value in values]
             add(f"{name}, {statistic}", cells, " or ".join(kinds))
-    timed = sorted({run["latency_us"]["kind"] for run in runs if run["latency_us"]})
+    timed = sorted({kind_text(run["latency_us"]) for run in runs if run["latency_us"]})
     add("share of the time between samples", [_load(run) for run in runs], " or ".join(timed))
     add("flash, bytes", [f"{run['flash_bytes']:,}" for run in runs])
     add("RAM, bytes", [f"{run['ram_bytes']:,}" for run in runs])
@@ -161,7 +170,7 @@ def _figures(runs: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict
         ):
             if key not in run["distributions"]:
                 continue
-            kind = run[key].get("kind", EXACT)
+            kind = kind_text(run[key])
             summary = run[key]
             if summary["p50"] == summary["max"] == summary["mean"]:
                 text = f"{number(summary['max'], 6)} {axis} ({kind}), the same in every step."

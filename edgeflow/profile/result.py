@@ -55,7 +55,8 @@ class ProfileResult:
     """One run on one board; the fields are those of ``profile.json``.
 
     Quantities that were neither measured nor can be estimated are None. `kind` in a quantity is
-    ``measured`` or ``estimated``, and `model` then names the model.
+    ``measured`` or ``estimated``; `model` then names the model, and `error_percent` is its
+    largest error on published figures, None if there are none.
 
     Attributes
     ----------

@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,10 @@ from edgeflow.data import Dataset, Windows
 from edgeflow.device import Client, open_board
 from edgeflow.errors import DataError, DeviceError, TargetError
 from edgeflow.profile.classes import describe
-from edgeflow.profile.models import CycleModel, Part, estimate_cycles, load_cycle_model, load_part
-from edgeflow.profile.result import (
-    ESTIMATED,
-    MEASURED,
-    ProfileResult,
-    confusion_matrix,
-    histogram,
-    summarize,
-)
+from edgeflow.profile.models import Part, estimate_cycles, estimated_part, load_cycle_model
+from edgeflow.profile.result import ProfileResult, confusion_matrix, histogram, summarize
 from edgeflow.profile.size import measure_size
+from edgeflow.profile.timing import Timing, estimated_timing
 from edgeflow.profile.trace import Counts, prepare_trace, read_counts
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec, NativeRunner, load_board
@@ -90,7 +83,7 @@ def profile(
     program = build.program()
     windows = choose_windows(program, dataset, split, steps)
     out = Path(out) if out is not None else build.directory
-    part = load_part(spec.estimate.part) if spec.estimate is not None else None
+    part = estimated_part(spec)
     float_windows = None
     if float_accuracy is None:
         float_accuracy, float_windows = _stored_accuracy(program, dataset, split)
@@ -237,33 +230,13 @@ class _Run:
         self.stack_bytes = client.stats().stack_bytes
 
 
-@dataclass(frozen=True)
-class _Timing:
-    """Of each step: values [steps] and where they are from; None where not known."""
-
-    cycles: np.ndarray | None = None
-    latency_us: np.ndarray | None = None
-    kind: str = MEASURED
-    model: str | None = None
-
-    def summary(self, values: np.ndarray | None) -> dict[str, Any] | None:
-        if values is None:
-            return None
-        return {**summarize(values), "kind": self.kind, "model": self.model}
-
-
-def _timing(
-    spec: BoardSpec, run: _Run, by_layer: np.ndarray | None, part: Part | None, model: str | None
-) -> _Timing:
-    if by_layer is not None and part is not None:
-        cycles = by_layer.sum(axis=1)
-        return _Timing(cycles, cycles * 1e6 / part.clock_hz, ESTIMATED, model)
+def _measured(spec: BoardSpec, run: _Run) -> Timing:
     if spec.emulated or run.cycles_hz == 0 or not run.cycles:
-        return _Timing()
+        return Timing()
     ticks = np.concatenate(run.cycles[: run.windows]).astype(np.float64)
     latency = ticks * 1e6 / run.cycles_hz
     # under an operating system the counter is a clock
-    return _Timing(None if isinstance(spec.runner, NativeRunner) else ticks, latency)
+    return Timing(None if isinstance(spec.runner, NativeRunner) else ticks, latency)
 
 
 def _evaluate(
@@ -289,8 +262,10 @@ def _evaluate(
     by_layer = None
     if counts is not None and cycle_model is not None:
         by_layer = estimate_cycles(counts, cycle_model, part)
-    label = f"{cycle_model.name} on {part.name}" if cycle_model and part else None
-    timing = _timing(spec, run, by_layer, part, label)
+    if counts is not None and by_layer is not None and part is not None and cycle_model is not None:
+        timing = estimated_timing(counts, by_layer, cycle_model, part)
+    else:
+        timing = _measured(spec, run)
     size = measure_size(build.elf, build.objects).with_stack(run.stack_bytes)
 
     distributions = {}
@@ -321,7 +296,7 @@ def _evaluate(
         instructions_per_step=None if counts is None else summarize(counts.instructions),
         cycles_per_step=timing.summary(timing.cycles),
         latency_us=timing.summary(timing.latency_us),
-        energy_uj=_energy(timing.cycles, part),
+        energy_uj=timing.energy(part),
         flash_bytes=size.flash_bytes,
         ram_bytes=size.ram_bytes,
         stack_bytes=size.stack_bytes,
@@ -331,18 +306,8 @@ def _evaluate(
         instruction_mix={} if counts is None else _mix(counts),
         delta={"input_sparsity": None, "state_sparsity": None},
         distributions=distributions,
-        estimate=_provenance(part, cycle_model) if timing.kind == ESTIMATED else None,
+        estimate=timing.provenance(),
     )
-
-
-def _energy(cycles: np.ndarray | None, part: Part | None) -> dict[str, Any] | None:
-    if cycles is None or part is None or part.energy is None:
-        return None
-    return {
-        "mean": float(cycles.mean()) * part.energy.pj_per_cycle / 1e6,
-        "kind": ESTIMATED,
-        "model": f"{part.energy.pj_per_cycle:g} pJ/cycle of {part.name}",
-    }
 
 
 def _layers(build: Build, counts: Counts | None, cycles: np.ndarray | None) -> list[dict[str, Any]]:
@@ -372,24 +337,3 @@ def _mix(counts: Counts) -> dict[str, float]:
         name = describe(int(number))[0]
         mix[name] = mix.get(name, 0.0) + float(value)
     return mix
-
-
-def _provenance(part: Part | None, model: CycleModel | None) -> dict[str, Any] | None:
-    if part is None or model is None:
-        return None
-    return {
-        "part": part.name,
-        "description": part.description,
-        "clock_hz": part.clock_hz,
-        "supply_v": part.supply_v,
-        "flash_wait_states": part.flash.wait_states if part.flash else 0,
-        "pj_per_cycle": part.energy.pj_per_cycle if part.energy else None,
-        "energy_error_percent": part.energy.error_percent if part.energy else None,
-        "cycle_model": model.name,
-        "limits": model.limits,
-        "sources": [
-            *model.sources,
-            *(part.flash.sources if part.flash else []),
-            *(part.energy.sources if part.energy else []),
-        ],
-    }

@@ -22,6 +22,7 @@ from edgeflow.program.fixedpoint import (
 )
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import NODES, Node
+from edgeflow.program.nodes.base import is_optional
 from edgeflow.program.program import InputFormat, Program
 
 PRODUCER = "edgeflow"
@@ -77,7 +78,7 @@ def to_onnx(program: Program) -> onnx.ModelProto:
             node_inputs.append(f"{table}_table")
         nodes.append(
             helper.make_node(
-                node.op_type,
+                node.operator,
                 node_inputs,
                 node_outputs,
                 name=node.name,
@@ -93,7 +94,7 @@ def to_onnx(program: Program) -> onnx.ModelProto:
         outputs,
         [numpy_helper.from_array(array, name) for name, array in tensors.items()],
     )
-    kinds = dict.fromkeys(type(node) for node in program.nodes)
+    kinds = {node.operator: node for node in program.nodes}
     functions = [fn.clamp_function(), fn.matvec_function(), fn.lookup_function()]
     model = helper.make_model(
         graph,
@@ -104,7 +105,7 @@ def to_onnx(program: Program) -> onnx.ModelProto:
             helper.make_opsetid("", fn.OPSET),
             helper.make_opsetid(fn.DOMAIN, fn.DOMAIN_VERSION),
         ],
-        functions=functions + [kind.onnx_function() for kind in kinds],
+        functions=functions + [node.onnx_function() for node in kinds.values()],
     )
     helper.set_model_props(model, {"edgeflow": json.dumps(_header(program))})
     return model
@@ -178,16 +179,18 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
     form = header["input"]
     nodes: list[Node] = []
     for proto in model.graph.node:
-        if proto.domain != fn.DOMAIN or proto.op_type not in (*NODES, "Clamp"):
+        kind = NODES.get(proto.op_type.partition("_")[0])
+        if proto.domain != fn.DOMAIN or (kind is None and proto.op_type != "Clamp"):
             raise ProgramError(f"unknown operator '{proto.domain or 'ai.onnx'}.{proto.op_type}'")
-        if proto.op_type == "Clamp":
+        if kind is None:
             continue
-        kind = NODES[proto.op_type]
         attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
         ints = {field: int(attributes[field]) for field in kind.int_fields}
         matrices = {}
         for field in kind.matrix_fields:
             prefix = f"{proto.name}.{field}"
+            if is_optional(kind, field) and f"{prefix}.weight" not in tensors:
+                continue
             matrices[field] = Matrix(
                 tensors[f"{prefix}.weight"],
                 tensors[f"{prefix}.bias"],
@@ -195,7 +198,11 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
                 int(attributes[f"{field}_shift"]),
                 int(header["matrix_bits"][prefix]),
             )
-        arrays = {field: tensors[f"{proto.name}.{field}"] for field in kind.array_fields}
+        arrays = {
+            field: tensors[f"{proto.name}.{field}"]
+            for field in kind.array_fields
+            if f"{proto.name}.{field}" in tensors or not is_optional(kind, field)
+        }
         nodes.append(kind(name=proto.name, **matrices, **arrays, **ints))
     program = Program(
         nodes=tuple(nodes),

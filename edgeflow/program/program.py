@@ -152,7 +152,7 @@ class Program:
         digest.update(self.input.offset.astype("<f4").tobytes())
         digest.update(self.input.scale.astype("<f4").tobytes())
         for node in self.nodes:
-            digest.update(json.dumps([node.op_type, node.name, node.ints()]).encode())
+            digest.update(json.dumps([node.operator, node.name, node.ints()]).encode())
             for matrix in node.matrices().values():
                 shape = [matrix.weight.shape, matrix.shift, matrix.input_bits]
                 digest.update(json.dumps(shape).encode())

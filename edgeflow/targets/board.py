@@ -80,7 +80,9 @@ class CoreSpec(_Spec):
     flags: tuple[str, ...] = ()
     specs: str | None = None
     disassembler: Literal["thumb", "riscv32", "aarch64", "native"]
-    kernels: tuple[Literal["c", "dsp", "mve", "rv32", "neon"], ...] = Field(min_length=1)
+    kernels: tuple[Literal["c", "dsp", "mve", "armv6m", "armv7m", "rv32", "neon"], ...] = Field(
+        min_length=1
+    )
     macros: tuple[str, ...] = ()
 
     @property
@@ -140,9 +142,20 @@ class NativeRunner(_Spec):
 
 
 class Estimate(_Spec):
-    """What estimates refer to: `part` names the calibration of a real board."""
+    """What estimates refer to.
+
+    Attributes
+    ----------
+    part
+        Name of the calibration of a real board.
+    flash_wait_states, weights
+        Instead of the part's own; `weights` is ``flash``, or ``tcm`` for any memory without wait
+        states.
+    """
 
     part: str
+    flash_wait_states: int | None = Field(default=None, ge=0, le=50)
+    weights: Literal["flash", "tcm"] | None = None
 
 
 class BoardSpec(_Spec):

@@ -53,6 +53,30 @@ def augment(
     return x
 
 
+#: Units of axial vectors, whose mirror image turns the other way round.
+AXIAL = ("rad/s", "deg/s", "dps", "uT", "gauss")
+
+
+def mirror_signs(channels: list[str], units: list[str]) -> Tensor:
+    """Return the factors [channels] that make the other wrist's samples of one wrist's.
+
+    The mirror is across the arm, along which a watch has its x axis: x changes its sign, and so do
+    y and z of a rate of turn or a magnetic field instead.
+    """
+    signs = torch.ones(len(channels))
+    for i in axis_triples(channels):
+        signs[i : i + 3] = torch.tensor(
+            [1.0, -1.0, -1.0] if units[i] in AXIAL else [-1.0, 1.0, 1.0]
+        )
+    return signs
+
+
+def mirror(x: Tensor, signs: Tensor, share: float) -> Tensor:
+    """Return windows x [n, time, channels], about a `share` of them times `signs` [channels]."""
+    chosen = torch.rand(len(x), 1, 1) < share
+    return torch.where(chosen, x * signs, x)
+
+
 def rotations(n: int, sigma: float) -> Tensor:
     """Return rotations [n, 3, 3] about random axes; angles of standard deviation `sigma` rad."""
     axis = torch.nn.functional.normalize(torch.randn(n, 3), dim=1)

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from edgeflow.cells import SequenceClassifier, load_model, save_model
+from edgeflow.cells.cells import cell_of
 from edgeflow.data.dataset import SPLITS, Dataset
 from edgeflow.errors import TrainError
 from edgeflow.files import write_atomic
 from edgeflow.train import batches, metrics, resume
-from edgeflow.train.augment import augment, axis_triples, change_pace
+from edgeflow.train.augment import augment, axis_triples, change_pace, mirror, mirror_signs
+from edgeflow.train.losses import LOSSES
 from edgeflow.train.options import TrainOptions
 from edgeflow.train.repeat import repeatable, rng_states, set_rng_states
 
@@ -71,7 +73,7 @@ def train(
         Called after each epoch with its number from 1, the number of epochs, and its row of
         the history.
     **options
-        Fields of :class:`TrainOptions`.
+        Fields of :class:`TrainOptions`; defaults are the cell's, where it has its own.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def train(
         If a split is empty or its recordings are shorter than a window.
     """
     try:
-        settings = TrainOptions(**options)
+        settings = TrainOptions(**{**cell_of(cell).training, **options})
     except TypeError as error:
         raise TrainError(f"unknown training option: {error}") from None
     settings.check()
@@ -144,11 +146,16 @@ class _Run:
             window=self.length if options.mode == "window" else 0,
             data=dataset.name,
             seed=options.seed,
+            readout=options.readout,
+            options=options.cell_options,
         )
         mean, std = batches.normalisation(dataset)
         self.model.mean.copy_(mean)
         self.model.std.copy_(std)
         self.triples = axis_triples(dataset.channels)
+        self.signs = mirror_signs(dataset.channels, dataset.units)
+        share = options.mirror
+        self.mirror = (0.5 if dataset.worn == "wrist" else 0.0) if share is None else share
         self.average = copy.deepcopy(self.model).eval()
         self.steps = 0
         self.optimiser = torch.optim.AdamW(
@@ -293,7 +300,7 @@ class _Run:
         )
 
     def _train_epoch(self) -> float:
-        """Return the mean loss, in nats."""
+        """Return the mean loss."""
         options, model = self.options, self.model
         model.train()
         total, state = torch.zeros(()), None
@@ -302,6 +309,8 @@ class _Run:
             x = batch.x
             if options.pace and options.mode == "window":
                 x = change_pace(x, options.pace)
+            if self.mirror:
+                x = mirror(x, self.signs, self.mirror)
             x = augment(
                 x, self.triples, model.std,
                 rotate=options.rotate, scale=options.scale, noise=options.noise,
@@ -310,7 +319,8 @@ class _Run:
             weights = float(batch.weight.sum())
             if weights == 0:
                 continue
-            loss = (_losses(logits, batch.y) * batch.weight).sum() / weights
+            losses = LOSSES[options.loss](logits, batch.y)
+            loss = (losses * batch.weight).sum() / weights
             self.optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), options.clip)
@@ -330,6 +340,11 @@ class _Run:
             decay = 0.0
         for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
             kept.lerp_(new, 1 - decay)
+        # statistics of a batch normalisation; counters are no averages
+        buffers = zip(self.average.buffers(), self.model.buffers(), strict=True)
+        for average, value in buffers:
+            if average.is_floating_point():
+                average.lerp_(value, 1 - decay)
 
     @torch.no_grad()
     def _evaluate(self, model: SequenceClassifier, split: str) -> np.ndarray:
@@ -345,12 +360,6 @@ class _Run:
                 truth.numpy(), logits.argmax(dim=2)[chosen].numpy(), classes
             )
         return matrix
-
-
-def _losses(logits: Tensor, y: Tensor) -> Tensor:
-    """Return the cross-entropy [n, time] of logits [n, time, classes] and y [n]."""
-    target = y[:, None].expand(logits.shape[:2])
-    return nn.functional.cross_entropy(logits.transpose(1, 2), target, reduction="none")
 
 
 def _detach(state: Any) -> Any:

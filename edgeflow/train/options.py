@@ -1,9 +1,13 @@
 """What a training run is told, in one place; defaults chosen on validation people only."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from edgeflow.cells.accumulate import READOUTS
 from edgeflow.errors import TrainError
+from edgeflow.train.losses import LOSSES
 
 MODES = ("window", "streaming")
 
@@ -20,6 +24,13 @@ class TrainOptions:
         In [0, 1): on what the head reads, and between layers.
     window : int or None
         Samples a window; None: the data set's. Streaming carries the state over windows.
+    cell_options : mapping
+        Of the cell: keyword-only parameters of its ``build``.
+    readout : str or None
+        What the classifier makes of its outputs over time, a name in
+        ``edgeflow.cells.accumulate.READOUTS``; None: the cell's choice.
+    loss : str
+        Name in ``edgeflow.train.losses.LOSSES``.
     mode : str
         ``"window"``: one decision a window, at its last step. ``"streaming"``: a decision at
         every step.
@@ -34,6 +45,9 @@ class TrainOptions:
         Augmentation of each training window: standard deviations of the rotation of the
         sensors' axes (degrees), of the logarithm of the gain, of white noise (in standard
         deviations of the channel), and of the logarithm of the pace (not when streaming).
+    mirror : float or None
+        Share of the training windows that are turned into those of the other wrist, in [0, 1];
+        None: half of them if the data set was worn on a wrist.
     warmup : int or None
         Streaming: first steps of a recording that are not counted; None: half a window.
     average : float
@@ -47,8 +61,11 @@ class TrainOptions:
     layers: int = 1
     dropout: float = 0.2
     window: int | None = None
+    cell_options: Mapping[str, Any] = field(default_factory=dict)
+    readout: str | None = None
+    loss: str = "cross-entropy"
     mode: str = "window"
-    epochs: int = 30
+    epochs: int = 20
     batch: int = 128
     lr: float = 1e-2
     weight_decay: float = 1e-2
@@ -58,6 +75,7 @@ class TrainOptions:
     scale: float = 0.1
     noise: float = 0.05
     pace: float = 0.2
+    mirror: float | None = None
     warmup: int | None = None
     average: float = 0.99
     seed: int = 0
@@ -76,12 +94,17 @@ class TrainOptions:
             _within("warmup", self.warmup, 0, math.inf)
         for name in ("weight_decay", "patience", "rotate", "scale", "noise", "pace", "seed"):
             _within(name, getattr(self, name), 0, math.inf)
+        if self.mirror is not None:
+            _within("mirror", self.mirror, 0, 1)
         for name in ("dropout", "average"):
             _within(name, getattr(self, name), 0, 0.99999)
         for name in ("lr", "clip"):
             _within(name, getattr(self, name), 1e-12, math.inf)
-        if self.mode not in MODES:
-            raise TrainError(f"mode is '{self.mode}': use one of {', '.join(MODES)}")
+        choices = (("mode", MODES), ("loss", tuple(LOSSES)), ("readout", (None, *READOUTS)))
+        for name, known in choices:
+            if getattr(self, name) not in known:
+                names = ", ".join(k for k in known if k)
+                raise TrainError(f"{name} is '{getattr(self, name)}': use one of {names}")
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

@@ -2,54 +2,39 @@
  * Matrix-vector product for x in {-1, 0, 1}: columns of spikes are added (or subtracted), all
  * others not touched, so the work falls with the number of spikes.
  *
- * Weights: for each 8 rows, column after column, 8 bytes of w + 128, the first row in the lowest
- * byte of the first word. Bytes are summed in pairs, two 16-bit lanes a word: at most CHUNK * 255
- * a lane, so none runs over. Sums of chunks fit 32 bits in any order: Matrix proves it.
+ * Weights: for each 8 rows
+ *   8 words     bias
+ *   8 words     multipliers
+ *   4 words     y where nothing spikes, the first row in the lower half
+ *   2 words     for each column: bytes w + 128, the first row in the lowest byte
+ * Bytes are summed in pairs, two 16-bit lanes a word: at most CHUNK * 255 a lane, so none runs
+ * over. Sums of chunks fit 32 bits in any order: Matrix proves it.
  */
 #include "ef_kernels.h"
 #include "ef_math.h"
 
-enum { CHUNK = 128 }; /* columns whose spikes are listed at a time */
+enum { CHUNK = 128, HEAD = 20 }; /* columns whose spikes are listed at a time; words before them */
 
-/* lanes + bytes 0 and 2 of word */
-static inline uint32_t add_even(uint32_t lanes, uint32_t word) {
-#if defined(__ARM_FEATURE_DSP)
-    __asm("uxtab16 %0, %0, %1" : "+r"(lanes) : "r"(word));
-    return lanes;
-#else
-    return lanes + (word & 0x00ff00ffu);
-#endif
-}
-
-/* lanes + bytes 1 and 3 of word */
-static inline uint32_t add_odd(uint32_t lanes, uint32_t word) {
-#if defined(__ARM_FEATURE_DSP)
-    __asm("uxtab16 %0, %0, %1, ror #8" : "+r"(lanes) : "r"(word));
-    return lanes;
-#else
-    return lanes + ((word >> 8) & 0x00ff00ffu);
-#endif
-}
-
-/* Columns of x[first..] that are 1, and those that are -1. */
+/* Columns that are 1, from the front, and those that are -1, from the back. */
 typedef struct {
     unsigned added, subtracted;
-    uint16_t add[CHUNK], subtract[CHUNK];
+    uint8_t columns[CHUNK];
 } spike_list;
 
-static void list_spikes(const int16_t *x, unsigned first, unsigned count, spike_list *list) {
-    uint16_t *add = list->add, *subtract = list->subtract;
-    const int16_t *end = x + first + count;
-    for (const int16_t *p = x + first; p < end; p++) {
-        if (*p == 0)
+static void list_spikes(const int16_t *x, unsigned count, spike_list *list) {
+    uint8_t *add = list->columns, *subtract = list->columns + CHUNK;
+    for (unsigned i = 0; i < count; i += 4) {
+        if (!(x[i] | x[i + 1] | x[i + 2] | x[i + 3]))
             continue;
-        if (*p > 0)
-            *add++ = (uint16_t)(p - x);
-        else
-            *subtract++ = (uint16_t)(p - x);
+        for (unsigned k = i; k < i + 4 && k < count; k++) {
+            if (x[k] > 0)
+                *add++ = (uint8_t)k;
+            else if (x[k] < 0)
+                *--subtract = (uint8_t)k;
+        }
     }
-    list->added = (unsigned)(add - list->add);
-    list->subtracted = (unsigned)(subtract - list->subtract);
+    list->added = (unsigned)(add - list->columns);
+    list->subtracted = (unsigned)(list->columns + CHUNK - subtract);
 }
 
 static inline void unpack(int32_t *acc, uint32_t lanes, int32_t offset, int32_t sign) {
@@ -58,15 +43,16 @@ static inline void unpack(int32_t *acc, uint32_t lanes, int32_t offset, int32_t 
 }
 
 /* acc[0..7] += sign * the listed columns */
-static void add_columns(int32_t *acc, const uint32_t *w, const uint16_t *list, unsigned count,
+static void add_columns(int32_t *acc, const uint32_t *w, const uint8_t *list, unsigned count,
                         int32_t sign) {
     uint32_t rows02 = 0, rows13 = 0, rows46 = 0, rows57 = 0;
-    for (const uint16_t *end = list + count; list < end; list++) {
+    for (const uint8_t *end = list + count; list < end; list++) {
         const uint32_t *column = w + 2u * *list;
-        rows02 = add_even(rows02, column[0]);
-        rows13 = add_odd(rows13, column[0]);
-        rows46 = add_even(rows46, column[1]);
-        rows57 = add_odd(rows57, column[1]);
+        const uint32_t first = column[0], second = column[1];
+        rows02 += first & 0x00ff00ffu;
+        rows13 += (first >> 8) & 0x00ff00ffu;
+        rows46 += second & 0x00ff00ffu;
+        rows57 += (second >> 8) & 0x00ff00ffu;
     }
     const int32_t offset = 128 * (int32_t)count;
     unpack(acc, rows02, offset, sign);
@@ -79,22 +65,29 @@ void ef_add_columns_s8(const ef_matrix *matrix, const int16_t *x, int16_t *y) {
     const unsigned rows = matrix->rows, cols = matrix->cols;
     const uint32_t *w = matrix->weights;
     spike_list list;
-    for (unsigned first = 0; first < rows; first += 8, w += 2 * cols) {
+    for (unsigned first = 0; first < rows; first += 8, w += HEAD + 2 * cols) {
         const unsigned rest = rows - first, count = rest < 8 ? rest : 8;
         int32_t acc[8];
         for (unsigned i = 0; i < 8; i++)
-            acc[i] = i < count ? matrix->bias[first + i] : 0;
+            acc[i] = (int32_t)w[i];
         for (unsigned start = 0; start < cols; start += CHUNK) {
+            const uint32_t *columns = w + HEAD + 2 * start;
             if (first == 0 || cols > CHUNK) {
-                const unsigned left = cols - start, chunk = left < CHUNK ? left : CHUNK;
-                list_spikes(x, start, chunk, &list);
+                const unsigned left = cols - start;
+                list_spikes(x + start, left < CHUNK ? left : CHUNK, &list);
             }
             if (list.added)
-                add_columns(acc, w, list.add, list.added, 1);
+                add_columns(acc, columns, list.columns, list.added, 1);
             if (list.subtracted)
-                add_columns(acc, w, list.subtract, list.subtracted, -1);
+                add_columns(acc, columns, list.columns + CHUNK - list.subtracted, list.subtracted,
+                            -1);
         }
-        for (unsigned i = 0; i < count; i++)
-            y[first + i] = ef_requantize(acc[i], matrix->multiplier[first + i], matrix->shift);
+        if (cols <= CHUNK && !list.added && !list.subtracted) {
+            for (unsigned i = 0; i < count; i++)
+                y[first + i] = (int16_t)(w[16 + i / 2] >> (i % 2 * 16));
+        } else {
+            for (unsigned i = 0; i < count; i++)
+                y[first + i] = ef_requantize(acc[i], (int32_t)w[8 + i], matrix->shift);
+        }
     }
 }

@@ -1,4 +1,7 @@
-/* Every kernel, one a file. Buffers belong to the caller; nothing is allocated or kept. */
+/*
+ * Every kernel, one a file. Buffers belong to the caller; nothing is allocated or kept. States have
+ * room for an even number of values: the one behind an odd number may be overwritten.
+ */
 #ifndef EF_KERNELS_H
 #define EF_KERNELS_H
 
@@ -23,10 +26,31 @@ struct ef_matrix {
     uint8_t shift; /* 1..15 */
 };
 
-ef_matvec ef_matvec_s8_s16;          /* any core: int8 row by row */
-ef_matvec ef_matvec_s8_s16_dsp;      /* Arm DSP extension: a stream of 4 x 4 tiles */
-ef_matvec ef_matvec_pair_s8_s16_dsp; /* the same, two rows a halfword: where 23 bits suffice */
-ef_matvec ef_add_columns_s8;         /* any core, x in {-1, 0, 1}: adds the columns of spikes */
+ef_matvec ef_matvec_s8_s16; /* any core: int8 row by row */
+ef_matvec ef_matvec_s4_s16; /* any core: int4, two columns a byte */
+
+/* Arm DSP extension: streams of four rows */
+ef_matvec ef_matvec_s8_s16_dsp;         /* int8, tiles of 4 x 4 */
+ef_matvec ef_matvec_pair_s8_s16_dsp;    /* int8, two rows a halfword: where 24 bits suffice */
+ef_matvec ef_matvec_narrow_s16_s16_dsp; /* weights in 16 bits, at most 8 columns */
+ef_matvec ef_matvec_s16_s16_dsp;        /* weights in 16 bits: fewest instructions, most flash */
+ef_matvec ef_matvec_s4_s16_dsp;         /* int4, four rows a halfword: where 20 bits suffice */
+
+/* Helium: eight rows at a time; "shift" for ratios of 1 and more */
+ef_matvec ef_matvec_s8_s8_mve; /* x of at most 8 bits, narrowed to bytes on the stack */
+ef_matvec ef_matvec_shift_s8_s8_mve;
+ef_matvec ef_matvec_s8_s16_mve;
+ef_matvec ef_matvec_shift_s8_s16_mve;
+ef_matvec ef_matvec_split_s8_s16_mve; /* four rows; x as bytes high and low on the stack */
+
+/* Eight rows at a time, x shared by them: int8 */
+ef_matvec ef_matvec_s8_s16_armv6m; /* Cortex-M0, M0+ */
+ef_matvec ef_matvec_s8_s16_armv7m; /* Cortex-M3 */
+ef_matvec ef_matvec_s8_s16_rv32;   /* RV32IM */
+ef_matvec ef_matvec_s8_s16_neon;   /* AArch64 with Advanced SIMD */
+
+ef_matvec ef_add_columns_s8;     /* any core, x in {-1, 0, 1}: adds the columns of spikes */
+ef_matvec ef_add_columns_s8_dsp; /* the same, for the Arm DSP extension */
 
 /* GRU step; h is read and replaced. Gate order r, z, n. */
 typedef struct {
@@ -39,6 +63,32 @@ typedef struct {
 /* scratch: 6 * hidden int16 */
 void ef_gru_step(const ef_gru *gru, const int16_t *x, int16_t *h, int16_t *scratch);
 
+/* GRU step with the reset gate before the product; h is read and replaced. */
+typedef struct {
+    const ef_matrix *input;     /* [3 * hidden, inputs]: r, z, n */
+    const ef_matrix *recurrent; /* [2 * hidden, hidden]: r, z */
+    const ef_matrix *candidate; /* [hidden, hidden], reads r h */
+    uint16_t hidden;
+    uint8_t state_bits; /* 8..16 */
+} ef_gru_reset_before;
+
+/* scratch: hidden rounded up to a multiple of 4, and 5 * hidden int16; 4-byte aligned */
+void ef_gru_reset_before_step(const ef_gru_reset_before *gru, const int16_t *x, int16_t *h,
+                              int16_t *scratch);
+
+/* Simple recurrent step; h is read and replaced. */
+typedef struct {
+    const ef_matrix *input;     /* [hidden, inputs] */
+    const ef_matrix *recurrent; /* [hidden, hidden] */
+    uint16_t hidden;
+    uint8_t state_bits;  /* 8..16 */
+    uint8_t state_shift; /* activation to h, 0..15 */
+    uint8_t relu;        /* 1: relu; 0: tanh */
+} ef_rnn;
+
+/* scratch: 2 * hidden int16 */
+void ef_rnn_step(const ef_rnn *rnn, const int16_t *x, int16_t *h, int16_t *scratch);
+
 /* LSTM step; h and c are read and replaced. Gate order i, f, g, o. */
 typedef struct {
     const ef_matrix *input;     /* [4 * hidden, inputs] */
@@ -48,7 +98,7 @@ typedef struct {
     uint8_t cell_fraction; /* one unit of c is 2^-cell_fraction; 8..15 */
 } ef_lstm;
 
-/* scratch: 8 * hidden int16 */
+/* scratch: 8 * hidden + 1 int16 */
 void ef_lstm_step(const ef_lstm *lstm, const int16_t *x, int16_t *h, int16_t *c, int16_t *scratch);
 
 /* CfC step; h is read and replaced. Heads in the order f, g, t; a pure cell has one. */
@@ -197,6 +247,48 @@ typedef struct {
 } ef_accumulate;
 
 void ef_accumulate_step(const ef_accumulate *cell, const int16_t *x, int32_t *sum, int16_t *y);
+
+/* Delay line: y gets taps samples, dilation apart, the oldest first and x last. */
+typedef struct {
+    uint16_t size; /* values of a sample */
+    uint8_t bits;
+    uint16_t taps; /* at least 2 */
+    uint16_t dilation;
+} ef_taps;
+
+/* past [(taps - 1) * dilation * size] is read and replaced; y [taps * size] is apart from x */
+void ef_taps_step(const ef_taps *cell, const int16_t *x, int16_t *past, int16_t *y);
+
+/* y = x / 2^shift, half rounds up, clipped to 0..limit. */
+void ef_relu_s16(const int16_t *x, int16_t *y, unsigned size, unsigned shift, int32_t limit);
+
+/* y = gain * (x - mean) / deviation + bias */
+typedef struct {
+    const int16_t *gain; /* [size], in units of 2^-shift of y's */
+    const int32_t *bias; /* [size] */
+    uint16_t size;       /* at most 2^14 */
+    int64_t epsilon;     /* 1..2^59 */
+    uint8_t source_bits;
+    uint8_t state_bits; /* width of y, 8..16 */
+    uint8_t shift;      /* 0..15 */
+} ef_layer_norm;
+
+void ef_layer_norm_step(const ef_layer_norm *norm, const int16_t *x, int16_t *y);
+
+/* y = x + down(relu(up(x))) */
+typedef struct {
+    const ef_matrix *up;   /* [hidden, size] */
+    const ef_matrix *down; /* [size, hidden] */
+    const int16_t *skip;   /* a unit of x in units of y, Q0.15 [size] */
+    uint16_t size;
+    uint16_t hidden;
+    uint8_t hidden_bits; /* 2..16 */
+    uint8_t state_bits;  /* width of y, 8..16 */
+} ef_channel_mixer;
+
+/* scratch: hidden rounded up to a multiple of 4, and size int16; 4-byte aligned */
+void ef_channel_mixer_step(const ef_channel_mixer *mixer, const int16_t *x, int16_t *y,
+                           int16_t *scratch);
 
 /* LTC step; v is read and replaced. Synapses are [hidden, inputs] and [hidden, hidden]. */
 typedef struct {

@@ -14,8 +14,8 @@ static void conduct(const int16_t *slope, const int16_t *offset, const int16_t *
     for (unsigned i = 0; i < size; i++) {
         if (!(weight[i] | reversal[i]))
             continue; /* no synapse */
-        /* |x| <= 32767: the product and its rounding fit */
-        int32_t value = ((x[i] * slope[i] + half) >> shift) + offset[i];
+        /* |x| <= 32767: the product and its rounding fit; offsets are in Q5.10 */
+        int32_t value = ((x[i] * slope[i] + half) >> shift) + 4 * offset[i];
         int32_t s = ef_lookup(ef_table_sigmoid, ef_sat16(value));
         n += s * reversal[i];
         d += s * weight[i];

@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeflow.bench.kernels import bench_kernels
 from edgeflow.codegen.build import compile_program
-from edgeflow.codegen.kernels import fits_row_pairs
+from edgeflow.codegen.kernels import choose_kernel
 from edgeflow.device import open_board
+from edgeflow.errors import TargetError
 from edgeflow.program import InputFormat, Linear, Matrix, Program
+from edgeflow.program.fixedpoint import largest_magnitude
 from edgeflow.targets.board import load_board
 from tests.random_programs import DRAW, random_program, samples
 
@@ -19,6 +22,7 @@ BOARDS = [
 ]  # fmt: skip
 CASES = [(name, kernels) for name in BOARDS for kernels in load_board(name).core.kernels]
 
+CONVOLUTION = ["taps", "gru", "norm", "relu", "taps", "mixer", "gru"]
 # Sizes that are not multiples of 4, a narrow and a full-width state, parameters at the limits.
 PROGRAMS = {
     "odd": random_program(1, 6, [31, 17], 7, 12, 12),
@@ -28,18 +32,25 @@ PROGRAMS = {
     "lmu": random_program(23, 6, [9, 14, 5], 7, 12, 12, cells=["lmu"]),
     "lmu_extreme": random_program(1, 6, [9, 14, 5], 7, 12, 12, extreme=True, cells=["lmu"]),
     "gated": random_program(40, 5, [19, 7, 6], 4, 12, 12, cells=["lstm", "mingru", "minlstm"]),
-    "liquid": random_program(23, 5, [23, 9, 14, 11], 6, 12, 12, cells=["cfc", "ltc"]),
-    "spiking": random_program(117, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]),
-    "spiking_recurrent": random_program(
-        111, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]
+    "simple": random_program(
+        486, 5, [19, 7, 6], 4, 12, 12, cells=["rnn", "gru_reset_before", "rnn"]
     ),
-    "spiking_memory": random_program(92, 5, [19, 21, 7], 4, 12, 12, cells=["l2mu"]),
+    "liquid": random_program(23, 5, [23, 9, 14, 11], 6, 12, 12, cells=["cfc", "ltc"]),
+    "spiking": random_program(20, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]),
+    "spiking_recurrent": random_program(
+        169, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]
+    ),
+    "convolution": random_program(64, 5, [1, 9, 1, 1, 1, 21, 7], 4, 12, 12, cells=CONVOLUTION),
+    "spiking_memory": random_program(9, 5, [19, 21, 7], 4, 12, 12, cells=["l2mu"]),
 }
 
 
-def mismatches(program: Program, board: str, kernels: str, folder: Path) -> int:
-    build = compile_program(program, board, folder, kernel_sets=[kernels])
-    x = samples(program, 7, windows=8, time=40)
+def mismatches(
+    program: Program, board: str, kernels: str | list[str], folder: Path, time: int = 40
+) -> int:
+    sets = [kernels] if isinstance(kernels, str) else kernels
+    build = compile_program(program, board, folder, kernel_sets=sets)
+    x = samples(program, 7, windows=8, time=time)
     expected = program.run(x)
     wrong = 0
     with open_board(load_board(board), image=build.elf) as device:
@@ -52,42 +63,269 @@ def mismatches(program: Program, board: str, kernels: str, folder: Path) -> int:
 @pytest.mark.board
 @pytest.mark.parametrize("board,kernels", CASES)
 @pytest.mark.parametrize(
-    "name", ["odd", "extreme", "gated", "liquid", "lmu", "spiking", "spiking_memory"]
-)
+    "name",
+    [
+        "odd", "extreme", "gated", "simple", "liquid", "lmu", "spiking", "spiking_memory",
+        "convolution",
+    ],
+)  # fmt: skip
 def test_board_equals_oracle(name: str, board: str, kernels: str, tmp_path: Path) -> None:
     assert mismatches(PROGRAMS[name], board, kernels, tmp_path) == 0
 
 
-# Every remainder of rows and columns that the unrolled kernels enter differently.
-STAIRCASE = random_program(5, 2, [1, 6, 11, 16, 21, 26, 31, 36, 37], 10, 12, 12)
+def lighter(program: Program, limit: int) -> Program:
+    """Return the program with weights in +-limit and ratios below 1/2: kernels with a bound fit."""
+
+    def light(matrix: Matrix) -> Matrix:
+        weight = np.sign(matrix.weight) * (np.abs(matrix.weight) % (limit + 1))
+        before, after = (
+            1 + np.abs(w.astype(np.int64)).sum(axis=1) for w in (matrix.weight, weight)
+        )
+        multiplier = np.minimum(matrix.multiplier * before / after, 2**31 - 1 >> matrix.shift)
+        return dataclasses.replace(
+            matrix,
+            weight=weight.astype(np.int8),
+            bias=(matrix.bias * after / before).astype(np.int32),
+            multiplier=multiplier.astype(np.int32),
+        )
+
+    nodes = (
+        dataclasses.replace(n, **{field: light(m) for field, m in n.matrices().items()})
+        for n in program.nodes
+    )
+    return dataclasses.replace(program, nodes=tuple(nodes))
+
+
+# Every remainder of rows and columns that the unrolled kernels enter differently, and more columns
+# than they unroll, in whole and other multiples.
+STEPS = [1, 6, 11, 16, 21, 26, 31, 36, 37, 64, 68, 75, 129, 134]
+STAIRCASE = lighter(random_program(5, 2, STEPS, 10, 12, 12), 31)
+FLAT_STAIRCASE = lighter(random_program(5, 2, STEPS[:-2], 10, 12, 12), 5)
+NARROW_STAIRCASE = random_program(5, 3, [1, 2, 3, 4, 5, 6, 7, 8], 10, 12, 12)
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("kernel", ["ef_matvec_pair_s8_s16_dsp", "ef_matvec_s8_s16_dsp"])
-def test_dsp_kernels_at_every_remainder(kernel: str, tmp_path: Path) -> None:
-    assert mismatches(STAIRCASE, "qemu-m4", kernel, tmp_path) == 0
+@pytest.mark.parametrize("kernel,program", [
+    ("ef_matvec_pair_s8_s16_dsp", STAIRCASE),
+    ("ef_matvec_s8_s16_dsp", STAIRCASE),
+    ("ef_matvec_s16_s16_dsp", STAIRCASE),
+    ("ef_matvec_s4_s16_dsp", FLAT_STAIRCASE),
+    ("ef_matvec_s4_s16", FLAT_STAIRCASE),
+    ("ef_matvec_narrow_s16_s16_dsp", NARROW_STAIRCASE),
+])  # fmt: skip
+def test_dsp_kernels_at_every_remainder(kernel: str, program: Program, tmp_path: Path) -> None:
+    assert mismatches(program, "qemu-m4", kernel, tmp_path, time=10) == 0
+
+
+def at_their_limits(weight: int, cols: int, bits: list[int]) -> Matrix:
+    """Return 8 rows whose accumulators reach ``2**bits - 1``, bits by the row's place in a group.
+
+    Results come close to the ends of int16, not over them.
+    """
+    sign = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (8, cols))
+    limits = np.resize(bits, 8)
+    bias = 2**limits - 1 - weight * cols * 2047
+    assert bias.min() >= 0
+    multiplier = 2 ** (45 - limits)
+    return Matrix(weight * sign, bias.astype(np.int32), multiplier.astype(np.int32), 1, 12)
 
 
 @pytest.mark.board
-def test_row_pairs_at_their_limit(tmp_path: Path) -> None:
-    """Accumulators of both rows of a pair reach the bound that packing allows."""
-    sign = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (8, 32))
-    reach = 127 * 32 * 2047
-    # 256 (reach + a) + reach + b = 2**31 - 1
-    rest = 2**31 - 1 - 257 * reach
-    bias = np.tile(np.array([rest // 256, rest % 256], np.int32), 4)
-    matrix = Matrix(127 * sign, bias, np.full(8, 2**22, np.int32), 1, 12)
-    assert fits_row_pairs(matrix)
-    over = dataclasses.replace(matrix, bias=matrix.bias + np.array([1, 0] * 4, np.int32))
-    assert not fits_row_pairs(over)
-    ones = np.ones(32, np.float32)
-    form = InputFormat(0 * ones, ones, 12, tuple(f"x{i}" for i in range(32)))
+@pytest.mark.parametrize("board", ["qemu-m4", "qemu-m7", "qemu-m33"])
+@pytest.mark.parametrize("kernel,matrix", [
+    ("ef_matvec_pair_s8_s16_dsp", at_their_limits(127, 32, [23, 30])),
+    ("ef_matvec_s8_s16_dsp", at_their_limits(127, 77, [30])),
+    ("ef_matvec_s16_s16_dsp", at_their_limits(127, 77, [30])),
+    ("ef_matvec_narrow_s16_s16_dsp", at_their_limits(127, 8, [30])),
+    ("ef_matvec_s4_s16_dsp", at_their_limits(7, 36, [19, 23, 27, 30])),
+])  # fmt: skip
+def test_dsp_kernels_at_their_limit(
+    board: str, kernel: str, matrix: Matrix, tmp_path: Path
+) -> None:
+    """Accumulators reach the bound that packing allows, or that of 32 bits."""
+    assert choose_kernel(matrix, [kernel]).name == kernel
+    if matrix.accumulator_bound().min() < 2**30 - 1:
+        over = dataclasses.replace(matrix, bias=matrix.bias + np.array([1, 0, 0, 0] * 2, np.int32))
+        with pytest.raises(TargetError):
+            choose_kernel(over, [kernel])
+    ones = np.ones(matrix.cols, np.float32)
+    form = InputFormat(0 * ones, ones, 12, tuple(f"x{i}" for i in range(matrix.cols)))
     program = Program((Linear("head", matrix),), form, 1.0)
-    build = compile_program(program, "qemu-m4", tmp_path, kernel_sets=["ef_matvec_pair_s8_s16_dsp"])
+    build = compile_program(program, board, tmp_path, kernel_sets=[kernel])
+    sign = np.sign(matrix.weight)
     x = np.concatenate([sign, -sign]).astype(np.int16) * 2047
     expected = program.run(x[:, None])[:, 0]
     assert 16000 < np.abs(expected).max() < 32767  # nothing hides in saturation
+    with open_board(load_board(board), image=build.elf) as device:
+        y = device.connect(program.hash).steps(x, reset=True).y
+    np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("kernels", ["c", "dsp"])
+def test_columns_at_every_remainder(kernels: str, tmp_path: Path) -> None:
+    """Inputs of both signs in the first layer, and spikes of neurons in odd numbers."""
+    program = random_program(0, 19, [17, 22, 27, 32, 37, 300], 10, 2, 12, cells=["lif"])
+    assert {node.ints()["reset"] for node in program.nodes[:-1]} == {0, 1, 2}
+    assert {len(node.states) for node in program.nodes[:-1]} == {2, 3}
+    build = compile_program(program, "qemu-m4", tmp_path, kernel_sets=[kernels])
+    name = {"c": "ef_add_columns_s8", "dsp": "ef_add_columns_s8_dsp"}[kernels]
+    assert f"kernels/{name}.c" in build.kernels
+    assert mismatches(program, "qemu-m4", kernels, tmp_path, time=20) == 0
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_columns_at_their_limit(sign: int, tmp_path: Path) -> None:
+    """Sums of rows fill 16 bits, which is what lanes hold."""
+    cols, kernel = 258, "ef_add_columns_s8_dsp"
+    weight = np.full((16, cols), 127, np.int8)
+    weight[::2] *= -1
+    matrix = Matrix(weight, np.arange(16, dtype=np.int32), np.full(16, 2**30, np.int32), 1, 2)
+    assert choose_kernel(matrix, ["dsp"]).name == kernel
+    wider = np.concatenate([weight, weight[:, :1]], axis=1)
+    assert choose_kernel(dataclasses.replace(matrix, weight=wider), ["dsp"]).name != kernel
+    ones = np.ones(cols, np.float32)
+    form = InputFormat(0 * ones, ones, 2, tuple(f"x{i}" for i in range(cols)))
+    program = Program((Linear("head", matrix),), form, 1.0)
+    build = compile_program(program, "qemu-m4", tmp_path, kernel_sets=[kernel])
+    x = sign * np.tri(cols + 1, cols, -1, dtype=np.int16)  # none, one, ..., all
+    expected = program.run(x[:, None])[:, 0]
     with open_board(load_board("qemu-m4"), image=build.elf) as device:
+        y = device.connect(program.hash).steps(x, reset=True).y
+    np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.board
+@pytest.mark.parametrize(
+    "board,form",
+    [("qemu-m4", "w8a12"), ("qemu-m4", "w4a8"), ("qemu-m7", "w8a16"), ("qemu-m33", "w4a12")],
+)
+def test_kernels_on_random_shapes(board: str, form: str) -> None:
+    rng = np.random.default_rng(0)
+    shapes = [(int(c), int(r)) for c, r in rng.integers(1, 160, (8, 2))]
+    rows = bench_kernels(load_board(board), shapes=shapes, formats=[form])
+    assert {row.kernel for row in rows} >= {"ef_matvec_s8_s16_dsp", "ef_matvec_s8_s16"}
+    assert not [row for row in rows if row.mismatches]
+
+
+# Every remainder of rows and columns by 16, up to more blocks than a loop unrolls.
+LONG_STAIRCASE = [1, 6, 11, 17, 20, 31, 35, 42, 52, 63, 77, 88, 101, 118]
+
+
+@pytest.mark.board
+@pytest.mark.parametrize(
+    "kernel,bits",
+    [
+        ("ef_matvec_s8_s8_mve", 8),
+        ("ef_matvec_shift_s8_s8_mve", 8),
+        ("ef_matvec_split_s8_s16_mve", 12),
+        ("ef_matvec_split_s8_s16_mve", 16),
+        ("ef_matvec_s8_s16_mve", 16),
+        ("ef_matvec_shift_s8_s16_mve", 12),
+    ],
+)
+def test_mve_kernels_at_every_remainder(kernel: str, bits: int, tmp_path: Path) -> None:
+    program = random_program(5, 2, LONG_STAIRCASE, 10, bits, bits)
+    build = compile_program(program, "qemu-m55", tmp_path, kernel_sets=[kernel, "mve"])
+    assert f"kernels/{kernel}.S" in build.kernels
+    assert mismatches(program, "qemu-m55", [kernel, "mve"], tmp_path, time=10) == 0
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("kernel,bits,shift", [
+    ("ef_matvec_s8_s8_mve", 8, 1), ("ef_matvec_shift_s8_s8_mve", 8, 3),
+    ("ef_matvec_split_s8_s16_mve", 12, 1), ("ef_matvec_split_s8_s16_mve", 16, 1),
+    ("ef_matvec_split_s8_s16_mve", 16, 3),
+    ("ef_matvec_s8_s16_mve", 16, 1), ("ef_matvec_shift_s8_s16_mve", 16, 3),
+])  # fmt: skip
+def test_mve_kernels_at_their_limit(kernel: str, bits: int, shift: int, tmp_path: Path) -> None:
+    """Accumulators come within one of what `Matrix` allows, and multipliers as high as they go."""
+    rng = np.random.default_rng(0)
+    cols, largest = 52, largest_magnitude(bits)
+    sign = rng.choice(np.array([-1, 1], np.int8), (21, cols))
+    bound = ((2**31 - 1) >> shift) - 127 * cols * largest
+    assert bound > 0
+    bias = rng.choice([-1, 1], 21) * bound
+    # what saturates, what does not, and what rounds most
+    multiplier = np.resize([2**31 - 1 >> shift - 1, 2**15, 2**14 + 1], 21)
+    matrix = Matrix(127 * sign, bias.astype(np.int32), multiplier.astype(np.int32), shift, bits)
+    ones = np.ones(cols, np.float32)
+    form = InputFormat(0 * ones, ones, bits, tuple(f"x{i}" for i in range(cols)))
+    program = Program((Linear("head", matrix),), form, 1.0)
+    build = compile_program(program, "qemu-m55", tmp_path, kernel_sets=[kernel])
+    x = np.concatenate([sign, -sign]).astype(np.int16) * min(largest, 32767)
+    x[::5] += sign[0] < 0  # -32768 is clipped
+    expected = program.run(x[:, None])[:, 0]
+    assert 16000 < np.abs(expected[:, 1::3]).max() < 32767  # nothing hides in saturation
+    assert (np.abs(expected[:, ::3]) >= 32767).any()
+    with open_board(load_board("qemu-m55"), image=build.elf) as device:
+        y = device.connect(program.hash).steps(x, reset=True).y
+    np.testing.assert_array_equal(y, expected)
+
+
+# Without SIMD, and AArch64: groups of 8 rows, any activations.
+EIGHTS = [
+    ("qemu-m0", "ef_matvec_s8_s16_armv6m"), ("qemu-m3", "ef_matvec_s8_s16_armv7m"),
+    ("qemu-rv32", "ef_matvec_s8_s16_rv32"), ("qemu-a53", "ef_matvec_s8_s16_neon"),
+]  # fmt: skip
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("board,kernel", EIGHTS)
+@pytest.mark.parametrize("bits", [12, 16])
+def test_rows_of_eight_at_every_remainder(
+    board: str, kernel: str, bits: int, tmp_path: Path
+) -> None:
+    """Columns of every remainder by 8, and rows."""
+    sizes = [1, 2, 3, 4, 5, 6, 7, 8, 22, 9, 40, 13, 11, 31, 30, 67]
+    program = random_program(5, 3, sizes, 10, bits, bits, cells=["mingru", "gru"])
+    assert {m.rows % 8 for n in program.nodes for m in n.matrices().values()} == set(range(8))
+    build = compile_program(program, board, tmp_path, kernel_sets=[kernel])
+    assert any(Path(name).stem == kernel for name in build.kernels)
+    assert mismatches(program, board, kernel, tmp_path, time=10) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.board
+@pytest.mark.parametrize("board,kernel", EIGHTS)
+@pytest.mark.parametrize("form", ["w8a8", "w8a12", "w8a16"])
+def test_rows_of_eight_on_random_shapes(board: str, kernel: str, form: str) -> None:
+    rng = np.random.default_rng(1)
+    shapes = [(int(c), int(r)) for c, r in rng.integers(1, 160, (6, 2))]
+    rows = bench_kernels(load_board(board), shapes=shapes, formats=[form], kernels=[kernel])
+    assert [(row.kernel, row.mismatches) for row in rows] == 6 * [(kernel, 0)]
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("board,kernel", EIGHTS)
+@pytest.mark.parametrize("bits,shift", [(12, 1), (12, 4), (16, 1), (16, 3)])
+def test_rows_of_eight_at_their_limit(
+    board: str, kernel: str, bits: int, shift: int, tmp_path: Path
+) -> None:
+    """Accumulators come within one of what `Matrix` allows; multipliers of all sizes."""
+    rng = np.random.default_rng(0)
+    rows, cols, largest = 45, 51, largest_magnitude(bits)
+    sign = rng.choice(np.array([-1, 1], np.int8), (rows, cols))
+    sign[0] = 1  # the largest sum of x, too
+    bound = ((2**31 - 1) >> shift) - 127 * cols * largest
+    bias = rng.choice([-1, 1], rows) * bound
+    multiplier = rng.integers(0, 1 << 16, rows)
+    # what saturates, what has halves of all ones or zeros, and what does not saturate
+    multiplier[:8] = [2**31 - 1, 2**30, 2**16, 2**16 - 1, 2**15, 2**15 - 1, 1, 0]
+    matrix = Matrix(127 * sign, bias.astype(np.int32), multiplier.astype(np.int32), shift, bits)
+    ones = np.ones(cols, np.float32)
+    form = InputFormat(0 * ones, ones, bits, tuple(f"x{i}" for i in range(cols)))
+    program = Program((Linear("head", matrix),), form, 1.0)
+    build = compile_program(program, board, tmp_path, kernel_sets=[kernel])
+    x = np.concatenate([sign, -sign]).astype(np.int16) * min(largest, 32767)
+    x[::5] += sign[0] < 0  # -32768 is clipped
+    x = np.concatenate([x, rng.integers(-32768, 32768, (100, cols)).astype(np.int16)])
+    expected = program.run(x[:, None])[:, 0]
+    assert (np.abs(expected[:, 0]) >= 32767).any()
+    assert 16000 < np.abs(expected[:, 4:]).max() < 32767  # nothing hides in saturation
+    with open_board(load_board(board), image=build.elf) as device:
         y = device.connect(program.hash).steps(x, reset=True).y
     np.testing.assert_array_equal(y, expected)
 

@@ -15,7 +15,9 @@ from edgeflow.importers import from_module
 from edgeflow.importers.ncps import from_ncps
 from edgeflow.program import Program
 from edgeflow.program import fixedpoint as fp
-from edgeflow.program.nodes.cfc import CFC, PURE_CFC
+from edgeflow.program.nodes import CfC as CfCNode
+from edgeflow.program.nodes import PureCfC
+from edgeflow.program.nodes.cfc import BACKBONES
 from edgeflow.program.onnx_file import OnnxProgram
 from tests.parity.conftest import run_c  # noqa: F401
 from tests.random_programs import SANITIZE, random_matrix, random_program, samples
@@ -184,8 +186,8 @@ def test_file_keeps_every_kind(tmp_path) -> None:  # type: ignore[no-untyped-def
         program = random_program(seed, 3, [4, 5, 6], 2, 12, 12, cells=["cfc"])
         program.save(tmp_path / "p.onnx")
         assert Program.load(tmp_path / "p.onnx").hash == program.hash
-        seen |= {node.op_type for node in program.nodes[:-1]}
-    assert seen == {kind.op_type for kind in (*CFC, *PURE_CFC)}
+        seen |= {node.operator for node in program.nodes[:-1]}
+    assert seen == {"_".join([k, *b]) for k in ("CfC", "PureCfC") for b in BACKBONES}
 
 
 def refused_by_ncps(**options: object) -> nn.Module:
@@ -208,14 +210,40 @@ def test_what_is_refused(options: dict[str, object], message: str) -> None:
         from_module(refused_by_ncps(**options), walk())
 
 
-def test_time_spans_as_an_input_are_noticed() -> None:
-    class Irregular(Net):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.out(self.rnn(x, timespans=x[..., :1].abs())[0])
+class Timed(Net):
+    """Time spans of a batch of one come from the first channel, of others from `span`."""
 
+    def __init__(self, rnn: nn.Module, span: float | None, keyword: bool) -> None:
+        super().__init__(rnn, 5)
+        self.span, self.keyword = span, keyword
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        spans = x[:1, :, 0].abs() if self.span is None else torch.full((1, x.shape[1]), self.span)
+        h = self.rnn(x, timespans=spans) if self.keyword else self.rnn(x, None, spans)
+        return self.out(h[0])
+
+
+@pytest.mark.parametrize("kind", ["CfC", "LTC"])
+@pytest.mark.parametrize("keyword", [True, False])
+def test_a_constant_time_span_is_taken_over(kind: str, keyword: bool) -> None:
     ncps = pytest.importorskip("ncps.torch")
-    with pytest.raises(CompressError, match="does more than its layers"):
-        from_module(Irregular(ncps.CfC(4, 5), 5), walk(n=1))
+    torch.manual_seed(0)
+    net, x = Timed(getattr(ncps, kind)(4, 5), 0.3, keyword), walk()
+    chain = from_module(net, x)
+    assert abs(chain.layers[0][1].time_span - 0.3) < 1e-6
+    with torch.no_grad():
+        np.testing.assert_allclose(chain.run(x), net(torch.from_numpy(x)).numpy(), atol=1e-4)
+        usual = net.out(net.rnn(torch.from_numpy(x))[0]).numpy()
+    assert np.abs(chain.run(x) - usual).max() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["CfC", "LTC"])
+@pytest.mark.parametrize("span", [None, 0.0])
+def test_other_time_spans_are_refused(kind: str, span: float | None) -> None:
+    ncps = pytest.importorskip("ncps.torch")
+    net = Timed(getattr(ncps, kind)(4, 5, return_sequences=True), span, True)
+    with pytest.raises(CompressError, match=r"rnn \(timespans from .*a constant rate"):
+        from_module(net, walk())
 
 
 @pytest.mark.parametrize(
@@ -241,7 +269,7 @@ def test_wrong_nodes() -> None:
     def matrix(rows: int, cols: int, bits: int = 12):  # type: ignore[no-untyped-def]
         return random_matrix(rng, rows, cols, bits, False)
 
-    def node(kind=CFC[1], **change):  # type: ignore[no-untyped-def]
+    def node(kind=CfCNode, **change):  # type: ignore[no-untyped-def]
         fields = {
             "name": "c", "input": matrix(6, 3), "recurrent": matrix(6, 5),
             "heads": matrix(15, 6), "gate": 1, "state_bits": 12, "backbone_bits": 12,
@@ -256,10 +284,11 @@ def test_wrong_nodes() -> None:
         ({"backbone_bits": 10}, "of 12 bits, the one before gives 6 of 10"),
         ({"state_bits": 11}, "state width 11"),
         ({"gate": 2}, "gate is 2"),
+        ({"third": matrix(6, 6)}, "a backbone is heads, second and heads.*not third and heads"),
     ):
         with pytest.raises(ProgramError, match=message):
             node(**change)
-    pure = {"kind": PURE_CFC[1], "heads": matrix(5, 6), "gate": 0}
+    pure = {"kind": PureCfC, "heads": matrix(5, 6), "gate": 0}
     arrays = {"offset": np.zeros(5, np.int32), "gain": np.zeros(5, np.int32)}
     assert node(**pure, **arrays).outputs == 5
     with pytest.raises(ProgramError, match="gain is not within"):

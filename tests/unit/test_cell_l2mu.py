@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 import edgeflow
 from edgeflow.cells import SequenceClassifier, build_cell
-from edgeflow.cells.l2mu import L2MU, POPULATION, CubaL2MU, Population, input_module
+from edgeflow.cells.l2mu import L2MU, CubaL2MU
 from edgeflow.cells.lif import LIF, CubaLIF
+from edgeflow.cells.spike_input import Population, input_module
 from edgeflow.codegen.kernels import choose_kernel
 from edgeflow.errors import CompressError, ProgramError, TrainError
-from edgeflow.program import Program, nodes
+from edgeflow.program import Program
 from tests.random_programs import random_l2mu
 
 KINDS = pytest.mark.parametrize("kind", [L2MU, CubaL2MU])
@@ -110,21 +111,26 @@ def test_step_by_step_equals_the_sequence(kind: type[L2MU], reset: str) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("neurons", [LIF, CubaLIF])
-def test_input_module(neurons: type[LIF]) -> None:
+@pytest.mark.parametrize("taps", [1, 3])
+def test_input_module(neurons: type[LIF], taps: int) -> None:
     """Each channel has neurons of its own; the output is spikes, some everywhere."""
     torch.manual_seed(0)
-    made = input_module(neurons, 6, 32)
-    first = made.layers[0]
+    made = input_module(neurons, 6, 32, 4, taps)
+    x = torch.from_numpy(waves())
+    for _ in range(100):  # until the statistics are those of x
+        made(x)
+    made.eval()
+    *delay, first, _, _ = made.layers
     assert isinstance(first.input, Population)
     weight = first.input.weight
-    assert weight.shape == (6 * POPULATION, 6)
-    own = torch.arange(6).repeat_interleave(POPULATION)[:, None] == torch.arange(6)
+    own = torch.arange(6).repeat_interleave(4)[:, None] == torch.arange(6).repeat(taps)
     assert bool(((weight != 0) == own).all())
-    x = torch.from_numpy(waves())
-    assert torch.allclose(first.input(x), x @ weight.T + first.input.bias, atol=1e-5)
-    for part in made.layers:
+    for part in delay:
         x, _ = part(x)
-        assert x.unique().tolist() == [0, 1] and 0.02 < float(x.mean()) < 0.5
+    assert torch.allclose(first.input(x), x @ weight.T + first.input.bias, atol=1e-5)
+    for part in made.layers[len(delay) :]:
+        x, _ = part(x)
+        assert x.unique().tolist() == [0, 1] and 0.02 < float(x.mean()) < 0.8
 
 
 @pytest.mark.parametrize("name", ["l2mu", "cuba-l2mu"])
@@ -139,23 +145,25 @@ def test_new_networks_fire_and_learn(name: str, seed: int) -> None:
         assert parameter.grad is not None and float(parameter.grad.abs().sum()) > 0, key
 
 
-@pytest.mark.parametrize("name,kinds", [
-    ("l2mu", [nodes.LIF] * 3 + [nodes.L2MU]),
-    ("cuba-l2mu", [nodes.CubaLIF] * 3 + [nodes.CubaL2MU]),
-])  # fmt: skip
+@pytest.mark.parametrize("name", ["l2mu", "cuba-l2mu"])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_built_cells_are_compressed(
-    name: str, kinds: list[type], layers: int, tmp_path: Path
-) -> None:
+def test_built_cells_are_compressed(name: str, layers: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = SequenceClassifier(name, ["a", "b", "c"], list("uvwxyz"), hidden=24, window=50,
                                layers=layers).eval()  # fmt: skip
     assert model.hyper["readout"] == "mean"
     x = waves()
     program = edgeflow.compress(model, x, window=50)
-    expected = [*kinds, *kinds[3:] * (layers - 1), nodes.Linear, nodes.Accumulate]
-    assert [type(node) for node in program.nodes] == expected
-    for node in program.nodes[1:-2]:  # all but the first read spikes only
+    synapse = "_alpha" if name == "cuba-l2mu" else ""
+    expected = [
+        "Taps",
+        *["LIF" + synapse] * 3,
+        *["L2MU" + synapse] * layers,
+        "Linear",
+        "Accumulate",
+    ]
+    assert [node.operator for node in program.nodes] == expected
+    for node in program.nodes[2:-2]:  # all but the first neurons read spikes only
         for matrix in node.matrices().values():
             assert choose_kernel(matrix, ["c"]).name == "ef_add_columns_s8"
     assert max(program.metadata["saturation"].values()) < 1e-3

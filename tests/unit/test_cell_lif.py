@@ -361,7 +361,7 @@ def test_columns_equal_the_dense_kernel(rows: int, cols: int, tmp_path: Path) ->
     form = InputFormat(0 * ones, ones, 2, tuple(f"x{i}" for i in range(cols)))
     program = Program((Linear("head", matrix),), form, 1.0)
     assert choose_kernel(matrix, ["c"]).name == "ef_add_columns_s8"
-    tall = choose_kernel(matrix, ["dsp", "c"]).name == "ef_add_columns_s8"
+    tall = choose_kernel(matrix, ["dsp", "c"]).name == "ef_add_columns_s8_dsp"
     assert tall == (rows >= 16)
     x = rng.integers(-1, 2, (4, 30, cols)).astype(np.int16)
     y = run_c(program, x, tmp_path, SANITIZE)
@@ -378,6 +378,6 @@ def test_wrong_layers() -> None:
     with pytest.raises(ProgramError, match="threshold must be int16"):
         nodes.LIF("l", matrix, ok, ok[:2])
     with pytest.raises(ProgramError, match="2-bit spikes"):
-        nodes.RecurrentLIF("l", matrix, wide, ok, ok)
+        nodes.LIF("l", matrix, ok, ok, recurrent=wide)
     with pytest.raises(ProgramError, match="reset 3"):
         nodes.LIF("l", matrix, ok, ok, 3)

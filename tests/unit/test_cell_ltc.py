@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import edgeflow
+from edgeflow.cells.cells import build_cell
 from edgeflow.cells.ltc import LTC
 from edgeflow.errors import CompressError, ProgramError, TrainError
 from edgeflow.importers.ncps import from_ncps
@@ -69,6 +70,51 @@ def test_equals_ncps(kind: str) -> None:
             assert (last - got_last).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("kind", ["full", "wired", "explicit"])
+def test_gradients_equal_ncps(kind: str) -> None:
+    theirs = reference(kind)
+    (ours,) = from_ncps(theirs)
+    weight = torch.randn(12, 40, ours.outputs)
+    gradients = []
+    for rnn in (theirs, ours):
+        x = torch.from_numpy(walk()).requires_grad_()
+        state = torch.linspace(0, 1, 12 * theirs.state_size).view(12, -1).requires_grad_()
+        y, last = rnn(x, state)
+        ((weight * y).sum() + last.square().sum()).backward()
+        named = {name.split(".")[-1]: p.grad for name, p in rnn.named_parameters()}
+        gradients.append({"x": x.grad, "state": state.grad, **named})
+    compared = 0
+    for name, expected in gradients[0].items():
+        if expected is not None:
+            got = gradients[1][name]
+            assert (got - expected).abs().max() < 1e-4 * expected.abs().max() + 1e-5, name
+            compared += 1
+    assert compared >= 14
+
+
+def test_each_unit_reads_as_many_as_told() -> None:
+    torch.manual_seed(0)
+    cell = LTC(4, 12, fan=5, unfolds=2)
+    assert (cell.sparsity_mask.sum(dim=0) == 5).all()
+    assert cell.sparsity_mask.sum(dim=1).std() > 0
+    cell(torch.from_numpy(walk()))[0].sum().backward()
+    absent = cell.sparsity_mask == 0
+    for name in ("w", "sigma", "mu", "erev"):
+        gradient = getattr(cell, name).grad
+        assert not gradient[absent].any() and gradient[~absent].all()
+
+
+def test_options_of_new_cells() -> None:
+    default = build_cell("ltc", 4, 12, 1, 0.0)
+    (layer,) = default.layers
+    assert layer.unfolds == 1 and (layer.sparsity_mask.sum(dim=0) == 8).all()
+    paper = build_cell("ltc", 4, 12, 2, 0.0, {"unfolds": 6, "fan": 0})
+    for layer in paper.layers:
+        assert layer.unfolds == 6 and layer.sparsity_mask.all()
+    (small,) = build_cell("ltc", 4, 5, 1, 0.0).layers
+    assert small.sparsity_mask.all()
+
+
 def test_time_span_equals_ncps() -> None:
     theirs = reference("full")
     (ours,) = from_ncps(theirs)
@@ -103,6 +149,23 @@ def test_program_follows_the_module(kind: str) -> None:
     assert absent.any() == (kind == "wired")
     node = program.nodes[0]
     assert not node.weight[absent].any() and not node.reversal[absent].any()
+
+
+@pytest.mark.parametrize("reach,saturates", [(20.0, False), (50.0, True)])
+def test_synapses_that_open_far_from_zero(reach: float, saturates: bool) -> None:
+    """As they do after training: their sigmoid's offset is beyond the +-8 that it reads."""
+    torch.manual_seed(0)
+    cell, x = LTC(4, 9, unfolds=2), walk()
+    with torch.no_grad():
+        cell.sensory_sigma.fill_(10.0)
+        cell.sensory_mu.copy_(torch.linspace(-reach / 10, reach / 10, 36).view(4, 9))
+    net = Net(cell, 9)
+    program = edgeflow.compress(net, x)
+    real = net(torch.from_numpy(x)).detach().numpy()
+    y = program.run(program.quantize_input(x)) * program.output_scale
+    assert (program.metadata["saturation"]["rnn synapses"] > 0) == saturates
+    if not saturates:
+        assert np.abs(y - real).max() < 0.05 * real.std()
 
 
 @given(
@@ -151,6 +214,8 @@ def test_wrong_arguments() -> None:
         LTC(4, 5, outputs=6)
     with pytest.raises(TrainError, match="unfolds must be"):
         LTC(4, 5, unfolds=0)
+    with pytest.raises(TrainError, match=r"fan is 6: a unit reads 1\.\.5 of 5 units"):
+        LTC(4, 5, fan=6)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from torch.export import Dim
 from edgeflow.compress.quantize import quantize
 from edgeflow.errors import CompressError
 from edgeflow.importers import load_float_model
-from tests.unit.test_import_onnx import CHANNELS, HIDDEN, Net, assert_same, walk
+from tests.unit.test_import_onnx import CHANNELS, HIDDEN, Net, ReluRNN, assert_same, walk
 
 
 def export(net: nn.Module, path: Path, *, free: bool = True, time_first: bool = False) -> Path:
@@ -35,10 +35,13 @@ def export(net: nn.Module, path: Path, *, free: bool = True, time_first: bool = 
         (nn.LSTM, 1, "all", False, False),
         (nn.LSTM, 2, "state", True, True),
         (nn.LSTM, 1, "last", False, True),
+        (nn.RNN, 1, "last", True, False),
+        (nn.RNN, 2, "state", False, True),
+        (ReluRNN, 2, "all", True, True),
     ],
 )
 def test_export(
-    kind: type, layers: int, read: str, batch_first: bool, free: bool, tmp_path: Path
+    kind: Any, layers: int, read: str, batch_first: bool, free: bool, tmp_path: Path
 ) -> None:
     net = Net(kind, layers, read, batch_first, bias=layers == 1).eval()
     path = export(net, tmp_path / "m.pt2", free=free, time_first=not batch_first)
@@ -81,12 +84,15 @@ class Bad(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.rnn = nn.GRU(CHANNELS, HIDDEN, batch_first=True, bidirectional=True)
+        self.attn = nn.MultiheadAttention(2 * HIDDEN, 2, batch_first=True)
         self.old = nn.RNN(2 * HIDDEN, HIDDEN, batch_first=True)
         self.lstm = nn.LSTM(HIDDEN, HIDDEN, batch_first=True, proj_size=3)
         self.norm = nn.LayerNorm(3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.relu(self.norm(self.lstm(self.old(self.rnn(x)[0])[0])[0]))
+        h = self.rnn(x)[0]
+        h = self.old(self.attn(h, h, h)[0])[0]
+        return torch.relu(self.norm(self.lstm(h)[0]))
 
 
 def test_every_unsupported_operation_is_named(tmp_path: Path) -> None:
@@ -94,7 +100,7 @@ def test_every_unsupported_operation_is_named(tmp_path: Path) -> None:
         load_float_model(export(Bad().eval(), tmp_path / "m.pt2"), walk())
     for part in (
         "gru (gru: bidirectional",
-        "rnn_tanh: use a GRU",
+        "attention: it weighs all samples",
         "proj_size",
         "layer_norm",
         "relu",

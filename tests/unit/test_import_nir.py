@@ -10,9 +10,11 @@ import snntorch as snn
 import torch
 from torch import nn
 
+from edgeflow.cells.lif import LIF, from_nir
 from edgeflow.compress.quantize import quantize
 from edgeflow.errors import CompressError, ToolMissingError
-from edgeflow.importers import FloatChain, load_float_model
+from edgeflow.importers import FloatChain, load_float_model, nir_graph
+from edgeflow.importers.nir_reference import evaluate
 
 nir = pytest.importorskip("nir")
 
@@ -125,6 +127,39 @@ def test_equals_the_equations(kind: str, recurrent: bool, integrator: bool, tmp_
     # the chain is float32: a membrane within rounding of its threshold may decide otherwise
     agree = np.abs(chain.run(x) - expected).max(axis=(1, 2)) < 1e-4
     assert agree.mean() >= 0.8
+
+
+@pytest.mark.parametrize("kind", ["LIF", "CubaLIF"])
+@pytest.mark.parametrize("integrator", [False, True])
+def test_reference_equals_the_equations(kind: str, integrator: bool) -> None:
+    """What an import is checked against, and that it tells where rounding could decide."""
+    graph, x = network(kind, True, integrator), samples()
+    order = [k for k in ("back", "w1", "n1", "w2", "n2", "w3", "li") if k in graph.nodes]
+    y, sure = evaluate(graph.nodes, graph.edges, order, x, DT)
+    expected = np.stack([simulate(graph, sequence) for sequence in x])
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+    assert sure.mean() > 0.9
+    graph.nodes["n2"].v_threshold = np.zeros(5)
+    graph.nodes["n2"].v_leak = np.zeros(5)
+    graph.nodes["w2"].weight[:] = 0
+    assert not evaluate(graph.nodes, graph.edges, order, x, DT)[1].any()
+
+
+@pytest.mark.parametrize("what", ["beta_logit", "threshold", "input.bias", "recurrent.weight"])
+def test_a_wrong_import_is_noticed(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*arguments: Any, **options: Any) -> LIF:
+        layer = from_nir(*arguments, **options)
+        parameter = dict(layer.named_parameters()).get(what)
+        if parameter is not None:
+            with torch.no_grad():
+                parameter.add_(0.3)
+        return layer
+
+    monkeypatch.setattr(nir_graph, "from_nir", wrong)
+    with pytest.raises(CompressError, match=r"g\.nir: its layers and the graph's equations differ"):
+        imported(network("LIF", True, True), tmp_path / "g.nir")
 
 
 def test_equals_snntorch(tmp_path: Path) -> None:

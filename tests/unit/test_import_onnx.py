@@ -1,5 +1,6 @@
 """Import of ONNX files that torch.onnx and others write."""
 
+import functools
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model
 
 CHANNELS, HIDDEN, CLASSES = 3, 7, 4
+ReluRNN = functools.partial(nn.RNN, nonlinearity="relu")
 
 
 def walk(n: int = 12, time: int = 30) -> np.ndarray:
@@ -28,7 +30,7 @@ def walk(n: int = 12, time: int = 30) -> np.ndarray:
 class Net(nn.Module):
     """A model as users write them: `read` says what the head reads."""
 
-    def __init__(self, kind: type = nn.GRU, layers: int = 1, read: str = "all",
+    def __init__(self, kind: Any = nn.GRU, layers: int = 1, read: str = "all",
                  batch_first: bool = True, bias: bool = True) -> None:  # fmt: skip
         super().__init__()
         torch.manual_seed(5)
@@ -45,7 +47,7 @@ class Net(nn.Module):
         if self.read == "last":
             h = h[:, -1] if self.batch_first else h[-1]
         elif self.read == "state":
-            h = (state if self.kind is nn.GRU else state[0])[-1]
+            h = (state[0] if self.kind is nn.LSTM else state)[-1]
         return self.head(self.drop(h))
 
 
@@ -77,7 +79,7 @@ def assert_same(chain: FloatChain, net: Any, x: np.ndarray) -> None:
     np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN, ReluRNN])
 @pytest.mark.parametrize(
     "layers,read,batch_first",
     [
@@ -88,9 +90,7 @@ def assert_same(chain: FloatChain, net: Any, x: np.ndarray) -> None:
         (1, "state", False),
     ],
 )
-def test_torch_export(
-    kind: type, layers: int, read: str, batch_first: bool, tmp_path: Path
-) -> None:
+def test_torch_export(kind: Any, layers: int, read: str, batch_first: bool, tmp_path: Path) -> None:
     net = Net(kind, layers, read, batch_first)
     chain = load_float_model(export(net, tmp_path / "m.onnx"), walk())
     assert [name for name, _ in chain.layers] == [*["rnn", "rnn_1"][:layers], "head"]
@@ -108,10 +108,16 @@ def test_fixed_sizes(options: dict[str, Any], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "kind,layers,read,batch_first",
-    [(nn.GRU, 2, "state", True), (nn.GRU, 1, "last", False), (nn.LSTM, 2, "all", True)],
+    [
+        (nn.GRU, 2, "state", True),
+        (nn.GRU, 1, "last", False),
+        (nn.LSTM, 2, "all", True),
+        (nn.RNN, 2, "last", True),
+        (ReluRNN, 1, "state", False),
+    ],
 )
 def test_torch_dynamo_export(
-    kind: type, layers: int, read: str, batch_first: bool, tmp_path: Path
+    kind: Any, layers: int, read: str, batch_first: bool, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxscript")
     net = Net(kind, layers, read, batch_first)
@@ -171,16 +177,81 @@ def keras_like(op: str, **options: Any) -> list[onnx.NodeProto]:
     ]
 
 
-@pytest.mark.parametrize(
-    "op,gates,options", [("GRU", 3, {"linear_before_reset": 1}), ("LSTM", 4, {})]
-)
-def test_hand_made_graph(op: str, gates: int, options: dict[str, int], tmp_path: Path) -> None:
+RECURRENT = [
+    ("GRU", 3, {"linear_before_reset": 1}),
+    ("GRU", 3, {}),
+    ("LSTM", 4, {}),
+    ("RNN", 1, {}),
+    ("RNN", 1, {"activations": ["Relu"]}),
+]
+
+
+@pytest.mark.parametrize("op,gates,options", RECURRENT)
+def test_hand_made_graph(op: str, gates: int, options: dict[str, Any], tmp_path: Path) -> None:
     path = build(keras_like(op, **options), tmp_path / "k.onnx", **parameters(gates))
     chain, x = load_float_model(path, walk() / 10), walk(4, 17) / 10
     assert [name for name, _ in chain.layers] == ["rnn", "dense"]
     expected = onnxruntime.InferenceSession(path).run(["y"], {"x": x})[0]
     logits = torch.from_numpy(chain.run(x))
     np.testing.assert_allclose(torch.softmax(logits, -1).numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("op,gates,options", RECURRENT)
+@pytest.mark.parametrize("sequences", [True, False])
+def test_as_tf2onnx_writes_keras(
+    op: str, gates: int, options: dict[str, Any], sequences: bool, tmp_path: Path
+) -> None:
+    """First states of zeros made from the size of the input; outputs or the last state."""
+    states = ["zeros", "zeros"] if op == "LSTM" else ["zeros"]
+    outputs = ["h", ""] if sequences else ["", "last"]
+    nodes = [
+        node("Shape", ["x"], ["shape"], start=0, end=1),
+        node("Concat", ["one", "shape", "units"], ["state_shape"], axis=0),
+        node("ConstantOfShape", ["state_shape"], ["zeros"]),
+        node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        node(op, ["t", "w", "r", "b", "", *states], outputs, name="sequential/rnn/RNN",
+             hidden_size=HIDDEN, direction="forward", **options),
+        *([node("Squeeze", ["h", "one"], ["s"]), node("Transpose", ["s"], ["u"], perm=[1, 0, 2])]
+          if sequences else [node("Squeeze", ["last", "none"], ["u"])]),
+        node("MatMul", ["u", "v"], ["m"], name="sequential/dense/MatMul"),
+        node("Add", ["m", "c"], ["a"], name="sequential/dense/Add"),
+        node("Softmax", ["a"], ["y"], axis=-1),
+    ]  # fmt: skip
+    sizes = {"units": np.array([HIDDEN], np.int64), "none": np.array([0], np.int64)}
+    path = build(nodes, tmp_path / "k.onnx", 3 if sequences else 2, **parameters(gates), **sizes)
+    chain, x = load_float_model(path, walk() / 10), walk(4, 17) / 10
+    expected = onnxruntime.InferenceSession(path).run(["y"], {"x": x})[0]
+    logits = torch.from_numpy(chain.run(x) if sequences else chain.run(x)[:, -1])
+    np.testing.assert_allclose(torch.softmax(logits, -1).numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("op,gates,options", RECURRENT)
+def test_what_was_imported_compresses(
+    op: str, gates: int, options: dict[str, Any], tmp_path: Path
+) -> None:
+    path = build(keras_like(op, **options), tmp_path / "k.onnx", **parameters(gates))
+    x = walk() / 10
+    chain = load_float_model(path, x)
+    program, real = quantize(chain, x), chain.run(x)
+    y = program.run(program.quantize_input(x)) * program.output_scale
+    assert np.sqrt(np.mean((y - real) ** 2)) < 0.02 * real.std()
+    assert max(program.metadata["saturation"].values()) < 0.01
+    assert program.nodes[0].op_type == {0: "GRUResetBefore"}.get(
+        options.get("linear_before_reset", 0) if op == "GRU" else 1, op
+    )
+
+
+def test_attention_is_refused(tmp_path: Path) -> None:
+    nodes = [
+        *keras_like("LSTM")[:4],
+        node("Transpose", ["u"], ["k"], perm=[0, 2, 1]),
+        node("MatMul", ["u", "k"], ["score"], name="attn/score"),
+        node("Softmax", ["score"], ["weight"], name="attn/softmax", axis=-1),
+        node("MatMul", ["weight", "u"], ["y"], name="attn/mix"),
+    ]
+    path = build(nodes, tmp_path / "m.onnx", **parameters(4))
+    with pytest.raises(CompressError, match=r"attn/score \(MatMul\): attention: it weighs all"):
+        load_float_model(path, walk())
 
 
 def test_scaling_anywhere_is_folded(tmp_path: Path) -> None:
@@ -207,14 +278,16 @@ def test_scaling_anywhere_is_folded(tmp_path: Path) -> None:
 def test_every_unsupported_node_is_named(tmp_path: Path) -> None:
     nodes = [
         node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
-        node("GRU", ["t", "w", "r", "b"], ["h"], name="first", hidden_size=HIDDEN),
+        node("GRU", ["t", "w", "r", "b"], ["h"], name="first", hidden_size=HIDDEN,
+             activations=["Sigmoid", "Relu"]),
         node("Squeeze", ["h", "one"], ["s"]),
         node("LSTM", ["s", "w2", "r2", "", "", "", "", "p"], ["h2"], name="second",
              hidden_size=HIDDEN, direction="bidirectional", clip=3.0,
              activations=["HardSigmoid", "Tanh", "Tanh"] * 2),
         node("Relu", ["h2"], ["z"], name="act"),
         node("ReduceMean", ["z"], ["a"], axes=[0], name="pool"),
-        node("RNN", ["a", "w3", "r3"], ["y"], name="third", hidden_size=HIDDEN),
+        node("RNN", ["a", "w3", "r3"], ["y"], name="third", hidden_size=HIDDEN,
+             direction="reverse", activations=["Softsign"]),
     ]  # fmt: skip
     more = {k: np.zeros(s, np.float32) for k, s in {
         "w2": (2, 4 * HIDDEN, HIDDEN), "r2": (2, 4 * HIDDEN, HIDDEN), "p": (2, 3 * HIDDEN),
@@ -224,9 +297,9 @@ def test_every_unsupported_node_is_named(tmp_path: Path) -> None:
         load_float_model(path, walk())
     message = str(caught.value)
     for part in (
-        "first (GRU): linear_before_reset=0", "reset_after=True",
+        "first (GRU): activations sigmoid, relu: use sigmoid, tanh",
         "second (LSTM): bidirectional", "activations hardsigmoid", "clip:", "peepholes",
-        "act (Relu)", "pool (ReduceMean): use the last step", "third (RNN): use a GRU or LSTM",
+        "act (Relu)", "pool (ReduceMean): use the last step", "third (RNN): reverse: it needs the future", "activations softsign: use tanh or relu",
     ):  # fmt: skip
         assert part in message
     assert "\n" not in message

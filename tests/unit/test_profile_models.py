@@ -8,7 +8,9 @@ import pytest
 from edgeflow.errors import EdgeFlowError, TargetError
 from edgeflow.profile.classes import Op
 from edgeflow.profile.models import (
+    Flash,
     estimate_cycles,
+    estimated_part,
     load_cycle_model,
     load_part,
     read_model,
@@ -16,6 +18,8 @@ from edgeflow.profile.models import (
 )
 from edgeflow.profile.trace import Counts, read_counts
 from edgeflow.resources import resource
+from edgeflow.targets.board import Estimate, list_boards, load_board
+from tests.conftest import ROOT
 
 MODEL = """
 core = "cortex-x"
@@ -53,7 +57,7 @@ def test_cycles_of_cortex_m4() -> None:
     }
     cycles = estimate_cycles(counts(row, taken=4), model, None)
     assert cycles is not None
-    assert cycles.tolist() == [[10 + 4 + 3 * 2 + 2 * 1 + 5 * (1 + 4) + 6 + 4 * 2]]
+    assert cycles.tolist() == [[10 + 4 + 3 * 2 + 2 * 1 + 5 * (1 + 4) + 6 + 4 * 1]]
 
 
 def test_the_part_adds_wait_states() -> None:
@@ -64,21 +68,144 @@ def test_the_part_adds_wait_states() -> None:
     assert cycles[0, 0] == 1 + 7 * part.flash.wait_states
 
 
+def test_a_line_takes_as_many_reads_as_it_needs() -> None:
+    flash = Flash(
+        wait_states=6, read_bytes=16, data_line_bytes=40, data_lines=1, sources=["a table"]
+    )
+    assert flash.line_cycles == 3 * 6
+
+
+def test_pairs_of_instructions_share_their_cost(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(MODEL + '[dual_issue]\nrate = 1.25\nfitted = ""\nclasses = ["alu"]\n')
+    model = read_model(path)
+    assert model.cost(Op.ALU) == 1 / 1.25
+    assert model.cost(Op.LOAD) == 2
+    path.write_text(path.read_text().replace('["alu"]', '["allu"]'))
+    with pytest.raises(TargetError, match=r"dual_issue.classes.allu: .*did you mean 'alu'"):
+        read_model(path)
+
+
+VALIDATION = """
+[[validation]]
+workload = "w"
+unit = "{unit}"
+published = {published}
+estimated = {estimated}
+conditions = "c"
+source = "s"
+"""
+
+
+def test_errors_are_of_the_cycles(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(MODEL)
+    assert read_model(path).error_percent is None
+    slow = VALIDATION.format(unit="CoreMark/MHz", published=3, estimated=2.5)
+    fast = VALIDATION.format(unit="cycles/MAC", published=4, estimated=3)
+    path.write_text('unvalidated = ["load"]\n' + MODEL + slow + fast)
+    model = read_model(path)
+    assert [check.error_percent for check in model.validation] == pytest.approx([20, -25])
+    assert model.error_percent == pytest.approx(25)
+    assert model.error_on(counts({Op.ALU: 95, Op.LOAD: 2})) == pytest.approx(25)
+    assert model.error_on(counts({Op.ALU: 95, Op.LOAD: 5})) is None
+
+
+def test_the_board_changes_its_part() -> None:
+    board = load_board("qemu-m4")
+    part = estimated_part(board)
+    assert part is not None and part.flash is not None and part.data_cache is not None
+    taken, cost = counts({Op.ALU: 1}, fetched=7), load_cycle_model("cortex-m4")
+    assert cost is not None
+    for change, cycles in (
+        ({"flash_wait_states": 2}, 1 + 7 * 2),
+        ({"flash_wait_states": 0}, 1),
+        ({"weights": "tcm"}, 1),
+    ):
+        estimate = board.estimate.model_copy(update=change) if board.estimate else None
+        changed = estimated_part(board.model_copy(update={"estimate": estimate}))
+        assert changed is not None
+        estimated = estimate_cycles(taken, cost, changed)
+        assert estimated is not None and estimated[0, 0] == cycles
+        assert (changed.data_cache is None) == (cycles == 1)
+
+
+def test_a_part_of_another_core_is_refused() -> None:
+    board = load_board("qemu-m4")
+    other = board.model_copy(update={"estimate": Estimate(part="nucleo-u575zi-q")})
+    with pytest.raises(TargetError, match=r"qemu-m4: estimate.part: .*cortex-m33.*cortex-m4"):
+        estimated_part(other)
+
+
+def test_wait_states_need_a_flash() -> None:
+    board = load_board("qemu-m55")
+    estimate = Estimate(part="mps3-an547", flash_wait_states=3)
+    with pytest.raises(TargetError, match=r"flash_wait_states: 'mps3-an547' has no \[flash\]"):
+        estimated_part(board.model_copy(update={"estimate": estimate}))
+
+
 def test_a_class_without_a_cost_is_not_guessed(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_text(MODEL)
     assert estimate_cycles(counts({Op.MVE: 1}), read_model(path), None) is None
 
 
-def test_the_model_of_cortex_m4_knows_every_class_of_its_code() -> None:
-    model = load_cycle_model("cortex-m4")
+@pytest.mark.parametrize(
+    ("core", "absent"),
+    [
+        ("cortex-m0", "TABLE_BRANCH LOOP MAC MUL_LONG MAC_LONG DIV SIMD"),
+        ("cortex-m3", "LOOP SIMD"),
+        ("cortex-m4", ""),
+        ("cortex-m7", ""),
+        ("cortex-m33", ""),
+        ("cortex-m55", ""),
+        ("rv32imc", "TABLE_BRANCH LOOP MAC MAC_LONG SIMD LOAD_MULTIPLE STORE_MULTIPLE"),
+    ],
+)
+def test_models_know_every_class_of_their_cores(core: str, absent: str) -> None:
+    model = load_cycle_model(core)
     assert model is not None
     unknown = {op.name for op in Op if model.cost(op + (1 if op >= 64 else 0)) is None}
-    assert unknown == {"MVE"}
+    floats = {op.name for op in Op if op.name.startswith("FP_")}
+    without = set() if core == "cortex-m55" else {"MVE", "MVE_MEMORY", "MVE_NEXT"}
+    if core in ("cortex-m0", "cortex-m3", "rv32imc"):
+        without |= floats
+    assert unknown == without | set(absent.split())
 
 
 def test_cores_without_a_model_have_none() -> None:
-    assert load_cycle_model("cortex-m55") is None
+    assert load_cycle_model("cortex-a53") is None
+
+
+def test_emulated_microcontrollers_have_a_part_and_a_model() -> None:
+    for board in list_boards():
+        if board.emulated and board.soc is not None:
+            model = load_cycle_model(board.core.name)
+            assert estimated_part(board) is not None
+            assert model is not None and model.error_percent is not None
+
+
+def test_coremark_is_estimated_within_bounds() -> None:
+    bounds = {"cortex-m7": 30, "cortex-m55": 30}
+    for path in (resource("calibration") / "cycles").glob("*.toml"):
+        model = read_model(path)
+        checks = [check for check in model.validation if check.unit == "CoreMark/MHz"]
+        assert checks
+        for check in checks:
+            error = 100 * abs(check.estimated / check.published - 1)
+            assert error <= bounds.get(model.core, 20)
+
+
+def test_the_documented_errors_are_those_of_the_models() -> None:
+    text = (ROOT / "docs" / "profiling.md").read_text(encoding="utf-8")
+    for path in (resource("calibration") / "cycles").glob("*.toml"):
+        model = read_model(path)
+        for check in model.validation:
+            row = (
+                f"| {check.published:.2f} | {check.estimated:.2f} | {check.error_percent:+.0f} % |"
+            )
+            lines = [line for line in text.splitlines() if f"`{model.name}`" in line]
+            assert any(row in line for line in lines), f"{model.name}: {row}"
 
 
 def test_all_shipped_files_are_valid() -> None:

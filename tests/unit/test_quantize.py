@@ -1,6 +1,7 @@
 """Import and quantization of torch modules."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,18 +96,52 @@ class WithNorm(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.gru = nn.GRU(3, 8, batch_first=True, bidirectional=True)
-        self.norm = nn.LayerNorm(16)
-        self.act = nn.ReLU()
+        self.norm = nn.GroupNorm(1, 16)
+        self.act = nn.GELU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.act(self.norm(self.gru(x)[0]))
+        return self.act(self.norm(self.gru(x)[0].mT)).mT
 
 
 def test_every_unsupported_layer_is_named() -> None:
     with pytest.raises(
-        CompressError, match=r"norm \(LayerNorm\); act \(ReLU\); gru \(bidirectional"
+        CompressError, match=r"norm \(GroupNorm\); act \(GELU\); gru \(bidirectional"
     ):
         from_module(WithNorm(), calibration())
+
+
+@pytest.mark.parametrize("kind", ["attention", "transformer"])
+def test_attention_is_refused(kind: str) -> None:
+    class Attentive(Net):
+        def __init__(self) -> None:
+            super().__init__(hidden=8)
+            self.attn = (
+                nn.MultiheadAttention(8, 2, batch_first=True)
+                if kind == "attention"
+                else nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+            )
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = self.gru(x)[0]
+            return self.out(self.attn(h, h, h)[0] if kind == "attention" else self.attn(h))
+
+    with pytest.raises(CompressError, match=r"MultiheadAttention: attention: it weighs all"):
+        from_module(Attentive(), calibration())
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_bidirectional_is_refused(kind: Any) -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = kind(3, 8, batch_first=True, bidirectional=True)
+            self.out = nn.Linear(16, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.out(self.rnn(x)[0])
+
+    with pytest.raises(CompressError, match=r"rnn \(bidirectional: it needs the future"):
+        from_module(Both(), calibration())
 
 
 class HiddenFunction(Net):

@@ -131,6 +131,7 @@ SOURCES = [
         read=_read,
         fetch=_fetch,
         installed=_installed,
+        worn="wrist",
         small=True,
     )
 ]

@@ -25,9 +25,10 @@
 #define EXPORT __attribute__((visibility("default")))
 #define CLASSES 256
 #define BUCKETS 4096
-#define MAX_LINES 64
+#define MAX_LINES 1024
 #define CLASS_BRANCH 1 /* the two classes that can call a marker; see classes.py */
 #define CLASS_CALL 2
+#define CLASS_LOOP 5 /* its jump is no taken branch: the core knows where it goes */
 
 EXPORT int qemu_plugin_version = EF_API_OLDEST;
 
@@ -138,7 +139,8 @@ static void on_block(unsigned vcpu, void *user) {
     if (!in_step) {
         return;
     }
-    if (last != NULL && last->end != block->start) {
+    if (last != NULL && last->end != block->start &&
+        last->classes[last->instructions - 1] != CLASS_LOOP) {
         taken++;
     }
     last = block;

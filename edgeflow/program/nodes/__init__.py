@@ -3,35 +3,43 @@
 
 from edgeflow.program.nodes.accumulate import Accumulate
 from edgeflow.program.nodes.base import Node
-from edgeflow.program.nodes.cfc import CFC, PURE_CFC
+from edgeflow.program.nodes.cfc import CfC, PureCfC
+from edgeflow.program.nodes.channel_mixer import ChannelMixer
 from edgeflow.program.nodes.gru import GRU
-from edgeflow.program.nodes.l2mu import L2MU, CubaL2MU
-from edgeflow.program.nodes.lif import LIF, CubaLIF, RecurrentCubaLIF, RecurrentLIF
+from edgeflow.program.nodes.gru_reset_before import GRUResetBefore
+from edgeflow.program.nodes.l2mu import L2MU
+from edgeflow.program.nodes.layer_norm import LayerNorm
+from edgeflow.program.nodes.lif import LIF
 from edgeflow.program.nodes.linear import Linear
 from edgeflow.program.nodes.lmu import LMU, LMUFeedForward
 from edgeflow.program.nodes.lstm import LSTM
-from edgeflow.program.nodes.ltc import LTCS
+from edgeflow.program.nodes.ltc import LTC
 from edgeflow.program.nodes.mingru import MinGRU
 from edgeflow.program.nodes.minlstm import MinLSTM
+from edgeflow.program.nodes.relu import ReLU
+from edgeflow.program.nodes.rnn import RNN
+from edgeflow.program.nodes.taps import Taps
 
 _KINDS: list[type[Node]] = [
     GRU,
+    GRUResetBefore,
+    RNN,
     LSTM,
     MinGRU,
     MinLSTM,
     Linear,
-    *CFC,
-    *PURE_CFC,
-    *LTCS.values(),
+    CfC,
+    PureCfC,
+    LTC,
     Accumulate,
     LIF,
-    RecurrentLIF,
-    CubaLIF,
-    RecurrentCubaLIF,
     LMU,
     LMUFeedForward,
     L2MU,
-    CubaL2MU,
+    Taps,
+    ReLU,
+    ChannelMixer,
+    LayerNorm,
 ]
 NODES = {kind.op_type: kind for kind in _KINDS}
 
@@ -41,15 +49,20 @@ __all__ = [
     "LIF",
     "LMU",
     "LSTM",
+    "LTC",
     "NODES",
+    "RNN",
     "Accumulate",
-    "CubaL2MU",
-    "CubaLIF",
+    "CfC",
+    "ChannelMixer",
+    "GRUResetBefore",
     "LMUFeedForward",
+    "LayerNorm",
     "Linear",
     "MinGRU",
     "MinLSTM",
     "Node",
-    "RecurrentCubaLIF",
-    "RecurrentLIF",
+    "PureCfC",
+    "ReLU",
+    "Taps",
 ]

@@ -81,8 +81,7 @@ class Accumulate(Node):
         half = (1 << self.shift) >> 1
         return saturate((total + half) >> self.shift), {"sum": total}
 
-    @classmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
+    def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
         two, unit, limit = b.const(2), b.const(1 << 15), b.const(LIMIT)
@@ -96,7 +95,4 @@ class Accumulate(Node):
         rounded = n("Add", total, n("Div", step, two))
         y = b.saturate(b.shift_right(rounded, step))
         b.cast(y, onnx.TensorProto.INT16, "y")
-        return fn.function(
-            cls.op_type, ["x", "sum"], ["y", "sum_next"], b.nodes,
-            attributes=list(cls.int_fields),
-        )  # fmt: skip
+        return self.as_function(b)

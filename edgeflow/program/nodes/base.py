@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix
 
@@ -36,13 +37,14 @@ class Node(ABC):
     """One layer of the step graph.
 
     Sub-classes are frozen dataclasses whose fields are `Matrix`, arrays or int; these are stored,
-    hashed and emitted as C in their order, without further code.
+    hashed and emitted as C in their order, without further code. A matrix or an array whose
+    default is None may be left out: it is stored nowhere, and a null pointer in C.
     """
 
     #: Name of the layer, a C identifier, unique in the program.
     name: str
 
-    #: Operator name in the ONNX domain ``edgeflow``.
+    #: Name of the kind of layer; see `operator` for its name in an ONNX file.
     op_type: ClassVar[str]
     #: Fields that are `Matrix`.
     matrix_fields: ClassVar[tuple[str, ...]] = ()
@@ -97,9 +99,19 @@ class Node(ABC):
         return 0
 
     @property
+    def operator(self) -> str:
+        """Name in the ONNX domain ``edgeflow``: `op_type`, and the optional fields it has.
+
+        An ONNX function has one list of inputs and one body, so each combination has its own.
+        """
+        parts = [*self.matrices(), *self.arrays()]
+        return "_".join([self.op_type, *(part for part in parts if is_optional(self, part))])
+
+    @property
     def c_pointers(self) -> tuple[str | None, ...]:
         """First members of the parameter struct: matrix and array fields; None for a null one."""
-        return (*self.matrix_fields, *self.array_fields)
+        members = (*self.matrix_fields, *self.array_fields)
+        return tuple(None if getattr(self, field) is None else field for field in members)
 
     @property
     def c_sizes(self) -> tuple[int, ...]:
@@ -110,14 +122,28 @@ class Node(ABC):
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         """Return the output and the next state for x [n, inputs]."""
 
-    @classmethod
     @abstractmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
-        """Return the same step in standard integer operators.
+    def onnx_function(self) -> onnx.FunctionProto:
+        """Return the same step in standard integer operators: `as_function` of its body.
+
+        It must be the same for all layers of one `operator`.
+        """
+
+    def as_function(self, body: fn.Body) -> onnx.FunctionProto:
+        """Return the ONNX function of a body that gives y and ``<state>_next``.
 
         Inputs are x, the states, three tensors a matrix (`matrix_inputs`), the arrays, the tables;
         outputs are y and the next states; attributes are ``<matrix>_shift`` and the int fields.
         """
+        matrices = [tensor for field in self.matrices() for tensor in fn.matrix_inputs(field)]
+        tables = [f"{table}_table" for table in self.tables]
+        return fn.function(
+            self.operator,
+            ["x", *self.states, *matrices, *self.arrays(), *tables],
+            ["y", *(f"{state}_next" for state in self.states)],
+            body.nodes,
+            attributes=[*(f"{field}_shift" for field in self.matrices()), *self.int_fields],
+        )
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         """Return the C statement of a step, given C expressions of its arrays.
@@ -133,12 +159,14 @@ class Node(ABC):
         return f"{self.c_function}({', '.join(arguments)});"
 
     def matrices(self) -> dict[str, Matrix]:
-        """Return the layer's matrices by field name."""
-        return {field: getattr(self, field) for field in self.matrix_fields}
+        """Return the matrices that the layer has, by field name."""
+        found = {field: getattr(self, field) for field in self.matrix_fields}
+        return {field: matrix for field, matrix in found.items() if matrix is not None}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the layer's arrays by field name."""
-        return {field: getattr(self, field) for field in self.array_fields}
+        """Return the arrays that the layer has, by field name."""
+        found = {field: getattr(self, field) for field in self.array_fields}
+        return {field: array for field, array in found.items() if array is not None}
 
     def ints(self) -> dict[str, int]:
         """Return the layer's integer fields."""
@@ -152,6 +180,11 @@ class Node(ABC):
         """Return the bytes of weights, biases, multipliers and arrays, unpacked."""
         tensors = [t for m in self.matrices().values() for t in (m.weight, m.bias, m.multiplier)]
         return sum(tensor.nbytes for tensor in (*tensors, *self.arrays().values()))
+
+
+def is_optional(node: Node | type[Node], field: str) -> bool:
+    """Tell whether the default of a matrix or an array is None."""
+    return any(f.name == field and f.default is None for f in fields(node))
 
 
 def zeros(n: int, size: int) -> NDArray[np.int64]:

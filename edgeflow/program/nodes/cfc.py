@@ -1,7 +1,7 @@
 """Closed-form continuous-time cell, gated and pure, with a backbone of 0 to 3 layers."""
 
-from dataclasses import dataclass, make_dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -23,8 +23,10 @@ from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes.base import State
 from edgeflow.program.nodes.recurrent import Recurrent
 
+#: Matrices behind the first one, by the backbone's number of layers.
+BACKBONES = ((), ("heads",), ("second", "heads"), ("second", "third", "heads"))
 #: Layers that a backbone can have.
-MAX_BACKBONE = 3
+MAX_BACKBONE = len(BACKBONES) - 1
 #: Largest magnitude of a pure cell's gain: its product with the table's 12055 fits 32 bits.
 MAX_GAIN = 1 << 17
 
@@ -45,7 +47,11 @@ class _Backbone(Recurrent):
     gate: int
     state_bits: int
     backbone_bits: int
+    second: Matrix | None = None
+    third: Matrix | None = None
+    heads: Matrix | None = None
 
+    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent", "second", "third", "heads")
     int_fields: ClassVar[tuple[str, ...]] = ("gate", "state_bits", "backbone_bits")
     c_struct: ClassVar[str | None] = "ef_cfc"
     c_helpers: ClassVar[tuple[str, ...]] = ("ef_cfc_backbone",)
@@ -54,6 +60,11 @@ class _Backbone(Recurrent):
 
     def __post_init__(self) -> None:
         first, *rest = self.matrices().values()
+        if tuple(self.matrices())[2:] not in BACKBONES:
+            raise ProgramError(
+                f"layer {self.name}: a backbone is heads, second and heads, or second, third and "
+                f"heads, not {' and '.join(tuple(self.matrices())[2:])}"
+            )
         size = self.heads_a_unit * self.outputs
         if self.recurrent.rows != first.rows:
             raise ProgramError(
@@ -92,12 +103,6 @@ class _Backbone(Recurrent):
     def c_sizes(self) -> tuple[int, ...]:
         return (self.outputs, self.buffer)
 
-    @property
-    def c_pointers(self) -> tuple[str | None, ...]:
-        present = (*self.matrix_fields, *self.array_fields)
-        members = ("input", "recurrent", "second", "third", "heads", "offset", "gain")
-        return tuple(name if name in present else None for name in members)
-
     def heads_of(self, x: Ints, h: Ints) -> Ints:
         """Return the heads' pre-activations."""
         v = saturate(self.input.apply(x) + self.recurrent.apply(h))
@@ -109,34 +114,23 @@ class _Backbone(Recurrent):
             v = matrix.apply(saturate(narrow, -limit, limit))
         return v
 
-    @classmethod
-    def _onnx_heads(cls, b: fn.Body) -> str:
+    def _onnx_heads(self, b: fn.Body) -> str:
         n = b.op
         b.nodes += [fn.matvec("x", "input", "a16"), fn.matvec("h", "recurrent", "u16")]
         v = b.saturate(n("Add", b.cast("a16"), b.cast("u16")))
         bits = b.attribute("backbone_bits")
-        for field in cls.matrix_fields[2:]:
+        for name in list(self.matrices())[2:]:
             wide = n("Mul", b.lookup("tanh_table", v), b.const(2))
             narrow = _onnx_narrow(b, wide, n("Sub", b.const(17), bits), bits)
-            b.cast(narrow, onnx.TensorProto.INT16, f"{field}_x")
-            b.nodes.append(fn.matvec(f"{field}_x", field, f"{field}_y"))
-            v = b.cast(f"{field}_y")
+            b.cast(narrow, onnx.TensorProto.INT16, f"{name}_x")
+            b.nodes.append(fn.matvec(f"{name}_x", name, f"{name}_y"))
+            v = b.cast(f"{name}_y")
         return v
 
-    @classmethod
-    def _onnx_function(cls, b: fn.Body, h: str) -> onnx.FunctionProto:
+    def _onnx_function(self, b: fn.Body, h: str) -> onnx.FunctionProto:
         b.cast(h, onnx.TensorProto.INT16, "h_next")
         b.op("Identity", "h_next", output="y")
-        matrices = [name for field in cls.matrix_fields for name in fn.matrix_inputs(field)]
-        tables = [f"{table}_table" for table in cls.tables]
-        shifts = [f"{field}_shift" for field in cls.matrix_fields]
-        return fn.function(
-            cls.op_type,
-            ["x", "h", *matrices, *cls.array_fields, *tables],
-            ["y", "h_next"],
-            b.nodes,
-            attributes=[*shifts, *cls.int_fields],
-        )
+        return self.as_function(b)
 
 
 def _onnx_limit(b: fn.Body, bits: str) -> str:
@@ -175,16 +169,17 @@ class CfC(_Backbone):
     input : Matrix [rows, inputs]
         Of the backbone's first layer or, without one, of the heads [3 * hidden, inputs].
     recurrent : Matrix [rows, hidden]
-    second, third : Matrix [units, units]
-        Of a backbone that deep.
-    heads : Matrix [3 * hidden, units]
-        With a backbone only.
     gate : int
         1: default mode; 0: no_gate.
     state_bits, backbone_bits : int
         Width of the state and of what the backbone's layers give, 8..16.
+    second, third : Matrix [units, units], optional
+        Of a backbone that deep.
+    heads : Matrix [3 * hidden, units], optional
+        With a backbone only.
     """
 
+    op_type: ClassVar[str] = "CfC"
     tables: ClassVar[tuple[str, ...]] = ("sigmoid", "tanh")
     c_function: ClassVar[str | None] = "ef_cfc_step"
     heads_a_unit: ClassVar[int] = 3
@@ -193,6 +188,10 @@ class CfC(_Backbone):
         super().__post_init__()
         if self.gate not in (0, 1):
             raise ProgramError(f"layer {self.name}: gate is {self.gate}: it must be 0 or 1")
+
+    @property
+    def c_pointers(self) -> tuple[str | None, ...]:
+        return (*super().c_pointers, None, None)  # offset and gain
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         v_f, v_g, v_t = np.split(self.heads_of(x, state["h"]), 3, axis=1)
@@ -205,11 +204,10 @@ class CfC(_Backbone):
         h = saturate(h, -limit, limit)
         return h, {"h": h}
 
-    @classmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
+    def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
-        v_f, v_g, v_t = b.split(cls._onnx_heads(b), 3)
+        v_f, v_g, v_t = b.split(self._onnx_heads(b), 3)
         f, g = b.lookup("tanh_table", v_f), b.lookup("tanh_table", v_g)
         s = b.lookup("sigmoid_table", v_t)
         gate, bits = b.attribute("gate"), b.attribute("state_bits")
@@ -217,7 +215,7 @@ class CfC(_Backbone):
         part = b.shift_right(n("Add", product, b.const(1 << 14)), b.const(1 << 15))
         blend = n("Mul", n("Add", f, part), b.const(2))
         down = n("Sub", n("Sub", b.const(18), gate), bits)
-        return cls._onnx_function(b, _onnx_narrow(b, blend, down, bits))
+        return self._onnx_function(b, _onnx_narrow(b, blend, down, bits))
 
 
 @dataclass(frozen=True)
@@ -232,20 +230,22 @@ class PureCfC(_Backbone):
     Parameters
     ----------
     name : str
-    input, recurrent, second, third, heads : Matrix
+    input, recurrent : Matrix
         As in `CfC`, with one row of heads a unit.
+    gate : int
+        0.
+    state_bits, backbone_bits : int
+    second, third, heads : Matrix, optional
     offset : int32 array [hidden]
         In units of the state, within 16 bits.
     gain : int32 array [hidden]
         Within +-2**17.
-    gate : int
-        0.
-    state_bits, backbone_bits : int
     """
 
-    offset: NDArray[np.int32]
-    gain: NDArray[np.int32]
+    offset: NDArray[np.int32] = field(kw_only=True)
+    gain: NDArray[np.int32] = field(kw_only=True)
 
+    op_type: ClassVar[str] = "PureCfC"
     array_fields: ClassVar[tuple[str, ...]] = ("offset", "gain")
     tables: ClassVar[tuple[str, ...]] = ("decay", "tanh")
     c_function: ClassVar[str | None] = "ef_cfc_pure_step"
@@ -269,34 +269,10 @@ class PureCfC(_Backbone):
         h = saturate(h, -limit, limit)
         return h, {"h": h}
 
-    @classmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
+    def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
-        e = b.lookup("decay_table", cls._onnx_heads(b))
+        e = b.lookup("decay_table", self._onnx_heads(b))
         product = n("Add", n("Mul", e, b.cast("gain")), b.const(1 << 14))
         h = n("Add", b.cast("offset"), b.shift_right(product, b.const(1 << 15)))
-        return cls._onnx_function(b, _onnx_clip(b, h, b.attribute("state_bits")))
-
-
-def _with_backbone(kind: type[_Backbone], layers: int) -> type[Any]:
-    """Return the class of cells with `layers` backbone layers: a matrix a layer, and the heads."""
-    extra = [*("second", "third")[: max(layers - 1, 0)], *(["heads"] if layers else [])]
-    name = f"{kind.__name__}{layers}"
-    return make_dataclass(
-        name,
-        [(field, Matrix) for field in extra],
-        bases=(kind,),
-        frozen=True,
-        namespace={
-            "__module__": __name__,
-            "__doc__": kind.__doc__,
-            "op_type": name,
-            "matrix_fields": ("input", "recurrent", *extra),
-        },
-    )
-
-
-#: The node classes by depth of the backbone.
-CFC: list[type[Any]] = [_with_backbone(CfC, n) for n in range(MAX_BACKBONE + 1)]
-PURE_CFC: list[type[Any]] = [_with_backbone(PureCfC, n) for n in range(MAX_BACKBONE + 1)]
+        return self._onnx_function(b, _onnx_clip(b, h, b.attribute("state_bits")))

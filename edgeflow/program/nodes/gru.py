@@ -20,6 +20,27 @@ from edgeflow.program.nodes.base import State
 from edgeflow.program.nodes.recurrent import Recurrent
 
 
+def blend(n: Ints, z: Ints, h: Ints, state_bits: int) -> Ints:
+    """Return ``n + z (h - n)`` as the next state, rounded once; n and z are Q0.15."""
+    up, limit = 16 - state_bits, symmetric_max(state_bits)
+    mixed = (n << 15) + z * ((h << up) - n)
+    return saturate(shift_right_round(mixed, 15 + up), -limit, limit)
+
+
+def onnx_blend(b: fn.Body, n: str, z: str) -> None:
+    """Append `blend` of the state h, which gives h_next and y."""
+    op, bits = b.op, b.attribute("state_bits")
+    up = op("Pow", b.const(2), op("Sub", b.const(16), bits))
+    delta = op("Sub", op("Mul", b.cast("h"), up), n)
+    mixed = op("Add", op("Mul", n, b.const(1 << 15)), op("Mul", z, delta))
+    unit = op("Mul", up, b.const(1 << 15))
+    rounded = b.shift_right(op("Add", mixed, op("Div", unit, b.const(2))), unit)
+    limit = op("Sub", op("Pow", b.const(2), op("Sub", bits, b.const(1))), b.const(1))
+    clipped = op("Max", op("Min", rounded, limit), op("Neg", limit))
+    b.cast(clipped, onnx.TensorProto.INT16, "h_next")
+    op("Identity", "h_next", output="y")
+
+
 @dataclass(frozen=True)
 class GRU(Recurrent):
     r"""GRU cell (Cho et al. 2014, arXiv 1406.1078; ``torch.nn.GRU``'s form).
@@ -70,14 +91,10 @@ class GRU(Recurrent):
         r, z = gates[:, :hidden], gates[:, hidden:]
         candidate = saturate(a[:, 2 * hidden :] + shift_right_round(r * u[:, 2 * hidden :], 15))
         n = lookup(tanh_table(), candidate)
-        up = 16 - self.state_bits
-        blend = (n << 15) + z * ((h << up) - n)
-        limit = symmetric_max(self.state_bits)
-        h = saturate(shift_right_round(blend, 15 + up), -limit, limit)
+        h = blend(n, z, h, self.state_bits)
         return h, {"h": h}
 
-    @classmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
+    def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
         b.nodes += [fn.matvec("x", "input", "a16"), fn.matvec("h", "recurrent", "u16")]
@@ -88,23 +105,5 @@ class GRU(Recurrent):
         z = b.lookup("sigmoid_table", b.saturate(n("Add", a_z, u_z)))
         reset = b.shift_right(n("Add", n("Mul", r, u_n), b.const(1 << 14)), b.const(1 << 15))
         candidate = b.lookup("tanh_table", b.saturate(n("Add", a_n, reset)))
-        bits = b.attribute("state_bits")
-        up = n("Pow", b.const(2), n("Sub", b.const(16), bits))
-        delta = n("Sub", n("Mul", b.cast("h"), up), candidate)
-        blend = n("Add", n("Mul", candidate, b.const(1 << 15)), n("Mul", z, delta))
-        unit = n("Mul", up, b.const(1 << 15))
-        rounded = b.shift_right(n("Add", blend, n("Div", unit, b.const(2))), unit)
-        limit = n("Sub", n("Pow", b.const(2), n("Sub", bits, b.const(1))), b.const(1))
-        clipped = n("Max", n("Min", rounded, limit), n("Neg", limit))
-        b.cast(clipped, onnx.TensorProto.INT16, "h_next")
-        n("Identity", "h_next", output="y")
-        return fn.function(
-            cls.op_type,
-            [
-                "x", "h", *fn.matrix_inputs("input"), *fn.matrix_inputs("recurrent"),
-                "sigmoid_table", "tanh_table",
-            ],
-            ["y", "h_next"],
-            b.nodes,
-            attributes=["input_shift", "recurrent_shift", "state_bits"],
-        )  # fmt: skip
+        onnx_blend(b, candidate, z)
+        return self.as_function(b)

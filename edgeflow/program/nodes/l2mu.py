@@ -13,15 +13,15 @@ from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes.base import Node, State, StateVector
-from edgeflow.program.nodes.lif import RESETS, filtered, filtered_onnx, fire, fire_onnx
+from edgeflow.program.nodes.lif import check_neurons, filtered, filtered_onnx, fire, fire_onnx
 
 
 @dataclass(frozen=True)
-class SpikingLMU(Node):
+class L2MU(Node):
     r"""Legendre Memory Unit of three spiking populations (equations: ``edgeflow.cells.l2mu``).
 
-    With ``P(i)`` the step of integrate-and-fire neurons, ``edgeflow.program.nodes.lif.Spiking``,
-    for the current i, and :math:`m^{(k)}` the `order` spikes of memory k:
+    With ``P(i)`` the step of integrate-and-fire neurons, ``edgeflow.program.nodes.lif.LIF``, for
+    the current i, and :math:`m^{(k)}` the `order` spikes of memory k:
 
     .. math::
         e' &= P(encode([x, h, m])) \\
@@ -36,19 +36,27 @@ class SpikingLMU(Node):
         A and B of all memories; reads spikes, so its input has 2 bits.
     update : Matrix [hidden, inputs + hidden + memory_size * order]
         `encode` and `update` read x beside spikes, at x's width; with 2 bits all are spikes.
-    alpha, beta : int16 array [memory_size + memory_size * order + hidden]
-        Q0.15, not negative, of e, m, h; alpha for the class with a synaptic current only.
+    beta : int16 array [memory_size + memory_size * order + hidden]
+        Q0.15, not negative, of e, m, h.
     threshold : int16 array, as beta
         Not negative.
     reset : int
         Position in ``edgeflow.program.nodes.lif.RESETS``.
+    alpha : int16 array, as beta, optional
+        Q0.15, not negative; with it there are synaptic currents j.
     """
 
     encode: Matrix
     transition: Matrix
     update: Matrix
+    beta: NDArray[np.int16]
+    threshold: NDArray[np.int16]
+    reset: int = 0
+    alpha: NDArray[np.int16] | None = None
 
+    op_type: ClassVar[str] = "L2MU"
     matrix_fields: ClassVar[tuple[str, ...]] = ("encode", "transition", "update")
+    array_fields: ClassVar[tuple[str, ...]] = ("alpha", "beta", "threshold")
     int_fields: ClassVar[tuple[str, ...]] = ("reset",)
     output_state: ClassVar[str | None] = "h"
     c_struct: ClassVar[str | None] = "ef_l2mu"
@@ -73,16 +81,7 @@ class SpikingLMU(Node):
                 f"layer {self.name}: {cols} columns leave no input beside {self.outputs} units "
                 f"and {self._sizes[1]} memory neurons"
             )
-        neurons = sum(self._sizes)
-        for field, array in self.arrays().items():
-            if array.dtype != np.int16 or array.shape != (neurons,) or array.min() < 0:
-                raise ProgramError(
-                    f"layer {self.name}: {field} must be int16 with one value, not negative, for "
-                    f"each of {neurons} neurons"
-                )
-        (reset,) = self.ints().values()
-        if not 0 <= reset < len(RESETS):
-            raise ProgramError(f"layer {self.name}: reset {reset} is not in 0..{len(RESETS) - 1}")
+        check_neurons(self, sum(self._sizes), self.reset)
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
@@ -110,7 +109,7 @@ class SpikingLMU(Node):
     def states(self) -> Mapping[str, StateVector]:
         encoder, memory, hidden = self._sizes
         neurons = encoder + memory + hidden
-        current = {"j": StateVector(neurons)} if "alpha" in self.array_fields else {}
+        current = {} if self.alpha is None else {"j": StateVector(neurons)}
         return current | {
             "u": StateVector(neurons),
             "e": StateVector(encoder, 2),
@@ -122,11 +121,6 @@ class SpikingLMU(Node):
     def scratch(self) -> int:
         largest = max(self.encode.rows, self.transition.rows, self.update.rows)
         return round_up(self.encode.cols) + round_up(self.transition.cols) + largest
-
-    @property
-    def c_pointers(self) -> tuple[str | None, ...]:
-        alpha = "alpha" if "alpha" in self.array_fields else None
-        return (*self.matrix_fields, alpha, "beta", "threshold")
 
     @property
     def c_sizes(self) -> tuple[int, ...]:
@@ -144,12 +138,11 @@ class SpikingLMU(Node):
         }
         u = np.split(state["u"], ends, axis=1)
         j = np.split(state["j"], ends, axis=1) if "j" in state else []
-        (reset,) = self.ints().values()
 
         def population(k: int, current: Ints, s: Ints) -> Ints:
             if j:
                 j[k] = current = filtered(current, j[k], arrays["alpha"][k])
-            u[k], s = fire(current, u[k], s, arrays["beta"][k], arrays["threshold"][k], reset)
+            u[k], s = fire(current, u[k], s, arrays["beta"][k], arrays["threshold"][k], self.reset)
             return s
 
         h, m = state["h"], state["m"]
@@ -160,15 +153,14 @@ class SpikingLMU(Node):
         new = {"j": np.concatenate(j, axis=1)} if j else {}
         return h, new | {"u": np.concatenate(u, axis=1), "e": e, "m": m, "h": h}
 
-    @classmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
+    def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
-        n, synapse = b.op, "alpha" in cls.array_fields
+        n = b.op
 
         def ints(*values: int) -> str:
             return n("Constant", value_ints=list(values))
 
-        size, order, hidden = (n("Shape", f"{field}_bias") for field in cls.matrix_fields)
+        size, order, hidden = (n("Shape", f"{field}_bias") for field in self.matrix_fields)
         inner = n("Add", size, n("Mul", size, order))
         bounds = [ints(0), size, inner, n("Add", inner, hidden)]
         membranes, currents = [], []
@@ -177,7 +169,7 @@ class SpikingLMU(Node):
             def part(value: str, axis: int) -> str:
                 return n("Slice", value, bounds[k], bounds[k + 1], ints(axis))
 
-            if synapse:
+            if self.alpha is not None:
                 current = filtered_onnx(b, current, part("j", 1), part("alpha", 0))
                 currents.append(current)
             u, fired = fire_onnx(b, current, part("u", 1), s, part("beta", 0), part("threshold", 0))
@@ -198,40 +190,7 @@ class SpikingLMU(Node):
             if parts:
                 b.cast(n("Concat", *parts, axis=1), onnx.TensorProto.INT16, name)
         n("Identity", "h_next", output="y")
-        states = ["j"] * synapse + ["u", "e", "m", "h"]
-        matrices = [tensor for field in cls.matrix_fields for tensor in fn.matrix_inputs(field)]
-        return fn.function(
-            cls.op_type,
-            ["x", *states, *matrices, *cls.array_fields],
-            ["y", *(f"{state}_next" for state in states)],
-            b.nodes,
-            attributes=[*(f"{field}_shift" for field in cls.matrix_fields), "reset"],
-        )
+        return self.as_function(b)
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         return super().c_call(x, y, {"j": "0", **state}, scratch)
-
-
-@dataclass(frozen=True)
-class L2MU(SpikingLMU):
-    """Without a synaptic current."""
-
-    beta: NDArray[np.int16]
-    threshold: NDArray[np.int16]
-    reset: int = 0
-
-    op_type: ClassVar[str] = "L2MU"
-    array_fields: ClassVar[tuple[str, ...]] = ("beta", "threshold")
-
-
-@dataclass(frozen=True)
-class CubaL2MU(SpikingLMU):
-    """With a synaptic current."""
-
-    alpha: NDArray[np.int16]
-    beta: NDArray[np.int16]
-    threshold: NDArray[np.int16]
-    reset: int = 0
-
-    op_type: ClassVar[str] = "CubaL2MU"
-    array_fields: ClassVar[tuple[str, ...]] = ("alpha", "beta", "threshold")

@@ -21,7 +21,7 @@ RESETS = ("subtract", "zero", "refractory")
 def fire(
     current: Ints, u: Ints, s: Ints, beta: Ints, threshold: Ints, reset: int
 ) -> tuple[Ints, Ints]:
-    """Return the next membrane and spikes (`Spiking`), given the current."""
+    """Return the next membrane and spikes (`LIF`), given the current."""
     decayed = shift_right_round(u * beta, 15)
     if reset == 0:
         u = saturate(decayed + current - s * threshold)
@@ -30,6 +30,18 @@ def fire(
     else:
         u = (1 - s) * saturate(decayed + current)
     return u, (u > threshold).astype(np.int64)
+
+
+def check_neurons(node: Node, neurons: int, reset: int) -> None:
+    """Raise a ProgramError unless decays and thresholds fit `neurons`, and the reset exists."""
+    for field, array in node.arrays().items():
+        if array.dtype != np.int16 or array.shape != (neurons,) or array.min() < 0:
+            raise ProgramError(
+                f"layer {node.name}: {field} must be int16 with one value, not negative, for "
+                f"each of {neurons} neurons"
+            )
+    if not 0 <= reset < len(RESETS):
+        raise ProgramError(f"layer {node.name}: reset {reset} is not in 0..{len(RESETS) - 1}")
 
 
 def filtered(current: Ints, j: Ints, alpha: Ints) -> Ints:
@@ -66,7 +78,7 @@ def fire_onnx(
 
 
 @dataclass(frozen=True)
-class Spiking(Node):
+class LIF(Node):
     r"""Integrate-and-fire layer (equations: ``edgeflow.cells.lif``).
 
     With ``i = input(x) + recurrent(s)`` in units of the membrane, ``d(v, f) = (v f + 2^14) >> 15``:
@@ -82,40 +94,41 @@ class Spiking(Node):
     ----------
     name : str
     input : Matrix [hidden, inputs]
-    recurrent : Matrix [hidden, hidden]
-        Of the recurrent classes only; reads spikes, so its input has 2 bits.
-    alpha, beta : int16 array [hidden]
-        Q0.15, not negative; alpha for the classes with a synaptic current only.
+    beta : int16 array [hidden]
+        Q0.15, not negative.
     threshold : int16 array [hidden]
         Not negative.
     reset : int
         Position in `RESETS`.
+    recurrent : Matrix [hidden, hidden], optional
+        Reads spikes, so its input has 2 bits.
+    alpha : int16 array [hidden], optional
+        Q0.15, not negative; with it there is a synaptic current j.
     """
 
     input: Matrix
+    beta: NDArray[np.int16]
+    threshold: NDArray[np.int16]
+    reset: int = 0
+    recurrent: Matrix | None = None
+    alpha: NDArray[np.int16] | None = None
 
+    op_type: ClassVar[str] = "LIF"
+    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
+    array_fields: ClassVar[tuple[str, ...]] = ("alpha", "beta", "threshold")
     int_fields: ClassVar[tuple[str, ...]] = ("reset",)
     output_state: ClassVar[str | None] = "s"
     c_struct: ClassVar[str | None] = "ef_lif"
     c_function: ClassVar[str | None] = "ef_lif_step"
 
     def __post_init__(self) -> None:
-        hidden = self.input.rows
-        for field, array in self.arrays().items():
-            if array.dtype != np.int16 or array.shape != (hidden,) or array.min() < 0:
-                raise ProgramError(
-                    f"layer {self.name}: {field} must be int16 with one value, not negative, for "
-                    f"each of {hidden} neurons"
-                )
-        matrix = self.matrices().get("recurrent")
+        hidden, matrix = self.input.rows, self.recurrent
+        check_neurons(self, hidden, self.reset)
         if matrix and (matrix.rows, matrix.cols, matrix.input_bits) != (hidden, hidden, 2):
             raise ProgramError(
                 f"layer {self.name}: recurrent weights must be {hidden} x {hidden} for 2-bit "
                 f"spikes, not {matrix.rows} x {matrix.cols} for {matrix.input_bits} bits"
             )
-        (reset,) = self.ints().values()
-        if not 0 <= reset < len(RESETS):
-            raise ProgramError(f"layer {self.name}: reset {reset} is not in 0..{len(RESETS) - 1}")
 
     @property
     def inputs(self) -> int:
@@ -135,117 +148,40 @@ class Spiking(Node):
 
     @property
     def states(self) -> Mapping[str, StateVector]:
-        current = {"j": StateVector(self.outputs)} if "alpha" in self.array_fields else {}
+        current = {} if self.alpha is None else {"j": StateVector(self.outputs)}
         return current | {"u": StateVector(self.outputs), "s": StateVector(self.outputs, 2)}
 
     @property
     def scratch(self) -> int:
-        return len(self.matrix_fields) * self.outputs
-
-    @property
-    def c_pointers(self) -> tuple[str | None, ...]:
-        fields = (*self.matrix_fields, *self.array_fields)
-        family = ("input", "recurrent", "alpha", "beta", "threshold")
-        return tuple(field if field in fields else None for field in family)
+        return len(self.matrices()) * self.outputs
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        arrays = {name: array.astype(np.int64) for name, array in self.arrays().items()}
-        (reset,) = self.ints().values()
+        wide = {name: array.astype(np.int64) for name, array in self.arrays().items()}
         spikes, new = state["s"], {}
         current = self.input.apply(x)
-        if "recurrent" in self.matrix_fields:
-            current = current + self.matrices()["recurrent"].apply(spikes)
-        if "alpha" in arrays:
-            new["j"] = current = filtered(current, state["j"], arrays["alpha"])
-        u, s = fire(current, state["u"], spikes, arrays["beta"], arrays["threshold"], reset)
+        if self.recurrent is not None:
+            current = current + self.recurrent.apply(spikes)
+        if self.alpha is not None:
+            new["j"] = current = filtered(current, state["j"], wide["alpha"])
+        u, s = fire(current, state["u"], spikes, wide["beta"], wide["threshold"], self.reset)
         return s, new | {"u": u, "s": s}
 
-    @classmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
+    def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
-        synapse, recurrent = "alpha" in cls.array_fields, "recurrent" in cls.matrix_fields
         b.nodes.append(fn.matvec("x", "input", "a16"))
         current = b.cast("a16")
-        if recurrent:
+        if self.recurrent is not None:
             b.nodes.append(fn.matvec("s", "recurrent", "r16"))
             current = n("Add", current, b.cast("r16"))
-        if synapse:
+        if self.alpha is not None:
             current = filtered_onnx(b, current, "j", "alpha")
             b.cast(current, onnx.TensorProto.INT16, "j_next")
         u, s = fire_onnx(b, current, "u", "s", "beta", "threshold")
         b.cast(u, onnx.TensorProto.INT16, "u_next")
         b.cast(s, onnx.TensorProto.INT16, "s_next")
         n("Identity", "s_next", output="y")
-        states = ["j", "u", "s"] if synapse else ["u", "s"]
-        matrices = [tensor for field in cls.matrix_fields for tensor in fn.matrix_inputs(field)]
-        return fn.function(
-            cls.op_type,
-            ["x", *states, *matrices, *cls.array_fields],
-            ["y", *(f"{state}_next" for state in states)],
-            b.nodes,
-            attributes=[*(f"{field}_shift" for field in cls.matrix_fields), "reset"],
-        )
+        return self.as_function(b)
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
-        current = state.get("j", "0")
-        return (
-            f"ef_lif_step(&{self.name}_cell, {x}, {current}, {state['u']}, {state['s']}, "
-            f"{scratch[0]});"
-        )
-
-
-@dataclass(frozen=True)
-class LIF(Spiking):
-    """Feed-forward, without a synaptic current."""
-
-    beta: NDArray[np.int16]
-    threshold: NDArray[np.int16]
-    reset: int = 0
-
-    op_type: ClassVar[str] = "LIF"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input",)
-    array_fields: ClassVar[tuple[str, ...]] = ("beta", "threshold")
-
-
-@dataclass(frozen=True)
-class RecurrentLIF(Spiking):
-    """Recurrent, without a synaptic current."""
-
-    recurrent: Matrix
-    beta: NDArray[np.int16]
-    threshold: NDArray[np.int16]
-    reset: int = 0
-
-    op_type: ClassVar[str] = "RecurrentLIF"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
-    array_fields: ClassVar[tuple[str, ...]] = ("beta", "threshold")
-
-
-@dataclass(frozen=True)
-class CubaLIF(Spiking):
-    """Feed-forward, with a synaptic current."""
-
-    alpha: NDArray[np.int16]
-    beta: NDArray[np.int16]
-    threshold: NDArray[np.int16]
-    reset: int = 0
-
-    op_type: ClassVar[str] = "CubaLIF"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input",)
-    array_fields: ClassVar[tuple[str, ...]] = ("alpha", "beta", "threshold")
-
-
-@dataclass(frozen=True)
-class RecurrentCubaLIF(Spiking):
-    """Recurrent, with a synaptic current."""
-
-    recurrent: Matrix
-    alpha: NDArray[np.int16]
-    beta: NDArray[np.int16]
-    threshold: NDArray[np.int16]
-    reset: int = 0
-
-    op_type: ClassVar[str] = "RecurrentCubaLIF"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
-    array_fields: ClassVar[tuple[str, ...]] = ("alpha", "beta", "threshold")
+        return super().c_call(x, y, {"j": "0", **state}, scratch)

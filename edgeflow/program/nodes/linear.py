@@ -46,15 +46,10 @@ class Linear(Node):
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         return self.matrix.apply(x), {}
 
-    @classmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
-        return fn.function(
-            cls.op_type,
-            ["x", *fn.matrix_inputs("matrix")],
-            ["y"],
-            [fn.matvec("x", "matrix", "y")],
-            attributes=["matrix_shift"],
-        )
+    def onnx_function(self) -> onnx.FunctionProto:
+        b = fn.Body()
+        b.nodes.append(fn.matvec("x", "matrix", "y"))
+        return self.as_function(b)
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         return f"{self.name}_matrix.matvec(&{self.name}_matrix, {x}, {y});"

@@ -264,8 +264,7 @@ class LMU(_LegendreMemory, Recurrent):
         """Put zeros where a matrix leaves the rows of u out."""
         return np.pad(y, ((0, 0), (self.input.rows - y.shape[1], 0)))
 
-    @classmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
+    def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
         b.nodes += [fn.matvec("x", "input", "a16"), fn.matvec("h", "recurrent", "r16")]
@@ -293,14 +292,7 @@ class LMU(_LegendreMemory, Recurrent):
         b.cast(of_u(c), onnx.TensorProto.INT16, "v_next")
         _activation(b, n("Add", n("Add", of_state(a), of_state(r)), of_state(c)), "h_next")
         n("Identity", "h_next", output="y")
-        matrices = [name for field in cls.matrix_fields for name in fn.matrix_inputs(field)]
-        return fn.function(
-            cls.op_type,
-            ["x", "h", "m", "v", *matrices, *cls.array_fields, "tanh_table"],
-            ["y", "h_next", "m_next", "v_next"],
-            b.nodes,
-            attributes=[*(f"{field}_shift" for field in cls.matrix_fields), *cls.int_fields],
-        )
+        return self.as_function(b)
 
 
 @dataclass(frozen=True)
@@ -389,8 +381,7 @@ class LMUFeedForward(_LegendreMemory):
         c = self.memory.apply(self._read(m, self.read_bits))
         return _activate(a[:, size:] + c, self.state_bits), {"m": m}
 
-    @classmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
+    def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
         b.nodes.append(fn.matvec("x", "input", "a16"))
@@ -401,11 +392,4 @@ class LMUFeedForward(_LegendreMemory):
         _narrow(b, m, b.attribute("read_shift"), b.attribute("read_bits"), "q16")
         b.nodes.append(fn.matvec("q16", "memory", "c16"))
         _activation(b, n("Add", n("Slice", a, size, rows, one), b.cast("c16")), "y")
-        matrices = [name for field in cls.matrix_fields for name in fn.matrix_inputs(field)]
-        return fn.function(
-            cls.op_type,
-            ["x", "m", *matrices, *cls.array_fields, "tanh_table"],
-            ["y", "m_next"],
-            b.nodes,
-            attributes=[*(f"{field}_shift" for field in cls.matrix_fields), *cls.int_fields],
-        )
+        return self.as_function(b)

@@ -76,7 +76,7 @@ class LSTM(Recurrent):
 
     @property
     def scratch(self) -> int:
-        return 8 * self.outputs
+        return 8 * self.outputs + 1
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         hidden, fraction = self.outputs, self.cell_fraction
@@ -94,8 +94,7 @@ class LSTM(Recurrent):
         h = saturate(shift_right_round(o * squashed, 31 - self.state_bits), -limit, limit)
         return h, {"h": h, "c": c}
 
-    @classmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
+    def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n, const = b.op, b.const
         b.nodes += [fn.matvec("x", "input", "a16"), fn.matvec("h", "recurrent", "u16")]
@@ -119,13 +118,4 @@ class LSTM(Recurrent):
         clipped = n("Max", n("Min", rounded, limit), n("Neg", limit))
         b.cast(clipped, onnx.TensorProto.INT16, "h_next")
         n("Identity", "h_next", output="y")
-        return fn.function(
-            cls.op_type,
-            [
-                "x", "h", "c", *fn.matrix_inputs("input"), *fn.matrix_inputs("recurrent"),
-                "sigmoid_table", "tanh_table",
-            ],
-            ["y", "h_next", "c_next"],
-            b.nodes,
-            attributes=["input_shift", "recurrent_shift", "state_bits", "cell_fraction"],
-        )  # fmt: skip
+        return self.as_function(b)

@@ -28,6 +28,9 @@ MAX_UNFOLDS = 12
 MIN_DENOMINATOR = 1 << 16
 #: ...to below here, for every input; numerators are below it, too.
 MAX_SUM = 1 << 30
+#: Offsets are in units of 2^(OFFSET_SHIFT - 12), so that they reach +-32: a synapse may open far
+#: from where its source usually is.
+OFFSET_SHIFT = 2
 _SYNAPSE = ("slope", "offset", "weight", "reversal")
 
 
@@ -76,13 +79,16 @@ class LTC(Node):
     ----------
     name : str
     sensory_slope, sensory_offset, sensory_weight, sensory_reversal : int16 array [hidden * inputs]
-        Of the inputs' synapses; the arguments of the sigmoid are in Q3.12, conductances in Q0.15.
+        Of the inputs' synapses; the arguments of the sigmoid are in Q3.12, offsets in Q5.10,
+        conductances in Q0.15.
     slope, offset, weight, reversal : int16 array [hidden * hidden]
         Of the synapses between units.
     capacity : int16 array [hidden]
         Q0.15.
     leak, rest : int32 array [hidden]
         Q0.30.
+    unfolds : int
+        Solver steps a sample, 1..`MAX_UNFOLDS`.
     source_bits : int
         Width of the input, 2..16.
     motors : int
@@ -102,22 +108,26 @@ class LTC(Node):
     capacity: NDArray[np.int16]
     leak: NDArray[np.int32]
     rest: NDArray[np.int32]
+    unfolds: int
     source_bits: int
     motors: int
     sensory_shift: int
     shift: int
 
+    op_type: ClassVar[str] = "LTC"
     array_fields: ClassVar[tuple[str, ...]] = (
         *(f"sensory_{field}" for field in ("slope", "offset", "weight", "reversal")),
         *("slope", "offset", "weight", "reversal"),
         *("capacity", "leak", "rest"),
     )
-    int_fields: ClassVar[tuple[str, ...]] = ("source_bits", "motors", "sensory_shift", "shift")
+    int_fields: ClassVar[tuple[str, ...]] = (
+        *("unfolds", "source_bits", "motors"),
+        *("sensory_shift", "shift"),
+    )
     tables: ClassVar[tuple[str, ...]] = ("sigmoid", "reciprocal")
     output_state: ClassVar[str | None] = "v"
     c_struct: ClassVar[str | None] = "ef_ltc"
     c_function: ClassVar[str | None] = "ef_ltc_step"
-    unfolds: ClassVar[int]
 
     def __post_init__(self) -> None:
         hidden = self.hidden
@@ -133,6 +143,8 @@ class LTC(Node):
                 raise ProgramError(f"{where}: {field} must be {size} {np.dtype(kind).name} values")
         if not (1 <= self.shift <= 15 and 1 <= self.sensory_shift <= 15):
             raise ProgramError(f"{where}: a shift is not in 1..15")
+        if not 1 <= self.unfolds <= MAX_UNFOLDS:
+            raise ProgramError(f"{where}: {self.unfolds} solver steps are not in 1..{MAX_UNFOLDS}")
         if not 2 <= self.source_bits <= 16:
             raise ProgramError(f"{where}: input width {self.source_bits} is not in 2..16")
         for field in ("weight", "sensory_weight", "capacity"):
@@ -149,6 +161,10 @@ class LTC(Node):
 
     def _total(self, values: NDArray[Any]) -> Ints:
         return np.abs(values.astype(np.int64)).reshape(self.hidden, -1).sum(axis=1)
+
+    @property
+    def operator(self) -> str:
+        return f"{self.op_type}_{self.unfolds}"  # the ONNX function has every solver step
 
     @property
     def hidden(self) -> int:
@@ -185,7 +201,7 @@ class LTC(Node):
 
     @property
     def c_sizes(self) -> tuple[int, ...]:
-        return (self.inputs, self.hidden, self.unfolds)
+        return (self.inputs, self.hidden)
 
     def macs(self) -> int:
         return 2 * (self.inputs + self.unfolds * self.hidden) * self.hidden
@@ -195,7 +211,7 @@ class LTC(Node):
             getattr(self, prefix + field).astype(np.int64).reshape(self.hidden, -1)
             for field in _SYNAPSE
         )
-        value = shift_right_round(x[:, None] * slope, shift) + offset
+        value = shift_right_round(x[:, None] * slope, shift) + offset * (1 << OFFSET_SHIFT)
         s = lookup(sigmoid_table(), saturate(value))
         return (s * reversal).sum(axis=-1), (s * weight).sum(axis=-1)
 
@@ -222,7 +238,8 @@ class LTC(Node):
         unit = n("Pow", b.const(2), shift)
         product = n("Mul", n("Unsqueeze", x, axis), slope)
         rounded = b.shift_right(n("Add", product, n("Div", unit, b.const(2))), unit)
-        s = b.lookup("sigmoid_table", b.saturate(n("Add", rounded, offset)))
+        start = n("Mul", offset, b.const(1 << OFFSET_SHIFT))
+        s = b.lookup("sigmoid_table", b.saturate(n("Add", rounded, start)))
         return (
             n("ReduceSum", n("Mul", s, reversal), last, keepdims=0),
             n("ReduceSum", n("Mul", s, weight), last, keepdims=0),
@@ -251,34 +268,20 @@ class LTC(Node):
         value = b.shift_right(n("Add", product, b.const(1 << 13)), b.const(1 << 14))
         return n("Max", n("Min", value, b.const(INT16_MAX)), b.const(-INT16_MAX))
 
-    @classmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
+    def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
-        sensory = cls._onnx_sums(b, "sensory_", b.cast("x"), b.attribute("sensory_shift"))
+        sensory = self._onnx_sums(b, "sensory_", b.cast("x"), b.attribute("sensory_shift"))
         base_numerator = n("Add", sensory[0], b.cast("leak"))
         base_denominator = n("Add", sensory[1], b.cast("rest"))
         capacity, shift = b.cast("capacity"), b.attribute("shift")
         v = n("Max", b.cast("v"), b.const(-INT16_MAX))
-        for _ in range(cls.unfolds):
-            numerator, denominator = cls._onnx_sums(b, "", v, shift)
+        for _ in range(self.unfolds):
+            numerator, denominator = self._onnx_sums(b, "", v, shift)
             numerator = n("Add", n("Add", numerator, base_numerator), n("Mul", capacity, v))
-            v = cls._onnx_quotient(b, numerator, n("Add", denominator, base_denominator))
+            v = self._onnx_quotient(b, numerator, n("Add", denominator, base_denominator))
         b.cast(v, onnx.TensorProto.INT16, "v_next")
         zero, axis = n("Constant", value_ints=[0]), n("Constant", value_ints=[1])
         motors = n("Reshape", b.attribute("motors"), axis)
         n("Slice", "v_next", zero, motors, axis, output="y")
-        return fn.function(
-            cls.op_type,
-            ["x", "v", *cls.array_fields, *(f"{table}_table" for table in cls.tables)],
-            ["y", "v_next"],
-            b.nodes,
-            attributes=list(cls.int_fields),
-        )
-
-
-#: The node classes by solver steps, from 1.
-LTCS: dict[int, type[LTC]] = {
-    n: type(f"LTC{n}", (LTC,), {"__module__": __name__, "op_type": f"LTC{n}", "unfolds": n})
-    for n in range(1, MAX_UNFOLDS + 1)
-}
+        return self.as_function(b)

@@ -113,15 +113,14 @@ class MinRNN(Node):
         y = saturate(shift_right_round(h, self.output_shift), -limit, limit)
         return y, {"h": h}
 
-    @classmethod
-    def onnx_function(cls) -> onnx.FunctionProto:
+    def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
         b.nodes.append(fn.matvec("x", "input", "v16"))
-        *gates, candidate = b.split(b.cast("v16"), cls.blocks)
+        *gates, candidate = b.split(b.cast("v16"), self.blocks)
         h = b.cast("h")
         delta = n("Sub", candidate, b.shift_right(h, b.const(1 << 15)))
-        v = cls.onnx_preactivation(b, gates)
+        v = self.onnx_preactivation(b, gates)
         z = n("Mul", b.lookup("sigmoid_table", v), b.cast(n("Greater", v, b.const(INT16_MIN))))
         new = n("Add", h, n("Mul", z, delta))
         b.cast(new, onnx.TensorProto.INT32, "h_next")
@@ -131,10 +130,4 @@ class MinRNN(Node):
         limit = n("Sub", limit, b.const(1))
         clipped = n("Max", n("Min", rounded, limit), n("Neg", limit))
         b.cast(clipped, onnx.TensorProto.INT16, "y")
-        return fn.function(
-            cls.op_type,
-            ["x", "h", *fn.matrix_inputs("input"), *(f"{table}_table" for table in cls.tables)],
-            ["y", "h_next"],
-            b.nodes,
-            attributes=["input_shift", *cls.int_fields],
-        )
+        return self.as_function(b)

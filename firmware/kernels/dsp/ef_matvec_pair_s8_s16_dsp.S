@@ -2,11 +2,11 @@
  * Matrix-vector product, two rows of int8 weights in a halfword. 27 instructions for 32 MACs.
  *
  * A halfword holds 256 a + b, a and b weights of the rows A and B. SMLAD of the raw word gives
- * 256 A + B, SXTB16 leaves b, a second SMLAD gives B: three instructions for 4 MACs. A follows by
- * a subtraction at the end, exactly, as long as 256 A + B fits 32 bits for every input; this and
+ * 256 A + B, SXTB16 leaves b, a second SMLAD gives B: three instructions for 4 MACs. Their
+ * difference is 256 A, whatever wraps on the way, as long as |A| < 2^23 for every input; this and
  * multipliers that already hold the shift are checked when the weights are packed.
  *
- * A tile is AB(c0 c1) CD(c0 c1) AB(c2 c3) CD(c2 c3).
+ * Two columns are AB(c0 c1) CD(c0 c1).
  */
 #include "ef_matvec_dsp.inc"
 
@@ -33,32 +33,44 @@
 
     FUNCTION ef_matvec_pair_s8_s16_dsp
     PROLOGUE
-    lsrs r7, r4, #1
-    LOOP_ENTRY_OF r7, 20f, 21f, 30f
-    tst r4, #1
-    itt ne /* an odd tile goes first */
-    adrne.w r9, 15f
-    orrne r9, r9, #1
-    str r9, [sp, #ENTRY]
-10: ldmia.w r0!, {r2-r5}
-    ldr pc, [sp, #ENTRY]
+    adds r4, #1
+    lsrs r4, #1
+    mov r12, #128
+    ENTER 2
+    ENTER_REST
+    b 80f
     .align 2
+10: ldmia.w r0!, {r2-r5}
+    ldr.w pc, [sp, #ENTRY]
+11: ldr r6, [r1], #4
+    ldmia.w r0!, {r10, r11}
+    PAIRS r10, r11, r6
+    ldr.w pc, [sp, #FOURS]
 15: ldmia.w r1!, {r6, r7}
     TILE r6, r7
-    ldr pc, [sp, #LOOP_ENTRY]
-    .align 2
+    ldr.w pc, [sp, #BLOCKS]
+18: ldr.w lr, [sp, #LAST]
+    cmp.w lr, r1
+    ldr.w pc, [sp, #FIRST]
+19: ldr.w lr, [sp, #LAST]
+    cmp.w lr, r1
 20: TWO_TILES
-21: TWO_TILES
+21: .rept 7
     TWO_TILES
-    TWO_TILES
-    ldr lr, [sp, #X_END]
-    cmp r1, lr
-    bne 20b
-    .align 2
+    .endr
+    bhi.w 19b
 30: ldmia.w r0!, {r8-r11}
+    ldm sp, {r1, r6, r7, r12}
     sub r2, r2, r3
-    asr r2, r2, #8
     sub r4, r4, r5
-    asr r4, r4, #8
-    EPILOGUE 10b
+    smmla r2, r2, r8, r12 /* (256 A m + 128 2^32) >> 32, then >> 8: rounded as SMMULR does */
+    smmulr r3, r3, r9
+    smmla r4, r4, r10, r12
+    smmulr r5, r5, r11
+    ssat r2, #16, r2, asr #8
+    ssat r3, #16, r3
+    ssat r4, #16, r4, asr #8
+    ssat r5, #16, r5
+    STORE
+    FINISH 10b, r6, r7, r5, r4, r3, r2
     .size ef_matvec_pair_s8_s16_dsp, . - ef_matvec_pair_s8_s16_dsp

@@ -24,23 +24,37 @@
 
     FUNCTION ef_matvec_s8_s16_dsp
     PROLOGUE
-    LOOP_ENTRY_OF r4, 20f, 21f, 30f
+    adds r4, #3
+    lsrs r4, #2
+    lsls r4, #1
+    ENTER 1
+    b 80f
+    .align 2
 10: ldmia.w r0!, {r2-r5}
-    ldr lr, [sp, #X_END]
-    ldr pc, [sp, #LOOP_ENTRY]
-    .align 2
+    ldr.w pc, [sp, #ENTRY]
+18: ldr.w lr, [sp, #LAST]
+    cmp.w lr, r1
+    ldr.w pc, [sp, #FIRST]
+19: cmp.w lr, r1
 20: TILE
-21: TILE
+21: .rept 7
     TILE
-    TILE
-    cmp r1, lr
-    bne 20b
-    .align 2
+    .endr
+    bhi.w 19b
 30: ldmia.w r0!, {r8-r11}
-    ldr r12, [sp, #SHIFT_BY]
+    ldm sp, {r1, r6, r7, r12}
     lsl r2, r2, r12
     lsl r3, r3, r12
     lsl r4, r4, r12
     lsl r5, r5, r12
-    EPILOGUE 10b
+    smmulr r2, r2, r8
+    smmulr r3, r3, r9
+    smmulr r4, r4, r10
+    smmulr r5, r5, r11
+    ssat r2, #16, r2
+    ssat r3, #16, r3
+    ssat r4, #16, r4
+    ssat r5, #16, r5
+    STORE
+    FINISH 10b, r6, r7, r5, r4, r3, r2
     .size ef_matvec_s8_s16_dsp, . - ef_matvec_s8_s16_dsp

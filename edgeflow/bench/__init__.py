@@ -1,0 +1,1 @@
+"""Instruction counts of single kernels and cells on emulated boards."""

@@ -1,0 +1,155 @@
+"""Recurrent cells with random weights: instructions a step, flash and RAM, wrong outputs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgeflow.bench.measure import run_program
+from edgeflow.cells import SequenceClassifier
+from edgeflow.compress import compress
+from edgeflow.profile.size import measure_size
+from edgeflow.program import Program
+from edgeflow.targets.board import BoardSpec
+
+#: One of each family.
+CELLS = ("gru", "lstm", "lmu", "cfc", "lif", "mingru")
+HIDDEN = (32, 64)
+CLASSES = 6
+#: Windows and samples of the random walks that scales are calibrated on.
+WALKS, WALK_STEPS = 16, 60
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """What a cell with a linear layer behind it needs on a board.
+
+    Parameters
+    ----------
+    cell, core : str
+    inputs, hidden : int
+    instructions : float
+        Mean of a step; what the firmware does around the model is not in it.
+    layers : mapping
+        Instructions of each layer, by name: ``rnn`` is the cell.
+    flash_bytes, ram_bytes : int
+        Of the whole image, without the stack.
+    mismatches : int
+        Steps of which any output differs from the oracle's.
+    """
+
+    cell: str
+    core: str
+    inputs: int
+    hidden: int
+    instructions: float
+    layers: Mapping[str, float]
+    flash_bytes: int
+    ram_bytes: int
+    mismatches: int
+
+
+def random_walks(inputs: int, windows: int, steps: int, seed: int = 0) -> NDArray[np.float32]:
+    """Return walks that come back to zero, float32 [windows, steps, inputs]."""
+    rng = np.random.default_rng(seed)
+    walk = np.zeros((windows, steps, inputs))
+    for t in range(1, steps):
+        walk[:, t] = 0.95 * walk[:, t - 1] + 0.3 * rng.normal(size=(windows, inputs))
+    return walk.astype(np.float32)
+
+
+def random_cell(cell: str, inputs: int, hidden: int) -> Program:
+    """Return the program of a cell with random weights and a linear layer behind it.
+
+    Raises
+    ------
+    TrainError
+        If there is no such cell or a size is out of range.
+    """
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        model = SequenceClassifier(
+            cell,
+            [f"class{i}" for i in range(CLASSES)],
+            [f"x{i}" for i in range(inputs)],
+            hidden=hidden,
+            readout="last",
+        )
+        # as training leaves them: evenly spread ones have larger sums, which some kernels exclude
+        for weight in model.parameters():
+            if weight.dim() > 1 and float(weight.min()) < 0 < float(weight.max()):
+                nn.init.normal_(weight, 0, float(weight.std()))
+    return compress(model.eval(), random_walks(inputs, WALKS, WALK_STEPS))
+
+
+def bench_cells(
+    board: BoardSpec,
+    *,
+    cells: Sequence[str] = CELLS,
+    hidden: Sequence[int] = HIDDEN,
+    inputs: int = 6,
+    optimize: str = "balanced",
+    steps: int = 100,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> list[CellRow]:
+    """Count the instructions of a step of each cell.
+
+    Parameters
+    ----------
+    board : BoardSpec
+        An emulated one.
+    cells : sequence of str
+        Names in ``edgeflow.cells.CELLS``.
+    hidden : sequence of int
+    inputs : int
+    optimize : str
+        As in :func:`edgeflow.codegen.build.compile_program`.
+    steps : int
+        Samples of one random walk, from a reset.
+    progress : callable, optional
+        Called with what is done, all there is to do, and the cell at work.
+
+    Returns
+    -------
+    list of CellRow
+
+    Raises
+    ------
+    TrainError
+        If there is no such cell or a size is out of range.
+    TargetError
+        If the board is not emulated, or the program does not fit it.
+    """
+    result = []
+    for done, (cell, size) in enumerate((c, h) for c in cells for h in hidden):
+        if progress is not None:
+            progress(done, len(cells) * len(hidden), f"{cell}-{size}")
+        program = random_cell(cell, inputs, size)
+        x = program.quantize_input(random_walks(inputs, 1, steps, seed=1)[0])
+        with TemporaryDirectory(prefix="edgeflow-bench-") as folder:
+            build, counts, y = run_program(program, board, Path(folder), x, optimize=optimize)
+            image = measure_size(build.elf, build.objects)
+        # after the last mark there is nothing but the copy of the outputs
+        layers = counts.layers.mean(axis=0)
+        result.append(
+            CellRow(
+                cell=cell,
+                core=board.core.name,
+                inputs=inputs,
+                hidden=size,
+                instructions=float(counts.instructions.mean()),
+                layers={
+                    node.name: float(count)
+                    for node, count in zip(program.nodes, layers, strict=False)
+                },
+                flash_bytes=image.flash_bytes,
+                ram_bytes=image.ram_bytes,
+                mismatches=int((y != program.run(x[None])[0]).any(axis=1).sum()),
+            )
+        )
+    return result

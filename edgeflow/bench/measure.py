@@ -1,0 +1,201 @@
+"""Runs layers on an emulated board: their instructions, and outputs that differ."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.bench.playback import Playback
+from edgeflow.bench.source import Source
+from edgeflow.codegen.build import Build, compile_program
+from edgeflow.codegen.choice import choose_kernels
+from edgeflow.device import open_board
+from edgeflow.errors import TargetError
+from edgeflow.profile.elf import Image
+from edgeflow.profile.trace import Counts, prepare_trace, read_counts
+from edgeflow.program import InputFormat, Program
+from edgeflow.program.nodes import Node
+from edgeflow.targets.board import BoardSpec
+
+_MEMORIES = ("flash", "ram")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one layer does on a board.
+
+    Parameters
+    ----------
+    instructions : float
+        Mean of a step, the call included.
+    mismatches : int
+        Steps of which any output differs from the oracle's.
+    text_bytes : dict
+        Code of each function of the image, by name.
+    """
+
+    instructions: float
+    mismatches: int
+    text_bytes: dict[str, int]
+
+
+def measure_layer(
+    node: Node, board: BoardSpec, x: NDArray[np.int16], kernel_sets: Sequence[str] | None = None
+) -> Measurement:
+    """Compile a layer for an emulated board and run it there.
+
+    Parameters
+    ----------
+    node : Node
+    board : BoardSpec
+    x : int16 array [steps, inputs]
+        Within the width that the node declares; one stream, from a reset.
+    kernel_sets : sequence of str, optional
+        Instead of the core's own preference.
+
+    Raises
+    ------
+    TargetError
+        If the board is not emulated, its emulator cannot count, or no kernel fits.
+    ToolMissingError
+        If compiler or emulator is not installed.
+    DeviceError
+        If the board does not answer.
+    """
+    program = _program((Source("source", node.inputs, node.input_bits), node))
+    with TemporaryDirectory(prefix="edgeflow-bench-") as folder:
+        build, counts, y = run_program(program, board, Path(folder), x, kernel_sets=kernel_sets)
+        text = {s.name: s.size for s in Image(build.elf).symbols if s.kind == "STT_FUNC"}
+    expected = program.run(x[None])[0]
+    return Measurement(
+        instructions=float(counts.layers[:, 1].mean()),
+        mismatches=int((y != expected).any(axis=1).sum()),
+        text_bytes=text,
+    )
+
+
+def measure_layers(
+    layers: Sequence[tuple[Node, NDArray[np.int16]]],
+    board: BoardSpec,
+    kernels: Sequence[str | None] | None = None,
+) -> list[float]:
+    """Count the instructions of layers that have nothing to do with each other, in few images.
+
+    What they give is not looked at: `measure_layer` does that.
+
+    Parameters
+    ----------
+    layers : sequence of (Node, int16 array [steps, inputs])
+        Each with its own input, of equally many steps from a reset.
+    board : BoardSpec
+    kernels : sequence of str or None, optional
+        The matvec kernel of each layer; None: the one that `edgeflow compile` chooses.
+
+    Returns
+    -------
+    list of float
+        Mean instructions a step of each layer, the call included.
+
+    Raises
+    ------
+    TargetError, ToolMissingError, DeviceError
+        As `measure_layer`.
+    """
+    names = kernels or [None] * len(layers)
+    result: list[float] = []
+    for part in _parts(layers, board):
+        chain: list[Node] = []
+        forced: dict[str, str] = {}
+        width = 1
+        for i in part:
+            node = dataclasses.replace(layers[i][0], name=f"layer{i}")
+            x = layers[i][1]
+            samples = Playback(
+                f"input{i}", x.reshape(-1), x.shape[1], len(x), node.input_bits, reads=width
+            )
+            chain += [samples, node]
+            width = node.outputs
+            name = names[i]
+            if name is None:  # as in a program of its own
+                choices = choose_kernels(_program((node,)), board.core)
+                forced |= {f"{c.layer}.{c.matrix}": c.kernel for c in choices}
+            else:
+                forced |= {f"{node.name}.{field}": name for field in node.matrices()}
+        chain.append(Playback("end", np.zeros(1, np.int16), 1, 1, 16, reads=width))
+        program = _program(tuple(chain))
+        steps = len(layers[part[0]][1])
+        with TemporaryDirectory(prefix="edgeflow-bench-") as folder:
+            nothing = np.zeros((steps, 1), np.int16)
+            _, counts, _ = run_program(program, board, Path(folder), nothing, kernels=forced)
+        means = counts.layers.mean(axis=0)
+        result += [float(means[2 * k + 1]) for k in range(len(part))]
+    return result
+
+
+def _parts(
+    layers: Sequence[tuple[Node, NDArray[np.int16]]], board: BoardSpec
+) -> Iterator[list[int]]:
+    """Return the numbers of the layers, split such that an image fills half of the memories."""
+    limits = [board.memory[name].size // 2 if board.memory else 1 << 24 for name in _MEMORIES]
+    part: list[int] = []
+    used = [0, 0]
+    for i, (node, x) in enumerate(layers):
+        # weights may be stored in 16 bits; a vector and what feeds it, states and scratch
+        values = node.inputs + node.outputs + node.scratch + 2 * node.scratch32
+        need = [
+            2 * node.weight_bytes() + x.nbytes,
+            2 * values + sum(state.nbytes for state in node.states.values()),
+        ]
+        if part and any(u + n > limit for u, n, limit in zip(used, need, limits, strict=True)):
+            yield part
+            part, used = [], [0, 0]
+        part.append(i)
+        used = [u + n for u, n in zip(used, need, strict=True)]
+    if part:
+        yield part
+
+
+def _program(nodes: tuple[Node, ...]) -> Program:
+    ones = np.ones(nodes[0].inputs, np.float32)
+    names = tuple(f"x{i}" for i in range(nodes[0].inputs))
+    return Program(nodes, InputFormat(0 * ones, ones, nodes[0].input_bits, names), 1.0)
+
+
+def run_program(
+    program: Program, board: BoardSpec, folder: Path, x: NDArray[np.int16], **options: Any
+) -> tuple[Build, Counts, NDArray[np.int16]]:
+    """Compile a program into `folder` and run one stream on an emulated board.
+
+    Parameters
+    ----------
+    program : Program
+    board : BoardSpec
+    folder : path
+    x : int16 array [steps, inputs]
+        From a reset.
+    **options
+        Of :func:`edgeflow.codegen.build.compile_program`.
+
+    Returns
+    -------
+    Build, Counts, int16 array [steps, outputs]
+
+    Raises
+    ------
+    TargetError, ToolMissingError, DeviceError
+        As `measure_layer`.
+    """
+    if not board.emulated or board.emulator is None:
+        raise TargetError(f"{board.name}: instructions are counted by an emulator: take a qemu-...")
+    build = compile_program(program, board, folder, **options)
+    trace = prepare_trace(build.elf, folder, qemu=board.emulator)
+    with open_board(board, image=build.elf, plugin=trace.plugin) as device:
+        device.flash()
+        with device.connect(program.hash) as client:
+            y = client.steps(x, reset=True).y
+    return build, read_counts(trace.out), y

@@ -1,0 +1,57 @@
+"""A layer that hands its input on, so that the marks of the next one surround nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import onnx
+
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import Ints
+from edgeflow.program.nodes.base import Node, State
+
+
+@dataclass(frozen=True)
+class Source(Node):
+    """``y = x``: what a step does before its first layer is counted here.
+
+    Parameters
+    ----------
+    name : str
+    size : int
+    bits : int
+        Declared width of the values, 2..16.
+    """
+
+    size: int
+    bits: int
+
+    op_type: ClassVar[str] = "Source"
+    int_fields: ClassVar[tuple[str, ...]] = ("size", "bits")
+
+    @property
+    def inputs(self) -> int:
+        return self.size
+
+    @property
+    def outputs(self) -> int:
+        return self.size
+
+    @property
+    def input_bits(self) -> int:
+        return self.bits
+
+    @property
+    def output_bits(self) -> int:
+        return self.bits
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        return x, {}
+
+    def onnx_function(self) -> onnx.FunctionProto:
+        body = fn.Body()
+        body.op("Identity", "x", output="y")
+        return self.as_function(body)
+
+    def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
+        return f"memcpy({y}, {x}, sizeof {y});"

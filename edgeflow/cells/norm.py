@@ -1,0 +1,119 @@
+"""Normalisation: that of the batch is part of a linear layer, that of a step is a layer itself."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeflow.cells import linear
+from edgeflow.cells.cell import Layer
+from edgeflow.compress.convert import Converted, Signal, Widths
+from edgeflow.errors import CompressError
+from edgeflow.program import nodes
+from edgeflow.program.fixedpoint import INT16_MAX, symmetric_max
+from edgeflow.program.nodes.layer_norm import MAX_EPSILON
+
+
+class NormedLinear(nn.Module):
+    """``norm(W x)`` of x [..., inputs], with statistics over all but the last axis.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+
+    Attributes
+    ----------
+    weight : Tensor [outputs, inputs]
+        W times the normalisation's gain, of the running statistics.
+    bias : Tensor [outputs]
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs, bias=False)
+        self.norm = nn.BatchNorm1d(outputs)
+
+    @property
+    def weight(self) -> Tensor:
+        return self.linear.weight * affine(self.norm)[0][:, None]
+
+    @property
+    def bias(self) -> Tensor:
+        return affine(self.norm)[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.linear(x)
+        normed: Tensor = self.norm(y.flatten(0, -2))
+        return normed.view_as(y)
+
+
+def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Return gain and offset [channels] of a batch normalisation in evaluation mode."""
+    mean, var = norm.running_mean, norm.running_var
+    assert mean is not None and var is not None
+    gain = torch.rsqrt(var + norm.eps)
+    if norm.weight is not None:
+        gain = gain * norm.weight
+    offset = -mean * gain
+    return gain, offset if norm.bias is None else offset + norm.bias
+
+
+def refuse_norm(layer: Any) -> str | None:
+    """Refuse statistics of the batch."""
+    if layer.running_mean is None:
+        return "no running statistics: train it with track_running_stats=True"
+    return None
+
+
+def convert_norm(
+    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
+) -> Converted:
+    """Refuse: importers make a normalisation part of its neighbours."""
+    raise CompressError("a batch normalisation without a linear layer beside it")
+
+
+def refuse_layer_norm(layer: Any) -> str | None:
+    """Refuse a norm over more than the channels of a step."""
+    if len(layer.normalized_shape) != 1:
+        return f"normalized_shape {list(layer.normalized_shape)}: use the number of channels"
+    return None
+
+
+@torch.no_grad()
+def convert_layer_norm(
+    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
+) -> Converted:
+    """Quantize; the output's scale comes from calibration.
+
+    Raises
+    ------
+    CompressError
+        If the channels that it reads have scales or offsets of their own.
+    """
+    if source.offset.any() or np.ptp(source.scale) > 1e-6 * source.scale.max():
+        raise CompressError("its channels have scales of their own: put a linear layer before it")
+    size, bits = len(source.scale), widths.state
+    ones, zeros = torch.ones(size), torch.zeros(size)
+    gain = (ones if layer.weight is None else layer.weight).double().numpy()
+    bias = (zeros if layer.bias is None else layer.bias).double().numpy()
+    unit = max(float(np.abs(real).max()), 1e-6) / symmetric_max(bits)
+    top = float(np.abs(gain).max()) / unit
+    shift = int(np.clip(np.floor(np.log2(INT16_MAX / max(top, 1e-9))), 0, 15))
+    epsilon = round(layer.eps * size**2 / float(source.scale[0]) ** 2)
+    node = nodes.LayerNorm(
+        name,
+        gain=np.clip(np.round(gain / unit * 2**shift), -INT16_MAX, INT16_MAX).astype(np.int16),
+        bias=np.round(bias / unit * 2**shift).astype(np.int32),
+        epsilon=min(max(epsilon, 1), MAX_EPSILON),
+        source_bits=source.bits,
+        state_bits=bits,
+        shift=shift,
+    )
+    return Converted(node, Signal(np.zeros(size), np.full(size, unit), bits, real))
+
+
+LAYER = Layer(NormedLinear, linear.convert)
+BATCH_NORM = Layer(nn.BatchNorm1d, convert_norm, refuse=refuse_norm)
+LAYER_NORM = Layer(nn.LayerNorm, convert_layer_norm, refuse=refuse_layer_norm)

@@ -1,0 +1,105 @@
+r"""Delay line: each step gives the last samples, side by side.
+
+.. math:: y_t = [x_{t - (k - 1) d}, \ldots, x_{t - d}, x_t]
+
+with `k` taps, `d` samples apart, and zeros before the first sample. A linear layer, or neurons,
+that read it are a causal convolution of stride 1: that is how ``nn.Conv1d`` runs on a stream.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeflow.cells.cell import Layer
+from edgeflow.compress.convert import Converted, Signal, Widths
+from edgeflow.errors import CompressError, TrainError
+from edgeflow.program import nodes
+
+
+class Taps(nn.Module):
+    """x [n, time, size] -> (y [n, time, taps * size], state), the oldest sample first.
+
+    Parameters
+    ----------
+    taps : int
+        Samples that a step gives, at least 2.
+    dilation : int
+        Their distance, at least 1.
+
+    Raises
+    ------
+    TrainError
+        If one is too small.
+    """
+
+    def __init__(self, taps: int, dilation: int = 1) -> None:
+        super().__init__()
+        for name, value, least in (("taps", taps, 2), ("dilation", dilation, 1)):
+            if value < least:
+                raise TrainError(f"{name} is {value}: it must be at least {least}")
+        self.taps, self.dilation = taps, dilation
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return y and the last ``(taps - 1) * dilation`` samples, [n, those, size]."""
+        past = (self.taps - 1) * self.dilation
+        if state is None:
+            state = x.new_zeros(len(x), past, x.shape[2])
+        whole, time = torch.cat([state, x], 1), x.shape[1]
+        starts = range(0, past + 1, self.dilation)
+        y = torch.cat([whole[:, start : start + time] for start in starts], 2)
+        return y, whole[:, time:]
+
+
+def expand_conv(layer: Any) -> list[nn.Module]:
+    """Return an ``nn.Conv1d`` as a delay line and a linear layer."""
+    outputs, inputs, taps = layer.weight.shape
+    linear = nn.Linear(inputs * taps, outputs)
+    with torch.no_grad():
+        linear.weight.copy_(layer.weight.transpose(1, 2).flatten(1))
+        linear.bias.zero_()
+        if layer.bias is not None:
+            linear.bias.copy_(layer.bias)
+    linear.eval()
+    return [linear] if taps == 1 else [Taps(taps, layer.dilation[0]), linear]
+
+
+def refuse_conv(layer: Any) -> str | None:
+    """Refuse what is no step of one sample in, one out, or reads the future."""
+    if layer.stride != (1,):
+        return f"stride {layer.stride[0]}: every sample needs an output, so use stride 1"
+    if layer.groups != 1:
+        return f"groups {layer.groups}: use groups=1"
+    if layer.padding_mode != "zeros":
+        return f"padding_mode '{layer.padding_mode}': pad with zeros"
+    past = (layer.kernel_size[0] - 1) * layer.dilation[0]
+    if layer.padding not in ("valid", (0,), (past,)):
+        return (
+            f"padding {layer.padding!r} reads the future: pad {past} zeros on the left only, with "
+            f"nn.functional.pad(x, ({past}, 0)) and padding=0, or with padding={past} and the last "
+            f"{past} outputs cut off"
+        )
+    return None
+
+
+def convert(
+    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
+) -> Converted:
+    """Make the node; its values are those of the source."""
+    size = len(source.scale)
+    node = nodes.Taps(name, size, source.bits, layer.taps, layer.dilation)
+    offset, scale = (np.tile(v, layer.taps) for v in (source.offset, source.scale))
+    return Converted(node, Signal(offset, scale, source.bits, real))
+
+
+def convert_conv(
+    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
+) -> Converted:
+    """Refuse what was not expanded."""
+    raise CompressError("a convolution must be expanded first")
+
+
+LAYER = Layer(Taps, convert, pads=True)
+CONV = Layer(nn.Conv1d, convert_conv, expand_conv, refuse_conv)

@@ -1,0 +1,208 @@
+"""``edgeflow bench``: instruction counts on an emulated board, kernel by kernel, cell by cell."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from edgeflow.cli import console
+from edgeflow.cli.options import JSON
+from edgeflow.errors import CheckFailed, TargetError
+
+if TYPE_CHECKING:
+    from edgeflow.bench.cells import CellRow
+    from edgeflow.bench.kernels import KernelRow
+
+
+def register(app: typer.Typer) -> None:
+    """Add the subcommands."""
+    bench = typer.Typer(
+        name="bench",
+        help="Count instructions of kernels and cells on an emulated board.",
+        no_args_is_help=True,
+    )
+    bench.command()(kernels)
+    bench.command()(cells)
+    app.add_typer(bench)
+
+
+def kernels(
+    board: str = typer.Option("qemu-m4", "--board", help="An emulated board."),
+    shape: list[str] | None = typer.Option(
+        None, "--shape", help="Columns x rows, such as 64x192; may be repeated."
+    ),
+    format_: list[str] = typer.Option(
+        ["w8a12"], "--format", help="Bits of weights and activations: w8a12, w8a8, w4a12, ..."
+    ),
+    kernel: list[str] | None = typer.Option(
+        None, "--kernel", help="Only this kernel; may be repeated."
+    ),
+    steps: int = typer.Option(16, "--steps", min=1, help="Calls of each; half with extremes."),
+    fit: Path | None = typer.Option(
+        None,
+        "--fit",
+        help="Measure a grid of shapes; write what 'compile' chooses by to this file.",
+    ),
+    json_: bool = JSON,
+) -> None:
+    """Count instructions a call and a multiply-accumulate of every kernel that a board can run.
+
+    Each kernel computes random matrices of several shapes on random and extreme inputs; every
+    output is compared with the oracle's. Exits with 1 if any differs.
+
+    Examples:
+      edgeflow bench kernels --board qemu-m4
+      edgeflow bench kernels --board qemu-m4 --shape 64x192 --format w8a12 --json
+      edgeflow bench kernels --board qemu-m33 --kernel ef_matvec_s8_s16_dsp --format w8a16
+      edgeflow bench kernels --board qemu-m4 --fit calibration/kernels/cortex-m4.toml
+    """
+    from edgeflow.bench.kernels import SHAPES, bench_kernels
+    from edgeflow.targets.board import load_board
+
+    if fit is not None:
+        if shape or kernel or format_ != ["w8a12"]:
+            raise TargetError("--fit measures all kernels on shapes of its own: leave others out")
+        _fit(board, fit, json_)
+        return
+    shapes = [_shape(text) for text in shape] if shape else SHAPES
+    with console.progress() as bar:
+        task = bar.add_task(f"kernels on {board}", total=None, status="")
+
+        def on_progress(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, status=name)
+
+        rows = bench_kernels(
+            load_board(board), shapes=shapes, formats=format_, kernels=kernel, steps=steps,
+            progress=on_progress,
+        )  # fmt: skip
+    if json_:
+        console.print_json([asdict(row) for row in rows])
+    else:
+        for name in dict.fromkeys(row.kernel for row in rows):
+            show([row for row in rows if row.kernel == name])
+    wrong = [row for row in rows if row.mismatches]
+    if wrong:
+        raise CheckFailed(
+            f"{wrong[0].kernel} differs from the oracle at {wrong[0].cols} columns x "
+            f"{wrong[0].rows} rows, {wrong[0].format}"
+        )
+
+
+def _fit(board: str, file: Path, json_: bool) -> None:
+    from edgeflow.bench.fit import fit_kernels, write_costs
+    from edgeflow.targets.board import load_board
+
+    costs = fit_kernels(load_board(board))
+    write_costs(costs, file)
+    if json_:
+        console.print_json(costs.model_dump())
+        return
+    console.table(
+        f"{file}: {costs.core}",
+        ["kernel", "blocks", "base", "a row", "row block", "column block", "block", "largest error %"],
+        [
+            [
+                name,
+                f"{cost.block[0]} x {cost.block[1]}",
+                cost.base,
+                cost.per_row,
+                cost.per_row_block,
+                cost.per_column_block,
+                cost.per_block,
+                cost.error_percent,
+            ]
+            for name, cost in costs.kernels.items()
+        ],
+    )
+
+
+def cells(
+    board: str = typer.Option("qemu-m4", "--board", help="An emulated board."),
+    cell: list[str] | None = typer.Option(
+        None, "--cell", help="Such as gru; may be repeated. Default: one of each family."
+    ),
+    hidden: list[int] | None = typer.Option(
+        None, "--hidden", min=1, help="Units; may be repeated. Default: 32 and 64."
+    ),
+    inputs: int = typer.Option(6, "--inputs", min=1, help="Channels."),
+    optimize: str = typer.Option("balanced", "--optimize", help="As for 'edgeflow compile'."),
+    steps: int = typer.Option(100, "--steps", min=1, help="Samples of each, one stream."),
+    json_: bool = JSON,
+) -> None:
+    """Count the instructions of a step of recurrent cells with random weights.
+
+    Each cell, with a linear layer behind it, is calibrated on random walks, compressed, compiled
+    and run; every output is compared with the oracle's. Exits with 1 if any differs.
+
+    Examples:
+      edgeflow bench cells --board qemu-m4
+      edgeflow bench cells --board qemu-m55 --cell gru --cell lstm --hidden 64 --inputs 6 --json
+    """
+    from edgeflow.bench.cells import CELLS, HIDDEN, bench_cells
+    from edgeflow.targets.board import load_board
+
+    with console.progress() as bar:
+        task = bar.add_task(f"cells on {board}", total=None, status="")
+
+        def on_progress(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, status=name)
+
+        rows = bench_cells(
+            load_board(board), cells=cell or CELLS, hidden=hidden or HIDDEN, inputs=inputs,
+            optimize=optimize, steps=steps, progress=on_progress,
+        )  # fmt: skip
+    if json_:
+        console.print_json([asdict(row) for row in rows])
+    else:
+        show_cells(rows)
+    wrong = [row for row in rows if row.mismatches]
+    if wrong:
+        raise CheckFailed(f"{wrong[0].cell} with {wrong[0].hidden} units differs from the oracle")
+
+
+def show_cells(rows: "list[CellRow]") -> None:
+    """Print cells as a table."""
+    console.table(
+        f"instructions a step on {rows[0].core}, {rows[0].inputs} inputs",
+        ["cell", "units", "layers", "total", "flash", "RAM", "wrong"],
+        [
+            [
+                row.cell,
+                row.hidden,
+                ", ".join(f"{name} {count:,.0f}" for name, count in row.layers.items()),
+                f"{row.instructions:,.0f}",
+                row.flash_bytes,
+                row.ram_bytes,
+                row.mismatches,
+            ]
+            for row in rows
+        ],
+        text=("layers",),
+    )
+
+
+def show(rows: "list[KernelRow]") -> None:
+    """Print the rows of one kernel as a table."""
+    console.table(
+        f"{rows[0].kernel} on {rows[0].core}: {rows[0].text_bytes} bytes of code",
+        ["format", "columns", "rows", "instructions", "per MAC", "wrong"],
+        [
+            [
+                row.format,
+                row.cols,
+                row.rows,
+                f"{row.instructions:,.0f}",
+                f"{row.instructions_per_mac:.3f}",
+                row.mismatches,
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _shape(text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(p.isdecimal() and 0 < int(p) <= 4096 for p in parts):
+        raise TargetError(f"--shape {text}: columns x rows, each 1 to 4096, such as 64x192")
+    return int(parts[0]), int(parts[1])

@@ -1,0 +1,107 @@
+"""What a call of a matvec kernel costs by the shape of its matrix: ``calibration/kernels``.
+
+The files are fitted to counts on emulated boards: ``edgeflow bench kernels --fit``.
+"""
+
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgeflow.errors import TargetError
+from edgeflow.resources import resource
+
+#: Kernels step through rows and columns in blocks of a power of two, up to this.
+MAX_BLOCK = 16
+
+Count = Annotated[float, Field(allow_inf_nan=False)]
+Block = Annotated[int, Field(ge=1, le=MAX_BLOCK)]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KernelCost(_Data):
+    """Instructions of a call: ``a + b rows + c R + d C + e R C`` for R blocks of rows, C of columns.
+
+    Attributes
+    ----------
+    block
+        Rows and columns of a block; parts of one count as whole ones.
+    base, per_row, per_row_block, per_column_block, per_block
+        a to e.
+    error_percent
+        Largest error over the shapes measured.
+    """
+
+    block: tuple[Block, Block]
+    base: Count
+    per_row: Count
+    per_row_block: Count
+    per_column_block: Count
+    per_block: Count
+    error_percent: Annotated[float, Field(ge=0)]
+
+    def instructions(self, rows: int, cols: int) -> float:
+        """Return the expected instructions of a call, requantization included."""
+        R, C = -(-rows // self.block[0]), -(-cols // self.block[1])
+        around = self.base + self.per_row * rows + self.per_row_block * R
+        return around + self.per_column_block * C + self.per_block * R * C
+
+
+class KernelCosts(_Data):
+    """The kernels of a core.
+
+    Attributes
+    ----------
+    core, board
+        What was measured.
+    compiler, emulator
+        Versions.
+    spike_rate
+        Share of an input of spikes that is not zero.
+    kernels
+        By name.
+    """
+
+    core: str
+    board: str
+    compiler: str
+    emulator: str
+    spike_rate: Annotated[float, Field(ge=0, le=1)]
+    kernels: dict[str, KernelCost]
+
+
+@lru_cache
+def load_costs(core: str) -> KernelCosts | None:
+    """Return what is known of a core's kernels, None if nothing is.
+
+    Raises
+    ------
+    TargetError
+        If its file is wrong.
+    """
+    path = resource("calibration") / "kernels" / f"{core}.toml"
+    if not path.is_file():
+        return None
+    costs = read_costs(path)
+    if costs.core != core:
+        raise TargetError(f"{path}: core: '{costs.core}' in a file named after '{core}'")
+    return costs
+
+
+def read_costs(path: Path) -> KernelCosts:
+    """Read a file of costs; see :func:`load_costs`."""
+    try:
+        return KernelCosts(**tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TargetError(f"{path}: not a TOML file ({error})") from None
+    except OSError as error:
+        raise TargetError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(key) for key in problem["loc"])
+        raise TargetError(f"{path}: {where}: {problem['msg']}") from None

@@ -1,0 +1,187 @@
+"""How matvec kernels read their weights: one array, in the order in which they load it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.program.fixedpoint import Ints
+from edgeflow.program.matrix import Matrix, round_up
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Weights as a kernel reads them.
+
+    Parameters
+    ----------
+    weights : int8 or uint32 array [size]
+    complete : bool
+        Bias and multipliers are among the weights; the kernel reads no others.
+    """
+
+    weights: NDArray[np.int8] | NDArray[np.uint32]
+    complete: bool
+
+
+def pack_rows(matrix: Matrix) -> Packed:
+    """Row by row, unchanged."""
+    return Packed(np.ascontiguousarray(matrix.weight).reshape(-1), complete=False)
+
+
+def pack_tiles(matrix: Matrix) -> Packed:
+    """Stream of ``ef_matvec_dsp.inc``, a word a row in each 4 x 4 tile, bytes c0 c2 c1 c3."""
+    weight = _padded(matrix)
+    tiles = _tiles(weight)[..., [0, 2, 1, 3]]  # [groups, tiles, 4 rows, 4 bytes]
+    words = np.ascontiguousarray(tiles).view("<u4")[..., 0]
+    bias = _pad(matrix.bias.astype(np.int64), matrix.rows)
+    return _stream(matrix, words, bias, matrix.multiplier.astype(np.int64))
+
+
+def pack_row_pairs(matrix: Matrix) -> Packed:
+    """Stream of ``ef_matvec_dsp.inc``, halfwords ``256 a + b`` of rows A, B and of C, D."""
+    weight = _groups(matrix)
+    halves = 256 * weight[:, 0::2] + weight[:, 1::2]  # [groups, AB or CD, columns]
+    bias = _pad(matrix.bias.astype(np.int64), matrix.rows)
+    bias[0::2] = 256 * bias[0::2] + bias[1::2]
+    multiplier = matrix.multiplier.astype(np.int64) << matrix.shift
+    return _stream(matrix, _column_pairs(halves), bias, multiplier)
+
+
+def pack_halfwords(matrix: Matrix) -> Packed:
+    """Stream of ``ef_matvec_dsp.inc``, a word a row for each 2 columns."""
+    bias = _pad(matrix.bias.astype(np.int64), matrix.rows)
+    multiplier = matrix.multiplier.astype(np.int64) << matrix.shift
+    return _stream(matrix, _column_pairs(_groups(matrix)), bias, multiplier)
+
+
+def pack_nibbles(matrix: Matrix) -> Packed:
+    """Row by row, two columns a byte, the first in the low nibble."""
+    weight = np.zeros((matrix.rows, -(-matrix.cols // 2) * 2), np.int8)
+    weight[:, : matrix.cols] = matrix.weight
+    packed = (weight[:, 0::2] & 15) | (weight[:, 1::2] << 4)
+    return Packed(packed.astype(np.int8).reshape(-1), complete=False)
+
+
+def pack_row_quads(matrix: Matrix) -> Packed:
+    """Stream of ``ef_matvec_dsp.inc``, halfwords ``4096 a + 256 (b + 8) + 16 (c + 8) + d + 8``."""
+    place, offset = np.array([4096, 256, 16, 1]), np.array([0, 8, 8, 8])
+    digits = _groups(matrix) + offset[:, None]
+    halves = (digits * place[:, None]).sum(axis=1, keepdims=True)
+    bias = _pad(matrix.bias.astype(np.int64), matrix.rows).reshape(-1, 4)
+    start = (bias * place)[:, ::-1].cumsum(axis=1)[:, ::-1]
+    multiplier = matrix.multiplier.astype(np.int64) << matrix.shift
+    return _stream(matrix, _column_pairs(halves), start.reshape(-1), multiplier)
+
+
+def pack_columns(matrix: Matrix) -> Packed:
+    """For each 8 rows: bias, multipliers, results without spikes, columns of bytes ``w + 128``."""
+    silent = matrix.apply(np.zeros(matrix.cols, np.int64))
+    columns = (matrix.weight.astype(np.int16) + 128).astype(np.uint8)
+    parts = [
+        _eights(matrix.bias.astype("<i4")),
+        _eights(matrix.multiplier.astype("<i4")),
+        _eights(silent.astype("<i2")),
+        _eights(columns).transpose(0, 2, 1),
+    ]
+    words = [np.ascontiguousarray(p).reshape(len(p), -1).view("<u4") for p in parts]
+    return Packed(np.concatenate(words, axis=1).reshape(-1).astype(np.uint32), complete=True)
+
+
+def pack_byte_columns(matrix: Matrix, multiple: int = 2, offset: int = 0) -> Packed:
+    """For each 8 rows: bias, columns of bytes ``w + offset``, multipliers.
+
+    Columns are padded to a `multiple` by bytes of 0, whatever the offset.
+    """
+    bias, multiplier = (_eights(v.astype("<i4")) for v in (matrix.bias, matrix.multiplier))
+    weight = _eights((matrix.weight.astype(np.int16) + offset).astype(np.uint8))
+    weight = np.pad(weight, ((0, 0), (0, 0), (0, -matrix.cols % multiple)))
+    columns = weight.transpose(0, 2, 1).reshape(len(weight), -1)
+    parts = [np.ascontiguousarray(p).view("<u4") for p in (bias, columns, multiplier)]
+    return Packed(np.concatenate(parts, axis=1).reshape(-1).astype(np.uint32), complete=True)
+
+
+def _eights(rows: NDArray[Any]) -> NDArray[Any]:
+    """Return [groups, 8, ...], padded by zeros."""
+    padded = np.zeros((-(-len(rows) // 8) * 8, *rows.shape[1:]), rows.dtype)
+    padded[: len(rows)] = rows
+    return padded.reshape(-1, 8, *rows.shape[1:])
+
+
+def pack_eight_rows(matrix: Matrix, lanes: int, shift: bool = True) -> Packed:
+    """Stream of ``ef_matvec_mve.inc``: 8 rows x `lanes` columns in a block, the last block first.
+
+    Multipliers hold the shift unless `shift` is False.
+    """
+    multiplier = matrix.multiplier.astype(np.int64) << (matrix.shift - 1 if shift else 0)
+    ends = matrix.bias.astype(np.int64), multiplier
+    return _vectors(matrix, ends, lanes, rows=[0, 2, 4, 6, 1, 3, 5, 7], first=-1)
+
+
+def pack_split(matrix: Matrix) -> Packed:
+    """Stream of ``ef_matvec_split_s8_s16_mve.S``: 4 rows x 16 columns in a block."""
+    bias = matrix.bias + 128 * matrix.weight.astype(np.int64).sum(axis=1)
+    ends = bias, matrix.multiplier.astype(np.int64) << (matrix.shift - 1)
+    return _vectors(matrix, ends, 16, rows=[0, 1, 2, 3], first=0)
+
+
+def _vectors(
+    matrix: Matrix, ends: tuple[Ints, Ints], lanes: int, rows: Sequence[int], first: int
+) -> Packed:
+    """Return groups of `rows`: start of the accumulators, blocks from `first` on, multipliers."""
+    size = len(rows)
+    groups, blocks = -(-matrix.rows // size), -(-matrix.cols // lanes)
+    weight = np.zeros((groups * size, blocks * lanes), np.int8)
+    weight[: matrix.rows, : matrix.cols] = matrix.weight
+    weight = np.roll(weight.reshape(groups, size, blocks, lanes)[:, rows], -first, axis=2)
+    padded = np.zeros((2, groups * size), np.int64)
+    padded[:, : matrix.rows] = ends
+    start, end = padded.reshape(2, groups, size)[:, :, rows].astype("<u4")
+    words = np.ascontiguousarray(weight.transpose(0, 2, 1, 3)).reshape(groups, -1).view("<u4")
+    stream = np.concatenate([start, words, end], axis=1).reshape(-1)
+    return Packed(stream.astype(np.uint32), complete=True)
+
+
+def _pad(values: Ints, rows: int) -> Ints:
+    result = np.zeros(round_up(rows), dtype=np.int64)
+    result[:rows] = values
+    return result
+
+
+def _padded(matrix: Matrix) -> NDArray[np.int8]:
+    padded = np.zeros((round_up(matrix.rows), round_up(matrix.cols)), dtype=np.int8)
+    padded[: matrix.rows, : matrix.cols] = matrix.weight
+    return padded
+
+
+def _tiles(weight: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return [groups of 4 rows, groups of 4 columns, 4, 4]."""
+    rows, cols = weight.shape
+    return weight.reshape(rows // 4, 4, cols // 4, 4).transpose(0, 2, 1, 3)
+
+
+def _groups(matrix: Matrix) -> Ints:
+    """Return weights [groups, 4 rows, columns], padded to an even number of columns."""
+    weight = np.zeros((round_up(matrix.rows), -(-matrix.cols // 2) * 2), np.int64)
+    weight[: matrix.rows, : matrix.cols] = matrix.weight
+    return weight.reshape(-1, 4, weight.shape[1])
+
+
+def _column_pairs(halves: Ints) -> Ints:
+    """Return words [groups, pairs, n] of the halfwords [groups, n, columns]."""
+    halves = halves & 0xFFFF
+    return (halves[..., 0::2] | (halves[..., 1::2] << 16)).transpose(0, 2, 1)
+
+
+def _stream(matrix: Matrix, words: NDArray[np.generic], bias: Ints, multiplier: Ints) -> Packed:
+    """Return groups of 4 rows: start of the accumulators, tiles, multipliers."""
+    groups = words.shape[0]
+    parts = [
+        bias.reshape(groups, 4),
+        words.astype(np.int64).reshape(groups, -1),
+        _pad(multiplier, matrix.rows).reshape(groups, 4),
+    ]
+    stream = np.concatenate(parts, axis=1).reshape(-1)
+    return Packed((stream & 0xFFFFFFFF).astype(np.uint32), complete=True)

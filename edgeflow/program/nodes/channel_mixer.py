@@ -1,0 +1,121 @@
+"""Two linear layers around a rectification, added to what they read."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeflow.errors import ProgramError
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import Ints, saturate, shift_right_round, symmetric_max
+from edgeflow.program.matrix import Matrix, round_up
+from edgeflow.program.nodes.base import Node, State
+
+
+@dataclass(frozen=True)
+class ChannelMixer(Node):
+    r"""``y = x + W_2 relu(W_1 x + b_1) + b_2``.
+
+    With ``h = clip(up(x), 0, 2^(hidden_bits - 1) - 1)``, b for state_bits and ``r = down(h)``, in
+    units of ``2^-(16 - b)`` of y's:
+
+    .. math:: y = clip((skip \odot x + 2^{b - 1} r + 2^{14}) >> 15, \pm (2^{b - 1} - 1))
+
+    Parameters
+    ----------
+    name : str
+    up : Matrix [hidden, size]
+    down : Matrix [size, hidden]
+    skip : int16 array [size]
+        A unit of x in units of y, Q0.15, not negative.
+    hidden_bits, state_bits : int
+        Widths of h, 2..16, and of y, 8..16.
+    """
+
+    up: Matrix
+    down: Matrix
+    skip: NDArray[np.int16]
+    hidden_bits: int
+    state_bits: int
+
+    op_type: ClassVar[str] = "ChannelMixer"
+    matrix_fields: ClassVar[tuple[str, ...]] = ("up", "down")
+    array_fields: ClassVar[tuple[str, ...]] = ("skip",)
+    int_fields: ClassVar[tuple[str, ...]] = ("hidden_bits", "state_bits")
+    c_struct: ClassVar[str | None] = "ef_channel_mixer"
+    c_function: ClassVar[str | None] = "ef_channel_mixer_step"
+    c_helpers: ClassVar[tuple[str, ...]] = ("ef_relu_s16",)
+
+    def __post_init__(self) -> None:
+        size, hidden = self.up.cols, self.up.rows
+        if (self.down.rows, self.down.cols) != (size, hidden):
+            raise ProgramError(
+                f"layer {self.name}: {size} values and {hidden} hidden ones need a second matrix "
+                f"of {size} x {hidden}, not {self.down.rows} x {self.down.cols}"
+            )
+        if self.skip.dtype != np.int16 or self.skip.shape != (size,) or self.skip.min() < 0:
+            raise ProgramError(
+                f"layer {self.name}: skip must be int16 with one value, not negative, for each of "
+                f"{size}"
+            )
+        if self.down.input_bits != self.hidden_bits or not 8 <= self.state_bits <= 16:
+            raise ProgramError(
+                f"layer {self.name}: output width {self.state_bits} must be in 8..16, the hidden "
+                f"width {self.hidden_bits} must equal what the second matrix reads, "
+                f"{self.down.input_bits}"
+            )
+
+    @property
+    def inputs(self) -> int:
+        return self.up.cols
+
+    @property
+    def outputs(self) -> int:
+        return self.down.rows
+
+    @property
+    def input_bits(self) -> int:
+        return self.up.input_bits
+
+    @property
+    def output_bits(self) -> int:
+        return self.state_bits
+
+    @property
+    def scratch(self) -> int:
+        return round_up(self.up.rows) + self.outputs
+
+    @property
+    def c_sizes(self) -> tuple[int, ...]:
+        return (self.outputs, self.up.rows)
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        hidden = saturate(self.up.apply(x), 0, symmetric_max(self.hidden_bits))
+        # both products are at most 2^30: their sum and the half fit 32 bits
+        branch = self.down.apply(hidden) << (self.state_bits - 1)
+        limit = symmetric_max(self.state_bits)
+        y = shift_right_round(self.skip.astype(np.int64) * x + branch, 15)
+        return saturate(y, -limit, limit), {}
+
+    def onnx_function(self) -> onnx.FunctionProto:
+        b = fn.Body()
+        n = b.op
+        one, two, zero = b.const(1), b.const(2), b.const(0)
+        kind = onnx.TensorProto.INT16
+
+        def half_range(bits: str) -> str:
+            return n("Pow", two, n("Sub", b.attribute(bits), one))
+
+        b.nodes.append(fn.matvec("x", "up", "u16"))
+        most = n("Sub", half_range("hidden_bits"), one)
+        b.cast(n("Max", n("Min", b.cast("u16"), most), zero), kind, "h16")
+        b.nodes.append(fn.matvec("h16", "down", "r16"))
+        unit = half_range("state_bits")
+        branch = n("Mul", b.cast("r16"), unit)
+        whole = n("Add", n("Mul", b.cast("x"), b.cast("skip")), branch)
+        rounded = b.shift_right(n("Add", whole, b.const(1 << 14)), b.const(1 << 15))
+        limit = n("Sub", unit, one)
+        b.cast(n("Max", n("Min", rounded, limit), n("Neg", limit)), kind, "y")
+        return self.as_function(b)

@@ -1,0 +1,161 @@
+"""Layer normalisation: each step's values, less their mean, over their standard deviation."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeflow.errors import ProgramError
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
+from edgeflow.program.nodes.base import Node, State
+
+#: Most values, so that n x - sum(x) stays within 31 bits and its squares within 60.
+MAX_VALUES = 1 << 14
+#: Largest epsilon: the argument of the square root stays below 2^60.
+MAX_EPSILON = 1 << 59
+#: First guess of 2^30 / sqrt(v / 2^28) for v in [2^28, 2^30): GUESS - 5 v / 8, within 10 %.
+GUESS = 69 << 24
+#: Fractional bits of a normalised value.
+FRACTION = 20
+
+
+@dataclass(frozen=True)
+class LayerNorm(Node):
+    r"""Normalise n values (Ba et al. 2016, arXiv 1607.06450).
+
+    .. math::
+        d &= n x - \sum x, \quad R = n \sum x^2 - (\sum x)^2 + \epsilon \\
+        z &= round(2^{20} d / \sqrt{R}) \\
+        y &= clip((gain\, z + 2^{20} bias + 2^{19 + shift}) >> (20 + shift))
+
+    exactly as in docs/integer-semantics.md: R and the products are of 64 bits, the reciprocal of
+    the root is found by three Newton steps, without a table or a division.
+
+    Parameters
+    ----------
+    name : str
+    gain : int16 array [n]
+        In units of ``2^-shift`` of y's.
+    bias : int32 array [n]
+        Likewise.
+    epsilon : int
+        Times n^2, in units of x squared; 1..2^59.
+    source_bits : int
+        Width of x, 2..16.
+    state_bits : int
+        Width of y, 8..16.
+    shift : int
+        0..15.
+    """
+
+    gain: NDArray[np.int16]
+    bias: NDArray[np.int32]
+    epsilon: int
+    source_bits: int
+    state_bits: int
+    shift: int
+
+    op_type: ClassVar[str] = "LayerNorm"
+    array_fields: ClassVar[tuple[str, ...]] = ("gain", "bias")
+    int_fields: ClassVar[tuple[str, ...]] = ("epsilon", "source_bits", "state_bits", "shift")
+    c_struct: ClassVar[str | None] = "ef_layer_norm"
+    c_function: ClassVar[str | None] = "ef_layer_norm_step"
+
+    def __post_init__(self) -> None:
+        n = self.gain.size
+        if (
+            (self.gain.dtype, self.bias.dtype) != (np.int16, np.int32)
+            or not 1 <= n <= MAX_VALUES
+            or not self.gain.shape == self.bias.shape == (n,)
+        ):
+            raise ProgramError(
+                f"layer {self.name}: gain must be int16, bias int32, of the same size up to "
+                f"{MAX_VALUES}"
+            )
+        ranges = {
+            "epsilon": (1, MAX_EPSILON), "source_bits": (2, 16), "state_bits": (8, 16),
+            "shift": (0, 15),
+        }  # fmt: skip
+        for field, (low, high) in ranges.items():
+            if not low <= getattr(self, field) <= high:
+                raise ProgramError(
+                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
+                )
+
+    @property
+    def inputs(self) -> int:
+        return self.gain.size
+
+    @property
+    def outputs(self) -> int:
+        return self.gain.size
+
+    @property
+    def input_bits(self) -> int:
+        return self.source_bits
+
+    @property
+    def output_bits(self) -> int:
+        return self.state_bits
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        n = self.inputs
+        total = x.sum(axis=1, keepdims=True)
+        centred = n * x - total
+        root = n * (x * x).sum(axis=1, keepdims=True) - total * total + self.epsilon
+        half_exponent = np.zeros_like(root)
+        for bits in (16, 8, 4, 2):
+            large = root >= 1 << (28 + bits)
+            root = np.where(large, root >> bits, root)
+            half_exponent += np.where(large, bits // 2, 0)
+        for bits in (16, 8, 4, 2):
+            small = root < 1 << (30 - bits)
+            root = np.where(small, root << bits, root)
+            half_exponent -= np.where(small, bits // 2, 0)
+        inverse = GUESS - (root * 5 >> 3)
+        for _ in range(3):
+            error = (3 << 30) - (root * (inverse * inverse >> 30) >> 28)
+            inverse = inverse * error >> 31
+        down = 44 - FRACTION + half_exponent
+        z = (centred * inverse + (1 << (down - 1))) >> down
+        whole = z * self.gain.astype(np.int64) + (self.bias.astype(np.int64) << FRACTION)
+        down_y = FRACTION + self.shift
+        limit = symmetric_max(self.state_bits)
+        return saturate((whole + (1 << (down_y - 1))) >> down_y, -limit, limit), {}
+
+    def onnx_function(self) -> onnx.FunctionProto:
+        b = fn.Body()
+        n, c = b.op, b.const
+        axis = n("Constant", value_ints=[-1])
+        x, size = b.cast("x"), n("Shape", "gain")
+        total = n("ReduceSum", x, axis)
+        centred = n("Sub", n("Mul", x, size), total)
+        squares = n("Mul", n("ReduceSum", n("Mul", x, x), axis), size)
+        root = n("Add", n("Sub", squares, n("Mul", total, total)), b.attribute("epsilon"))
+        unit = c(1 << (44 - FRACTION))  # 2^(that and half the exponent)
+        for bits in (16, 8, 4, 2):
+            large = n("GreaterOrEqual", root, c(1 << (28 + bits)))
+            root = n("Where", large, b.shift_right(root, c(1 << bits)), root)
+            unit = n("Where", large, n("Mul", unit, c(1 << bits // 2)), unit)
+        for bits in (16, 8, 4, 2):
+            small = n("Less", root, c(1 << (30 - bits)))
+            root = n("Where", small, n("Mul", root, c(1 << bits)), root)
+            unit = n("Where", small, n("Div", unit, c(1 << bits // 2)), unit)
+        inverse = n("Sub", c(GUESS), b.shift_right(n("Mul", root, c(5)), c(8)))
+        for _ in range(3):
+            square = b.shift_right(n("Mul", inverse, inverse), c(1 << 30))
+            product = b.shift_right(n("Mul", root, square), c(1 << 28))
+            error = n("Sub", c(3 << 30), product)
+            inverse = b.shift_right(n("Mul", inverse, error), c(1 << 31))
+        scaled = n("Add", n("Mul", centred, inverse), n("Div", unit, c(2)))
+        z = n("Mul", b.shift_right(scaled, unit), b.cast("gain"))
+        whole = n("Add", z, n("Mul", b.cast("bias"), c(1 << FRACTION)))
+        last = n("Mul", c(1 << FRACTION), n("Pow", c(2), b.attribute("shift")))
+        y = b.shift_right(n("Add", whole, n("Div", last, c(2))), last)
+        limit = n("Sub", n("Pow", c(2), n("Sub", b.attribute("state_bits"), c(1))), c(1))
+        clipped = n("Max", n("Min", y, limit), n("Neg", limit))
+        b.cast(clipped, onnx.TensorProto.INT16, "y")
+        return self.as_function(b)

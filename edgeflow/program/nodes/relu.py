@@ -1,0 +1,82 @@
+"""Rectification, and what narrows values before a matrix reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import onnx
+
+from edgeflow.errors import ProgramError
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
+from edgeflow.program.matrix import MAX_SIZE
+from edgeflow.program.nodes.base import Node, State
+
+
+@dataclass(frozen=True)
+class ReLU(Node):
+    """``y = clip((x + half) >> shift, 0, 2^(bits - 1) - 1)``, half = 2^shift / 2, 0 for no shift.
+
+    Parameters
+    ----------
+    name : str
+    size : int
+    source_bits : int
+        Width of x, 2..16.
+    bits : int
+        Width of y, 2..16.
+    shift : int
+        0..15.
+    """
+
+    size: int
+    source_bits: int
+    bits: int
+    shift: int
+
+    op_type: ClassVar[str] = "ReLU"
+    int_fields: ClassVar[tuple[str, ...]] = ("size", "source_bits", "bits", "shift")
+    c_function: ClassVar[str | None] = "ef_relu_s16"
+
+    def __post_init__(self) -> None:
+        ranges = {"size": (1, MAX_SIZE), "source_bits": (2, 16), "bits": (2, 16), "shift": (0, 15)}
+        for field, (low, high) in ranges.items():
+            if not low <= getattr(self, field) <= high:
+                raise ProgramError(
+                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
+                )
+
+    @property
+    def inputs(self) -> int:
+        return self.size
+
+    @property
+    def outputs(self) -> int:
+        return self.size
+
+    @property
+    def input_bits(self) -> int:
+        return self.source_bits
+
+    @property
+    def output_bits(self) -> int:
+        return self.bits
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        half = (1 << self.shift) >> 1
+        return saturate((x + half) >> self.shift, 0, symmetric_max(self.bits)), {}
+
+    def onnx_function(self) -> onnx.FunctionProto:
+        b = fn.Body()
+        n = b.op
+        one, two = b.const(1), b.const(2)
+        unit = n("Pow", two, b.attribute("shift"))
+        rounded = b.shift_right(n("Add", b.cast("x"), n("Div", unit, two)), unit)
+        limit = n("Sub", n("Pow", two, n("Sub", b.attribute("bits"), one)), one)
+        clipped = n("Max", n("Min", rounded, limit), b.const(0))
+        b.cast(clipped, onnx.TensorProto.INT16, "y")
+        return self.as_function(b)
+
+    def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
+        limit = symmetric_max(self.bits)
+        return f"ef_relu_s16({x}, {y}, {self.size}, {self.shift}, {limit});"

@@ -1,0 +1,63 @@
+/*
+ * Matrix-vector product, weights stored in 16 bits. 21 instructions for 32 MACs.
+ *
+ * Two columns are A B C D, a word each: nothing is unpacked. Multipliers already hold the shift.
+ */
+#include "ef_matvec_dsp.inc"
+
+    .macro ROWS_OF x
+    ldmia.w r0!, {r10-r12, lr}
+    smlad r2, r10, \x, r2
+    smlad r3, r11, \x, r3
+    smlad r4, r12, \x, r4
+    smlad r5, lr, \x, r5
+    .endm
+
+    .macro TWO_TILES
+    ldmia.w r1!, {r6-r9}
+    ROWS_OF r6
+    ROWS_OF r7
+    ROWS_OF r8
+    ROWS_OF r9
+    .endm
+
+    FUNCTION ef_matvec_s16_s16_dsp
+    PROLOGUE
+    adds r4, #1
+    lsrs r4, #1
+    ENTER 2
+    ENTER_REST
+    b 80f
+    .align 2
+10: ldmia.w r0!, {r2-r5}
+    ldr.w pc, [sp, #ENTRY]
+11: ldr r6, [r1], #4
+    ROWS_OF r6
+    ldr.w pc, [sp, #FOURS]
+15: ldmia.w r1!, {r6, r7}
+    ROWS_OF r6
+    ROWS_OF r7
+    ldr.w pc, [sp, #BLOCKS]
+18: ldr.w lr, [sp, #LAST]
+    cmp.w lr, r1
+    ldr.w pc, [sp, #FIRST]
+19: ldr.w lr, [sp, #LAST]
+    cmp.w lr, r1
+20: TWO_TILES
+21: .rept 7
+    TWO_TILES
+    .endr
+    bhi.w 19b
+30: ldmia.w r0!, {r8-r11}
+    ldm sp, {r1, r6, r7}
+    smmulr r2, r2, r8
+    smmulr r3, r3, r9
+    smmulr r4, r4, r10
+    smmulr r5, r5, r11
+    ssat r2, #16, r2
+    ssat r3, #16, r3
+    ssat r4, #16, r4
+    ssat r5, #16, r5
+    STORE
+    FINISH 10b, r6, r7, r5, r4, r3, r2
+    .size ef_matvec_s16_s16_dsp, . - ef_matvec_s16_s16_dsp

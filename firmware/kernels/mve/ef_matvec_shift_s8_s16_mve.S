@@ -1,0 +1,6 @@
+/* ef_matvec_s8_s16_mve with a shift of the accumulators, for ratios of 1 and more. */
+#include "ef_matvec_mve.inc"
+
+    FUNCTION ef_matvec_shift_s8_s16_mve
+    MATVEC_S16 shifted=1
+    .size ef_matvec_shift_s8_s16_mve, . - ef_matvec_shift_s8_s16_mve

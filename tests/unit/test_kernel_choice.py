@@ -1,0 +1,238 @@
+"""The choice of kernels by measured cost, and the formula that holds the costs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeflow.bench import fit as fitting
+from edgeflow.bench.fit import fit, fit_kernels, spikes, write_costs
+from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix
+from edgeflow.bench.measure import measure_layer, measure_layers
+from edgeflow.bench.playback import Playback
+from edgeflow.codegen import choice
+from edgeflow.codegen.build import Build, compile_program
+from edgeflow.codegen.choice import GOALS, Choice, choose_kernels
+from edgeflow.codegen.costs import KernelCost, load_costs, read_costs
+from edgeflow.codegen.kernels import MATVEC_KERNELS
+from edgeflow.errors import TargetError
+from edgeflow.program import InputFormat, Linear, Matrix, Program
+from edgeflow.program.onnx_file import OnnxProgram
+from edgeflow.targets.board import load_board, load_core
+
+M4 = load_core("cortex-m4")
+BITS = {kernel.name: kernel.weight_bits for kernel in MATVEC_KERNELS}
+
+
+def program_of(*matrices: Matrix) -> Program:
+    """Return linear layers one after the other."""
+    form = InputFormat(
+        np.zeros(matrices[0].cols, np.float32),
+        np.ones(matrices[0].cols, np.float32),
+        matrices[0].input_bits,
+        tuple(f"x{i}" for i in range(matrices[0].cols)),
+    )
+    nodes = tuple(Linear(f"l{i}", matrix) for i, matrix in enumerate(matrices))
+    return Program(nodes, form, 1.0)
+
+
+def chosen(form: str, cols: int, rows: int, goal: str, core: str = "cortex-m4") -> Choice:
+    program = program_of(bench_matrix(rows, cols, FORMATS[form]))
+    (result,) = choose_kernels(program, load_core(core), optimize=goal)
+    return result
+
+
+@pytest.mark.parametrize("form,cols,rows,goal,kernel", [
+    ("w8a12", 64, 192, "balanced", "ef_matvec_pair_s8_s16_dsp"),
+    ("w8a12", 64, 192, "size", "ef_matvec_pair_s8_s16_dsp"),
+    ("w8a12", 64, 192, "speed", "ef_matvec_s16_s16_dsp"),
+    ("w8a12", 6, 192, "balanced", "ef_matvec_narrow_s16_s16_dsp"),
+    ("w8a12", 6, 192, "size", "ef_matvec_pair_s8_s16_dsp"),
+    ("w4a8", 64, 192, "balanced", "ef_matvec_pair_s8_s16_dsp"),
+    ("w4a8", 64, 192, "size", "ef_matvec_s4_s16_dsp"),
+    ("w8a2", 64, 192, "balanced", "ef_add_columns_s8_dsp"),
+])  # fmt: skip
+def test_goals_on_cortex_m4(form: str, cols: int, rows: int, goal: str, kernel: str) -> None:
+    assert chosen(form, cols, rows, goal).kernel == kernel
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    form=st.sampled_from([name for name in FORMATS if name != "w8a16"]),
+    cols=st.integers(1, 80),
+    rows=st.integers(1, 80),
+    core=st.sampled_from(["cortex-m4", "cortex-m55"]),
+)
+def test_what_each_goal_promises(form: str, cols: int, rows: int, core: str) -> None:
+    of = {goal: chosen(form, cols, rows, goal, core) for goal in GOALS}
+    for result in of.values():
+        mine = next(k for k in MATVEC_KERNELS if k.name == result.kernel)
+        assert mine.fits(bench_matrix(rows, cols, FORMATS[form]))
+        assert result.kernel not in [other.kernel for other in result.alternatives]
+    counts = {goal: result.instructions for goal, result in of.items()}
+    assert counts["speed"] is not None and counts["balanced"] is not None
+    assert counts["speed"] <= counts["balanced"] * 1.01 + 0.1
+    assert BITS[of["balanced"].kernel] == 8 or cols <= 8
+    assert BITS[of["size"].kernel] <= 8
+    everything = [of["speed"].instructions, *(a.instructions for a in of["speed"].alternatives)]
+    least = min(count for count in everything if count is not None)
+    assert counts["speed"] <= least * 1.01 + 0.1
+
+
+def test_nothing_allowed_is_faster_and_smaller() -> None:
+    for cols in range(1, 40):
+        result = chosen("w8a12", cols, 5, "balanced")
+        for other in result.alternatives:
+            if other.allowed and other.instructions is not None and result.instructions is not None:
+                faster = other.instructions <= result.instructions
+                assert not faster or other.weight_bytes >= result.weight_bytes
+
+
+def test_a_kernel_that_saves_next_to_nothing_is_left_out() -> None:
+    wide = bench_matrix(300, 6, FORMATS["w8a12"])
+    narrow = program_of(wide, bench_matrix(2, 300, FORMATS["w8a16"]))
+    assert choose_kernels(narrow, M4)[0].kernel == "ef_matvec_narrow_s16_s16_dsp"
+    small = program_of(
+        bench_matrix(64, 6, FORMATS["w8a12"]),
+        Matrix(
+            np.ones((400, 64), np.int8),
+            np.zeros(400, np.int32),
+            np.full(400, 1 << 20, np.int32),
+            1,
+            16,
+        ),
+    )
+    first, second = choose_kernels(small, M4)
+    assert first.kernel == second.kernel == "ef_matvec_pair_s8_s16_dsp"
+    assert "saves too little" in first.why
+    assert choose_kernels(small, M4, optimize="speed")[0].kernel == "ef_matvec_narrow_s16_s16_dsp"
+
+
+def test_without_measurements_the_order_of_preference_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = load_costs("cortex-m4")
+    assert known is not None
+    for costs in (None, known.model_copy(update={"kernels": {}})):
+        monkeypatch.setattr(choice, "load_costs", lambda core, costs=costs: costs)
+        result = chosen("w8a12", 64, 192, "balanced")
+        assert result.kernel == "ef_matvec_pair_s8_s16_dsp"
+        assert result.instructions is None and "not all are measured" in result.why
+        assert chosen("w4a8", 64, 192, "size").kernel == "ef_matvec_s4_s16_dsp"
+
+
+def test_what_is_asked_for_wins() -> None:
+    program = program_of(bench_matrix(20, 30, FORMATS["w8a12"]))
+    (result,) = choose_kernels(program, M4, kernel_sets=["c"])
+    assert (result.kernel, result.why) == ("ef_matvec_s8_s16", "asked for")
+    (result,) = choose_kernels(program, M4, kernels={"l0.matrix": "ef_matvec_s8_s16_dsp"})
+    assert (result.kernel, result.why) == ("ef_matvec_s8_s16_dsp", "asked for")
+    with pytest.raises(TargetError, match="fast"):
+        choose_kernels(program, M4, optimize="fast")
+
+
+@pytest.mark.board
+def test_build_keeps_the_choice(tmp_path: Path) -> None:
+    program = program_of(bench_matrix(24, 32, FORMATS["w8a12"]))
+    build = compile_program(program, "qemu-m4", tmp_path, optimize="speed")
+    assert build.choices[0].kernel == "ef_matvec_s16_s16_dsp"
+    assert "kernels/ef_matvec_s16_s16_dsp.S" in build.kernels
+    assert Build.load(tmp_path) == build
+
+
+@given(
+    block=st.tuples(st.sampled_from([1, 2, 4, 8, 16]), st.sampled_from([1, 2, 4, 8, 16])),
+    terms=st.tuples(
+        st.integers(20, 100), st.integers(0, 15), st.integers(10, 60), st.integers(0, 20),
+        st.integers(2, 30),
+    ),  # fmt: skip
+)
+@settings(max_examples=20, deadline=None)
+def test_fit_finds_what_made_the_counts(
+    block: tuple[int, int], terms: tuple[int, int, int, int, int]
+) -> None:
+    a, b, c, d, e = map(float, terms)
+    made = KernelCost(
+        block=block, base=a, per_row=b, per_row_block=c, per_column_block=d, per_block=e,
+        error_percent=0,
+    )  # fmt: skip
+    points = [
+        (rows, cols, made.instructions(rows, cols))
+        for rows in fitting.ROWS
+        for cols in fitting.COLS
+    ]
+    found = fit(points)
+    assert found.error_percent <= 0.1
+    for rows, cols, count in points:
+        assert found.instructions(rows, cols) == pytest.approx(count, abs=0.5, rel=1e-3)
+
+
+@pytest.mark.board
+def test_fit_on_a_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "COLS", (8, 16, 32))
+    monkeypatch.setattr(fitting, "ROWS", (8, 16, 32))
+    costs = fit_kernels(load_board("qemu-m4"))
+    write_costs(costs, tmp_path / "cortex-m4.toml")
+    assert read_costs(tmp_path / "cortex-m4.toml") == costs
+    stored = load_costs("cortex-m4")
+    assert stored is not None and costs.kernels.keys() == stored.kernels.keys()
+    for name, cost in costs.kernels.items():
+        expected = stored.kernels[name].instructions(32, 8)
+        assert cost.instructions(32, 8) == pytest.approx(expected, rel=0.15), name
+
+
+@pytest.mark.board
+def test_layers_in_one_image_count_as_in_their_own() -> None:
+    board = load_board("qemu-m4")
+    names = ["ef_matvec_pair_s8_s16_dsp", "ef_matvec_s8_s16", None]
+    layers = []
+    for cols, rows in ((12, 9), (31, 5), (16, 8)):
+        matrix = bench_matrix(rows, cols, FORMATS["w8a12"])
+        layers.append((Linear("layer", matrix), bench_inputs(matrix, 4)))
+    together = measure_layers(layers, board, names)
+    for (node, x), name, count in zip(layers, names, together, strict=True):
+        alone = measure_layer(node, board, x, name and [name])
+        assert alone.mismatches == 0
+        assert count == pytest.approx(alone.instructions, abs=2)
+
+
+def test_playback_is_the_same_in_onnx() -> None:
+    samples = np.arange(12, dtype=np.int16) * 100 - 500
+    node = Playback("play", samples, width=4, steps=3, bits=12, reads=2)
+    form = InputFormat(np.zeros(2, np.float32), np.ones(2, np.float32), 8, ("a", "b"))
+    program = Program((node,), form, 1.0)
+    x = np.zeros((2, 7, 2), np.int16)
+    y = program.run(x)
+    np.testing.assert_array_equal(y[1, :6].reshape(2, 3, 4)[1], samples.reshape(3, 4))
+    np.testing.assert_array_equal(OnnxProgram(program).run(x), y)
+
+
+def test_spikes_have_the_rate_in_each_column() -> None:
+    assert (spikes(37).sum(axis=0) == fitting.SPIKES).all()
+
+
+@pytest.mark.parametrize("name", ["cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"])
+def test_stored_costs_are_close(name: str) -> None:
+    costs = load_costs(name)
+    assert costs is not None
+    for kernel, cost in costs.kernels.items():
+        # columns of spikes: how many are skipped is not linear
+        assert cost.error_percent < (15 if "columns" in kernel else 6), kernel
+
+
+@pytest.mark.parametrize("text,message", [
+    ("core = ", "not a TOML file"),
+    ('core = "x"', "board"),
+    ('core = "x"\nboard = "b"\ncompiler = ""\nemulator = ""\nspike_rate = 2.0\n[kernels]',
+     "spike_rate"),
+])  # fmt: skip
+def test_wrong_file(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "costs.toml"
+    file.write_text(text)
+    with pytest.raises(TargetError, match=message) as error:
+        read_costs(file)
+    assert "\n" not in str(error.value)
+    with pytest.raises(TargetError, match="cannot be read"):
+        read_costs(tmp_path / "none.toml")
