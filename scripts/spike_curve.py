@@ -25,7 +25,7 @@ UNITS = 64
 STEPS = 100
 RATES = [0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
 #: Boards with the kernel that products without spikes would have.
-DENSE = {"qemu-m4": "ef_matvec_pair_s8_s16_dsp", "qemu-m3": "ef_matvec_s8_s16"}
+DENSE = {"qemu-m4": "ef_matvec_pair_s8_s16_dsp", "qemu-m3": "ef_matvec_s8_s16_armv7m"}
 #: Whether the neurons have a synaptic current.
 CELLS = {"LIF-64": False, "CuBa-LIF-64": True}
 #: In units of the membrane.

@@ -134,7 +134,7 @@ def bench_cells(
         with TemporaryDirectory(prefix="edgeflow-bench-") as folder:
             build, counts, y = run_program(program, board, Path(folder), x, optimize=optimize)
             image = measure_size(build.elf, build.objects)
-        # after the last mark there is nothing but the copy of the outputs
+        # where the outputs are a state, a copy of them follows the last mark
         layers = counts.layers.mean(axis=0)
         result.append(
             CellRow(

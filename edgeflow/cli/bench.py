@@ -54,7 +54,7 @@ def kernels(
     Examples:
       edgeflow bench kernels --board qemu-m4
       edgeflow bench kernels --board qemu-m4 --shape 64x192 --format w8a12 --json
-      edgeflow bench kernels --board qemu-m33 --kernel ef_matvec_s8_s16_dsp --format w8a16
+      edgeflow bench kernels --board qemu-m33 --kernel ef_matvec_s8_s16_dsp
       edgeflow bench kernels --board qemu-m4 --fit calibration/kernels/cortex-m4.toml
     """
     from edgeflow.bench.kernels import SHAPES, bench_kernels
@@ -100,7 +100,16 @@ def _fit(board: str, file: Path, json_: bool) -> None:
         return
     console.table(
         f"{file}: {costs.core}",
-        ["kernel", "blocks", "base", "a row", "row block", "column block", "block", "largest error %"],
+        [
+            "kernel",
+            "blocks",
+            "base",
+            "a row",
+            "row block",
+            "column block",
+            "block",
+            "largest error %",
+        ],
         [
             [
                 name,
@@ -137,7 +146,7 @@ def cells(
 
     Examples:
       edgeflow bench cells --board qemu-m4
-      edgeflow bench cells --board qemu-m55 --cell gru --cell lstm --hidden 64 --inputs 6 --json
+      edgeflow bench cells --board qemu-m55 --cell gru --cell lstm --hidden 64
     """
     from edgeflow.bench.cells import CELLS, HIDDEN, bench_cells
     from edgeflow.targets.board import load_board

@@ -25,7 +25,9 @@ class _Data(BaseModel):
 
 
 class KernelCost(_Data):
-    """Instructions of a call: ``a + b rows + c R + d C + e R C`` for R blocks of rows, C of columns.
+    """Instructions of a call: ``a + b rows + c R + d C + e R C``.
+
+    R and C are the numbers of blocks of rows and of columns.
 
     Attributes
     ----------

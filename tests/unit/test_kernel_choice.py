@@ -145,9 +145,12 @@ def test_build_keeps_the_choice(tmp_path: Path) -> None:
 @given(
     block=st.tuples(st.sampled_from([1, 2, 4, 8, 16]), st.sampled_from([1, 2, 4, 8, 16])),
     terms=st.tuples(
-        st.integers(20, 100), st.integers(0, 15), st.integers(10, 60), st.integers(0, 20),
+        st.integers(20, 100),
+        st.integers(0, 15),
+        st.integers(10, 60),
+        st.integers(0, 20),
         st.integers(2, 30),
-    ),  # fmt: skip
+    ),
 )
 @settings(max_examples=20, deadline=None)
 def test_fit_finds_what_made_the_counts(
