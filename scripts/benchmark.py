@@ -24,6 +24,8 @@ from edgeflow.targets.board import list_boards
 from edgeflow.train import train
 
 MODELS = (("seglearn-watch", 32), ("seglearn-watch", 64), ("wisdm-watch-hand", 64))
+#: Longer trainings gain nothing on the validation people of the larger set.
+EPOCHS = {"seglearn-watch": 30, "wisdm-watch-hand": 20}
 SEEDS = (0, 1, 2)
 
 
@@ -36,20 +38,25 @@ CELL_MODELS: dict[str, dict[str, Any]] = {
     "lmuformer": {"hidden": 32},
     "cfc": {"hidden": 64},
     "ltc": {"hidden": 32},
-    "lif": {"hidden": 64},
-    "cuba-lif": {"hidden": 64},
+    "lif": {"hidden": 64, "epochs": 30},
+    "cuba-lif": {"hidden": 64, "epochs": 30},
     "l2mu": {"hidden": 64},
 }
 #: Data sets and seeds of that table.
 CELL_DATA = {"wisdm-watch-hand": SEEDS, "seglearn-watch": SEEDS[:1]}
 
 
+def _name(cell: str, options: dict[str, Any]) -> str:
+    sizes = [str(options[key]) for key in ("layers", "hidden") if key in options]
+    return f"{cell}-{'x'.join(sizes)}"
+
+
 def compressed(
     data: str, seed: int, folder: Path, root: Path | None, cell: str = "gru", **options: Any
 ) -> Path:
     """Return the program file of a model, trained if need be; its scores stand beside it."""
-    values = "-".join(f"{value}" for value in options.values())
-    directory = folder / f"{data}-{cell}{values}-s{seed}"
+    directory = folder / f"{data}-{_name(cell, options)}-s{seed}"
+    options = {"epochs": EPOCHS[data], **options}
     file = directory / "model.onnx"
     if not file.exists():
         dataset = load_dataset(data, root=root)
@@ -125,10 +132,10 @@ def cells(folder: Path, root: Path | None) -> None:
                 build = compile_program(Program.load(files[0]), board, files[0].parent / board)
                 result = profile(build, dataset, steps=2000).to_json()
                 counts.append(f"{result['instructions_per_step']['mean']:,.0f}")
-            name = "-".join([cell, *(str(value) for value in options.values())])
             print(
-                f"| {data} | {name} | {metrics['parameters']} | {before.mean():.1f} | "
-                f"{before.min():.1f}-{before.max():.1f} | {people.min():.0f}-{people.max():.0f} | "
+                f"| {data} | {_name(cell, options)} | {metrics['parameters']} | "
+                f"{before.mean():.1f} | {before.min():.1f}-{before.max():.1f} | "
+                f"{people.min():.0f}-{people.max():.0f} | "
                 f"{after.mean():.1f} | {(before - after).max():+.2f} | {counts[1]} | {counts[0]} | "
                 f"{result['mismatches']} | {result['flash_bytes']:,} | {result['ram_bytes']:,} |",
                 flush=True,

@@ -1,5 +1,6 @@
 """``model.pt``: a trained classifier on disk, read without running any code in it."""
 
+import io
 import pickle
 import zipfile
 from pathlib import Path
@@ -47,12 +48,14 @@ def read_torch(path: Path, what: str) -> Any:
         If the file is missing, damaged or holds anything else.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise TrainError(f"{path}: no such file: train a model with 'edgeflow train'") from None
     except OSError as error:
         raise TrainError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (RuntimeError, ValueError, EOFError, KeyError, AttributeError, IndexError,
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, IndexError,
             TypeError, pickle.UnpicklingError, zipfile.BadZipFile):  # fmt: skip
         raise TrainError(
             f"{path}: damaged, or not {what} of edgeflow (torch.load with weights_only=True "

@@ -325,7 +325,6 @@ def decay_factor(decay: Tensor) -> NDArray[np.int16]:
     return np.clip(np.round(decay.double().numpy() * 32768), 0, INT16_MAX).astype(np.int16)
 
 
-#: Spikes need more passes, which cost little.
-TRAINING = {"epochs": 30, "batch": 256}
+TRAINING = {"batch": 256}
 LIF_CELL = Cell(LIF, convert, build=build_lif, readout="mean", training=TRAINING)
 CUBA_LIF_CELL = Cell(CubaLIF, convert, build=build_cuba_lif, readout="mean", training=TRAINING)

@@ -49,7 +49,7 @@ def train(
         None, "--patience", help="Epochs without a better validation score; 0: never stop early."
     ),
     mirror: float | None = typer.Option(
-        None, "--mirror", help="Share of windows turned into the other wrist's; 0.5 for watches."
+        None, "--mirror", help="Share of windows turned into the other wrist's, like 0.5."
     ),
     seed: int = typer.Option(0, "--seed", help="Same seed, same result."),
     threads: int = typer.Option(1, "--threads", help="CPU threads; part of what repeats."),

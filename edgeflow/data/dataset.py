@@ -60,8 +60,10 @@ class Dataset:
         ``"train"``, ``"val"`` and ``"test"`` to disjoint lists of people.
     window : int
         Default length of a window, in samples.
-    worn : str
-        Where the sensors were: "wrist", or empty for anywhere else.
+    mirror : float
+        Share of the training windows that training turns into those of the other wrist, unless it
+        is told another. 0 where the sensors were not worn on a wrist, or validation people gain
+        nothing.
     """
 
     name: str
@@ -72,7 +74,7 @@ class Dataset:
     recordings: list[Recording]
     people: dict[str, list[str]]
     window: int
-    worn: str = ""
+    mirror: float = 0.0
 
     def split(self, name: str) -> list[Recording]:
         """Return the recordings of a split's people, in the data set's order.

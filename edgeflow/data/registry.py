@@ -45,7 +45,7 @@ class Source:
         Takes the set's folder in the cache; downloads into it. Raises DataError.
     installed : callable, optional
         Returns a path to give to `find`, inside an installed package.
-    worn : str
+    mirror : float
         As in ``Dataset``.
     small : bool
         ``load_dataset`` may download it without being asked to.
@@ -68,7 +68,7 @@ class Source:
     read: Callable[[Path], list[Recording]]
     fetch: Callable[[Path], None]
     installed: Callable[[], Path | None] = lambda: None
-    worn: str = ""
+    mirror: float = 0.0
     small: bool = False
 
     def locate(self, root: str | Path | None = None) -> Path | None:
@@ -224,5 +224,5 @@ def load_dataset(
         recordings=recordings,
         people=split,
         window=source.window if window is None else window,
-        worn=source.worn,
+        mirror=source.mirror,
     )

@@ -154,8 +154,7 @@ class _Run:
         self.model.std.copy_(std)
         self.triples = axis_triples(dataset.channels)
         self.signs = mirror_signs(dataset.channels, dataset.units)
-        share = options.mirror
-        self.mirror = (0.5 if dataset.worn == "wrist" else 0.0) if share is None else share
+        self.mirror = dataset.mirror if options.mirror is None else options.mirror
         self.average = copy.deepcopy(self.model).eval()
         self.steps = 0
         self.optimiser = torch.optim.AdamW(

@@ -47,7 +47,7 @@ class TrainOptions:
         deviations of the channel), and of the logarithm of the pace (not when streaming).
     mirror : float or None
         Share of the training windows that are turned into those of the other wrist, in [0, 1];
-        None: half of them if the data set was worn on a wrist.
+        None: that of the data set.
     warmup : int or None
         Streaming: first steps of a recording that are not counted; None: half a window.
     average : float
@@ -65,7 +65,7 @@ class TrainOptions:
     readout: str | None = None
     loss: str = "cross-entropy"
     mode: str = "window"
-    epochs: int = 20
+    epochs: int = 30
     batch: int = 128
     lr: float = 1e-2
     weight_decay: float = 1e-2

@@ -112,8 +112,6 @@ def test_fixed_sizes(options: dict[str, Any], tmp_path: Path) -> None:
         (nn.GRU, 2, "state", True),
         (nn.GRU, 1, "last", False),
         (nn.LSTM, 2, "all", True),
-        (nn.RNN, 2, "last", True),
-        (ReluRNN, 1, "state", False),
     ],
 )
 def test_torch_dynamo_export(

@@ -95,11 +95,11 @@ def test_mirror_is_the_other_wrist() -> None:
     assert torch.equal(turned[~untouched], (x * signs)[~untouched])
 
 
-def test_watches_are_mirrored_by_default(tmp_path: Path) -> None:
-    def losses(worn: str, folder: str, **options: Any) -> list[float]:
-        data = dataclasses.replace(waves(), worn=worn)
+def test_a_data_set_says_whether_it_is_mirrored(tmp_path: Path) -> None:
+    def losses(share: float, folder: str, **options: Any) -> list[float]:
+        data = dataclasses.replace(waves(), mirror=share)
         result = train(data, out=tmp_path / folder, **{**SMALL, "epochs": 1, **options})
         return [row["loss"] for row in result.metrics["history"]]
 
-    assert losses("wrist", "a") == losses("", "b", mirror=0.5)
-    assert losses("", "c") == losses("wrist", "d", mirror=0.0) != losses("wrist", "e")
+    assert losses(0.5, "a") == losses(0.0, "b", mirror=0.5)
+    assert losses(0.0, "c") == losses(0.5, "d", mirror=0.0) != losses(0.5, "e")

@@ -131,7 +131,6 @@ SOURCES = [
         read=_read,
         fetch=_fetch,
         installed=_installed,
-        worn="wrist",
         small=True,
     )
 ]

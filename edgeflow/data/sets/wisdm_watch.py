@@ -229,7 +229,7 @@ def _source(name: str, letters: str, summary: str) -> Source:
         units=("m/s2", "m/s2", "m/s2", "rad/s", "rad/s", "rad/s"),
         rate_hz=20.0,
         window=40,
-        worn="wrist",
+        mirror=0.5,
         val=("1602", "1631", "1633", "1643", "1647"),
         test=("1600", "1607", "1614", "1618", "1624", "1641", "1650"),
         find=_find,
