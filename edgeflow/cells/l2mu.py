@@ -41,7 +41,7 @@ from edgeflow.cells.lif import (
     integrate,
     membrane_reach,
 )
-from edgeflow.cells.lmu import LMU
+from edgeflow.cells.lmu import LMU, memories
 from edgeflow.cells.spike_input import SLOPE, input_module
 from edgeflow.cells.stack import Stack
 from edgeflow.compress.convert import (
@@ -207,7 +207,7 @@ def build_l2mu(
     population, kernel_size : int
         Neurons a channel that read samples, and how many of the last ones each reads.
     """
-    size = memory_size or max(1, hidden // 4)
+    size = memories(hidden, memory_size)
     cores = [L2MU(hidden, hidden, order, theta, size) for _ in range(layers)]
     return _stack(input_module(LIF, inputs, hidden, population, kernel_size), cores, dropout)
 
@@ -225,7 +225,7 @@ def build_cuba_l2mu(
     kernel_size: int = KERNEL_SIZE,
 ) -> nn.Module:
     """Return the same of current-based neurons; the parameters are those of `build_l2mu`."""
-    size = memory_size or max(1, hidden // 4)
+    size = memories(hidden, memory_size)
     cores = [CubaL2MU(hidden, hidden, order, theta, size) for _ in range(layers)]
     return _stack(input_module(CubaLIF, inputs, hidden, population, kernel_size), cores, dropout)
 

@@ -216,6 +216,11 @@ class LMU(nn.Module):
         return steps.unflatten(3, (length, order)).flatten(2, 3)[:, :, :time].transpose(1, 2)
 
 
+def memories(hidden: int, memory_size: int) -> int:
+    """Return the memory inputs of a layer; 0: one for every four units, at least one."""
+    return memory_size or max(1, hidden // 4)
+
+
 def build(
     inputs: int,
     hidden: int,
@@ -249,7 +254,7 @@ def build(
         dropout,
         order=order,
         theta=theta,
-        memory_size=memory_size or max(1, hidden // 4),
+        memory_size=memories(hidden, memory_size),
         hidden_to_memory=hidden_to_memory,
         memory_to_memory=memory_to_memory,
         train_memory=train_memory,
@@ -275,7 +280,7 @@ def build_feed_forward(
         dropout,
         order=order,
         theta=theta,
-        memory_size=memory_size or max(1, hidden // 4),
+        memory_size=memories(hidden, memory_size),
         train_memory=train_memory,
         feed_forward=True,
     )

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from edgeflow.cells import lif
 from edgeflow.cells.cell import Cell
 from edgeflow.cells.lif import LIF
-from edgeflow.cells.lmu import LMU
+from edgeflow.cells.lmu import LMU, ORDER, THETA, memories
 from edgeflow.cells.norm import NormedLinear
 from edgeflow.cells.spike_input import neurons
 from edgeflow.cells.stack import Stack
@@ -44,8 +44,6 @@ from edgeflow.program.fixedpoint import symmetric_max
 
 #: Samples that the embedding sees.
 KERNEL_SIZE = 5
-#: Coefficients of a memory, and its window in samples.
-ORDER, THETA = 8, 64.0
 #: Hidden units of the mixer, in units of the layer's; those of the spiking one say less each.
 EXPANSION, SPIKING_EXPANSION = 1, 2
 
@@ -154,7 +152,7 @@ def build_spiking(
 
 
 def _memory(hidden: int, order: int, theta: float, memory_size: int) -> Callable[[], LMU]:
-    size = memory_size or max(1, hidden // 4)
+    size = memories(hidden, memory_size)
     return lambda: LMU(hidden, hidden, order, theta, size, feed_forward=True)
 
 
