@@ -105,6 +105,18 @@ def random_matrix(
     )
 
 
+def with_delta(rng: np.random.Generator, node: Node) -> Node:
+    """Return the layer with most of its matrices as delta ones, of any threshold and group."""
+    changes = {}
+    for field, matrix in node.matrices().items():
+        if field in node.delta_sources and rng.integers(4):
+            reach = 2 * largest_magnitude(matrix.input_bits)
+            threshold = rng.choice([1, rng.integers(1, reach), rng.integers(1, 9), 65535])
+            group = int(rng.choice([1, 2, 4, rng.integers(1, 256)]))
+            changes[field] = replace(matrix, threshold=int(threshold), group=group)
+    return replace(node, **changes)
+
+
 # Each draws a layer of `size` units that reads `width` values of `bits` bits and gives values of at
 # most `state_bits` bits.
 def random_gru(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
@@ -395,8 +407,10 @@ DRAW: dict[str, Callable[..., Node]] = {
 
 def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, input_bits: int,
                    state_bits: int, extreme: bool = False,
-                   cells: Sequence[str] = ("gru",)) -> Program:  # fmt: skip
+                   cells: Sequence[str] = ("gru",), delta: bool = False) -> Program:  # fmt: skip
     """Return a stack of `cells`, in turn, and a linear layer with random parameters.
+
+    With `delta`, most matrices that may be delta ones are.
 
     The linear layer is drawn such that what the stack gives shows in its outputs.
     """
@@ -405,7 +419,8 @@ def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, inpu
     width, bits = inputs, input_bits
     for number, size in enumerate(hidden):
         cell = cells[number % len(cells)]
-        nodes.append(DRAW[cell](rng, f"{cell}{number}", width, size, bits, state_bits, extreme))
+        node = DRAW[cell](rng, f"{cell}{number}", width, size, bits, state_bits, extreme)
+        nodes.append(with_delta(rng, node) if delta else node)
         width, bits = nodes[-1].outputs, nodes[-1].output_bits
     form = InputFormat(
         np.zeros(inputs, np.float32),
@@ -416,7 +431,7 @@ def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, inpu
     stack = Program(tuple(nodes), form, output_scale=0.01)
     seen = stack.run(samples(stack, seed, windows=3, time=12)).reshape(-1, width)
     head = Linear("head", random_matrix(rng, outputs, width, bits, extreme, seen))
-    return replace(stack, nodes=(*nodes, head))
+    return replace(stack, nodes=(*nodes, with_delta(rng, head) if delta else head))
 
 
 @st.composite
@@ -432,6 +447,7 @@ def programs(draw: st.DrawFn) -> Program:
         state_bits=draw(st.integers(8, 16)),
         extreme=draw(st.booleans()),
         cells=draw(st.lists(st.sampled_from(list(DRAW)), min_size=1, max_size=3)),
+        delta=draw(st.booleans()),
     )
 
 

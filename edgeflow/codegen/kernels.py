@@ -10,6 +10,7 @@ from edgeflow.codegen.packing import (
     Packed,
     pack_byte_columns,
     pack_columns,
+    pack_delta_columns,
     pack_eight_rows,
     pack_halfwords,
     pack_nibbles,
@@ -87,6 +88,11 @@ def fits_row_quads(matrix: Matrix) -> bool:
     return fits_nibbles(matrix) and holds_shift(matrix) and fits
 
 
+def is_delta(matrix: Matrix) -> bool:
+    """Tell whether the matrix is a delta one."""
+    return matrix.threshold > 0
+
+
 def fits_always(matrix: Matrix) -> bool:
     """Tell that a kernel takes every matrix."""
     return True
@@ -95,6 +101,9 @@ def fits_always(matrix: Matrix) -> bool:
 @dataclass(frozen=True)
 class MatvecKernel:
     """A function with the prototype of ``ef_matvec``.
+
+    A delta matrix takes kernels of its own, which add what changed, and all others too: these
+    read x_hat, which ``ef_hold_matvec`` makes for them.
 
     Parameters
     ----------
@@ -109,6 +118,8 @@ class MatvecKernel:
         Tells whether the kernel is exact on a matrix.
     weight_bits : int
         What it stores a weight in; the goal of ``edgeflow compile`` decides whether it may.
+    delta : bool
+        It is for delta matrices only.
     """
 
     name: str
@@ -116,6 +127,7 @@ class MatvecKernel:
     pack: Callable[[Matrix], Packed]
     fits: Callable[[Matrix], bool] = fits_always
     weight_bits: int = 8
+    delta: bool = False
 
 
 #: Within a set, in the order of preference, which holds where costs were not measured
@@ -151,6 +163,7 @@ MATVEC_KERNELS = (
     MatvecKernel("ef_add_columns_s8", "rv32", pack_columns, reads_spikes),
     MatvecKernel("ef_matvec_s8_s16_rv32", "rv32", pack_byte_columns),
     MatvecKernel("ef_add_columns_s8", "c", pack_columns, reads_spikes),
+    MatvecKernel("ef_delta_matvec_s8_s16", "c", pack_delta_columns, is_delta, delta=True),
     MatvecKernel("ef_matvec_s8_s16", "c", pack_rows),
     MatvecKernel("ef_matvec_s4_s16", "c", pack_nibbles, fits_nibbles, weight_bits=4),
 )

@@ -1,7 +1,7 @@
 """How matvec kernels read their weights: one array, in the order in which they load it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,13 @@ class Packed:
     weights : int8 or uint32 array [size]
     complete : bool
         Bias and multipliers are among the weights; the kernel reads no others.
+    memory : uint32 array
+        First words of a delta matrix's memory after a reset; x_hat, of zeros, stands behind them.
     """
 
     weights: NDArray[np.int8] | NDArray[np.uint32]
     complete: bool
+    memory: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
 
 
 def pack_rows(matrix: Matrix) -> Packed:
@@ -74,6 +77,17 @@ def pack_row_quads(matrix: Matrix) -> Packed:
     start = (bias * place)[:, ::-1].cumsum(axis=1)[:, ::-1]
     multiplier = matrix.multiplier.astype(np.int64) << matrix.shift
     return _stream(matrix, _column_pairs(halves), start.reshape(-1), multiplier)
+
+
+def pack_delta_columns(matrix: Matrix) -> Packed:
+    """Multipliers, columns of bytes; sums begin as biases."""
+    rows = round_up(matrix.rows)
+    columns = np.zeros((matrix.cols, rows), np.int8)
+    columns[:, : matrix.rows] = matrix.weight.T
+    words = columns.view("<u4").reshape(-1)
+    stream = np.concatenate([matrix.multiplier.astype(np.uint32), words])
+    sums = _pad(matrix.bias.astype(np.int64), matrix.rows) & 0xFFFFFFFF
+    return Packed(stream.astype(np.uint32), complete=True, memory=sums.astype(np.uint32))
 
 
 def pack_columns(matrix: Matrix) -> Packed:

@@ -1,4 +1,4 @@
-"""A quantized affine map: int8 weights, int32 bias and one multiplier a row."""
+"""A quantized affine map: int8 weights, int32 bias and one multiplier a row; dense or delta."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,8 @@ from edgeflow.program.fixedpoint import INT32_MAX, Ints, largest_magnitude, requ
 
 #: Rows and columns are 16-bit numbers in C.
 MAX_SIZE = 65535
+#: A threshold is a 16-bit number in C, a group an 8-bit one.
+MAX_THRESHOLD, MAX_GROUP = 65535, 255
 
 
 def round_up(size: int) -> int:
@@ -20,6 +22,9 @@ def round_up(size: int) -> int:
 @dataclass(frozen=True)
 class Matrix:
     """``y = requantize(weight @ x + bias, multiplier, shift)``, int16 in and out.
+
+    A delta matrix (Neil et al. 2016, arXiv 1612.05571) reads ``x_hat = hold(x, x_hat)`` instead:
+    values that moved by less than the threshold keep what they were, and cost nothing.
 
     Parameters
     ----------
@@ -33,6 +38,10 @@ class Matrix:
         In 1..15.
     input_bits : int
         Declared width of x, 2..16: its values are within `largest_magnitude`.
+    threshold : int
+        0: dense. 1..65535: of the changes that fire, in units of x.
+    group : int
+        Columns that fire together, 1..255: all of a group if one of them does.
 
     Raises
     ------
@@ -45,6 +54,8 @@ class Matrix:
     multiplier: NDArray[np.int32]
     shift: int
     input_bits: int
+    threshold: int = 0
+    group: int = 1
 
     def __post_init__(self) -> None:
         if self.weight.ndim != 2 or self.weight.dtype != np.int8 or 0 in self.weight.shape:
@@ -65,6 +76,13 @@ class Matrix:
             raise ProgramError(f"shift {self.shift} is not in 1..15")
         if not 2 <= self.input_bits <= 16:
             raise ProgramError(f"input width {self.input_bits} is not in 2..16 bits")
+        if not 0 <= self.threshold <= MAX_THRESHOLD or not 1 <= self.group <= MAX_GROUP:
+            raise ProgramError(
+                f"threshold {self.threshold} is not in 0..{MAX_THRESHOLD}, or group {self.group} "
+                f"not in 1..{MAX_GROUP}"
+            )
+        if not self.threshold and self.group != 1:
+            raise ProgramError("a group needs a threshold of at least 1")
         bound = self.accumulator_bound() << self.shift
         if bound.max() > INT32_MAX:
             raise ProgramError(
@@ -92,6 +110,19 @@ class Matrix:
         # float64 holds these sums exactly (below 2**53) and has a fast product
         product = x.astype(np.float64) @ self.weight.T.astype(np.float64)
         return product.astype(np.int64) + self.bias
+
+    def hold(self, x: Ints, held: Ints) -> Ints:
+        """Return x_hat [..., cols] after a sample x, given what was held before.
+
+        It is 0 after a reset. Where ``abs(x - x_hat) >= threshold`` for any of a group of columns,
+        the whole group becomes x.
+        """
+        fires = np.abs(x - held) >= self.threshold
+        if self.group > 1:
+            padded = np.pad(fires, [(0, 0)] * (x.ndim - 1) + [(0, -self.cols % self.group)])
+            groups = padded.reshape(*x.shape[:-1], -1, self.group).any(axis=-1)
+            fires = np.repeat(groups, self.group, axis=-1)[..., : self.cols]
+        return np.where(fires, x, held)
 
     def apply(self, x: Ints) -> Ints:
         """Return the int16 result [..., rows] for x [..., cols]."""

@@ -56,7 +56,7 @@ def to_onnx(program: Program) -> onnx.ModelProto:
         last = number == len(program.nodes) - 1
         result = "y" if last else f"x{number + 1}"
         node_inputs, node_outputs = [value], [result]
-        for state, vector in node.states.items():
+        for state, vector in {**node.states, **node.held}.items():
             name = f"{node.name}_{state}"
             inputs.append(_value(name, vector.size, vector.dtype))
             outputs.append(_value(f"{name}_next", vector.size, vector.dtype))
@@ -70,6 +70,9 @@ def to_onnx(program: Program) -> onnx.ModelProto:
             tensors[f"{prefix}.multiplier"] = matrix.multiplier
             node_inputs += [f"{prefix}.weight", f"{prefix}.bias", f"{prefix}.multiplier"]
             attributes[f"{field}_shift"] = matrix.shift
+            if matrix.threshold:
+                attributes[f"{field}_threshold"] = matrix.threshold
+                attributes[f"{field}_group"] = matrix.group
         for field, array in node.arrays().items():
             tensors[f"{node.name}.{field}"] = array
             node_inputs.append(f"{node.name}.{field}")
@@ -96,6 +99,8 @@ def to_onnx(program: Program) -> onnx.ModelProto:
     )
     kinds = {node.operator: node for node in program.nodes}
     functions = [fn.clamp_function(), fn.matvec_function(), fn.lookup_function()]
+    if any(node.delta_matrices() for node in program.nodes):
+        functions.append(fn.hold_function())
     model = helper.make_model(
         graph,
         producer_name=PRODUCER,
@@ -197,6 +202,8 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
                 tensors[f"{prefix}.multiplier"],
                 int(attributes[f"{field}_shift"]),
                 int(header["matrix_bits"][prefix]),
+                int(attributes.get(f"{field}_threshold", 0)),
+                int(attributes.get(f"{field}_group", 1)),
             )
         arrays = {
             field: tensors[f"{proto.name}.{field}"]

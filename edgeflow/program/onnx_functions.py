@@ -46,6 +46,14 @@ def matvec(x: str, field: str, y: str) -> onnx.NodeProto:
     return node
 
 
+def hold(x: str, field: str) -> onnx.NodeProto:
+    """Return a call of ``edgeflow.Hold`` for the delta matrix `field`."""
+    node = helper.make_node("Hold", [x, f"{field}_hat"], [f"{field}_hat_next"], domain=DOMAIN)
+    for part in ("threshold", "group"):
+        _reference(node, part, f"{field}_{part}")
+    return node
+
+
 def _reference(node: onnx.NodeProto, attribute: str, outer: str) -> None:
     node.attribute.append(
         onnx.AttributeProto(name=attribute, ref_attr_name=outer, type=onnx.AttributeProto.INT)
@@ -86,6 +94,13 @@ class Body:
         self.nodes.append(helper.make_node("Split", [x], names, axis=-1, num_outputs=parts))
         return names
 
+    def largest(self, x: str, count: int) -> str:
+        """Return the `count` largest values of the last axis, in descending order."""
+        values, places = self._fresh(), self._fresh()
+        k = self.op("Constant", value_ints=[count])
+        self.nodes.append(helper.make_node("TopK", [x, k], [values, places], axis=-1))
+        return values
+
     def saturate(self, x: str) -> str:
         """Clip to int16."""
         return self.op("Max", self.op("Min", x, self.const(32767)), self.const(-32768))
@@ -114,6 +129,26 @@ def matvec_function() -> onnx.FunctionProto:
     scaled = b.op("Add", b.op("Mul", accumulator, scale), b.const(1 << 31))
     b.cast(b.saturate(b.shift_right(scaled, b.const(1 << 32))), TensorProto.INT16, "y")
     return function("Matvec", ["x", "weight", "bias", "multiplier"], ["y"], b.nodes, ["shift"])
+
+
+def hold_function() -> onnx.FunctionProto:
+    """Return ``Hold``: ``x`` where its group of columns fires, else ``held``, as `Matrix.hold`."""
+    b = Body()
+    op = b.op
+    x, old = b.cast("x"), b.cast("held")
+    group = op("Reshape", b.attribute("group"), op("Constant", value_ints=[1]))
+    fires = op("GreaterOrEqual", op("Abs", op("Sub", x, old)), b.attribute("threshold"))
+    columns = op("Shape", "x", start=1)
+    zero, one = op("Constant", value_ints=[0]), op("Constant", value_ints=[1])
+    missing = op("Mod", op("Neg", columns), group)
+    padded = op("Pad", b.cast(fires), op("Concat", zero, zero, zero, missing, axis=0))
+    shape = op("Concat", zero, op("Constant", value_ints=[-1]), group, axis=0)
+    groups = op("ReduceMax", op("Reshape", padded, shape), op("Constant", value_ints=[2]))
+    wide = op("Expand", groups, op("Concat", one, one, group, axis=0))
+    flat = op("Reshape", wide, op("Constant", value_ints=[0, -1]))
+    chosen = op("Slice", flat, zero, columns, one)
+    b.cast(op("Where", b.cast(chosen, TensorProto.BOOL), x, old), TensorProto.INT16, "y")
+    return function("Hold", ["x", "held"], ["y"], b.nodes, ["threshold", "group"])
 
 
 def lookup_function() -> onnx.FunctionProto:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
 from edgeflow.program.matrix import MAX_SIZE
-from edgeflow.program.nodes import Node
+from edgeflow.program.nodes import Cutoff, Node
 from edgeflow.program.nodes.base import State, zeros
 
 
@@ -112,11 +112,20 @@ class Program:
                     f"layer {node.name} was proven for {node.input_bits}-bit values, "
                     f"{source} gives {bits} bits"
                 )
+            for matrix in node.delta_matrices().keys() - node.delta_sources.keys():
+                raise ProgramError(f"layer {node.name}: its matrix {matrix} cannot be a delta one")
             size, bits, source = node.outputs, node.output_bits, f"layer {node.name}"
         if self.classes and len(self.classes) != size:
             raise ProgramError(f"{len(self.classes)} class names for {size} outputs")
         if not 0 <= self.window <= MAX_SIZE:
             raise ProgramError(f"a window of {self.window} samples is not in 0..{MAX_SIZE}")
+        if any(isinstance(node, Cutoff) for node in self.nodes[:-1]):
+            raise ProgramError("a cut-off must be the last layer")
+        if self.cutoff is not None and self.window == 0:
+            raise ProgramError(
+                f"layer {self.nodes[-1].name}: a cut-off holds its decision until the window ends, "
+                "and the program has no windows: it decides at every sample"
+            )
         if not 0 < self.output_scale < np.inf or not 0 <= self.rate_hz < np.inf:
             raise ProgramError("the output scale must be positive, the rate not negative")
         if not isinstance(self.metadata, Mapping):
@@ -131,6 +140,15 @@ class Program:
     def outputs(self) -> int:
         """Number of output values."""
         return self.nodes[-1].outputs
+
+    @property
+    def cutoff(self) -> Cutoff | None:
+        """The cut-off that ends the chain, if there is one."""
+        return self.nodes[-1] if isinstance(self.nodes[-1], Cutoff) else None
+
+    def without_cutoff(self) -> "Program":
+        """Return the program that reads every window to its end."""
+        return self if self.cutoff is None else replace(self, nodes=self.nodes[:-1])
 
     @property
     def macs(self) -> int:
@@ -155,6 +173,8 @@ class Program:
             digest.update(json.dumps([node.operator, node.name, node.ints()]).encode())
             for matrix in node.matrices().values():
                 shape = [matrix.weight.shape, matrix.shift, matrix.input_bits]
+                if matrix.threshold:
+                    shape += [matrix.threshold, matrix.group]
                 digest.update(json.dumps(shape).encode())
                 digest.update(matrix.weight.tobytes())
                 digest.update(matrix.bias.astype("<i4").tobytes())
@@ -170,14 +190,17 @@ class Program:
 
     def initial_state(self, n: int = 1) -> list[State]:
         """Return the state after a reset, for n independent streams."""
-        return [{k: zeros(n, v.size) for k, v in node.states.items()} for node in self.nodes]
+        return [
+            {k: zeros(n, v.size) for k, v in {**node.states, **node.held}.items()}
+            for node in self.nodes
+        ]
 
     def step(self, x: NDArray[np.int16], state: list[State]) -> tuple[Ints, list[State]]:
         """Run one sample: x int16 [n, inputs] -> y [n, outputs] within int16, next state."""
         limit = symmetric_max(self.input.bits)
         y, following = saturate(x, -limit, limit), []
         for node, old in zip(self.nodes, state, strict=True):
-            y, new = node.step(y, old)
+            y, new = node.advance(y, old)
             following.append(new)
         return y, following
 

@@ -16,6 +16,10 @@ typedef struct ef_matrix ef_matrix;
  */
 typedef void ef_matvec(const ef_matrix *matrix, const int16_t *x, int16_t *y);
 
+/*
+ * A delta matrix keeps a memory in model_t, at a distance from x: what its kernel says, then x_hat
+ * [cols rounded up to a multiple of 4]. It may move when model_t does.
+ */
 struct ef_matrix {
     ef_matvec *matvec;         /* the kernel that `weights` was packed for */
     const void *weights;       /* 4-byte aligned */
@@ -23,11 +27,17 @@ struct ef_matrix {
     const int32_t *multiplier; /* [rows], or null likewise; >= 0 */
     uint16_t rows;
     uint16_t cols;
-    uint8_t shift; /* 1..15 */
+    uint8_t shift;      /* 1..15 */
+    uint8_t group;      /* columns that fire together */
+    uint16_t threshold; /* 1..65535; 0: dense */
+    int32_t memory;     /* bytes from x */
 };
 
 ef_matvec ef_matvec_s8_s16; /* any core: int8 row by row */
 ef_matvec ef_matvec_s4_s16; /* any core: int4, two columns a byte */
+
+ef_matvec ef_delta_matvec_s8_s16; /* any core: adds the columns whose x moved */
+ef_matvec ef_hold_matvec;         /* any core: x_hat, then the dense matrix at `weights` */
 
 /* Arm DSP extension: streams of four rows */
 ef_matvec ef_matvec_s8_s16_dsp;         /* int8, tiles of 4 x 4 */
@@ -247,6 +257,19 @@ typedef struct {
 } ef_accumulate;
 
 void ef_accumulate_step(const ef_accumulate *cell, const int16_t *x, int32_t *sum, int16_t *y);
+
+/* Cut-off: holds the outputs once the largest leads by the threshold. */
+typedef struct {
+    uint16_t size;     /* at least 2 */
+    int32_t threshold; /* 0..65536 */
+    uint16_t start;    /* samples read at least, 1..32767 */
+} ef_cutoff;
+
+/*
+ * held [size] becomes x; count, the samples read, becomes -1 when that decides. Not to be called
+ * again before both are cleared.
+ */
+void ef_cutoff_step(const ef_cutoff *cell, const int16_t *x, int16_t *held, int16_t *count);
 
 /* Delay line: y gets taps samples, dilation apart, the oldest first and x last. */
 typedef struct {

@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+/* memory of a delta matrix, for the x that it is called with */
+#define EF_MEMORY(matrix, x) ((void *)((uintptr_t)(x) + (uintptr_t)(matrix)->memory))
+
 /* Right shifts of negative numbers must be arithmetic: C leaves it to the compiler. */
 typedef char ef_arithmetic_shift_required[(-3 >> 1) == -2 ? 1 : -1];
 

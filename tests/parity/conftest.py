@@ -1,7 +1,7 @@
 """The host's C compiler as a target of random programs."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -16,8 +16,13 @@ def run_c(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., np.ndarray]
     """Compile a program's library with the host's gcc and run it on windows of samples."""
     folder = tmp_path_factory.mktemp("c")
 
-    def run(program: Program, x: np.ndarray, flags: list[str] | None = None) -> np.ndarray:
-        sources = write_library(program, folder, ["c"])
+    def run(
+        program: Program,
+        x: np.ndarray,
+        flags: list[str] | None = None,
+        kernels: Sequence[str] = ("c",),
+    ) -> np.ndarray:
+        sources = write_library(program, folder, kernels)
         (folder / "main.c").write_text(HARNESS)
         command = ["gcc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror",
                    "-Ikernels", *(flags or []), "main.c", *sources, "-o", "model"]  # fmt: skip

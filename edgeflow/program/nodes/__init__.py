@@ -5,6 +5,7 @@ from edgeflow.program.nodes.accumulate import Accumulate
 from edgeflow.program.nodes.base import Node
 from edgeflow.program.nodes.cfc import CfC, PureCfC
 from edgeflow.program.nodes.channel_mixer import ChannelMixer
+from edgeflow.program.nodes.cutoff import Cutoff
 from edgeflow.program.nodes.gru import GRU
 from edgeflow.program.nodes.gru_reset_before import GRUResetBefore
 from edgeflow.program.nodes.l2mu import L2MU
@@ -40,6 +41,7 @@ _KINDS: list[type[Node]] = [
     ReLU,
     ChannelMixer,
     LayerNorm,
+    Cutoff,
 ]
 NODES = {kind.op_type: kind for kind in _KINDS}
 
@@ -55,6 +57,7 @@ __all__ = [
     "Accumulate",
     "CfC",
     "ChannelMixer",
+    "Cutoff",
     "GRUResetBefore",
     "LMUFeedForward",
     "LayerNorm",

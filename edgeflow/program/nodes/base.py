@@ -48,6 +48,8 @@ class Node(ABC):
     op_type: ClassVar[str]
     #: Fields that are `Matrix`.
     matrix_fields: ClassVar[tuple[str, ...]] = ()
+    #: Matrices that may be delta ones, and what each reads: "x" or the name of an int16 state.
+    delta_sources: ClassVar[Mapping[str, str]] = {}
     #: Fields that are one-dimensional int16 or int32 arrays.
     array_fields: ClassVar[tuple[str, ...]] = ()
     #: Fields that are int.
@@ -89,6 +91,17 @@ class Node(ABC):
         return {}
 
     @property
+    def held(self) -> Mapping[str, StateVector]:
+        """What the delta matrices hold, by name ``<matrix>_hat``; zero after a reset.
+
+        In C it is part of a matrix's memory, and no state of its own.
+        """
+        return {
+            f"{field}_hat": StateVector(matrix.cols, matrix.input_bits)
+            for field, matrix in self.delta_matrices().items()
+        }
+
+    @property
     def scratch(self) -> int:
         """Number of int16 values that a step needs as working memory."""
         return 0
@@ -100,12 +113,14 @@ class Node(ABC):
 
     @property
     def operator(self) -> str:
-        """Name in the ONNX domain ``edgeflow``: `op_type`, and the optional fields it has.
+        """Name in the ONNX domain ``edgeflow``: `op_type`, optional fields, delta matrices.
 
         An ONNX function has one list of inputs and one body, so each combination has its own.
         """
         parts = [*self.matrices(), *self.arrays()]
-        return "_".join([self.op_type, *(part for part in parts if is_optional(self, part))])
+        optional = [part for part in parts if is_optional(self, part)]
+        delta = [f"delta_{field}" for field in self.delta_matrices()]
+        return "_".join([self.op_type, *optional, *delta])
 
     @property
     def c_pointers(self) -> tuple[str | None, ...]:
@@ -120,7 +135,26 @@ class Node(ABC):
 
     @abstractmethod
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        """Return the output and the next state for x [n, inputs]."""
+        """Return the output and the next state for x [n, inputs].
+
+        Products are taken by `product`, and `advance` calls it: `state` has what is held already
+        after this x.
+        """
+
+    def advance(self, x: Ints, state: State) -> tuple[Ints, State]:
+        """Return the output and the next state, `held` included, for x [n, inputs]."""
+        held = {}
+        for field, matrix in self.delta_matrices().items():
+            source = self.delta_sources[field]
+            value = x if source == "x" else state[source]
+            held[f"{field}_hat"] = matrix.hold(value, state[f"{field}_hat"])
+        y, following = self.step(x, {**state, **held})
+        return y, {**following, **held}
+
+    def product(self, field: str, x: Ints, state: State) -> Ints:
+        """Return the matrix `field` applied to x, or to what it holds of x."""
+        matrix: Matrix = getattr(self, field)
+        return matrix.apply(state.get(f"{field}_hat", x))
 
     @abstractmethod
     def onnx_function(self) -> onnx.FunctionProto:
@@ -132,18 +166,29 @@ class Node(ABC):
     def as_function(self, body: fn.Body) -> onnx.FunctionProto:
         """Return the ONNX function of a body that gives y and ``<state>_next``.
 
-        Inputs are x, the states, three tensors a matrix (`matrix_inputs`), the arrays, the tables;
-        outputs are y and the next states; attributes are ``<matrix>_shift`` and the int fields.
+        Inputs are x, the states, what is held, three tensors a matrix (`matrix_inputs`), the
+        arrays, the tables; outputs are y and the next states; attributes are ``<matrix>_shift``,
+        ``_threshold`` and ``_group`` of delta matrices, and the int fields.
         """
+        delta = self.delta_matrices()
+        holds = [fn.hold(self.delta_sources[field], field) for field in delta]
         matrices = [tensor for field in self.matrices() for tensor in fn.matrix_inputs(field)]
         tables = [f"{table}_table" for table in self.tables]
         return fn.function(
             self.operator,
-            ["x", *self.states, *matrices, *self.arrays(), *tables],
-            ["y", *(f"{state}_next" for state in self.states)],
-            body.nodes,
-            attributes=[*(f"{field}_shift" for field in self.matrices()), *self.int_fields],
+            ["x", *self.states, *self.held, *matrices, *self.arrays(), *tables],
+            ["y", *(f"{state}_next" for state in (*self.states, *self.held))],
+            holds + body.nodes,
+            attributes=[
+                *(f"{field}_shift" for field in self.matrices()),
+                *(f"{field}_{part}" for field in delta for part in ("threshold", "group")),
+                *self.int_fields,
+            ],
         )
+
+    def onnx_product(self, x: str, field: str, y: str) -> onnx.NodeProto:
+        """Return the ONNX form of `product`: a call of ``edgeflow.Matvec``."""
+        return fn.matvec(f"{field}_hat_next" if field in self.delta_matrices() else x, field, y)
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         """Return the C statement of a step, given C expressions of its arrays.
@@ -162,6 +207,10 @@ class Node(ABC):
         """Return the matrices that the layer has, by field name."""
         found = {field: getattr(self, field) for field in self.matrix_fields}
         return {field: matrix for field, matrix in found.items() if matrix is not None}
+
+    def delta_matrices(self) -> dict[str, Matrix]:
+        """Return the matrices that have a threshold, by field name."""
+        return {field: matrix for field, matrix in self.matrices().items() if matrix.threshold}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that the layer has, by field name."""

@@ -103,9 +103,9 @@ class _Backbone(Recurrent):
     def c_sizes(self) -> tuple[int, ...]:
         return (self.outputs, self.buffer)
 
-    def heads_of(self, x: Ints, h: Ints) -> Ints:
+    def heads_of(self, x: Ints, state: State) -> Ints:
         """Return the heads' pre-activations."""
-        v = saturate(self.input.apply(x) + self.recurrent.apply(h))
+        v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
         limit = symmetric_max(self.backbone_bits)
         for matrix in list(self.matrices().values())[2:]:
             # adds no bit where the width is 16
@@ -116,7 +116,10 @@ class _Backbone(Recurrent):
 
     def _onnx_heads(self, b: fn.Body) -> str:
         n = b.op
-        b.nodes += [fn.matvec("x", "input", "a16"), fn.matvec("h", "recurrent", "u16")]
+        b.nodes += [
+            self.onnx_product("x", "input", "a16"),
+            self.onnx_product("h", "recurrent", "u16"),
+        ]
         v = b.saturate(n("Add", b.cast("a16"), b.cast("u16")))
         bits = b.attribute("backbone_bits")
         for name in list(self.matrices())[2:]:
@@ -194,7 +197,7 @@ class CfC(_Backbone):
         return (*super().c_pointers, None, None)  # offset and gain
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        v_f, v_g, v_t = np.split(self.heads_of(x, state["h"]), 3, axis=1)
+        v_f, v_g, v_t = np.split(self.heads_of(x, state), 3, axis=1)
         f, g = lookup(tanh_table(), v_f), lookup(tanh_table(), v_g)
         s = lookup(sigmoid_table(), v_t)
         blend = f + shift_right_round(s * (g - self.gate * f), 15)
@@ -263,7 +266,7 @@ class PureCfC(_Backbone):
             raise ProgramError(f"layer {self.name}: gate is {self.gate}: a pure cell has none")
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        e = lookup(decay_table(), self.heads_of(x, state["h"]))
+        e = lookup(decay_table(), self.heads_of(x, state))
         limit = symmetric_max(self.state_bits)
         h = self.offset.astype(np.int64) + shift_right_round(e * self.gain, 15)
         h = saturate(h, -limit, limit)

@@ -1,5 +1,6 @@
 """Two linear layers around a rectification, added to what they read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,6 +43,7 @@ class ChannelMixer(Node):
 
     op_type: ClassVar[str] = "ChannelMixer"
     matrix_fields: ClassVar[tuple[str, ...]] = ("up", "down")
+    delta_sources: ClassVar[Mapping[str, str]] = {"up": "x"}
     array_fields: ClassVar[tuple[str, ...]] = ("skip",)
     int_fields: ClassVar[tuple[str, ...]] = ("hidden_bits", "state_bits")
     c_struct: ClassVar[str | None] = "ef_channel_mixer"
@@ -92,7 +94,7 @@ class ChannelMixer(Node):
         return (self.outputs, self.up.rows)
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        hidden = saturate(self.up.apply(x), 0, symmetric_max(self.hidden_bits))
+        hidden = saturate(self.product("up", x, state), 0, symmetric_max(self.hidden_bits))
         # both products are at most 2^30: their sum and the half fit 32 bits
         branch = self.down.apply(hidden) << (self.state_bits - 1)
         limit = symmetric_max(self.state_bits)
@@ -108,7 +110,7 @@ class ChannelMixer(Node):
         def half_range(bits: str) -> str:
             return n("Pow", two, n("Sub", b.attribute(bits), one))
 
-        b.nodes.append(fn.matvec("x", "up", "u16"))
+        b.nodes.append(self.onnx_product("x", "up", "u16"))
         most = n("Sub", half_range("hidden_bits"), one)
         b.cast(n("Max", n("Min", b.cast("u16"), most), zero), kind, "h16")
         b.nodes.append(fn.matvec("h16", "down", "r16"))

@@ -86,7 +86,7 @@ class GRU(Recurrent):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         hidden, h = self.outputs, state["h"]
-        a, u = self.input.apply(x), self.recurrent.apply(h)
+        a, u = self.product("input", x, state), self.product("recurrent", h, state)
         gates = lookup(sigmoid_table(), saturate(a[:, : 2 * hidden] + u[:, : 2 * hidden]))
         r, z = gates[:, :hidden], gates[:, hidden:]
         candidate = saturate(a[:, 2 * hidden :] + shift_right_round(r * u[:, 2 * hidden :], 15))
@@ -97,7 +97,10 @@ class GRU(Recurrent):
     def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
-        b.nodes += [fn.matvec("x", "input", "a16"), fn.matvec("h", "recurrent", "u16")]
+        b.nodes += [
+            self.onnx_product("x", "input", "a16"),
+            self.onnx_product("h", "recurrent", "u16"),
+        ]
         a, u = b.cast("a16"), b.cast("u16")
         a_r, a_z, a_n = b.split(a, 3)
         u_r, u_z, u_n = b.split(u, 3)

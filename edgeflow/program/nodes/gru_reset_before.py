@@ -79,7 +79,7 @@ class GRUResetBefore(Recurrent):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         hidden, h = self.outputs, state["h"]
-        a, u = self.input.apply(x), self.recurrent.apply(h)
+        a, u = self.product("input", x, state), self.product("recurrent", h, state)
         gates = lookup(sigmoid_table(), saturate(a[:, : 2 * hidden] + u))
         r, z = gates[:, :hidden], gates[:, hidden:]
         kept = shift_right_round(r * h, 15)
@@ -90,7 +90,10 @@ class GRUResetBefore(Recurrent):
     def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
-        b.nodes += [fn.matvec("x", "input", "a16"), fn.matvec("h", "recurrent", "u16")]
+        b.nodes += [
+            self.onnx_product("x", "input", "a16"),
+            self.onnx_product("h", "recurrent", "u16"),
+        ]
         a_r, a_z, a_n = b.split(b.cast("a16"), 3)
         u_r, u_z = b.split(b.cast("u16"), 2)
         r = b.lookup("sigmoid_table", b.saturate(n("Add", a_r, u_r)))

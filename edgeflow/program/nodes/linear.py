@@ -26,6 +26,7 @@ class Linear(Node):
 
     op_type: ClassVar[str] = "Linear"
     matrix_fields: ClassVar[tuple[str, ...]] = ("matrix",)
+    delta_sources: ClassVar[Mapping[str, str]] = {"matrix": "x"}
 
     @property
     def inputs(self) -> int:
@@ -44,11 +45,11 @@ class Linear(Node):
         return 16
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        return self.matrix.apply(x), {}
+        return self.product("matrix", x, state), {}
 
     def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
-        b.nodes.append(fn.matvec("x", "matrix", "y"))
+        b.nodes.append(self.onnx_product("x", "matrix", "y"))
         return self.as_function(b)
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:

@@ -253,7 +253,10 @@ class LMU(_LegendreMemory, Recurrent):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         size = self.memory_size
-        a, r = self.input.apply(x), self._padded(self.recurrent.apply(state["h"]))
+        a, r = (
+            self.product("input", x, state),
+            self._padded(self.product("recurrent", state["h"], state)),
+        )
         u = saturate(a[:, :size] + r[:, :size] + state["v"])
         m = self._remember(state["m"], u)
         c = self._padded(self.memory.apply(self._read(m, self.read_bits)))
@@ -267,7 +270,10 @@ class LMU(_LegendreMemory, Recurrent):
     def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
-        b.nodes += [fn.matvec("x", "input", "a16"), fn.matvec("h", "recurrent", "r16")]
+        b.nodes += [
+            self.onnx_product("x", "input", "a16"),
+            self.onnx_product("h", "recurrent", "r16"),
+        ]
         a = b.cast("a16")
         rows = n("Shape", "input_bias")
         size = n("Reshape", b.attribute("memory_size"), n("Constant", value_ints=[1]))
@@ -323,6 +329,7 @@ class LMUFeedForward(_LegendreMemory):
 
     op_type: ClassVar[str] = "LMUFeedForward"
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "memory")
+    delta_sources: ClassVar[Mapping[str, str]] = {"input": "x"}
     array_fields: ClassVar[tuple[str, ...]] = LMU.array_fields
     int_fields: ClassVar[tuple[str, ...]] = LMU.int_fields
     tables: ClassVar[tuple[str, ...]] = ("tanh",)
@@ -376,7 +383,7 @@ class LMUFeedForward(_LegendreMemory):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         size = self.memory_size
-        a = self.input.apply(x)
+        a = self.product("input", x, state)
         m = self._remember(state["m"], a[:, :size])
         c = self.memory.apply(self._read(m, self.read_bits))
         return _activate(a[:, size:] + c, self.state_bits), {"m": m}
@@ -384,7 +391,7 @@ class LMUFeedForward(_LegendreMemory):
     def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
-        b.nodes.append(fn.matvec("x", "input", "a16"))
+        b.nodes.append(self.onnx_product("x", "input", "a16"))
         a, rows = b.cast("a16"), n("Shape", "input_bias")
         size = n("Reshape", b.attribute("memory_size"), n("Constant", value_ints=[1]))
         zero, one = n("Constant", value_ints=[0]), n("Constant", value_ints=[1])

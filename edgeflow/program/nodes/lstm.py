@@ -80,7 +80,7 @@ class LSTM(Recurrent):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         hidden, fraction = self.outputs, self.cell_fraction
-        v = saturate(self.input.apply(x) + self.recurrent.apply(state["h"]))
+        v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
         i, f = (lookup(sigmoid_table(), v[:, k * hidden : (k + 1) * hidden]) for k in (0, 1))
         g = lookup(tanh_table(), v[:, 2 * hidden : 3 * hidden])
         o = lookup(sigmoid_table(), v[:, 3 * hidden :])
@@ -97,7 +97,10 @@ class LSTM(Recurrent):
     def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n, const = b.op, b.const
-        b.nodes += [fn.matvec("x", "input", "a16"), fn.matvec("h", "recurrent", "u16")]
+        b.nodes += [
+            self.onnx_product("x", "input", "a16"),
+            self.onnx_product("h", "recurrent", "u16"),
+        ]
         v = b.split(b.saturate(n("Add", b.cast("a16"), b.cast("u16"))), 4)
         i, f, o = (b.lookup("sigmoid_table", v[k]) for k in (0, 1, 3))
         g = b.lookup("tanh_table", v[2])

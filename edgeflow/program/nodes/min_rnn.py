@@ -57,6 +57,7 @@ class MinRNN(Node):
     #: Rows of the matrix a unit.
     blocks: ClassVar[int]
     matrix_fields: ClassVar[tuple[str, ...]] = ("input",)
+    delta_sources: ClassVar[Mapping[str, str]] = {"input": "x"}
     int_fields: ClassVar[tuple[str, ...]] = ("state_bits", "output_shift")
 
     def __post_init__(self) -> None:
@@ -104,7 +105,7 @@ class MinRNN(Node):
         """Append `preactivation`, one name a gate."""
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        values, h = self.input.apply(x), state["h"]
+        values, h = self.product("input", x, state), state["h"]
         gates, candidate = values[:, : -self.outputs], values[:, -self.outputs :]
         v = self.preactivation(gates)
         z = lookup(sigmoid_table(), v) * (v > INT16_MIN)
@@ -116,7 +117,7 @@ class MinRNN(Node):
     def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
-        b.nodes.append(fn.matvec("x", "input", "v16"))
+        b.nodes.append(self.onnx_product("x", "input", "v16"))
         *gates, candidate = b.split(b.cast("v16"), self.blocks)
         h = b.cast("h")
         delta = n("Sub", candidate, b.shift_right(h, b.const(1 << 15)))

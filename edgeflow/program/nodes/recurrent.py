@@ -17,6 +17,7 @@ class Recurrent(Node):
     state_bits: int
 
     output_state: ClassVar[str | None] = "h"
+    delta_sources: ClassVar[Mapping[str, str]] = {"input": "x", "recurrent": "h"}
 
     def check_state_width(self) -> None:
         """Raise a ProgramError unless h is 8 to 16 bits wide, as `recurrent` was proven for."""

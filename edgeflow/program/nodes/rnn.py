@@ -74,7 +74,7 @@ class RNN(Recurrent):
         return 2 * self.outputs
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        v = saturate(self.input.apply(x) + self.recurrent.apply(state["h"]))
+        v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
         f = np.maximum(v, 0) if self.relu else lookup(tanh_table(), v)
         limit = symmetric_max(self.state_bits)
         h = saturate(shift_right_round(2 * f, self.state_shift + 1), -limit, limit)
@@ -83,7 +83,10 @@ class RNN(Recurrent):
     def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
         n = b.op
-        b.nodes += [fn.matvec("x", "input", "a16"), fn.matvec("h", "recurrent", "u16")]
+        b.nodes += [
+            self.onnx_product("x", "input", "a16"),
+            self.onnx_product("h", "recurrent", "u16"),
+        ]
         v = b.saturate(n("Add", b.cast("a16"), b.cast("u16")))
         relu = b.cast(b.attribute("relu"), onnx.TensorProto.BOOL)
         f = n("Where", relu, n("Max", v, b.const(0)), b.lookup("tanh_table", v))

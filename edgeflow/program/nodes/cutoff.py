@@ -1,0 +1,144 @@
+"""A confidence cut-off: the decision stands as soon as it is clear enough."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike, NDArray
+
+from edgeflow.errors import ProgramError
+from edgeflow.program import onnx_functions as fn
+from edgeflow.program.fixedpoint import INT16_MAX, Ints
+from edgeflow.program.matrix import MAX_SIZE
+from edgeflow.program.nodes.base import Node, State, StateVector
+
+#: No two int16 values are so far apart: this threshold never decides early.
+NEVER = 1 << 16
+
+
+@dataclass(frozen=True)
+class Cutoff(Node):
+    r"""Hold the outputs from the first sample on at which the largest leads by `threshold`.
+
+    With ``count`` the samples read since the reset, -1 once it is decided, and ``lead`` the largest
+    x less the second largest:
+
+    .. math::
+        y' &= count < 0 \;?\; y : x \\
+        count' &= (count < 0 \lor count + 1 \ge start \land lead \ge threshold)
+            \;?\; -1 : \min(count + 1, 32767)
+
+    It is the last layer. As nothing that happens before it matters any more, the generated C
+    computes none of it until the reset.
+
+    Dynamic Confidence: C. Li et al., ICCV 2023, arXiv 2303.10276. The lead of the largest output
+    over the second one as confidence (top-K cutoff): D. Wu et al., arXiv 2301.09522.
+
+    Parameters
+    ----------
+    name : str
+    size : int
+        Classes, at least 2.
+    threshold : int
+        In units of the output, 0..65536; 0 decides at `start`, `NEVER` not before the window ends.
+    start : int
+        Samples that are read at least, 1..32767.
+    """
+
+    size: int
+    threshold: int
+    start: int = 1
+
+    op_type: ClassVar[str] = "Cutoff"
+    int_fields: ClassVar[tuple[str, ...]] = ("size", "threshold", "start")
+    output_state: ClassVar[str | None] = "held"
+    c_struct: ClassVar[str | None] = "ef_cutoff"
+    c_function: ClassVar[str | None] = "ef_cutoff_step"
+
+    def __post_init__(self) -> None:
+        ranges = {"size": (2, MAX_SIZE), "threshold": (0, NEVER), "start": (1, INT16_MAX)}
+        for field, (low, high) in ranges.items():
+            if not low <= getattr(self, field) <= high:
+                raise ProgramError(
+                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
+                )
+
+    @property
+    def inputs(self) -> int:
+        return self.size
+
+    @property
+    def outputs(self) -> int:
+        return self.size
+
+    @property
+    def input_bits(self) -> int:
+        return 16
+
+    @property
+    def output_bits(self) -> int:
+        return 16
+
+    @property
+    def states(self) -> Mapping[str, StateVector]:
+        return {"held": StateVector(self.size), "count": StateVector(1)}
+
+    @property
+    def c_sizes(self) -> tuple[int, ...]:
+        return ()
+
+    def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+        decided, count = state["count"] < 0, state["count"] + 1
+        clear = (count >= self.start) & (lead(x)[:, None] >= self.threshold)
+        held = np.where(decided, state["held"], x)
+        return held, {
+            "held": held,
+            "count": np.where(decided | clear, -1, np.minimum(count, INT16_MAX)),
+        }
+
+    def samples_read(self, outputs: ArrayLike) -> NDArray[np.int64]:
+        """Return the samples read before each window is decided, at most all of them.
+
+        Parameters
+        ----------
+        outputs : int16 array [n, time, size]
+            What this layer reads.
+
+        Returns
+        -------
+        int64 array [n]
+            In 1..time.
+        """
+        clear = lead(outputs) >= self.threshold
+        clear[:, : self.start - 1] = False
+        clear[:, -1] = True
+        return clear.argmax(axis=1) + 1
+
+    def onnx_function(self) -> onnx.FunctionProto:
+        b = fn.Body()
+        n = b.op
+        zero, x = b.const(0), b.cast("x")
+        first, second = b.split(b.largest(x, 2), 2)
+        before = b.cast("count")
+        count = n("Add", before, b.const(1))
+        decided = n("Less", before, zero)
+        clear = n(
+            "And",
+            n("GreaterOrEqual", count, b.attribute("start")),
+            n("GreaterOrEqual", n("Sub", first, second), b.attribute("threshold")),
+        )
+        counted = n("Min", count, b.const(INT16_MAX))
+        following = n("Where", n("Or", decided, clear), b.const(-1), counted)
+        b.cast(following, onnx.TensorProto.INT16, "count_next")
+        held = n("Where", decided, b.cast("held"), x)
+        b.cast(held, onnx.TensorProto.INT16, "held_next")
+        n("Identity", "held_next", output="y")
+        return self.as_function(b)
+
+
+def lead(outputs: ArrayLike) -> Ints:
+    """Return the largest value less the second largest, of int16 [..., at least 2]."""
+    top = np.partition(np.asarray(outputs, dtype=np.int64), -2, axis=-1)
+    return top[..., -1] - top[..., -2]
