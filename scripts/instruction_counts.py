@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgeflow.bench.cells import CELLS, random_cell, random_walks
 from edgeflow.bench.fit import fitting_case, tool_versions
+from edgeflow.bench.fit_delta import delta_case, group_of
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
 from edgeflow.bench.measure import measure_layers
 from edgeflow.files import write_atomic
@@ -29,6 +30,8 @@ DATA = ROOT / "benchmarks" / "instructions.json"
 PLOT = ROOT / "docs" / "kernels-by-shape.svg"
 #: Columns x rows that every kernel is counted with.
 SHAPES = ((64, 192), (37, 45), (6, 192))
+#: Share of columns that fire, with delta kernels.
+FIRED = 0.2
 #: Columns of matrices with three times as many rows, as a GRU has, each with the kernel chosen.
 COLS = (4, 6, 8, 12, 16, 20, 24, 31, 32, 37, 48, 61, 64, 80, 96, 100, 113, 128)
 #: Units and inputs of the cells.
@@ -56,6 +59,11 @@ def count(board: BoardSpec) -> dict[str, float]:
     cases: list[tuple[str, str | None]] = []
     for kernel in runnable(board):
         for cols, rows in SHAPES:
+            if kernel.delta:
+                matrix, x, _ = delta_case(rows, cols, FIRED, group_of(kernel))
+                layers.append((Linear("layer", matrix), x))
+                cases.append((f"{kernel.name} {cols}x{rows}, {FIRED:.0%} fire", kernel.name))
+                continue
             case = fitting_case(kernel, rows, cols)
             if case is not None:
                 layers.append((Linear("layer", case[0]), case[1]))

@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.bench.fit_delta import fit_delta_kernels
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
 from edgeflow.bench.measure import measure_layers
 from edgeflow.codegen.costs import MAX_BLOCK, KernelCost, KernelCosts
-from edgeflow.codegen.kernels import MatvecKernel
+from edgeflow.codegen.delta import break_evens
+from edgeflow.codegen.kernels import MatvecKernel, kernel_named
+from edgeflow.codegen.sparse import break_even
+from edgeflow.codegen.sparse_packing import SparseFormat
 from edgeflow.files import write_atomic
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Linear
@@ -26,6 +30,8 @@ FEWEST_SPIKING_COLS = 8
 #: Of twenty values of an input of spikes, those that are not zero.
 SPIKES = 4
 STEPS = 20
+#: Shares of blocks that are not zero, by turns, with block-sparse kernels.
+DENSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 #: Errors are relative to a count, or to this if it is less: a few instructions do not matter.
 SMALL = 400.0
 
@@ -49,16 +55,27 @@ def fit_kernels(board: BoardSpec) -> KernelCosts:
                 layers.append((Linear("layer", case[0]), case[1]))
                 names.append(kernel.name)
     counts = measure_layers(layers, board, names)
-    measured: dict[str, list[tuple[int, int, float]]] = {name: [] for name in names}
+    measured: dict[str, list[tuple[Matrix, float]]] = {name: [] for name in names}
     for name, (node, _), count in zip(names, layers, counts, strict=True):
-        measured[name].append((node.matrix.rows, node.matrix.cols, count))
+        measured[name].append((node.matrix, count))
+    kernels = {name: _fit_kernel(kernel_named(name), points) for name, points in measured.items()}
+    kernels |= fit_delta_kernels(board)
     return KernelCosts(
         core=board.core.name,
         board=board.name,
         **tool_versions(board),
         spike_rate=SPIKES / STEPS,
-        kernels={name: fit(points) for name, points in measured.items()},
+        kernels=kernels,
+        break_even=break_even(kernels),
+        delta_break_even=break_evens(kernels),
     )
+
+
+def _fit_kernel(kernel: MatvecKernel, points: Sequence[tuple[Matrix, float]]) -> KernelCost:
+    form = kernel.sparse
+    if form is None:
+        return fit([(matrix.rows, matrix.cols, count) for matrix, count in points])
+    return fit_sparse([(m.rows, form.items(m), count) for m, count in points], form)
 
 
 def fitting_case(
@@ -66,7 +83,11 @@ def fitting_case(
 ) -> tuple[Matrix, NDArray[np.int16]] | None:
     """Return a matrix that the kernel takes, and its input; None if there is none."""
     # what has fewest bits is exact with most kernels, and costs the same
-    matrix = bench_matrix(rows, cols, FORMATS["w4a8"])
+    density, block = 1.0, (1, 1)
+    if kernel.sparse is not None:
+        density = DENSITIES[(rows + cols) % len(DENSITIES)]
+        block = kernel.sparse.rows, kernel.sparse.cols
+    matrix = bench_matrix(rows, cols, FORMATS["w4a8"], density=density, block=block)
     if kernel.fits(matrix):
         return matrix, bench_inputs(matrix, STEPS)
     matrix = bench_matrix(rows, cols, FORMATS["w8a2"])
@@ -113,6 +134,25 @@ def fit(points: Sequence[tuple[int, int, float]]) -> KernelCost:
     return best[1]
 
 
+def fit_sparse(points: Sequence[tuple[int, int, float]], form: SparseFormat) -> KernelCost:
+    """Fit the formula of `KernelCost` to (rows, items stored, instructions)."""
+    rows, items, count = np.array(points, np.float64).T
+    weight = np.maximum(count, SMALL)
+    terms = np.stack([np.ones_like(rows), rows, np.ceil(rows / form.rows), items], axis=1)
+    solution = np.linalg.lstsq(terms / weight[:, None], count / weight, rcond=None)[0]
+    rounded = np.array([round(float(value), 3) for value in solution])
+    error = np.abs(terms @ rounded - count) / weight
+    return KernelCost(
+        block=(form.rows, form.cols),
+        base=float(rounded[0]),
+        per_row=float(rounded[1]),
+        per_row_block=float(rounded[2]),
+        per_column_block=0.0,
+        per_block=float(rounded[3]),
+        error_percent=round(100 * float(error.max()), 1),
+    )
+
+
 def tool_versions(board: BoardSpec) -> dict[str, str]:
     """Return the first line that compiler and emulator print about their versions."""
     names = {"compiler": board.core.compiler, "emulator": board.emulator or ""}
@@ -146,6 +186,14 @@ def write_costs(costs: KernelCosts, path: Path) -> None:
             f"per_row_block = {cost.per_row_block:g}",
             f"per_column_block = {cost.per_column_block:g}",
             f"per_block = {cost.per_block:g}",
+            *([f"per_fired = {cost.per_fired:g}"] if cost.per_fired else []),
             f"error_percent = {cost.error_percent:g}",
         ]
+    if costs.break_even:
+        lines += ["", "# share of blocks up to which block-sparse kernels cost less than dense"]
+        lines += ["[break_even]", *(f"{k} = {share:g}" for k, share in costs.break_even.items())]
+    if costs.delta_break_even:
+        lines += ["", "# share of columns that fire up to which delta kernels cost less than dense"]
+        shares = costs.delta_break_even.items()
+        lines += ["[delta_break_even]", *(f"{k} = {share:g}" for k, share in shares)]
     write_atomic(path, "\n".join(lines) + "\n")

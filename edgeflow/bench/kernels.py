@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.bench.measure import measure_layer
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
+from edgeflow.codegen.sparse import preferred_block
 from edgeflow.errors import TargetError
 from edgeflow.program.fixedpoint import Ints, symmetric_max
 from edgeflow.program.matrix import Matrix
@@ -46,6 +48,9 @@ class KernelRow:
     kernel, core, format : str
         `format` is a key of `FORMATS`.
     rows, cols : int
+    density : float
+        Share of the blocks of `block` rows and columns that are not zero.
+    block : tuple of int
     instructions : float
         Mean of a call, requantization and the call itself included.
     instructions_per_mac : float
@@ -60,21 +65,37 @@ class KernelRow:
     format: str
     rows: int
     cols: int
+    density: float
+    block: tuple[int, int]
     instructions: float
     instructions_per_mac: float
     text_bytes: int
     mismatches: int
 
 
-def bench_matrix(rows: int, cols: int, form: Format, seed: int = 0) -> Matrix:
+def bench_matrix(
+    rows: int,
+    cols: int,
+    form: Format,
+    seed: int = 0,
+    density: float = 1.0,
+    block: tuple[int, int] = (1, 1),
+) -> Matrix:
     """Return a random matrix with weights as training leaves them and outputs over all of int16.
 
     Weights are normal with a deviation of a fifth of their range, so that the largest magnitude
-    of a row is near its end, as after scaling row by row.
+    of a row is near its end, as after scaling row by row. Of the blocks of `block` rows and columns
+    a share of `density`, any of them, is left; the others are zero.
     """
     rng = np.random.default_rng([seed, rows, cols])
     limit = symmetric_max(form.weight_bits)
     weight = np.clip(np.round(rng.normal(0, limit / 5, (rows, cols))), -limit, limit)
+    if density < 1:
+        height, width = -(-rows // block[0]), -(-cols // block[1])
+        stays = rng.permutation(height * width) < round(density * height * width)
+        mask = np.kron(stays.reshape(height, width), np.ones(block))[:rows, :cols]
+        # what stays is not zero: a block has exactly its share
+        weight = np.where(weight == 0, 1, weight) * mask
     reach = symmetric_max(form.activation_bits)
     bias = np.round(rng.uniform(-1, 1, rows) * reach * limit / 4)
     # the largest accumulator of a row comes out at 1 to 2 times full scale: some saturate
@@ -126,6 +147,8 @@ def bench_kernels(
     shapes: Sequence[tuple[int, int]] = SHAPES,
     formats: Sequence[str] = ("w8a12",),
     kernels: Sequence[str] | None = None,
+    densities: Sequence[float] = (1.0,),
+    block: tuple[int, int] | None = None,
     steps: int = 16,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[KernelRow]:
@@ -139,7 +162,12 @@ def bench_kernels(
     formats : sequence of str
         Keys of `FORMATS`.
     kernels : sequence of str, optional
-        Names; default: all that the core can run.
+        Names; default: all that the core can run, block-sparse ones where `densities` are below 1.
+    densities : sequence of float
+        Shares of the blocks that are not zero, 0..1.
+    block : tuple of int, optional
+        Rows and columns of a block; default: what a block-sparse kernel stores, and what is best
+        on the core for others (``edgeflow.codegen.sparse.preferred_block``).
     steps : int
         Calls of each, half of them with inputs that drive a row to its limit.
     progress : callable, optional
@@ -159,13 +187,17 @@ def bench_kernels(
         raise TargetError(f"unknown format '{unknown[0]}'; there are {', '.join(FORMATS)}")
     cases = []
     for kernel in runnable(board, kernels):
-        for form in formats:
-            for cols, rows in shapes:
-                matrix = bench_matrix(rows, cols, FORMATS[form])
-                if kernel.fits(matrix):
-                    cases.append((kernel, form, matrix))
+        shape = block
+        if shape is None:
+            stored = kernel.sparse or preferred_block(board.core)
+            shape = stored.rows, stored.cols
+        for form, (cols, rows), density in product(formats, shapes, densities):
+            matrix = bench_matrix(rows, cols, FORMATS[form], density=density, block=shape)
+            pointless = kernel.sparse is not None and density == 1 and kernels is None
+            if kernel.fits(matrix) and not pointless:
+                cases.append((kernel, form, matrix, density, shape))
     result = []
-    for done, (kernel, form, matrix) in enumerate(cases):
+    for done, (kernel, form, matrix, density, shape) in enumerate(cases):
         if progress is not None:
             progress(done, len(cases), kernel.name)
         x = bench_inputs(matrix, steps)
@@ -177,6 +209,8 @@ def bench_kernels(
                 format=form,
                 rows=matrix.rows,
                 cols=matrix.cols,
+                density=density,
+                block=shape,
                 instructions=measured.instructions,
                 instructions_per_mac=measured.instructions / (matrix.rows * matrix.cols),
                 text_bytes=measured.text_bytes[kernel.name],

@@ -147,9 +147,12 @@ def _parts(
     for i, (node, x) in enumerate(layers):
         # weights may be stored in 16 bits; a vector and what feeds it, states and scratch
         values = node.inputs + node.outputs + node.scratch + 2 * node.scratch32
+        # sums, which flash has too, rows padded; x_hat
+        sums = sum(4 * (matrix.rows + 16) for matrix in node.delta_matrices().values())
+        states = [*node.states.values(), *node.held.values()]
         need = [
-            2 * node.weight_bytes() + x.nbytes,
-            2 * values + sum(state.nbytes for state in node.states.values()),
+            2 * node.weight_bytes() + x.nbytes + sums,
+            2 * values + sum(state.nbytes for state in states) + sums,
         ]
         if part and any(u + n > limit for u, n, limit in zip(used, need, limits, strict=True)):
             yield part

@@ -1,19 +1,44 @@
 """What a cell, or another layer, registers so that it can be trained, imported and quantized."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-    from edgeflow.compress.convert import Converted, Signal, Widths
+    from edgeflow.compress.convert import Converted, Floats, Signal, Widths
+    from edgeflow.program.fixedpoint import Ints
 
     # name, layer, its input, its float output on the calibration data [n, time, size], widths
     Converter = Callable[[str, nn.Module, Signal, NDArray[np.float32], Widths], Converted]
+    # layer, x [n, time, inputs], state or None, what the recurrent weights see of h [n, hidden]
+    Recurrence = Callable[[Any, Tensor, Any, Callable[[Tensor], Tensor]], tuple[Tensor, Any]]
+    Assign = Callable[[nn.Module, Mapping[str, Floats]], None]
+    # layer, numbers of the inputs and of the units that stay
+    Shrink = Callable[[Any, Ints, Ints], nn.Module]
+
+
+def put(parameters: Sequence[Tensor], values: "Floats", axis: int = 0) -> None:
+    """Copy float64 values into parameters that stand side by side along an axis."""
+    sizes = np.cumsum([p.shape[axis] for p in parameters])[:-1]
+    for parameter, part in zip(parameters, np.split(values, sizes, axis=axis), strict=True):
+        parameter.data.copy_(torch.from_numpy(part))
+
+
+def rows_of(units: "Ints", blocks: int, size: int) -> "Ints":
+    """Return the rows of units in a matrix of as many blocks of `size` rows, such as gates."""
+    return np.concatenate([block * size + units for block in range(blocks)])
+
+
+def cut(parameter: Tensor, rows: "Ints", cols: "Ints | None" = None) -> Tensor:
+    """Return these rows, and columns, of a parameter."""
+    value = parameter.detach()[torch.from_numpy(rows)]
+    return value if cols is None else value[:, torch.from_numpy(cols)]
 
 
 def _itself(layer: nn.Module) -> list[nn.Module]:
@@ -35,8 +60,18 @@ class Layer:
         Splits a stacked layer into single, batch-first ones.
     refuse : callable
         Returns why a layer of this class cannot run on a stream, or None.
+    assign : callable
+        Copies the weights that the integers of the node's matrices stand for (float64, by field)
+        into a layer, for quantization-aware training; None: the layer trains with its own.
     pads : bool
         It reads zeros before the first sample, so the integer zero of its input must be zero.
+    recur : callable, optional
+        ``recur(layer, x, state, read)`` is the layer's forward pass whose recurrent weights see
+        ``read(h)`` of the state h [n, hidden], once a step: what a delta layer needs
+        (``edgeflow.cells.delta``). None: no weights read the state.
+    shrink : callable, optional
+        ``shrink(layer, inputs, units)`` is a new layer of these inputs and units (or outputs), by
+        their numbers: what unit pruning needs. None: units cannot be cut off.
     """
 
     module: type[nn.Module]
@@ -44,6 +79,9 @@ class Layer:
     expand: Callable[[nn.Module], list[nn.Module]] = _itself
     refuse: Callable[[nn.Module], str | None] = lambda layer: None
     pads: bool = field(default=False, kw_only=True)
+    recur: "Recurrence | None" = field(default=None, kw_only=True)
+    assign: "Assign | None" = field(default=None, kw_only=True)
+    shrink: "Shrink | None" = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

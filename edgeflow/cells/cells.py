@@ -8,6 +8,7 @@ from torch import nn
 from edgeflow.cells import (
     accumulate,
     cfc,
+    delta,
     gru,
     gru_reset_before,
     l2mu,
@@ -49,6 +50,7 @@ CELLS: dict[str, Cell] = {
 #: Layers that are no cells.
 LAYERS: list[Layer] = [
     linear.LAYER,
+    delta.LAYER,
     accumulate.LAYER,
     gru_reset_before.LAYER,
     norm.LAYER,

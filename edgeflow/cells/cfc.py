@@ -23,6 +23,8 @@ Circuit Policy: M. Lechner et al., Nature Machine Intelligence 2, 2020. A recurr
 Leveraging low-rank and sparse recurrent connectivity, arXiv 2310.03915.
 """
 
+import copy
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,11 +34,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from edgeflow.cells.cell import Cell
+from edgeflow.cells import linear
+from edgeflow.cells.cell import Cell, cut, put
 from edgeflow.cells.stack import Stack
 from edgeflow.compress.convert import (
     PREACTIVATION_SCALE,
     Converted,
+    Floats,
     Signal,
     Widths,
     delayed,
@@ -47,7 +51,7 @@ from edgeflow.compress.convert import (
 )
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
-from edgeflow.program.fixedpoint import symmetric_max
+from edgeflow.program.fixedpoint import Ints, symmetric_max
 from edgeflow.program.nodes.cfc import BACKBONES, MAX_BACKBONE, MAX_GAIN
 
 MODES = ("default", "no_gate", "pure")
@@ -76,6 +80,10 @@ class _Recurrence(nn.Module):
         u, s, v = torch.linalg.svd(h, full_matrices=False)
         root = s[: self.rank].sqrt()
         return x, u[:, : self.rank] * root, root[:, None] * v[: self.rank]
+
+
+def _all(h: Tensor) -> Tensor:
+    return h
 
 
 class CfC(nn.Module):
@@ -186,8 +194,13 @@ class CfC(nn.Module):
         """Return weight and bias of the products in turn; the first reads [x, h]."""
         return [*((layer.weight, layer.bias) for layer in self._linears()), self._heads()]
 
-    def forward(self, x: Tensor, h: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return (h [n, time, hidden], last h [n, hidden]) for x [n, time, inputs]."""
+    def forward(
+        self, x: Tensor, h: Tensor | None = None, read: Callable[[Tensor], Tensor] = _all
+    ) -> tuple[Tensor, Tensor]:
+        """Return (h [n, time, hidden], last h [n, hidden]) for x [n, time, inputs].
+
+        The recurrent weights see ``read(h)``.
+        """
         h = x.new_zeros(x.shape[0], self.hidden) if h is None else h
         scale, slope = ACTIVATIONS[self.activation]
         (first, bias), *deeper = self.products()
@@ -197,7 +210,7 @@ class CfC(nn.Module):
             tail = torch.exp(-self.time_span * self.w_tau.abs())
         result = []
         for a in functional.linear(x, weight_x, bias).unbind(1):
-            v = a + functional.linear(h, weight_h)
+            v = a + functional.linear(read(h), weight_h)
             for k, (weight, offset) in enumerate(deeper):
                 v = scale * torch.tanh(slope * v)
                 v = functional.linear(self.dropout(v) if k else v, weight, offset)
@@ -249,8 +262,12 @@ def convert(
     (first, bias), *deeper = products
     weight_x, weight_h = first[:, : cell.inputs], first[:, cell.inputs :]
     fields: dict[str, Any] = {
-        "input": quantize_matrix(weight_x, bias, source, PREACTIVATION_SCALE),
-        "recurrent": quantize_matrix(weight_h, 0 * bias, output, PREACTIVATION_SCALE),
+        "input": quantize_matrix(
+            weight_x, bias, source, PREACTIVATION_SCALE, widths.of(name, "input")
+        ),
+        "recurrent": quantize_matrix(
+            weight_h, 0 * bias, output, PREACTIVATION_SCALE, widths.of(name, "recurrent")
+        ),
     }
     a = source.real @ weight_x.T.astype(np.float32) + bias.astype(np.float32)
     u = delayed(real) @ weight_h.T.astype(np.float32)
@@ -261,7 +278,9 @@ def convert(
         size = weight.shape[1]
         unit = np.full(size, scale * 2.0 ** -(widths.state - 1))
         signal = Signal(np.zeros(size), unit, widths.state, scale * np.tanh(v))
-        fields[field] = quantize_matrix(weight, offset, signal, PREACTIVATION_SCALE)
+        fields[field] = quantize_matrix(
+            weight, offset, signal, PREACTIVATION_SCALE, widths.of(name, field)
+        )
         v = signal.real @ weight.T.astype(np.float32) + offset.astype(np.float32)
         saturation[field] = share_beyond(v)
     kind = nodes.PureCfC if cell.mode == "pure" else nodes.CfC
@@ -273,6 +292,57 @@ def convert(
         **(fields | arrays),
     )
     return Converted(node, output, saturation)
+
+
+@torch.no_grad()
+def assign(cell: Any, real: Mapping[str, Floats]) -> None:
+    """Give the cell these weights; a factorized recurrence keeps its own."""
+    _, slope = ACTIVATIONS[cell.activation]
+    deeper = BACKBONES[len(cell.backbone)]
+    products = [np.concatenate([real["input"], real["recurrent"]], axis=1)]
+    products += [real[field] for field in deeper]
+    *backbone, heads = products
+    plain = [layer for layer in cell.backbone if not parametrize.is_parametrized(layer)]
+    if len(plain) == len(backbone):
+        for layer, weight in zip(plain, backbone, strict=True):
+            put([layer.weight], weight / slope)
+    if any(parametrize.is_parametrized(head) for head in cell.heads()):
+        return
+    if cell.mode == "pure":
+        put([cell.ff1.weight], heads / cell.time_span)
+        return
+    f1, f2, s = np.split(heads, 3)
+    put([cell.ff1.weight, cell.ff2.weight], np.concatenate([f1, f2]))
+    put([cell.time_b.weight], s - cell.time_span * cell.time_a.weight.double().numpy())
+
+
+@torch.no_grad()
+def shrink(cell: Any, inputs: Ints, units: Ints) -> CfC:
+    """Return a cell of these inputs and units, with the same backbone.
+
+    Raises
+    ------
+    CompressError
+        If its recurrence is factorized or masked.
+    """
+    linears = (*cell.backbone, *cell.heads())
+    if cell.mask is not None or any(parametrize.is_parametrized(layer) for layer in linears):
+        raise CompressError("a cfc cell with a mask, or a factorized recurrence, keeps its units")
+    smaller = copy.deepcopy(cell)
+    smaller.inputs, smaller.hidden = len(inputs), len(units)
+    reads = np.concatenate([inputs, cell.inputs + units])
+    columns = reads
+    if len(cell.backbone):
+        first = cell.backbone[0]
+        smaller.backbone[0] = linear.shrink(first, reads, np.arange(first.out_features))
+        columns = np.arange(cell.ff1.in_features)
+    for name in ("ff1", "ff2", "time_a", "time_b"):
+        if hasattr(cell, name):
+            setattr(smaller, name, linear.shrink(getattr(cell, name), columns, units))
+    if cell.mode == "pure":
+        smaller.w_tau = nn.Parameter(cut(cell.w_tau.T, units).T.contiguous())
+        smaller.A = nn.Parameter(cut(cell.A.T, units).T.contiguous())
+    return smaller
 
 
 def _state(
@@ -303,5 +373,8 @@ CELL = Cell(
     refuse=refuse,
     build=build,
     readout="mean",
+    assign=assign,
     training={"lr": 3e-3, "weight_decay": 0.1},
+    recur=CfC.forward,
+    shrink=shrink,
 )

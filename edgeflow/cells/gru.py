@@ -16,18 +16,21 @@ K. Cho et al., Learning phrase representations using RNN encoder-decoder, EMNLP 
 reset-after form is that of cuDNN.
 """
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
-from edgeflow.cells.cell import Cell
+from edgeflow.cells.cell import Cell, cut, put, rows_of
 from edgeflow.compress.convert import (
     PREACTIVATION_SCALE,
     Converted,
+    Floats,
     Signal,
     Widths,
     delayed,
@@ -36,6 +39,7 @@ from edgeflow.compress.convert import (
     share_beyond,
     state_signal,
 )
+from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes import GRU
 
 
@@ -84,6 +88,43 @@ def refuse(layer: Any) -> str | None:
     return None
 
 
+def assign_recurrent(layer: Any, real: Mapping[str, Floats]) -> None:
+    """Give a single ``nn.GRU``, ``LSTM`` or ``RNN`` these weights."""
+    put([layer.weight_ih_l0], real["input"])
+    put([layer.weight_hh_l0], real["recurrent"])
+
+
+@torch.no_grad()
+def shrink_recurrent(layer: Any, inputs: Ints, units: Ints) -> nn.Module:
+    """Return a single ``nn.GRU``, ``LSTM`` or ``RNN`` of these inputs and units."""
+    size = layer.hidden_size
+    rows = rows_of(units, layer.weight_hh_l0.shape[0] // size, size)
+    smaller = copy.deepcopy(layer)
+    smaller.input_size, smaller.hidden_size = len(inputs), len(units)
+    for name, cols in (("weight_ih", inputs), ("weight_hh", units), ("bias_ih", None),
+                       ("bias_hh", None)):  # fmt: skip
+        kept = cut(getattr(layer, f"{name}_l0"), rows, cols)
+        setattr(smaller, f"{name}_l0", nn.Parameter(kept.contiguous()))
+    smaller.flatten_parameters()
+    return smaller
+
+
+def recur(
+    layer: Any, x: Tensor, state: Tensor | None, read: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return h [n, time, hidden] and the last h [1, n, hidden]; the weights see ``read(h)``."""
+    h = x.new_zeros(len(x), layer.hidden_size) if state is None else state[0]
+    steps = []
+    for a in functional.linear(x, layer.weight_ih_l0, layer.bias_ih_l0).unbind(1):
+        a_r, a_z, a_n = a.chunk(3, 1)
+        u_r, u_z, u_n = functional.linear(read(h), layer.weight_hh_l0, layer.bias_hh_l0).chunk(3, 1)
+        r, z = torch.sigmoid(a_r + u_r), torch.sigmoid(a_z + u_z)
+        n = torch.tanh(a_n + r * u_n)
+        h = n + z * (h - n)
+        steps.append(h)
+    return torch.stack(steps, 1), h[None]
+
+
 def convert(
     name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
 ) -> Converted:
@@ -98,11 +139,24 @@ def convert(
     both = np.where(np.arange(3 * hidden) < 2 * hidden, bias_h, 0.0)
     node = GRU(
         name,
-        input=quantize_matrix(weight_x, bias_x + both, source, PREACTIVATION_SCALE),
-        recurrent=quantize_matrix(weight_h, bias_h - both, state, PREACTIVATION_SCALE),
+        input=quantize_matrix(
+            weight_x, bias_x + both, source, PREACTIVATION_SCALE, widths.of(name, "input")
+        ),
+        recurrent=quantize_matrix(
+            weight_h, bias_h - both, state, PREACTIVATION_SCALE, widths.of(name, "recurrent")
+        ),
         state_bits=widths.state,
     )
     return Converted(node, state, {"gates": share_beyond(np.maximum(np.abs(a), np.abs(u)))})
 
 
-CELL = Cell(nn.GRU, convert, expand, refuse, build)
+CELL = Cell(
+    nn.GRU,
+    convert,
+    expand,
+    refuse,
+    build,
+    assign=assign_recurrent,
+    recur=recur,
+    shrink=shrink_recurrent,
+)

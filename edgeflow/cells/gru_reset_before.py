@@ -13,6 +13,7 @@ K. Cho et al., Learning phrase representations using RNN encoder-decoder, EMNLP 
 arXiv 1406.1078v3.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeflow.cells.cell import Layer
+from edgeflow.cells.cell import Layer, put
 from edgeflow.compress.convert import (
     PREACTIVATION_SCALE,
     Converted,
+    Floats,
     Signal,
     Widths,
     delayed,
@@ -89,12 +91,28 @@ def convert(
     u = np.concatenate([u, (r * before) @ candidate.T.astype(np.float32)], axis=-1)
     node = nodes.GRUResetBefore(
         name,
-        input=quantize_matrix(weight_x, bias, source, PREACTIVATION_SCALE),
-        recurrent=quantize_matrix(gates, zeros[: 2 * hidden], state, PREACTIVATION_SCALE),
-        candidate=quantize_matrix(candidate, zeros[:hidden], state, PREACTIVATION_SCALE),
+        input=quantize_matrix(
+            weight_x, bias, source, PREACTIVATION_SCALE, widths.of(name, "input")
+        ),
+        recurrent=quantize_matrix(
+            gates,
+            zeros[: 2 * hidden],
+            state,
+            PREACTIVATION_SCALE,
+            widths.of(name, "recurrent"),
+        ),
+        candidate=quantize_matrix(
+            candidate, zeros[:hidden], state, PREACTIVATION_SCALE, widths.of(name, "candidate")
+        ),
         state_bits=widths.state,
     )
     return Converted(node, state, {"gates": share_beyond(np.maximum(np.abs(a), np.abs(u)))})
 
 
-LAYER = Layer(GRUResetBefore, convert)
+def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+    """Give the layer these weights."""
+    put([layer.weight_ih_l0], real["input"])
+    put([layer.weight_hh_l0], np.concatenate([real["recurrent"], real["candidate"]]))
+
+
+LAYER = Layer(GRUResetBefore, convert, assign=assign)

@@ -23,7 +23,7 @@ first neurons read a few samples each, and the classifier averages a linear laye
 counting the spikes of an output population.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,7 +31,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell
+from edgeflow.cells.cell import Cell, put
 from edgeflow.cells.lif import (
     LIF,
     THRESHOLD_MIN,
@@ -46,6 +46,7 @@ from edgeflow.cells.spike_input import SLOPE, input_module
 from edgeflow.cells.stack import Stack
 from edgeflow.compress.convert import (
     Converted,
+    Floats,
     Signal,
     Widths,
     delayed,
@@ -279,7 +280,9 @@ def convert(
         columns = weights[field].shape[1]
         spikes = Signal(np.zeros(columns), np.ones(columns), 2, real)
         weight = weights[field].double().numpy()
-        matrices[field] = quantize_matrix(weight, offset, spikes, units[-1][:rows])
+        matrices[field] = quantize_matrix(
+            weight, offset, spikes, units[-1][:rows], widths.of(name, field)
+        )
         used.append(np.max([np.abs(v.numpy()) / reach for v in values], axis=0))
     fields: dict[str, Any] = {
         **matrices,
@@ -295,7 +298,15 @@ def convert(
     return Converted(node, output, {"membrane": share_beyond(np.concatenate(used, axis=2), 1.0)})
 
 
+def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+    """Give the layer these weights; A and B are not trained."""
+    put([layer.e_x, layer.e_h, layer.e_m], real["encode"], axis=1)
+    put([layer.W_x, layer.W_h, layer.W_m], real["update"], axis=1)
+
+
 #: A higher rate ends in an explosion of the gradient.
 TRAINING = {"lr": 3e-3, "weight_decay": 0.1}
-CELL = Cell(L2MU, convert, build=build_l2mu, readout="mean", training=TRAINING)
-CUBA = Cell(CubaL2MU, convert, build=build_cuba_l2mu, readout="mean", training=TRAINING)
+CELL = Cell(L2MU, convert, build=build_l2mu, readout="mean", training=TRAINING, assign=assign)
+CUBA = Cell(
+    CubaL2MU, convert, build=build_cuba_l2mu, readout="mean", training=TRAINING, assign=assign
+)

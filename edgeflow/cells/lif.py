@@ -29,6 +29,7 @@ J. Eshraghian et al., Training spiking neural networks using lessons from deep l
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,7 +37,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell
+from edgeflow.cells.cell import Cell, put
 from edgeflow.cells.stack import Stack
 from edgeflow.compress.convert import (
     Converted,
@@ -297,19 +298,37 @@ def convert(
     unit = reach / INT16_MAX
     output = Signal(np.zeros(len(unit)), np.ones(len(unit)), 2, real)
     fields: dict[str, Any] = {
-        "input": quantize_matrix(*parameters(layer.input.weight, layer.input.bias), source, unit),
+        "input": quantize_matrix(
+            *parameters(layer.input.weight, layer.input.bias),
+            source,
+            unit,
+            widths.of(name, "input"),
+        ),
         "beta": decay_factor(layer.beta),
         "threshold": np.round(threshold / unit).astype(np.int16),
         "reset": RESETS.index(layer.reset),
     }
     if layer.recurrent is not None:
         weight, none = parameters(layer.recurrent.weight, None)
-        fields["recurrent"] = quantize_matrix(weight, none, output, unit)
+        fields["recurrent"] = quantize_matrix(
+            weight, none, output, unit, widths.of(name, "recurrent")
+        )
     if layer.synapse:
         fields["alpha"] = decay_factor(layer.alpha)
     node = nodes.LIF(name=name, **fields)
     share = share_beyond(np.max([np.abs(t.numpy() / reach) for t in traces], axis=0), 1.0)
     return Converted(node, output, {"membrane": share})
+
+
+@torch.no_grad()
+def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+    """Give the layer these weights; those of normalised currents without the normalisation."""
+    if isinstance(layer.input, nn.Linear):
+        put([layer.input.weight], real["input"])
+    else:
+        layer.input.assign(real["input"])
+    if layer.recurrent is not None:
+        put([layer.recurrent.weight], real["recurrent"])
 
 
 def membrane_reach(top: Floats, threshold: Floats) -> Floats:
@@ -326,5 +345,7 @@ def decay_factor(decay: Tensor) -> NDArray[np.int16]:
 
 
 TRAINING = {"batch": 256}
-LIF_CELL = Cell(LIF, convert, build=build_lif, readout="mean", training=TRAINING)
-CUBA_LIF_CELL = Cell(CubaLIF, convert, build=build_cuba_lif, readout="mean", training=TRAINING)
+LIF_CELL = Cell(LIF, convert, build=build_lif, readout="mean", training=TRAINING, assign=assign)
+CUBA_LIF_CELL = Cell(
+    CubaLIF, convert, build=build_cuba_lif, readout="mean", training=TRAINING, assign=assign
+)

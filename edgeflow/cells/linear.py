@@ -1,14 +1,23 @@
 """Fully connected layer, ``y = W x + b``."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgeflow.cells.cell import Layer
-from edgeflow.compress.convert import Converted, Signal, Widths, parameters, quantize_matrix
-from edgeflow.program.fixedpoint import INT16_MAX
+from edgeflow.cells.cell import Layer, cut, put
+from edgeflow.compress.convert import (
+    Converted,
+    Floats,
+    Signal,
+    Widths,
+    parameters,
+    quantize_matrix,
+)
+from edgeflow.program.fixedpoint import INT16_MAX, Ints
 from edgeflow.program.nodes import Linear
 
 #: Head room of the output over the largest value seen in calibration.
@@ -21,9 +30,24 @@ def convert(
     """Quantize; the output's scale comes from calibration."""
     weight, bias = parameters(layer.weight, layer.bias)
     scale = max(float(np.abs(real).max()) * OUTPUT_MARGIN, 1e-6) / INT16_MAX
-    node = Linear(name, quantize_matrix(weight, bias, source, scale))
+    node = Linear(name, quantize_matrix(weight, bias, source, scale, widths.of(name, "matrix")))
     size = node.outputs
     return Converted(node, Signal(np.zeros(size), np.full(size, scale), node.output_bits, real))
 
 
-LAYER = Layer(nn.Linear, convert)
+def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+    """Give the layer these weights."""
+    put([layer.weight], real["matrix"])
+
+
+@torch.no_grad()
+def shrink(layer: Any, inputs: Ints, units: Ints) -> nn.Linear:
+    """Return a layer of these inputs and outputs."""
+    smaller = nn.Linear(len(inputs), len(units), bias=layer.bias is not None)
+    smaller.weight.copy_(cut(layer.weight, units, inputs))
+    if layer.bias is not None:
+        smaller.bias.copy_(cut(layer.bias, units))
+    return smaller
+
+
+LAYER = Layer(nn.Linear, convert, assign=assign, shrink=shrink)

@@ -16,6 +16,7 @@ impulse response. The feed-forward variant leaves :math:`W_h` out, too: N. Chilk
 Parallelizing Legendre Memory Unit training, ICML 2021.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell
+from edgeflow.cells.cell import Cell, put
 from edgeflow.cells.legendre import legendre, powers, zero_order_hold
 from edgeflow.cells.stack import Stack
 from edgeflow.compress.convert import (
@@ -171,13 +172,19 @@ class LMU(nn.Module):
             h = torch.stack(steps, 1)
         return h, (h[:, -1], m[:, -1])
 
-    def loop(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor, State]:
-        """Step through x; return h, m [n, time, memory_size, order], u, and the last state."""
+    def loop(
+        self, x: Tensor, state: State, read: Callable[[Tensor], Tensor] = lambda h: h
+    ) -> tuple[Tensor, Tensor, Tensor, State]:
+        """Step through x; return h, m [n, time, memory_size, order], u, and the last state.
+
+        The recurrent weights see ``read(h)``.
+        """
         h, m = state
         from_x = x @ torch.cat([self.e_x, self.W_x]).T
         all_h, all_m, all_u = [], [], []
         for value in from_x.unbind(1):
             u, drive = value.split([self.memory_size, self.hidden_size], 1)
+            h = read(h)
             if self.e_h is not None:
                 u = torch.addmm(u, h, self.e_h.T)
             if self.e_m is not None:
@@ -389,13 +396,16 @@ def convert(
     unit_h = np.full(hidden, PREACTIVATION_SCALE)
     units = np.concatenate([scale_u, unit_h])
 
-    def matrix(of_u: Tensor | None, of_h: Tensor, bias: Tensor | None, signal: Signal) -> Matrix:
+    def matrix(
+        field: str, of_u: Tensor | None, of_h: Tensor, bias: Tensor | None, signal: Signal
+    ) -> Matrix:
         weight, constant = parameters(of_h, bias)
+        bits = widths.of(name, field)
         if of_u is None:
-            return quantize_matrix(weight, constant, signal, unit_h)
+            return quantize_matrix(weight, constant, signal, unit_h, bits)
         weight = np.concatenate([of_u.double().numpy(), weight])
         constant = np.concatenate([np.zeros(size), constant])
-        return quantize_matrix(weight, constant, signal, units)
+        return quantize_matrix(weight, constant, signal, units, bits)
 
     common = {
         **memory,
@@ -404,16 +414,24 @@ def convert(
         "read_bits": bits,
         "state_bits": bits,
     }
-    from_x = matrix(layer.e_x, layer.W_x, layer.b, source)
-    from_m = matrix(layer.e_m, layer.W_m, None, reading)
+    from_x = matrix("input", layer.e_x, layer.W_x, layer.b, source)
+    from_m = matrix("memory", layer.e_m, layer.W_m, None, reading)
     node: Node
     if layer.feed_forward:
         node = nodes.LMUFeedForward(name, input=from_x, memory=from_m, **common)
     else:
-        from_h = matrix(layer.e_h, layer.W_h, None, state)
+        from_h = matrix("recurrent", layer.e_h, layer.W_h, None, state)
         node = nodes.LMU(name, input=from_x, recurrent=from_h, memory=from_m, **common)
     largest = torch.stack(parts_h).abs().amax(0)
     return Converted(node, state, {"drive": share_beyond(largest.numpy())})
+
+
+def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+    """Give the layer these weights; A and B stay, as their integers are as good as exact."""
+    parts = {"input": "x", "recurrent": "h", "memory": "m"}
+    for field, weight in real.items():
+        both = (getattr(layer, f"{kind}_{parts[field]}") for kind in "eW")
+        put([p for p in both if p is not None], weight)
 
 
 def _products(signals: list[Tensor], weights: tuple[Tensor | None, ...]) -> list[Tensor]:
@@ -426,5 +444,13 @@ def _reach(values: Tensor, axis: tuple[int, ...]) -> Floats:
     return np.where(reach > 0, reach, 1.0)
 
 
-CELL = Cell(LMU, convert, build=build, training={"lr": 3e-3})
-FEED_FORWARD = Cell(LMU, convert, build=build_feed_forward, readout="mean")
+def recur(
+    layer: Any, x: Tensor, state: State | None, read: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, State]:
+    """Return h [n, time, hidden] and the last state; the recurrent weights see ``read(h)``."""
+    h, _, _, state = layer.loop(x, layer.zero_state(x) if state is None else state, read)
+    return h, state
+
+
+CELL = Cell(LMU, convert, build=build, training={"lr": 3e-3}, assign=assign, recur=recur)
+FEED_FORWARD = Cell(LMU, convert, build=build_feed_forward, readout="mean", assign=assign)

@@ -21,7 +21,7 @@ Legendre Memory Units, ICLR 2024, arXiv 2402.04882. The embedding there has seve
 and the LMU a residual connection of its own; here both are small enough for a microcontroller.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,14 @@ from edgeflow.cells.norm import NormedLinear
 from edgeflow.cells.spike_input import neurons
 from edgeflow.cells.stack import Stack
 from edgeflow.cells.taps import Taps
-from edgeflow.compress.convert import Converted, Signal, Widths, parameters, quantize_matrix
+from edgeflow.compress.convert import (
+    Converted,
+    Floats,
+    Signal,
+    Widths,
+    parameters,
+    quantize_matrix,
+)
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import symmetric_max
@@ -195,9 +202,17 @@ def convert(
     reading = Signal(np.zeros(hidden), np.full(hidden, unit_inside), bits, inside.numpy())
     node = nodes.ChannelMixer(
         name,
-        up=quantize_matrix(*parameters(layer.up.weight, layer.up.bias), source, unit_inside),
+        up=quantize_matrix(
+            *parameters(layer.up.weight, layer.up.bias),
+            source,
+            unit_inside,
+            widths.of(name, "up"),
+        ),
         down=quantize_matrix(
-            *parameters(layer.down.weight, layer.down.bias), reading, unit * 2.0 ** (bits - 16)
+            *parameters(layer.down.weight, layer.down.bias),
+            reading,
+            unit * 2.0 ** (bits - 16),
+            widths.of(name, "down"),
         ),
         skip=np.round(source.scale / unit * 32768).astype(np.int16),
         hidden_bits=bits,
@@ -206,5 +221,12 @@ def convert(
     return Converted(node, Signal(np.zeros(size), np.full(size, unit), bits, real))
 
 
-CELL = Cell(ChannelMixer, convert, build=build, readout="mean")
-SPIKING = Cell(LIF, lif.convert, build=build_spiking, readout="mean")
+@torch.no_grad()
+def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+    """Give the mixer these weights, normalisation included."""
+    layer.up.assign(real["up"])
+    layer.down.assign(real["down"])
+
+
+CELL = Cell(ChannelMixer, convert, build=build, readout="mean", assign=assign)
+SPIKING = Cell(LIF, lif.convert, build=build_spiking, readout="mean", assign=lif.assign)

@@ -18,12 +18,14 @@ S. Hochreiter and J. Schmidhuber, Long short-term memory, Neural Computation 9(8
 forget gate is that of F. Gers et al., Learning to forget, Neural Computation 12(10), 2000.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from edgeflow.cells import gru
 from edgeflow.cells.cell import Cell
@@ -93,6 +95,22 @@ def _sigmoid(x: Floats) -> Floats:
     return result
 
 
+def recur(
+    layer: Any, x: Tensor, state: tuple[Tensor, Tensor] | None, read: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Return h [n, time, hidden] and the last (h, c); the recurrent weights see ``read(h)``."""
+    zeros = x.new_zeros(len(x), layer.hidden_size)
+    h, c = (zeros, zeros) if state is None else (state[0][0], state[1][0])
+    steps = []
+    for a in functional.linear(x, layer.weight_ih_l0, layer.bias_ih_l0).unbind(1):
+        v = a + functional.linear(read(h), layer.weight_hh_l0, layer.bias_hh_l0)
+        i, f, g, o = v.chunk(4, 1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        steps.append(h)
+    return torch.stack(steps, 1), (h[None], c[None])
+
+
 def convert(
     name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
 ) -> Converted:
@@ -107,8 +125,12 @@ def convert(
     fraction = int(np.clip(np.floor(np.log2(INT16_MAX / reach)), 8, 15))
     node = LSTM(
         name,
-        input=quantize_matrix(weight_x, bias, source, PREACTIVATION_SCALE),
-        recurrent=quantize_matrix(weight_h, np.zeros_like(bias), state, PREACTIVATION_SCALE),
+        input=quantize_matrix(
+            weight_x, bias, source, PREACTIVATION_SCALE, widths.of(name, "input")
+        ),
+        recurrent=quantize_matrix(
+            weight_h, 0 * bias, state, PREACTIVATION_SCALE, widths.of(name, "recurrent")
+        ),
         state_bits=widths.state,
         cell_fraction=fraction,
     )
@@ -119,4 +141,13 @@ def convert(
     return Converted(node, state, saturation)
 
 
-CELL = Cell(nn.LSTM, convert, expand, refuse, build)
+CELL = Cell(
+    nn.LSTM,
+    convert,
+    expand,
+    refuse,
+    build,
+    assign=gru.assign_recurrent,
+    recur=recur,
+    shrink=gru.shrink_recurrent,
+)

@@ -4,6 +4,7 @@ L. Feng et al., Were RNNs all we needed?, arXiv 2410.01201, 2024.
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,16 +12,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeflow.cells.cell import put, rows_of
+from edgeflow.cells.linear import shrink as shrink_linear
 from edgeflow.cells.scan import scan
 from edgeflow.compress.convert import (
     PREACTIVATION_SCALE,
     Converted,
+    Floats,
     Signal,
     Widths,
     parameters,
     quantize_matrix,
     share_beyond,
 )
+from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes.min_rnn import MinRNN as Node
 
 #: Head room of candidates and outputs over the largest value seen in calibration.
@@ -124,9 +129,23 @@ def convert(
         gate_unit *= 2.0 ** ints["gate_shift"]
         saturation["gates"] = share_beyond(gates, 8.0 * 2 ** ints["gate_shift"])
     output_unit = np.where(np.arange(len(bias)) < split, gate_unit, unit)
-    done = kind(name, input=quantize_matrix(weight, bias, source, output_unit), **ints)
+    matrix = quantize_matrix(weight, bias, source, output_unit, widths.of(name, "input"))
+    done = kind(name, input=matrix, **ints)
     output = Signal(np.zeros(layer.hidden), scale, widths.state, real)
     return Converted(done, output, saturation)
+
+
+def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+    """Give a single layer these weights."""
+    put([layer.linear[0].weight], real["input"])
+
+
+def shrink(layer: Any, inputs: Ints, units: Ints) -> MinRNN:
+    """Return a single layer of these inputs and units."""
+    smaller: MinRNN = type(layer)(len(inputs), len(units))
+    rows = rows_of(units, layer.blocks, layer.hidden)
+    smaller.linear[0] = shrink_linear(layer.linear[0], inputs, rows)
+    return smaller
 
 
 def _reach(values: NDArray[np.floating]) -> float:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from edgeflow.cells.cell import Cell
-from edgeflow.cells.min_rnn import MinRNN, convert, expand
+from edgeflow.cells.min_rnn import MinRNN, assign, convert, expand, shrink
 from edgeflow.program import nodes
 
 
@@ -33,4 +33,6 @@ class MinGRU(MinRNN):
         return torch.sigmoid(-gates), torch.sigmoid(gates)
 
 
-CELL = Cell(MinGRU, partial(convert, nodes.MinGRU), expand, build=MinGRU)
+CELL = Cell(
+    MinGRU, partial(convert, nodes.MinGRU), expand, build=MinGRU, assign=assign, shrink=shrink
+)

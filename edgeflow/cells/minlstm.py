@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from edgeflow.cells.cell import Cell
-from edgeflow.cells.min_rnn import MinRNN, convert, expand
+from edgeflow.cells.min_rnn import MinRNN, assign, convert, expand, shrink
 from edgeflow.program import nodes
 
 
@@ -37,4 +37,6 @@ class MinLSTM(MinRNN):
         return torch.sigmoid(-difference), torch.sigmoid(difference)
 
 
-CELL = Cell(MinLSTM, partial(convert, nodes.MinLSTM), expand, build=MinLSTM)
+CELL = Cell(
+    MinLSTM, partial(convert, nodes.MinLSTM), expand, build=MinLSTM, assign=assign, shrink=shrink
+)

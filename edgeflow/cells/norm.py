@@ -1,5 +1,6 @@
 """Normalisation: that of the batch is part of a linear layer, that of a step is a layer itself."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells import linear
-from edgeflow.cells.cell import Layer
-from edgeflow.compress.convert import Converted, Signal, Widths
+from edgeflow.cells.cell import Layer, put
+from edgeflow.compress.convert import Converted, Floats, Signal, Widths
 from edgeflow.errors import CompressError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX, symmetric_max
@@ -42,6 +43,10 @@ class NormedLinear(nn.Module):
     @property
     def bias(self) -> Tensor:
         return affine(self.norm)[1]
+
+    def assign(self, real: Floats) -> None:
+        """Make `weight` these values, by those of the linear map."""
+        put([self.linear.weight], real / affine(self.norm)[0].double().numpy()[:, None])
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.linear(x)
@@ -114,6 +119,12 @@ def convert_layer_norm(
     return Converted(node, Signal(np.zeros(size), np.full(size, unit), bits, real))
 
 
-LAYER = Layer(NormedLinear, linear.convert)
+@torch.no_grad()
+def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+    """Give the layer these weights, normalisation included."""
+    layer.assign(real["matrix"])
+
+
+LAYER = Layer(NormedLinear, linear.convert, assign=assign)
 BATCH_NORM = Layer(nn.BatchNorm1d, convert_norm, refuse=refuse_norm)
 LAYER_NORM = Layer(nn.LayerNorm, convert_layer_norm, refuse=refuse_layer_norm)

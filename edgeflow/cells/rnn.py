@@ -9,11 +9,14 @@ With input :math:`x_t` [inputs], state :math:`h_t` [hidden] and f either tanh or
 J. Elman, Finding structure in time, Cognitive Science 14(2), 1990.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from edgeflow.cells import gru
 from edgeflow.cells.cell import Cell
@@ -89,6 +92,19 @@ def expand(layer: Any) -> list[nn.Module]:
     return gru.expand_stack(layer, nn.RNN if layer.nonlinearity == "tanh" else relu_layer)
 
 
+def recur(
+    layer: Any, x: Tensor, state: Tensor | None, read: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return h [n, time, hidden] and the last h [1, n, hidden]; the weights see ``read(h)``."""
+    h = x.new_zeros(len(x), layer.hidden_size) if state is None else state[0]
+    activate = torch.relu if layer.nonlinearity == "relu" else torch.tanh
+    steps = []
+    for a in functional.linear(x, layer.weight_ih_l0, layer.bias_ih_l0).unbind(1):
+        h = activate(a + functional.linear(read(h), layer.weight_hh_l0, layer.bias_hh_l0))
+        steps.append(h)
+    return torch.stack(steps, 1), h[None]
+
+
 def convert(
     name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
 ) -> Converted:
@@ -114,8 +130,8 @@ def convert(
         saturation = {"gates": share_beyond(parts)}
     node = RNN(
         name,
-        input=quantize_matrix(weight_x, bias, source, unit),
-        recurrent=quantize_matrix(weight_h, np.zeros_like(bias), state, unit),
+        input=quantize_matrix(weight_x, bias, source, unit, widths.of(name, "input")),
+        recurrent=quantize_matrix(weight_h, 0 * bias, state, unit, widths.of(name, "recurrent")),
         state_bits=widths.state,
         state_shift=shift,
         relu=int(relu),
@@ -123,4 +139,14 @@ def convert(
     return Converted(node, state, saturation)
 
 
-CELL = Cell(nn.RNN, convert, expand, gru.refuse, build, readout="mean")
+CELL = Cell(
+    nn.RNN,
+    convert,
+    expand,
+    gru.refuse,
+    build,
+    readout="mean",
+    assign=gru.assign_recurrent,
+    recur=recur,
+    shrink=gru.shrink_recurrent,
+)

@@ -1,12 +1,15 @@
 """Layers that turn samples into spikes, and neurons with normalised currents."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgeflow.cells.cell import put
 from edgeflow.cells.lif import LIF
 from edgeflow.cells.norm import NormedLinear, affine
 from edgeflow.cells.stack import Stack
 from edgeflow.cells.taps import Taps
+from edgeflow.compress.convert import Floats
 
 #: Slope of the surrogate gradient: populations in a row need a wide one.
 SLOPE = 5.0
@@ -42,6 +45,14 @@ class Population(nn.Module):
     @property
     def bias(self) -> Tensor:
         return affine(self.norm)[1]
+
+    def assign(self, real: Floats) -> None:
+        """Make `weight` these values, by those of `gain`."""
+        channels, size, taps = self.gain.shape
+        plain = real / affine(self.norm)[0].double().numpy()[:, None]
+        by_channel = plain.reshape(channels, size, taps, channels)
+        own = np.arange(channels)
+        put([self.gain], by_channel[own, :, :, own])
 
     def forward(self, x: Tensor) -> Tensor:
         channels, size, taps = self.gain.shape

@@ -38,6 +38,16 @@ def kernels(
     kernel: list[str] | None = typer.Option(
         None, "--kernel", help="Only this kernel; may be repeated."
     ),
+    density: list[float] = typer.Option(
+        [1.0],
+        "--density",
+        min=0.0,
+        max=1.0,
+        help="Share of blocks of weights that are not zero; may be repeated.",
+    ),
+    block: str | None = typer.Option(
+        None, "--block", help="Rows x columns of these blocks. Default: what the kernel stores."
+    ),
     steps: int = typer.Option(16, "--steps", min=1, help="Calls of each; half with extremes."),
     fit: Path | None = typer.Option(
         None,
@@ -55,17 +65,19 @@ def kernels(
       edgeflow bench kernels --board qemu-m4
       edgeflow bench kernels --board qemu-m4 --shape 64x192 --format w8a12 --json
       edgeflow bench kernels --board qemu-m33 --kernel ef_matvec_s8_s16_dsp
+      edgeflow bench kernels --board qemu-m4 --shape 64x192 --density 0.25 --density 0.5
       edgeflow bench kernels --board qemu-m4 --fit m4.toml
     """
     from edgeflow.bench.kernels import SHAPES, bench_kernels
     from edgeflow.targets.board import load_board
 
     if fit is not None:
-        if shape or kernel or format_ != ["w8a12"]:
+        if shape or kernel or block or format_ != ["w8a12"] or density != [1.0]:
             raise TargetError("--fit measures all kernels on shapes of its own: leave others out")
         _fit(board, fit, json_)
         return
     shapes = [_shape(text) for text in shape] if shape else SHAPES
+    blocks = _shape(block, "--block", "rows x columns") if block else None
     with console.progress() as bar:
         task = bar.add_task(f"kernels on {board}", total=None, status="")
 
@@ -73,8 +85,8 @@ def kernels(
             bar.update(task, completed=done, total=total, status=name)
 
         rows = bench_kernels(
-            load_board(board), shapes=shapes, formats=format_, kernels=kernel, steps=steps,
-            progress=on_progress,
+            load_board(board), shapes=shapes, formats=format_, kernels=kernel,
+            densities=density, block=blocks, steps=steps, progress=on_progress,
         )  # fmt: skip
     if json_:
         console.print_json([asdict(row) for row in rows])
@@ -91,6 +103,7 @@ def kernels(
 
 def _fit(board: str, file: Path, json_: bool) -> None:
     from edgeflow.bench.fit import fit_kernels, write_costs
+    from edgeflow.codegen.sparse import REFERENCE
     from edgeflow.targets.board import load_board
 
     costs = fit_kernels(load_board(board))
@@ -124,6 +137,20 @@ def _fit(board: str, file: Path, json_: bool) -> None:
             for name, cost in costs.kernels.items()
         ],
     )
+    if costs.break_even:
+        rows, cols = REFERENCE
+        console.table(
+            f"share of blocks up to which block-sparse kernels cost less, {cols} x {rows}",
+            ["kernel", "share"],
+            [[name, share] for name, share in costs.break_even.items()],
+        )
+    if costs.delta_break_even:
+        rows, cols = REFERENCE
+        console.table(
+            f"share of columns that fire up to which delta kernels cost less, {cols} x {rows}",
+            ["kernel", "share"],
+            [[name, share] for name, share in costs.delta_break_even.items()],
+        )
 
 
 def cells(
@@ -193,16 +220,30 @@ def show_cells(rows: "list[CellRow]") -> None:
 
 def show(rows: "list[KernelRow]") -> None:
     """Print the rows of one kernel as a table."""
+    blocks = ""
+    if any(row.density < 1 for row in rows):
+        blocks = f", blocks of {rows[0].block[0]} x {rows[0].block[1]}"
     console.table(
-        f"{rows[0].kernel} on {rows[0].core}: {rows[0].text_bytes} bytes of code",
-        ["format", "columns", "rows", "instructions", "per MAC", "wrong"],
+        f"{rows[0].kernel} on {rows[0].core}: {rows[0].text_bytes} bytes of code{blocks}",
+        [
+            "format",
+            "columns",
+            "rows",
+            "not 0",
+            "instructions",
+            "per MAC",
+            "per MAC not 0",
+            "wrong",
+        ],
         [
             [
                 row.format,
                 row.cols,
                 row.rows,
+                f"{row.density:.0%}",
                 f"{row.instructions:,.0f}",
                 f"{row.instructions_per_mac:.3f}",
+                f"{row.instructions_per_mac / row.density:.3f}" if row.density else "",
                 row.mismatches,
             ]
             for row in rows
@@ -210,8 +251,8 @@ def show(rows: "list[KernelRow]") -> None:
     )
 
 
-def _shape(text: str) -> tuple[int, int]:
+def _shape(text: str, option: str = "--shape", sides: str = "columns x rows") -> tuple[int, int]:
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(p.isdecimal() and 0 < int(p) <= 4096 for p in parts):
-        raise TargetError(f"--shape {text}: columns x rows, each 1 to 4096, such as 64x192")
+        raise TargetError(f"{option} {text}: {sides}, each 1 to 4096, such as 4x4")
     return int(parts[0]), int(parts[1])

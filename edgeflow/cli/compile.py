@@ -93,7 +93,7 @@ def show_choices(choices: "Sequence[Choice]", optimize: str) -> None:
     for choice in choices:
         shape = f"{choice.layer}.{choice.matrix} {choice.rows} x {choice.cols}"
         rows.append([shape, choice.kernel, _count(choice.instructions), choice.weight_bytes,
-                     choice.why])  # fmt: skip
+                     choice.why + _fires(choice)])  # fmt: skip
         for other in choice.alternatives:
             why = "" if other.allowed else f"'{optimize}' does not allow it"
             rows.append(["", f"  {other.kernel}", _count(other.instructions),
@@ -104,6 +104,14 @@ def show_choices(choices: "Sequence[Choice]", optimize: str) -> None:
         rows,
         text=("kernel", "why"),
     )
+
+
+def _fires(choice: "Choice") -> str:
+    """Return how much of a delta matrix is expected to fire, and up to where that pays."""
+    if choice.fired is None:
+        return ""
+    limit = "" if choice.break_even is None else f", delta pays up to {choice.break_even:.0%}"
+    return f"; {choice.fired:.0%} of columns fire{limit}"
 
 
 def _count(instructions: float | None) -> str:

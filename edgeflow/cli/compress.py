@@ -9,8 +9,6 @@ from edgeflow.cli import console
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
 from edgeflow.errors import CheckFailed, CompressError
 
-_BITS = {"int16": 12, "int8": 8}
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -31,63 +29,171 @@ def compress(
     checkpoint: Path | None = typer.Option(
         None, "--checkpoint", help="state_dict with the weights of mymodel.py:Net."
     ),
-    weights: str = typer.Option("int8", "--weights", help="Width of the weights: int8."),
-    activations: str = typer.Option(
-        "int16", "--activations", help="int16 (12 bits in int16) or int8 inputs and states."
+    recipe: str | None = typer.Option(
+        None,
+        "--recipe",
+        help="A .toml file with all steps, or a name; a wrong one lists them. Options override it.",
     ),
+    weights: str | None = typer.Option(
+        None,
+        "--weights",
+        help="int8, int4, or mixed: int4 where validation people lose at most --max-drop points "
+        "(0.5).",
+    ),
+    activations: str | None = typer.Option(
+        None, "--activations", help="int16 (12 bits in int16) or int8 inputs and states."
+    ),
+    cutoff: float | None = typer.Option(
+        None,
+        "--cutoff",
+        help="Stop reading a window once the decision is clear; points of accuracy that this may "
+        "cost on validation people, like 0.5.",
+    ),
+    delta: str | None = typer.Option(
+        None,
+        "--delta",
+        help="Share of the columns of states and inputs that a product leaves out as they hardly "
+        "moved: state=0.8,input=0.5; also group=2 (columns), pressure=0.1 (on moves, in training).",
+    ),
+    epochs: int | None = typer.Option(
+        None, "--epochs", help="Fine-tune for so many epochs with the integer outputs; 0: do not."
+    ),
+    teacher: list[str] = typer.Option(
+        [], "--teacher", help="Fine-tune towards this trained model; several: towards their mean."
+    ),
+    prune: str | None = typer.Option(
+        None,
+        "--prune",
+        help="Share of weights to make zero while fine-tuning: 0.75, or by matrix, like "
+        "input=0.5,recurrent=0.8.",
+    ),
+    block: str | None = typer.Option(
+        None,
+        "--block",
+        help="Rows x columns of weights that become zero together, like 4x2 (1x1); or a board, for "
+        "the blocks that are cheapest on it.",
+    ),
+    structured: float | None = typer.Option(
+        None, "--structured", help="Share of the units to cut off before fine-tuning, like 0.5."
+    ),
+    lr: float | None = typer.Option(None, "--lr", help="Peak learning rate of the fine-tuning."),
+    batch: int | None = typer.Option(None, "--batch", help="Windows a step of the fine-tuning."),
+    tail: float | None = typer.Option(
+        None,
+        "--tail",
+        help="Share of a window whose outputs are fine-tuned, from its end; as it was trained.",
+    ),
+    seed: int | None = typer.Option(
+        None, "--seed", help="Of the fine-tuning: same seed, same result (0)."
+    ),
+    restart: bool = typer.Option(False, "--restart", help="Begin fine-tuning or search anew."),
     max_drop: float | None = typer.Option(
         None, "--max-drop", help="Exit with 1 if accuracy falls by more points than this."
+    ),
+    max_flash: str | None = typer.Option(
+        None, "--max-flash", help="Search for a recipe whose image has at most so many bytes: 16k."
+    ),
+    max_ram: str | None = typer.Option(
+        None, "--max-ram", help="Search: at most so many bytes of RAM, stack included."
+    ),
+    max_instructions: float | None = typer.Option(
+        None, "--max-instructions", help="Search: at most so many instructions a step, mean."
+    ),
+    board: str | None = typer.Option(
+        None, "--board", help="Measure the program on this emulated board; of a search: qemu-m4."
+    ),
+    ladder: Path | None = typer.Option(
+        None, "--ladder", help="A .toml file with the recipes that a search tries, in their order."
     ),
     json_: bool = JSON,
 ) -> None:
     """Quantize a trained model into one ONNX file of integer operations.
 
     Scales come from the training people, accuracy before and after from the
-    test people.
+    test people. The run is recorded in a .json file beside the result, and its
+    fine-tuning in a .run folder; stopped, the same command goes on.
+
+    With --max-flash, --max-ram or --max-instructions recipes are tried in turn
+    on a board, and the one within all limits that validation people are best
+    served by is taken; its candidates stay in a .target folder.
 
     Examples:
       edgeflow compress runs/gru32 --data seglearn-watch -o model.onnx
+      edgeflow compress runs/gru32 --data seglearn-watch --recipe small
+      edgeflow compress runs/gru32 --data seglearn-watch --weights int4 --epochs 5
+      edgeflow compress runs/gru32 --data seglearn-watch --prune 0.75 --epochs 10
+      edgeflow compress runs/gru32 --data seglearn-watch --delta state=0.8
+      edgeflow compress runs/gru32 --data seglearn-watch --max-instructions 4000
       edgeflow compress mymodel.py:Net --checkpoint net.pt --data mine.npz
       edgeflow compress exported.onnx --data mine.npz -o model.onnx
     """
-    from edgeflow.compress.convert import Widths
-    from edgeflow.compress.evaluate import compress_model
+    from edgeflow.cli.target import search_and_show
     from edgeflow.data import load_dataset
+    from edgeflow.recipes.apply import DEFAULT_BOARD, compress_by_recipe
+    from edgeflow.recipes.limits import Limits, parse_bytes
+    from edgeflow.recipes.measure import add_cost, emulated_board
+    from edgeflow.recipes.recipe import make_recipe, parse_delta, read_recipe
 
-    if weights != "int8":
-        raise CompressError(f"--weights {weights}: there is int8")
-    if activations not in _BITS:
-        raise CompressError(f"--activations {activations}: there are {', '.join(_BITS)}")
+    options: dict[str, Any] = {
+        "prune": prune, "block": block, "structured": structured,
+        "delta": None if delta is None else parse_delta(delta),
+        "epochs": epochs, "lr": lr, "batch": batch, "seed": seed, "tail": tail, "teacher": teacher,
+        "weights": weights, "activations": activations, "cutoff": cutoff,
+    }  # fmt: skip
+    limits = Limits(
+        drop=max_drop,
+        flash=None if max_flash is None else parse_bytes("--max-flash", max_flash),
+        ram=None if max_ram is None else parse_bytes("--max-ram", max_ram),
+        instructions=max_instructions,
+    )
     if out.exists() and Path(model).exists() and out.samefile(model):
         raise CompressError(f"{out}: the result would replace the model: choose another --out")
-    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
-    bits = _BITS[activations]
-    result = compress_model(model, dataset, checkpoint=checkpoint, widths=Widths(bits, bits))
-    result.program.save(out)
-    scores = result.scores
-    drop = 100 * (scores["accuracy_float"] - scores["accuracy_int"])
-    if json_:
-        console.print_json(
-            {"model": str(out), "hash": result.program.hash.hex(), "drop_points": drop, **scores}
+    if limits.on_board and recipe is not None:
+        raise CompressError(
+            f"--recipe {recipe}: a search tries several: name them in a file, --ladder FILE"
         )
-    else:
-        console.table(
-            f"{out}: program {result.program.hash.hex()}",
-            ["", "float", "integer"],
-            [
-                [
-                    f"accuracy on {scores['windows']} windows of {scores['split']} people",
-                    f"{scores['accuracy_float']:.2%}",
-                    f"{scores['accuracy_int']:.2%}",
-                ],
-                ["the lowest of a person", *_lowest(scores["people"])],
-                ["same decision as float", "", f"{scores['agreement']:.2%}"],
-                [
-                    "weights",
-                    f"{4 * sum(_parameters(n) for n in result.program.nodes)} B",
-                    f"{sum(n.weight_bytes() for n in result.program.nodes)} B",
-                ],
-            ],
+    if not limits.on_board and ladder is not None:
+        raise CompressError(
+            f"--ladder {ladder}: it needs --max-flash, --max-ram or --max-instructions"
+        )
+    steps = make_recipe({} if recipe is None else read_recipe(recipe), options, where=recipe or "")
+    if board is not None:
+        emulated_board(board)
+    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
+    if limits.on_board:
+        search_and_show(
+            model, dataset, limits, board or DEFAULT_BOARD, out, ladder, options,
+            checkpoint=checkpoint, restart=restart, json_=json_,
+        )  # fmt: skip
+        return
+    if steps.widths.weights == "mixed" and max_drop is not None:
+        widths = steps.widths.model_copy(update={"max_drop": max_drop})
+        steps = steps.model_copy(update={"widths": widths})
+    with console.progress() as bar:
+        task = bar.add_task("fine-tuning", total=None, status="", visible=steps.trains)
+
+        def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
+            status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
+            bar.update(task, completed=epoch, total=total, status=status)
+
+        made = compress_by_recipe(
+            model, dataset, steps, out,
+            name=recipe, board=board or DEFAULT_BOARD, checkpoint=checkpoint, restart=restart,
+            on_epoch=on_epoch,
+        )  # fmt: skip
+        result, record = made.compressed, made.record
+        if board is not None:
+            task = bar.add_task(f"profiling on {board}", total=None, status="")
+            record = add_cost(
+                out, record, emulated_board(board), dataset,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )  # fmt: skip
+    _show(out, result, record, json_)
+    if steps.cutoff.max_drop is not None and result.program.cutoff is None:
+        console.note(
+            f"no cut-off saves samples at a loss of {steps.cutoff.max_drop:g} points: there is "
+            "none in it",
+            label="note: ",
         )
     for values, share in result.program.metadata["saturation"].items():
         if share > 1e-3:
@@ -95,8 +201,75 @@ def compress(
                 f"{values}: {share:.1%} of the values in calibration saturate in their format",
                 label="note: ",
             )
+    drop = 100 * (result.scores["accuracy_float"] - result.scores["accuracy_int"])
     if max_drop is not None and drop > max_drop:
         raise CheckFailed(f"accuracy fell by {drop:.2f} points, more than --max-drop {max_drop}")
+
+
+def _show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
+    """Print what came out."""
+    scores, metadata = result.scores, result.program.metadata
+    if json_:
+        console.print_json(
+            {
+                "model": str(out),
+                "hash": record["hash"],
+                "drop_points": 100 * (scores["accuracy_float"] - scores["accuracy_int"]),
+                **scores,
+                **{key: metadata[key] for key in ("cutoff", "fired") if key in metadata},
+                "cost": record["cost"],
+            }
+        )
+        return
+    console.table(
+        f"{out}: program {record['hash']}",
+        ["", "float", "integer"],
+        [
+            [
+                f"accuracy on {scores['windows']} windows of {scores['split']} people",
+                f"{scores['accuracy_float']:.2%}",
+                f"{scores['accuracy_int']:.2%}",
+            ],
+            ["the lowest of a person", *_lowest(scores["people"])],
+            ["same decision as float", "", f"{scores['agreement']:.2%}"],
+            [
+                "samples to 95 % of the accuracy of all",
+                *(str(scores["warmup"][kind]["samples"]) for kind in ("float", "int")),
+            ],
+            *_cutoff_rows(scores),
+            *(
+                [f"columns of {name} that fire a step", "", f"{share:.1%}"]
+                for name, share in metadata.get("fired", {}).items()
+            ),
+            [
+                "weights",
+                f"{4 * sum(_parameters(n) for n in result.program.nodes)} B",
+                f"{record['size']['weight_bytes']} B",
+            ],
+            *_cost_rows(record["cost"]),
+        ],
+    )
+
+
+def _cost_rows(cost: dict[str, Any] | None) -> list[list[str]]:
+    if cost is None:
+        return []
+    counts = cost["instructions"]
+    return [
+        [f"instructions a step on {cost['board']}, mean", "", f"{counts['mean']:,.0f}"],
+        ["p99 / max", "", f"{counts['p99']:,.0f} / {counts['max']:,.0f}"],
+        ["flash / RAM", "", f"{cost['flash_bytes']:,} B / {cost['ram_bytes']:,} B"],
+    ]
+
+
+def _cutoff_rows(scores: dict[str, Any]) -> list[list[str]]:
+    if "samples_read" not in scores:
+        return []
+    window = len(scores["warmup"]["int"]["accuracy"])
+    return [
+        [f"samples read of {window}, mean", str(window), f"{scores['samples_read']:.1f}"],
+        ["accuracy if all were read", "", f"{scores['accuracy_int_whole']:.2%}"],
+    ]
 
 
 def _lowest(people: dict[str, dict[str, float]]) -> list[str]:

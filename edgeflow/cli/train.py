@@ -7,6 +7,7 @@ import typer
 
 from edgeflow.cli import console
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
+from edgeflow.errors import TrainError
 
 OUT = typer.Option(..., "--out", "-o", help="Folder for the checkpoint and metrics.")
 
@@ -48,8 +49,24 @@ def train(
     patience: int | None = typer.Option(
         None, "--patience", help="Epochs without a better validation score; 0: never stop early."
     ),
+    tail: float | None = typer.Option(
+        None,
+        "--tail",
+        help="Share of a window whose outputs are trained, from its end: 0.1; 1 to decide early.",
+    ),
     mirror: float | None = typer.Option(
         None, "--mirror", help="Share of windows turned into the other wrist's, like 0.5."
+    ),
+    teacher: list[str] = typer.Option(
+        [], "--teacher", help="Learn from this trained model too; several: from their mean."
+    ),
+    sparse: float | None = typer.Option(
+        None,
+        "--sparse",
+        help="Share of the cell's weights that are zero from the start, by chance.",
+    ),
+    block: str = typer.Option(
+        "1x1", "--block", help="Rows x columns of weights that are zero together, like 4x2."
     ),
     seed: int = typer.Option(0, "--seed", help="Same seed, same result."),
     threads: int = typer.Option(1, "--threads", help="CPU threads; part of what repeats."),
@@ -66,14 +83,26 @@ def train(
       edgeflow train --data seglearn-watch --cell lmu --set order=6 -o runs/lmu
     """
     from edgeflow.cells.options import parse_options
+    from edgeflow.compress.prune.connectivity import FixedConnectivity
+    from edgeflow.compress.prune.mask import Block
     from edgeflow.data import load_dataset
     from edgeflow.train import train as run
+    from edgeflow.train.distill import Distillation
+    from edgeflow.train.method import Method
 
     optional = {
         "dropout": dropout, "epochs": epochs, "batch": batch, "lr": lr, "patience": patience,
-        "mirror": mirror, "readout": readout, "loss": loss,
+        "mirror": mirror, "readout": readout, "loss": loss, "tail": tail,
         "cell_options": parse_options(set_) or None,
     }  # fmt: skip
+    shape = Block.parse(block)
+    if sparse is None and block != "1x1":
+        raise TrainError(f"--block {block}: it needs --sparse")
+    methods: list[Method] = []
+    if sparse is not None:
+        methods.append(FixedConnectivity(sparse, shape, seed))
+    if teacher:
+        methods.append(Distillation(teacher))
     dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
     with console.progress() as bar:
         task = bar.add_task("training", total=None, status="")
@@ -95,6 +124,7 @@ def train(
                 window=window,
                 seed=seed,
                 threads=threads,
+                methods=methods,
                 **{name: value for name, value in optional.items() if value is not None},
             )
         except KeyboardInterrupt:

@@ -1,10 +1,11 @@
 """Which kernel each matrix of a program gets on a core, and what the others would cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeflow.codegen.costs import KernelCosts, load_costs
-from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel, choose_kernel
+from edgeflow.codegen.delta import break_even, delta_instructions, expected_share
+from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel, choose_kernel, kernel_named
 from edgeflow.errors import TargetError
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.program import Program
@@ -14,11 +15,14 @@ from edgeflow.targets.board import CoreSpec
 #:
 #: speed: the fewest instructions. balanced: the fewest with weights of 8 bits, or of 16 in
 #: matrices of at most `FEW_COLUMNS` columns, where they cost little flash. size: the fewest bits a
-#: weight that hold the matrix, up to 8; among equals the fewest instructions.
+#: weight that hold the matrix, up to 8; among equals the fewest instructions; or a block-sparse
+#: kernel where that needs fewer bytes.
 GOALS = ("speed", "balanced", "size")
 FEW_COLUMNS = 8
 #: Share of a product's instructions that buys no larger weights, nor one more kernel's code.
 TOLERANCE = 0.01
+#: Block-sparse kernels are looked at where at least this share of their blocks is zero.
+FEWEST_ZEROS = 0.05
 #: Why, where the caller named the kernel.
 ASKED = "asked for"
 
@@ -33,7 +37,7 @@ class Candidate:
     instructions : float or None
         Expected for a call; None if they were not measured on the core.
     weight_bytes : int
-        Weights, biases and multipliers as the kernel reads them.
+        Weights, biases and multipliers as the kernel reads them; sums that it starts with.
     allowed : bool
         Whether the goal lets it be chosen.
     """
@@ -59,6 +63,10 @@ class Choice:
     why : str
     alternatives : tuple of Candidate
         The other kernels of the core that are exact on the matrix, the best first.
+    fired : float or None
+        Share of columns of a delta matrix that are expected to fire.
+    break_even : float or None
+        Share up to which the best delta kernel costs less than the best other one.
     """
 
     layer: str
@@ -71,6 +79,8 @@ class Choice:
     weight_bytes: int
     why: str
     alternatives: tuple[Candidate, ...]
+    fired: float | None = None
+    break_even: float | None = None
 
 
 def choose_kernels(
@@ -115,21 +125,45 @@ def choose_kernels(
         for node in program.nodes
         for field, matrix in node.matrices().items()
     }
-    tables = [_candidates(matrix, core, optimize, costs) for matrix in matrices.values()]
-    if kernel_sets is None:
-        picks = _pick(tables, optimize)
-    else:
-        picks = [(choose_kernel(matrix, kernel_sets).name, ASKED) for matrix in matrices.values()]
-    for i, ((layer, field), matrix) in enumerate(matrices.items()):
+    asked: list[str | None] = []
+    for (layer, field), matrix in matrices.items():
         name = (kernels or {}).get(f"{layer}.{field}")
-        if name is not None:
-            picks[i] = (choose_kernel(matrix, [name]).name, ASKED)
+        sets = [name] if name is not None else kernel_sets
+        asked.append(None if sets is None else choose_kernel(matrix, sets).name)
+    shares = [
+        expected_share(program, f"{layer}.{field}") if matrix.threshold else None
+        for (layer, field), matrix in matrices.items()
+    ]
+    tables = [
+        _candidates(matrix, core, optimize, costs, name, share)
+        for matrix, name, share in zip(matrices.values(), asked, shares, strict=True)
+    ]
+    picks = _pick(tables, optimize) if kernel_sets is None else [("", "")] * len(tables)
+    picks = [
+        pick if name is None else (name, ASKED) for pick, name in zip(picks, asked, strict=True)
+    ]
     return tuple(
-        _choice(layer, field, matrix, table, name, why)
-        for ((layer, field), matrix), table, (name, why) in zip(
-            matrices.items(), tables, picks, strict=True
+        replace(
+            _choice(layer, field, matrix, table, name, why),
+            fired=share,
+            break_even=_break_even(matrix, table, costs) if share is not None else None,
+        )
+        for ((layer, field), matrix), table, (name, why), share in zip(
+            matrices.items(), tables, picks, shares, strict=True
         )
     )
+
+
+def _break_even(
+    matrix: Matrix, table: Sequence[Candidate], costs: KernelCosts | None
+) -> float | None:
+    """Return the share of columns from which on the best of the kernels allowed is no delta one."""
+    allowed = [kernel_named(c.kernel) for c in table if c.allowed]
+    delta = next((kernel for kernel in allowed if kernel.delta), None)
+    dense = next((kernel for kernel in allowed if not kernel.delta and not kernel.sparse), None)
+    if delta is None or dense is None or costs is None:
+        return None
+    return break_even(delta, dense, matrix, costs.kernels)
 
 
 def _choice(
@@ -156,7 +190,7 @@ def _pick(tables: Sequence[Sequence[Candidate]], goal: str) -> list[tuple[str, s
     if goal == "speed":
         return picks
     needless = _needless(tables, [name for name, _ in picks])
-    if needless is not None:
+    if needless is not None and not (goal == "size" and kernel_named(needless).sparse):
         for i, table in enumerate(tables):
             if picks[i][0] == needless:
                 used = {name for name, _ in picks} - {needless}
@@ -166,26 +200,42 @@ def _pick(tables: Sequence[Sequence[Candidate]], goal: str) -> list[tuple[str, s
 
 
 def _candidates(
-    matrix: Matrix, core: CoreSpec, goal: str, costs: KernelCosts | None
+    matrix: Matrix,
+    core: CoreSpec,
+    goal: str,
+    costs: KernelCosts | None,
+    asked: str | None,
+    share: float | None,
 ) -> list[Candidate]:
-    """Return all kernels that are exact, those that the goal allows first, the best first."""
+    """Return all kernels that are exact, those that the goal allows first, the best first.
+
+    Block-sparse ones only if the matrix has zeros to leave out, or they were asked for. `share`
+    of the columns of a delta matrix fire.
+    """
     known = costs.kernels if costs else {}
     kernels: list[MatvecKernel] = []
     for kernel_set in core.kernels:
         for kernel in MATVEC_KERNELS:
             named = any(k.name == kernel.name for k in kernels)
             if kernel.kernel_set == kernel_set and kernel.fits(matrix) and not named:
-                kernels.append(kernel)
+                useless = kernel.sparse and kernel.sparse.share(matrix) > 1 - FEWEST_ZEROS
+                if not useless or kernel.name == asked:
+                    kernels.append(kernel)
     if not kernels:
         raise TargetError(f"{core.name} has no kernel for a {matrix.rows} x {matrix.cols} matrix")
-    fewest = min(kernel.weight_bits for kernel in kernels)
+    fewest = min(kernel.weight_bits for kernel in kernels if not kernel.sparse)
     found = []
     for kernel in kernels:
         cost = known.get(kernel.name)
+        items = kernel.sparse.items(matrix) if kernel.sparse else None
+        if share is not None:
+            expected = delta_instructions(kernel, matrix, share, known, items)
+        else:
+            expected = cost.instructions(matrix.rows, matrix.cols, items) if cost else None
         found.append(
             Candidate(
                 kernel.name,
-                round(cost.instructions(matrix.rows, matrix.cols), 1) if cost else None,
+                None if expected is None else round(expected, 1),
                 _weight_bytes(kernel, matrix),
                 _allowed(kernel, matrix, goal, fewest),
             )
@@ -200,19 +250,21 @@ def _allowed(kernel: MatvecKernel, matrix: Matrix, goal: str, fewest: int) -> bo
     if goal == "speed":
         return True
     if goal == "size":
-        return kernel.weight_bits == fewest
+        return kernel.weight_bits <= (8 if kernel.sparse else fewest)
     return kernel.weight_bits == 8 or (kernel.weight_bits == 16 and matrix.cols <= FEW_COLUMNS)
 
 
 def _weight_bytes(kernel: MatvecKernel, matrix: Matrix) -> int:
     packed = kernel.pack(matrix)
     ends = 0 if packed.complete else matrix.bias.nbytes + matrix.multiplier.nbytes
-    return packed.weights.nbytes + ends
+    return packed.weights.nbytes + packed.memory.nbytes + ends
 
 
 def _best(table: Sequence[Candidate], goal: str) -> tuple[str, str]:
     """Return the smallest of the kernels that cost hardly more than the best, and why."""
     allowed = [c for c in table if c.allowed]
+    if goal == "size" and any(kernel_named(c.kernel).sparse for c in allowed):
+        return _smallest(allowed)
     first = allowed[0]
     if len(allowed) == 1:
         return first.kernel, f"the only one that '{goal}' allows"
@@ -224,6 +276,15 @@ def _best(table: Sequence[Candidate], goal: str) -> tuple[str, str]:
     if best is first:
         return best.kernel, f"fewest instructions of those that '{goal}' allows"
     return best.kernel, f"within {TOLERANCE:.0%} of the fewest instructions, and smaller"
+
+
+def _smallest(allowed: Sequence[Candidate]) -> tuple[str, str]:
+    """Return the best dense kernel, or a block-sparse one where that needs fewer bytes, and why."""
+    sparse = [c for c in allowed if kernel_named(c.kernel).sparse]
+    dense, why = _best([c for c in allowed if c not in sparse], "size")
+    limit = next(c.weight_bytes for c in allowed if c.kernel == dense)
+    least = min(sparse, key=lambda c: (c.weight_bytes, c.instructions or 0))
+    return (least.kernel, "fewest bytes") if least.weight_bytes < limit else (dense, why)
 
 
 def _needless(tables: Sequence[Sequence[Candidate]], chosen: Sequence[str]) -> str | None:

@@ -25,9 +25,11 @@ class _Data(BaseModel):
 
 
 class KernelCost(_Data):
-    """Instructions of a call: ``a + b rows + c R + d C + e R C``.
+    """Instructions of a call: ``a + b rows + c R + d C + e R C + f F``.
 
-    R and C are the numbers of blocks of rows and of columns.
+    R and C are the numbers of blocks of rows and of columns; with a block-sparse kernel the items
+    stored (``edgeflow.codegen.sparse_packing``) take the place of R C, with a delta kernel R F,
+    where F columns fire.
 
     Attributes
     ----------
@@ -35,6 +37,8 @@ class KernelCost(_Data):
         Rows and columns of a block; parts of one count as whole ones.
     base, per_row, per_row_block, per_column_block, per_block
         a to e.
+    per_fired
+        f: what it takes to find and list a column that fires; 0 for other than delta kernels.
     error_percent
         Largest error over the shapes measured.
     """
@@ -45,13 +49,29 @@ class KernelCost(_Data):
     per_row_block: Count
     per_column_block: Count
     per_block: Count
+    per_fired: Count = 0.0
     error_percent: Annotated[float, Field(ge=0)]
 
-    def instructions(self, rows: int, cols: int) -> float:
-        """Return the expected instructions of a call, requantization included."""
+    def instructions(
+        self, rows: int, cols: int, items: float | None = None, fired: float | None = None
+    ) -> float:
+        """Return the expected instructions of a call, requantization included.
+
+        Parameters
+        ----------
+        rows, cols : int
+        items : float, optional
+            Stored, with a block-sparse kernel.
+        fired : float, optional
+            Columns that fire a step, with a delta kernel.
+        """
         R, C = -(-rows // self.block[0]), -(-cols // self.block[1])
+        blocks = R * C if items is None else items
+        if fired is not None:
+            blocks = R * fired
         around = self.base + self.per_row * rows + self.per_row_block * R
-        return around + self.per_column_block * C + self.per_block * R * C
+        around += self.per_fired * (fired or 0.0)
+        return around + self.per_column_block * C + self.per_block * blocks
 
 
 class KernelCosts(_Data):
@@ -67,6 +87,10 @@ class KernelCosts(_Data):
         Share of an input of spikes that is not zero.
     kernels
         By name.
+    break_even
+        Of block-sparse kernels, by name: `edgeflow.codegen.sparse.break_even`.
+    delta_break_even
+        Of delta kernels, by name: `edgeflow.codegen.delta.break_evens`.
     """
 
     core: str
@@ -75,6 +99,8 @@ class KernelCosts(_Data):
     emulator: str
     spike_rate: Annotated[float, Field(ge=0, le=1)]
     kernels: dict[str, KernelCost]
+    break_even: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    delta_break_even: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
 
 
 @lru_cache

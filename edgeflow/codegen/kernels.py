@@ -6,6 +6,13 @@ from functools import partial
 
 import numpy as np
 
+from edgeflow.codegen.delta_packing import (
+    pack_delta_bytes,
+    pack_delta_halfwords,
+    pack_delta_long,
+    pack_delta_row_pairs,
+    pack_delta_vectors,
+)
 from edgeflow.codegen.packing import (
     Packed,
     pack_byte_columns,
@@ -19,6 +26,23 @@ from edgeflow.codegen.packing import (
     pack_rows,
     pack_split,
     pack_tiles,
+)
+from edgeflow.codegen.sparse_packing import (
+    COLUMN_PAIRS,
+    COLUMNS_OF_EIGHT,
+    COLUMNS_OF_FOUR,
+    GATHERED_BYTES,
+    GATHERED_HALFWORDS,
+    MAX_GATHERED,
+    NUMBERED,
+    TILES,
+    SparseFormat,
+    pack_sparse_columns,
+    pack_sparse_gathered,
+    pack_sparse_halfwords,
+    pack_sparse_numbered,
+    pack_sparse_pairs,
+    pack_sparse_tiles,
 )
 from edgeflow.errors import TargetError
 from edgeflow.program.fixedpoint import INT16_MAX, INT32_MAX
@@ -93,6 +117,47 @@ def is_delta(matrix: Matrix) -> bool:
     return matrix.threshold > 0
 
 
+def fits_delta_vectors(matrix: Matrix) -> bool:
+    """Tell whether it is, and each row's ratio is below 1."""
+    return is_delta(matrix) and scales_down(matrix)
+
+
+def fits_changes(matrix: Matrix) -> bool:
+    """Tell whether it is, a change of x fits 16 bits, and multipliers have room for the shift."""
+    return is_delta(matrix) and matrix.input_bits <= 15 and holds_shift(matrix)
+
+
+def fits_long_pairs(matrix: Matrix) -> bool:
+    """Tell whether they do, and the second row of each pair stays within 24 bits."""
+    return fits_changes(matrix) and int(matrix.accumulator_bound()[1::2].max(initial=0)) < 1 << 23
+
+
+def fits_even_groups(matrix: Matrix) -> bool:
+    """Tell whether changes fit, and pairs of columns fire together."""
+    return fits_changes(matrix) and matrix.group % 2 == 0
+
+
+def fits_even_row_pairs(matrix: Matrix) -> bool:
+    """Tell whether pairs of columns fire together, and rows fit as in `fits_row_pairs`."""
+    return fits_even_groups(matrix) and fits_row_pairs(matrix)
+
+
+def fits_numbered(matrix: Matrix) -> bool:
+    """Tell whether a column's number fits a byte."""
+    return matrix.cols <= MAX_GATHERED
+
+
+def fits_gathered(matrix: Matrix) -> bool:
+    """Tell whether it does, and each row's ratio is below 1."""
+    return scales_down(matrix) and fits_numbered(matrix)
+
+
+def fits_gathered_bytes(matrix: Matrix) -> bool:
+    """Tell whether twice that does, and x fits bytes."""
+    narrow = matrix.input_bits <= 8 and matrix.cols <= MAX_GATHERED // 2
+    return scales_down(matrix) and narrow
+
+
 def fits_always(matrix: Matrix) -> bool:
     """Tell that a kernel takes every matrix."""
     return True
@@ -120,6 +185,8 @@ class MatvecKernel:
         What it stores a weight in; the goal of ``edgeflow compile`` decides whether it may.
     delta : bool
         It is for delta matrices only.
+    sparse : SparseFormat, optional
+        The blocks that it stores, of any matrix that it fits; None: all weights.
     """
 
     name: str
@@ -128,12 +195,16 @@ class MatvecKernel:
     fits: Callable[[Matrix], bool] = fits_always
     weight_bits: int = 8
     delta: bool = False
+    sparse: SparseFormat | None = None
 
 
 #: Within a set, in the order of preference, which holds where costs were not measured
 #: (``edgeflow.codegen.choice``); what stands behind a kernel that takes every matrix is for who
 #: asks for it: smaller, or faster at the cost of flash.
 MATVEC_KERNELS = (
+    MatvecKernel(
+        "ef_delta_matvec_s8_s16_mve", "mve", pack_delta_vectors, fits_delta_vectors, delta=True
+    ),
     MatvecKernel("ef_matvec_s8_s8_mve", "mve", partial(pack_eight_rows, lanes=16), fits_bytes_down),
     MatvecKernel(
         "ef_matvec_shift_s8_s8_mve",
@@ -146,6 +217,46 @@ MATVEC_KERNELS = (
     MatvecKernel(
         "ef_matvec_shift_s8_s16_mve", "mve", partial(pack_eight_rows, lanes=8, shift=False)
     ),
+    MatvecKernel(
+        "ef_matvec_sparse_8x1_s8_s8_mve",
+        "mve",
+        partial(pack_sparse_gathered, form=GATHERED_BYTES),
+        fits_gathered_bytes,
+        sparse=GATHERED_BYTES,
+    ),
+    MatvecKernel(
+        "ef_matvec_sparse_8x1_s8_s16_mve",
+        "mve",
+        partial(pack_sparse_gathered, form=GATHERED_HALFWORDS),
+        fits_gathered,
+        sparse=GATHERED_HALFWORDS,
+    ),
+    MatvecKernel(
+        "ef_delta_matvec_pair_s8_s16_dsp",
+        "dsp",
+        pack_delta_row_pairs,
+        fits_even_row_pairs,
+        delta=True,
+    ),
+    MatvecKernel(
+        "ef_delta_matvec_s8_s16_dsp", "dsp", pack_delta_bytes, fits_long_pairs, delta=True
+    ),
+    MatvecKernel(
+        "ef_delta_matvec_pair_s16_s16_dsp",
+        "dsp",
+        pack_delta_halfwords,
+        fits_even_groups,
+        weight_bits=16,
+        delta=True,
+    ),
+    MatvecKernel(
+        "ef_delta_matvec_s16_s16_dsp",
+        "dsp",
+        pack_delta_long,
+        fits_long_pairs,
+        weight_bits=16,
+        delta=True,
+    ),
     MatvecKernel("ef_add_columns_s8_dsp", "dsp", pack_columns, fits_lanes),
     MatvecKernel(
         "ef_matvec_narrow_s16_s16_dsp", "dsp", pack_halfwords, fits_narrow, weight_bits=16
@@ -154,18 +265,56 @@ MATVEC_KERNELS = (
     MatvecKernel("ef_matvec_s8_s16_dsp", "dsp", pack_tiles),
     MatvecKernel("ef_matvec_s16_s16_dsp", "dsp", pack_halfwords, holds_shift, weight_bits=16),
     MatvecKernel("ef_matvec_s4_s16_dsp", "dsp", pack_row_quads, fits_row_quads, weight_bits=4),
+    MatvecKernel(
+        "ef_matvec_sparse_4x4_pair_s8_s16_dsp",
+        "dsp",
+        partial(pack_sparse_pairs, form=TILES),
+        fits_row_pairs,
+        sparse=TILES,
+    ),
+    MatvecKernel(
+        "ef_matvec_sparse_4x2_pair_s8_s16_dsp",
+        "dsp",
+        partial(pack_sparse_pairs, form=COLUMN_PAIRS),
+        fits_row_pairs,
+        sparse=COLUMN_PAIRS,
+    ),
+    MatvecKernel(
+        "ef_matvec_sparse_4x1_pair_s8_s16_dsp",
+        "dsp",
+        partial(pack_sparse_pairs, form=COLUMNS_OF_FOUR),
+        fits_row_pairs,
+        sparse=COLUMNS_OF_FOUR,
+    ),
+    MatvecKernel("ef_matvec_sparse_4x4_s8_s16_dsp", "dsp", pack_sparse_tiles, sparse=TILES),
+    MatvecKernel(
+        "ef_matvec_sparse_4x4_s16_s16_dsp",
+        "dsp",
+        pack_sparse_halfwords,
+        holds_shift,
+        weight_bits=16,
+        sparse=TILES,
+    ),
     MatvecKernel("ef_matvec_s8_s16_neon", "neon", partial(pack_byte_columns, multiple=4)),
     # dense products without SIMD cost more than the columns of a few spikes
     MatvecKernel("ef_add_columns_s8", "armv7m", pack_columns, reads_spikes),
     MatvecKernel("ef_matvec_s8_s16_armv7m", "armv7m", pack_byte_columns),
     MatvecKernel("ef_add_columns_s8", "armv6m", pack_columns, reads_spikes),
     MatvecKernel("ef_matvec_s8_s16_armv6m", "armv6m", partial(pack_byte_columns, offset=128)),
+    MatvecKernel(
+        "ef_matvec_sparse_8x1_s8_s16_armv6m",
+        "armv6m",
+        pack_sparse_numbered,
+        fits_numbered,
+        sparse=NUMBERED,
+    ),
     MatvecKernel("ef_add_columns_s8", "rv32", pack_columns, reads_spikes),
     MatvecKernel("ef_matvec_s8_s16_rv32", "rv32", pack_byte_columns),
     MatvecKernel("ef_add_columns_s8", "c", pack_columns, reads_spikes),
     MatvecKernel("ef_delta_matvec_s8_s16", "c", pack_delta_columns, is_delta, delta=True),
     MatvecKernel("ef_matvec_s8_s16", "c", pack_rows),
     MatvecKernel("ef_matvec_s4_s16", "c", pack_nibbles, fits_nibbles, weight_bits=4),
+    MatvecKernel("ef_matvec_sparse_8x1_s8_s16", "c", pack_sparse_columns, sparse=COLUMNS_OF_EIGHT),
 )
 
 

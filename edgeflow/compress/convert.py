@@ -1,5 +1,6 @@
 """What a cell needs to turn its float layer into an integer node."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.errors import CompressError
-from edgeflow.program.fixedpoint import PREACTIVATION_FRACTION
+from edgeflow.program.fixedpoint import PREACTIVATION_FRACTION, symmetric_max
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Node
 
@@ -21,10 +22,41 @@ _BIAS_LIMIT = 1 << 24
 
 @dataclass(frozen=True)
 class Widths:
-    """Bits of what a matvec reads: the program's input and the states, 8..16."""
+    """Bits of what a matvec reads, and of its weights.
+
+    Parameters
+    ----------
+    input, state : int
+        Of the program's input and of the states, 8..16.
+    weight : int
+        Of the weights, 2..8.
+    matrices : mapping
+        Of the weights of single matrices, by layer and field like ``{"rnn.recurrent": 4}``, or of
+        all of a layer (``"rnn"``).
+
+    Raises
+    ------
+    CompressError
+        If a width is out of range.
+    """
 
     input: int = 12
     state: int = 12
+    weight: int = 8
+    matrices: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, bits in (("input", self.input), ("state", self.state)):
+            if not 8 <= bits <= 16:
+                raise CompressError(f"{name} width {bits} is not in 8..16 bits")
+        for name, bits in {"weights": self.weight, **self.matrices}.items():
+            if not 2 <= bits <= 8:
+                raise CompressError(f"{name}: a weight width of {bits} is not in 2..8 bits")
+
+    def of(self, layer: str, matrix: str) -> int:
+        """Return the bits of a matrix's weights, given its layer's name and its field."""
+        whole = self.matrices.get(layer, self.weight)
+        return self.matrices.get(f"{layer}.{matrix}", whole)
 
 
 @dataclass(frozen=True)
@@ -69,9 +101,25 @@ def delayed(real: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([np.zeros_like(real[:, :1]), real[:, :-1]], axis=1)
 
 
+@dataclass(frozen=True, eq=False)
+class Quantized(Matrix):
+    """A matrix fresh from quantization.
+
+    Parameters
+    ----------
+    real : float64 array [rows, cols]
+        What its integers stand for: multipliers, and scales of input and output, included.
+    exact : float64 array [rows, cols]
+        The weights that were quantized, in the same unit.
+    """
+
+    real: Floats = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
+    exact: Floats = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
+
+
 def quantize_matrix(
-    weight: Floats, bias: Floats, source: Signal, output_scale: Floats | float
-) -> Matrix:
+    weight: Floats, bias: Floats, source: Signal, output_scale: Floats | float, bits: int = 8
+) -> "Quantized":
     """Quantize ``W x + b`` whose input is `source` and whose output unit is `output_scale`.
 
     Parameters
@@ -80,6 +128,8 @@ def quantize_matrix(
     bias : float64 array [rows]
     source : Signal
     output_scale : float
+    bits : int
+        Of the weights, 2..8: they are within ``+-(2**(bits - 1) - 1)``.
 
     Raises
     ------
@@ -89,10 +139,10 @@ def quantize_matrix(
         If a row's scale is out of reach.
     """
     bias = bias + weight @ source.offset
-    weight = weight * source.scale
+    exact, weight = weight, weight * source.scale
     unit = np.broadcast_to(np.asarray(output_scale, dtype=np.float64), bias.shape)
     # a row of zeros must not force a larger shift upon the others
-    largest = np.abs(weight).max(axis=1) / 127
+    largest = np.abs(weight).max(axis=1) / symmetric_max(bits)
     finest = np.where(largest == 0, unit / 4, largest)
     # the smallest shift that fits keeps the most bits of the multiplier
     for shift in range(1, 16):
@@ -108,12 +158,15 @@ def quantize_matrix(
             f"is {1 << 14}: are its weights or biases meant to be that large?"
         )
     scale = row_scale[:, None]
-    return Matrix(
-        weight=np.round(weight / scale).astype(np.int8),
+    whole = np.round(weight / scale)
+    return Quantized(
+        weight=whole.astype(np.int8),
         bias=np.round(bias / row_scale).astype(np.int32),
         multiplier=multiplier.astype(np.int32),
         shift=shift,
         input_bits=source.bits,
+        real=whole * (multiplier * 2.0 ** (shift - 32) * unit)[:, None] / source.scale,
+        exact=exact,
     )
 
 

@@ -1,5 +1,6 @@
 """Compress a model on a data set and measure what it cost."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,18 +8,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.compress.anytime import decide, with_cutoff
 from edgeflow.compress.convert import Widths
 from edgeflow.compress.quantize import quantize
+from edgeflow.compress.warmup import accuracy_by_sample, samples_to_enough
 from edgeflow.data.dataset import sort_people
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model
 from edgeflow.program import Program
+from edgeflow.program.firing import fired_shares
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
 #: Calibration windows: more change scales in the fourth digit only.
 CALIBRATION_WINDOWS = 512
+
+
+#: Makes a float model and widths of others, given windows to calibrate on.
+Tune = Callable[[FloatChain, NDArray[np.float32], Widths], tuple[FloatChain, Widths]]
 
 
 @dataclass(frozen=True)
@@ -28,12 +36,15 @@ class Compressed:
     Parameters
     ----------
     program : Program
-        Its metadata holds `scores` but for the people's.
+        Its metadata holds `scores` but for the people's and, of a program with delta matrices,
+        "fired": the shares of columns that fire a step on training people, by layer and field.
     scores : dict
         "split", "windows", "accuracy_float", "accuracy_int" (shares of windows),
         "agreement" (share of windows with the same decision), "output_error" (largest difference
         of an output, in units of the float outputs' standard deviation), "people" (for each
-        person the two accuracies "float" and "int").
+        person the two accuracies "float" and "int"), "warmup" (for "float" and "int": "accuracy"
+        after each sample since the reset, and "samples" to 95 % of the last); with a cut-off also
+        "samples_read" (mean of a window) and "accuracy_int_whole" (of reading all samples).
     """
 
     program: Program
@@ -47,12 +58,58 @@ def compress_model(
     checkpoint: str | Path | None = None,
     widths: Widths | None = None,
     split: str = "test",
+    cutoff: float | None = None,
+    tune: Tune | None = None,
 ) -> Compressed:
     """Quantize `model`, calibrated on the training people, scored on people of `split`.
+
+    `cutoff` adds a cut-off that may cost so many points of accuracy on validation people
+    (:func:`edgeflow.compress.anytime.with_cutoff`).
+
+    `tune` may change the float model and the widths before they become integers, such as
+    `edgeflow.compress.tuning.Tuning`; scores compare with the model as it came.
 
     Raises
     ------
     CompressError, ProgramError, DataError, TrainError
+        If the model or the data cannot be used.
+    """
+    chain, calibration = load_chain(model, dataset, checkpoint=checkpoint)
+    widths, tuned = widths or Widths(), chain
+    if tune is not None:
+        tuned, widths = tune(chain, calibration, widths)
+    program = quantize(tuned, calibration, widths)
+    if cutoff is not None:
+        program = with_cutoff(program, dataset, cutoff)
+    return scored(chain, with_fired(program, calibration), dataset, split)
+
+
+def with_fired(program: Program, x: NDArray[np.float32]) -> Program:
+    """Return a program whose metadata tells what fires in its delta matrices, if it has any.
+
+    Under "fired": the share of columns that fire a step, by layer and field, on raw samples x
+    [n, time, channels]. `edgeflow compile` chooses kernels by it.
+    """
+    fired = fired_shares(program, program.quantize_input(x))
+    return replace(program, metadata={**program.metadata, "fired": fired}) if fired else program
+
+
+def scored(chain: FloatChain, program: Program, dataset: "Dataset", split: str) -> Compressed:
+    """Return a program with its scores on people of `split` in the place of any others."""
+    scores = score(chain, program, dataset, split)
+    of_all = {name: value for name, value in scores.items() if name != "people"}
+    metadata = {**program.metadata, **of_all, "data": dataset.name}
+    return Compressed(replace(program, metadata=metadata), scores)
+
+
+def load_chain(
+    model: str | Path, dataset: "Dataset", *, checkpoint: str | Path | None = None
+) -> tuple[FloatChain, NDArray[np.float32]]:
+    """Return a trained model that fits the data, and windows of training people to calibrate on.
+
+    Raises
+    ------
+    CompressError, DataError, TrainError
         If the model or the data cannot be used.
     """
     train = dataset.windows("train")
@@ -78,19 +135,16 @@ def compress_model(
         )
     if chain.window not in (0, dataset.window):
         calibration = _sample(dataset.windows("train", length=chain.window).x, CALIBRATION_WINDOWS)
-    program = quantize(chain, calibration, widths or Widths())
-    scores = score(chain, program, dataset, split)
-    of_all = {name: value for name, value in scores.items() if name != "people"}
-    metadata = {**program.metadata, **of_all, "data": dataset.name}
-    return Compressed(replace(program, metadata=metadata), scores)
+    return chain, calibration
 
 
 def score(chain: FloatChain, program: Program, dataset: "Dataset", split: str) -> dict[str, Any]:
     """Compare the float model with its program on the windows of a split."""
     windows = dataset.windows(split, length=program.window or None)
     real = chain.run(windows.x)
-    integer = program.run(program.quantize_input(windows.x))
-    float_class, int_class = real[:, -1].argmax(axis=1), integer[:, -1].argmax(axis=1)
+    integer = program.without_cutoff().run(program.quantize_input(windows.x))
+    decided, read = decide(program, integer)
+    float_class, int_class = real[:, -1].argmax(axis=1), decided.argmax(axis=1)
     error = np.abs(integer * program.output_scale - real).max() / (real.std() or 1.0)
     people = {
         str(person): {
@@ -99,6 +153,15 @@ def score(chain: FloatChain, program: Program, dataset: "Dataset", split: str) -
         }
         for person in sort_people(set(windows.person.tolist()))
     }
+    warmup = {
+        name: {"accuracy": accuracy, "samples": samples_to_enough(accuracy)}
+        for name, outputs in (("float", real), ("int", integer))
+        for accuracy in [accuracy_by_sample(outputs, windows.y)]
+    }
+    whole = {} if program.cutoff is None else {
+        "samples_read": float(read.mean()),
+        "accuracy_int_whole": float((integer[:, -1].argmax(axis=1) == windows.y).mean()),
+    }  # fmt: skip
     return {
         "split": split,
         "windows": len(windows.y),
@@ -107,6 +170,8 @@ def score(chain: FloatChain, program: Program, dataset: "Dataset", split: str) -
         "agreement": float((float_class == int_class).mean()),
         "output_error": float(error),
         "people": people,
+        "warmup": warmup,
+        **whole,
     }
 
 

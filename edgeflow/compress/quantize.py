@@ -4,11 +4,13 @@ Weights are int8 with one symmetric scale a row. The input's scale and the outpu
 calibration data; the state of a GRU needs none, as it stays within +-1.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.cells.cells import layer_of
-from edgeflow.compress.convert import Signal, Widths
+from edgeflow.compress.convert import Converted, Signal, Widths
 from edgeflow.errors import CompressError, ProgramError
 from edgeflow.importers.chain import FloatChain
 from edgeflow.program import InputFormat, Node, Program
@@ -20,7 +22,11 @@ DEFAULT_WIDTHS = Widths()
 
 
 def quantize(
-    chain: FloatChain, calibration: NDArray[np.float32], widths: Widths = DEFAULT_WIDTHS
+    chain: FloatChain,
+    calibration: NDArray[np.float32],
+    widths: Widths = DEFAULT_WIDTHS,
+    *,
+    form: InputFormat | None = None,
 ) -> Program:
     """Turn `chain` into integers.
 
@@ -30,6 +36,8 @@ def quantize(
     calibration : float32 array [n, time, channels]
         Raw samples of training people.
     widths : Widths
+    form : InputFormat, optional
+        Of the program's input; by default it comes from the calibration data.
 
     Returns
     -------
@@ -48,32 +56,20 @@ def quantize(
         raise CompressError("calibration needs samples [n, time, channels], and at least one")
     if not np.isfinite(calibration).all():
         raise CompressError("calibration data holds NaN or infinite values")
-    form = _input_format(chain, calibration, widths.input)
-    activations = chain.activations(calibration)
-    # the first layer reads normalised values, made of the input's integers
-    signal = Signal(
-        (form.offset.astype(np.float64) - chain.mean) / chain.std,
-        form.scale.astype(np.float64) / chain.std,
-        form.bits,
-        activations[0],
-    )
+    form = form or input_format(chain, calibration, widths.input)
     nodes: list[Node] = []
     saturation: dict[str, float] = {}
-    for (name, layer), real in zip(chain.layers, activations[1:], strict=True):
-        if not all(bool(p.isfinite().all()) for p in layer.parameters()):
-            raise CompressError(f"layer {name} has weights that are NaN or infinite")
-        try:
-            done = layer_of(layer).convert(name, layer, signal, real, widths)
-        except (CompressError, ProgramError) as error:
-            raise type(error)(f"layer {name}: {error}") from error
+    for _, done in converted(chain, calibration, widths, form):
         nodes.append(done.node)
         signal = done.output
+        name = done.node.name
         saturation |= {f"{name} {what}": share for what, share in done.saturation.items()}
     if signal.offset.any() or np.ptp(signal.scale) > 0:
         raise CompressError(
             f"the model ends with {chain.layers[-1][0]}, whose outputs have scales of their own: "
             "end it with nn.Linear"
         )
+    _check_names(widths, nodes)
     return Program(
         nodes=tuple(nodes),
         input=form,
@@ -85,7 +81,39 @@ def quantize(
     )
 
 
-def _input_format(chain: FloatChain, x: NDArray[np.float32], bits: int) -> InputFormat:
+def converted(
+    chain: FloatChain, calibration: NDArray[np.float32], widths: Widths, form: InputFormat
+) -> Iterator[tuple[Signal, Converted]]:
+    """Yield each layer's input and its integer form; arguments and errors as in `quantize`."""
+    activations = chain.activations(calibration)
+    # the first layer reads normalised values, made of the input's integers
+    signal = Signal(
+        (form.offset.astype(np.float64) - chain.mean) / chain.std,
+        form.scale.astype(np.float64) / chain.std,
+        form.bits,
+        activations[0],
+    )
+    for (name, layer), real in zip(chain.layers, activations[1:], strict=True):
+        if not all(bool(p.isfinite().all()) for p in layer.parameters()):
+            raise CompressError(f"layer {name} has weights that are NaN or infinite")
+        try:
+            done = layer_of(layer).convert(name, layer, signal, real, widths)
+        except (CompressError, ProgramError) as error:
+            raise type(error)(f"layer {name}: {error}") from error
+        yield signal, done
+        signal = done.output
+
+
+def _check_names(widths: Widths, nodes: list[Node]) -> None:
+    """Refuse a width of a matrix that there is none of."""
+    known = [f"{node.name}.{field}" for node in nodes for field in node.matrices()]
+    for name in widths.matrices:
+        if name not in known and name not in (node.name for node in nodes):
+            raise CompressError(f"there is no matrix '{name}': use one of {', '.join(known)}")
+
+
+def input_format(chain: FloatChain, x: NDArray[np.float32], bits: int) -> InputFormat:
+    """Return offsets and scales of raw samples x [n, time, channels]."""
     samples = x.reshape(-1, x.shape[-1]).astype(np.float64)
     pads = layer_of(chain.layers[0][1]).pads
     offset = chain.mean.astype(np.float64) if pads else samples.mean(axis=0)

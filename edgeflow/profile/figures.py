@@ -152,6 +152,29 @@ def distribution(run: Run, key: str, label: str, name: str) -> str:
         return _svg(figure, name, f"Distribution of {label}")
 
 
+def warmup(runs: Sequence[Run], labels: Sequence[str]) -> str:
+    """Lines of the accuracy if a window ended after so many samples; float model and boards."""
+    colours = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
+    with _figure(6.2, 2.6) as (figure, axes):
+        for i, (run, label) in enumerate(zip(runs, labels, strict=True)):
+            data = run["warmup"]
+            lines = [("accuracy", label if len(runs) > 1 else "board", colours[i % len(colours)])]
+            if len(runs) == 1:
+                lines.insert(0, ("accuracy_float", "float", GREY))
+            for key, name, colour in lines:
+                if data[key]:
+                    samples = np.arange(1, len(data[key]) + 1)
+                    axes.plot(samples, 100 * np.array(data[key]), color=colour, label=name)
+            place = data["samples"]
+            axes.plot(place, 100 * data["accuracy"][place - 1], "o", color=lines[-1][2], ms=5)
+        axes.set_ylim(0, 100)
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.set_xlabel("samples since the reset; dot: 95 % of the last accuracy")
+        axes.set_ylabel("accuracy, % of windows")
+        axes.legend(frameon=False, loc="lower right")
+        return _svg(figure, "warmup", "Accuracy against the samples since the reset")
+
+
 def confusion(run: Run, name: str) -> str:
     """Confusion matrix of the board's decisions, shaded by the share of the true class."""
     matrix = np.array(run["confusion"])

@@ -94,6 +94,9 @@ def _tiles(run: dict[str, Any]) -> list[dict[str, str | None]]:
     if run["instructions_per_step"]:
         value = number(run["instructions_per_step"]["mean"])
         tiles.append({"name": "instructions a step", "value": value, "kind": EXACT})
+    if run["cutoff"]:
+        value = f"{number(run['cutoff']['samples_read']['mean'], 3)} of {run['window']}"
+        tiles.append({"name": "samples read", "value": value, "kind": "mean of a window"})
     for key, name, unit in (("latency_us", "latency", "µs"), ("energy_uj", "energy a step", "µJ")):
         if run[key]:
             text = f"{number(run[key]['mean'])} {unit}"
@@ -134,6 +137,17 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             values = [run[key].get(statistic) if run[key] else None for run in runs]
             cells = [None if value is None else number(value, 5) for value in values]
             add(f"{name}, {statistic}", cells, " or ".join(kinds))
+    cutoffs = [run["cutoff"] for run in runs]
+    for statistic in ("mean", "p99"):
+        cells = [number(c["samples_read"][statistic], 3) if c else None for c in cutoffs]
+        add(f"samples read of a window, {statistic}", cells)
+    add("steps skipped", [_percent(c["steps_skipped"]) if c else None for c in cutoffs])
+    values = [c["instructions_per_skipped_step"] if c else None for c in cutoffs]
+    add("instructions a skipped step", [v and number(v) for v in values], EXACT)
+    for key, name in (("input_sparsity", "inputs"), ("state_sparsity", "states")):
+        add(f"columns of {name} that did not fire", [_percent(run["delta"][key]) for run in runs])
+    warmups = [run["warmup"] for run in runs]
+    add("samples to 95 % of the accuracy", [str(w["samples"]) if w else None for w in warmups])
     timed = sorted({kind_text(run["latency_us"]) for run in runs if run["latency_us"]})
     add("share of the time between samples", [_load(run) for run in runs], " or ".join(timed))
     add("flash, bytes", [f"{run['flash_bytes']:,}" for run in runs])
@@ -162,6 +176,8 @@ def _figures(runs: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict
         {"title": "Flash", "svg": figures.memory(runs, labels, "flash", "flash")},
         {"title": "RAM", "svg": figures.memory(runs, labels, "ram", "RAM")},
     ]
+    if all(run["warmup"] for run in runs):
+        result.append({"title": "Warm-up", "svg": figures.warmup(runs, labels)})
     for i, (run, label) in enumerate(zip(runs, labels, strict=True)):
         suffix = f", {label}" if len(runs) > 1 else ""
         for key, title, axis in (

@@ -81,10 +81,21 @@ class ProfileResult:
         Mean a step of each layer; ``(rest)`` is what belongs to none.
     instruction_mix
         Mean instructions a step by class.
+    delta
+        ``input_sparsity`` and ``state_sparsity``: share of the columns of delta matrices that did
+        not fire, of those that read their layer's input and of those that read a state; None
+        without any.
     distributions
         Histograms by the name of the quantity: ``edges`` and ``counts``.
     estimate
         Part, clock, models and their sources that the estimates rest on.
+    warmup
+        Of the board: ``accuracy`` if a window ended after 1, 2, ... samples, and ``samples`` from
+        which on it stays at 95 % of the last. ``accuracy_float`` is that of the model before
+        compression, [] where it was not stored for these people.
+    cutoff
+        None without one. ``samples_read`` of a window (mean, p50, p99, max), ``steps_skipped``,
+        the share of steps, and their mean instructions, ``instructions_per_skipped_step``.
     """
 
     edgeflow: str
@@ -120,6 +131,8 @@ class ProfileResult:
     delta: dict[str, float | None]
     distributions: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     estimate: dict[str, Any] | None = None
+    warmup: dict[str, Any] | None = None
+    cutoff: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

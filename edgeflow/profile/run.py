@@ -10,6 +10,7 @@ import numpy as np
 
 from edgeflow import __version__
 from edgeflow.codegen.build import Build
+from edgeflow.compress.warmup import accuracy_by_sample, samples_to_enough
 from edgeflow.data import Dataset, Windows
 from edgeflow.device import Client, open_board
 from edgeflow.errors import DataError, DeviceError, TargetError
@@ -20,6 +21,7 @@ from edgeflow.profile.size import measure_size
 from edgeflow.profile.timing import Timing, estimated_timing
 from edgeflow.profile.trace import Counts, prepare_trace, read_counts
 from edgeflow.program import Program
+from edgeflow.program.firing import fired_shares, sparsity
 from edgeflow.targets.board import BoardSpec, NativeRunner, load_board
 
 Progress = Callable[[int, int], None]
@@ -304,10 +306,36 @@ def _evaluate(
         ram=size.ram,
         layers=_layers(build, counts, by_layer),
         instruction_mix={} if counts is None else _mix(counts),
-        delta={"input_sparsity": None, "state_sparsity": None},
+        delta=sparsity(program, fired_shares(program, run.x[: run.windows])),
         distributions=distributions,
         estimate=timing.provenance(),
+        warmup=_warmup(device, truth, program if float_windows is not None else None),
+        cutoff=_cutoff(program, run.x[: run.windows], counts),
     )
+
+
+def _warmup(device: np.ndarray, truth: np.ndarray, stored: Program | None) -> dict[str, Any]:
+    accuracy = accuracy_by_sample(device, truth)
+    before = {} if stored is None else stored.metadata.get("warmup", {}).get("float", {})
+    return {
+        "accuracy": accuracy,
+        "samples": samples_to_enough(accuracy),
+        "accuracy_float": before.get("accuracy", []),
+    }
+
+
+def _cutoff(program: Program, x: np.ndarray, counts: Counts | None) -> dict[str, Any] | None:
+    if program.cutoff is None:
+        return None
+    read = program.cutoff.samples_read(program.without_cutoff().run(x))
+    skipped = None
+    if counts is not None and counts.skipped.any():
+        skipped = float(counts.instructions[counts.skipped].mean())
+    return {
+        "samples_read": summarize(read),
+        "steps_skipped": 1 - float(read.sum()) / (x.shape[0] * x.shape[1]),
+        "instructions_per_skipped_step": skipped,
+    }
 
 
 def _layers(build: Build, counts: Counts | None, cycles: np.ndarray | None) -> list[dict[str, Any]]:

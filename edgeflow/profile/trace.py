@@ -122,8 +122,8 @@ def _read_only(image: Image) -> tuple[int, int]:
 class Counts:
     """Instructions of each step, by layer and class.
 
-    The last layer is what comes after the last layer mark. `numbers` are the classes that
-    occur (see :mod:`edgeflow.profile.classes`).
+    The last layer is what comes after the last layer mark; in a step that returned without a mark
+    it is all. `numbers` are the classes that occur (see :mod:`edgeflow.profile.classes`).
     """
 
     numbers: np.ndarray  # int64 [classes]
@@ -140,6 +140,11 @@ class Counts:
     def layers(self) -> np.ndarray:
         """Instructions of each layer, int64 [steps, layers]."""
         return self.executed.sum(axis=2)
+
+    @property
+    def skipped(self) -> np.ndarray:
+        """Tells of each step, bool [steps], whether it ran none of several layers."""
+        return ~self.layers[:, :-1].any(axis=1) & (self.executed.shape[1] > 1)
 
     def first(self, steps: int) -> "Counts":
         """Return the counts of the first steps."""
@@ -171,8 +176,8 @@ def read_counts(path: str | Path) -> Counts:
             raise EdgeFlowError(
                 f"{path}, line {number}: damaged instruction counts: profile again"
             ) from None
-    layers = len(steps[0]) if steps else 1
-    if any(len(step) != layers for step in steps):
+    layers = max(map(len, steps), default=1)
+    if any(len(step) not in (1, layers) for step in steps):
         raise EdgeFlowError(f"{path}: steps differ in their number of layer marks")
     numbers = sorted({number for step in steps for _, _, counts in step for number in counts})
     column = {number: i for i, number in enumerate(numbers)}
@@ -180,7 +185,8 @@ def read_counts(path: str | Path) -> Counts:
     taken = np.zeros((len(steps), layers), np.int64)
     fetched = np.zeros((len(steps), layers), np.int64)
     for i, step in enumerate(steps):
-        for j, (branches, lines_fetched, counts) in enumerate(step):
+        # a step that returned at once has a last part only
+        for j, (branches, lines_fetched, counts) in enumerate(step, layers - len(step)):
             taken[i, j] = branches
             fetched[i, j] = lines_fetched
             for number, count in counts.items():

@@ -1,17 +1,14 @@
 """The training loop."""
 
-import copy
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from edgeflow.cells import SequenceClassifier, load_model, save_model
 from edgeflow.cells.cells import cell_of
@@ -19,12 +16,14 @@ from edgeflow.data.dataset import SPLITS, Dataset
 from edgeflow.errors import TrainError
 from edgeflow.files import write_atomic
 from edgeflow.train import batches, metrics, resume
-from edgeflow.train.augment import augment, axis_triples, change_pace, mirror, mirror_signs
-from edgeflow.train.losses import LOSSES
+from edgeflow.train.fit import Fit, OnEpoch
+from edgeflow.train.method import Method
 from edgeflow.train.options import TrainOptions
-from edgeflow.train.repeat import repeatable, rng_states, set_rng_states
+from edgeflow.train.repeat import repeatable
+from edgeflow.train.resume import locked, tidy
 
-OnEpoch = Callable[[int, int, dict[str, float]], None]
+#: What a run writes.
+FILES = ("resume.pt", "metrics.json", "model.pt")
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ def train(
     out: str | Path,
     restart: bool = False,
     on_epoch: OnEpoch | None = None,
+    methods: Sequence[Method] = (),
     **options: Any,
 ) -> TrainResult:
     """Train a classifier; go on where an interrupted run with equal arguments stopped.
@@ -72,6 +72,8 @@ def train(
     on_epoch : callable, optional
         Called after each epoch with its number from 1, the number of epochs, and its row of
         the history.
+    methods : sequence of Method
+        What happens besides, such as ``edgeflow.train.distill.Distillation``.
     **options
         Fields of :class:`TrainOptions`; defaults are the cell's, where it has its own.
 
@@ -92,31 +94,26 @@ def train(
         raise TrainError(f"unknown training option: {error}") from None
     settings.check()
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise TrainError(f"{folder}: another training is writing here: use another -o") from None
-    try:
-        with repeatable(settings.seed, settings.threads):
-            run = _Run(dataset, cell, settings, folder)
-            run.tidy()
-            if restart:
-                run.forget()
-            return run.finished() or run.go(on_epoch)
-    finally:
-        lock.release()
+    with locked(folder), repeatable(settings.seed, settings.threads):
+        run = _Run(dataset, cell, settings, folder, methods)
+        tidy(folder, FILES)
+        if restart:
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
+        return run.finished() or run.go(on_epoch)
 
 
 class _Run:
-    """One training: its model, optimiser, and what is remembered between epochs."""
+    """One training of a new model."""
 
-    def __init__(self, dataset: Dataset, cell: str, options: TrainOptions, folder: Path) -> None:
+    def __init__(
+        self, dataset: Dataset, cell: str, options: TrainOptions, folder: Path,
+        methods: Sequence[Method],
+    ) -> None:  # fmt: skip
         self.dataset, self.options, self.folder = dataset, options, folder
         self.length = options.window or dataset.window
         self.warmup = self.length // 2 if options.warmup is None else options.warmup
-        self.tail = max(self.length // 10, 1)
+        self.tail = max(int(self.length * options.tail), 1)
         # an empty split is an error before the training, not after it
         for split in SPLITS:
             dataset.windows(split, length=self.length)
@@ -135,7 +132,9 @@ class _Run:
             "warmup": self.warmup,
             "torch": str(torch.__version__),
         }
-        self.model = SequenceClassifier(
+        if methods:
+            self.arguments["methods"] = [method.describe() for method in methods]
+        model = SequenceClassifier(
             cell,
             dataset.classes,
             dataset.channels,
@@ -150,92 +149,36 @@ class _Run:
             options=options.cell_options,
         )
         mean, std = batches.normalisation(dataset)
-        self.model.mean.copy_(mean)
-        self.model.std.copy_(std)
-        self.triples = axis_triples(dataset.channels)
-        self.signs = mirror_signs(dataset.channels, dataset.units)
-        self.mirror = dataset.mirror if options.mirror is None else options.mirror
-        self.average = copy.deepcopy(self.model).eval()
-        self.steps = 0
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=options.lr, weight_decay=options.weight_decay
+        model.mean.copy_(mean)
+        model.std.copy_(std)
+        self.fit = Fit(
+            model,
+            options,
+            dataset,
+            batches=lambda: self._batches("train"),
+            evaluate=self._row,
+            score="val_macro_f1",
+            arguments=self.arguments,
+            folder=folder,
+            methods=methods,
+            pace=options.mode == "window",
         )
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
-        self.epoch = 0
-        self.seconds = 0.0
-        self.history: list[dict[str, float]] = []
-        self.best: dict[str, Any] = {"macro_f1": -1.0, "epoch": 0, "weights": None}
-
-    def _rate(self, epoch: int) -> float:
-        """Return the share of the peak rate: two epochs up, then a cosine down to 1 %."""
-        warm = min(2, self.options.epochs - 1)
-        if epoch < warm:
-            return (epoch + 1) / (warm + 1)
-        position = (epoch - warm) / max(self.options.epochs - warm, 1)
-        return float(0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * min(position, 1.0))))
-
-    def tidy(self) -> None:
-        """Remove what a run killed while writing a file left of it."""
-        for name in ("resume.pt", "metrics.json", "model.pt"):
-            for half in self.folder.glob(f".{name}.*"):
-                half.unlink()
-
-    def forget(self) -> None:
-        for name in ("resume.pt", "metrics.json", "model.pt"):
-            (self.folder / name).unlink(missing_ok=True)
 
     def finished(self) -> TrainResult | None:
         """Return the result of an earlier, complete run with equal arguments."""
         path = self.folder / "metrics.json"
         if (self.folder / "resume.pt").exists() or not path.exists():
             return None
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            then = found["arguments"]
-        except (ValueError, KeyError, TypeError):
-            raise TrainError(f"{path}: damaged: start again with --restart") from None
-        resume.check_arguments(self.folder, then, self.arguments)
+        found = resume.read_result(path, self.arguments)
         return TrainResult(self.folder, load_model(self.folder), found)
 
     def go(self, on_epoch: OnEpoch | None) -> TrainResult:
-        state = self.folder / "resume.pt"
-        if state.exists():
-            self._restore(resume.load(state, self.arguments))
-        while self.epoch < self.options.epochs and not self._stale():
-            started = time.perf_counter()
-            loss = self._train_epoch()
-            if not np.isfinite(loss):
-                raise TrainError(
-                    f"the loss is {loss} in epoch {self.epoch + 1}: use a smaller --lr than "
-                    f"{self.options.lr:g} and --restart"
-                )
-            matrix = self._evaluate(self.average, "val")
-            self.epoch += 1
-            row = {
-                "epoch": self.epoch,
-                "loss": loss,
-                "val_accuracy": metrics.accuracy(matrix),
-                "val_macro_f1": metrics.macro_f1(matrix),
-            }
-            self.history.append(row)
-            if row["val_macro_f1"] > self.best["macro_f1"]:
-                weights = {k: v.clone() for k, v in self.average.state_dict().items()}
-                self.best = {
-                    "macro_f1": row["val_macro_f1"], "epoch": self.epoch, "weights": weights
-                }  # fmt: skip
-            self.seconds += time.perf_counter() - started
-            resume.save(state, self._state())
-            if on_epoch:
-                on_epoch(self.epoch, self.options.epochs, row)
-        return self._finish()
-
-    def _stale(self) -> bool:
-        patience = self.options.patience
-        return patience > 0 and self.epoch - self.best["epoch"] >= patience
-
-    def _finish(self) -> TrainResult:
-        self.average.load_state_dict(self.best["weights"])
-        model = self.average
+        """Train and write the result."""
+        self.fit.run(on_epoch)
+        model = self.fit.average
+        assert isinstance(model, SequenceClassifier)
+        for method in self.fit.methods:
+            method.finish(model)
         result: dict[str, Any] = {
             "data": self.dataset.name,
             "cell": model.cell,
@@ -245,8 +188,8 @@ class _Run:
             "rate_hz": self.dataset.rate_hz,
             "classes": self.dataset.classes,
             "people": self.dataset.people,
-            "best_epoch": self.best["epoch"],
-            "seconds": round(self.seconds, 2),
+            "best_epoch": self.fit.best["epoch"],
+            "seconds": round(self.fit.seconds, 2),
         }
         for split in ("val", "test"):
             matrix = self._evaluate(model, split)
@@ -256,36 +199,16 @@ class _Run:
                 "macro_f1": metrics.macro_f1(matrix),
                 "confusion": matrix.tolist(),
             }
-        result |= {"history": self.history, "arguments": self.arguments}
+        result |= {"history": self.fit.history, "arguments": self.arguments}
         save_model(model, self.folder / "model.pt")
         write_atomic(self.folder / "metrics.json", json.dumps(result, indent=1) + "\n")
         # last, so that a run killed before this line finishes again
         (self.folder / "resume.pt").unlink(missing_ok=True)
         return TrainResult(self.folder, model, result)
 
-    def _state(self) -> dict[str, Any]:
-        return {
-            "arguments": self.arguments,
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "steps": self.steps,
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "rng": rng_states(),
-            "epoch": self.epoch,
-            "best": self.best,
-            "history": self.history,
-            "seconds": self.seconds,
-        }
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        set_rng_states(state["rng"])
-        for name in ("steps", "epoch", "best", "history", "seconds"):
-            setattr(self, name, state[name])
+    def _row(self, model: nn.Module) -> dict[str, float]:
+        matrix = self._evaluate(model, "val")
+        return {"val_accuracy": metrics.accuracy(matrix), "val_macro_f1": metrics.macro_f1(matrix)}
 
     def _batches(self, split: str) -> Iterator[batches.Batch]:
         options = self.options
@@ -298,55 +221,8 @@ class _Run:
             self.dataset.split(split), self.length, options.batch, self.warmup, shuffle=shuffle
         )
 
-    def _train_epoch(self) -> float:
-        """Return the mean loss."""
-        options, model = self.options, self.model
-        model.train()
-        total, state = torch.zeros(()), None
-        count = 0.0
-        for batch in self._batches("train"):
-            x = batch.x
-            if options.pace and options.mode == "window":
-                x = change_pace(x, options.pace)
-            if self.mirror:
-                x = mirror(x, self.signs, self.mirror)
-            x = augment(
-                x, self.triples, model.std,
-                rotate=options.rotate, scale=options.scale, noise=options.noise,
-            )  # fmt: skip
-            logits, state = model.stream(x, _detach(state) if batch.keep else None)
-            weights = float(batch.weight.sum())
-            if weights == 0:
-                continue
-            losses = LOSSES[options.loss](logits, batch.y)
-            loss = (losses * batch.weight).sum() / weights
-            self.optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), options.clip)
-            self.optimiser.step()
-            self._update_average()
-            total += loss.detach() * weights
-            count += weights
-        self.schedule.step()
-        return float(total) / max(count, 1.0)
-
     @torch.no_grad()
-    def _update_average(self) -> None:
-        self.steps += 1
-        # the first steps count less, or the start values would linger
-        decay = min(self.options.average, self.steps / (self.steps + 10))
-        if self.options.average == 0:
-            decay = 0.0
-        for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
-            kept.lerp_(new, 1 - decay)
-        # statistics of a batch normalisation; counters are no averages
-        buffers = zip(self.average.buffers(), self.model.buffers(), strict=True)
-        for average, value in buffers:
-            if average.is_floating_point():
-                average.lerp_(value, 1 - decay)
-
-    @torch.no_grad()
-    def _evaluate(self, model: SequenceClassifier, split: str) -> np.ndarray:
+    def _evaluate(self, model: Any, split: str) -> np.ndarray:
         """Return the confusion matrix [classes, classes] over the decisions of a split."""
         classes = len(self.dataset.classes)
         matrix = np.zeros((classes, classes), dtype=np.int64)
@@ -359,12 +235,3 @@ class _Run:
                 truth.numpy(), logits.argmax(dim=2)[chosen].numpy(), classes
             )
         return matrix
-
-
-def _detach(state: Any) -> Any:
-    """Cut the gradient through a state: a tensor or a tuple of states."""
-    if isinstance(state, Tensor):
-        return state.detach()
-    if isinstance(state, tuple | list):
-        return tuple(_detach(s) for s in state)
-    return state

@@ -1,15 +1,51 @@
 """``resume.pt``: all that a training run needs to go on as if it had never stopped."""
 
+import contextlib
 import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import filelock
 import torch
+from torch import Tensor
 
 from edgeflow.cells.checkpoint import read_torch
 from edgeflow.data.dataset import Dataset
 from edgeflow.errors import TrainError
 from edgeflow.files import atomic_path
+
+#: What was done before there was an option for it.
+BEFORE_OPTIONS = {"tail": 0.1}
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make `folder` and keep it for this run.
+
+    Raises
+    ------
+    TrainError
+        If another run is using it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise TrainError(f"{folder}: another training is writing here: use another -o") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def tidy(folder: Path, names: Sequence[str]) -> None:
+    """Remove what a run killed while writing one of these files left of it."""
+    for name in names:
+        for half in folder.glob(f".{name}.*"):
+            half.unlink()
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -19,6 +55,33 @@ def fingerprint(dataset: Dataset) -> str:
         digest.update(f"{recording.person}\0{recording.label}\0{recording.x.shape}".encode())
         digest.update(recording.x.tobytes())
     return digest.hexdigest()[:16]
+
+
+def weights_hash(state: Mapping[str, Tensor]) -> str:
+    """Return a hash of named tensors."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(f"{name}\0{value.dtype}\0{list(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def read_result(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON that a complete run with equal arguments wrote.
+
+    Raises
+    ------
+    TrainError
+        If the file is damaged, or belongs to a run with other arguments.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        then = found["arguments"]
+    except (ValueError, KeyError, TypeError):
+        raise TrainError(f"{path}: damaged: start again with --restart") from None
+    # as JSON has them: no tuples
+    check_arguments(path.parent, then, json.loads(json.dumps(arguments)))
+    return found
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -44,6 +107,7 @@ def load(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
 
 def check_arguments(folder: Path, then: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise a TrainError that names the first argument that has changed."""
+    then = {key: value for key, value in BEFORE_OPTIONS.items() if key in now} | then
     for key in [*now, *(k for k in then if k not in now)]:
         if then.get(key) != now.get(key):
             raise TrainError(

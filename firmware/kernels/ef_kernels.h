@@ -39,6 +39,25 @@ ef_matvec ef_matvec_s4_s16; /* any core: int4, two columns a byte */
 ef_matvec ef_delta_matvec_s8_s16; /* any core: adds the columns whose x moved */
 ef_matvec ef_hold_matvec;         /* any core: x_hat, then the dense matrix at `weights` */
 
+ef_matvec ef_delta_matvec_s8_s16_mve; /* Helium */
+
+/* Arm DSP extension, x of at most 15 bits; "pair": even groups of columns */
+ef_matvec ef_delta_matvec_s8_s16_dsp;       /* two rows in 64 bits: where 24 bits suffice */
+ef_matvec ef_delta_matvec_s16_s16_dsp;      /* likewise; fewest instructions, most flash */
+ef_matvec ef_delta_matvec_pair_s8_s16_dsp;  /* two rows a halfword: where 24 bits suffice */
+ef_matvec ef_delta_matvec_pair_s16_s16_dsp; /* weights in 16 bits */
+
+/* Block-sparse: blocks of weights (rows x columns) that are all zero are not stored */
+ef_matvec ef_matvec_sparse_8x1_s8_s16;          /* any core */
+ef_matvec ef_matvec_sparse_8x1_s8_s16_armv6m;   /* Cortex-M0, M0+, at most 256 columns */
+ef_matvec ef_matvec_sparse_4x4_pair_s8_s16_dsp; /* Arm DSP extension: where 24 bits suffice */
+ef_matvec ef_matvec_sparse_4x2_pair_s8_s16_dsp;
+ef_matvec ef_matvec_sparse_4x1_pair_s8_s16_dsp;
+ef_matvec ef_matvec_sparse_4x4_s8_s16_dsp;  /* any int8 */
+ef_matvec ef_matvec_sparse_4x4_s16_s16_dsp; /* weights in 16 bits */
+ef_matvec ef_matvec_sparse_8x1_s8_s8_mve;   /* Helium, x of at most 8 bits, 128 columns */
+ef_matvec ef_matvec_sparse_8x1_s8_s16_mve;  /* Helium, at most 256 columns */
+
 /* Arm DSP extension: streams of four rows */
 ef_matvec ef_matvec_s8_s16_dsp;         /* int8, tiles of 4 x 4 */
 ef_matvec ef_matvec_pair_s8_s16_dsp;    /* int8, two rows a halfword: where 24 bits suffice */

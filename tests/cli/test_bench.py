@@ -39,6 +39,21 @@ def test_rows_are_exact_and_the_same_each_time() -> None:
 
 
 @pytest.mark.board
+def test_blocks_of_zeros() -> None:
+    arguments = ["--kernel", "ef_matvec_sparse_4x2_pair_s8_s16_dsp", "--kernel", "ef_matvec_s8_s16"]
+    densities = ["--density", "0.5", "--density", "0"]
+    done = CliRunner().invoke(app, [*SMALL, *arguments, *densities, "--json"])
+    assert done.exit_code == 0, done.output
+    sparse, empty, plain, same = json.loads(done.stdout)
+    assert [row["density"] for row in (sparse, empty, plain, same)] == [0.5, 0, 0.5, 0]
+    assert sparse["block"] == [4, 2] and plain["block"] == [4, 4]
+    assert empty["instructions"] < sparse["instructions"] < plain["instructions"]
+    assert same["instructions"] == plain["instructions"]
+    table = CliRunner().invoke(app, [*SMALL, *arguments, *densities, "--block", "1x2"])
+    assert table.exit_code == 0 and "blocks of 1 x 2" in " ".join(table.stdout.split())
+
+
+@pytest.mark.board
 def test_a_kernel_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = next(k for k in kernels.MATVEC_KERNELS if k.name == "ef_matvec_s8_s16")
 
@@ -62,6 +77,7 @@ def test_a_kernel_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
         (["--kernel", "ef_matvec"], "ef_matvec_s8_s16"),
         (["--board", "host"], "emulator"),
         (["--fit", "costs.toml"], "leave others out"),
+        (["--block", "4"], "rows x columns"),
     ],
 )
 def test_bad_input(arguments: list[str], message: str) -> None:

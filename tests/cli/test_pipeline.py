@@ -15,6 +15,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgeflow.data import Dataset
+from edgeflow.program import Program
 from tests.conftest import ROOT
 
 EDGEFLOW = [sys.executable, "-c", "from edgeflow.cli import main; main()"]
@@ -96,6 +97,59 @@ def test_compress_compile_profile(
 
     second = json.loads(run(environment, *command).stdout)
     assert second["instructions_per_step"] == counts
+
+
+@pytest.mark.board
+def test_prune(environment: dict[str, str], trained_gru: Path, tmp_path: Path) -> None:
+    """Blocks and units together, with int4; the record tells; the board gives the same bits."""
+    file, folder = tmp_path / "model.onnx", tmp_path / "build"
+    command = ["compress", trained_gru / "model", *DATA, "-o", file, "--epochs", "1", "--weights",
+               "int4", "--structured", "0.5", "--prune", "recurrent=0.75", "--block"]  # fmt: skip
+    made = json.loads(run(environment, *command, "qemu-m4", "--json").stdout)
+    record = json.loads((tmp_path / "model.json").read_text())
+    assert record["command"]["prune"] == "recurrent=0.75" and record["command"]["structured"] == 0.5
+    assert [m["method"] for m in record["training"]["arguments"]["methods"]] == [
+        "qat", "unit pruning", "magnitude pruning",
+    ]  # fmt: skip
+    recurrent = next(m for m in record["matrices"] if m["name"] == "rnn.recurrent")
+    before = Program.load(trained_gru / "model.onnx")
+    hidden = before.nodes[0].outputs // 2
+    assert (recurrent["rows"], recurrent["cols"]) == (3 * hidden, hidden)
+    assert recurrent["zeros"] >= 0.75 and made["accuracy_int"] > 0.3
+    run(environment, "compile", file, "--board", "qemu-m4", "-o", folder)
+    profile = run(environment, "profile", folder, *DATA, "--steps", "500", "--json")
+    assert json.loads(profile.stdout)["mismatches"] == 0
+    refused = fails(environment, *command[:6], "--prune", "0.5")
+    assert "--epochs" in refused
+    assert "no block" in fails(environment, *command, "4y4")
+    assert "there is no matrix 'recurent'" in fails(
+        environment, *command[:8], "--prune", "recurent=0.5", "--restart"
+    )
+
+
+@pytest.mark.board
+def test_cutoff(environment: dict[str, str], trained_gru: Path, tmp_path: Path) -> None:
+    file, folder = tmp_path / "model.onnx", tmp_path / "build"
+    command = ["compress", trained_gru / "model", *DATA, "-o", file, "--cutoff", "2"]
+    scores = json.loads(run(environment, *command, "--json").stdout)
+    chosen = scores["cutoff"]["chosen"]
+    assert chosen["drop_points"] <= 2
+    warmup = scores["warmup"]["int"]
+    assert warmup["accuracy"][-1] == scores["accuracy_int_whole"]
+    window = len(warmup["accuracy"])
+    assert 0 < warmup["samples"] <= window
+    assert scores["samples_read"] < window
+    assert "samples read of" in run(environment, *command).stdout
+    shown = json.loads(run(environment, "inspect", file, "--json").stdout)
+    assert [layer["type"] for layer in shown["layers"]] == ["GRU", "Linear", "Cutoff"]
+    run(environment, "compile", file, "-o", folder)
+    found = json.loads(
+        run(environment, "profile", folder, *DATA, "--steps", "3000", "--json").stdout
+    )
+    assert found["mismatches"] == 0
+    assert found["cutoff"]["steps_skipped"] > 0
+    assert found["instructions_per_step"]["mean"] < 0.98 * found["instructions_per_step"]["max"]
+    assert len(found["warmup"]["accuracy_float"]) == len(found["warmup"]["accuracy"]) == window
 
 
 @pytest.mark.board

@@ -138,6 +138,11 @@ def at_their_limits(weight: int, cols: int, bits: list[int]) -> Matrix:
     ("ef_matvec_s16_s16_dsp", at_their_limits(127, 77, [30])),
     ("ef_matvec_narrow_s16_s16_dsp", at_their_limits(127, 8, [30])),
     ("ef_matvec_s4_s16_dsp", at_their_limits(7, 36, [19, 23, 27, 30])),
+    ("ef_matvec_sparse_4x4_pair_s8_s16_dsp", at_their_limits(127, 32, [23, 30])),
+    ("ef_matvec_sparse_4x2_pair_s8_s16_dsp", at_their_limits(127, 32, [23, 30])),
+    ("ef_matvec_sparse_4x1_pair_s8_s16_dsp", at_their_limits(127, 32, [23, 30])),
+    ("ef_matvec_sparse_4x4_s8_s16_dsp", at_their_limits(127, 77, [30])),
+    ("ef_matvec_sparse_4x4_s16_s16_dsp", at_their_limits(127, 77, [30])),
 ])  # fmt: skip
 def test_dsp_kernels_at_their_limit(
     board: str, kernel: str, matrix: Matrix, tmp_path: Path
@@ -239,6 +244,8 @@ def test_mve_kernels_at_every_remainder(kernel: str, bits: int, tmp_path: Path) 
     ("ef_matvec_split_s8_s16_mve", 12, 1), ("ef_matvec_split_s8_s16_mve", 16, 1),
     ("ef_matvec_split_s8_s16_mve", 16, 3),
     ("ef_matvec_s8_s16_mve", 16, 1), ("ef_matvec_shift_s8_s16_mve", 16, 3),
+    ("ef_matvec_sparse_8x1_s8_s8_mve", 8, 1), ("ef_matvec_sparse_8x1_s8_s16_mve", 16, 1),
+    ("ef_matvec_sparse_8x1_s8_s16_mve", 16, 3),
 ])  # fmt: skip
 def test_mve_kernels_at_their_limit(kernel: str, bits: int, shift: int, tmp_path: Path) -> None:
     """Accumulators come within one of what `Matrix` allows, and multipliers as high as they go."""
@@ -269,6 +276,7 @@ def test_mve_kernels_at_their_limit(kernel: str, bits: int, shift: int, tmp_path
 EIGHTS = [
     ("qemu-m0", "ef_matvec_s8_s16_armv6m"), ("qemu-m3", "ef_matvec_s8_s16_armv7m"),
     ("qemu-rv32", "ef_matvec_s8_s16_rv32"), ("qemu-a53", "ef_matvec_s8_s16_neon"),
+    ("qemu-m0", "ef_matvec_sparse_8x1_s8_s16"), ("qemu-m0", "ef_matvec_sparse_8x1_s8_s16_armv6m"),
 ]  # fmt: skip
 
 

@@ -221,8 +221,9 @@ def test_stored_costs_are_close(name: str) -> None:
     costs = load_costs(name)
     assert costs is not None
     for kernel, cost in costs.kernels.items():
-        # columns of spikes: how many are skipped is not linear
-        assert cost.error_percent < (15 if "columns" in kernel else 6), kernel
+        # columns of spikes: how many are skipped is not linear; delta: nor are passes over the rows
+        loose = "columns" in kernel or "delta" in kernel
+        assert cost.error_percent < (15 if loose else 6), kernel
 
 
 @pytest.mark.parametrize("text,message", [

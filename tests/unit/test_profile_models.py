@@ -260,6 +260,19 @@ def test_a_cut_off_line_of_counts_is_left_out(tmp_path: Path) -> None:
     assert read.fetched.tolist() == [[0, 2], [0, 0]]
 
 
+def test_a_step_without_marks_skipped_all_layers(tmp_path: Path) -> None:
+    path = tmp_path / "counts.txt"
+    path.write_text("S 1,0 8:5;0,2 8:1;0,0 8:2\nS 1,3 8:4\n")
+    read = read_counts(path)
+    assert read.layers.tolist() == [[5, 1, 2], [0, 0, 4]]
+    assert read.taken.tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert read.fetched.tolist() == [[0, 2, 0], [0, 0, 3]]
+    assert read.skipped.tolist() == [False, True]
+    path.write_text("S 1,0 8:5;0,2 8:1;0,0 8:2\nS 1,0 8:4;0,0 8:1\n")
+    with pytest.raises(EdgeFlowError, match="differ in their number of layer marks"):
+        read_counts(path)
+
+
 def test_damaged_counts_name_the_line(tmp_path: Path) -> None:
     path = tmp_path / "counts.txt"
     path.write_text("S 1,0 8:5\nS x\n")

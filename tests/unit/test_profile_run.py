@@ -20,6 +20,9 @@ from edgeflow.profile.report import render, write_report
 from edgeflow.profile.result import ProfileResult, confusion_matrix, histogram, summarize
 from edgeflow.profile.run import choose_windows, profile
 from edgeflow.program import Program
+from edgeflow.program.firing import fired_shares, sparsity
+from edgeflow.program.nodes.cutoff import Cutoff, lead, samples_until_clear
+from tests.parity.test_delta import changed
 from tests.random_programs import random_program
 
 CONTRACT = {
@@ -111,6 +114,31 @@ def test_host_measures_latency_only(
     assert result.accuracy_float == 0.5
     assert sum(result.flash.values()) == result.flash_bytes
     assert ProfileResult.load(tmp_path / "profile.json") == result
+
+
+def test_delta_sparsity_is_that_of_the_windows(
+    program: Program, data: Path, tmp_path: Path
+) -> None:
+    delta = changed(program, threshold=300)
+    dataset = load_dataset(data)
+    build = compile_program(delta, "host", tmp_path / "build")
+    result = profile(build, dataset, out=tmp_path)
+    x = delta.quantize_input(dataset.windows("test", length=WINDOW).x)
+    assert result.mismatches == 0
+    assert result.delta == sparsity(delta, fired_shares(delta, x))
+    shares = {key: f"{100 * (share or 0):.2f} %" for key, share in result.delta.items()}
+    assert shares["input_sparsity"] != shares["state_sparsity"] != "0.00 %"
+    page = render(result)
+    for key, name in (("input_sparsity", "inputs"), ("state_sparsity", "states")):
+        assert f"columns of {name} that did not fire" in page and shares[key] in page
+
+
+def test_dense_programs_have_no_delta_sparsity(
+    host_build: Build, data: Path, tmp_path: Path
+) -> None:
+    result = profile(host_build, load_dataset(data), out=tmp_path)
+    assert result.delta == {"input_sparsity": None, "state_sparsity": None}
+    assert "did not fire" not in render(result)
 
 
 def test_steps_are_whole_windows_from_the_whole_split(program: Program, data: Path) -> None:
@@ -208,6 +236,48 @@ def test_emulated_board_counts_and_estimates(m4_build: Build, data: Path, tmp_pa
     assert first.energy_uj["mean"] == pytest.approx(first.cycles_per_step["mean"] * 357e-6)
     assert first.stack_bytes and first.ram["stack"] == first.stack_bytes
     assert sum(first.ram.values()) == first.ram_bytes
+
+
+def test_cutoff_on_the_host(program: Program, data: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(data)
+    cut = dataclasses.replace(program, nodes=(*program.nodes, Cutoff("cutoff", 3, 0, 4)))
+    result = profile(compile_program(cut, "host", tmp_path), dataset)
+    assert result.mismatches == 0 and result.cutoff is not None and result.warmup is not None
+    assert result.cutoff["samples_read"] == {"mean": 4, "p50": 4, "p99": 4, "max": 4}
+    assert result.cutoff["steps_skipped"] == pytest.approx(1 - 4 / WINDOW)
+    assert result.cutoff["instructions_per_skipped_step"] is None
+    # what a window says after 4 samples stands
+    assert result.warmup["accuracy"][3:] == [result.accuracy_device] * (WINDOW - 3)
+    assert 1 <= result.warmup["samples"] <= 4
+    assert "4 of 10" in render(result) and "Warm-up" in render(result)
+
+
+@pytest.mark.board
+def test_cutoff_skips_steps(program: Program, m4_build: Build, data: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(data)
+    windows = choose_windows(program, dataset, "test")
+    leads = lead(program.run(program.quantize_input(windows.x)))
+    cutoff = Cutoff("cutoff", 3, int(np.quantile(leads, 0.8)), 2)
+    cut = dataclasses.replace(program, nodes=(*program.nodes, cutoff))
+    result = profile(compile_program(cut, "qemu-m4", tmp_path), dataset)
+    dense = profile(m4_build, dataset, out=tmp_path / "dense")
+    assert result.mismatches == 0 and result.cutoff is not None
+    read = samples_until_clear(leads, cutoff.threshold, cutoff.start)
+    assert WINDOW > result.cutoff["samples_read"]["mean"] == read.mean() > 2
+    skipped = result.cutoff["steps_skipped"]
+    assert skipped == pytest.approx(1 - read.mean() / WINDOW)
+    short = result.cutoff["instructions_per_skipped_step"]
+    assert 0 < short < 40
+    assert result.instructions_per_step is not None and dense.instructions_per_step is not None
+    # what is left of the mean is that of the steps that ran, and the cut-off's own
+    ran = (result.instructions_per_step["mean"] - skipped * short) / (1 - skipped)
+    assert 0 < ran - dense.instructions_per_step["mean"] < 120
+    assert [layer["name"] for layer in result.layers] == ["gru0", "head", "cutoff", "(rest)"]
+    layers = [layer["instructions_mean"] for layer in result.layers]
+    assert sum(layers) == pytest.approx(result.instructions_per_step["mean"])
+    assert layers[0] == pytest.approx(
+        (1 - skipped) * dense.layers[0]["instructions_mean"], rel=0.02
+    )
 
 
 class _Checker(html.parser.HTMLParser):

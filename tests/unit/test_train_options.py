@@ -1,6 +1,7 @@
 """Options of a training: the cell's own, its defaults, the loss."""
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 
 from edgeflow.cells import CELLS, load_model
 from edgeflow.cells.options import parse_options
+from edgeflow.compress.warmup import accuracy_by_sample
 from edgeflow.errors import TrainError
 from edgeflow.train import train
 from edgeflow.train.augment import mirror, mirror_signs
+from edgeflow.train.batches import tail_weight
 from edgeflow.train.losses import l2_svm
 from tests.unit.test_train import SMALL, waves
 
@@ -103,3 +106,43 @@ def test_a_data_set_says_whether_it_is_mirrored(tmp_path: Path) -> None:
 
     assert losses(0.5, "a") == losses(0.0, "b", mirror=0.5)
     assert losses(0.0, "c") == losses(0.5, "d", mirror=0.0) != losses(0.5, "e")
+
+
+@pytest.mark.parametrize(("tail", "steps"), [(0.1, 2), (0.5, 10), (1.0, 20), (0.001, 1)])
+def test_tail_is_what_the_loss_sees(
+    tail: float, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def record(n: int, length: int, last: int) -> torch.Tensor:
+        weight = tail_weight(n, length, last)
+        seen.append(weight.sum(dim=1))
+        return weight
+
+    monkeypatch.setattr("edgeflow.train.batches.tail_weight", record)
+    train(waves(), out=tmp_path, tail=tail, **(SMALL | {"epochs": 1}))
+    assert (seen[0] == steps).all()
+    assert (seen[-1] == 1).all()  # what is validated is the last step
+
+
+def test_training_on_every_step_decides_earlier(tmp_path: Path) -> None:
+    early = {}
+    for tail in (0.05, 1.0):
+        result = train(waves(), out=tmp_path / str(tail), tail=tail, **(SMALL | {"epochs": 15}))
+        windows = waves().windows("test")
+        with torch.no_grad():
+            outputs = result.model(torch.from_numpy(windows.x)).numpy()
+        early[tail] = np.mean(accuracy_by_sample(outputs, windows.y)[3:12])
+    assert early[1.0] > early[0.05] + 0.03
+
+
+def test_a_training_of_before_the_option_is_finished(tmp_path: Path) -> None:
+    done = train(waves(), out=tmp_path, **(SMALL | {"epochs": 1}))
+    path = tmp_path / "metrics.json"
+    metrics = json.loads(path.read_text())
+    del metrics["arguments"]["tail"]
+    path.write_text(json.dumps(metrics))
+    again = train(waves(), out=tmp_path, **(SMALL | {"epochs": 1}))
+    assert again.metrics["history"] == done.metrics["history"]
+    with pytest.raises(TrainError, match=r"tail 0\.1, not 1"):
+        train(waves(), out=tmp_path, tail=1.0, **(SMALL | {"epochs": 1}))

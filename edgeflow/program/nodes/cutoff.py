@@ -111,10 +111,7 @@ class Cutoff(Node):
         int64 array [n]
             In 1..time.
         """
-        clear = lead(outputs) >= self.threshold
-        clear[:, : self.start - 1] = False
-        clear[:, -1] = True
-        return clear.argmax(axis=1) + 1
+        return samples_until_clear(lead(outputs), self.threshold, self.start)
 
     def onnx_function(self) -> onnx.FunctionProto:
         b = fn.Body()
@@ -142,3 +139,11 @@ def lead(outputs: ArrayLike) -> Ints:
     """Return the largest value less the second largest, of int16 [..., at least 2]."""
     top = np.partition(np.asarray(outputs, dtype=np.int64), -2, axis=-1)
     return top[..., -1] - top[..., -2]
+
+
+def samples_until_clear(leads: Ints, threshold: int, start: int) -> NDArray[np.int64]:
+    """Return [n] samples until a lead [n, time] reaches `threshold`, `start` at the earliest."""
+    clear = leads >= threshold
+    clear[:, : start - 1] = False
+    clear[:, -1] = True
+    return clear.argmax(axis=1) + 1

@@ -10,15 +10,6 @@
  */
 #include "ef_matvec_dsp.inc"
 
-    .macro PAIRS ab, cd, x
-    smlad r2, \ab, \x, r2
-    sxtb16 \ab, \ab
-    smlad r4, \cd, \x, r4
-    sxtb16 \cd, \cd
-    smlad r3, \ab, \x, r3
-    smlad r5, \cd, \x, r5
-    .endm
-
     .macro TILE x01, x23
     ldmia.w r0!, {r10-r12, lr}
     PAIRS r10, r11, \x01

@@ -1,0 +1,111 @@
+"""What ``edgeflow compress`` prints of a search by limits."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeflow.cli import console
+
+if TYPE_CHECKING:
+    from edgeflow.data import Dataset
+    from edgeflow.recipes.limits import Limits
+
+_COLUMNS = (
+    "recipe", "validation", "drop", "instructions", "p99", "max", "flash", "RAM", "µJ", "optimize",
+    "result",
+)  # fmt: skip
+
+
+def search_and_show(
+    model: str,
+    dataset: "Dataset",
+    limits: "Limits",
+    board: str,
+    out: Path,
+    ladder: Path | None,
+    options: Mapping[str, Any],
+    *,
+    checkpoint: Path | None,
+    restart: bool,
+    json_: bool,
+) -> None:
+    """Search, print all that was tried, and check the limits on test people."""
+    from edgeflow.recipes.search import check, read_ladder, search
+
+    names = read_ladder(ladder)
+    with console.progress() as bar:
+        task = bar.add_task("recipes", total=len(names), status="")
+        training = bar.add_task("fine-tuning", total=None, status="", visible=False)
+
+        def on_candidate(number: int, total: int, name: str) -> None:
+            bar.update(task, completed=number - 1, total=total, status=name)
+            bar.update(training, visible=False)
+
+        def on_done(row: dict[str, Any]) -> None:
+            figures = _cells(row)
+            console.note(f"{', '.join(c for c in figures[1:] if c)}", label=f"{row['recipe']:12s} ")
+
+        def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
+            status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
+            bar.update(training, completed=epoch, total=total, status=status, visible=True)
+
+        found = search(
+            model, dataset, limits, board, out,
+            ladder=names, options=options, checkpoint=checkpoint, restart=restart,
+            on_candidate=on_candidate, on_done=on_done, on_epoch=on_epoch,
+        )  # fmt: skip
+    if json_:
+        record = found.record
+        console.print_json(
+            {
+                "model": None if record is None else str(out),
+                "recipe": None if record is None else found.rows[0]["recipe"],
+                "board": board,
+                "hash": None if record is None else record["hash"],
+                "scores": None if record is None else record["scores"],
+                "cost": None if record is None else record["cost"],
+                "candidates": found.rows,
+            }
+        )
+    else:
+        console.table(
+            f"{board}: recipes, the nearest to the limits first; accuracy on validation people",
+            _COLUMNS,
+            map(_cells, found.rows),
+            text=("optimize", "result"),
+        )
+        if found.record is not None:
+            scores, cost = found.record["scores"], found.record["cost"]
+            console.out.print(
+                f"{out}: '{found.rows[0]['recipe']}', {scores['accuracy_int']:.2%} of "
+                f"{scores['windows']} windows of test people (float "
+                f"{scores['accuracy_float']:.2%}), {cost['instructions']['mean']:,.0f} "
+                f"instructions a step; 'edgeflow compile {out} --board {board} --optimize "
+                f"{cost['optimize']}' makes its image",
+                soft_wrap=True,
+            )
+    check(found, limits)
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    """Return the cells of a row; "~" is before what is expected only."""
+    about = "~" if row["state"] == "skipped" else ""
+
+    def count(name: str) -> str:
+        return "" if row[name] is None else f"{about}{row[name]:,.0f}"
+
+    result = {
+        "met": "within all limits",
+        "missed": f"too much: {row['why']}",
+        "skipped": f"not trained, too much: {row['why']}",
+        "unsuited": row["why"],
+    }[row["state"]]
+    return [
+        row["recipe"],
+        "" if row["accuracy"] is None else f"{row['accuracy']:.2%}",
+        "" if row["drop"] is None else f"{row['drop']:.2f}",
+        *(count(name) for name in ("instructions", "p99", "max", "flash", "ram")),
+        "" if row["energy_uj"] is None else f"{row['energy_uj']:.3g}",
+        row["optimize"] or "",
+        result,
+    ]

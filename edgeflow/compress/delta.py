@@ -1,0 +1,217 @@
+r"""Delta sparsity, trained in: thresholds that leave a wanted share of columns silent.
+
+Thresholds rise until the shares are reached, then follow them while the model learns to live with
+what it no longer sees; a pressure on the moves of what is held,
+
+.. math:: loss + \lambda \, mean_t |x_t - \hat x_{t-1}| / full\ scale
+
+makes it move less (A. Yousefzadeh and M. Sifalakis, Training for temporal sparsity in deep neural
+networks, arXiv 2107.07305).
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeflow.cells.delta import Delta, Hold, has_delta_state
+from edgeflow.compress.convert import Widths
+from edgeflow.compress.model import ChainModel
+from edgeflow.compress.quantize import converted, input_format
+from edgeflow.errors import CompressError
+from edgeflow.importers import FloatChain
+from edgeflow.program.fixedpoint import symmetric_max
+from edgeflow.program.matrix import MAX_GROUP
+from edgeflow.train.batches import Batch
+from edgeflow.train.method import Method
+
+#: Calibration windows by which a threshold is found, and halvings of its interval.
+WINDOWS, HALVINGS = 128, 12
+#: Thresholds to choose from, in shares of the full scale.
+REACH = (2.0**-12, 2.0)
+#: Share of the epochs over which the wanted shares rise.
+RAMP = 0.4
+
+
+@dataclass(frozen=True)
+class DeltaOptions:
+    """What is wanted.
+
+    Parameters
+    ----------
+    state : float
+        Share of columns that do not fire, of products that read a layer's state, in [0, 1).
+    input : float
+        The same of the products that read the program's input.
+    group : int
+        Columns that fire together.
+    pressure : float
+        Weight of the moves in the loss, >= 0.
+
+    Raises
+    ------
+    CompressError
+        If a value is out of range.
+    """
+
+    state: float = 0.8
+    input: float = 0.5
+    group: int = 1
+    pressure: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("state", "input"):
+            if not 0 <= getattr(self, name) < 1:
+                raise CompressError(f"delta {name}={getattr(self, name):g}: a share is in [0, 1)")
+        if not 1 <= self.group <= MAX_GROUP:
+            raise CompressError(f"delta group={self.group}: a group has 1..{MAX_GROUP} columns")
+        if not self.pressure >= 0:
+            raise CompressError(f"delta pressure={self.pressure:g}: it is not negative")
+
+
+class DeltaSparsity(Method):
+    """Replace the recurrent layers by delta layers and raise their thresholds.
+
+    Parameters
+    ----------
+    calibration : float32 array [n, time, channels]
+        Raw samples of training people.
+    options : DeltaOptions
+    widths : Widths
+        Of the integers, whose full scale is the thresholds' unit.
+    """
+
+    def __init__(
+        self, calibration: NDArray[np.float32], options: DeltaOptions, widths: Widths
+    ) -> None:
+        self.calibration, self.options, self.widths = calibration, options, widths
+        order = np.random.default_rng(0).permutation(len(calibration))
+        self._few = calibration[order[:WINDOWS]]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the options."""
+        return {"method": "delta", **asdict(self.options), "calibration": len(self.calibration)}
+
+    def prepare(self, model: nn.Module) -> None:
+        """Wrap the layers; their thresholds are zero.
+
+        Raises
+        ------
+        CompressError
+            If no layer has a delta form.
+        """
+        assert isinstance(model, ChainModel)
+        chain = model.chain()
+        form = input_format(chain, self.calibration, self.widths.input)
+        found = list(converted(chain, self.calibration, self.widths, form))
+        for number, (source, done) in enumerate(found):
+            layer = model.layers[number]
+            # the few rows of a read-out save less than their bookkeeping costs
+            if isinstance(layer, nn.Linear) or not done.node.delta_sources:
+                continue
+            signals = (source, done.output) if has_delta_state(layer) else (source,)
+            holds = [
+                Hold(torch.from_numpy(s.scale * symmetric_max(s.bits)), group=self.options.group)
+                for s in signals
+            ]
+            model.layers[number] = Delta(layer, *holds)
+        if not any(isinstance(layer, Delta) for layer in model.layers):
+            raise CompressError("no layer has a delta form: use gru, lstm, rnn, lmu, cfc or mingru")
+
+    def before_epoch(self, model: nn.Module, progress: float) -> None:
+        """Set the thresholds for the shares wanted at `progress`."""
+        rise = 1 - (1 - min(progress / RAMP, 1.0)) ** 3
+        self.set_thresholds(model, self.options.state * rise, self.options.input * rise)
+
+    @torch.no_grad()
+    def set_thresholds(self, model: nn.Module, state: float, input: float) -> None:
+        """Choose thresholds such that these shares of columns do not fire on calibration data."""
+        assert isinstance(model, ChainModel)
+        value: Tensor = (torch.from_numpy(self._few) - model.mean) / model.std
+        for number, layer in enumerate(model.layers):
+            if isinstance(layer, Delta):
+                _search(layer.input, layer, value, state if number else input)
+                if layer.state is not None:
+                    _search(layer.state, layer, value, state)
+            output = layer(value)
+            value = output[0] if isinstance(output, tuple) else output
+        _forget(model)
+
+    def losses(self, model: nn.Module, batch: Batch, logits: Tensor, losses: Tensor) -> Tensor:
+        """Add the pressure."""
+        moves = [move for hold in _holds(model) for move in hold.moves]
+        _forget(model)
+        if not self.options.pressure or not moves:
+            return losses
+        return losses + self.options.pressure * torch.stack(moves).mean()
+
+    def settled(self, progress: float) -> bool:
+        """Wait until the shares are reached."""
+        return progress > RAMP
+
+    def row(self, model: nn.Module) -> dict[str, float]:
+        """Return the shares of columns that did not fire on calibration data."""
+        assert isinstance(model, ChainModel)
+        _forget(model)
+        model.chain().activations(self._few)
+        result = sparsity(model)
+        _forget(model)
+        return result
+
+
+def with_thresholds(
+    chain: FloatChain, calibration: NDArray[np.float32], options: DeltaOptions, widths: Widths
+) -> FloatChain:
+    """Return a chain with delta layers whose thresholds leave the wanted shares of columns silent.
+
+    Nothing is trained; `chain` is not changed.
+
+    Raises
+    ------
+    CompressError
+        If no layer has a delta form.
+    """
+    model = ChainModel(chain)
+    method = DeltaSparsity(calibration, options, widths)
+    method.prepare(model)
+    method.set_thresholds(model, options.state, options.input)
+    return model.chain()
+
+
+def sparsity(model: ChainModel) -> dict[str, float]:
+    """Return "input_sparsity" and "state_sparsity" of what was seen since it was forgotten."""
+    holds: dict[str, list[Hold]] = {"input_sparsity": [], "state_sparsity": []}
+    for number, layer in enumerate(model.layers):
+        if isinstance(layer, Delta):
+            holds["state_sparsity" if number else "input_sparsity"].append(layer.input)
+            if layer.state is not None:
+                holds["state_sparsity"].append(layer.state)
+    return {
+        name: 1 - float(sum(h.fired for h in found) / sum(h.seen for h in found))
+        for name, found in holds.items()
+        if found
+    }
+
+
+def _search(hold: Hold, layer: Delta, x: Tensor, wanted: float) -> None:
+    """Find the smallest threshold that leaves the wanted share of columns silent."""
+    low, high = REACH
+    for _ in range(HALVINGS if wanted else 0):
+        middle = (low * high) ** 0.5
+        hold.threshold.fill_(middle)
+        hold.forget()
+        layer(x)
+        low, high = (middle, high) if hold.sparsity < wanted else (low, middle)
+    hold.threshold.fill_(high if wanted else 0.0)
+
+
+def _holds(model: nn.Module) -> list[Hold]:
+    return [module for module in model.modules() if isinstance(module, Hold)]
+
+
+def _forget(model: nn.Module) -> None:
+    for hold in _holds(model):
+        hold.forget()

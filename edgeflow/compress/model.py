@@ -1,0 +1,85 @@
+"""A float chain as one torch module, so that it can be trained."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgeflow.importers.chain import FloatChain
+
+
+class ChainModel(nn.Module):
+    """A trainable copy of a `FloatChain`.
+
+    It stays in evaluation mode: the statistics of a batch normalisation are part of the weights by
+    now, and the values that training sees are those that compression converts.
+
+    Parameters
+    ----------
+    chain : FloatChain
+
+    Attributes
+    ----------
+    names : list of str
+        Of the layers; a method that replaces layers keeps both lists in step.
+    layers : nn.ModuleList
+        Single, batch-first layers of ``edgeflow.cells``.
+    mean, std : Tensor [channels]
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, chain: FloatChain) -> None:
+        super().__init__()
+        self._form = copy.copy(chain)
+        self.names = [name for name, _ in chain.layers]
+        self.layers = nn.ModuleList(copy.deepcopy(layer) for _, layer in chain.layers)
+        self.register_buffer("mean", torch.from_numpy(chain.mean.copy()))
+        self.register_buffer("std", torch.from_numpy(chain.std.copy()))
+        for parameter in self.parameters():
+            parameter.requires_grad_(True)
+        self.eval()
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the outputs."""
+        return list(self._form.classes)
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the inputs."""
+        return list(self._form.channels)
+
+    @property
+    def window(self) -> int:
+        """Samples a decision; 0 for streaming."""
+        return self._form.window
+
+    def train(self, mode: bool = True) -> "ChainModel":
+        """Stay in evaluation mode."""
+        super().train(False)
+        return self
+
+    def layer(self, name: str) -> nn.Module:
+        """Return a layer by name."""
+        return self.layers[self.names.index(name)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits [n, time, classes] of x [n, time, channels] in raw units."""
+        value: Tensor = (x - self.mean) / self.std
+        for layer in self.layers:
+            output = layer(value)
+            value = output[0] if isinstance(output, tuple) else output
+        return value
+
+    def stream(self, x: Tensor, state: Any = None) -> tuple[Tensor, None]:
+        """Return logits of windows from a reset, and no state."""
+        return self(x), None
+
+    def chain(self) -> FloatChain:
+        """Return the chain of the layers as they are, not copied."""
+        chain = copy.copy(self._form)
+        chain.layers = list(zip(self.names, self.layers, strict=True))
+        return chain

@@ -1,0 +1,28 @@
+"""Pruning: weights, blocks of weights or whole units that the device never sees."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.compress.prune.magnitude import MagnitudePruning
+from edgeflow.compress.prune.options import PruneOptions
+from edgeflow.compress.prune.units import UnitPruning
+from edgeflow.train.method import Method
+
+
+def pruning(calibration: NDArray[np.float32], options: PruneOptions, epochs: int) -> list[Method]:
+    """Return the methods that prune as the options say; units go before weights.
+
+    Parameters
+    ----------
+    calibration : float32 array [n, time, channels]
+        Raw samples of training people.
+    options : PruneOptions
+    epochs : int
+        Of the training.
+    """
+    methods: list[Method] = []
+    if options.units:
+        methods.append(UnitPruning(calibration, options.units))
+    if options.any_weights:
+        methods.append(MagnitudePruning(calibration, options, epochs))
+    return methods

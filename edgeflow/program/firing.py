@@ -1,0 +1,77 @@
+"""How often the columns of delta matrices fire: what a delta program saves on data."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.program.fixedpoint import Ints
+from edgeflow.program.matrix import Matrix
+from edgeflow.program.program import Program
+
+
+def fired_shares(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
+    """Return the share of columns that fire a step, by layer and field of each delta matrix.
+
+    Parameters
+    ----------
+    program : Program
+    x : int16 array [n, time, inputs]
+        Windows, each from a reset.
+
+    Returns
+    -------
+    dict
+        0..1 by ``layer.field``; empty for a dense program.
+
+    Raises
+    ------
+    ProgramError
+        If x has another number of inputs.
+    """
+    state = program.initial_state(len(x))
+    total = dict.fromkeys(_delta_matrices(program), 0.0)
+    for t in range(x.shape[1] if total else 0):
+        _, following = program.step(x[:, t], state)
+        for node, old, new in zip(program.nodes, state, following, strict=True):
+            for field, matrix in node.delta_matrices().items():
+                moved = new[f"{field}_hat"] != old[f"{field}_hat"]
+                total[f"{node.name}.{field}"] += _share(matrix, moved)
+        state = following
+    return {name: value / x.shape[1] for name, value in total.items()}
+
+
+def sparsity(program: Program, fired: Mapping[str, float]) -> dict[str, float | None]:
+    """Return the shares of columns that do not fire, from `fired_shares`.
+
+    Returns
+    -------
+    dict
+        ``input_sparsity`` of matrices that read their layer's input, ``state_sparsity`` of those
+        that read a state, columns counted alike; None if there are none.
+    """
+    columns: dict[bool, list[tuple[int, float]]] = {True: [], False: []}
+    for name, (matrix, source) in _delta_matrices(program).items():
+        columns[source == "x"].append((matrix.cols, matrix.cols * (1 - fired[name])))
+    result = {}
+    for key, found in (("input_sparsity", columns[True]), ("state_sparsity", columns[False])):
+        silent = sum(share for _, share in found)
+        result[key] = silent / sum(cols for cols, _ in found) if found else None
+    return result
+
+
+def _delta_matrices(program: Program) -> dict[str, tuple[Matrix, str]]:
+    """Return the delta matrices and what each reads, by layer and field."""
+    return {
+        f"{node.name}.{field}": (matrix, node.delta_sources[field])
+        for node in program.nodes
+        for field, matrix in node.delta_matrices().items()
+    }
+
+
+def _share(matrix: Matrix, moved: Ints | NDArray[np.bool_]) -> float:
+    """Return the share of columns [n, cols] whose group has one that moved: those that fire."""
+    starts = np.arange(0, matrix.cols, matrix.group)
+    groups = np.logical_or.reduceat(moved, starts, axis=1)
+    sizes = np.diff(np.append(starts, matrix.cols))
+    return float((groups * sizes).sum(axis=1).mean()) / matrix.cols

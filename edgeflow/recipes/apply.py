@@ -1,0 +1,147 @@
+"""Carries out a recipe: a trained model becomes a program and its record."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeflow.codegen.sparse import preferred_block
+from edgeflow.compress.convert import Widths
+from edgeflow.compress.evaluate import Compressed, compress_model
+from edgeflow.compress.prune import PruneOptions
+from edgeflow.compress.prune.mask import Block
+from edgeflow.compress.prune.options import parse_sparsity
+from edgeflow.compress.record import run_folder, write_record
+from edgeflow.compress.tuning import MIXED_DROP, Tuning
+from edgeflow.recipes.recipe import ACTIVATIONS, THE_BOARD, WEIGHTS, Recipe, as_options
+from edgeflow.targets.board import load_board
+from edgeflow.train.fit import OnEpoch
+
+if TYPE_CHECKING:
+    from edgeflow.data import Dataset
+
+#: The board of a recipe's blocks if none is named.
+DEFAULT_BOARD = "qemu-m4"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a recipe made.
+
+    Attributes
+    ----------
+    compressed : Compressed
+    record : dict
+        As it was written.
+    """
+
+    compressed: Compressed
+    record: dict[str, Any]
+
+
+def compress_by_recipe(
+    model: str | Path,
+    dataset: "Dataset",
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    name: str | None = None,
+    board: str = DEFAULT_BOARD,
+    checkpoint: str | Path | None = None,
+    split: str = "test",
+    restart: bool = False,
+    on_epoch: OnEpoch | None = None,
+) -> Result:
+    """Compress a trained model; go on where an interrupted fine-tuning stopped.
+
+    Parameters
+    ----------
+    model : path
+        As of `edgeflow.importers.load_float_model`.
+    dataset : Dataset
+    recipe : Recipe
+    out : path
+        For the program; its record and the folder of its fine-tuning stand beside it.
+    name : str, optional
+        Of the recipe, for the record.
+    board : str
+        Whose blocks are pruned where the recipe leaves it open.
+    checkpoint : path, optional
+        Weights of a module.
+    split : str
+        Whose windows are scored.
+    restart : bool
+        Begin the fine-tuning anew.
+    on_epoch : callable, optional
+
+    Raises
+    ------
+    CompressError, ProgramError, DataError, TrainError, TargetError
+        If model, data or a step of the recipe cannot be used.
+    """
+    bits = ACTIVATIONS[recipe.widths.activations]
+    mixed = None
+    if recipe.widths.weights == "mixed":
+        drop = recipe.widths.max_drop
+        mixed = MIXED_DROP if drop is None else drop
+    tuning = Tuning(
+        dataset,
+        run_folder(out),
+        options=recipe.train.options(trained_tail(model)),
+        teachers=recipe.train.teachers,
+        mixed=mixed,
+        prune=prune_options(recipe, board),
+        delta=recipe.delta.options(),
+        restart=restart,
+        on_epoch=on_epoch,
+    )
+    compressed = compress_model(
+        model,
+        dataset,
+        checkpoint=checkpoint,
+        widths=Widths(bits, bits, WEIGHTS[recipe.widths.weights]),
+        split=split,
+        cutoff=recipe.cutoff.max_drop,
+        tune=tuning,
+    )
+    compressed.program.save(out)
+    command = {"recipe": name, **as_options(recipe)}
+    return Result(compressed, write_record(out, model, compressed, command, tuning))
+
+
+def prune_options(recipe: Recipe, board: str = DEFAULT_BOARD) -> PruneOptions | None:
+    """Return what a recipe says about pruning; None: nothing is pruned.
+
+    Raises
+    ------
+    CompressError, TargetError
+        If the block is neither a shape nor a board.
+    """
+    prune = recipe.prune
+    if prune.share is None and not prune.structured:
+        return None
+    sparsity, matrices = (0.0, {}) if prune.share is None else parse_sparsity(prune.share)
+    if re.match(r"\d", prune.block):
+        shape = Block.parse(prune.block)
+    else:
+        core = load_board(board if prune.block == THE_BOARD else prune.block).core
+        form = preferred_block(core, ACTIVATIONS[recipe.widths.activations])
+        shape = Block(form.rows, form.cols, form.step)
+    return PruneOptions(sparsity, matrices, shape, prune.structured or 0.0)
+
+
+def trained_tail(model: str | Path) -> float | None:
+    """Return the share of a window whose outputs a model was trained on; None if unknown.
+
+    ``edgeflow train`` writes it into ``metrics.json`` beside the model.
+    """
+    path = Path(model)
+    metrics = (path if path.is_dir() else path.parent) / "metrics.json"
+    if not path.is_dir() and path.name != "model.pt":
+        return None
+    try:
+        tail = json.loads(metrics.read_text(encoding="utf-8"))["arguments"]["tail"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return float(tail) if isinstance(tail, int | float) and 0 < tail <= 1 else None

@@ -1,0 +1,225 @@
+"""A candidate of a search: a recipe in a folder of its own, with what is known of it so far."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.compress.evaluate import with_fired
+from edgeflow.errors import CompressError, ProgramError
+from edgeflow.files import write_atomic
+from edgeflow.importers import FloatChain
+from edgeflow.program import Program
+from edgeflow.recipes.apply import compress_by_recipe
+from edgeflow.recipes.limits import Limits
+from edgeflow.recipes.measure import measure
+from edgeflow.recipes.recipe import Recipe, as_options
+from edgeflow.recipes.sketch import sketch
+from edgeflow.targets.board import BoardSpec
+from edgeflow.train.fit import OnEpoch
+from edgeflow.train.resume import check_arguments
+
+if TYPE_CHECKING:
+    from edgeflow.data import Dataset
+
+#: Steps of validation people that a candidate, and a sketch of one, run on the board.
+STEPS, SKETCH_STEPS = 5000, 500
+#: Share of the samples that a cut-off reads after a fine-tuning, where it reads few.
+CUTOFF_READS = 0.4
+#: How far beyond a limit a sketch may be, as a share of it: training moves what fires and is read.
+SLACK = 0.1
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all candidates of a search share.
+
+    Parameters
+    ----------
+    model : path
+    chain : FloatChain
+        The model.
+    calibration : float32 array [n, time, channels]
+    dataset : Dataset
+    board : BoardSpec
+    limits : Limits
+    arguments : mapping
+        All that the figures depend on besides the recipe, JSON values.
+    checkpoint : path, optional
+    restart : bool
+    """
+
+    model: str | Path
+    chain: FloatChain
+    calibration: NDArray[np.float32]
+    dataset: "Dataset"
+    board: BoardSpec
+    limits: Limits
+    arguments: Mapping[str, Any]
+    checkpoint: Path | None = None
+    restart: bool = False
+
+
+class Candidate:
+    """A recipe to be tried.
+
+    Parameters
+    ----------
+    name : str
+    recipe : Recipe
+    folder : Path
+        Holds ``candidate.json``; once it was tried, ``model.onnx``, its record, its ``model.run``
+        and its builds.
+    job : Job
+
+    Attributes
+    ----------
+    state : str
+        "unsuited": the recipe is not for this model; "skipped": a sketch costs too much; "missed"
+        and "met": it was tried and misses, or meets, the limits. "" before `go`.
+    why : str
+        What is in the way.
+    figures : dict
+        "accuracy_float", "accuracy_int" (of validation people), "drop" (points), "cost" (as of
+        `measure`), and for `Limits` "flash", "ram", "instructions"; of a skipped one those of the
+        sketch, without accuracies.
+
+    Raises
+    ------
+    TrainError
+        If the folder holds a candidate with other arguments.
+    """
+
+    def __init__(self, name: str, recipe: Recipe, folder: Path, job: Job) -> None:
+        self.name, self.recipe, self.folder, self.job = name, recipe, folder, job
+        self.state = self.why = ""
+        self.figures: dict[str, Any] = {}
+        arguments = {**job.arguments, **as_options(recipe)}
+        self._known: dict[str, Any] = {
+            "arguments": json.loads(json.dumps(arguments)),
+            "expected": {},
+            "scores": None,
+            "costs": {},
+        }
+        if job.restart:
+            (folder / "candidate.json").unlink(missing_ok=True)
+        if (folder / "candidate.json").exists():
+            found = _read(folder / "candidate.json")
+            check_arguments(folder, found["arguments"], self._known["arguments"])
+            self._known = found
+            if not self.program_file.exists():
+                self._known |= {"scores": None, "costs": {}}
+
+    @property
+    def program_file(self) -> Path:
+        return self.folder / "model.onnx"
+
+    @property
+    def excess(self) -> dict[str, float]:
+        """By how much the figures exceed the limits."""
+        return self.job.limits.excess(self.figures)
+
+    def go(self, on_epoch: OnEpoch | None = None) -> None:
+        """Find out what the candidate costs and how well it decides."""
+        try:
+            if self.recipe.trains and self._known["scores"] is None and not self._may_fit():
+                self.state = "skipped"
+            else:
+                self._try(on_epoch)
+                self.state = "missed" if self.excess else "met"
+            self.why = ", ".join(self.excess)
+        except (CompressError, ProgramError) as error:
+            self.state, self.why = "unsuited", str(error)
+
+    def _may_fit(self) -> bool:
+        """Tell whether a sketch is within the limits, or nearly."""
+        program = sketch(self.job.chain, self.job.calibration, self.recipe, self.job.board.name)
+        program = with_fired(program, self.job.calibration)
+        reads = 1.0 if self.recipe.cutoff.max_drop is None else CUTOFF_READS
+        self.figures = self._cheapest(program, "expected", SKETCH_STEPS, reads)
+        return all(excess <= SLACK for excess in self.excess.values())
+
+    def _try(self, on_epoch: OnEpoch | None) -> None:
+        if self._known["scores"] is None:
+            made = compress_by_recipe(
+                self.job.model, self.job.dataset, self.recipe, self.program_file,
+                name=self.name, board=self.job.board.name, checkpoint=self.job.checkpoint,
+                split="val", restart=self.job.restart, on_epoch=on_epoch,
+            )  # fmt: skip
+            scores = made.compressed.scores
+            self._keep(scores={k: scores[k] for k in ("accuracy_float", "accuracy_int")})
+        scores = self._known["scores"]
+        drop = 100 * (scores["accuracy_float"] - scores["accuracy_int"])
+        program = Program.load(self.program_file)
+        found = self._cheapest(program, "costs", STEPS, 1.0)
+        self.figures = {**scores, "drop": drop, **found}
+
+    def _cheapest(self, program: Program, key: str, steps: int, reads: float) -> dict[str, Any]:
+        """Return the figures of the first goal of the compiler that meets the limits.
+
+        Others than the balanced one are looked at where they may help. If none meets the limits,
+        it is the one that is least beyond them.
+        """
+        tried: list[dict[str, Any]] = []
+        for goal, helps in (("balanced", None), ("size", "flash"), ("speed", "instructions")):
+            if helps is not None and helps not in self.job.limits.excess(tried[0]):
+                continue
+            costs = self._known[key]
+            if goal not in costs:
+                cost = measure(
+                    program, self.job.board, self.job.dataset, self.folder / f"build-{goal}",
+                    split="val", steps=steps, optimize=goal,
+                )  # fmt: skip
+                self._keep(**{key: {**costs, goal: cost}})
+            tried.append(_figures(self._known[key][goal], reads))
+            if not self.job.limits.excess(tried[-1]):
+                return tried[-1]
+        return min(tried, key=lambda figures: sum(self.job.limits.excess(figures).values()))
+
+    def _keep(self, **what: Any) -> None:
+        self._known |= what
+        write_atomic(self.folder / "candidate.json", json.dumps(self._known, indent=1) + "\n")
+
+
+def nearest(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return candidates in order: those that meet all limits first, then by the limits missed.
+
+    Of those that meet all, the best validation accuracy comes first, among equals the fewest
+    instructions; of the others those that miss the fewest limits, then by the largest excess.
+    """
+
+    def order(candidate: Candidate) -> tuple[Any, ...]:
+        rank = ("met", "missed", "skipped", "unsuited").index(candidate.state)
+        excess, figures = candidate.excess, candidate.figures
+        return (
+            rank,
+            len(excess),
+            max(excess.values(), default=0.0),
+            -figures.get("accuracy_int", 0.0),
+            figures.get("instructions", 0.0),
+        )
+
+    return sorted(candidates, key=order)
+
+
+def _figures(cost: dict[str, Any], reads: float) -> dict[str, Any]:
+    return {
+        "cost": cost,
+        "flash": cost["flash_bytes"],
+        "ram": cost["ram_bytes"],
+        "instructions": reads * cost["instructions"]["mean"],
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for key in ("arguments", "expected", "scores", "costs"):
+            found[key]
+    except (ValueError, KeyError, TypeError):
+        raise CompressError(f"{path}: damaged: start again with --restart") from None
+    return found

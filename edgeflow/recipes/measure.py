@@ -1,0 +1,125 @@
+"""What a program costs on a board: compiled and run there."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeflow.codegen.build import compile_program
+from edgeflow.compress.record import save_record
+from edgeflow.errors import CheckFailed, TargetError
+from edgeflow.profile.run import profile
+from edgeflow.program import Program
+from edgeflow.targets.board import BoardSpec, load_board
+
+if TYPE_CHECKING:
+    from edgeflow.data import Dataset
+
+#: Steps of test people whose cost a record tells.
+FINAL_STEPS = 10_000
+
+
+def emulated_board(name: str) -> BoardSpec:
+    """Return a board whose instructions an emulator counts.
+
+    Raises
+    ------
+    TargetError
+        If there is no such board, or it is not emulated.
+    """
+    board = load_board(name)
+    if not board.emulated:
+        raise TargetError(
+            f"--board {name}: no emulator counts its instructions: use an emulated board with a "
+            f"{board.core.name} ('edgeflow boards' lists them)"
+        )
+    return board
+
+
+def measure(
+    program: Program,
+    board: BoardSpec,
+    dataset: "Dataset",
+    folder: str | Path,
+    *,
+    split: str = "test",
+    steps: int | None = None,
+    optimize: str = "balanced",
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Compile a program for an emulated board, and profile it on people of a split.
+
+    Parameters
+    ----------
+    program : Program
+    board : BoardSpec
+    dataset : Dataset
+    folder : path
+        For the build, ``profile.json`` included.
+    split : str
+    steps : int, optional
+        At most so many, evenly from the split's windows.
+    optimize : str
+        Goal of the choice of kernels.
+    progress : callable, optional
+        Called with the steps that are done and all.
+
+    Returns
+    -------
+    dict
+        "board", "core", "optimize", "split", "steps", "instructions" (of a step: "mean", "p50",
+        "p99", "max"), "energy_uj" (of a step: "mean", "kind", "model", "error_percent"; None
+        without an energy model), "flash_bytes", "ram_bytes" (with the most stack used),
+        "weight_bytes" (constants of the model in the image).
+
+    Raises
+    ------
+    CheckFailed
+        If the board's outputs differ from the oracle's.
+    TargetError, ToolMissingError, DeviceError
+        If the program does not compile, fit or run.
+    """
+    build = compile_program(program, board, folder, optimize=optimize)
+    result = profile(build, dataset, split=split, steps=steps, board=board, progress=progress)
+    if result.mismatches:
+        raise CheckFailed(
+            f"{result.mismatches} of {result.steps} steps on {board.name} differ from the oracle"
+        )
+    return {
+        "board": result.board,
+        "core": result.core,
+        "optimize": optimize,
+        "split": split,
+        "steps": result.steps,
+        "instructions": result.instructions_per_step,
+        "energy_uj": result.energy_uj,
+        "flash_bytes": result.flash_bytes,
+        "ram_bytes": result.ram_bytes,
+        "weight_bytes": result.flash["weights"],
+    }
+
+
+def add_cost(
+    out: str | Path,
+    record: Mapping[str, Any],
+    board: BoardSpec,
+    dataset: "Dataset",
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Measure the program at `out` on test people, and write its record with the cost.
+
+    The build goes into a temporary folder.
+
+    Raises
+    ------
+    CheckFailed, TargetError, ToolMissingError, DeviceError
+        As `measure`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        cost = measure(
+            Program.load(out), board, dataset, folder, steps=FINAL_STEPS, progress=progress
+        )
+    whole = {**record, "cost": cost}
+    save_record(out, whole)
+    return whole

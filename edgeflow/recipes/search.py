@@ -1,0 +1,258 @@
+"""Compression by target: recipes are tried in turn, and the best that meets all limits is taken.
+
+The ladder is a fixed list of recipes, from those that cost hardly any accuracy to those that cost
+more. One that trains is sketched first: what would cost too much on the board is not trained. All
+others are trained, compiled and run on the board. Validation people decide; test people are looked
+at once, with the program that was taken.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeflow import __version__
+from edgeflow.compress.evaluate import Compressed, load_chain, scored
+from edgeflow.compress.finetune import chain_hash
+from edgeflow.compress.record import read_record, record_path, save_record
+from edgeflow.errors import CheckFailed, CompressError
+from edgeflow.program import Program
+from edgeflow.recipes.candidate import Candidate, Job, nearest
+from edgeflow.recipes.limits import Limits
+from edgeflow.recipes.measure import FINAL_STEPS, emulated_board, measure
+from edgeflow.recipes.recipe import make_recipe, read_recipe
+from edgeflow.resources import resource
+from edgeflow.train.resume import fingerprint, locked
+
+if TYPE_CHECKING:
+    from edgeflow.data import Dataset
+
+#: Options that a search gives to its recipes: to those that train, and to all.
+OF_TRAINING = ("epochs", "lr", "batch", "seed", "tail", "teacher")
+OF_ALL = ("weights", "activations")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The end of a search.
+
+    Attributes
+    ----------
+    rows : list of dict
+        A candidate each, the nearest first: "recipe", "state", "why", "accuracy", "drop", "flash",
+        "ram", "instructions", "p99", "max", "energy_uj", "optimize"; None: not known.
+    compressed : Compressed or None
+        The program taken, scored on test people.
+    record : dict or None
+        As it was written.
+    """
+
+    rows: list[dict[str, Any]]
+    compressed: Compressed | None = None
+    record: dict[str, Any] | None = None
+
+
+def target_folder(out: str | Path) -> Path:
+    """Return the folder of a search's candidates: ``model.target`` beside ``model.onnx``."""
+    return Path(out).with_suffix(".target")
+
+
+def read_ladder(path: str | Path | None = None) -> list[str]:
+    """Return the recipes of a ladder, names or paths; None: of ``calibration/ladder.toml``.
+
+    Raises
+    ------
+    CompressError
+        If the file cannot be read or has no list "recipes" of different names.
+    """
+    path = resource("calibration") / "ladder.toml" if path is None else Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CompressError(f"{path}: not a TOML file ({error})") from None
+    except OSError as error:
+        raise CompressError(f"{path}: cannot be read ({error.strerror})") from None
+    names = content.get("recipes")
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise CompressError(f'{path}: needs a list of recipes, like recipes = ["int8", "my.toml"]')
+    stems = [Path(name).stem for name in names]
+    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if twice is not None:
+        raise CompressError(f"{path}: the recipe '{twice}' is there twice")
+    return [str(path.parent / name) if name.endswith(".toml") else name for name in names]
+
+
+def search(
+    model: str | Path,
+    dataset: "Dataset",
+    limits: Limits,
+    board: str,
+    out: str | Path,
+    *,
+    ladder: Sequence[str],
+    options: Mapping[str, Any] | None = None,
+    checkpoint: str | Path | None = None,
+    restart: bool = False,
+    on_candidate: Callable[[int, int, str], None] | None = None,
+    on_done: Callable[[dict[str, Any]], None] | None = None,
+    on_epoch: Callable[[int, int, dict[str, float]], None] | None = None,
+) -> Found:
+    """Try recipes on a model; go on where an interrupted search with equal arguments stopped.
+
+    Other limits are no other arguments: what was tried is not tried again.
+
+    Parameters
+    ----------
+    model : path
+    dataset : Dataset
+    limits : Limits
+    board : str
+        An emulated one.
+    out : path
+        For the program that is taken; candidates are in `target_folder`.
+    ladder : sequence of str
+        Names or files of recipes.
+    options : mapping, optional
+        Values by option in the place of the recipes' own: `OF_TRAINING` where a recipe trains,
+        `OF_ALL` everywhere.
+    checkpoint : path, optional
+    restart : bool
+        Forget what was tried.
+    on_candidate, on_done, on_epoch : callable, optional
+        Called with number from 1, total and name before a candidate, with its row after it, and
+        after each epoch of its training.
+
+    Returns
+    -------
+    Found
+        `compressed` is None if no candidate meets the limits on validation people.
+
+    Raises
+    ------
+    CompressError, ProgramError, DataError, TrainError, TargetError, DeviceError
+        If something cannot be used.
+    """
+    for name, value in (options or {}).items():
+        if value not in (None, []) and name not in (*OF_TRAINING, *OF_ALL):
+            raise CompressError(
+                f"--{name}: a search takes it from its recipes: write them, and a --ladder of them"
+            )
+    spec = emulated_board(board)
+    folder, chosen = target_folder(out), options or {}
+    recipes = [
+        (Path(name).stem, make_recipe(content, _of(content, chosen), where=name))
+        for name in ladder
+        for content in [read_recipe(name)]
+    ]
+    chain, calibration = load_chain(model, dataset, checkpoint=checkpoint)
+    arguments = {
+        "edgeflow": __version__,
+        "model": chain_hash(chain),
+        "recordings": fingerprint(dataset),
+        "window": chain.window or dataset.window,
+        "board": spec.name,
+    }
+    job = Job(
+        model, chain, calibration, dataset, spec, limits, arguments,
+        checkpoint=None if checkpoint is None else Path(checkpoint), restart=restart,
+    )  # fmt: skip
+    with locked(folder):
+        candidates = [Candidate(name, recipe, folder / name, job) for name, recipe in recipes]
+        for number, candidate in enumerate(candidates, 1):
+            if on_candidate:
+                on_candidate(number, len(candidates), candidate.name)
+            candidate.go(on_epoch)
+            if on_done:
+                on_done(_row(candidate))
+        ranked = nearest(candidates)
+        rows = [_row(candidate) for candidate in ranked]
+        if ranked[0].state != "met":
+            return Found(rows)
+        return _take(ranked[0], job, folder, out, rows)
+
+
+def _take(
+    best: Candidate, job: Job, folder: Path, out: str | Path, rows: list[dict[str, Any]]
+) -> Found:
+    """Score the best candidate on test people, and write it and its record."""
+    program = Program.load(best.program_file)
+    taken = scored(job.chain, program, job.dataset, "test")
+    goal = best.figures["cost"]["optimize"]
+    cost = measure(
+        taken.program, job.board, job.dataset, folder / "build",
+        split="test", steps=FINAL_STEPS, optimize=goal,
+    )  # fmt: skip
+    record = {
+        **read_record(record_path(best.program_file)),
+        "program": Path(out).name,
+        "scores": taken.scores,
+        "cost": cost,
+        "candidates": rows,
+    }
+    taken.program.save(out)
+    save_record(out, record)
+    return Found(rows, taken, record)
+
+
+def check(found: Found, limits: Limits) -> None:
+    """Check the limits on test people.
+
+    Raises
+    ------
+    CheckFailed
+        If no candidate met them on validation people, or the one taken does not on test people.
+    """
+    if found.compressed is None or found.record is None:
+        first = found.rows[0]
+        raise CheckFailed(
+            f"none of {len(found.rows)} recipes meets all limits; the nearest is "
+            f"'{first['recipe']}' ({first['state']}: {first['why']})"
+        )
+    scores, cost = found.compressed.scores, found.record["cost"]
+    excess = limits.excess(
+        {
+            "drop": 100 * (scores["accuracy_float"] - scores["accuracy_int"]),
+            "flash": cost["flash_bytes"],
+            "ram": cost["ram_bytes"],
+            "instructions": cost["instructions"]["mean"],
+        }
+    )
+    if excess:
+        beyond = ", ".join(
+            f"{name} by {value:.2f} points" if name == "drop" else f"{name} by {value:.1%}"
+            for name, value in excess.items()
+        )
+        raise CheckFailed(
+            f"'{found.rows[0]['recipe']}' meets all limits on validation people, and exceeds on "
+            f"test people: {beyond}"
+        )
+
+
+def _of(content: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that apply to a recipe."""
+    train = content.get("train")
+    trains = isinstance(train, Mapping) and train.get("epochs", 0) != 0
+    return {name: value for name, value in options.items() if trains or name not in OF_TRAINING}
+
+
+def _row(candidate: Candidate) -> dict[str, Any]:
+    figures = candidate.figures
+    cost = figures.get("cost") or {}
+    tried = candidate.state in ("met", "missed")
+    counts = cost.get("instructions") or {} if tried else {}
+    energy = cost.get("energy_uj") if tried else None
+    return {
+        "recipe": candidate.name,
+        "state": candidate.state,
+        "why": candidate.why,
+        "accuracy": figures.get("accuracy_int"),
+        "drop": figures.get("drop"),
+        "flash": figures.get("flash"),
+        "ram": figures.get("ram"),
+        "instructions": figures.get("instructions"),
+        "p99": counts.get("p99"),
+        "max": counts.get("max"),
+        "energy_uj": energy["mean"] if energy else None,
+        "optimize": cost.get("optimize"),
+    }

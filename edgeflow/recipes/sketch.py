@@ -1,0 +1,44 @@
+"""What a recipe's program will cost, known before it is trained.
+
+A sketch is the model with all that a recipe takes away taken away at once: its decisions are of no
+use, but its matrices have the shapes, zeros and thresholds of the trained ones.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.compress.convert import Widths
+from edgeflow.compress.delta import DeltaSparsity
+from edgeflow.compress.model import ChainModel
+from edgeflow.compress.prune import pruning
+from edgeflow.compress.quantize import quantize
+from edgeflow.importers import FloatChain
+from edgeflow.program import Program
+from edgeflow.recipes.apply import prune_options
+from edgeflow.recipes.recipe import ACTIVATIONS, WEIGHTS, Recipe
+
+
+def sketch(
+    chain: FloatChain, calibration: NDArray[np.float32], recipe: Recipe, board: str
+) -> Program:
+    """Return the program of a recipe without its training, its cut-off and mixed widths.
+
+    Raises
+    ------
+    CompressError, ProgramError
+        If the recipe is not for this model.
+    """
+    bits = ACTIVATIONS[recipe.widths.activations]
+    widths = Widths(bits, bits, WEIGHTS[recipe.widths.weights])
+    model = ChainModel(chain)
+    prune = prune_options(recipe, board)
+    # a schedule of one epoch is over at its start
+    for method in pruning(calibration, prune, epochs=1) if prune is not None else []:
+        method.prepare(model)
+        method.before_epoch(model, 0.0)
+    delta = recipe.delta.options()
+    if delta is not None:
+        thresholds = DeltaSparsity(calibration, delta, widths)
+        thresholds.prepare(model)
+        thresholds.set_thresholds(model, delta.state, delta.input)
+    return quantize(model.chain(), calibration, widths)
