@@ -15,6 +15,7 @@ from edgeflow.codegen.delta_packing import (
 )
 from edgeflow.codegen.packing import (
     Packed,
+    halfword_shift,
     pack_byte_columns,
     pack_columns,
     pack_delta_columns,
@@ -95,9 +96,14 @@ def fits_row_pairs(matrix: Matrix) -> bool:
     return holds_shift(matrix) and int(matrix.accumulator_bound()[0::2].max()) < 1 << 23
 
 
+def fits_halfwords(matrix: Matrix) -> bool:
+    """Tell whether multipliers and weights of 16 bits have room for the whole shift."""
+    return halfword_shift(matrix) is not None
+
+
 def fits_narrow(matrix: Matrix) -> bool:
-    """Tell whether x fits the registers."""
-    return holds_shift(matrix) and matrix.cols <= 8
+    """Tell whether they do, and x fits the registers."""
+    return fits_halfwords(matrix) and matrix.cols <= 8
 
 
 def fits_nibbles(matrix: Matrix) -> bool:
@@ -263,7 +269,7 @@ MATVEC_KERNELS = (
     ),
     MatvecKernel("ef_matvec_pair_s8_s16_dsp", "dsp", pack_row_pairs, fits_row_pairs),
     MatvecKernel("ef_matvec_s8_s16_dsp", "dsp", pack_tiles),
-    MatvecKernel("ef_matvec_s16_s16_dsp", "dsp", pack_halfwords, holds_shift, weight_bits=16),
+    MatvecKernel("ef_matvec_s16_s16_dsp", "dsp", pack_halfwords, fits_halfwords, weight_bits=16),
     MatvecKernel("ef_matvec_s4_s16_dsp", "dsp", pack_row_quads, fits_row_quads, weight_bits=4),
     MatvecKernel(
         "ef_matvec_sparse_4x4_pair_s8_s16_dsp",

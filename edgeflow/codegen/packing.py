@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.program.fixedpoint import Ints
+from edgeflow.program.fixedpoint import INT32_MAX, Ints
 from edgeflow.program.matrix import Matrix, round_up
+
+#: 127 << 8 fits 16 bits.
+MAX_HALFWORD_SHIFT = 8
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,24 @@ def pack_row_pairs(matrix: Matrix) -> Packed:
     return _stream(matrix, _column_pairs(halves), bias, multiplier)
 
 
+def halfword_shift(matrix: Matrix) -> int | None:
+    """Return how far weights of 16 bits take the shift that the multipliers have no room for.
+
+    None if they have not enough room either. The shifted accumulator is proven to fit.
+    """
+    most = int(matrix.multiplier.max())
+    for left in range(min(matrix.shift, MAX_HALFWORD_SHIFT) + 1):
+        if most << (matrix.shift - left) <= INT32_MAX:
+            return left
+    return None
+
+
 def pack_halfwords(matrix: Matrix) -> Packed:
     """Stream of ``ef_matvec_dsp.inc``, a word a row for each 2 columns."""
-    bias = _pad(matrix.bias.astype(np.int64), matrix.rows)
-    multiplier = matrix.multiplier.astype(np.int64) << matrix.shift
-    return _stream(matrix, _column_pairs(_groups(matrix)), bias, multiplier)
+    left = halfword_shift(matrix) or 0
+    bias = _pad(matrix.bias.astype(np.int64) << left, matrix.rows)
+    multiplier = matrix.multiplier.astype(np.int64) << (matrix.shift - left)
+    return _stream(matrix, _column_pairs(_groups(matrix) << left), bias, multiplier)
 
 
 def pack_nibbles(matrix: Matrix) -> Packed:
