@@ -13,6 +13,7 @@ from torch import nn
 from edgeflow.bench.measure import run_program
 from edgeflow.cells import SequenceClassifier
 from edgeflow.compress import compress
+from edgeflow.profile.models import estimate_cycles, estimated_part, load_cycle_model
 from edgeflow.profile.size import measure_size
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec
@@ -20,7 +21,7 @@ from edgeflow.targets.board import BoardSpec
 #: One of each family.
 CELLS = ("gru", "lstm", "lmu", "cfc", "lif", "mingru")
 HIDDEN = (32, 64)
-CLASSES = 6
+OUTPUTS = 6
 #: Windows and samples of the random walks that scales are calibrated on.
 WALKS, WALK_STEPS = 16, 60
 
@@ -41,6 +42,10 @@ class CellRow:
         Of the whole image, without the stack.
     mismatches : int
         Steps of which any output differs from the oracle's.
+    cycles : float, optional
+        Mean of a step, estimated for `part`; None: the core or the board has no model.
+    part, clock_hz
+        The real part of the estimate.
     """
 
     cell: str
@@ -52,6 +57,9 @@ class CellRow:
     flash_bytes: int
     ram_bytes: int
     mismatches: int
+    cycles: float | None = None
+    part: str | None = None
+    clock_hz: int | None = None
 
 
 def random_walks(inputs: int, windows: int, steps: int, seed: int = 0) -> NDArray[np.float32]:
@@ -63,7 +71,7 @@ def random_walks(inputs: int, windows: int, steps: int, seed: int = 0) -> NDArra
     return walk.astype(np.float32)
 
 
-def random_cell(cell: str, inputs: int, hidden: int) -> Program:
+def random_cell(cell: str, inputs: int, hidden: int, outputs: int = OUTPUTS) -> Program:
     """Return the program of a cell with random weights and a linear layer behind it.
 
     Raises
@@ -75,7 +83,7 @@ def random_cell(cell: str, inputs: int, hidden: int) -> Program:
         torch.manual_seed(0)
         model = SequenceClassifier(
             cell,
-            [f"class{i}" for i in range(CLASSES)],
+            [f"class{i}" for i in range(outputs)],
             [f"x{i}" for i in range(inputs)],
             hidden=hidden,
             readout="last",
@@ -93,6 +101,7 @@ def bench_cells(
     cells: Sequence[str] = CELLS,
     hidden: Sequence[int] = HIDDEN,
     inputs: int = 6,
+    outputs: int = OUTPUTS,
     optimize: str = "balanced",
     steps: int = 100,
     progress: Callable[[int, int, str], None] | None = None,
@@ -102,11 +111,11 @@ def bench_cells(
     Parameters
     ----------
     board : BoardSpec
-        An emulated one.
+        An emulated one; its placement says where the weights are.
     cells : sequence of str
         Names in ``edgeflow.cells.CELLS``.
     hidden : sequence of int
-    inputs : int
+    inputs, outputs : int
     optimize : str
         As in :func:`edgeflow.codegen.build.compile_program`.
     steps : int
@@ -125,17 +134,24 @@ def bench_cells(
     TargetError
         If the board is not emulated, or the program does not fit it.
     """
+    part, model = estimated_part(board), load_cycle_model(board.core.name)
+    cache = part.data_cache if part is not None else None
     result = []
     for done, (cell, size) in enumerate((c, h) for c in cells for h in hidden):
         if progress is not None:
             progress(done, len(cells) * len(hidden), f"{cell}-{size}")
-        program = random_cell(cell, inputs, size)
+        program = random_cell(cell, inputs, size, outputs)
         x = program.quantize_input(random_walks(inputs, 1, steps, seed=1)[0])
         with TemporaryDirectory(prefix="edgeflow-bench-") as folder:
-            build, counts, y = run_program(program, board, Path(folder), x, optimize=optimize)
+            build, counts, y = run_program(
+                program, board, Path(folder), x, data_cache=cache, optimize=optimize
+            )
             image = measure_size(build.elf, build.objects)
         # where the outputs are a state, a copy of them follows the last mark
         layers = counts.layers.mean(axis=0)
+        cycles = None
+        if part is not None and model is not None:
+            cycles = estimate_cycles(counts, model, part)
         result.append(
             CellRow(
                 cell=cell,
@@ -150,6 +166,9 @@ def bench_cells(
                 flash_bytes=image.flash_bytes,
                 ram_bytes=image.ram_bytes,
                 mismatches=int((y != program.run(x[None])[0]).any(axis=1).sum()),
+                cycles=None if cycles is None else float(cycles.sum(axis=1).mean()),
+                part=part.name if part is not None else None,
+                clock_hz=part.clock_hz if part is not None else None,
             )
         )
     return result

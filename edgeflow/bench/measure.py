@@ -17,7 +17,7 @@ from edgeflow.codegen.choice import choose_kernels
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError
 from edgeflow.profile.elf import Image
-from edgeflow.profile.trace import Counts, prepare_trace, read_counts
+from edgeflow.profile.trace import Counts, DataCache, prepare_trace, read_counts
 from edgeflow.program import InputFormat, Program
 from edgeflow.program.nodes import Node
 from edgeflow.targets.board import BoardSpec
@@ -170,7 +170,13 @@ def _program(nodes: tuple[Node, ...]) -> Program:
 
 
 def run_program(
-    program: Program, board: BoardSpec, folder: Path, x: NDArray[np.int16], **options: Any
+    program: Program,
+    board: BoardSpec,
+    folder: Path,
+    x: NDArray[np.int16],
+    *,
+    data_cache: DataCache | None = None,
+    **options: Any,
 ) -> tuple[Build, Counts, NDArray[np.int16]]:
     """Compile a program into `folder` and run one stream on an emulated board.
 
@@ -181,6 +187,8 @@ def run_program(
     folder : path
     x : int16 array [steps, inputs]
         From a reset.
+    data_cache : DataCache, optional
+        As for :func:`edgeflow.profile.trace.prepare_trace`.
     **options
         Of :func:`edgeflow.codegen.build.compile_program`.
 
@@ -196,7 +204,7 @@ def run_program(
     if not board.emulated or board.emulator is None:
         raise TargetError(f"{board.name}: instructions are counted by an emulator: take a qemu-...")
     build = compile_program(program, board, folder, **options)
-    trace = prepare_trace(build.elf, folder, qemu=board.emulator)
+    trace = prepare_trace(build.elf, folder, qemu=board.emulator, data_cache=data_cache)
     with open_board(board, image=build.elf, plugin=trace.plugin) as device:
         device.flash()
         with device.connect(program.hash) as client:

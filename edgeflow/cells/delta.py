@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeflow.cells.cell import Layer
+from edgeflow.cells.norm import NormedLinear
 from edgeflow.compress.convert import Converted, Floats, Signal, Widths
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
@@ -149,7 +150,7 @@ class Delta(nn.Module):
 
 
 def _has_state(layer: nn.Module) -> bool:
-    return not isinstance(layer, nn.Linear)
+    return not isinstance(layer, (nn.Linear, NormedLinear))
 
 
 def has_delta_state(layer: nn.Module) -> bool:

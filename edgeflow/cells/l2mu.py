@@ -43,6 +43,7 @@ from edgeflow.cells.lif import (
 )
 from edgeflow.cells.lmu import LMU, memories
 from edgeflow.cells.spike_input import SLOPE, input_module
+from edgeflow.cells.spikes import Spiking
 from edgeflow.cells.stack import Stack
 from edgeflow.compress.convert import (
     Converted,
@@ -68,7 +69,7 @@ GAIN, MEMORY_THRESHOLD = 3.0, 0.3
 POPULATION, KERNEL_SIZE = 8, 5
 
 
-class L2MU(LMU):
+class L2MU(Spiking, LMU):
     """One layer: spikes [n, time, inputs] -> (spikes h [n, time, hidden], state).
 
     The state holds, for u, m and h in turn, the membrane and the spikes (and the current).
@@ -136,8 +137,11 @@ class L2MU(LMU):
 
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Return h [n, time, hidden] and the last state."""
-        (_, _, (_, h, *_)), state = self.trace(x, state)
-        return h, state
+        traces, state = self.trace(x, state)
+        threshold = self.threshold.clamp(min=THRESHOLD_MIN).split(self.sizes)
+        for (u, s, *_), limits in zip(traces, threshold, strict=True):
+            self.show(s, u, limits)
+        return traces[2][1], state
 
     def trace(self, x: Tensor, state: Any = None) -> tuple[Any, Any]:
         """Return all steps [n, time, ...] of all that the state holds, and the last state."""

@@ -38,6 +38,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells.cell import Cell, put
+from edgeflow.cells.spikes import Spiking
 from edgeflow.cells.stack import Stack
 from edgeflow.compress.convert import (
     Converted,
@@ -88,7 +89,7 @@ class _Spike(torch.autograd.Function):
 SURROGATES = ("fast_sigmoid", "arctan")
 
 
-class LIF(nn.Module):
+class LIF(Spiking, nn.Module):
     """Layer of leaky integrate-and-fire neurons.
 
     Parameters
@@ -158,7 +159,8 @@ class LIF(nn.Module):
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return spikes [n, time, hidden] and the state (u, s, and j if there is a synapse)."""
-        spikes, _, state = self.trace(x, state)
+        spikes, traces, state = self.trace(x, state)
+        self.show(spikes, traces[0], self.threshold.clamp(min=THRESHOLD_MIN))
         return spikes, state
 
     def trace(self, x: Tensor, state: State | None = None) -> tuple[Tensor, list[Tensor], State]:
@@ -303,6 +305,7 @@ def convert(
             source,
             unit,
             widths.of(name, "input"),
+            compensate=True,
         ),
         "beta": decay_factor(layer.beta),
         "threshold": np.round(threshold / unit).astype(np.int16),
@@ -311,7 +314,7 @@ def convert(
     if layer.recurrent is not None:
         weight, none = parameters(layer.recurrent.weight, None)
         fields["recurrent"] = quantize_matrix(
-            weight, none, output, unit, widths.of(name, "recurrent")
+            weight, none, output, unit, widths.of(name, "recurrent"), compensate=True
         )
     if layer.synapse:
         fields["alpha"] = decay_factor(layer.alpha)

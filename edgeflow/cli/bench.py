@@ -162,7 +162,10 @@ def cells(
         None, "--hidden", min=1, help="Units; may be repeated. Default: 32 and 64."
     ),
     inputs: int = typer.Option(6, "--inputs", min=1, help="Channels."),
+    outputs: int = typer.Option(6, "--outputs", min=1, help="Of the linear layer."),
     optimize: str = typer.Option("balanced", "--optimize", help="As for 'edgeflow compile'."),
+    weights_in: str | None = typer.Option(None, "--weights-in", help="As for 'edgeflow compile'."),
+    kernels_in: str | None = typer.Option(None, "--kernels-in", help="As for 'edgeflow compile'."),
     steps: int = typer.Option(100, "--steps", min=1, help="Samples of each, one stream."),
     json_: bool = JSON,
 ) -> None:
@@ -174,6 +177,7 @@ def cells(
     Examples:
       edgeflow bench cells --board qemu-m4
       edgeflow bench cells --board qemu-m55 --cell gru --cell lstm --hidden 64
+      edgeflow bench cells --board qemu-m4 --cell gru --hidden 64 --weights-in ram
     """
     from edgeflow.bench.cells import CELLS, HIDDEN, bench_cells
     from edgeflow.targets.board import load_board
@@ -185,7 +189,8 @@ def cells(
             bar.update(task, completed=done, total=total, status=name)
 
         rows = bench_cells(
-            load_board(board), cells=cell or CELLS, hidden=hidden or HIDDEN, inputs=inputs,
+            load_board(board).placed(weights=weights_in, kernels=kernels_in),
+            cells=cell or CELLS, hidden=hidden or HIDDEN, inputs=inputs, outputs=outputs,
             optimize=optimize, steps=steps, progress=on_progress,
         )  # fmt: skip
     if json_:
@@ -201,13 +206,14 @@ def show_cells(rows: "list[CellRow]") -> None:
     """Print cells as a table."""
     console.table(
         f"instructions a step on {rows[0].core}, {rows[0].inputs} inputs",
-        ["cell", "units", "layers", "total", "flash", "RAM", "wrong"],
+        ["cell", "units", "layers", "total", "cycles", "flash", "RAM", "wrong"],
         [
             [
                 row.cell,
                 row.hidden,
                 ", ".join(f"{name} {count:,.0f}" for name, count in row.layers.items()),
                 f"{row.instructions:,.0f}",
+                None if row.cycles is None else f"{row.cycles:,.0f}",
                 row.flash_bytes,
                 row.ram_bytes,
                 row.mismatches,
@@ -216,6 +222,11 @@ def show_cells(rows: "list[CellRow]") -> None:
         ],
         text=("layers",),
     )
+    if rows[0].cycles is not None and rows[0].clock_hz is not None:
+        console.out.print(
+            f"cycles: estimated for {rows[0].part} at {rows[0].clock_hz / 1e6:g} MHz "
+            "(docs/profiling.md)"
+        )
 
 
 def show(rows: "list[KernelRow]") -> None:

@@ -33,6 +33,15 @@ def compile_(
     kernel: str | None = typer.Option(
         None, "--kernel", help="A kernel or kernel set whatever it costs, e.g. c for plain C."
     ),
+    weights_in: str | None = typer.Option(
+        None,
+        "--weights-in",
+        help="Memory of the board that weights and tables are copied to at start, such as ram. "
+        "Default: the board's own, usually flash.",
+    ),
+    kernels_in: str | None = typer.Option(
+        None, "--kernels-in", help="The same for the code of a step."
+    ),
     json_: bool = JSON,
 ) -> None:
     """Write model.c, model.h and the kernels, and link a firmware image for a board.
@@ -45,17 +54,20 @@ def compile_(
       edgeflow compile model.onnx --board ./my-board.toml -o build-mine
       edgeflow compile model.onnx --optimize speed -o build-fast
       edgeflow compile model.onnx --kernel c -o build-plain
+      edgeflow compile model.onnx --weights-in ram -o build-ram
     """
     import json
 
     from edgeflow.codegen.build import compile_program
     from edgeflow.program import Program
+    from edgeflow.targets.board import load_board
 
     if backend not in ("auto", "c"):
         raise TargetError(f"--backend {backend}: there are auto and c")
     program = Program.load(model)
+    spec = load_board(board).placed(weights=weights_in, kernels=kernels_in)
     build = compile_program(
-        program, board, out, optimize=optimize, kernel_sets=[kernel] if kernel else None
+        program, spec, out, optimize=optimize, kernel_sets=[kernel] if kernel else None
     )
     size = json.loads((out / "size.json").read_text(encoding="utf-8"))
     if json_:
@@ -68,12 +80,13 @@ def compile_(
                 "layers": build.layers,
                 "kernels": build.kernels,
                 "optimize": build.optimize,
+                "placement": build.placement.model_dump(),
                 "choices": [asdict(choice) for choice in build.choices],
                 "size": size,
             }
         )
         return
-    rows = [[part, value, size["ram"].get(part)] for part, value in size["flash"].items()]
+    rows = [[part, value, size["ram"].get(part) or None] for part, value in size["flash"].items()]
     rows += [[k, None, v] for k, v in size["ram"].items() if v and k not in size["flash"]]
     rows.append(["total", size["flash_bytes"], size["ram_bytes"]])
     console.table(

@@ -61,6 +61,12 @@ def compress(
     teacher: list[str] = typer.Option(
         [], "--teacher", help="Fine-tune towards this trained model; several: towards their mean."
     ),
+    spike_rate: float | None = typer.Option(
+        None, "--spike-rate", help="Fine-tune towards so many spikes a neuron and step: 0.1."
+    ),
+    spike_regularizer: str | None = typer.Option(
+        None, "--spike-regularizer", help="What pulls towards that rate: l1 (default), hoyer."
+    ),
     prune: str | None = typer.Option(
         None,
         "--prune",
@@ -102,6 +108,9 @@ def compress(
     board: str | None = typer.Option(
         None, "--board", help="Measure the program on this emulated board; of a search: qemu-m4."
     ),
+    optimize: str | None = typer.Option(
+        None, "--optimize", help="What it is compiled for there: speed, balanced (default), size."
+    ),
     ladder: Path | None = typer.Option(
         None, "--ladder", help="A .toml file with the recipes that a search tries, in their order."
     ),
@@ -139,6 +148,7 @@ def compress(
         "delta": None if delta is None else parse_delta(delta),
         "epochs": epochs, "lr": lr, "batch": batch, "seed": seed, "tail": tail, "teacher": teacher,
         "weights": weights, "activations": activations, "cutoff": cutoff,
+        "spike-rate": spike_rate, "spike-regularizer": spike_regularizer,
     }  # fmt: skip
     limits = Limits(
         drop=max_drop,
@@ -156,16 +166,17 @@ def compress(
         raise CompressError(
             f"--ladder {ladder}: it needs --max-flash, --max-ram or --max-instructions"
         )
-    steps = make_recipe({} if recipe is None else read_recipe(recipe), options, where=recipe or "")
     if board is not None:
         emulated_board(board)
-    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
     if limits.on_board:
+        dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
         search_and_show(
             model, dataset, limits, board or DEFAULT_BOARD, out, ladder, options,
             checkpoint=checkpoint, restart=restart, json_=json_,
         )  # fmt: skip
         return
+    steps = make_recipe({} if recipe is None else read_recipe(recipe), options, where=recipe or "")
+    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
     if steps.widths.weights == "mixed" and max_drop is not None:
         widths = steps.widths.model_copy(update={"max_drop": max_drop})
         steps = steps.model_copy(update={"widths": widths})
@@ -185,7 +196,7 @@ def compress(
         if board is not None:
             task = bar.add_task(f"profiling on {board}", total=None, status="")
             record = add_cost(
-                out, record, emulated_board(board), dataset,
+                out, record, emulated_board(board), dataset, optimize=steps.compile.optimize,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )  # fmt: skip
     _show(out, result, record, json_)
@@ -216,7 +227,7 @@ def _show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
                 "hash": record["hash"],
                 "drop_points": 100 * (scores["accuracy_float"] - scores["accuracy_int"]),
                 **scores,
-                **{key: metadata[key] for key in ("cutoff", "fired") if key in metadata},
+                **{key: metadata[key] for key in ("cutoff", "fired", "spikes") if key in metadata},
                 "cost": record["cost"],
             }
         )
@@ -240,6 +251,10 @@ def _show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
             *(
                 [f"columns of {name} that fire a step", "", f"{share:.1%}"]
                 for name, share in metadata.get("fired", {}).items()
+            ),
+            *(
+                [f"neurons of {name} that spike a step", "", f"{share:.1%}"]
+                for name, share in metadata.get("spikes", {}).items()
             ),
             [
                 "weights",

@@ -69,7 +69,8 @@ def search_and_show(
         )
     else:
         console.table(
-            f"{board}: recipes, the nearest to the limits first; accuracy on validation people",
+            f"{board}: recipes, the nearest to the limits first; accuracy, drop (± its error) on "
+            "validation people",
             _COLUMNS,
             map(_cells, found.rows),
             text=("optimize", "result"),
@@ -89,6 +90,7 @@ def search_and_show(
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     """Return the cells of a row; "~" is before what is expected only."""
+    error = "" if row["drop_error"] is None else f" ± {row['drop_error']:.2f}"
     about = "~" if row["state"] == "skipped" else ""
 
     def count(name: str) -> str:
@@ -103,7 +105,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     return [
         row["recipe"],
         "" if row["accuracy"] is None else f"{row['accuracy']:.2%}",
-        "" if row["drop"] is None else f"{row['drop']:.2f}",
+        "" if row["drop"] is None else f"{row['drop']:.2f}{error}",
         *(count(name) for name in ("instructions", "p99", "max", "flash", "ram")),
         "" if row["energy_uj"] is None else f"{row['energy_uj']:.3g}",
         row["optimize"] or "",

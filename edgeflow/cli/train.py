@@ -68,6 +68,12 @@ def train(
     block: str = typer.Option(
         "1x1", "--block", help="Rows x columns of weights that are zero together, like 4x2."
     ),
+    spike_rate: float | None = typer.Option(
+        None, "--spike-rate", help="Spikes a neuron and step that spiking cells keep to: 0.1."
+    ),
+    spike_regularizer: str | None = typer.Option(
+        None, "--spike-regularizer", help="What keeps them to it: l1 (default), hoyer."
+    ),
     seed: int = typer.Option(0, "--seed", help="Same seed, same result."),
     threads: int = typer.Option(1, "--threads", help="CPU threads; part of what repeats."),
     restart: bool = typer.Option(False, "--restart", help="Begin anew in this folder."),
@@ -89,6 +95,7 @@ def train(
     from edgeflow.train import train as run
     from edgeflow.train.distill import Distillation
     from edgeflow.train.method import Method
+    from edgeflow.train.spikes import SpikeRate
 
     optional = {
         "dropout": dropout, "epochs": epochs, "batch": batch, "lr": lr, "patience": patience,
@@ -98,9 +105,13 @@ def train(
     shape = Block.parse(block)
     if sparse is None and block != "1x1":
         raise TrainError(f"--block {block}: it needs --sparse")
+    if spike_rate is None and spike_regularizer is not None:
+        raise TrainError(f"--spike-regularizer {spike_regularizer}: it needs --spike-rate")
     methods: list[Method] = []
     if sparse is not None:
         methods.append(FixedConnectivity(sparse, shape, seed))
+    if spike_rate is not None:
+        methods.append(SpikeRate(spike_rate, regularizer=spike_regularizer or "l1"))
     if teacher:
         methods.append(Distillation(teacher))
     dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)

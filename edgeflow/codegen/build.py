@@ -4,7 +4,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from edgeflow.errors import TargetError
 from edgeflow.files import write_atomic
 from edgeflow.program import Program
 from edgeflow.resources import resource
-from edgeflow.targets.board import BoardSpec, load_board
+from edgeflow.targets.board import BoardSpec, Placement, load_board
 from edgeflow.targets.toolchain import (
     board_defines,
     board_include_dirs,
@@ -45,6 +45,8 @@ class Build:
         Goal of the choice of kernels (``edgeflow.codegen.choice.GOALS``).
     choices : tuple of Choice
         The kernel of each matrix, and why.
+    placement : Placement
+        The memories that weights and kernels are read from.
     """
 
     directory: Path
@@ -55,6 +57,7 @@ class Build:
     kernels: tuple[str, ...]
     optimize: str = "balanced"
     choices: tuple[Choice, ...] = ()
+    placement: Placement = field(default_factory=Placement)
 
     @property
     def elf(self) -> Path:
@@ -62,7 +65,7 @@ class Build:
 
     @property
     def objects(self) -> Path:
-        """Folder of the object files: ``model``, ``kernels`` and ``runtime``."""
+        """Folder of the objects: ``model``, ``kernels``, ``runtime``, ``protocol``, ``hal``."""
         return self.directory / "objects"
 
     def program(self) -> Program:
@@ -91,6 +94,7 @@ class Build:
                 kernels=tuple(content["kernels"]),
                 optimize=content["optimize"],
                 choices=tuple(map(_read_choice, content["choices"])),
+                placement=Placement(**content["placement"]),
             )
         except FileNotFoundError:
             raise TargetError(
@@ -163,6 +167,7 @@ def compile_program(
         kernels=tuple(sources[1:]),
         optimize=optimize,
         choices=choices,
+        placement=spec.placement,
     )
     link(spec, _compile(spec, build, program), build.elf)
     if spec.soc is not None:
@@ -171,6 +176,7 @@ def compile_program(
     program.save(directory / "model.onnx")
     _write_size(build)
     content = dataclasses.asdict(build) | {"edgeflow": __version__}
+    content["placement"] = build.placement.model_dump()
     del content["directory"]
     write_atomic(directory / "build.json", json.dumps(content, indent=2) + "\n")
     return build
@@ -199,28 +205,24 @@ def _compile(spec: BoardSpec, build: Build, program: Program) -> list[Path]:
     includes = [
         build.directory, build.directory / "kernels", protocol, *board_include_dirs()
     ]  # fmt: skip
-    groups: list[tuple[str, list[Path], str]] = [
-        ("model", [build.directory / "model.c"], "-O2"),
-        ("kernels", [build.directory / name for name in build.kernels], "-O2"),
-        (
-            "runtime",
-            [
-                *sorted((firmware / "runtime").glob("*.c")),
-                *sorted(protocol.glob("*.c")),
-                *board_sources(spec),
-            ],
-            "-Os",
-        ),
+    # without the second, constants are moved to registers before a loop
+    small = ["-Os", "-fno-move-loop-invariants"]
+    groups: list[tuple[str, list[Path], list[str]]] = [
+        ("model", [build.directory / "model.c"], ["-O2"]),
+        ("kernels", [build.directory / name for name in build.kernels], ["-O2"]),
+        ("runtime", sorted((firmware / "runtime").glob("*.c")), small),
+        ("protocol", sorted(protocol.glob("*.c")), small),
+        ("hal", board_sources(spec), small),
     ]
     objects = []
-    for name, sources, optimise in groups:
+    for name, sources, flags in groups:
         objects += compile_sources(
             spec.core,
             sources,
             build.objects / name,
             include_dirs=includes,
             defines=defines,
-            extra_flags=[optimise],
+            extra_flags=flags,
         )
     return objects
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.compress.rounding import round_compensated, second_moment
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import PREACTIVATION_FRACTION, symmetric_max
 from edgeflow.program.matrix import Matrix
@@ -118,7 +119,13 @@ class Quantized(Matrix):
 
 
 def quantize_matrix(
-    weight: Floats, bias: Floats, source: Signal, output_scale: Floats | float, bits: int = 8
+    weight: Floats,
+    bias: Floats,
+    source: Signal,
+    output_scale: Floats | float,
+    bits: int = 8,
+    *,
+    compensate: bool = False,
 ) -> "Quantized":
     """Quantize ``W x + b`` whose input is `source` and whose output unit is `output_scale`.
 
@@ -130,6 +137,9 @@ def quantize_matrix(
     output_scale : float
     bits : int
         Of the weights, 2..8: they are within ``+-(2**(bits - 1) - 1)``.
+    compensate : bool
+        Round so that errors of weights make up for each other on the values of `source`
+        (`edgeflow.compress.rounding`): where small errors add up over time.
 
     Raises
     ------
@@ -158,7 +168,11 @@ def quantize_matrix(
             f"is {1 << 14}: are its weights or biases meant to be that large?"
         )
     scale = row_scale[:, None]
-    whole = np.round(weight / scale)
+    if compensate:
+        read = (source.real.astype(np.float64) - source.offset) / source.scale
+        whole = round_compensated(weight / scale, second_moment(read), symmetric_max(bits))
+    else:
+        whole = np.round(weight / scale)
     return Quantized(
         weight=whole.astype(np.int8),
         bias=np.round(bias / row_scale).astype(np.int32),

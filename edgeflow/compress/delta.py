@@ -82,12 +82,20 @@ class DeltaSparsity(Method):
     options : DeltaOptions
     widths : Widths
         Of the integers, whose full scale is the thresholds' unit.
+    epochs : int
+        Of the training: an epoch counts as settled if it began with the whole thresholds; a single
+        one does.
     """
 
     def __init__(
-        self, calibration: NDArray[np.float32], options: DeltaOptions, widths: Widths
+        self,
+        calibration: NDArray[np.float32],
+        options: DeltaOptions,
+        widths: Widths,
+        epochs: int = 100,
     ) -> None:
         self.calibration, self.options, self.widths = calibration, options, widths
+        self.epochs, self.ramp = epochs, RAMP if epochs > 1 else 0.0
         order = np.random.default_rng(0).permutation(len(calibration))
         self._few = calibration[order[:WINDOWS]]
 
@@ -123,7 +131,7 @@ class DeltaSparsity(Method):
 
     def before_epoch(self, model: nn.Module, progress: float) -> None:
         """Set the thresholds for the shares wanted at `progress`."""
-        rise = 1 - (1 - min(progress / RAMP, 1.0)) ** 3
+        rise = 1 - (1 - min(progress / self.ramp, 1.0)) ** 3 if self.ramp else 1.0
         self.set_thresholds(model, self.options.state * rise, self.options.input * rise)
 
     @torch.no_grad()
@@ -150,7 +158,8 @@ class DeltaSparsity(Method):
 
     def settled(self, progress: float) -> bool:
         """Wait until the shares are reached."""
-        return progress > RAMP
+        # rounding aside, the epoch began at or after the ramp's end
+        return progress > 0 and progress - 1 / self.epochs > self.ramp - 1e-9
 
     def row(self, model: nn.Module) -> dict[str, float]:
         """Return the shares of columns that did not fire on calibration data."""

@@ -16,7 +16,7 @@ from edgeflow.data.dataset import sort_people
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model
 from edgeflow.program import Program
-from edgeflow.program.firing import fired_shares
+from edgeflow.program.firing import fired_shares, spike_rates
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
@@ -37,7 +37,8 @@ class Compressed:
     ----------
     program : Program
         Its metadata holds `scores` but for the people's and, of a program with delta matrices,
-        "fired": the shares of columns that fire a step on training people, by layer and field.
+        "fired": the shares of columns that fire a step on training people, by layer and field;
+        of one with spiking neurons, "spikes": the shares of neurons, by layer and state.
     scores : dict
         "split", "windows", "accuracy_float", "accuracy_int" (shares of windows),
         "agreement" (share of windows with the same decision), "output_error" (largest difference
@@ -85,13 +86,16 @@ def compress_model(
 
 
 def with_fired(program: Program, x: NDArray[np.float32]) -> Program:
-    """Return a program whose metadata tells what fires in its delta matrices, if it has any.
+    """Return a program whose metadata tells how often its delta matrices and neurons fire.
 
-    Under "fired": the share of columns that fire a step, by layer and field, on raw samples x
-    [n, time, channels]. `edgeflow compile` chooses kernels by it.
+    On raw samples x [n, time, channels], each if there are any: "fired", the share of columns that
+    fire a step, by layer and field, by which `edgeflow compile` chooses kernels; "spikes", the
+    share of neurons that spike a step, by layer and state.
     """
-    fired = fired_shares(program, program.quantize_input(x))
-    return replace(program, metadata={**program.metadata, "fired": fired}) if fired else program
+    whole = program.quantize_input(x)
+    found = {"fired": fired_shares(program, whole), "spikes": spike_rates(program, whole)}
+    seen = {key: shares for key, shares in found.items() if shares}
+    return replace(program, metadata={**program.metadata, **seen}) if seen else program
 
 
 def scored(chain: FloatChain, program: Program, dataset: "Dataset", split: str) -> Compressed:

@@ -55,7 +55,8 @@ def write_record(
         "command", "scores" (of the test people, as in `Compressed.scores`), "size" ("macs",
         "weight_bytes": weights packed in their bits, biases, multipliers, arrays), "matrices" (for
         each "name", "rows", "cols", "bits", "zeros": share of weights that are 0, "fired": share
-        of columns that fire a step, null for a dense one), "cost" (null if not measured),
+        of columns that fire a step, null for a dense one), "spikes" (share of neurons that spike a
+        step, by layer and state), "cost" (null if not measured),
         "sensitivities" (as `Sensitivity`, [] if not asked for), "training" (null without
         fine-tuning, else "seconds", "best_epoch", "history", "arguments").
     """
@@ -88,6 +89,7 @@ def write_record(
         "size": {"macs": program.macs, "weight_bytes": unpacked - saved},
         "cost": None if cost is None else dict(cost),
         "matrices": matrices,
+        "spikes": program.metadata.get("spikes", {}),
         "sensitivities": [] if tuning is None else [asdict(s) for s in tuning.sensitivities],
         "training": None
         if tuned is None

@@ -111,7 +111,8 @@ class Tuning:
         if self.prune is not None:
             sparse += pruning(calibration, self.prune, self.options.epochs)
         if self.delta is not None:
-            sparse.append(DeltaSparsity(calibration, self.delta, widths))
+            epochs = self.options.epochs
+            sparse.append(DeltaSparsity(calibration, self.delta, widths, epochs))
         self.tuned = finetune(
             chain,
             self.dataset,

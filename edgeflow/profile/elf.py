@@ -25,6 +25,7 @@ class Section:
     data: bytes  # empty where the section has no contents (.bss)
     executable: bool
     writable: bool
+    copied: bool = False  # stored at another address than it is used at
 
     @property
     def end(self) -> int:
@@ -59,6 +60,11 @@ class Image:
                 elf = ELFFile(file)
                 self.machine: str = elf["e_machine"]
                 self.fixed_address: bool = elf["e_type"] == "ET_EXEC"
+                moved = [
+                    (segment["p_vaddr"], segment["p_vaddr"] + segment["p_memsz"])
+                    for segment in elf.iter_segments("PT_LOAD")
+                    if segment["p_vaddr"] != segment["p_paddr"]
+                ]
                 self.sections = [
                     Section(
                         name=section.name,
@@ -67,6 +73,7 @@ class Image:
                         data=b"" if section["sh_type"] == "SHT_NOBITS" else section.data(),
                         executable=bool(section["sh_flags"] & _EXECUTE),
                         writable=bool(section["sh_flags"] & _WRITE),
+                        copied=any(low <= section["sh_addr"] < high for low, high in moved),
                     )
                     for section in elf.iter_sections()
                     if section["sh_flags"] & _ALLOC and section["sh_size"] > 0

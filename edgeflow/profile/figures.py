@@ -200,6 +200,48 @@ def confusion(run: Run, name: str) -> str:
         return _svg(figure, name, "Confusion matrix of the board")
 
 
+def pareto(points: Sequence[tuple[float, float, str, str, bool]], label: str, name: str) -> str:
+    """Accuracy against a cost: a dot a run; what no other run beats is joined and named.
+
+    Parameters
+    ----------
+    points
+        Cost, accuracy (0..1), name, group, and whether it is on the front of its group.
+    label
+        Of the cost.
+    name
+        Of the figure, for its ids.
+    """
+    colours = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
+    groups = list(dict.fromkeys(point[3] for point in points))
+    with _figure(6.2, 3.6) as (figure, axes):
+        for number, group in enumerate(groups):
+            colour = colours[number % len(colours)]
+            mine = sorted(point for point in points if point[3] == group)
+            front = [point for point in mine if point[4]]
+            rest = [point for point in mine if not point[4]]
+            for chosen, style, alpha in ((front, "-o", 1.0), (rest, "o", 0.35)):
+                costs, shares = [p[0] for p in chosen], [100 * p[1] for p in chosen]
+                axes.plot(
+                    costs, shares, style, color=colour, ms=5, lw=1.2, alpha=alpha,
+                    label=group if chosen is front else None,
+                )  # fmt: skip
+            # names of the others would cover these
+            for cost, share, text, _, _ in front:
+                axes.annotate(
+                    text, (cost, 100 * share), xytext=(4, 4), textcoords="offset points",
+                    fontsize=7.5,
+                )  # fmt: skip
+        axes.margins(0.12)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
+        axes.set_xlabel(label)
+        axes.set_ylabel("accuracy, % of windows")
+        if len(groups) > 1:
+            axes.legend(frameon=False, fontsize=8)
+        return _svg(figure, name, f"Accuracy against {label}")
+
+
 def size_text(size: int) -> str:
     """Write bytes for people: 812 B, 11.6 kB, 1.2 MB (decimal)."""
     if size < 1000:

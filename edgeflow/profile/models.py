@@ -196,28 +196,20 @@ class Flash(_Data):
 
 
 class Part(_Data):
-    """A real board that estimates refer to.
-
-    Attributes
-    ----------
-    weights
-        Where the model's constants are read from: ``flash``, or ``tcm``, any memory without
-        wait states to which start-up code would copy them.
-    """
+    """A real board that estimates refer to; memories that are not flash have no wait states."""
 
     name: str
     description: str
     core: str
     clock_hz: Annotated[int, Field(gt=0)]
     supply_v: Annotated[float, Field(gt=0, le=60)] | None = None
-    weights: Literal["flash", "tcm"] = "flash"
     energy: Energy | None = None
     flash: Flash | None = None
 
     @property
     def data_cache(self) -> DataCache | None:
         """What the counter needs to know of the flash; None where it makes nobody wait."""
-        if self.flash is None or self.flash.wait_states == 0 or self.weights == "tcm":
+        if self.flash is None or self.flash.wait_states == 0:
             return None
         return DataCache(self.flash.data_line_bytes, self.flash.data_lines)
 
@@ -261,8 +253,6 @@ def estimated_part(board: BoardSpec) -> Part | None:
             f"{board.name}: estimate.part: '{part.name}' has a {part.core}, the board a "
             f"{board.core.name}"
         )
-    if wanted.weights is not None:
-        part = part.model_copy(update={"weights": wanted.weights})
     if wanted.flash_wait_states is not None:
         if part.flash is None:
             raise TargetError(
@@ -320,7 +310,8 @@ def estimate_cycles(counts: Counts, model: CycleModel, part: Part | None) -> np.
     model
         Costs of the classes.
     part
-        Adds its flash's wait states; None: memories without wait states.
+        Adds its flash's wait states for what `counts` says was fetched from there; None:
+        memories without wait states.
 
     Returns
     -------
@@ -332,6 +323,6 @@ def estimate_cycles(counts: Counts, model: CycleModel, part: Part | None) -> np.
         return None
     cycles = counts.executed @ np.array(costs, dtype=np.float64)
     cycles += model.taken_branch * counts.taken
-    if part is not None and part.flash is not None and part.weights == "flash":
+    if part is not None and part.flash is not None:
         cycles += part.flash.line_cycles * counts.fetched
     return cycles

@@ -36,6 +36,18 @@ def render(results: ProfileResult | Sequence[ProfileResult], title: str | None =
     chosen = [results] if isinstance(results, ProfileResult) else list(results)
     runs = [result.to_json() for result in chosen]
     labels = run_labels(runs)
+    return template("report.html.j2").render(
+        title=title or "Profile of " + ", ".join(dict.fromkeys(run["board"] for run in runs)),
+        runs=runs,
+        labels=labels,
+        tiles=_tiles(runs[0]) if len(runs) == 1 else [],
+        table=table_rows(runs),
+        figures=_figures(runs, labels),
+    )
+
+
+def template(name: str) -> jinja2.Template:
+    """Return a template of this folder."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent),
         autoescape=True,
@@ -44,14 +56,7 @@ def render(results: ProfileResult | Sequence[ProfileResult], title: str | None =
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
-    return environment.get_template("report.html.j2").render(
-        title=title or "Profile of " + ", ".join(dict.fromkeys(run["board"] for run in runs)),
-        runs=runs,
-        labels=labels,
-        tiles=_tiles(runs[0]) if len(runs) == 1 else [],
-        table=table_rows(runs),
-        figures=_figures(runs, labels),
-    )
+    return environment.get_template(name)
 
 
 def run_labels(runs: Sequence[dict[str, Any]]) -> list[str]:

@@ -308,7 +308,7 @@ def _evaluate(
         instruction_mix={} if counts is None else _mix(counts),
         delta=sparsity(program, fired_shares(program, run.x[: run.windows])),
         distributions=distributions,
-        estimate=timing.provenance(),
+        estimate=timing.provenance(build.placement.weights),
         warmup=_warmup(device, truth, program if float_windows is not None else None),
         cutoff=_cutoff(program, run.x[: run.windows], counts),
     )

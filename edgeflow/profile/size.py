@@ -12,7 +12,8 @@ from edgeflow.files import write_atomic
 from edgeflow.profile.elf import Image, Section, Symbol
 
 FLASH_PARTS = ("weights", "tables", "kernels", "model_code", "runtime")
-RAM_PARTS = ("model", "runtime", "stack")
+RAM_PARTS = ("weights", "tables", "kernels", "model_code", "model", "runtime", "stack")
+CODE_PARTS = ("kernels", "model", "runtime", "protocol", "hal", "library")
 
 # Reserved, not used: the stack counts with its high-water mark.
 _RESERVED = (".stack", ".heap")
@@ -34,7 +35,12 @@ class SizeReport:
         ``weights`` (constants of the model), ``tables``, ``kernels``, ``model_code``, and
         ``runtime``: protocol, HAL, start-up, C library, padding.
     ram
-        ``model`` (state and scratch), ``runtime``, ``stack``.
+        ``model`` (state and scratch), ``runtime``, ``stack``; and what start-up code copies out of
+        the flash: ``weights``, ``tables``, ``kernels``, ``model_code``.
+    code
+        Bytes of the functions, by what they are of: ``kernels``, ``model`` (``model.c``),
+        ``runtime``, ``protocol``, ``hal`` (with the start-up code) and ``library`` (the C
+        library). Constants, strings and padding are not in it.
     """
 
     flash_bytes: int
@@ -42,6 +48,7 @@ class SizeReport:
     stack_bytes: int | None
     flash: dict[str, int] = field(default_factory=dict)
     ram: dict[str, int] = field(default_factory=dict)
+    code: dict[str, int] = field(default_factory=dict)
 
     def with_stack(self, stack_bytes: int | None) -> "SizeReport":
         """Return the report with a measured high-water mark (0 or None: unknown)."""
@@ -67,7 +74,8 @@ def measure_size(elf: str | Path, objects_dir: str | Path) -> SizeReport:
     elf
         The linked image, not stripped.
     objects_dir
-        Its object files: ``model/*.o``, ``kernels/*.o``, and the others in any other folder.
+        Its object files: ``model/*.o``, ``kernels/*.o``, and the others in any other folder;
+        those in ``runtime``, ``protocol`` and ``hal`` are told apart in `SizeReport.code`.
 
     Returns
     -------
@@ -83,6 +91,7 @@ def measure_size(elf: str | Path, objects_dir: str | Path) -> SizeReport:
     image = Image(elf)
     flash = dict.fromkeys(FLASH_PARTS, 0)
     ram = dict.fromkeys(RAM_PARTS, 0)
+    code = dict.fromkeys(CODE_PARTS, 0)
     symbols = sorted(
         (s for s in image.symbols if s.size > 0 and s.kind != "STT_NOTYPE"),
         key=lambda s: s.address,
@@ -92,10 +101,16 @@ def measure_size(elf: str | Path, objects_dir: str | Path) -> SizeReport:
             continue
         inner = [s for s in symbols if section.address <= s.address < section.end]
         if section.data:
-            _add(flash, section, inner, partial(owners.flash_part, writable=section.writable))
+            part_of = partial(owners.flash_part, writable=section.writable)
+            _add(flash, section, inner, part_of)
+            if section.copied and not section.writable:
+                _add(ram, section, inner, part_of)
         if section.writable:
             _add(ram, section, inner, owners.ram_part)
-    return SizeReport(sum(flash.values()), sum(ram.values()), None, flash, ram)
+    for address, symbol in {s.address: s for s in symbols if s.kind == "STT_FUNC"}.items():
+        if any(s.address <= address < s.end for s in image.sections if s.executable):
+            code[owners.code_part(symbol)] += symbol.size
+    return SizeReport(sum(flash.values()), sum(ram.values()), None, flash, ram, code)
 
 
 def _add(
@@ -137,6 +152,14 @@ class _Owners:
         if symbol.source:
             return self._locals.get((Path(symbol.source).name, symbol.name), "runtime")
         return self._globals.get(symbol.name, ("runtime", ""))[0]
+
+    def code_part(self, symbol: Symbol) -> str:
+        """Return the part of the code that a function belongs to."""
+        if symbol.source:
+            group = self._locals.get((Path(symbol.source).name, symbol.name), "library")
+        else:
+            group = self._globals.get(symbol.name, ("library", ""))[0]
+        return group if group in CODE_PARTS else "library"
 
     def flash_part(self, symbol: Symbol, writable: bool) -> str:
         """Return the part of the flash that a symbol belongs to."""

@@ -70,8 +70,11 @@ class Timing:
             "error_percent": error,
         }
 
-    def provenance(self) -> dict[str, Any] | None:
-        """Return what an estimate rests on; None where all was measured."""
+    def provenance(self, weights: str = "flash") -> dict[str, Any] | None:
+        """Return what an estimate rests on; None where all was measured.
+
+        `weights` is the memory that the image keeps the model's constants in.
+        """
         part, model = self.part, self.model
         if part is None or model is None:
             return None
@@ -81,7 +84,7 @@ class Timing:
             "clock_hz": part.clock_hz,
             "supply_v": part.supply_v,
             "flash_wait_states": part.flash.wait_states if part.flash else 0,
-            "weights": part.weights,
+            "weights": weights,
             "pj_per_cycle": part.energy.pj_per_cycle if part.energy else None,
             "energy_error_percent": part.energy.error_percent if part.energy else None,
             "cycle_model": model.name,

@@ -65,7 +65,8 @@ def prepare_trace(
     qemu
         Name of the emulator, such as ``qemu-system-arm``.
     data_cache
-        Counts also the lines that this cache would fetch from read-only memory.
+        Counts also the lines that this cache would fetch from read-only memory, which is where
+        no section is copied to at start.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def _plugin(folder: Path) -> Path:
 
 
 def _read_only(image: Image) -> tuple[int, int]:
-    sections = [section for section in image.sections if not section.writable]
+    sections = [s for s in image.sections if not s.writable and not s.copied]
     start = min(section.address for section in sections)
     return start, max(section.end for section in sections) - start
 

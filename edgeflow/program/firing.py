@@ -1,4 +1,4 @@
-"""How often the columns of delta matrices fire: what a delta program saves on data."""
+"""How often columns of delta matrices and neurons fire: what a program saves on data."""
 
 from collections.abc import Mapping
 
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.program import Program
+
+#: Of vectors of spikes.
+SPIKE_BITS = 2
 
 
 def fired_shares(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
@@ -38,6 +41,40 @@ def fired_shares(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
                 moved = new[f"{field}_hat"] != old[f"{field}_hat"]
                 total[f"{node.name}.{field}"] += _share(matrix, moved)
         state = following
+    return {name: value / x.shape[1] for name, value in total.items()}
+
+
+def spike_rates(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
+    """Return the share of neurons that spike a step, by layer and state, like ``rnn.s``.
+
+    Parameters
+    ----------
+    program : Program
+    x : int16 array [n, time, inputs]
+        Windows, each from a reset.
+
+    Returns
+    -------
+    dict
+        0..1; empty for a program without spikes.
+
+    Raises
+    ------
+    ProgramError
+        If x has another number of inputs.
+    """
+    states = [
+        (number, node.name, key)
+        for number, node in enumerate(program.nodes)
+        for key, vector in node.states.items()
+        if vector.bits == SPIKE_BITS and node.output_bits == SPIKE_BITS
+    ]
+    total = dict.fromkeys((f"{name}.{key}" for _, name, key in states), 0.0)
+    state = program.initial_state(len(x))
+    for t in range(x.shape[1] if total else 0):
+        _, state = program.step(x[:, t], state)
+        for number, name, key in states:
+            total[f"{name}.{key}"] += float(np.mean(state[number][key]))
     return {name: value / x.shape[1] for name, value in total.items()}
 
 

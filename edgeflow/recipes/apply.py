@@ -17,6 +17,7 @@ from edgeflow.compress.tuning import MIXED_DROP, Tuning
 from edgeflow.recipes.recipe import ACTIVATIONS, THE_BOARD, WEIGHTS, Recipe, as_options
 from edgeflow.targets.board import load_board
 from edgeflow.train.fit import OnEpoch
+from edgeflow.train.spikes import SpikeRate
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
@@ -85,11 +86,15 @@ def compress_by_recipe(
     if recipe.widths.weights == "mixed":
         drop = recipe.widths.max_drop
         mixed = MIXED_DROP if drop is None else drop
+    train, spikes = recipe.train, []
+    if train.spike_rate is not None:
+        spikes.append(SpikeRate(train.spike_rate, regularizer=train.spike_regularizer))
     tuning = Tuning(
         dataset,
         run_folder(out),
-        options=recipe.train.options(trained_tail(model)),
-        teachers=recipe.train.teachers,
+        options=train.options(trained_tail(model)),
+        methods=spikes,
+        teachers=train.teachers,
         mixed=mixed,
         prune=prune_options(recipe, board),
         delta=recipe.delta.options(),

@@ -1,6 +1,7 @@
 """A candidate of a search: a recipe in a folder of its own, with what is known of it so far."""
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.compress.evaluate import with_fired
+from edgeflow.compress.record import read_record, record_path, save_record
 from edgeflow.errors import CompressError, ProgramError
 from edgeflow.files import write_atomic
 from edgeflow.importers import FloatChain
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 #: Steps of validation people that a candidate, and a sketch of one, run on the board.
 STEPS, SKETCH_STEPS = 5000, 500
 #: Share of the samples that a cut-off reads after a fine-tuning, where it reads few.
-CUTOFF_READS = 0.4
+CUTOFF_READS = 0.35
 #: How far beyond a limit a sketch may be, as a share of it: training moves what fires and is read.
 SLACK = 0.1
 
@@ -72,8 +74,7 @@ class Candidate:
     name : str
     recipe : Recipe
     folder : Path
-        Holds ``candidate.json``; once it was tried, ``model.onnx``, its record, its ``model.run``
-        and its builds.
+        Holds ``candidate.json``; once it was tried, ``model.onnx``, its record, and ``model.run``.
     job : Job
 
     Attributes
@@ -84,8 +85,9 @@ class Candidate:
     why : str
         What is in the way.
     figures : dict
-        "accuracy_float", "accuracy_int" (of validation people), "drop" (points), "cost" (as of
-        `measure`), and for `Limits` "flash", "ram", "instructions"; of a skipped one those of the
+        "accuracy_float", "accuracy_int" (of validation people), "drop" (points), "drop_error" (its
+        standard error over people; None of one), "cost" (as of `measure`), and for `Limits`
+        "flash", "ram", "instructions"; of a skipped one those of the
         sketch, without accuracies.
 
     Raises
@@ -98,7 +100,10 @@ class Candidate:
         self.name, self.recipe, self.folder, self.job = name, recipe, folder, job
         self.state = self.why = ""
         self.figures: dict[str, Any] = {}
-        arguments = {**job.arguments, **as_options(recipe)}
+        usual = as_options(Recipe())
+        chosen = {name: v for name, v in as_options(recipe).items() if v != usual[name]}
+        chosen.pop("optimize", None)  # what is known is known by goal
+        arguments = {**job.arguments, **chosen}
         self._known: dict[str, Any] = {
             "arguments": json.loads(json.dumps(arguments)),
             "expected": {},
@@ -151,29 +156,34 @@ class Candidate:
                 split="val", restart=self.job.restart, on_epoch=on_epoch,
             )  # fmt: skip
             scores = made.compressed.scores
-            self._keep(scores={k: scores[k] for k in ("accuracy_float", "accuracy_int")})
+            found = {k: scores[k] for k in ("accuracy_float", "accuracy_int")}
+            self._keep(scores={**found, "drop_error": _drop_error(scores["people"])})
         scores = self._known["scores"]
         drop = 100 * (scores["accuracy_float"] - scores["accuracy_int"])
         program = Program.load(self.program_file)
         found = self._cheapest(program, "costs", STEPS, 1.0)
         self.figures = {**scores, "drop": drop, **found}
+        record = read_record(record_path(self.program_file))
+        save_record(self.program_file, {**record, "cost": found["cost"]})
 
     def _cheapest(self, program: Program, key: str, steps: int, reads: float) -> dict[str, Any]:
         """Return the figures of the first goal of the compiler that meets the limits.
 
-        Others than the balanced one are looked at where they may help. If none meets the limits,
-        it is the one that is least beyond them.
+        The recipe's own goal comes first; others are looked at where they may help. If none meets
+        the limits, it is the one that is least beyond them.
         """
         tried: list[dict[str, Any]] = []
-        for goal, helps in (("balanced", None), ("size", "flash"), ("speed", "instructions")):
+        own = self.recipe.compile.optimize
+        for goal, helps in ((own, None), ("size", "flash"), ("speed", "instructions")):
             if helps is not None and helps not in self.job.limits.excess(tried[0]):
                 continue
             costs = self._known[key]
             if goal not in costs:
-                cost = measure(
-                    program, self.job.board, self.job.dataset, self.folder / f"build-{goal}",
-                    split="val", steps=steps, optimize=goal,
-                )  # fmt: skip
+                with tempfile.TemporaryDirectory() as folder:
+                    cost = measure(
+                        program, self.job.board, self.job.dataset, folder,
+                        split="val", steps=steps, optimize=goal,
+                    )  # fmt: skip
                 self._keep(**{key: {**costs, goal: cost}})
             tried.append(_figures(self._known[key][goal], reads))
             if not self.job.limits.excess(tried[-1]):
@@ -204,6 +214,14 @@ def nearest(candidates: Sequence[Candidate]) -> list[Candidate]:
         )
 
     return sorted(candidates, key=order)
+
+
+def _drop_error(people: Mapping[str, Mapping[str, float]]) -> float | None:
+    """Return the standard error of the points lost, from the accuracies of each person."""
+    drops = [100 * (person["float"] - person["int"]) for person in people.values()]
+    if len(drops) < 2:
+        return None
+    return float(np.std(drops, ddof=1) / np.sqrt(len(drops)))
 
 
 def _figures(cost: dict[str, Any], reads: float) -> dict[str, Any]:

@@ -105,6 +105,7 @@ def add_cost(
     board: BoardSpec,
     dataset: "Dataset",
     *,
+    optimize: str = "balanced",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Measure the program at `out` on test people, and write its record with the cost.
@@ -118,8 +119,9 @@ def add_cost(
     """
     with tempfile.TemporaryDirectory() as folder:
         cost = measure(
-            Program.load(out), board, dataset, folder, steps=FINAL_STEPS, progress=progress
-        )
+            Program.load(out), board, dataset, folder,
+            steps=FINAL_STEPS, optimize=optimize, progress=progress,
+        )  # fmt: skip
     whole = {**record, "cost": cost}
     save_record(out, whole)
     return whole

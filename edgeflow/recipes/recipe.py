@@ -5,17 +5,19 @@ option say, the option decides.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from edgeflow.codegen.choice import GOALS
 from edgeflow.compress.delta import DeltaOptions
 from edgeflow.compress.finetune import FineTuneOptions
 from edgeflow.compress.prune.options import PruneOptions, parse_sparsity
 from edgeflow.errors import CompressError
 from edgeflow.resources import resource
+from edgeflow.train.spikes import REGULARIZERS
 
 #: Bits by the names of widths.
 WEIGHTS = {"int8": 8, "int4": 4, "mixed": 8}
@@ -24,7 +26,7 @@ ACTIVATIONS = {"int16": 12, "int8": 8}
 THE_BOARD = "board"
 
 
-def _name_in(known: Mapping[str, int]) -> BeforeValidator:
+def _name_in(known: Iterable[str]) -> BeforeValidator:
     def check(value: Any) -> Any:
         if value not in known:
             raise ValueError(f"there are {', '.join(known)}")
@@ -47,8 +49,20 @@ def _shares(value: Any) -> Any:
     return str(value)
 
 
-Share = Annotated[float, Field(ge=0, lt=1)]
-Points = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+def _share(value: float) -> float:
+    if not 0 <= value < 1:
+        raise ValueError("a share is in [0, 1)")
+    return value
+
+
+def _points(value: float) -> float:
+    if not 0 <= value < float("inf"):
+        raise ValueError("give 0 or more points")
+    return value
+
+
+Share = Annotated[float, AfterValidator(_share)]
+Points = Annotated[float, AfterValidator(_points)]
 
 
 class _Step(BaseModel):
@@ -107,6 +121,10 @@ class Train(_Step):
         Share of a window whose outputs are trained; None: as the model was trained.
     teachers : tuple of str
         Trained models for a distillation.
+    spike_rate : float, optional
+        Spikes a neuron and step to keep to (`edgeflow.train.spikes.SpikeRate`).
+    spike_regularizer : str
+        l1 or hoyer.
     """
 
     epochs: Annotated[int, AfterValidator(_not_negative)] = 0
@@ -115,6 +133,8 @@ class Train(_Step):
     seed: int = 0
     tail: float | None = None
     teachers: tuple[str, ...] = ()
+    spike_rate: Share | None = None
+    spike_regularizer: Annotated[str, _name_in(REGULARIZERS)] = "l1"
 
     def options(self, tail: float | None) -> FineTuneOptions | None:
         """Return what the fine-tuning takes; `tail` is the model's own, if it is known."""
@@ -151,11 +171,17 @@ class Cutoff(_Step):
     max_drop: Points | None = None
 
 
+class Compile(_Step):
+    """What the image is compiled for: speed, balanced or size (`edgeflow.codegen.choice.GOALS`)."""
+
+    optimize: Annotated[str, _name_in(GOALS)] = "balanced"
+
+
 class Recipe(_Step):
     """A compression: its steps, in their order.
 
     Widths are part of the fine-tuning already, and mixed ones are chosen before it; the cut-off is
-    calibrated on what comes out.
+    calibrated on what comes out. The last step leaves the program as it is.
 
     Attributes
     ----------
@@ -169,6 +195,7 @@ class Recipe(_Step):
     train: Train = Train()
     widths: WidthsStep = WidthsStep()
     cutoff: Cutoff = Cutoff()
+    compile: Compile = Compile()
 
     @property
     def trains(self) -> bool:
@@ -192,9 +219,12 @@ OPTIONS = {
     "seed": ("train", "seed"),
     "tail": ("train", "tail"),
     "teacher": ("train", "teachers"),
+    "spike-rate": ("train", "spike_rate"),
+    "spike-regularizer": ("train", "spike_regularizer"),
     "weights": ("widths", "weights"),
     "activations": ("widths", "activations"),
     "cutoff": ("cutoff", "max_drop"),
+    "optimize": ("compile", "optimize"),
 }
 
 
@@ -321,6 +351,10 @@ def _check(recipe: Recipe) -> None:
         raise CompressError("pruning needs fine-tuning: use --epochs, like --epochs 10")
     if not recipe.trains and train.teachers:
         raise CompressError("a teacher needs fine-tuning: use --epochs")
+    if train.spike_rate is None and train.spike_regularizer != "l1":
+        raise CompressError(f"--spike-regularizer {train.spike_regularizer}: it needs --spike-rate")
+    if not recipe.trains and train.spike_rate is not None:
+        raise CompressError("a spike rate needs fine-tuning: use --epochs, like --epochs 5")
 
 
 def _message(error: ValidationError, given: Mapping[tuple[str, ...], str], where: str) -> str:

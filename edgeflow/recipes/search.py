@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Options that a search gives to its recipes: to those that train, and to all.
 OF_TRAINING = ("epochs", "lr", "batch", "seed", "tail", "teacher")
-OF_ALL = ("weights", "activations")
+OF_ALL = ("weights", "activations", "optimize")
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ class Found:
     Attributes
     ----------
     rows : list of dict
-        A candidate each, the nearest first: "recipe", "state", "why", "accuracy", "drop", "flash",
-        "ram", "instructions", "p99", "max", "energy_uj", "optimize"; None: not known.
+        A candidate each, the nearest first: "recipe", "state", "why", "accuracy", "drop",
+        "drop_error" (standard error over people), "flash", "ram", "instructions", "p99", "max",
+        "energy_uj", "optimize"; None: not known.
     compressed : Compressed or None
         The program taken, scored on test people.
     record : dict or None
@@ -248,6 +249,7 @@ def _row(candidate: Candidate) -> dict[str, Any]:
         "why": candidate.why,
         "accuracy": figures.get("accuracy_int"),
         "drop": figures.get("drop"),
+        "drop_error": figures.get("drop_error"),
         "flash": figures.get("flash"),
         "ram": figures.get("ram"),
         "instructions": figures.get("instructions"),

@@ -21,6 +21,7 @@ __all__ = [
     "CoreSpec",
     "Estimate",
     "NativeRunner",
+    "Placement",
     "QemuRunner",
     "QemuUserRunner",
     "Region",
@@ -148,14 +149,29 @@ class Estimate(_Spec):
     ----------
     part
         Name of the calibration of a real board.
-    flash_wait_states, weights
-        Instead of the part's own; `weights` is ``flash``, or ``tcm`` for any memory without wait
-        states.
+    flash_wait_states
+        Instead of the part's own.
     """
 
     part: str
     flash_wait_states: int | None = Field(default=None, ge=0, le=50)
-    weights: Literal["flash", "tcm"] | None = None
+
+
+class Placement(_Spec):
+    """Memories that a program is read from, by their names in the board file.
+
+    What is not in ``flash`` is stored there too, and copied by the start-up code.
+
+    Attributes
+    ----------
+    weights
+        Of the model's constants: weights, tables, descriptions of the layers.
+    kernels
+        Of the code of a step: kernels and ``model_step``.
+    """
+
+    weights: str = "flash"
+    kernels: str = "flash"
 
 
 class BoardSpec(_Spec):
@@ -182,6 +198,8 @@ class BoardSpec(_Spec):
         What runs an image.
     estimate
         The real part that cycles and energy are estimated for, if any.
+    placement
+        Where weights and kernels are while the program runs.
     """
 
     name: str
@@ -194,9 +212,16 @@ class BoardSpec(_Spec):
     uart: Uart | None = None
     runner: Annotated[QemuRunner | QemuUserRunner | NativeRunner, Field(discriminator="kind")]
     estimate: Estimate | None = None
+    placement: Placement = Placement()
 
     @model_validator(mode="after")
     def _check(self) -> "BoardSpec":
+        for name in self.memory:
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in Placement.model_fields:
+                raise ValueError(
+                    f"memory.{name}: a memory's name is of a-z, 0-9 and _, and not "
+                    f"{' or '.join(Placement.model_fields)}"
+                )
         regions = sorted(self.memory.items(), key=lambda item: item[1].base)
         for (low, below), (high, above) in pairwise(regions):
             if below.base + below.size > above.base:
@@ -205,6 +230,8 @@ class BoardSpec(_Spec):
             for key in ("memory", "uart", "stack"):
                 if getattr(self, key):
                     raise ValueError(f"{key}: only a board with a 'soc' has one")
+            if self.placement != Placement():
+                raise ValueError("placement: only a board with a 'soc' has one")
             if isinstance(self.runner, QemuRunner):
                 raise ValueError("soc: missing key (runner.kind 'qemu' runs bare metal)")
             return self
@@ -217,7 +244,33 @@ class BoardSpec(_Spec):
             raise ValueError("uart.clock_hz: missing key (there is no clock_hz either)")
         if not 0 < self.stack <= self.memory["ram"].size:
             raise ValueError("stack: must be more than 0 and at most memory.ram.size")
+        for key, name in self.placement.model_dump().items():
+            if name not in self.memory:
+                known = ", ".join(self.memory)
+                raise ValueError(f"placement.{key}: no memory '{name}' (there are: {known})")
         return self
+
+    def placed(self, *, weights: str | None = None, kernels: str | None = None) -> "BoardSpec":
+        """Return the board with other memories for weights or kernels; None: its own.
+
+        Raises
+        ------
+        TargetError
+            If the board has no memory of that name, or an operating system places all.
+        """
+        asked = {"weights": weights, "kernels": kernels}
+        changed = {key: name for key, name in asked.items() if name is not None}
+        if not changed:
+            return self
+        if self.soc is None:
+            raise TargetError(f"{self.name}: its operating system decides where programs are")
+        for key, name in changed.items():
+            if name not in self.memory:
+                raise TargetError(
+                    f"{self.name}: {key} in '{name}': no such memory; there are "
+                    f"{', '.join(self.memory)}"
+                )
+        return self.model_copy(update={"placement": self.placement.model_copy(update=changed)})
 
     @property
     def stdio(self) -> bool:

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from edgeflow.errors import TargetError
 from edgeflow.files import atomic_path
 from edgeflow.resources import resource
-from edgeflow.targets.board import BoardSpec, CoreSpec
+from edgeflow.targets.board import BoardSpec, CoreSpec, Placement
 from edgeflow.targets.tools import find_tool
 
 __all__ = [
@@ -144,18 +145,44 @@ def link(board: BoardSpec, objects: Iterable[Path], elf: Path) -> Path:
     if board.soc is None:
         command += ["-no-pie"]
     else:
-        script = resource("targets") / "soc" / board.soc / "link.ld"
-        symbols = {"__stack_size": board.stack}
-        for name in ("flash", "ram"):
-            symbols[f"__{name}_base"] = board.memory[name].base
-            symbols[f"__{name}_size"] = board.memory[name].size
-        command += ["-nostartfiles", *(f"-Wl,--defsym={n}={v:#x}" for n, v in symbols.items())]
-        command += [f"-T{script}"]
-    with atomic_path(elf) as temporary:
-        _run([*command, *map(str, objects), "-o", str(temporary)], f"{board.name}: {elf.name}")
+        command += ["-nostartfiles"]
+    with atomic_path(elf) as temporary, TemporaryDirectory() as folder:
+        if board.soc is not None:
+            script = Path(folder) / "link.ld"
+            script.write_text(_link_script(board), encoding="utf-8")
+            command += [f"-T{script}"]
+        try:
+            _run([*command, *map(str, objects), "-o", str(temporary)], f"{board.name}: {elf.name}")
+        except TargetError as error:
+            if "region" in str(error) and board.placement != Placement():
+                raise TargetError(
+                    f"{error}; weights are placed in {board.placement.weights}, kernels in "
+                    f"{board.placement.kernels}: leave them in flash"
+                ) from None
+            raise
     mode = elf.stat().st_mode
     elf.chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it
     return elf
+
+
+def _link_script(board: BoardSpec) -> str:
+    """Return the SoC's linker script, with the board's memories before it."""
+    assert board.soc is not None
+    # the attributes say where sections go that the script does not name
+    memories = "".join(
+        f"    {name.upper()} ({'rx' if name == 'flash' else 'rw'}) : "
+        f"ORIGIN = {region.base:#x}, LENGTH = {region.size:#x}\n"
+        for name, region in board.memory.items()
+    )
+    aliases = "".join(
+        f'REGION_ALIAS("{key.upper()}", {name.upper()})\n'
+        for key, name in board.placement.model_dump().items()
+    )
+    script = resource("targets") / "soc" / board.soc / "link.ld"
+    return (
+        f"MEMORY\n{{\n{memories}}}\n{aliases}__stack_size = {board.stack:#x};\n"
+        f"{script.read_text(encoding='utf-8')}"
+    )
 
 
 def objcopy(board: BoardSpec, elf: Path, output: Path) -> Path:

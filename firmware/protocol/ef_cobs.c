@@ -11,9 +11,7 @@ void ef_cobs_encode(const uint8_t *data, size_t size,
         }
         uint8_t code = (uint8_t)(run + 1);
         write(&code, 1);
-        if (run > 0) {
-            write(data, run);
-        }
+        write(data, run);
         data += run;
         size -= run;
         if (size == 0) {
@@ -27,29 +25,25 @@ void ef_cobs_encode(const uint8_t *data, size_t size,
     }
 }
 
-static void put(ef_cobs_decoder_t *decoder, uint8_t byte, uint8_t *buffer, size_t capacity) {
-    if (decoder->size < capacity) {
-        buffer[decoder->size++] = byte;
-    } else {
-        decoder->bad = true;
-    }
-}
-
 void ef_cobs_start(ef_cobs_decoder_t *decoder) {
     *decoder = (ef_cobs_decoder_t){0};
 }
 
 void ef_cobs_feed(ef_cobs_decoder_t *decoder, uint8_t byte, uint8_t *buffer, size_t capacity) {
+    bool decoded = decoder->zero;
     if (decoder->left > 0) {
         decoder->left--;
-        put(decoder, byte, buffer, capacity);
-        return;
+        decoded = true;
+    } else {
+        decoder->left = (uint8_t)(byte - 1);
+        decoder->zero = byte <= LONGEST_RUN;
+        byte = 0;
     }
-    if (decoder->zero) {
-        put(decoder, 0, buffer, capacity);
+    if (decoded && decoder->size >= capacity) {
+        decoder->bad = true;
+    } else if (decoded) {
+        buffer[decoder->size++] = byte;
     }
-    decoder->left = (uint8_t)(byte - 1);
-    decoder->zero = byte <= LONGEST_RUN;
 }
 
 bool ef_cobs_complete(const ef_cobs_decoder_t *decoder) {

@@ -12,7 +12,7 @@ static bool crc_is_right(const uint8_t *data, size_t size) {
     return data[size] == (crc & 0xFFu) && data[size + 1] == (crc >> 8);
 }
 
-bool ef_link_receive(ef_link_t *link, size_t *size) {
+size_t ef_link_receive(ef_link_t *link) {
     for (;;) {
         ef_cobs_decoder_t decoder;
         ef_cobs_start(&decoder);
@@ -20,7 +20,7 @@ bool ef_link_receive(ef_link_t *link, size_t *size) {
         for (;;) {
             int byte = ef_hal_getc();
             if (byte < 0) {
-                return false;
+                return 0;
             }
             if (byte == 0) {
                 break;
@@ -33,18 +33,16 @@ bool ef_link_receive(ef_link_t *link, size_t *size) {
         }
         if (ef_cobs_complete(&decoder) && decoder.size >= SHORTEST &&
             crc_is_right(link->in.bytes, decoder.size - EF_CRC_SIZE)) {
-            *size = decoder.size - EF_CRC_SIZE;
-            return true;
+            return decoder.size - EF_CRC_SIZE;
         }
         link->errors++;
     }
 }
 
-void ef_link_send(ef_link_t *link, size_t size) {
-    uint16_t crc = ef_crc16(link->out.bytes, size);
-    link->out.bytes[size] = (uint8_t)(crc & 0xFFu);
-    link->out.bytes[size + 1] = (uint8_t)(crc >> 8);
-    link->out_size = size + EF_CRC_SIZE;
+void ef_link_send(ef_link_t *link) {
+    uint16_t crc = ef_crc16(link->out.bytes, link->out_size);
+    link->out.bytes[link->out_size++] = (uint8_t)(crc & 0xFFu);
+    link->out.bytes[link->out_size++] = (uint8_t)(crc >> 8);
     ef_link_send_again(link);
 }
 

@@ -23,17 +23,18 @@ typedef union {
 } ef_frame_t;
 
 typedef struct {
-    ef_frame_t in;
-    ef_frame_t out;  /* kept after sending, to be sent again */
-    size_t out_size; /* 0: nothing to send again */
     uint32_t errors; /* frames dropped: wrong CRC, broken code, too long */
+    size_t out_size; /* bytes in out; 0: nothing to send again */
+    ef_frame_t out;  /* kept after sending, to be sent again */
+    ef_frame_t in;
 } ef_link_t;
 
-/* Waits for a frame in link->in. False when the input ended (stdio boards only). */
-bool ef_link_receive(ef_link_t *link, size_t *size);
+/* Waits for a frame in link->in. Returns its size without the CRC, at least 2; 0 when the input
+ * ended (stdio boards only). */
+size_t ef_link_receive(ef_link_t *link);
 
-/* Sends link->out.bytes[0 .. size - 1]. */
-void ef_link_send(ef_link_t *link, size_t size);
+/* Appends the CRC to link->out, which link->out_size then counts too, and sends it. */
+void ef_link_send(ef_link_t *link);
 
 void ef_link_send_again(const ef_link_t *link);
 

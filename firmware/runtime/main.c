@@ -5,7 +5,8 @@
 #include "model.h"
 
 #include <stdbool.h>
-#include <string.h>
+
+/* The code is written for size: it runs between steps, never within. */
 
 #ifndef EF_BOARD_NAME
 #define EF_BOARD_NAME "unknown"
@@ -16,10 +17,17 @@
 
 #define PROTOCOL_VERSION 1u
 
+#ifdef __GNUC__
+#define NOINLINE __attribute__((noinline))
+#else
+#define NOINLINE
+#endif
+
 enum { HELLO = 0x01, STEP = 0x02, STATS = 0x03, BYE = 0x04, REPLY = 0x80, ERROR = 0xFF };
 enum { UNKNOWN_TYPE = 1, BAD_LENGTH = 2, WRONG_VERSION = 3, TOO_MANY_STEPS = 4 };
 
-#define STEP_HEADER 4 /* type, sequence, flags, count; of a reply: type, sequence, count, 0 */
+#define HEADER 2      /* type, sequence */
+#define STEP_HEADER 4 /* and flags, count; of a reply: count, 0 */
 #define STEP_RESET 1u
 #define STEP_FIT(sample) ((EF_FRAME_MAX - STEP_HEADER) / (sample))
 
@@ -33,7 +41,14 @@ enum { UNKNOWN_TYPE = 1, BAD_LENGTH = 2, WRONG_VERSION = 3, TOO_MANY_STEPS = 4 }
 #error "the protocol counts inputs, outputs and window in 16 bits"
 #endif
 
-static const uint8_t model_hash[8] = MODEL_HASH;
+#define U16(value) {(value) & 0xFFu, (value) >> 8}
+
+/* The part of the reply to HELLO that never changes. */
+static const struct {
+    uint8_t version, hash[8], inputs[2], outputs[2], window[2];
+} identity = {PROTOCOL_VERSION, MODEL_HASH, U16(MODEL_INPUTS), U16(MODEL_OUTPUTS),
+              U16(MODEL_WINDOW)};
+
 static model_t model;
 static ef_link_t link;
 static uint32_t steps_run;
@@ -43,35 +58,41 @@ static uint32_t steps_run;
 #define LINE_LENGTH 80
 
 static void print(const char *text) {
-    ef_hal_write((const uint8_t *)text, strlen(text));
+    for (; *text != '\0'; text++) {
+        ef_hal_write((const uint8_t *)text, 1);
+    }
 }
 
 static void print_number(const char *name, uint32_t value) {
     char digits[11];
-    size_t i = sizeof digits - 1;
-    digits[i] = '\0';
+    char *at = digits + sizeof digits - 1;
+    *at = '\0';
     do {
-        digits[--i] = (char)('0' + value % 10);
+        *--at = (char)('0' + value % 10);
         value /= 10;
     } while (value != 0);
     print(name);
-    print(" ");
-    print(digits + i);
+    print(at);
     print("\r\n");
 }
 
-static void print_hash(void) {
-    static const char hex[] = "0123456789abcdef";
-    for (size_t i = 0; i < sizeof model_hash; i++) {
-        const char pair[3] = {hex[model_hash[i] >> 4], hex[model_hash[i] & 15], '\0'};
-        print(pair);
+static void print_model(void) {
+    print("model ");
+    for (size_t i = 0; i < 2 * sizeof identity.hash; i++) {
+        unsigned pair = identity.hash[i / 2];
+        unsigned digit = i % 2 != 0 ? pair & 15u : pair >> 4;
+        uint8_t text = (uint8_t)"0123456789abcdef"[digit];
+        ef_hal_write(&text, 1);
     }
+    print("\r\n");
 }
 
-static void print_greeting(void) {
-    print("EdgeFlow " EF_VERSION " " EF_BOARD_NAME " model ");
-    print_hash();
-    print("\r\n");
+static bool equal(const char *a, const char *b) {
+    while (*a == *b && *a != '\0') {
+        a++;
+        b++;
+    }
+    return *a == *b;
 }
 
 /* The most steps whose samples and results fit in a frame. */
@@ -83,34 +104,33 @@ static uint32_t max_steps(void) {
 }
 
 static void print_info(void) {
-    print("board " EF_BOARD_NAME "\r\nfirmware " EF_VERSION "\r\nmodel ");
-    print_hash();
-    print("\r\n");
-    print_number("inputs", MODEL_INPUTS);
-    print_number("outputs", MODEL_OUTPUTS);
-    print_number("window", MODEL_WINDOW);
-    print_number("max_steps", max_steps());
-    print_number("cycles_hz", ef_hal_cycles_hz());
-    print_number("stack_used", ef_hal_stack_used());
+    print("board " EF_BOARD_NAME "\r\nfirmware " EF_VERSION "\r\n");
+    print_model();
+    print_number("inputs ", MODEL_INPUTS);
+    print_number("outputs ", MODEL_OUTPUTS);
+    print_number("window ", MODEL_WINDOW);
+    print_number("max_steps ", max_steps());
+    print_number("cycles_hz ", ef_hal_cycles_hz());
+    print_number("stack_used ", ef_hal_stack_used());
 }
 
 /* Returns true when the command was `frame`. */
 static bool run_command(const char *line) {
-    if (strcmp(line, "frame") == 0) {
+    if (equal(line, "frame")) {
         /* the zero ends the text for a host that already listens for frames */
         static const uint8_t end = 0;
         print("framed mode\r\n");
         ef_hal_write(&end, 1);
         return true;
     }
-    if (strcmp(line, "help") == 0) {
+    if (equal(line, "help")) {
         print("help   this list\r\n"
               "info   model, board and memory\r\n"
               "reset  clear the model's state\r\n"
               "frame  binary frames until the host says BYE\r\n");
-    } else if (strcmp(line, "info") == 0) {
+    } else if (equal(line, "info")) {
         print_info();
-    } else if (strcmp(line, "reset") == 0) {
+    } else if (equal(line, "reset")) {
         model_reset(&model);
         print("ok\r\n");
     } else {
@@ -123,7 +143,7 @@ static bool run_command(const char *line) {
 
 /* Reads and runs commands until `frame`. False when the input ended. */
 static bool serve_text(void) {
-    char line[LINE_LENGTH + 1];
+    static char line[LINE_LENGTH + 1];
     size_t size = 0;
     for (;;) {
         int byte = ef_hal_getc();
@@ -146,52 +166,47 @@ static bool serve_text(void) {
 
 /* ---- frames -------------------------------------------------------------------------------- */
 
-static size_t put16(size_t at, uint32_t value) {
-    link.out.bytes[at] = (uint8_t)(value & 0xFFu);
-    link.out.bytes[at + 1] = (uint8_t)((value >> 8) & 0xFFu);
-    return at + 2;
+/* Appends the low bytes of a value to the reply. */
+static void put(uint32_t value, size_t bytes) {
+    for (; bytes > 0; bytes--) {
+        link.out.bytes[link.out_size++] = (uint8_t)(value & 0xFFu);
+        value >>= 8;
+    }
 }
 
-static size_t put32(size_t at, uint32_t value) {
-    return put16(put16(at, value), value >> 16);
+static void put_bytes(const void *from, size_t size) {
+    for (const uint8_t *byte = from; size > 0; size--) {
+        put(*byte++, 1);
+    }
 }
 
-static size_t put_text(size_t at, const char *text) {
-    size_t size = strlen(text);
-    size = size < 63 ? size : 63;
-    link.out.bytes[at] = (uint8_t)size;
-    memcpy(link.out.bytes + at + 1, text, size);
-    return at + 1 + size;
-}
-
-static size_t refuse(unsigned code, unsigned detail) {
+static NOINLINE void refuse(unsigned code, unsigned detail) {
     link.out.bytes[0] = ERROR;
-    link.out.bytes[2] = (uint8_t)code;
-    link.out.bytes[3] = (uint8_t)detail;
-    return 4;
+    put(code, 1);
+    put(detail, 1);
 }
 
-static size_t answer_hello(size_t size) {
+#define TEXT_SIZE(text) (sizeof(text) - 1 < 63 ? sizeof(text) - 1 : 63)
+
+static void answer_hello(size_t size) {
     if (size < 3) {
-        return refuse(BAD_LENGTH, HELLO);
+        refuse(BAD_LENGTH, HELLO);
+        return;
     }
     if (link.in.bytes[2] != PROTOCOL_VERSION) {
-        return refuse(WRONG_VERSION, PROTOCOL_VERSION);
+        refuse(WRONG_VERSION, PROTOCOL_VERSION);
+        return;
     }
     /* a new host: the counters start again */
     link.errors = 0;
     steps_run = 0;
-    size_t at = 2;
-    link.out.bytes[at++] = PROTOCOL_VERSION;
-    memcpy(link.out.bytes + at, model_hash, sizeof model_hash);
-    at += sizeof model_hash;
-    at = put16(at, MODEL_INPUTS);
-    at = put16(at, MODEL_OUTPUTS);
-    at = put16(at, MODEL_WINDOW);
-    at = put16(at, max_steps());
-    at = put32(at, ef_hal_cycles_hz());
-    at = put_text(at, EF_BOARD_NAME);
-    return put_text(at, EF_VERSION);
+    put_bytes(&identity, sizeof identity);
+    put(max_steps(), 2);
+    put(ef_hal_cycles_hz(), 4);
+    put(TEXT_SIZE(EF_BOARD_NAME), 1);
+    put_bytes(EF_BOARD_NAME, TEXT_SIZE(EF_BOARD_NAME));
+    put(TEXT_SIZE(EF_VERSION), 1);
+    put_bytes(EF_VERSION, TEXT_SIZE(EF_VERSION));
 }
 
 static uint32_t timed_step(const int16_t *x, int16_t *y) {
@@ -206,46 +221,49 @@ static uint32_t timed_step(const int16_t *x, int16_t *y) {
     return ef_hal_cycles() - start;
 }
 
-static size_t answer_step(size_t size) {
+static void answer_step(size_t size) {
     if (size < STEP_HEADER) {
-        return refuse(BAD_LENGTH, STEP);
+        refuse(BAD_LENGTH, STEP);
+        return;
     }
     size_t count = link.in.bytes[3];
     if (count > max_steps()) {
-        return refuse(TOO_MANY_STEPS, (unsigned)max_steps());
+        refuse(TOO_MANY_STEPS, (unsigned)max_steps());
+        return;
     }
     if (size != STEP_HEADER + 2 * MODEL_INPUTS * count) {
-        return refuse(BAD_LENGTH, STEP);
+        refuse(BAD_LENGTH, STEP);
+        return;
     }
     if ((link.in.bytes[2] & STEP_RESET) != 0) {
         model_reset(&model);
     }
-    link.out.bytes[2] = (uint8_t)count;
-    link.out.bytes[3] = 0;
+    put((uint32_t)count, 2);
     const int16_t *x = link.in.samples + STEP_HEADER / 2;
     int16_t *y = link.out.samples + STEP_HEADER / 2;
-    size_t at = STEP_HEADER + 2 * MODEL_OUTPUTS * count;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t cycles = timed_step(x + i * MODEL_INPUTS, y + i * MODEL_OUTPUTS);
+    link.out_size += 2 * MODEL_OUTPUTS * count;
+    for (; count > 0; count--) {
+        uint32_t cycles = timed_step(x, y);
         if (ef_hal_cycles_hz() != 0) {
-            at = put32(at, cycles);
+            put(cycles, 4);
         }
+        x += MODEL_INPUTS;
+        y += MODEL_OUTPUTS;
+        steps_run++;
     }
-    steps_run += (uint32_t)count;
-    return at;
 }
 
-static size_t answer_stats(void) {
-    size_t at = put32(2, ef_hal_stack_used());
-    at = put32(at, steps_run);
-    return put32(at, link.errors);
+static void answer_stats(void) {
+    put(ef_hal_stack_used(), 4);
+    put(steps_run, 4);
+    put(link.errors, 4);
 }
 
 /* Serves frames until BYE. False when the input ended. */
 static bool serve_frames(void) {
     size_t size;
     link.out_size = 0;
-    while (ef_link_receive(&link, &size)) {
+    while ((size = ef_link_receive(&link)) > 0) {
         unsigned type = link.in.bytes[0];
         uint8_t sequence = link.in.bytes[1];
         /* A host that missed a reply asks again: a step must not run twice. */
@@ -255,17 +273,17 @@ static bool serve_frames(void) {
         }
         link.out.bytes[0] = (uint8_t)(type | REPLY);
         link.out.bytes[1] = sequence;
-        size_t reply = 2;
+        link.out_size = HEADER;
         if (type == HELLO) {
-            reply = answer_hello(size);
+            answer_hello(size);
         } else if (type == STEP) {
-            reply = answer_step(size);
+            answer_step(size);
         } else if (type == STATS) {
-            reply = answer_stats();
+            answer_stats();
         } else if (type != BYE) {
-            reply = refuse(UNKNOWN_TYPE, type);
+            refuse(UNKNOWN_TYPE, type);
         }
-        ef_link_send(&link, reply);
+        ef_link_send(&link);
         if (type == HELLO) {
             link.out_size = 0; /* a new host counts anew */
         }
@@ -280,7 +298,8 @@ int main(void) {
     ef_hal_init();
     model_init(&model);
     model_reset(&model);
-    print_greeting();
+    print("EdgeFlow " EF_VERSION " " EF_BOARD_NAME " ");
+    print_model();
     while (serve_text() && serve_frames()) {
     }
     return 0;

@@ -120,7 +120,6 @@ def test_the_board_changes_its_part() -> None:
     for change, cycles in (
         ({"flash_wait_states": 2}, 1 + 7 * 2),
         ({"flash_wait_states": 0}, 1),
-        ({"weights": "tcm"}, 1),
     ):
         estimate = board.estimate.model_copy(update=change) if board.estimate else None
         changed = estimated_part(board.model_copy(update={"estimate": estimate}))

@@ -7,7 +7,7 @@ import pytest
 
 from edgeflow.errors import EdgeFlowError
 from edgeflow.profile.elf import Image
-from edgeflow.profile.size import FLASH_PARTS, RAM_PARTS, measure_size
+from edgeflow.profile.size import CODE_PARTS, FLASH_PARTS, RAM_PARTS, measure_size
 
 SOURCES = {
     "model/model.c": """
@@ -87,6 +87,11 @@ def test_parts_add_up_and_are_right(image: Path) -> None:
     symbols = Image(image).by_name
     assert report.flash["kernels"] == symbols["kernel"].size
     assert report.flash["model_code"] == symbols["model_step"].size
+    assert tuple(report.code) == CODE_PARTS
+    assert report.code["kernels"] == symbols["kernel"].size
+    assert report.code["model"] == symbols["model_step"].size
+    assert report.code["runtime"] == symbols["main"].size
+    assert report.code["protocol"] == report.code["hal"] == 0
     assert report.ram["model"] == 160
     # the buffer, the counter, and what alignment and the C library add
     assert report.ram["runtime"] >= 104

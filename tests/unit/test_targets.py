@@ -120,6 +120,9 @@ def test_core_beside_the_board_file(write, tmp_path):
         ('core = "cortex-m4"', "", "core: missing key"),
         ('core = "cortex-m4"', 'name = "x"', "name: unknown key"),
         ('core = "cortex-m4"', "core = ", "not valid TOML"),
+        ("[uart]", '[placement]\nweights = "tcm"\n[uart]', "placement.weights: no memory 'tcm'"),
+        ("[uart]", "[memory.weights]\nbase = 0\nsize = 16\n[uart]", "memory.weights: a memory's"),
+        ("[uart]", '[memory."a b"]\nbase = 0\nsize = 16\n[uart]', "memory.a b: a memory's name"),
     ],
 )
 def test_mistake_is_named_in_one_line(write, old, new, message):

@@ -8,7 +8,7 @@
 #define CFSR (*(volatile uint32_t *)0xE000ED28u)
 
 /* Of the linker script; only their addresses mean anything. */
-extern uint32_t __data_load[], __data_start[], __data_end[];
+extern uint32_t *const __copies_start[], *const __copies_end[]; /* from, to, end of each */
 extern uint32_t __bss_start[], __bss_end[];
 extern uint32_t __stack_limit[], __stack_top[];
 
@@ -48,17 +48,19 @@ __attribute__((used, noreturn)) void ef_start(void) {
     for (volatile uint32_t *word = __stack_limit; word < here; word++) {
         *word = EF_STACK_PAINT;
     }
-    const uint32_t *from = __data_load;
-    for (volatile uint32_t *to = __data_start; to < __data_end; to++) {
-        *to = *from++;
+    for (uint32_t *const *copy = __copies_start; copy < __copies_end; copy += 3) {
+        const uint32_t *from = copy[0];
+        for (volatile uint32_t *to = copy[1]; to < copy[2]; to++) {
+            *to = *from++;
+        }
     }
     for (volatile uint32_t *to = __bss_start; to < __bss_end; to++) {
         *to = 0;
     }
 #if defined(__ARM_FEATURE_MVE)
     CCR |= 1u << 19; /* LOB: low-overhead branches */
-    __asm volatile("dsb\nisb" ::: "memory");
 #endif
+    __asm volatile("dsb\nisb" ::: "memory"); /* code was written */
     (void)main();
     for (;;) {
         __asm volatile("wfi");

@@ -3,6 +3,7 @@
 #include "ef_hal_bare.h"
 
     .option arch, +zicsr
+    .option arch, +zifencei
 
     .section .start, "ax"
     .globl _start
@@ -22,26 +23,31 @@ _start:
     addi t0, t0, 4
     bltu t0, sp, 1b
 
-    la t0, __data_load
-    la t1, __data_start
-    la t2, __data_end
-2:  bgeu t1, t2, 3f
-    lw t3, 0(t0)
+    la t4, __copies_start
+    la t5, __copies_end
+2:  lw t0, 0(t4)
+    lw t1, 4(t4)
+    lw t2, 8(t4)
+    addi t4, t4, 12
+    j 4f
+3:  lw t3, 0(t0)
     sw t3, 0(t1)
     addi t0, t0, 4
     addi t1, t1, 4
-    j 2b
+4:  bltu t1, t2, 3b
+    bltu t4, t5, 2b
+    fence.i /* code was written */
 
-3:  la t1, __bss_start
+    la t1, __bss_start
     la t2, __bss_end
-4:  bgeu t1, t2, 5f
+5:  bgeu t1, t2, 6f
     sw zero, 0(t1)
     addi t1, t1, 4
-    j 4b
+    j 5b
 
-5:  call main
-6:  wfi
-    j 6b
+6:  call main
+7:  wfi
+    j 7b
 
     /* a fresh stack: the old one may be full */
     .align 2
