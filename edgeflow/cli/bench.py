@@ -65,7 +65,7 @@ def kernels(
       edgeflow bench kernels --board qemu-m4
       edgeflow bench kernels --board qemu-m4 --shape 64x192 --format w8a12 --json
       edgeflow bench kernels --board qemu-m33 --kernel ef_matvec_s8_s16_dsp
-      edgeflow bench kernels --board qemu-m4 --shape 64x192 --density 0.25 --density 0.5
+      edgeflow bench kernels --board qemu-m4 --density 0.25 --density 0.5
       edgeflow bench kernels --board qemu-m4 --fit m4.toml
     """
     from edgeflow.bench.kernels import SHAPES, bench_kernels

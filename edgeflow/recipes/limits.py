@@ -35,8 +35,9 @@ class Limits:
     instructions: float | None = None
 
     def __post_init__(self) -> None:
-        if self.drop is not None and not 0 <= self.drop < float("inf"):
-            raise CompressError(f"--max-drop {self.drop:g}: give 0 or more points")
+        # below 0: accuracy has to rise
+        if self.drop is not None and not abs(self.drop) < float("inf"):
+            raise CompressError(f"--max-drop {self.drop:g}: give a number of points")
         for name in ("flash", "ram", "instructions"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

@@ -9,6 +9,7 @@ from edgeflow.cells.cells import build_cell, layer_of
 from edgeflow.cells.delta import Delta, Hold, has_delta_state
 from edgeflow.cells.stack import Stack
 from edgeflow.compress.convert import Widths
+from edgeflow.compress.delta import DeltaOptions, DeltaSparsity
 from edgeflow.compress.quantize import quantize
 from edgeflow.errors import CompressError
 from edgeflow.importers.chain import FloatChain
@@ -94,3 +95,17 @@ def test_refusals() -> None:
     spiking = single("lif")
     with pytest.raises(CompressError, match="a LIF has no delta form"):
         edgeflow.compress(Delta(spiking, Hold(torch.ones(5), 0.1)), walk(4).numpy())
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 5, 10])
+def test_only_epochs_with_the_whole_thresholds_are_settled(epochs: int) -> None:
+    options = DeltaOptions(state=0.5, input=0.5)
+    method = DeltaSparsity(walk().numpy(), options, Widths(), epochs)
+    wanted: list[float] = []
+    method.set_thresholds = lambda model, state, input: wanted.append(state)  # type: ignore[method-assign]
+    settled = []
+    for epoch in range(epochs):
+        method.before_epoch(torch.nn.Module(), epoch / epochs)
+        settled.append(method.settled((epoch + 1) / epochs))
+    assert settled == [share == 0.5 for share in wanted] and settled[-1]
+    assert not method.settled(0.0)
