@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from edgeflow.cells.delta import Delta, Hold, has_delta_state
 from edgeflow.compress.convert import Widths
 from edgeflow.compress.model import ChainModel
-from edgeflow.compress.quantize import converted, input_format
+from edgeflow.compress.quantize import converted, few_windows, input_format
 from edgeflow.errors import CompressError
-from edgeflow.importers import FloatChain
+from edgeflow.importers.chain import FloatChain, output_of
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import MAX_GROUP
 from edgeflow.train.batches import Batch
@@ -96,8 +96,7 @@ class DeltaSparsity(Method):
     ) -> None:
         self.calibration, self.options, self.widths = calibration, options, widths
         self.epochs, self.ramp = epochs, RAMP if epochs > 1 else 0.0
-        order = np.random.default_rng(0).permutation(len(calibration))
-        self._few = calibration[order[:WINDOWS]]
+        self._few = few_windows(calibration, WINDOWS)
 
     def describe(self) -> dict[str, Any]:
         """Return the options."""
@@ -144,8 +143,7 @@ class DeltaSparsity(Method):
                 _search(layer.input, layer, value, state if number else input)
                 if layer.state is not None:
                     _search(layer.state, layer, value, state)
-            output = layer(value)
-            value = output[0] if isinstance(output, tuple) else output
+            value = output_of(layer, value)
         _forget(model)
 
     def losses(self, model: nn.Module, batch: Batch, logits: Tensor, losses: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgeflow.importers.chain import FloatChain
+from edgeflow.importers.chain import FloatChain, output_of
 
 
 class ChainModel(nn.Module):
@@ -70,8 +70,7 @@ class ChainModel(nn.Module):
         """Return logits [n, time, classes] of x [n, time, channels] in raw units."""
         value: Tensor = (x - self.mean) / self.std
         for layer in self.layers:
-            output = layer(value)
-            value = output[0] if isinstance(output, tuple) else output
+            value = output_of(layer, value)
         return value
 
     def stream(self, x: Tensor, state: Any = None) -> tuple[Tensor, None]:

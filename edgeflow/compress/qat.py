@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from edgeflow.cells.cells import layer_of
 from edgeflow.compress.convert import Quantized, Widths
 from edgeflow.compress.model import ChainModel
-from edgeflow.compress.quantize import input_format, quantize
+from edgeflow.compress.quantize import few_windows, input_format, quantize
 from edgeflow.program import InputFormat, Program
 from edgeflow.train.batches import Batch
 from edgeflow.train.method import Method
@@ -53,8 +53,7 @@ class QuantizationAware(Method):
 
     def __init__(self, calibration: NDArray[np.float32], widths: Widths) -> None:
         self.calibration, self.widths = calibration, widths
-        order = np.random.default_rng(0).permutation(len(calibration))
-        self._few = calibration[order[:STEP_WINDOWS]]
+        self._few = few_windows(calibration, STEP_WINDOWS)
         self._form: InputFormat | None = None
         self.program: Program | None = None
 

@@ -112,6 +112,11 @@ def _check_names(widths: Widths, nodes: list[Node]) -> None:
             raise CompressError(f"there is no matrix '{name}': use one of {', '.join(known)}")
 
 
+def few_windows(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Return at most `count` windows [n, time, channels], always the same ones of a shuffle."""
+    return x[np.random.default_rng(0).permutation(len(x))[:count]]
+
+
 def input_format(chain: FloatChain, x: NDArray[np.float32], bits: int) -> InputFormat:
     """Return offsets and scales of raw samples x [n, time, channels]."""
     samples = x.reshape(-1, x.shape[-1]).astype(np.float64)

@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
+def output_of(layer: nn.Module, x: Tensor) -> Tensor:
+    """Return a layer's output [n, time, outputs] of x from zeros, without the state beside it."""
+    output = layer(x)
+    return output[0] if isinstance(output, tuple) else output
+
+
 @dataclass
 class FloatChain:
     """Layers applied to each sample of a sequence, the state carried along.
@@ -45,8 +51,7 @@ class FloatChain:
         value: Tensor = torch.from_numpy((x - self.mean) / self.std)
         result = [value.numpy()]
         for _, layer in self.layers:
-            output = layer(value)
-            value = output[0] if isinstance(output, tuple) else output
+            value = output_of(layer, value)
             result.append(value.numpy())
         return result
 
