@@ -1,7 +1,8 @@
 """EdgeFlow: a trained PyTorch recurrent model becomes a small, fast, measured firmware image.
 
 The pipeline in Python: ``edgeflow.compress(module, calibration) -> Program``,
-``edgeflow.compile(program, board, directory) -> Build``, ``edgeflow.profile(build, dataset)``.
+``edgeflow.compile(program, board, directory) -> Build``, ``edgeflow.profile(build, dataset)``;
+``edgeflow.export(program, to)`` leaves for other tools.
 """
 
 from importlib import import_module
@@ -20,9 +21,11 @@ _LAZY = {
     "compile": ("edgeflow.codegen.build", "compile_program"),
     "load_dataset": ("edgeflow.data", "load_dataset"),
 }
-_CALLABLE_PACKAGES = ("compress", "profile")
+_CALLABLE_PACKAGES = ("compress", "export", "profile")
 
-__all__ = ["Build", "Program", "__version__", "compile", "compress", "load_dataset", "profile"]
+__all__ = [
+    "Build", "Program", "__version__", "compile", "compress", "export", "load_dataset", "profile",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "EdgeFlowError",
+    "ExportError",
     "ImageMismatchError",
     "ProgramError",
     "ProtocolError",
@@ -37,6 +38,10 @@ class CompressError(EdgeFlowError):
 
 class ProgramError(EdgeFlowError):
     """A corrupt, foreign or inconsistent program file."""
+
+
+class ExportError(EdgeFlowError):
+    """A program that a format cannot express, or an export asked for wrongly."""
 
 
 class TargetError(EdgeFlowError):

@@ -34,7 +34,7 @@ from edgeflow.program.nodes import (
 )
 from edgeflow.program.nodes.base import zeros
 from edgeflow.program.nodes.cfc import BACKBONES, MAX_GAIN
-from edgeflow.program.nodes.layer_norm import MAX_EPSILON
+from edgeflow.program.nodes.layer_norm import MAX_BIAS, MAX_EPSILON
 from edgeflow.program.nodes.ltc import MAX_SUM, MIN_DENOMINATOR
 from edgeflow.program.nodes.min_rnn import MinRNN
 
@@ -374,7 +374,7 @@ def random_norm(rng: np.random.Generator, name: str, width: int, size: int, bits
     gain = rng.integers(-32768, 32768, width)
     if extreme:
         epsilon = int(rng.choice([1, 1, 1, MAX_EPSILON]))
-        bias = rng.choice([-(2**31), 0, 0, 2**31 - 1], width)
+        bias = rng.choice([-MAX_BIAS, 0, 0, MAX_BIAS], width)
     else:
         epsilon = 1 << int(rng.integers(30))
         gain >>= rng.integers(8)

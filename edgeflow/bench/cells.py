@@ -71,7 +71,9 @@ def random_walks(inputs: int, windows: int, steps: int, seed: int = 0) -> NDArra
     return walk.astype(np.float32)
 
 
-def random_cell(cell: str, inputs: int, hidden: int, outputs: int = OUTPUTS) -> Program:
+def random_cell(
+    cell: str, inputs: int, hidden: int, outputs: int = OUTPUTS, readout: str = "last"
+) -> Program:
     """Return the program of a cell with random weights and a linear layer behind it.
 
     Raises
@@ -86,7 +88,7 @@ def random_cell(cell: str, inputs: int, hidden: int, outputs: int = OUTPUTS) -> 
             [f"class{i}" for i in range(outputs)],
             [f"x{i}" for i in range(inputs)],
             hidden=hidden,
-            readout="last",
+            readout=readout,
         )
         # as training leaves them: evenly spread ones have larger sums, which some kernels exclude
         for weight in model.parameters():

@@ -48,7 +48,7 @@ def fit_kernels(board: BoardSpec) -> KernelCosts:
     """
     layers: list[tuple[Linear, NDArray[np.int16]]] = []
     names: list[str] = []
-    for kernel in runnable(board):
+    for kernel in [k for k in runnable(board) if not k.by_tvm]:
         for cols, rows in product(COLS, ROWS):
             case = fitting_case(kernel, rows, cols)
             if case is not None:

@@ -1,6 +1,6 @@
 """Matrix-vector kernels one by one: what they cost by shape and format, and whether they agree."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.bench.measure import measure_layer
+from edgeflow.codegen.backend import with_backend
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
 from edgeflow.codegen.sparse import preferred_block
 from edgeflow.errors import TargetError
@@ -130,6 +131,7 @@ def runnable(board: BoardSpec, names: Iterable[str] | None = None) -> list[Matve
     TargetError
         If a name is not among them.
     """
+    board = with_backend(board, "auto")
     found = {k.name: k for s in board.core.kernels for k in MATVEC_KERNELS if k.kernel_set == s}
     if names is None:
         return list(found.values())
@@ -213,8 +215,12 @@ def bench_kernels(
                 block=shape,
                 instructions=measured.instructions,
                 instructions_per_mac=measured.instructions / (matrix.rows * matrix.cols),
-                text_bytes=measured.text_bytes[kernel.name],
+                text_bytes=_text_bytes(kernel, matrix, measured.text_bytes),
                 mismatches=measured.mismatches,
             )
         )
     return result
+
+
+def _text_bytes(kernel: MatvecKernel, matrix: Matrix, sizes: Mapping[str, int]) -> int:
+    return sizes[kernel.body(matrix).symbol if kernel.by_tvm else kernel.name]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeflow.bench.playback import Playback
 from edgeflow.bench.source import Source
+from edgeflow.codegen.backend import with_backend
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.device import open_board
@@ -83,6 +84,9 @@ def measure_layers(
     layers: Sequence[tuple[Node, NDArray[np.int16]]],
     board: BoardSpec,
     kernels: Sequence[str | None] | None = None,
+    *,
+    backend: str = "auto",
+    tvm_layers: Sequence[int] | None = (),
 ) -> list[float]:
     """Count the instructions of layers that have nothing to do with each other, in few images.
 
@@ -95,6 +99,10 @@ def measure_layers(
     board : BoardSpec
     kernels : sequence of str or None, optional
         The matvec kernel of each layer; None: the one that `edgeflow compile` chooses.
+    backend : str
+        As in :func:`edgeflow.codegen.build.compile_program`.
+    tvm_layers : sequence of int, optional
+        Numbers of the layers whose step TVM writes; None: all.
 
     Returns
     -------
@@ -122,16 +130,21 @@ def measure_layers(
             width = node.outputs
             name = names[i]
             if name is None:  # as in a program of its own
-                choices = choose_kernels(_program((node,)), board.core)
+                core = with_backend(board, backend).core
+                choices = choose_kernels(_program((node,)), core)
                 forced |= {f"{c.layer}.{c.matrix}": c.kernel for c in choices}
             else:
                 forced |= {f"{node.name}.{field}": name for field in node.matrices()}
+        by_tvm = [f"layer{i}" for i in part if tvm_layers is None or i in tvm_layers]
         chain.append(Playback("end", np.zeros(1, np.int16), 1, 1, 16, reads=width))
         program = _program(tuple(chain))
         steps = len(layers[part[0]][1])
         with TemporaryDirectory(prefix="edgeflow-bench-") as folder:
             nothing = np.zeros((steps, 1), np.int16)
-            _, counts, _ = run_program(program, board, Path(folder), nothing, kernels=forced)
+            _, counts, _ = run_program(
+                program, board, Path(folder), nothing,
+                backend=backend, kernels=forced, tvm_layers=by_tvm,
+            )  # fmt: skip
         means = counts.layers.mean(axis=0)
         result += [float(means[2 * k + 1]) for k in range(len(part))]
     return result

@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     )
     bench.command()(kernels)
     bench.command()(cells)
+    bench.command()(schedules)
     app.add_typer(bench)
 
 
@@ -98,6 +99,82 @@ def kernels(
         raise CheckFailed(
             f"{wrong[0].kernel} differs from the oracle at {wrong[0].cols} columns x "
             f"{wrong[0].rows} rows, {wrong[0].format}"
+        )
+
+
+def schedules(
+    board: str = typer.Option("qemu-m4", "--board", help="An emulated board."),
+    shape: list[str] | None = typer.Option(
+        None, "--shape", help="Columns x rows, such as 64x192; may be repeated."
+    ),
+    kernel: list[str] | None = typer.Option(
+        None, "--kernel", help="Only this kernel; may be repeated."
+    ),
+    out: Path | None = typer.Option(
+        None,
+        "--out",
+        "-o",
+        help="Write the best, and what 'compile' expects of them, to this file.",
+    ),
+    json_: bool = JSON,
+) -> None:
+    """Find how TVM should unroll and vectorize each of its kernels on a core.
+
+    Counts the instructions of every schedule on the emulated board and keeps the one that needs the
+    fewest. What 'compile' uses stands in calibration/schedules.
+
+    Examples:
+      edgeflow bench schedules --board qemu-m4
+      edgeflow bench schedules --board qemu-rv32 -o rv32imc.toml
+    """
+    from edgeflow.bench.schedules import (
+        SHAPES,
+        best_schedules,
+        measure_schedules,
+        search_schedules,
+        write_schedules,
+    )  # fmt: skip
+    from edgeflow.targets.board import load_board
+
+    if out is not None and kernel:
+        raise TargetError("--out takes all kernels: leave out --kernel")
+    spec = load_board(board)
+    shapes = [_shape(text) for text in shape] if shape else SHAPES
+    with console.progress() as bar:
+        task = bar.add_task(f"schedules on {board}", total=None, status="")
+
+        def on_progress(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, status=name)
+
+        counts = search_schedules(spec, shapes=shapes, kernels=kernel, progress=on_progress)
+        best = best_schedules(counts)
+        if out is not None:
+            bar.update(task, total=None, status="what the best cost")
+            write_schedules(measure_schedules(spec, best), out)
+    rows = [
+        {
+            "kernel": name,
+            "core": spec.core.name,
+            "unroll": schedule.unroll,
+            "vectorize": schedule.vectorize,
+            "chosen": schedule == best[name],
+            "instructions": {f"{c}x{r}": n for (c, r), n in zip(shapes, numbers, strict=True)},
+        }
+        for name, tried in counts.items()
+        for schedule, numbers in tried.items()
+    ]
+    if json_:
+        console.print_json(rows)
+        return
+    for name, tried in counts.items():
+        console.table(
+            f"{name} on {spec.core.name}: instructions",
+            ["unroll", "vectors", *(f"{cols} x {height}" for cols, height in shapes), "chosen"],
+            [
+                [s.unroll, s.vectorize, *numbers, "*" if s == best[name] else ""]
+                for s, numbers in tried.items()
+            ],
+            text=("chosen",),
         )
 
 

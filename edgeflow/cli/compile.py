@@ -9,7 +9,6 @@ import typer
 
 from edgeflow.cli import console
 from edgeflow.cli.options import JSON
-from edgeflow.errors import TargetError
 
 if TYPE_CHECKING:
     from edgeflow.codegen.choice import Choice
@@ -24,7 +23,12 @@ def compile_(
     model: Path = typer.Argument(..., help="A program: model.onnx of 'edgeflow compress'."),
     board: str = typer.Option("qemu-m4", "--board", help="See 'edgeflow boards', or a .toml file."),
     out: Path = typer.Option(Path("build"), "--out", "-o", help="Build folder."),
-    backend: str = typer.Option("auto", "--backend", help="Who makes the code: auto or c."),
+    backend: str = typer.Option(
+        "auto",
+        "--backend",
+        help="Who makes the code: c, tvm, or auto, which takes "
+        "the cheaper of both for each kernel and layer.",
+    ),
     optimize: str = typer.Option(
         "balanced",
         "--optimize",
@@ -54,6 +58,7 @@ def compile_(
       edgeflow compile model.onnx --board ./my-board.toml -o build-mine
       edgeflow compile model.onnx --optimize speed -o build-fast
       edgeflow compile model.onnx --kernel c -o build-plain
+      edgeflow compile model.onnx --backend tvm -o build-tvm
       edgeflow compile model.onnx --weights-in ram -o build-ram
     """
     import json
@@ -62,12 +67,15 @@ def compile_(
     from edgeflow.program import Program
     from edgeflow.targets.board import load_board
 
-    if backend not in ("auto", "c"):
-        raise TargetError(f"--backend {backend}: there are auto and c")
     program = Program.load(model)
     spec = load_board(board).placed(weights=weights_in, kernels=kernels_in)
     build = compile_program(
-        program, spec, out, optimize=optimize, kernel_sets=[kernel] if kernel else None
+        program,
+        spec,
+        out,
+        backend=backend,
+        optimize=optimize,
+        kernel_sets=[kernel] if kernel else None,
     )
     size = json.loads((out / "size.json").read_text(encoding="utf-8"))
     if json_:
@@ -79,6 +87,7 @@ def compile_(
                 "model_hash": build.model_hash,
                 "layers": build.layers,
                 "kernels": build.kernels,
+                "tvm_layers": build.tvm_layers,
                 "optimize": build.optimize,
                 "placement": build.placement.model_dump(),
                 "choices": [asdict(choice) for choice in build.choices],
@@ -98,6 +107,8 @@ def compile_(
         show_choices(build.choices, build.optimize)
     names = ", ".join(Path(k).stem for k in build.kernels if "table" not in k)
     console.out.print(f"kernels: {names}", soft_wrap=True)
+    if build.tvm_layers:
+        console.out.print(f"steps by TVM: {', '.join(build.tvm_layers)}", soft_wrap=True)
 
 
 def show_choices(choices: "Sequence[Choice]", optimize: str) -> None:

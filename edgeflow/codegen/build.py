@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgeflow import __version__
+from edgeflow.codegen.backend import layers_by_tvm, with_backend
 from edgeflow.codegen.c_library import write_library
 from edgeflow.codegen.choice import Candidate, Choice, choose_kernels
 from edgeflow.codegen.kernels import MATVEC_KERNELS, kernel_named
@@ -47,6 +48,8 @@ class Build:
         The kernel of each matrix, and why.
     placement : Placement
         The memories that weights and kernels are read from.
+    tvm_layers : tuple of str
+        Layers whose step TVM wrote.
     """
 
     directory: Path
@@ -58,6 +61,7 @@ class Build:
     optimize: str = "balanced"
     choices: tuple[Choice, ...] = ()
     placement: Placement = field(default_factory=Placement)
+    tvm_layers: tuple[str, ...] = ()
 
     @property
     def elf(self) -> Path:
@@ -95,6 +99,7 @@ class Build:
                 optimize=content["optimize"],
                 choices=tuple(map(_read_choice, content["choices"])),
                 placement=Placement(**content["placement"]),
+                tvm_layers=tuple(content["tvm_layers"]),
             )
         except FileNotFoundError:
             raise TargetError(
@@ -113,9 +118,11 @@ def compile_program(
     board: BoardSpec | str,
     directory: str | Path,
     *,
+    backend: str = "auto",
     optimize: str = "balanced",
     kernel_sets: Sequence[str] | None = None,
     kernels: Mapping[str, str] | None = None,
+    tvm_layers: Collection[str] | None = None,
 ) -> Build:
     """Generate the C library and link the board's firmware image around it.
 
@@ -125,21 +132,25 @@ def compile_program(
     board : BoardSpec or str
     directory : path
         Created, or updated: files of an older build are replaced.
+    backend : str
+        Who makes the code: "auto", "c" or "tvm" (``codegen.backend.BACKENDS``).
     optimize : str
         What kernels are chosen for: "speed", "balanced" or "size" (``codegen.choice.GOALS``).
     kernel_sets : sequence of str, optional
         Instead of a choice by cost: the first that fits, for example ``["c"]`` for plain C.
     kernels : mapping, optional
         Names of the kernels of single matrices, by layer and field: ``gru.input``.
+    tvm_layers : collection of str, optional
+        Layers whose step TVM writes, whatever the backend; default: as that chooses.
 
     Raises
     ------
     ToolMissingError
-        If the board's compiler is not installed.
+        If the board's compiler is not installed, or TVM and `backend` asks for it.
     TargetError
         If the code does not compile or fit the board.
     """
-    spec = load_board(board) if isinstance(board, str) else board
+    spec = with_backend(load_board(board) if isinstance(board, str) else board, backend)
     directory = Path(directory)
     sets = spec.core.kernels if kernel_sets is None else kernel_sets
     runnable = {k.name for k in MATVEC_KERNELS if k.kernel_set in spec.core.kernels}
@@ -157,7 +168,11 @@ def compile_program(
         raise TargetError(f"{directory}: a file is in the way of the build folder")
     (directory / "build.json").unlink(missing_ok=True)  # no half-made build passes for a whole one
     shutil.rmtree(directory / "objects", ignore_errors=True)
-    sources = write_library(program, directory, sets, chosen)
+    layers = tvm_layers
+    if layers is None:
+        asked = kernel_sets is not None
+        layers = layers_by_tvm(program, spec.core, "c" if asked else backend, optimize)
+    sources = write_library(program, directory, sets, chosen, spec.core, layers)
     build = Build(
         directory=directory,
         board=spec.name,
@@ -168,6 +183,7 @@ def compile_program(
         optimize=optimize,
         choices=choices,
         placement=spec.placement,
+        tvm_layers=tuple(layers),
     )
     link(spec, _compile(spec, build, program), build.elf)
     if spec.soc is not None:

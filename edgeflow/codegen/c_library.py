@@ -5,22 +5,24 @@ The library has no dependency: no malloc, no stdio, no libm. State and scratch a
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow import __version__
-from edgeflow.codegen.kernels import MatvecKernel, choose_kernel
+from edgeflow.codegen.kernels import MatvecKernel, TvmBody, choose_kernel
 from edgeflow.codegen.packing import Packed
 from edgeflow.codegen.sources import included_files, source_file
+from edgeflow.codegen.tvm_code import StepCode, TvmCode
 from edgeflow.files import write_atomic
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes import Node
 from edgeflow.program.program import Program
 from edgeflow.resources import resource
+from edgeflow.targets.board import CoreSpec
 
 #: Headers that ``model.c`` includes.
 HEADERS = ("ef_kernels.h", "ef_profile.h")
@@ -31,6 +33,8 @@ def write_library(
     directory: str | Path,
     kernel_sets: Sequence[str],
     kernels: Mapping[str, MatvecKernel] | None = None,
+    core: CoreSpec | None = None,
+    tvm_layers: Collection[str] = (),
 ) -> list[str]:
     """Write the library into `directory`.
 
@@ -42,6 +46,10 @@ def write_library(
         The core's kernel sets in order of preference; ``["c"]`` for code that runs anywhere.
     kernels : mapping, optional
         The kernel of each matrix, by layer and field: ``gru.input``. Default: the first that fits.
+    core : CoreSpec, optional
+        Needed where kernels or steps are by TVM.
+    tvm_layers : collection of str
+        Layers whose step TVM writes.
 
     Returns
     -------
@@ -60,33 +68,62 @@ def write_library(
             for node in program.nodes
             for field, matrix in node.matrices().items()
         }
-    sources = _kernel_sources(program, kernel_sets, kernels)
+    code = _tvm_code(program, kernels, core, tvm_layers)
+    sources = _kernel_sources(program, kernel_sets, kernels, code)
     firmware = resource("firmware") / "kernels"
     folder = directory / "kernels"
     shutil.rmtree(folder, ignore_errors=True)
     for name in {*HEADERS, *included_files(sources), *sources}:
         target = folder / Path(name).name
         write_atomic(target, (firmware / name).read_text(encoding="utf-8"))
+    if code.file:
+        write_atomic(folder / code.file, code.text)
     packed = {
         f"{node.name}.{field}": kernels[f"{node.name}.{field}"].pack(matrix)
         for node in program.nodes
         for field, matrix in node.matrices().items()
     }
-    write_atomic(directory / "model.h", model_header(program, packed))
-    write_atomic(directory / "model.c", model_source(program, kernels, packed))
-    return ["model.c", *(f"kernels/{Path(name).name}" for name in sources)]
+    write_atomic(directory / "model.h", model_header(program, packed, code))
+    write_atomic(directory / "model.c", model_source(program, kernels, packed, code))
+    names = [*(Path(name).name for name in sources), *([code.file] if code.file else [])]
+    return ["model.c", *(f"kernels/{name}" for name in names)]
+
+
+def _tvm_code(
+    program: Program,
+    kernels: Mapping[str, MatvecKernel],
+    core: CoreSpec | None,
+    layers: Collection[str],
+) -> TvmCode:
+    bodies = [
+        kernels[f"{node.name}.{field}"].body(matrix)
+        for node in program.nodes
+        for field, matrix in node.matrices().items()
+        if kernels[f"{node.name}.{field}"].by_tvm
+    ]
+    if not bodies and not layers:
+        return TvmCode()
+    assert core is not None
+    from edgeflow.codegen.tvm.library import tvm_code
+
+    return tvm_code(bodies, [node for node in program.nodes if node.name in layers], core)
 
 
 def _kernel_sources(
-    program: Program, kernel_sets: Sequence[str], kernels: Mapping[str, MatvecKernel]
+    program: Program,
+    kernel_sets: Sequence[str],
+    kernels: Mapping[str, MatvecKernel],
+    code: TvmCode,
 ) -> list[str]:
-    functions = {"ef_clamp_s16"} | {kernel.name for kernel in kernels.values()}
+    functions = {"ef_clamp_s16"} | {k.name for k in kernels.values() if not k.by_tvm}
     delta = [f"{node.name}.{field}" for node in program.nodes for field in node.delta_matrices()]
     if any(not kernels[name].delta for name in delta):
         functions.add("ef_hold_matvec")
     functions |= {f"ef_table_{table}" for node in program.nodes for table in node.tables}
-    functions |= {node.c_function for node in program.nodes if node.c_function}
-    functions |= {helper for node in program.nodes for helper in node.c_helpers}
+    ours = [node for node in program.nodes if node.name not in code.steps]
+    functions |= {node.c_function for node in ours if node.c_function}
+    functions |= {helper for node in ours for helper in node.c_helpers}
+    functions |= {"ef_apply"} if code.steps else set()
     return sorted(source_file(function, kernel_sets) for function in functions)
 
 
@@ -95,7 +132,7 @@ def _output(node: Node) -> str:
     return f"{node.name}_{node.output_state or 'y'}"
 
 
-def _members(program: Program, packed: Mapping[str, Packed]) -> str:
+def _members(program: Program, packed: Mapping[str, Packed], code: TvmCode) -> str:
     """Return the members of model_t after the input; sizes keep each aligned to 8 bytes."""
     members = []
     for node in program.nodes:
@@ -109,13 +146,16 @@ def _members(program: Program, packed: Mapping[str, Packed]) -> str:
         if node.output_state is None:
             members.append(f"int16_t {_output(node)}[{round_up(node.outputs)}]")
     for kind, name in (("int16_t", "scratch"), ("int32_t", "scratch32")):
-        size = max(getattr(node, name) for node in program.nodes)
+        ours = [node for node in program.nodes if node.name not in code.steps]
+        size = max((getattr(node, name) for node in ours), default=0)
+        if name == "scratch":
+            size = max([size, *(-(-step.scratch // 2) for step in code.steps.values())])
         if size:
             members.append(f"{kind} {name}[{round_up(size)}]")
     return "".join(f"    {member};\n" for member in members)
 
 
-def model_header(program: Program, packed: Mapping[str, Packed]) -> str:
+def model_header(program: Program, packed: Mapping[str, Packed], code: TvmCode) -> str:
     """Return ``model.h``, given each matrix as its kernel reads it."""
     form = program.input
     hash_bytes = ", ".join(f"0x{byte:02x}" for byte in program.hash)
@@ -145,7 +185,7 @@ typedef struct {{
         uint64_t align; /* kernels read pairs of values as words */
         int16_t x[{round_up(program.inputs)}];
     }} in;
-{_members(program, packed)}}} model_t;
+{_members(program, packed, code)}}} model_t;
 
 #ifdef __cplusplus
 extern "C" {{
@@ -176,8 +216,8 @@ def _comment(classes: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return `text` such that it cannot end a C comment."""
-    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *")
+    """Return `text` such that it cannot end a C comment; without trigraphs."""
+    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
 
 
 def _float(value: float) -> str:
@@ -186,7 +226,10 @@ def _float(value: float) -> str:
 
 
 def model_source(
-    program: Program, kernels: Mapping[str, MatvecKernel], packed: Mapping[str, Packed]
+    program: Program,
+    kernels: Mapping[str, MatvecKernel],
+    packed: Mapping[str, Packed],
+    code: TvmCode,
 ) -> str:
     """Return ``model.c``, given each matrix as its kernel reads it."""
     parts = [
@@ -197,14 +240,18 @@ def model_source(
     ]
     source = "in"
     for node in program.nodes:
-        parts.append(_constants(node, kernels, packed, source))
+        parts.append(_constants(node, kernels, packed, source, code.steps.get(node.name)))
         source = _output(node)
-    parts += [_lifecycle(program, packed), _quantize(program), _step(program)]
+    parts += [_lifecycle(program, packed), _quantize(program), _step(program, code)]
     return "\n\n".join(parts) + "\n"
 
 
 def _constants(
-    node: Node, kernels: Mapping[str, MatvecKernel], packings: Mapping[str, Packed], source: str
+    node: Node,
+    kernels: Mapping[str, MatvecKernel],
+    packings: Mapping[str, Packed],
+    source: str,
+    step: StepCode | None,
 ) -> str:
     """Return what a layer reads from flash; `source` is the member of model_t that it reads."""
     parts = [f"/* {node.name}: {node.op_type}, {node.inputs} -> {node.outputs} */"]
@@ -212,7 +259,10 @@ def _constants(
         name = f"{node.name}_{field}"
         kernel = kernels[f"{node.name}.{field}"]
         packed = packings[f"{node.name}.{field}"]
-        weights, bias, multiplier = f"{name}_weights", "0", "0"
+        function, weights, bias, multiplier = kernel.name, f"{name}_weights", "0", "0"
+        if kernel.by_tvm:
+            function = f"{name}_matvec"
+            parts.append(_tvm_wrapper(function, kernel.body(matrix)))
         if packed.weights.dtype == np.uint32:
             parts.append(_array("uint32_t", weights, packed.weights))
         else:
@@ -227,11 +277,11 @@ def _constants(
             parts.append(_array("int32_t", bias, matrix.bias))
             parts.append(_array("int32_t", multiplier, matrix.multiplier))
         if matrix.threshold and not kernel.delta:
-            values = [kernel.name, weights, bias, multiplier, *_format(matrix), "1", "0", "0"]
+            values = [function, weights, bias, multiplier, *_format(matrix), "1", "0", "0"]
             parts.append(_struct("ef_matrix", f"{name}_dense", values))
             values = ["ef_hold_matvec", f"&{name}_dense", "0", "0"]
         else:
-            values = [kernel.name, weights, bias, multiplier]
+            values = [function, weights, bias, multiplier]
         memory = "0"
         if matrix.threshold:
             reads = node.delta_sources[field]
@@ -242,12 +292,24 @@ def _constants(
         values += [*_format(matrix), str(matrix.group), str(matrix.threshold), memory]
         parts.append(_struct("ef_matrix", name, values))
     for field, array in node.arrays().items():
+        if step is not None and not step.reads("array", field):
+            continue
         parts.append(_array(f"{array.dtype.name}_t", f"{node.name}_{field}", array))
-    if node.c_struct:
+    if step is not None:
+        parts.append(step.prototype)
+    elif node.c_struct:
         pointers = [_pointer(node, field) for field in node.c_pointers]
         values = [*pointers, *map(str, node.c_sizes), *map(str, node.ints().values())]
         parts.append(f"static const {node.c_struct} {node.name}_cell = {{{', '.join(values)}}};")
     return "\n".join(parts)
+
+
+def _tvm_wrapper(function: str, body: TvmBody) -> str:
+    return (
+        f"void {body.symbol}(const void *weights, const int16_t *x, int16_t *y);\n"
+        f"static void {function}(const ef_matrix *matrix, const int16_t *x, int16_t *y) {{\n"
+        f"    {body.symbol}(matrix->weights, x, y);\n}}"
+    )
 
 
 def _distance(program: Program) -> list[str]:
@@ -329,7 +391,7 @@ def _quantize(program: Program) -> str:
 }}"""
 
 
-def _step(program: Program) -> str:
+def _step(program: Program, code: TvmCode) -> str:
     limit = symmetric_max(program.input.bits)
     lines = []
     if program.cutoff is not None:
@@ -344,7 +406,11 @@ def _step(program: Program) -> str:
         last = node is program.nodes[-1]
         y = "y" if last and node.output_state is None else f"model->{_output(node)}"
         states = {name: f"model->{node.name}_{name}" for name in node.states}
-        lines.append(f"    {node.c_call(value, y, states, ('model->scratch', 'model->scratch32'))}")
+        if node.name in code.steps:
+            call = code.steps[node.name].call(value, y, states, "model->scratch")
+        else:
+            call = node.c_call(value, y, states, ("model->scratch", "model->scratch32"))
+        lines.append(f"    {call}")
         lines.append("    EF_PROFILE_LAYER();")
         if last and node.output_state is not None:
             lines.append(f"    memcpy(y, {y}, MODEL_OUTPUTS * sizeof *y);")

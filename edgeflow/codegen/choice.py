@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from edgeflow.codegen.costs import KernelCosts, load_costs
+from edgeflow.codegen.costs import Cost, known_costs
 from edgeflow.codegen.delta import break_even, delta_instructions, expected_share
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel, choose_kernel, kernel_named
 from edgeflow.errors import TargetError
@@ -119,7 +119,7 @@ def choose_kernels(
     """
     if optimize not in GOALS:
         raise TargetError(f"--optimize {optimize}: there are {', '.join(GOALS)}")
-    costs = load_costs(core.name)
+    known = known_costs(core.name)
     matrices = {
         (node.name, field): matrix
         for node in program.nodes
@@ -135,7 +135,7 @@ def choose_kernels(
         for (layer, field), matrix in matrices.items()
     ]
     tables = [
-        _candidates(matrix, core, optimize, costs, name, share)
+        _candidates(matrix, core, optimize, known, name, share)
         for matrix, name, share in zip(matrices.values(), asked, shares, strict=True)
     ]
     picks = _pick(tables, optimize) if kernel_sets is None else [("", "")] * len(tables)
@@ -146,7 +146,7 @@ def choose_kernels(
         replace(
             _choice(layer, field, matrix, table, name, why),
             fired=share,
-            break_even=_break_even(matrix, table, costs) if share is not None else None,
+            break_even=_break_even(matrix, table, known) if share is not None else None,
         )
         for ((layer, field), matrix), table, (name, why), share in zip(
             matrices.items(), tables, picks, shares, strict=True
@@ -155,15 +155,15 @@ def choose_kernels(
 
 
 def _break_even(
-    matrix: Matrix, table: Sequence[Candidate], costs: KernelCosts | None
+    matrix: Matrix, table: Sequence[Candidate], known: Mapping[str, Cost]
 ) -> float | None:
     """Return the share of columns from which on the best of the kernels allowed is no delta one."""
     allowed = [kernel_named(c.kernel) for c in table if c.allowed]
     delta = next((kernel for kernel in allowed if kernel.delta), None)
     dense = next((kernel for kernel in allowed if not kernel.delta and not kernel.sparse), None)
-    if delta is None or dense is None or costs is None:
+    if delta is None or dense is None:
         return None
-    return break_even(delta, dense, matrix, costs.kernels)
+    return break_even(delta, dense, matrix, known)
 
 
 def _choice(
@@ -203,7 +203,7 @@ def _candidates(
     matrix: Matrix,
     core: CoreSpec,
     goal: str,
-    costs: KernelCosts | None,
+    known: Mapping[str, Cost],
     asked: str | None,
     share: float | None,
 ) -> list[Candidate]:
@@ -212,7 +212,6 @@ def _candidates(
     Block-sparse ones only if the matrix has zeros to leave out, or they were asked for. `share`
     of the columns of a delta matrix fire.
     """
-    known = costs.kernels if costs else {}
     kernels: list[MatvecKernel] = []
     for kernel_set in core.kernels:
         for kernel in MATVEC_KERNELS:
@@ -223,6 +222,10 @@ def _candidates(
                     kernels.append(kernel)
     if not kernels:
         raise TargetError(f"{core.name} has no kernel for a {matrix.rows} x {matrix.cols} matrix")
+    if any(not kernel.by_tvm for kernel in kernels):
+        # TVM's must have been measured; their code grows with each shape
+        wanted = known if goal != "size" else {}
+        kernels = [k for k in kernels if not k.by_tvm or k.name in wanted or k.name == asked]
     fewest = min(kernel.weight_bits for kernel in kernels if not kernel.sparse)
     found = []
     for kernel in kernels:

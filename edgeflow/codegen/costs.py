@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgeflow.codegen.schedules import TvmCost, load_schedules
 from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 
@@ -101,6 +102,22 @@ class KernelCosts(_Data):
     kernels: dict[str, KernelCost]
     break_even: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
     delta_break_even: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+
+
+#: What a call of a kernel costs by the shape of its matrix.
+Cost = KernelCost | TvmCost
+
+
+def known_costs(core: str) -> dict[str, Cost]:
+    """Return what is known of a core's kernels, TVM's included, by name.
+
+    Raises
+    ------
+    TargetError
+        If a file is wrong.
+    """
+    costs, schedules = load_costs(core), load_schedules(core)
+    return {**(costs.kernels if costs else {}), **(schedules.costs if schedules else {})}
 
 
 @lru_cache

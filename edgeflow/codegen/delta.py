@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgeflow.codegen.costs import KernelCost
+from edgeflow.codegen.costs import Cost
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.program import Program
@@ -31,7 +31,7 @@ def delta_instructions(
     kernel: MatvecKernel,
     matrix: Matrix,
     share: float,
-    known: Mapping[str, KernelCost],
+    known: Mapping[str, Cost],
     items: float | None = None,
 ) -> float | None:
     """Return the expected instructions of a call, `HOLD` included with a kernel that needs it.
@@ -66,7 +66,7 @@ def delta_instructions(
 
 
 def break_even(
-    delta: MatvecKernel, dense: MatvecKernel, matrix: Matrix, known: Mapping[str, KernelCost]
+    delta: MatvecKernel, dense: MatvecKernel, matrix: Matrix, known: Mapping[str, Cost]
 ) -> float | None:
     """Return the share of columns up to which a delta kernel costs less than a dense one.
 
@@ -88,7 +88,7 @@ def break_even(
     return min(1.0, max(0.0, gain / growth))
 
 
-def break_evens(known: Mapping[str, KernelCost]) -> dict[str, float]:
+def break_evens(known: Mapping[str, Cost]) -> dict[str, float]:
     """Return the share of columns up to which each delta kernel costs less than dense ones.
 
     At `REFERENCE`, against dense kernels that store weights in no more bits, with `HOLD`.

@@ -20,6 +20,7 @@ from edgeflow.codegen.packing import (
     pack_columns,
     pack_delta_columns,
     pack_eight_rows,
+    pack_four_rows,
     pack_halfwords,
     pack_nibbles,
     pack_row_pairs,
@@ -203,6 +204,36 @@ class MatvecKernel:
     delta: bool = False
     sparse: SparseFormat | None = None
 
+    @property
+    def by_tvm(self) -> bool:
+        """Tell whether TVM writes the kernel's body."""
+        return self.kernel_set.startswith("tvm")
+
+    def body(self, matrix: Matrix) -> "TvmBody":
+        """Return what TVM has to write for a matrix."""
+        return TvmBody(self.name, matrix.rows, matrix.cols, matrix.shift)
+
+
+@dataclass(frozen=True, order=True)
+class TvmBody:
+    """A matrix-vector product that TVM writes for one shape.
+
+    Parameters
+    ----------
+    kernel : str
+    rows, cols, shift : int
+    """
+
+    kernel: str
+    rows: int
+    cols: int
+    shift: int
+
+    @property
+    def symbol(self) -> str:
+        """Name of the C function; it takes weights, x and y."""
+        return f"{self.kernel}_{self.rows}x{self.cols}_{self.shift}"
+
 
 #: Within a set, in the order of preference, which holds where costs were not measured
 #: (``edgeflow.codegen.choice``); what stands behind a kernel that takes every matrix is for who
@@ -321,6 +352,15 @@ MATVEC_KERNELS = (
     MatvecKernel("ef_matvec_s8_s16", "c", pack_rows),
     MatvecKernel("ef_matvec_s4_s16", "c", pack_nibbles, fits_nibbles, weight_bits=4),
     MatvecKernel("ef_matvec_sparse_8x1_s8_s16", "c", pack_sparse_columns, sparse=COLUMNS_OF_EIGHT),
+    # written by TVM for each shape: edgeflow/codegen/tvm/matvec.py
+    MatvecKernel("ef_matvec_4x8_s8_s16_tvm_mve", "tvm_mve", pack_four_rows, holds_shift),
+    MatvecKernel("ef_matvec_pair_s8_s16_tvm_dsp", "tvm_dsp", pack_row_pairs, fits_row_pairs),
+    MatvecKernel("ef_matvec_4x4_s8_s16_tvm_dsp", "tvm_dsp", pack_tiles),
+    MatvecKernel(
+        "ef_matvec_s16_s16_tvm_dsp", "tvm_dsp", pack_halfwords, fits_halfwords, weight_bits=16
+    ),
+    MatvecKernel("ef_matvec_8x1_s8_s16_tvm", "tvm", pack_byte_columns),
+    MatvecKernel("ef_matvec_4x1_s8_s16_tvm", "tvm", partial(pack_byte_columns, rows=4)),
 )
 
 

@@ -111,33 +111,34 @@ def pack_columns(matrix: Matrix) -> Packed:
     silent = matrix.apply(np.zeros(matrix.cols, np.int64))
     columns = (matrix.weight.astype(np.int16) + 128).astype(np.uint8)
     parts = [
-        _eights(matrix.bias.astype("<i4")),
-        _eights(matrix.multiplier.astype("<i4")),
-        _eights(silent.astype("<i2")),
-        _eights(columns).transpose(0, 2, 1),
+        _grouped(matrix.bias.astype("<i4"), 8),
+        _grouped(matrix.multiplier.astype("<i4"), 8),
+        _grouped(silent.astype("<i2"), 8),
+        _grouped(columns, 8).transpose(0, 2, 1),
     ]
     words = [np.ascontiguousarray(p).reshape(len(p), -1).view("<u4") for p in parts]
     return Packed(np.concatenate(words, axis=1).reshape(-1).astype(np.uint32), complete=True)
 
 
-def pack_byte_columns(matrix: Matrix, multiple: int = 2, offset: int = 0) -> Packed:
-    """For each 8 rows: bias, columns of bytes ``w + offset``, multipliers.
+def pack_byte_columns(matrix: Matrix, multiple: int = 2, offset: int = 0, rows: int = 8) -> Packed:
+    """For each `rows` rows: bias, columns of bytes ``w + offset``, multipliers.
 
     Columns are padded to a `multiple` by bytes of 0, whatever the offset.
     """
-    bias, multiplier = (_eights(v.astype("<i4")) for v in (matrix.bias, matrix.multiplier))
-    weight = _eights((matrix.weight.astype(np.int16) + offset).astype(np.uint8))
+    ends = matrix.bias, matrix.multiplier
+    bias, multiplier = (_grouped(v.astype("<i4"), rows) for v in ends)
+    weight = _grouped((matrix.weight.astype(np.int16) + offset).astype(np.uint8), rows)
     weight = np.pad(weight, ((0, 0), (0, 0), (0, -matrix.cols % multiple)))
     columns = weight.transpose(0, 2, 1).reshape(len(weight), -1)
     parts = [np.ascontiguousarray(p).view("<u4") for p in (bias, columns, multiplier)]
     return Packed(np.concatenate(parts, axis=1).reshape(-1).astype(np.uint32), complete=True)
 
 
-def _eights(rows: NDArray[Any]) -> NDArray[Any]:
-    """Return [groups, 8, ...], padded by zeros."""
-    padded = np.zeros((-(-len(rows) // 8) * 8, *rows.shape[1:]), rows.dtype)
+def _grouped(rows: NDArray[Any], size: int) -> NDArray[Any]:
+    """Return [groups, size, ...], padded by zeros."""
+    padded = np.zeros((-(-len(rows) // size) * size, *rows.shape[1:]), rows.dtype)
     padded[: len(rows)] = rows
-    return padded.reshape(-1, 8, *rows.shape[1:])
+    return padded.reshape(-1, size, *rows.shape[1:])
 
 
 def pack_eight_rows(matrix: Matrix, lanes: int, shift: bool = True) -> Packed:
@@ -148,6 +149,12 @@ def pack_eight_rows(matrix: Matrix, lanes: int, shift: bool = True) -> Packed:
     multiplier = matrix.multiplier.astype(np.int64) << (matrix.shift - 1 if shift else 0)
     ends = matrix.bias.astype(np.int64), multiplier
     return _vectors(matrix, ends, lanes, rows=[0, 2, 4, 6, 1, 3, 5, 7], first=-1)
+
+
+def pack_four_rows(matrix: Matrix) -> Packed:
+    """For each 4 rows: bias, blocks of 4 rows x 8 columns, multipliers that hold the shift."""
+    ends = matrix.bias.astype(np.int64), matrix.multiplier.astype(np.int64) << matrix.shift
+    return _vectors(matrix, ends, 8, rows=[0, 1, 2, 3], first=0)
 
 
 def pack_split(matrix: Matrix) -> Packed:

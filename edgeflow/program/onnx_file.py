@@ -23,6 +23,7 @@ from edgeflow.program.fixedpoint import (
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import NODES, Node
 from edgeflow.program.nodes.base import is_optional
+from edgeflow.program.onnx_forms import Form, as_form, layers_of
 from edgeflow.program.program import InputFormat, Program
 
 PRODUCER = "edgeflow"
@@ -167,12 +168,19 @@ def load(path: str | Path) -> Program:
     try:
         return _program(model, json.loads(properties["edgeflow"]))
     except ProgramError as error:
-        raise ProgramError(f"{path}: {error}") from error
-    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise ProgramError(f"{path}: {_one_line(error)}") from error
+    except (
+        AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError,
+    ) as error:  # fmt: skip
         raise ProgramError(
-            f"{path}: the program inside is incomplete ({type(error).__name__}: {error}): "
-            "make it again with 'edgeflow compress'"
+            f"{path}: the program inside is incomplete ({type(error).__name__}: "
+            f"{_one_line(error)}): make it again with 'edgeflow compress'"
         ) from error
+
+
+def _one_line(error: Exception) -> str:
+    """Return an error's message as one line, whatever of the file it repeats."""
+    return " ".join(str(error).split())
 
 
 def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
@@ -181,19 +189,20 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
             f"format {header['format']} is newer than this edgeflow ({__version__}): update it"
         )
     tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    outside = Form(**header["form"]) if "form" in header else Form()
     form = header["input"]
     nodes: list[Node] = []
-    for proto in model.graph.node:
-        kind = NODES.get(proto.op_type.partition("_")[0])
-        if proto.domain != fn.DOMAIN or (kind is None and proto.op_type != "Clamp"):
-            raise ProgramError(f"unknown operator '{proto.domain or 'ai.onnx'}.{proto.op_type}'")
+    for layer in layers_of(model.graph) if outside == Form() else header["layers"]:
+        name, operator, attributes = layer["name"], layer["operator"], layer["attributes"]
+        kind = NODES.get(operator.partition("_")[0])
+        if kind is None and operator != "Clamp":
+            raise ProgramError(f"unknown operator '{operator}'")
         if kind is None:
             continue
-        attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
         ints = {field: int(attributes[field]) for field in kind.int_fields}
         matrices = {}
         for field in kind.matrix_fields:
-            prefix = f"{proto.name}.{field}"
+            prefix = f"{name}.{field}"
             if is_optional(kind, field) and f"{prefix}.weight" not in tensors:
                 continue
             matrices[field] = Matrix(
@@ -206,11 +215,11 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
                 int(attributes.get(f"{field}_group", 1)),
             )
         arrays = {
-            field: tensors[f"{proto.name}.{field}"]
+            field: tensors[f"{name}.{field}"]
             for field in kind.array_fields
-            if f"{proto.name}.{field}" in tensors or not is_optional(kind, field)
+            if f"{name}.{field}" in tensors or not is_optional(kind, field)
         }
-        nodes.append(kind(name=proto.name, **matrices, **arrays, **ints))
+        nodes.append(kind(name=name, **matrices, **arrays, **ints))
     program = Program(
         nodes=tuple(nodes),
         input=InputFormat(
@@ -228,10 +237,13 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
     if program.hash.hex() != header["hash"]:
         raise ProgramError("contents and hash disagree: the file was changed after it was made")
     made = to_onnx(program)
+    if outside != Form():
+        made = as_form(made, program, outside)
     if model.graph != made.graph or list(model.functions) != list(made.functions):
         raise ProgramError(
             "its graph is not the one that this edgeflow writes for the program: it was changed, "
-            f"or made by another version ({model.producer_version or 'unknown'}): compress again"
+            f"or made by another version ({model.producer_version or 'unknown'}): "
+            + ("compress again" if outside == Form() else "load the file that was exported")
         )
     return program
 

@@ -54,6 +54,39 @@ class _Spec(BaseModel):
 SpecT = TypeVar("SpecT", bound=_Spec)
 
 
+class Schedule(_Spec):
+    """How TVM turns the loops of a kernel.
+
+    Attributes
+    ----------
+    unroll
+        Turns of the loop over columns that become one.
+    vectorize
+        Whether the rows of a group are one vector.
+    """
+
+    unroll: int = Field(default=1, ge=1, le=64)
+    vectorize: bool = False
+
+
+class TvmSpec(_Spec):
+    """How TVM compiles for a core.
+
+    Attributes
+    ----------
+    target
+        Of `tvm.target.Target`: kind ``llvm``, or ``c`` where another compiler makes the code.
+    kernels
+        Kernel sets in order of preference.
+    schedules
+        By kernel; None: those of ``calibration/schedules``.
+    """
+
+    target: dict[str, str | int | list[str]]
+    kernels: tuple[Literal["tvm", "tvm_dsp", "tvm_mve"], ...] = Field(min_length=1)
+    schedules: dict[str, Schedule] | None = None
+
+
 class CoreSpec(_Spec):
     """A processor core: how to compile for it and to read its code.
 
@@ -73,6 +106,8 @@ class CoreSpec(_Spec):
         Kernel sets under ``firmware/kernels`` in order of preference.
     macros
         What the compiler must predefine under `flags`, checked at each build.
+    tvm
+        None if TVM does not know the core.
     """
 
     name: str
@@ -85,6 +120,7 @@ class CoreSpec(_Spec):
         min_length=1
     )
     macros: tuple[str, ...] = ()
+    tvm: TvmSpec | None = None
 
     @property
     def compiler(self) -> str:

@@ -17,6 +17,10 @@ __all__ = ["DEFAULT_BOARD", "Check", "examine", "install_command", "missing_pack
 
 DEFAULT_BOARD = "qemu-m4"  # of `edgeflow demo`
 PLUGIN_COMPILER = "gcc"  # builds the counting plugin for QEMU
+EXPORT_TOOLS = {  # build what `edgeflow export` writes, on this machine
+    "cmake": "exported CMake packages",
+    "g++": "exported Arduino libraries",
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,10 @@ def _tools(boards: list[BoardSpec]) -> list[Check]:
             version = _version(path)
             problem = _tool_problem(path, needing)
         checks.append(Check(tool, "tool", ", ".join(names), required, version, problem))
+    for tool, needed_for in EXPORT_TOOLS.items():
+        path = shutil.which(tool)
+        version, problem = (_version(path), None) if path else (None, "not installed")
+        checks.append(Check(tool, "tool", needed_for, False, version, problem))
     return checks
 
 

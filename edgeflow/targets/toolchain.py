@@ -105,7 +105,7 @@ def compile_sources(
         the core as the core's file requires.
     """
     compiler = find_tool(core.compiler)
-    _check_macros(compiler, core)
+    _check_macros(compiler, core.name, core.flags, core.macros)
     objects_dir.mkdir(parents=True, exist_ok=True)
     sources = list(sources)
     shared = Counter(source.stem for source in sources)
@@ -202,13 +202,15 @@ def _core_flags(core: CoreSpec) -> list[str]:
 
 
 @lru_cache
-def _check_macros(compiler: str, core: CoreSpec) -> None:
-    output = _run([compiler, *core.flags, "-dM", "-E", "-xc", "/dev/null"], core.name)
+def _check_macros(
+    compiler: str, name: str, flags: tuple[str, ...], macros: tuple[str, ...]
+) -> None:
+    output = _run([compiler, *flags, "-dM", "-E", "-xc", "/dev/null"], name)
     defined = {line.split()[1] for line in output.splitlines() if line.startswith("#define")}
-    absent = [macro for macro in core.macros if macro not in defined]
+    absent = [macro for macro in macros if macro not in defined]
     if absent:
         raise TargetError(
-            f"{core.name}: {compiler} {' '.join(core.flags)} does not define {', '.join(absent)}: "
+            f"{name}: {compiler} {' '.join(flags)} does not define {', '.join(absent)}: "
             "use a compiler that knows the core"
         )
 

@@ -33,6 +33,8 @@ struct ef_matrix {
     int32_t memory;     /* bytes from x */
 };
 
+ef_matvec ef_apply; /* by the kernel that the matrix names */
+
 ef_matvec ef_matvec_s8_s16; /* any core: int8 row by row */
 ef_matvec ef_matvec_s4_s16; /* any core: int4, two columns a byte */
 

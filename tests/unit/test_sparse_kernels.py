@@ -120,7 +120,7 @@ def test_dense_matrices_are_not_offered_sparse_kernels() -> None:
 
 
 def test_without_measurements_the_dense_kernel_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "load_costs", lambda core: None)
+    monkeypatch.setattr(choice, "known_costs", lambda core: {})
     assert chosen(0.1, (4, 4)).kernel == DENSE
 
 

@@ -16,6 +16,9 @@ from edgeflow.program.nodes.base import Node, State
 MAX_VALUES = 1 << 14
 #: Largest epsilon: the argument of the square root stays below 2^60.
 MAX_EPSILON = 1 << 59
+#: Largest bias: as ``gain z < 2^42``, what is clipped fits 32 bits. onnxruntime's Min and Max of
+#: int64 are wrong beyond (1.31, x86: they compare the low words as signed).
+MAX_BIAS = (1 << 31) - (1 << 23)
 #: First guess of 2^30 / sqrt(v / 2^28) for v in [2^28, 2^30): GUESS - 5 v / 8, within 10 %.
 GUESS = 69 << 24
 #: Fractional bits of a normalised value.
@@ -40,7 +43,7 @@ class LayerNorm(Node):
     gain : int16 array [n]
         In units of ``2^-shift`` of y's.
     bias : int32 array [n]
-        Likewise.
+        Likewise; at most `MAX_BIAS`.
     epsilon : int
         Times n^2, in units of x squared; 1..2^59.
     source_bits : int
@@ -75,6 +78,8 @@ class LayerNorm(Node):
                 f"layer {self.name}: gain must be int16, bias int32, of the same size up to "
                 f"{MAX_VALUES}"
             )
+        if (np.abs(self.bias.astype(np.int64)) > MAX_BIAS).any():
+            raise ProgramError(f"layer {self.name}: a bias is not in -{MAX_BIAS}..{MAX_BIAS}")
         ranges = {
             "epsilon": (1, MAX_EPSILON), "source_bits": (2, 16), "state_bits": (8, 16),
             "shift": (0, 15),

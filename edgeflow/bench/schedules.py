@@ -1,0 +1,165 @@
+"""A search for the schedule of each TVM kernel with the fewest instructions, and their counts."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from itertools import product
+from math import log
+from pathlib import Path
+
+import numpy as np
+
+from edgeflow.bench.fit import tool_versions
+from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
+from edgeflow.bench.measure import measure_layers
+from edgeflow.bench.steps import measure_steps
+from edgeflow.codegen.backend import require_tvm
+from edgeflow.codegen.schedules import Schedules, TvmCost
+from edgeflow.errors import TargetError
+from edgeflow.files import write_atomic
+from edgeflow.program.nodes import Linear
+from edgeflow.targets.board import BoardSpec, Schedule
+
+#: (columns, rows) that the instructions are counted for.
+SHAPES = ((6, 96), (9, 128), (32, 96), (33, 50), (64, 192), (128, 64))
+UNROLL = (1, 2, 4, 8, 16)
+STEPS = 2
+#: Columns that costs are measured for: all small numbers, and the sizes that layers have.
+COLS = (*range(1, 21), 24, 27, 28, 32, 33, 36, 40, 48, 56, 64, 65, 72, 80, 96, 112, 128, 160, 192)
+
+
+def measure_costs(board: BoardSpec, kernel: str) -> TvmCost:
+    """Count the instructions of a TVM kernel for each of `COLS`."""
+    size = int(re.findall(r"_(\d)x\d_", kernel)[0]) if "x" in kernel else 4
+    heights = (2 * size, 4 * size, 3 * size + size // 2)
+    layers = []
+    for cols, rows in product(COLS, heights):
+        matrix = bench_matrix(rows, cols, FORMATS["w4a8"])
+        layers.append((Linear("layer", matrix), bench_inputs(matrix, STEPS)))
+    counts = np.array(measure_layers(layers, board, [kernel] * len(layers))).reshape(-1, 3)
+    group = (counts[:, 1] - counts[:, 0]) / 2
+    base = counts[:, 0] - 2 * group
+    tail = counts[:, 2] - base - 3 * group
+    values = [tuple(round(float(v), 2) for v in column) for column in (base, group, tail)]
+    return TvmCost(rows=size, cols=COLS, base=values[0], group=values[1], tail=values[2])
+
+
+def candidates(kernel: str) -> list[Schedule]:
+    """Return what is tried for a kernel: vectors only where they are of rows."""
+    vectors = (False, True) if "x1_" in kernel else (False,)
+    return [Schedule(unroll=u, vectorize=v) for u, v in product(UNROLL, vectors)]
+
+
+def search_schedules(
+    board: BoardSpec,
+    *,
+    shapes: Sequence[tuple[int, int]] = SHAPES,
+    kernels: Sequence[str] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> dict[str, dict[Schedule, list[float]]]:
+    """Count the instructions of all schedules of TVM's kernels.
+
+    Parameters
+    ----------
+    board : BoardSpec
+        An emulated one.
+    shapes : sequence of (columns, rows)
+    kernels : sequence of str, optional
+        Names; default: all that the core can run.
+    progress : callable, optional
+        Called with what is done, all there is to do, and the kernel at work.
+
+    Returns
+    -------
+    dict
+        The counts, by kernel and schedule, in the order of `shapes`.
+
+    Raises
+    ------
+    TargetError
+        If TVM does not know the core or has no such kernel, or the board is not emulated.
+    ToolMissingError
+        If TVM, compiler or emulator is not installed.
+    """
+    require_tvm()
+    layers = []
+    for cols, rows in shapes:
+        matrix = bench_matrix(rows, cols, FORMATS["w4a8"])
+        layers.append((Linear("layer", matrix), bench_inputs(matrix, STEPS)))
+    found = [kernel for kernel in runnable(board, kernels) if kernel.by_tvm]
+    jobs = [(kernel.name, schedule) for kernel in found for schedule in candidates(kernel.name)]
+    counts: dict[str, dict[Schedule, list[float]]] = {kernel.name: {} for kernel in found}
+    for done, (name, schedule) in enumerate(jobs):
+        if progress is not None:
+            progress(done, len(jobs), name)
+        tried = with_schedules(board, {name: schedule})
+        counts[name][schedule] = measure_layers(layers, tried, [name] * len(layers))
+    return counts
+
+
+def best_schedules(counts: Mapping[str, Mapping[Schedule, list[float]]]) -> dict[str, Schedule]:
+    """Return for each kernel the schedule with the lowest mean of the logarithms of its counts.
+
+    Among equals it is the one that unrolls least.
+    """
+    return {
+        name: min(found, key=lambda s: (round(_mean_log(found[s]), 4), s.unroll))
+        for name, found in counts.items()
+    }
+
+
+def with_schedules(board: BoardSpec, schedules: Mapping[str, Schedule]) -> BoardSpec:
+    """Return the board with these schedules instead of those of ``calibration/schedules``.
+
+    Raises
+    ------
+    TargetError
+        If TVM does not know the core.
+    """
+    core = board.core
+    if core.tvm is None:
+        raise TargetError(f"{core.name}: TVM does not know this core")
+    tvm = core.tvm.model_copy(update={"schedules": dict(schedules)})
+    return board.model_copy(update={"core": core.model_copy(update={"tvm": tvm})})
+
+
+def measure_schedules(board: BoardSpec, schedules: Mapping[str, Schedule]) -> Schedules:
+    """Count what kernels with these schedules, and the steps of layers, cost."""
+    tuned = with_schedules(board, schedules)
+    return Schedules(
+        core=board.core.name,
+        board=board.name,
+        tvm=version("apache-tvm"),
+        emulator=tool_versions(board)["emulator"],
+        kernels=dict(schedules),
+        costs={name: measure_costs(tuned, name) for name in schedules},
+        steps=measure_steps(tuned),
+    )
+
+
+def _mean_log(counts: Sequence[float]) -> float:
+    return float(np.mean([log(count) for count in counts]))
+
+
+def write_schedules(schedules: Schedules, path: Path) -> None:
+    """Write a file that `edgeflow.codegen.schedules.read_schedules` reads."""
+    lines = [
+        "# Schedules of TVM's kernels: see edgeflow/codegen/schedules.py. Made by",
+        f"#   edgeflow bench schedules --board {schedules.board} -o {path.name}",
+        f'core = "{schedules.core}"',
+        f'board = "{schedules.board}"',
+        f'tvm = "{schedules.tvm}"',
+        f'emulator = "{schedules.emulator}"',
+    ]
+    for name, schedule in schedules.kernels.items():
+        vectorize = str(schedule.vectorize).lower()
+        lines += ["", f"[kernels.{name}]", f"unroll = {schedule.unroll}"]
+        lines += [f"vectorize = {vectorize}"]
+    for name, cost in schedules.costs.items():
+        lines += ["", f"[costs.{name}]", f"rows = {cost.rows}"]
+        for field in ("cols", "base", "group", "tail"):
+            lines += [f"{field} = [{', '.join(f'{v:g}' for v in getattr(cost, field))}]"]
+    for kind, saving in schedules.steps.items():
+        lines += ["", f"[steps.{kind}]", f"outputs = {list(saving.outputs)}"]
+        lines += [f"saved = {list(saving.saved)}"]
+    write_atomic(path, "\n".join(lines) + "\n")

@@ -1,0 +1,135 @@
+"""``edgeflow export``: a program as a file for other runtimes, or a library for other builds."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from edgeflow.cli import console
+from edgeflow.cli.options import JSON, PEOPLE, RATE, ROOT
+from edgeflow.errors import DataError, ExportError
+from edgeflow.export import FORMATS, export
+
+_FORMATS = "\n\n".join(f"{name}: {form.help}" for name, form in FORMATS.items())
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("export")(export_)
+
+
+def export_(
+    model: Path = typer.Argument(..., help="A program: model.onnx of 'edgeflow compress'."),
+    to: str = typer.Option(..., "--to", help=_FORMATS),
+    out: Path | None = typer.Option(
+        None, "--out", "-o", help="File or folder; default: named after the model and the format."
+    ),
+    name: str | None = typer.Option(
+        None,
+        "--name",
+        help="Of a library: its functions and macros begin with it. Default: the file's.",
+    ),
+    core: str | None = typer.Option(
+        None,
+        "--core",
+        help="Of a library: a core such as cortex-m4, whose fast kernels it gets. "
+        "Default: c, which runs anywhere.",
+    ),
+    optimize: str | None = typer.Option(
+        None, "--optimize", help="Of a library: speed, balanced (default) or size."
+    ),
+    data: str | None = typer.Option(
+        None,
+        "--data",
+        help="A data set's name, or a .csv or .npz file: a library's example classifies a window "
+        "of its test people; a .tflite file is run on all of these.",
+    ),
+    root: Path | None = ROOT,
+    people: Path | None = PEOPLE,
+    rate: float | None = RATE,
+    inline: bool = typer.Option(
+        False, "--inline", help="Of ONNX: expand local functions, which some runtimes do not know."
+    ),
+    raw: bool = typer.Option(
+        False,
+        "--raw",
+        help="Of ONNX: read raw samples, in the data's units, and give scores, class and label.",
+    ),
+    activations: str | None = typer.Option(
+        None, "--activations", help="Of .tflite: int16 (default) or int8."
+    ),
+    json_: bool = JSON,
+) -> None:
+    """Write a program for other tools: a library of C code with an example, or a model file.
+
+    A library is a folder that the ecosystem's own tools build: sources, manifest, example,
+    README, licence. Two of them can be in one firmware if their names differ.
+
+    Examples:
+      edgeflow export model.onnx --to cmake --data seglearn-watch -o my-library
+      edgeflow export model.onnx --to arduino --name gesture --core cortex-m4
+      edgeflow export model.onnx --to zephyr --data mine.csv
+      edgeflow export model.onnx --to onnx -o step.onnx
+      edgeflow export model.onnx --to onnx-scan --raw -o windows.onnx
+      edgeflow export model.onnx --to tflite --data seglearn-watch -o model.tflite
+    """
+    from edgeflow.data import load_dataset
+    from edgeflow.program import Program
+
+    if to not in FORMATS:
+        raise ExportError(f"--to {to}: use one of {', '.join(FORMATS)}")
+    if data is None and (root, people, rate) != (None, None, None):
+        raise DataError("--root, --people and --rate describe --data: give it too")
+    program = Program.load(model)
+    asked: dict[str, Any] = {"name": name, "core": core, "optimize": optimize, "data": data}
+    asked |= {"inline": inline or None, "raw": raw or None, "activations": activations}
+    options = {key: value for key, value in asked.items() if value is not None}
+    form = FORMATS[to]
+    own_name = _name(model)
+    if "name" in form.options:
+        options.setdefault("name", own_name)
+    if "data" in options and "data" in form.options:
+        options["data"] = load_dataset(
+            options["data"], root=root, people=people, rate_hz=rate, window=program.window or None
+        )
+    target = Path(form.output.format(name=options.get("name", own_name))) if out is None else out
+    if target.resolve() == model.resolve():
+        raise ExportError(f"{target}: is the program itself: give another --out")
+    files = export(program, to, target, **options)
+    figures = None
+    if form.checks and "data" in options:
+        figures = import_module(form.module).check(program, target, options["data"])
+    if json_:
+        console.print_json(
+            {
+                "to": to,
+                "out": str(target),
+                "model_hash": program.hash.hex(),
+                "files": [str(file) for file in files],
+                "check": figures,
+            }
+        )
+        return
+    size = sum(file.stat().st_size for file in files)
+    count = f"{len(files)} files" if len(files) > 1 else "1 file"
+    console.out.print(
+        f"{target}: {to} of program {program.hash.hex()}, {count}, {size:,} bytes", soft_wrap=True
+    )
+    if figures:
+        console.out.print(
+            f"{figures['windows']} windows of test people: accuracy {figures['accuracy']:.2%} as a "
+            f"program, {figures['accuracy_exported']:.2%} as exported; same class in "
+            f"{figures['agreement']:.2%}; outputs differ by {figures['mean_difference']:.2f} units "
+            f"on average, by {figures['largest_difference']:.1f} at most",
+            soft_wrap=True,
+        )
+    if target.is_dir():
+        console.note(f"{target / 'README.md'} tells how to build it")
+
+
+def _name(model: Path) -> str:
+    """Return a library's name from that of the program's file."""
+    words = re.sub(r"[^a-z0-9]+", "_", model.stem.lower()).strip("_")
+    return words if words[:1].isalpha() else f"model_{words}".rstrip("_")

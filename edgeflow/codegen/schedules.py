@@ -1,0 +1,151 @@
+"""Schedules of TVM's kernels on each core, and what they cost: ``calibration/schedules``.
+
+The files are made by measuring on emulated boards: ``edgeflow bench schedules``.
+"""
+
+import tomllib
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edgeflow.errors import TargetError
+from edgeflow.resources import resource
+from edgeflow.targets.board import CoreSpec, Schedule
+
+
+class TvmCost(BaseModel):
+    """Instructions of a call: ``base + whole groups group + tail``, given for some columns.
+
+    Each shape has code of its own, so nothing between two numbers of columns is certain.
+
+    Attributes
+    ----------
+    rows
+        Of a group.
+    cols
+        In ascending order.
+    base, group, tail
+        For each of `cols`; `tail` is for the rows behind the last whole group, if there are any.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int = Field(ge=1)
+    cols: tuple[int, ...] = Field(min_length=2)
+    base: tuple[float, ...]
+    group: tuple[float, ...]
+    tail: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> "TvmCost":
+        if {len(self.base), len(self.group), len(self.tail)} != {len(self.cols)}:
+            raise ValueError("cols, base, group and tail differ in length")
+        if list(self.cols) != sorted(set(self.cols)):
+            raise ValueError("cols do not ascend")
+        return self
+
+    def instructions(
+        self, rows: int, cols: int, items: float | None = None, fired: float | None = None
+    ) -> float:
+        """Return the instructions of a call, requantization included; see `KernelCost`."""
+        groups, left = divmod(rows, self.rows)
+        count = self._at(self.base, cols) + groups * self._at(self.group, cols)
+        return count + (self._at(self.tail, cols) if left else 0.0)
+
+    def _at(self, values: tuple[float, ...], cols: int) -> float:
+        return _between(self.cols, values, cols)
+
+
+class StepSaving(BaseModel):
+    """Instructions that TVM's step of a kind of layer saves against that in C.
+
+    Attributes
+    ----------
+    outputs
+        Of the layers measured, in ascending order.
+    saved
+        For each of them; below 0 where C costs less.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    outputs: tuple[int, ...] = Field(min_length=1)
+    saved: tuple[float, ...] = Field(min_length=1)
+
+    def instructions(self, outputs: int) -> float:
+        """Return what is saved by a layer with so many outputs."""
+        return _between(self.outputs, self.saved, outputs)
+
+
+def _between(places: Sequence[int], values: Sequence[float], place: int) -> float:
+    """Return a value between its neighbours, or in line with the last two."""
+    if len(places) == 1:
+        return values[0]
+    i = min(max(bisect_left(places, place), 1), len(places) - 1)
+    left, right = places[i - 1], places[i]
+    share = (place - left) / (right - left)
+    return values[i - 1] + share * (values[i] - values[i - 1])
+
+
+class Schedules(BaseModel):
+    """The best schedules found for a core.
+
+    Attributes
+    ----------
+    core, board
+        What was measured.
+    tvm, emulator
+        Versions.
+    kernels, costs
+        By name.
+    steps
+        By kind of layer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    core: str
+    board: str
+    tvm: str
+    emulator: str
+    kernels: dict[str, Schedule]
+    costs: dict[str, TvmCost] = {}
+    steps: dict[str, StepSaving] = {}
+
+
+def schedule(core: CoreSpec, kernel: str) -> Schedule:
+    """Return the schedule of a kernel on a core: measured, or else the plain one."""
+    assert core.tvm is not None
+    known = core.tvm.schedules
+    if known is None:
+        measured = load_schedules(core.name)
+        known = measured.kernels if measured else {}
+    return known.get(kernel, Schedule())
+
+
+@lru_cache
+def load_schedules(core: str) -> Schedules | None:
+    """Return what is known of a core's kernels, None if nothing is.
+
+    Raises
+    ------
+    TargetError
+        If its file is wrong.
+    """
+    path = resource("calibration") / "schedules" / f"{core}.toml"
+    return read_schedules(path) if path.is_file() else None
+
+
+def read_schedules(path: Path) -> Schedules:
+    """Read a file of schedules; see :func:`load_schedules`."""
+    try:
+        return Schedules(**tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TargetError(f"{path}: not a TOML file ({error})") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(key) for key in problem["loc"])
+        raise TargetError(f"{path}: {where}: {problem['msg']}") from None

@@ -1,0 +1,6 @@
+/* A product by the kernel that the matrix names: what TVM's steps call. */
+#include "ef_kernels.h"
+
+void ef_apply(const ef_matrix *matrix, const int16_t *x, int16_t *y) {
+    matrix->matvec(matrix, x, y);
+}

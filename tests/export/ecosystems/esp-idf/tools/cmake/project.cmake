@@ -1,0 +1,23 @@
+# What an ESP-IDF project and its components call, as ESP-IDF 5's tools/cmake define it: components
+# are `main` and those that its idf_component.yml names with a path.
+function(idf_component_register)
+    cmake_parse_arguments(component "" "" "SRCS;INCLUDE_DIRS" ${ARGN})
+    add_library(${COMPONENT_NAME} STATIC ${component_SRCS})
+    target_include_directories(${COMPONENT_NAME} PUBLIC ${component_INCLUDE_DIRS})
+endfunction()
+
+macro(project name)
+    _project(${name} LANGUAGES C ASM)
+    set(CMAKE_ASM_FLAGS "${CMAKE_ASM_FLAGS} ${CMAKE_C_FLAGS}")
+    set(COMPONENT_NAME main)
+    add_subdirectory(main)
+    file(READ main/idf_component.yml text)
+    if(NOT text MATCHES "^dependencies:\n  ([a-z0-9_]+):\n    path: ([^\n]+)\n$")
+        message(FATAL_ERROR "main/idf_component.yml names no component with a path")
+    endif()
+    set(COMPONENT_NAME ${CMAKE_MATCH_1})
+    add_subdirectory(main/${CMAKE_MATCH_2} components/${CMAKE_MATCH_1})
+    target_link_libraries(main PRIVATE ${COMPONENT_NAME})
+    add_executable(app $ENV{IDF_PATH}/start.c)
+    target_link_libraries(app PRIVATE main)
+endmacro()

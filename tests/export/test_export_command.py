@@ -1,0 +1,88 @@
+"""`edgeflow export` as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgeflow.export import FORMATS
+from edgeflow.program import Program
+from tests.conftest import ROOT
+from tests.export.machines import HOST
+
+EDGEFLOW = [sys.executable, "-c", "from edgeflow.cli import main; main()", "export"]
+
+
+def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*EDGEFLOW, *arguments], cwd=folder, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def folder(trained_gru: Path, tmp_path: Path) -> Path:
+    """A folder with ``My-Gait.v2.onnx``."""
+    (tmp_path / "My-Gait.v2.onnx").write_bytes((trained_gru / "model.onnx").read_bytes())
+    return tmp_path
+
+
+def test_help_names_every_format(tmp_path: Path) -> None:
+    text = " ".join(run(tmp_path, "--help").stdout.replace("│", " ").split())
+    for name, form in FORMATS.items():
+        assert f"{name}: {form.help}" in text
+    for line in (
+        "--to cmake --data seglearn-watch",
+        "--to arduino --name gesture --core cortex-m4",
+    ):
+        assert f"edgeflow export model.onnx {line}" in text
+
+
+def test_library_is_named_after_the_file(folder: Path) -> None:
+    done = run(folder, "My-Gait.v2.onnx", "--to", "cmake")
+    program = Program.load(folder / "My-Gait.v2.onnx")
+    assert done.stdout.startswith(f"my_gait_v2-cmake: cmake of program {program.hash.hex()}, ")
+    assert "my_gait_v2-cmake/README.md tells how to build it" in done.stderr
+    build = HOST.cmake(folder / "my_gait_v2-cmake", folder / "build")
+    assert HOST.run(build / "my_gait_v2-example").endswith("outputs: as at export\n")
+
+
+def test_json_lists_the_files(folder: Path, seglearn: object) -> None:
+    done = run(
+        folder, "My-Gait.v2.onnx", "--to", "arduino", "--name", "gait", "--core", "cortex-m4",
+        "--optimize", "speed", "--data", "seglearn-watch", "-o", "lib/gait", "--json",
+    )  # fmt: skip
+    value = json.loads(done.stdout)
+    assert (value["to"], value["out"]) == ("arduino", "lib/gait")
+    assert value["model_hash"] == Program.load(folder / "My-Gait.v2.onnx").hash.hex()
+    found = {str(p.relative_to(folder)) for p in (folder / "lib").rglob("*") if p.is_file()}
+    assert set(value["files"]) == found
+    record = json.loads((folder / "lib/gait/edgeflow.json").read_text())
+    assert (record["to"], record["name"], record["core"]) == ("arduino", "gait", "cortex-m4")
+    assert "seglearn-watch" in (folder / "lib/gait/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--to", "keil"], "error: --to keil: use one of onnx, "),
+        (["--to", "onnx", "--core", "cortex-m4"], "error: onnx has no option 'core'; it is for cmake"),
+        (["--to", "onnx", "-o", "My-Gait.v2.onnx"], "error: My-Gait.v2.onnx: is the program itself"),
+        (["--to", "cmake", "--name", "size"], "error: 'size' already means something"),
+        (["--to", "cmake", "--core", "m4"], "error: no core 'm4'"),
+        (["--to", "cmake", "--rate", "20"], "error: --root, --people and --rate describe --data"),
+        (["--to", "cmake", "--data", "none.csv"], "error: none.csv"),
+        (["--to", "cmake", "-o", "."], "error: .: not empty, and not an earlier export"),
+    ],
+)  # fmt: skip
+def test_wrong_use_is_one_line_and_2(folder: Path, arguments: list[str], message: str) -> None:
+    done = run(folder, "My-Gait.v2.onnx", *arguments, code=2)
+    assert done.stderr.startswith(message)
+    assert len(done.stderr.splitlines()) == 1
+    assert [path.name for path in folder.iterdir()] == ["My-Gait.v2.onnx"]
