@@ -14,10 +14,10 @@ demo: setup
 	$(RUN)/edgeflow demo
 
 test: setup
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest -n 2 --dist loadfile
 
 test-all: setup
-	$(RUN)/python -m pytest --slow
+	$(RUN)/python -m pytest --slow -n 2 --dist loadfile
 
 lint: setup
 	$(RUN)/ruff check .

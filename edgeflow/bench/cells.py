@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,6 +47,8 @@ class CellRow:
         Mean of a step, estimated for `part`; None: the core or the board has no model.
     part, clock_hz
         The real part of the estimate.
+    backend : str
+        Who made the code.
     """
 
     cell: str
@@ -60,6 +63,7 @@ class CellRow:
     cycles: float | None = None
     part: str | None = None
     clock_hz: int | None = None
+    backend: str = "auto"
 
 
 def random_walks(inputs: int, windows: int, steps: int, seed: int = 0) -> NDArray[np.float32]:
@@ -105,6 +109,7 @@ def bench_cells(
     inputs: int = 6,
     outputs: int = OUTPUTS,
     optimize: str = "balanced",
+    backends: Sequence[str] = ("auto",),
     steps: int = 100,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[CellRow]:
@@ -120,6 +125,8 @@ def bench_cells(
     inputs, outputs : int
     optimize : str
         As in :func:`edgeflow.codegen.build.compile_program`.
+    backends : sequence of str
+        Likewise; a row each.
     steps : int
         Samples of one random walk, from a reset.
     progress : callable, optional
@@ -139,15 +146,17 @@ def bench_cells(
     part, model = estimated_part(board), load_cycle_model(board.core.name)
     cache = part.data_cache if part is not None else None
     result = []
-    for done, (cell, size) in enumerate((c, h) for c in cells for h in hidden):
+    jobs = list(product(cells, hidden, backends))
+    for done, (cell, size, backend) in enumerate(jobs):
         if progress is not None:
-            progress(done, len(cells) * len(hidden), f"{cell}-{size}")
+            progress(done, len(jobs), f"{cell}-{size}")
         program = random_cell(cell, inputs, size, outputs)
         x = program.quantize_input(random_walks(inputs, 1, steps, seed=1)[0])
         with TemporaryDirectory(prefix="edgeflow-bench-") as folder:
             build, counts, y = run_program(
-                program, board, Path(folder), x, data_cache=cache, optimize=optimize
-            )
+                program, board, Path(folder), x,
+                data_cache=cache, optimize=optimize, backend=backend,
+            )  # fmt: skip
             image = measure_size(build.elf, build.objects)
         # where the outputs are a state, a copy of them follows the last mark
         layers = counts.layers.mean(axis=0)
@@ -171,6 +180,7 @@ def bench_cells(
                 cycles=None if cycles is None else float(cycles.sum(axis=1).mean()),
                 part=part.name if part is not None else None,
                 clock_hz=part.clock_hz if part is not None else None,
+                backend=backend,
             )
         )
     return result

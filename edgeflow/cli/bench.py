@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -94,6 +94,7 @@ def kernels(
     else:
         for name in dict.fromkeys(row.kernel for row in rows):
             show([row for row in rows if row.kernel == name])
+        show_side_by_side(rows)
     wrong = [row for row in rows if row.mismatches]
     if wrong:
         raise CheckFailed(
@@ -241,6 +242,9 @@ def cells(
     inputs: int = typer.Option(6, "--inputs", min=1, help="Channels."),
     outputs: int = typer.Option(6, "--outputs", min=1, help="Of the linear layer."),
     optimize: str = typer.Option("balanced", "--optimize", help="As for 'edgeflow compile'."),
+    backend: list[str] = typer.Option(
+        ["auto"], "--backend", help="As for 'edgeflow compile'; may be repeated."
+    ),
     weights_in: str | None = typer.Option(None, "--weights-in", help="As for 'edgeflow compile'."),
     kernels_in: str | None = typer.Option(None, "--kernels-in", help="As for 'edgeflow compile'."),
     steps: int = typer.Option(100, "--steps", min=1, help="Samples of each, one stream."),
@@ -255,6 +259,7 @@ def cells(
       edgeflow bench cells --board qemu-m4
       edgeflow bench cells --board qemu-m55 --cell gru --cell lstm --hidden 64
       edgeflow bench cells --board qemu-m4 --cell gru --hidden 64 --weights-in ram
+      edgeflow bench cells --board qemu-m55 --cell lmu --backend c --backend tvm --backend auto
     """
     from edgeflow.bench.cells import CELLS, HIDDEN, bench_cells
     from edgeflow.targets.board import load_board
@@ -268,7 +273,7 @@ def cells(
         rows = bench_cells(
             load_board(board).placed(weights=weights_in, kernels=kernels_in),
             cells=cell or CELLS, hidden=hidden or HIDDEN, inputs=inputs, outputs=outputs,
-            optimize=optimize, steps=steps, progress=on_progress,
+            optimize=optimize, backends=backend, steps=steps, progress=on_progress,
         )  # fmt: skip
     if json_:
         console.print_json([asdict(row) for row in rows])
@@ -283,11 +288,12 @@ def show_cells(rows: "list[CellRow]") -> None:
     """Print cells as a table."""
     console.table(
         f"instructions a step on {rows[0].core}, {rows[0].inputs} inputs",
-        ["cell", "units", "layers", "total", "cycles", "flash", "RAM", "wrong"],
+        ["cell", "units", "code", "layers", "total", "cycles", "flash", "RAM", "wrong"],
         [
             [
                 row.cell,
                 row.hidden,
+                row.backend,
                 ", ".join(f"{name} {count:,.0f}" for name, count in row.layers.items()),
                 f"{row.instructions:,.0f}",
                 None if row.cycles is None else f"{row.cycles:,.0f}",
@@ -297,7 +303,7 @@ def show_cells(rows: "list[CellRow]") -> None:
             ]
             for row in rows
         ],
-        text=("layers",),
+        text=("code", "layers"),
     )
     if rows[0].cycles is not None and rows[0].clock_hz is not None:
         console.out.print(
@@ -337,6 +343,29 @@ def show(rows: "list[KernelRow]") -> None:
             for row in rows
         ],
     )
+
+
+def show_side_by_side(rows: "list[KernelRow]") -> None:
+    """Print the instructions of all kernels, a table a format and density, a column a shape."""
+    from edgeflow.codegen.kernels import kernel_named
+
+    for form, density in dict.fromkeys((row.format, row.density) for row in rows):
+        these = [row for row in rows if (row.format, row.density) == (form, density)]
+        shapes = list(dict.fromkeys((row.cols, row.rows) for row in these))
+        found = {(row.kernel, row.cols, row.rows): row.instructions for row in these}
+        lines: list[list[Any]] = []
+        for name in dict.fromkeys(row.kernel for row in these):
+            kernel = kernel_named(name)
+            maker = "TVM" if kernel.by_tvm else "plain C" if kernel.kernel_set == "c" else "by hand"
+            counts = [found.get((name, cols, height)) for cols, height in shapes]
+            lines.append([name, maker, *(n if n is None else f"{n:,.0f}" for n in counts)])
+        if len(lines) > 1:
+            console.table(
+                f"{form}, {density:.0%} not 0: instructions by columns x rows",
+                ["kernel", "made", *(f"{cols} x {height}" for cols, height in shapes)],
+                lines,
+                text=("made",),
+            )
 
 
 def _shape(text: str, option: str = "--shape", sides: str = "columns x rows") -> tuple[int, int]:

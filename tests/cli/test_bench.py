@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from edgeflow.bench import kernels
 from edgeflow.bench.cells import random_cell
-from edgeflow.cli import app
+from edgeflow.cli import app, console
 from edgeflow.codegen.packing import Packed
 from edgeflow.errors import CheckFailed, EdgeFlowError
 from edgeflow.program import Matrix
@@ -121,7 +121,7 @@ def test_bad_input_for_cells(arguments: list[str], message: str) -> None:
 
 @pytest.mark.board
 def test_compile_says_what_it_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console.out, "width", 200)
     random_cell("gru", 6, 16).save(tmp_path / "model.onnx")
     arguments = ["compile", str(tmp_path / "model.onnx"), "-o", str(tmp_path / "build")]
     shown = CliRunner().invoke(app, arguments)

@@ -16,10 +16,12 @@ CODE = "from edgeflow.cli import main; main()"
 
 
 def start(*arguments: str | Path, cache: Path, **env: str) -> subprocess.Popen:
+    # other tests may have said where data sets are
+    inherited = {name: value for name, value in os.environ.items() if name != "EDGEFLOW_DATA"}
     return subprocess.Popen(
         [sys.executable, "-c", CODE, *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "XDG_CACHE_HOME": str(cache), "COLUMNS": "200", **env},
+        env={**inherited, "XDG_CACHE_HOME": str(cache), "COLUMNS": "200", **env},
     )  # fmt: skip
 
 

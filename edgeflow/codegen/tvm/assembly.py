@@ -42,8 +42,9 @@ def plain_assembly(text: str, names: Sequence[str]) -> str:
 
 def _for_gnu(line: str) -> str:
     """Return an instruction as GNU as reads it, or its code where that reads another."""
-    # it wants a sign, which the instruction does not have
-    line = re.sub(r"\b(vmlas?)\.i(8|16|32)\b", r"\1.u\2", line)
+    # it wants a sign, which the instruction does not have, and one register in capitals
+    line = re.sub(r"\b(vmlas?)\.i(8|16|32)\b", r"\1.s\2", line)
+    line = re.sub(r"\b(v(?:ldr|str)\s+)p0\b", r"\1P0", line)
     narrow = _NARROW.match(line)
     if narrow is None:
         return line

@@ -10,11 +10,8 @@ from tvm.target import Target
 from edgeflow.codegen.tvm.assembly import plain_assembly
 from edgeflow.errors import TargetError
 
-#: What every C file of TVM's begins with, instead of the headers of its runtime.
-_C_PRELUDE = """#include "ef_kernels.h"
-
-#include <stdbool.h>
-
+#: What every C file of TVM's has after its headers.
+_C_PRELUDE = """
 #if defined(__GNUC__)
 #pragma GCC diagnostic ignored "-Wunused-variable"
 #pragma GCC diagnostic ignored "-Wunused-but-set-variable"
@@ -22,7 +19,11 @@ _C_PRELUDE = """#include "ef_kernels.h"
 """
 
 
-def source(functions: Sequence[Any], target: Mapping[str, Any]) -> tuple[str, str]:
+def source(
+    functions: Sequence[Any],
+    target: Mapping[str, Any],
+    headers: Sequence[str] = ('"ef_kernels.h"', "<stdbool.h>"),
+) -> tuple[str, str]:
     """Compile functions that take raw pointers.
 
     Parameters
@@ -31,6 +32,8 @@ def source(functions: Sequence[Any], target: Mapping[str, Any]) -> tuple[str, st
         With a ``global_symbol`` each; they call nothing but each other and C functions.
     target : mapping
         Of `tvm.target.Target`, kind ``llvm`` or ``c``.
+    headers : sequence of str
+        What C text includes, instead of the headers of TVM's runtime.
 
     Returns
     -------
@@ -43,18 +46,21 @@ def source(functions: Sequence[Any], target: Mapping[str, Any]) -> tuple[str, st
         If TVM does not compile them.
     """
     try:
-        return _source(functions, target)
+        return _source(functions, target, headers)
     except Exception as error:  # TVM raises several unrelated types, LLVM's messages among them
         first = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise TargetError(f"TVM cannot compile for {dict(target)}: {first}") from error
 
 
-def _source(functions: Sequence[Any], target: Mapping[str, Any]) -> tuple[str, str]:
+def _source(
+    functions: Sequence[Any], target: Mapping[str, Any], headers: Sequence[str]
+) -> tuple[str, str]:
     module = tvm.IRModule({str(f.attrs["global_symbol"]): f for f in functions})
     names = [str(f.attrs["global_symbol"]) for f in functions]
     library = tvm.tirx.build(module, target=Target(dict(target)))
     if target["kind"] == "c":
-        return _plain_c(library.inspect_source(), names), ".c"
+        includes = "".join(f"#include {header}\n" for header in headers)
+        return includes + _plain_c(library.inspect_source(), names), ".c"
     return plain_assembly(library.inspect_source("asm"), names), ".S"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tvm import ir, tirx
 
+from edgeflow.codegen.tvm.intervals import LOWEST
 from edgeflow.codegen.tvm.scalars import REDUCTIONS, Region, Scalar, walk
 from edgeflow.codegen.tvm.stages import Call, Loop, dependencies
 
@@ -38,6 +39,8 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "floordiv": tirx.floordiv,
     "mod": tirx.floormod,
 }
+#: What TVM takes apart when it is made narrower.
+_SUMS = ("add", "sub", "mul", "neg", "shr", "div", "and")
 
 
 class Memory:
@@ -111,10 +114,10 @@ class _Emitter:
         scopes = self._scopes
         inner = len(scopes) - 1
         values = [self._bound(root, inner) for root in self._loop.roots]
-        for task, value in zip(self._loop.tasks, values, strict=True):
+        for task, value, root in zip(self._loop.tasks, values, self._loop.roots, strict=True):
             index = self._index(task.region, task.target)
             buffer = self._memory.buffer(task.region)
-            stored = _cast(value, task.region.dtype)
+            stored = self._narrow(value, task.region.dtype, scopes[-1], root)
             scopes[-1].statements.append(tirx.BufferStore(buffer, stored, [index]))
         for number in range(inner, 0, -1):
             body = _sequence(scopes[number].statements)
@@ -148,11 +151,22 @@ class _Emitter:
         return variable
 
     def _hide(self, scope: _Scope, expression: Any) -> Any:
-        """Return the expression as what is read from an accumulator."""
+        """Return the expression as what is read from an accumulator: TVM does not look inside."""
         accumulator = self._memory.accumulator(1, str(expression.ty.dtype))
         zero = _number(0, "int32")
         scope.statements.append(tirx.BufferStore(accumulator, expression, [zero]))
         return accumulator[zero]
+
+    def _narrow(self, expression: Any, dtype: str, scope: _Scope, scalar: Scalar) -> Any:
+        """Return the expression of a scalar as a narrower or as wide a type.
+
+        TVM would narrow the constants of a sum, too, and fail where they do not fit. What may wrap
+        in 64 bits is left in the branch that is not taken then.
+        """
+        narrower = int(dtype[3:]) < int(str(expression.ty.dtype)[3:])
+        if narrower and scalar.op in _SUMS and scalar.lo > LOWEST:
+            expression = self._hide(scope, expression)
+        return _cast(expression, dtype)
 
     def _value(self, scalar: Scalar, place: int) -> Any:
         """Return an expression of a scalar for use in the scope `place`."""
@@ -175,19 +189,21 @@ class _Emitter:
         if op == "gather":
             assert scalar.region is not None
             return _cast(self._memory.buffer(scalar.region)[args[0]], dtype)
+        scope = self._scopes[place]
         if op == "where":
-            return tirx.Select(args[0], _cast(args[1], dtype), _cast(args[2], dtype))
+            arms = zip(args[1:], scalar.args[1:], strict=True)
+            return tirx.Select(args[0], *(self._narrow(a, dtype, scope, s) for a, s in arms))
         if op == "pow2":
             return _number(1, dtype) << _cast(args[0], dtype)
         if op in ("wrap16", "wrap32"):
-            return _cast(_cast(args[0], f"int{op[4:]}"), dtype)
+            return _cast(self._narrow(args[0], f"int{op[4:]}", scope, scalar.args[0]), dtype)
         if op in ("both", "either", "not"):
             return _BOOLEAN[op](*args)
         wide = _widest([*scalar.args, *([] if op in _BOOLEAN else [scalar])])
         operands = [_cast(arg, wide) for arg in args]
         if op in _BOOLEAN:
             return _BOOLEAN[op](*operands)
-        return _cast(_ARITHMETIC[op](*operands), dtype)
+        return self._narrow(_ARITHMETIC[op](*operands), dtype, scope, scalar)
 
     def _index(self, region: Region, at: Any) -> Any:
         start, strides = self._loop.access(at)

@@ -1,0 +1,193 @@
+"""Fused operators of a Relax module as functions of raw pointers that call nothing but libm."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import tvm
+import tvm_ffi
+from tvm import ir, s_tir, tirx
+from tvm.relax.analysis import has_reshape_pattern
+
+from edgeflow.codegen.float_driver import C_TYPES
+from edgeflow.errors import TargetError
+
+#: Sums that a loop keeps in registers.
+_TILE = 8
+#: Calls in an expression that cost no more than a load.
+_CHEAP = frozenset({"tirx.if_then_else", "tirx.likely", "tirx.max_value", "tirx.min_value"})
+#: Calls of the runtime that a device does not have.
+_RUNTIME = ("packed", "tvm_stack", "tvm_struct", "call_extern")
+_SPATIAL, _REDUCTION = 0, 2
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An operator, or several in one.
+
+    Attributes
+    ----------
+    function : tvm.tirx.PrimFunc
+        Takes pointers: what it reads, what it writes, then `scratch`.
+    scratch : tuple of (dtype, elements)
+        Working memory that it needs.
+    """
+
+    function: tirx.PrimFunc
+    scratch: tuple[tuple[str, int], ...]
+
+
+def kernel(function: tirx.PrimFunc, symbol: str, name: str) -> Kernel | None:
+    """Schedule an operator.
+
+    Parameters
+    ----------
+    function : tvm.tirx.PrimFunc
+        Of buffers with fixed shapes.
+    symbol : str
+        Its name in C.
+    name : str
+        Names the operator in errors.
+
+    Returns
+    -------
+    Kernel or None
+        None if all that it does is giving an array another shape.
+
+    Raises
+    ------
+    TargetError
+        If it needs TVM's runtime, or a type that C code here does not have.
+    """
+    _check(function, name)
+    schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
+    root = schedule.get_sblock("root")
+    _inline(schedule, root)
+    scheduled = schedule.mod["main"]
+    if _only_reshapes(schedule, root, scheduled):
+        return None
+    stores = [_tile(schedule, block) for block in schedule.get_child_blocks(root)]
+    tiles = [schedule.get(store).reads[0].source for store in stores if store is not None]
+    return _raw(schedule.mod["main"], symbol, tiles)
+
+
+def _check(function: tirx.PrimFunc, name: str) -> None:
+    """Raise a TargetError if the operator cannot become plain C."""
+    calls: set[str] = set()
+    types: set[str] = set()
+
+    def visit(item: Any) -> None:
+        if isinstance(item, ir.Call):
+            calls.add(str(getattr(item.op, "name", "")))
+        elif isinstance(item, tirx.BufferType):
+            types.add(str(item.dtype))
+
+    tvm_ffi.structural_walk(function, visit)
+    runtime = sorted(call for call in calls if any(word in call for word in _RUNTIME))
+    if runtime:
+        raise TargetError(
+            f"operator {name}: TVM has no code for it that runs without its runtime: compute it in "
+            "C, or leave it out of the module"
+        )
+    for dtype in sorted(types - C_TYPES.keys()):
+        raise TargetError(
+            f"operator {name}: computes in {dtype}; float layers are float32: use "
+            "module.float(), and torch.float32 in forward"
+        )
+
+
+def _inline(schedule: s_tir.Schedule, root: Any) -> None:
+    """Compute what costs little, or is read once, where it is read, instead of storing it."""
+    outputs = {schedule.get(block).name_hint for block in schedule.get_output_blocks(root)}
+    for block in reversed(schedule.get_child_blocks(root)):
+        readers = schedule.get_consumers(block)
+        if schedule.get(block).name_hint in outputs or not readers or _is_sum(schedule, block):
+            continue
+        moves = _moves_only(schedule, block)
+        once = all(_turns(schedule, r) <= _turns(schedule, block) for r in readers)
+        if not moves and not (once and (len(readers) == 1 or _is_cheap(schedule, block))):
+            continue
+        try:
+            schedule.compute_inline(block)
+        except s_tir.ScheduleError:
+            continue
+
+
+def _is_sum(schedule: s_tir.Schedule, block: Any) -> bool:
+    return any(int(var.iter_type) == _REDUCTION for var in schedule.get(block).iter_vars)
+
+
+def _turns(schedule: s_tir.Schedule, block: Any) -> int:
+    return prod(int(var.dom.extent) for var in schedule.get(block).iter_vars)
+
+
+def _moves_only(schedule: s_tir.Schedule, block: Any) -> bool:
+    body = schedule.get(block).body
+    return isinstance(body, tirx.BufferStore) and isinstance(body.value, ir.TensorLoad)
+
+
+def _is_cheap(schedule: s_tir.Schedule, block: Any) -> bool:
+    dear: list[Any] = []
+
+    def visit(item: Any) -> None:
+        if isinstance(item, tirx.Div) or (
+            isinstance(item, ir.Call) and str(getattr(item.op, "name", "")) not in _CHEAP
+        ):
+            dear.append(item)
+
+    tvm_ffi.structural_walk(schedule.get(block).body, visit)
+    return not dear
+
+
+def _only_reshapes(schedule: s_tir.Schedule, root: Any, function: tirx.PrimFunc) -> bool:
+    single = len(schedule.get_child_blocks(root)) == 1 and len(function.params) == 2
+    return single and bool(has_reshape_pattern(function))
+
+
+def _tile(schedule: s_tir.Schedule, block: Any) -> Any:
+    """Keep several sums at once in registers, so that each value that is read serves them all.
+
+    Returns the block that stores them in the end, None where there are no sums.
+    """
+    variables = schedule.get(block).iter_vars
+    loops = schedule.get_loops(block)
+    if not _is_sum(schedule, block) or len(loops) != len(variables):
+        return None
+    spatial = [l for l, v in zip(loops, variables, strict=True) if int(v.iter_type) == _SPATIAL]
+    summed = [l for l, v in zip(loops, variables, strict=True) if int(v.iter_type) == _REDUCTION]
+    if not spatial or len(spatial) + len(summed) != len(loops):
+        return None
+    extent = int(schedule.get(spatial[-1]).extent)
+    size = max(n for n in range(1, _TILE + 1) if extent % n == 0)
+    outer, inner = schedule.split(spatial[-1], [None, size])
+    schedule.reorder(*spatial[:-1], outer, *summed, inner)
+    stored = schedule.cache_write(block, 0, "global")
+    schedule.reverse_compute_at(stored, outer)
+    schedule.unroll(inner)
+    start = schedule.decompose_reduction(block, summed[0])
+    schedule.unroll(schedule.get_loops(start)[-1])
+    schedule.unroll(schedule.get_loops(stored)[-1])
+    return stored
+
+
+def _raw(function: tirx.PrimFunc, symbol: str, tiles: Sequence[Any]) -> Kernel:
+    """Return the function with pointers for all its buffers but `tiles`."""
+    realize = function.body
+    root = realize.block
+    kept = [b for b in root.alloc_buffers if any(b.same_as(tile) for tile in tiles)]
+    hoisted = [b for b in root.alloc_buffers if not any(b.same_as(k) for k in kept)]
+    block = s_tir.SBlock(
+        root.iter_vars, root.reads, root.writes, root.name_hint, root.body, root.init, kept,
+        root.match_buffers, root.annotations,
+    )  # fmt: skip
+    body = s_tir.SBlockRealize(realize.iter_values, realize.predicate, block)
+    pointers, declared = [], []
+    for buffer in [*function.params, *hoisted]:
+        pointer = tirx.Var(f"{buffer.name}_p", ir.PointerType(ir.PrimType(str(buffer.dtype))))
+        pointers.append(pointer)
+        declared.append(tirx.DeclBuffer(buffer, data=pointer))
+    raw = tirx.PrimFunc(pointers, tirx.SeqStmt([*declared, body]), ret_type=None)
+    attributes = {"global_symbol": symbol, "tirx.noalias": True, "calling_conv": 1, "s_tir": True}
+    scratch = tuple((str(b.dtype), prod(int(n) for n in b.shape)) for b in hoisted)
+    return Kernel(raw.with_attrs(attributes), scratch)
