@@ -31,17 +31,23 @@ COLS = (*range(1, 21), 24, 27, 28, 32, 33, 36, 40, 48, 56, 64, 65, 72, 80, 96, 1
 def measure_costs(board: BoardSpec, kernel: str) -> TvmCost:
     """Count the instructions of a TVM kernel for each of `COLS`."""
     size = int(re.findall(r"_(\d)x\d_", kernel)[0]) if "x" in kernel else 4
-    heights = (2 * size, 4 * size, 3 * size + size // 2)
+    heights = (size, 2 * size, 4 * size, size + 1, 2 * size - 1)
     layers = []
     for cols, rows in product(COLS, heights):
         matrix = bench_matrix(rows, cols, FORMATS["w4a8"])
         layers.append((Linear("layer", matrix), bench_inputs(matrix, STEPS)))
-    counts = np.array(measure_layers(layers, board, [kernel] * len(layers))).reshape(-1, 3)
-    group = (counts[:, 1] - counts[:, 0]) / 2
-    base = counts[:, 0] - 2 * group
-    tail = counts[:, 2] - base - 3 * group
-    values = [tuple(round(float(v), 2) for v in column) for column in (base, group, tail)]
-    return TvmCost(rows=size, cols=COLS, base=values[0], group=values[1], tail=values[2])
+    counts = np.array(measure_layers(layers, board, [kernel] * len(layers)))
+    single, two, four, first, last = counts.reshape(-1, len(heights)).T
+    group = (four - two) / 2
+    columns = {
+        "single": single,
+        "base": two - 2 * group,
+        "group": group,
+        "first": first - single,
+        "last": last - single,
+    }
+    values = {name: tuple(round(float(v), 2) for v in column) for name, column in columns.items()}
+    return TvmCost(rows=size, cols=COLS, **values)
 
 
 def candidates(kernel: str) -> list[Schedule]:
@@ -157,7 +163,7 @@ def write_schedules(schedules: Schedules, path: Path) -> None:
         lines += [f"vectorize = {vectorize}"]
     for name, cost in schedules.costs.items():
         lines += ["", f"[costs.{name}]", f"rows = {cost.rows}"]
-        for field in ("cols", "base", "group", "tail"):
+        for field in ("cols", "single", "base", "group", "first", "last"):
             lines += [f"{field} = [{', '.join(f'{v:g}' for v in getattr(cost, field))}]"]
     for kind, saving in schedules.steps.items():
         lines += ["", f"[steps.{kind}]", f"outputs = {list(saving.outputs)}"]

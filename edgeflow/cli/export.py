@@ -40,6 +40,9 @@ def export_(
     optimize: str | None = typer.Option(
         None, "--optimize", help="Of a library: speed, balanced (default) or size."
     ),
+    backend: str | None = typer.Option(
+        None, "--backend", help="Of a library, who makes the code: c (default), tvm or auto."
+    ),
     data: str | None = typer.Option(
         None,
         "--data",
@@ -70,6 +73,7 @@ def export_(
     Examples:
       edgeflow export model.onnx --to cmake --data seglearn-watch -o my-library
       edgeflow export model.onnx --to arduino --name gesture --core cortex-m4
+      edgeflow export model.onnx --to arduino --core cortex-m55 --backend auto
       edgeflow export model.onnx --to zephyr --data mine.csv
       edgeflow export model.onnx --to onnx -o step.onnx
       edgeflow export model.onnx --to onnx-scan --raw -o windows.onnx
@@ -84,6 +88,7 @@ def export_(
         raise DataError("--root, --people and --rate describe --data: give it too")
     program = Program.load(model)
     asked: dict[str, Any] = {"name": name, "core": core, "optimize": optimize, "data": data}
+    asked |= {"backend": backend}
     asked |= {"inline": inline or None, "raw": raw or None, "activations": activations}
     options = {key: value for key, value in asked.items() if value is not None}
     form = FORMATS[to]

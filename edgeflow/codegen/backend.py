@@ -14,7 +14,12 @@ BACKENDS = ("auto", "c", "tvm")
 
 
 def with_backend(board: BoardSpec, backend: str) -> BoardSpec:
-    """Return the board with the kernel sets of a backend.
+    """Return the board with the kernel sets that its core has with a backend."""
+    return board.model_copy(update={"core": core_with_backend(board.core, backend)})
+
+
+def core_with_backend(core: CoreSpec, backend: str) -> CoreSpec:
+    """Return the core with the kernel sets of a backend.
 
     Raises
     ------
@@ -25,14 +30,13 @@ def with_backend(board: BoardSpec, backend: str) -> BoardSpec:
     """
     if backend not in BACKENDS:
         raise TargetError(f"--backend {backend}: there are {', '.join(BACKENDS)}")
-    core = board.core
     if backend == "c" or (backend == "auto" and (core.tvm is None or not tvm_installed())):
-        return board
+        return core
     if core.tvm is None:
         raise TargetError(f"{core.name}: TVM does not know this core: use --backend c")
     require_tvm()
     sets = (*core.kernels, *core.tvm.kernels) if backend == "auto" else core.tvm.kernels
-    return board.model_copy(update={"core": core.model_copy(update={"kernels": sets})})
+    return core.model_copy(update={"kernels": sets})
 
 
 def tvm_installed() -> bool:

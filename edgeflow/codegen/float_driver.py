@@ -31,6 +31,7 @@ class Array:
     Attributes
     ----------
     shape : tuple of int
+        Where it was made: it may be read in another.
     dtype : str
         A key of `C_TYPES`.
     place : str
@@ -71,6 +72,7 @@ class FloatStep:
         One line for the comment at the top.
     x, y : Array
         y is what a call writes, or another array.
+    y_shape : tuple of int
     states, next_states : tuple of Array
         In the same order.
     calls : tuple of Call
@@ -79,6 +81,7 @@ class FloatStep:
     title: str
     x: Array
     y: Array
+    y_shape: tuple[int, ...]
     states: tuple[Array, ...] = ()
     next_states: tuple[Array, ...] = ()
     calls: tuple[Call, ...] = field(default=())
@@ -117,7 +120,7 @@ class Driver:
         """Return the text of ``NAME.h``."""
         step, name, upper = self._step, self._name, self._name.upper()
         members = [
-            f"    float {_member(s)}[{s.size}]; /* {_shape(s)}; zeros at first */\n"
+            f"    float {_member(s)}[{s.size}]; /* {_shape(s.shape)}; zeros at first */\n"
             for s in step.states
         ]
         members += [
@@ -132,8 +135,8 @@ class Driver:
 #include <stdbool.h>
 #include <stdint.h>
 
-#define {upper}_INPUTS {step.x.size} /* {_shape(step.x)} */
-#define {upper}_OUTPUTS {step.y.size} /* {_shape(step.y)} */
+#define {upper}_INPUTS {step.x.size} /* {_shape(step.x.shape)} */
+#define {upper}_OUTPUTS {step.y.size} /* {_shape(step.y_shape)} */
 
 typedef struct {{
 {"".join(members)}}} {name}_t;
@@ -264,8 +267,8 @@ def _bytes(dtype: str) -> int:
     return np.dtype(dtype).itemsize
 
 
-def _shape(array: Array) -> str:
-    return " x ".join(map(str, array.shape)) or "1"
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "1"
 
 
 def _list(array: Array) -> str:

@@ -17,9 +17,11 @@ from edgeflow.targets.board import CoreSpec, Schedule
 
 
 class TvmCost(BaseModel):
-    """Instructions of a call: ``base + whole groups group + tail``, given for some columns.
+    """Instructions of a call, given for some columns.
 
-    Each shape has code of its own, so nothing between two numbers of columns is certain.
+    Each shape has code of its own, so nothing between two numbers of columns is certain: one group
+    of rows is no loop, and of the rows behind the last whole group only those are computed that are
+    there.
 
     Attributes
     ----------
@@ -27,22 +29,29 @@ class TvmCost(BaseModel):
         Of a group.
     cols
         In ascending order.
-    base, group, tail
-        For each of `cols`; `tail` is for the rows behind the last whole group, if there are any.
+    single
+        For each of `cols`: of one group.
+    base, group
+        Likewise: of more groups, ``base + groups group``.
+    first, last
+        Likewise: what one row behind the last group adds, and what all but one of a group add.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: int = Field(ge=1)
     cols: tuple[int, ...] = Field(min_length=2)
+    single: tuple[float, ...]
     base: tuple[float, ...]
     group: tuple[float, ...]
-    tail: tuple[float, ...]
+    first: tuple[float, ...]
+    last: tuple[float, ...]
 
     @model_validator(mode="after")
     def _same_length(self) -> "TvmCost":
-        if {len(self.base), len(self.group), len(self.tail)} != {len(self.cols)}:
-            raise ValueError("cols, base, group and tail differ in length")
+        lists = (self.single, self.base, self.group, self.first, self.last)
+        if any(len(values) != len(self.cols) for values in lists):
+            raise ValueError("the lists differ in length")
         if list(self.cols) != sorted(set(self.cols)):
             raise ValueError("cols do not ascend")
         return self
@@ -52,8 +61,15 @@ class TvmCost(BaseModel):
     ) -> float:
         """Return the instructions of a call, requantization included; see `KernelCost`."""
         groups, left = divmod(rows, self.rows)
-        count = self._at(self.base, cols) + groups * self._at(self.group, cols)
-        return count + (self._at(self.tail, cols) if left else 0.0)
+        if groups > 1:
+            count = self._at(self.base, cols) + groups * self._at(self.group, cols)
+        else:
+            # where there is no group, what a call takes at least
+            count = self._at(self.single, cols) if groups else self._at(self.single, 1) / 2
+        if left:
+            first, last = self._at(self.first, cols), self._at(self.last, cols)
+            count += first + (last - first) * (left - 1) / max(1, self.rows - 2)
+        return count
 
     def _at(self, values: tuple[float, ...], cols: int) -> float:
         return _between(self.cols, values, cols)

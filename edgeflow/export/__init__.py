@@ -13,7 +13,7 @@ from edgeflow.errors import ExportError
 if TYPE_CHECKING:
     from edgeflow.program import Program
 
-_LIBRARY = ("name", "core", "optimize", "data")
+_LIBRARY = ("name", "core", "optimize", "backend", "data")
 _ONNX = ("inline", "raw")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from edgeflow.codegen.backend import core_with_backend, layers_by_tvm
 from edgeflow.codegen.c_library import write_library
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import kernel_named
@@ -60,15 +61,19 @@ def c_sources(program: Program, options: Options) -> CSources:
     ExportError
         If the name cannot be one.
     TargetError
-        If there is no such core or goal.
+        If there is no such core, goal or backend.
+    ToolMissingError
+        If the backend is TVM and that is not installed.
     """
     check_name(options.name)
     # the machine itself has plain C kernels and no others
     core = load_core("host" if options.core == "c" else options.core)
+    core = core_with_backend(core, options.backend)
     choices = choose_kernels(program, core, optimize=options.optimize)
     kernels = {f"{c.layer}.{c.matrix}": kernel_named(c.kernel) for c in choices}
     with TemporaryDirectory() as folder:
-        write_library(program, folder, core.kernels, kernels)
+        layers = layers_by_tvm(program, core, options.backend, options.optimize)
+        write_library(program, folder, core.kernels, kernels, core, layers)
         texts = {
             path.name: path.read_text(encoding="utf-8")
             for path in sorted(Path(folder).rglob("*"))

@@ -21,6 +21,8 @@ class Options:
         A core of ``targets/cores`` whose kernels the library has; ``c``: C that runs anywhere.
     optimize : str
         What kernels are chosen for (``edgeflow.codegen.choice.GOALS``).
+    backend : str
+        Who makes the code: "c", "tvm" or "auto" (``edgeflow.codegen.backend.BACKENDS``).
     data : Dataset or None
         Real recordings, for what an export shows or measures on them.
     activations : str
@@ -35,6 +37,7 @@ class Options:
     name: str = "model"
     core: str = "c"
     optimize: str = "balanced"
+    backend: str = "c"
     data: "Dataset | None" = None
     activations: str = "int16"
     inline: bool = False

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,8 +47,10 @@ def windows(program: Program, seglearn: "Dataset", count: int) -> np.ndarray:
     return program.quantize_input(x[np.linspace(0, len(x) - 1, count).astype(int)])
 
 
-def mismatches(program: Program, x: np.ndarray, board: str, folder: Path) -> int:
-    build = compile_program(program, board, folder)
+def mismatches(
+    program: Program, x: np.ndarray, board: str, folder: Path, backend: str = "auto"
+) -> int:
+    build = compile_program(program, board, folder, backend=backend)
     expected = program.run(x)
     assert len(np.unique(expected)) > 20  # the model says something
     with open_board(load_board(board), image=build.elf) as device:
@@ -90,3 +93,21 @@ def test_all_boards(
 ) -> None:
     program = program_of(cell)
     assert mismatches(program, windows(program, seglearn, 10), board, tmp_path) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.board
+@pytest.mark.skipif(find_spec("tvm") is None, reason="apache-tvm is not installed")
+@pytest.mark.parametrize("backend", ["c", "tvm"])
+@pytest.mark.parametrize("board", [*QUICK, "qemu-m55", "qemu-rv32", "qemu-a53"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_backends(
+    cell: str,
+    board: str,
+    backend: str,
+    program_of: Callable[[str], Program],
+    seglearn: "Dataset",
+    tmp_path: Path,
+) -> None:
+    program = program_of(cell)
+    assert mismatches(program, windows(program, seglearn, 10), board, tmp_path, backend) == 0

@@ -1,22 +1,27 @@
 """A torch module as a sequence of kernels: torch.export, then Relax, fused and with fixed shapes."""
 
 import contextlib
+import gc
+import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import tvm
 from torch import nn
-from tvm import relax, tirx
+from tvm import ir, relax, tirx
 from tvm.relax.frontend.torch import from_exported_program
 
 from edgeflow.codegen.float_driver import C_TYPES, Array, Call, FloatStep
-from edgeflow.codegen.tvm.float_kernels import kernel
+from edgeflow.codegen.tvm.float_kernels import NO_CODE, kernel
 from edgeflow.errors import TargetError
+
+T = TypeVar("T")
 
 _PASSES = (
     relax.transform.DecomposeOpsForInference,
@@ -28,6 +33,8 @@ _PASSES = (
     relax.transform.FuseTIR,
     relax.transform.DeadCodeElimination,
 )
+#: Of outputs by TVM and by torch on this machine; of the largest, where that exceeds 1.
+_TOLERANCE = 1e-4
 #: Characters of an operator's name in C.
 _NAME_LENGTH = 40
 
@@ -63,17 +70,14 @@ def float_step(
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             _check_type(title, parameter, str(tensor.dtype).removeprefix("torch."))
     exported = _export(module.eval(), tuple(examples), title)
-    with _no_remarks():
-        try:
-            imported = from_exported_program(exported)
-        except Exception as error:  # TVM raises several unrelated types
-            raise TargetError(f"{title}: {_import_problem(error)}") from error
-        _check_shapes(imported["main"], title)
-        try:
-            lowered = tvm.transform.Sequential([make() for make in _PASSES])(imported)
-        except Exception as error:
-            raise TargetError(f"{title}: TVM cannot translate it: {_last_line(error)}") from error
-        return _Walk(lowered, title, name).step(_state_names(exported))
+    imported = _quietly(lambda: from_exported_program(exported), title, _import_problem)
+    _check_shapes(imported["main"], title)
+    passes = tvm.transform.Sequential([make() for make in _PASSES])
+    lowered = _quietly(lambda: passes(imported), title, _lower_problem)
+    walk = _Walk(lowered, title, name)
+    step = _quietly(lambda: walk.step(_state_names(exported)), title, _lower_problem)
+    _check_outputs(module, lowered, examples, title)
+    return step
 
 
 def _check_type(title: str, what: str, dtype: str) -> None:
@@ -85,11 +89,15 @@ def _check_type(title: str, what: str, dtype: str) -> None:
 
 
 def _export(module: nn.Module, examples: tuple[torch.Tensor, ...], title: str) -> Any:
-    try:
-        with torch.no_grad():
-            exported = torch.export.export(module, examples)
-    except Exception as error:  # whatever the user's code or torch raises
-        raise TargetError(f"{title}: {_export_problem(error)}") from error
+    def problem(error: Exception) -> str:
+        shapes = ", ".join(str(list(example.shape)) for example in examples)
+        return f"forward fails on {shapes}: {_first_line(error)}"
+
+    with torch.no_grad():
+        _quietly(lambda: module(*examples), title, problem)
+        exported = _quietly(
+            lambda: torch.export.export(module, examples), title, _export_problem
+        )
     changed = exported.graph_signature.buffers_to_mutate.values()
     if changed:
         raise TargetError(
@@ -97,6 +105,31 @@ def _export(module: nn.Module, examples: tuple[torch.Tensor, ...], title: str) -
             "and return its next value: forward(x, state) -> (y, state)"
         )
     return exported
+
+
+def _check_outputs(
+    module: nn.Module, lowered: tvm.IRModule, examples: Sequence[torch.Tensor], title: str
+) -> None:
+    """Raise a TargetError if TVM's translation, run on this machine, is not what torch computes."""
+
+    def run() -> tuple[list[np.ndarray], list[np.ndarray]]:
+        device = tvm.cpu()
+        machine = relax.VirtualMachine(tvm.compile(lowered, {"kind": "llvm"}), device)
+        generator = torch.Generator().manual_seed(0)
+        inputs = [torch.randn(e.shape, generator=generator) for e in examples]
+        with torch.no_grad():
+            expected = module(*inputs)
+        given = machine["main"](*(tvm.runtime.tensor(i.numpy(), device) for i in inputs))
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        return [e.numpy() for e in expected], [g.numpy() for g in given]
+
+    for expected, given in zip(*_quietly(run, title, _lower_problem), strict=True):
+        largest = max(1.0, float(np.abs(expected).max(initial=0.0)))
+        if not np.allclose(given, expected, rtol=0, atol=_TOLERANCE * largest, equal_nan=True):
+            raise TargetError(
+                f"{title}: TVM's translation gives other outputs than torch (random numbers in "
+                "forward, or an error of TVM's)"
+            )
 
 
 def _export_problem(error: Exception) -> str:
@@ -117,6 +150,10 @@ def _import_problem(error: Exception) -> str:
             "or leave it out of the module"
         )
     return f"TVM cannot import it: {_last_line(error)}"
+
+
+def _lower_problem(error: Exception) -> str:
+    return f"TVM cannot translate it: {_last_line(error)}"
 
 
 def _first_line(error: Exception) -> str:
@@ -182,25 +219,28 @@ class _Walk:
                 self._values[binding.var] = self._value(binding.value)
         results = self._value(main.body.body)
         results = results if isinstance(results, list) else [results]
-        self._check_results(inputs, results)
+        shapes = [_sizes(of) for of in _types(main.body.body.ty)]
+        self._check_results(inputs, results, shapes)
         step = FloatStep(
-            self._title, inputs[0], results[0], tuple(inputs[1:]), tuple(results[1:]),
-            tuple(self._calls),
+            self._title, inputs[0], results[0], shapes[0] or (), tuple(inputs[1:]),
+            tuple(results[1:]), tuple(self._calls),
         )  # fmt: skip
         return step, self._functions
 
-    def _check_results(self, inputs: list[Array], results: list[Array]) -> None:
+    def _check_results(
+        self, inputs: list[Array], results: list[Array], shapes: list[tuple[int, ...] | None]
+    ) -> None:
         if len(results) != len(inputs):
             raise TargetError(
                 f"{self._title}: forward takes {len(inputs) - 1} states and returns "
                 f"{len(results) - 1}: it must be forward(x, *states) -> (y, *states)"
             )
-        for number, result in enumerate(results):
+        for number, (result, shape) in enumerate(zip(results, shapes, strict=True)):
             what = f"the next {inputs[number].name}" if number else "y"
             _check_type(self._title, what, result.dtype)
-            if number and result.shape != inputs[number].shape:
+            if number and shape != inputs[number].shape:
                 raise TargetError(
-                    f"{self._title}: {what} has the shape {list(result.shape)}, and before "
+                    f"{self._title}: {what} has the shape {list(shape or ())}, and before "
                     f"{list(inputs[number].shape)}: a state keeps its shape"
                 )
 
@@ -212,18 +252,16 @@ class _Walk:
             return self._value(value.tuple_value)[value.index]
         if value in self._values:
             return self._values[value]
-        if hasattr(value, "data"):
+        if isinstance(value, ir.GenericConst):
             return self._constant(value)
-        operator = getattr(getattr(value, "op", None), "name", type(value).__name__)
+        called = getattr(value, "op", value)
+        operator = getattr(called, "name", getattr(called, "global_symbol", type(called).__name__))
         if operator == "relax.call_tir":
             return self._call(value)
-        raise TargetError(
-            f"{self._title}: operator {operator.removeprefix('relax.')}: TVM has no code for it that "
-            "runs without its runtime: leave it out of the module"
-        )
+        raise TargetError(f"{self._title}: operator {operator.removeprefix('relax.')}: {NO_CODE}")
 
     def _constant(self, value: Any) -> Array:
-        values = value.data.numpy()
+        values = value.value.numpy()
         dtype = str(values.dtype)
         if dtype not in C_TYPES:
             _check_type(self._title, "a constant", dtype)
@@ -240,9 +278,7 @@ class _Walk:
             self._symbols[name] = self._kernel(name)
         symbol = self._symbols[name]
         if not symbol:  # the same values in another shape
-            source = reads[0]
-            same = Array(results[0].shape, source.dtype, source.place, source.name, source.values)
-            return self._alias(source, same)
+            return reads[0]
         scratch = [Array((size,), dtype) for dtype, size in self._scratch[name]]
         self._calls.append(Call(symbol, tuple(reads), (*results, *scratch)))
         return results if isinstance(of, relax.TupleType) else results[0]
@@ -258,16 +294,35 @@ class _Walk:
         return symbol
 
 
+def _quietly(action: Callable[[], T], title: str, problem: Callable[[Exception], str]) -> T:
+    """Return what `action` does; what torch and TVM raise becomes a TargetError."""
+    with _silence():
+        try:
+            return action()
+        except TargetError:
+            raise
+        except Exception as error:  # several unrelated types, and whatever the user's code raises
+            message = problem(error)
+        gc.collect()  # what TVM leaves behind makes remarks when it goes
+    raise TargetError(f"{title}: {message}")
+
+
 @contextlib.contextmanager
-def _no_remarks() -> Iterator[None]:
-    """Keep off the terminal what TVM's C++ writes there about its own choices."""
+def _silence() -> Iterator[None]:
+    """Keep off the terminal what torch and TVM have to say on their own parts."""
     sys.stderr.flush()
+    disabled = logging.root.manager.disable
     kept = os.dup(2)
     nothing = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nothing, 2)
-        yield
+        logging.disable(logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
+        sys.stderr.flush()
+        logging.disable(disabled)
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nothing)

@@ -20,6 +20,15 @@ _CHEAP = frozenset({"tirx.if_then_else", "tirx.likely", "tirx.max_value", "tirx.
 #: Calls of the runtime that a device does not have.
 _RUNTIME = ("packed", "tvm_stack", "tvm_struct", "call_extern")
 _SPATIAL, _REDUCTION = 0, 2
+NO_CODE = (
+    "TVM has no code for it that runs without its runtime: write it with other operators, or compute "
+    "it in C"
+)
+
+# TVM's C text lacks this one
+tirx.register_intrin_lowering(
+    "tirx.fabs", target="c", f=lambda call: tirx.call_pure_extern("float32", "fabsf", call.args[0])
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,10 @@ def kernel(function: tirx.PrimFunc, symbol: str, name: str) -> Kernel | None:
         If it needs TVM's runtime, or a type that C code here does not have.
     """
     _check(function, name)
+    if not isinstance(function.body, s_tir.SBlockRealize):
+        raise TargetError(f"operator {name}: {NO_CODE}")
+    if function.body.block.name_hint != "root":  # made by hand inside of TVM
+        return _raw(function, symbol, ())
     schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
     root = schedule.get_sblock("root")
     _inline(schedule, root)
@@ -86,10 +99,7 @@ def _check(function: tirx.PrimFunc, name: str) -> None:
     tvm_ffi.structural_walk(function, visit)
     runtime = sorted(call for call in calls if any(word in call for word in _RUNTIME))
     if runtime:
-        raise TargetError(
-            f"operator {name}: TVM has no code for it that runs without its runtime: compute it in "
-            "C, or leave it out of the module"
-        )
+        raise TargetError(f"operator {name}: {NO_CODE}")
     for dtype in sorted(types - C_TYPES.keys()):
         raise TargetError(
             f"operator {name}: computes in {dtype}; float layers are float32: use "
