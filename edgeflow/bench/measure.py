@@ -1,7 +1,7 @@
 """Runs layers on an emulated board: their instructions, and outputs that differ."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -86,7 +86,7 @@ def measure_layers(
     kernels: Sequence[str | None] | None = None,
     *,
     backend: str = "auto",
-    tvm_layers: Sequence[int] | None = (),
+    tvm_layers: Collection[int] | None = None,
 ) -> list[float]:
     """Count the instructions of layers that have nothing to do with each other, in few images.
 
@@ -101,8 +101,8 @@ def measure_layers(
         The matvec kernel of each layer; None: the one that `edgeflow compile` chooses.
     backend : str
         As in :func:`edgeflow.codegen.build.compile_program`.
-    tvm_layers : sequence of int, optional
-        Numbers of the layers whose step TVM writes; None: all.
+    tvm_layers : collection of int, optional
+        Numbers of the layers whose step TVM writes; None: those that the backend chooses.
 
     Returns
     -------
@@ -135,7 +135,9 @@ def measure_layers(
                 forced |= {f"{c.layer}.{c.matrix}": c.kernel for c in choices}
             else:
                 forced |= {f"{node.name}.{field}": name for field in node.matrices()}
-        by_tvm = [f"layer{i}" for i in part if tvm_layers is None or i in tvm_layers]
+        by_tvm = None
+        if tvm_layers is not None:
+            by_tvm = [f"layer{i}" for i in part if i in tvm_layers]
         chain.append(Playback("end", np.zeros(1, np.int16), 1, 1, 16, reads=width))
         program = _program(tuple(chain))
         steps = len(layers[part[0]][1])

@@ -33,7 +33,7 @@ def measure_steps(board: BoardSpec) -> dict[str, StepSaving]:
     """
     layers = [(replace(node, name="layer"), _inputs(node)) for node in _nodes()]
     ours = measure_layers(layers, board, backend="c", tvm_layers=())
-    theirs = measure_layers(layers, board, backend="c", tvm_layers=None)
+    theirs = measure_layers(layers, board, backend="c", tvm_layers=range(len(layers)))
     saved: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for (node, _), c, tvm in zip(layers, ours, theirs, strict=True):
         saved[node.op_type][node.outputs].append(c - tvm)

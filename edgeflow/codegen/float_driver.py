@@ -7,6 +7,7 @@ owns; what is not needed at the same time shares memory.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,9 +109,10 @@ class Driver:
         self._offsets, self._pools = _plan(self._calls, step.y)
 
     @property
-    def work_bytes(self) -> int:
-        """Bytes of working memory."""
-        return sum(_bytes(dtype) * size for dtype, size in self._pools.items())
+    def memory_bytes(self) -> int:
+        """Bytes of states and of working memory."""
+        work = sum(_bytes(dtype) * size for dtype, size in self._pools.items())
+        return work + sum(_bytes(state.dtype) * state.size for state in self._step.states)
 
     @property
     def constant_bytes(self) -> int:
@@ -277,7 +279,7 @@ def _list(array: Array) -> str:
     return ",\n".join(f"    {', '.join(words[i : i + 8])}" for i in range(0, len(words), 8))
 
 
-def _literal(value: np.generic) -> str:
+def _literal(value: Any) -> str:
     if isinstance(value, np.floating):
         if np.isnan(value):
             return "NAN"

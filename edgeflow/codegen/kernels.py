@@ -354,6 +354,9 @@ MATVEC_KERNELS = (
     MatvecKernel("ef_matvec_sparse_8x1_s8_s16", "c", pack_sparse_columns, sparse=COLUMNS_OF_EIGHT),
     # written by TVM for each shape: edgeflow/codegen/tvm/matvec.py
     MatvecKernel("ef_matvec_4x8_s8_s16_tvm_mve", "tvm_mve", pack_four_rows, holds_shift),
+    MatvecKernel(
+        "ef_matvec_shift_4x8_s8_s16_tvm_mve", "tvm_mve", partial(pack_four_rows, shift=False)
+    ),
     MatvecKernel("ef_matvec_pair_s8_s16_tvm_dsp", "tvm_dsp", pack_row_pairs, fits_row_pairs),
     MatvecKernel("ef_matvec_4x4_s8_s16_tvm_dsp", "tvm_dsp", pack_tiles),
     MatvecKernel(

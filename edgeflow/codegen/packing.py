@@ -151,9 +151,13 @@ def pack_eight_rows(matrix: Matrix, lanes: int, shift: bool = True) -> Packed:
     return _vectors(matrix, ends, lanes, rows=[0, 2, 4, 6, 1, 3, 5, 7], first=-1)
 
 
-def pack_four_rows(matrix: Matrix) -> Packed:
-    """For each 4 rows: bias, blocks of 4 rows x 8 columns, multipliers that hold the shift."""
-    ends = matrix.bias.astype(np.int64), matrix.multiplier.astype(np.int64) << matrix.shift
+def pack_four_rows(matrix: Matrix, shift: bool = True) -> Packed:
+    """For each 4 rows: bias, blocks of 4 rows x 8 columns, multipliers.
+
+    Multipliers hold the shift unless `shift` is False.
+    """
+    multiplier = matrix.multiplier.astype(np.int64) << (matrix.shift if shift else 0)
+    ends = matrix.bias.astype(np.int64), multiplier
     return _vectors(matrix, ends, 8, rows=[0, 1, 2, 3], first=0)
 
 

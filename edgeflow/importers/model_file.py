@@ -60,7 +60,7 @@ def load_float_model(
     """
     text = str(model)
     if ".py:" in text:
-        module = _from_python(text, checkpoint)
+        module = load_module(text, checkpoint)
         return from_module(
             module, example, channels=channels, classes=classes, window=window, rate_hz=rate_hz
         )
@@ -100,7 +100,14 @@ def _no_checkpoint(path: Path, checkpoint: str | Path | None) -> None:
         raise CompressError(f"{path} holds its weights: leave the checkpoint out")
 
 
-def _from_python(text: str, checkpoint: str | Path | None) -> nn.Module:
+def load_module(text: str, checkpoint: str | Path | None = None) -> nn.Module:
+    """Return the module that ``file.py:Name`` stands for, with the weights of a checkpoint.
+
+    Raises
+    ------
+    CompressError
+        If there is no such file or name, its code fails, or the weights are not its own.
+    """
     file, _, name = text.rpartition(":")
     path = Path(file)
     if not path.is_file():

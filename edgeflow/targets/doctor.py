@@ -21,6 +21,11 @@ EXPORT_TOOLS = {  # build what `edgeflow export` writes, on this machine
     "cmake": "exported CMake packages",
     "g++": "exported Arduino libraries",
 }
+EXTRAS = {  # optional parts: the extra of `pip install edgeflow[...]`, and what needs it
+    "apache-tvm": ("tvm", "code by TVM"),
+    "ai-edge-litert": ("litert", "LiteRT files"),
+    "nir": ("nir", "NIR models"),
+}
 
 
 @dataclass(frozen=True)
@@ -65,10 +70,12 @@ def examine() -> list[Check]:
 def install_command(checks: list[Check]) -> str | None:
     """Return one shell command that installs all that is missing; None if nothing is."""
     tools = _missing(checks)
-    packages = any(check.kind == "python" and not check.ok for check in checks)
+    packages = [check for check in checks if check.kind == "python" and not check.ok]
     commands = [apt_command(tools)] if tools else []
     if packages:
-        commands.append(f"{sys.executable} -m pip install --upgrade edgeflow")
+        extras = ",".join(EXTRAS[check.name][0] for check in packages if check.name in EXTRAS)
+        name = f"'edgeflow[{extras}]'" if extras else "edgeflow"
+        commands.append(f"{sys.executable} -m pip install --upgrade {name}")
     return " && ".join(commands) or None
 
 
@@ -130,15 +137,23 @@ def _packages() -> list[Check]:
         if match is None:
             continue
         name = match[0]
-        version = problem = None
-        try:
-            version = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            problem = "not installed"
+        version = _installed(name)
+        problem = None if version else "not installed"
         if version and minimum and _numbers(version) < _numbers(minimum[1]):
             problem = f"too old: needs {minimum[1]}"
         checks.append(Check(name, "python", "edgeflow", True, version, problem))
+    for name, (_, needed_for) in EXTRAS.items():
+        version = _installed(name)
+        problem = None if version else "not installed"
+        checks.append(Check(name, "python", needed_for, False, version, problem))
     return checks
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _requirements() -> list[str]:

@@ -1,6 +1,7 @@
 """Kernels and cells need no more instructions than ``benchmarks/instructions.json`` says."""
 
 import shutil
+from importlib.util import find_spec
 
 import pytest
 
@@ -20,6 +21,8 @@ def test_no_count_grows(name: str) -> None:
     for tool in board.tools:
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is missing: run 'edgeflow doctor'")
+    if find_spec("tvm") is None:
+        pytest.skip("apache-tvm is not installed: its kernels are among those counted")
     versions = tool_versions(board)
     if versions["compiler"] != stored["compiler"]:
         pytest.skip(f"counts are of {stored['compiler']}, this is {versions['compiler']}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from edgeflow.bench import kernels
 from edgeflow.bench.cells import random_cell
 from edgeflow.cli import app, console
 from edgeflow.codegen.packing import Packed
-from edgeflow.errors import CheckFailed, EdgeFlowError
+from edgeflow.errors import CheckFailed, EdgeFlowError, TargetError
 from edgeflow.program import Matrix
 
 SMALL = ["bench", "kernels", "--shape", "9x5", "--steps", "4"]
@@ -144,3 +145,21 @@ def test_compile_says_what_it_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert chosen["--optimize speed"]["kernel"] == "ef_matvec_s16_s16_dsp"
     assert chosen["--optimize speed"]["instructions"] < chosen[""]["instructions"]
     assert chosen["--kernel c"]["why"] == "asked for"
+
+
+@pytest.mark.board
+@pytest.mark.skipif(find_spec("tvm") is None, reason="apache-tvm is not installed")
+def test_schedules_are_tried_and_the_best_is_marked(tmp_path: Path) -> None:
+    kernel = "ef_matvec_s16_s16_tvm_dsp"
+    arguments = ["bench", "schedules", "--board", "qemu-m4", "--kernel", kernel, "--shape", "40x8"]
+    done = CliRunner().invoke(app, [*arguments, "--json"])
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert [row["unroll"] for row in rows] == [1, 2, 4, 8, 16]
+    counts = [row["instructions"]["40x8"] for row in rows]
+    (best,) = [row for row in rows if row["chosen"]]
+    assert best["instructions"]["40x8"] == min(counts) < max(counts)
+    refused = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "x.toml")])
+    assert isinstance(refused.exception, TargetError) and "leave out --kernel" in str(
+        refused.exception
+    )

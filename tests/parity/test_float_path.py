@@ -1,8 +1,10 @@
 """Float layers by TVM on every kind of core give torch's outputs, within the rounding of float32."""
 
+import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ from torch import Tensor, nn
 
 from edgeflow.codegen.c_library import write_library
 from edgeflow.errors import TargetError
-from edgeflow.targets.board import BoardSpec, load_board, load_core
+from edgeflow.profile.elf import Image
+from edgeflow.profile.trace import prepare_trace, read_counts
+from edgeflow.targets.board import BoardSpec, QemuRunner, load_board, load_core
 from edgeflow.targets.toolchain import (
     board_defines,
     board_include_dirs,
@@ -154,13 +158,11 @@ def case(name: str) -> tuple[nn.Module, list[Tensor]]:
 
 
 def numbers(values: np.ndarray) -> str:
-    return ", ".join(f"{float(v):.9g}f".replace("f", "f") if "." in f"{float(v):.9g}" or
-                     "e" in f"{float(v):.9g}" else f"{float(v):.9g}.0f"
-                     for v in values.reshape(-1))  # fmt: skip
+    return ", ".join(f"{float(v):.9e}f" for v in values.reshape(-1))
 
 
-def run(board: BoardSpec, sources: Sequence[Path], folder: Path, expected: int) -> np.ndarray:
-    """Build a firmware of `sources` without a runtime, and return the floats that it writes."""
+def build(board: BoardSpec, sources: Sequence[Path], folder: Path) -> Path:
+    """Link a firmware of `sources`, libm and start-up code."""
     for tool in board.tools:
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is missing: run 'edgeflow doctor'")
@@ -172,7 +174,12 @@ def run(board: BoardSpec, sources: Sequence[Path], folder: Path, expected: int) 
         defines=board_defines(board),
         extra_flags=["-O2"],
     )
-    session = Session(board, link(board, [*objects, Path("-lm")], folder / "firmware.elf"))
+    return link(board, [*objects, Path("-lm")], folder / "firmware.elf")
+
+
+def run(board: BoardSpec, sources: Sequence[Path], folder: Path, expected: int) -> np.ndarray:
+    """Return the floats that a firmware of `sources` writes."""
+    session = Session(board, build(board, sources, folder))
     try:
         return np.frombuffer(session.read(4 * expected), "<f4")
     finally:
@@ -185,6 +192,14 @@ def program(name: str, inputs: np.ndarray) -> str:
     return f"""
 #include "ef_hal.h"
 #include "{name}.h"
+void ef_profile_begin(void);
+void ef_profile_end(void);
+__attribute__((noinline)) void ef_profile_begin(void) {{
+    __asm volatile("");
+}}
+__attribute__((noinline)) void ef_profile_end(void) {{
+    __asm volatile("");
+}}
 static const float inputs[] = {{{numbers(inputs)}}};
 static {name}_t streams[2];
 int main(void) {{
@@ -198,7 +213,9 @@ int main(void) {{
     }}
     for (int t = 0; t < {STEPS}; t++)
         for (int k = 0; k < 2; k++) {{
+            ef_profile_begin();
             {name}_step(&streams[k], inputs + (k * {STEPS} + t) * {upper}_INPUTS, y);
+            ef_profile_end();
             ef_hal_write((const uint8_t *)y, sizeof y);
         }}
     while (ef_hal_getc() >= 0) {{
@@ -289,3 +306,166 @@ int main(void) {{
     h = recurrent.run(x)[0].astype(np.float32) * np.float32(recurrent.output_scale)
     expected = by_torch(module, h[:, None], examples[1:])
     assert np.abs(y - expected).max() <= TOLERANCE * np.abs(expected).max()
+
+
+@pytest.mark.board
+@pytest.mark.parametrize(
+    ("board", "name", "instructions", "code"),
+    [
+        ("qemu-m4", "convolution", 48_267, 8_004),
+        ("qemu-m4", "recurrent", 9_183, 5_554),
+        ("qemu-m55", "convolution", 27_424, 11_786),
+        ("qemu-m55", "recurrent", 3_985, 4_120),
+    ],
+)
+def test_instructions_and_code_do_not_grow(
+    board: str, name: str, instructions: int, code: int, tmp_path: Path
+) -> None:
+    """The figures of docs/tvm.md, and a twentieth for other versions of the tools."""
+    module, examples = case(name)
+    spec = load_board(board)
+    assert isinstance(spec.runner, QemuRunner)
+    library = floating.float_library(module, examples, spec.core, tmp_path, name)
+    rng = np.random.default_rng(3)
+    x = rng.normal(0, 2, (2, STEPS, *examples[0].shape)).astype(np.float32)
+    (tmp_path / "main.c").write_text(program(name, x))
+    sources = [tmp_path / "main.c", *(file for file in library.files if file.suffix != ".h")]
+    elf = build(spec, sources, tmp_path)
+    trace = prepare_trace(elf, tmp_path, qemu=spec.runner.program)
+    command = [
+        spec.runner.program, "-M", spec.runner.machine, "-display", "none", "-monitor", "none",
+        "-serial", "stdio", "-plugin", ",".join(trace.plugin), "-kernel", str(elf),
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.read(2 * STEPS * library.outputs * 4)
+        process.terminate()
+    counted = read_counts(trace.out).instructions
+    assert len(counted) == 2 * STEPS
+    assert counted.mean() <= 1.05 * instructions
+    functions = [s for s in Image(elf).symbols if s.kind == "STT_FUNC" and s.name.startswith(name)]
+    assert sum(function.size for function in functions) <= 1.05 * code
+
+
+class Function(nn.Module):
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *tensors: Tensor) -> object:
+        return self.function(*tensors)
+
+
+class Counter(nn.Module):
+    """Keeps its state in a buffer."""
+
+    total: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("total", torch.zeros(1, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.total.add_(x)
+        return self.total * 2
+
+
+REFUSED: dict[str, tuple[nn.Module, str]] = {
+    "branch": (Function(lambda x: x if x.sum() > 0 else -x), "depends on the values of its input"),
+    "mask": (
+        Function(lambda x: x[x > 0]),
+        r"operator index.Tensor: the shape of its result \[u0\]",
+    ),
+    "nonzero": (Function(torch.nonzero), "operator nonzero.default: the shape"),
+    "no translation": (Function(lambda x: torch.fft.rfft(x).abs()), "operator _fft_r2c.default"),
+    "needs a runtime": (Function(lambda x: x.sort(1)[0]), "operator argsort: TVM has no code"),
+    "by hand": (
+        Function(lambda x: torch.zeros(1, 4).scatter(1, x.argmax(1, keepdim=True), 1.0)),
+        "operator scatter_elements: TVM has no code",
+    ),
+    "float64": (nn.Linear(4, 4).double(), r"weight is float64; .* use module.float\(\)"),
+    "float64 inside": (Function(lambda x: (x.double() * 2).float()), "computes in float64"),
+    "integers": (Function(lambda x: x.argmax(1)), "y is int64"),
+    "dictionary": (Function(lambda x: {"y": x}), "forward returns dict"),
+    "no state": (Function(lambda x: (x, x + 1)), "takes 0 states and returns 1"),
+    "buffer": (Counter(), "changes total in place: take it as an argument"),
+    "fails": (nn.Linear(5, 4), r"forward fails on \[1, 4\]"),
+    "random": (Function(lambda x: nn.functional.dropout(x, 0.5, True)), "other outputs than torch"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refusals_name_what_is_wrong(
+    what: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    module, message = REFUSED[what]
+    with pytest.raises(TargetError, match=message) as raised:
+        floating.float_library(module, torch.zeros(1, 4), load_core("cortex-m4"), tmp_path)
+    assert "\n" not in str(raised.value)
+    assert capfd.readouterr().err == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_state_keeps_its_shape(tmp_path: Path) -> None:
+    module = Function(lambda x, h: (x, h.sum(1)))
+    examples = [torch.zeros(1, 4), torch.zeros(1, 4)]
+    with pytest.raises(TargetError, match=r"has the shape \[1\], and before \[1, 4\]"):
+        floating.float_library(module, examples, load_core("host"), tmp_path)
+
+
+@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m3", "rv32imc"])
+def test_cores_without_float_instructions(core: str, tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match=f"{core}: has no float instructions: take a core"):
+        floating.float_library(nn.Linear(4, 2), torch.zeros(1, 4), load_core(core), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model", "2nd", "Head", "a-b", ""])
+def test_names_that_c_cannot_have(name: str, tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match=f"--name {name}: "):
+        floating.float_library(
+            nn.Linear(4, 2), torch.zeros(1, 4), load_core("host"), tmp_path, name
+        )
+
+
+class TestCommand:
+    MODULE = "import torch\n\n\nclass TwoLayers(torch.nn.Sequential):\n    def __init__(self):\n" \
+        "        super().__init__(torch.nn.Linear(4, 8), torch.nn.GELU(), torch.nn.Linear(8, 2))\n"  # fmt: skip
+
+    def edgeflow(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        (folder / "mine.py").write_text(self.MODULE)
+        command = [sys.executable, "-c", "from edgeflow.cli import main; main()", "float"]
+        return subprocess.run(
+            [*command, "mine.py:TwoLayers", *arguments], cwd=folder, capture_output=True, text=True
+        )
+
+    def test_files_and_figures(self, tmp_path: Path) -> None:
+        net = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2))
+        torch.save(net.state_dict(), tmp_path / "net.pt")
+        done = self.edgeflow(
+            tmp_path, "--input", "1x4", "--checkpoint", "net.pt", "--core", "cortex-m55", "--json",
+            "-o", "out",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        told = json.loads(done.stdout)
+        assert (told["name"], told["inputs"], told["outputs"]) == ("two_layers", 4, 2)
+        assert told["constant_bytes"] == 4 * (4 * 8 + 8 + 8 * 2 + 2)
+        names = {"two_layers.h", "two_layers.c", "two_layers_tvm.S"}
+        assert {file.name for file in (tmp_path / "out").iterdir()} == names
+        weight = f"{float(net[0].weight[0, 0]):.9g}f"
+        assert weight in (tmp_path / "out" / "two_layers.c").read_text()
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--input", "1x5"], "TwoLayers: forward fails on [1, 5]"),
+            (["--input", "4,4"], "--input 4,4: write a shape as"),
+            (["--input", "1x4", "--board", "qemu-m0"], "cortex-m0: has no float instructions"),
+            (["--input", "1x4", "--state", "1x8"], "TwoLayers: forward fails on [1, 4], [1, 8]"),
+        ],
+    )
+    def test_errors_are_one_line(self, arguments: list[str], message: str, tmp_path: Path) -> None:
+        done = self.edgeflow(tmp_path, *arguments)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: {message}")
+        assert done.stderr.count("\n") == 1

@@ -21,8 +21,8 @@ _CHEAP = frozenset({"tirx.if_then_else", "tirx.likely", "tirx.max_value", "tirx.
 _RUNTIME = ("packed", "tvm_stack", "tvm_struct", "call_extern")
 _SPATIAL, _REDUCTION = 0, 2
 NO_CODE = (
-    "TVM has no code for it that runs without its runtime: write it with other operators, or compute "
-    "it in C"
+    "TVM has no code for it that runs without its runtime: write it with other operators, or "
+    "compute it in C"
 )
 
 # TVM's C text lacks this one
@@ -70,10 +70,9 @@ def kernel(function: tirx.PrimFunc, symbol: str, name: str) -> Kernel | None:
         If it needs TVM's runtime, or a type that C code here does not have.
     """
     _check(function, name)
-    if not isinstance(function.body, s_tir.SBlockRealize):
+    block = getattr(function.body, "block", None)
+    if block is None or block.name_hint != "root":  # made by hand inside of TVM
         raise TargetError(f"operator {name}: {NO_CODE}")
-    if function.body.block.name_hint != "root":  # made by hand inside of TVM
-        return _raw(function, symbol, ())
     schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
     root = schedule.get_sblock("root")
     _inline(schedule, root)
@@ -164,8 +163,9 @@ def _tile(schedule: s_tir.Schedule, block: Any) -> Any:
     loops = schedule.get_loops(block)
     if not _is_sum(schedule, block) or len(loops) != len(variables):
         return None
-    spatial = [l for l, v in zip(loops, variables, strict=True) if int(v.iter_type) == _SPATIAL]
-    summed = [l for l, v in zip(loops, variables, strict=True) if int(v.iter_type) == _REDUCTION]
+    kinds = [int(variable.iter_type) for variable in variables]
+    spatial = [loop for loop, kind in zip(loops, kinds, strict=True) if kind == _SPATIAL]
+    summed = [loop for loop, kind in zip(loops, kinds, strict=True) if kind == _REDUCTION]
     if not spatial or len(spatial) + len(summed) != len(loops):
         return None
     extent = int(schedule.get(spatial[-1]).extent)

@@ -106,7 +106,7 @@ def float_library(
         outputs=step.y.size,
         kernels=len(step.calls),
         constant_bytes=driver.constant_bytes,
-        memory_bytes=driver.work_bytes + 4 * sum(state.size for state in step.states),
+        memory_bytes=driver.memory_bytes,
     )
 
 

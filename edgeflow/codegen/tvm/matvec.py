@@ -215,7 +215,7 @@ def columns(rows: int, schedule: Schedule) -> Stream:
     return Stream(rows, lambda cols: 2 * rows + rows // 2 * pairs(cols), accumulate, scale)
 
 
-def vectors(schedule: Schedule) -> Stream:
+def vectors(finish: Any, schedule: Schedule) -> Stream:
     """Return the stream of `pack_four_rows`."""
 
     @T.inline
@@ -242,12 +242,13 @@ def vectors(schedule: Schedule) -> Stream:
                     acc[r],
                 )
 
-    return Stream(4, lambda cols: 8 + 8 * -(-cols // 8), accumulate, scale_shifted)
+    return Stream(4, lambda cols: 8 + 8 * -(-cols // 8), accumulate, finish)
 
 
 #: What stands behind each kernel of the ``tvm`` sets, by its name.
 MATVECS: dict[str, Callable[[Schedule], Stream]] = {
-    "ef_matvec_4x8_s8_s16_tvm_mve": vectors,
+    "ef_matvec_4x8_s8_s16_tvm_mve": partial(vectors, scale_shifted),
+    "ef_matvec_shift_4x8_s8_s16_tvm_mve": partial(vectors, scale),
     "ef_matvec_pair_s8_s16_tvm_dsp": row_pairs,
     "ef_matvec_4x4_s8_s16_tvm_dsp": tiles,
     "ef_matvec_s16_s16_tvm_dsp": halfwords,
