@@ -14,7 +14,7 @@ from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
 from edgeflow.bench.measure import measure_layers
 from edgeflow.bench.steps import measure_steps
 from edgeflow.codegen.backend import require_tvm
-from edgeflow.codegen.schedules import Schedules, TvmCost
+from edgeflow.codegen.schedules import SEVERAL, Schedules, TvmCost
 from edgeflow.errors import TargetError
 from edgeflow.files import write_atomic
 from edgeflow.program.nodes import Linear
@@ -25,24 +25,23 @@ SHAPES = ((6, 96), (9, 128), (32, 96), (33, 50), (64, 192), (128, 64))
 UNROLL = (1, 2, 4, 8, 16)
 STEPS = 2
 #: Columns that costs are measured for: all small numbers, and the sizes that layers have.
-COLS = (*range(1, 21), 24, 27, 28, 32, 33, 36, 40, 48, 56, 64, 65, 72, 80, 96, 112, 128, 160, 192)
+COLS = (*range(1, 11), 12, 13, 16, 18, 20, 24, 27, 32, 33, 40, 48, 64, 65, 96, 128, 192)
 
 
 def measure_costs(board: BoardSpec, kernel: str) -> TvmCost:
     """Count the instructions of a TVM kernel for each of `COLS`."""
     size = int(re.findall(r"_(\d)x\d_", kernel)[0]) if "x" in kernel else 4
-    heights = (size, 2 * size, 4 * size, size + 1, 2 * size - 1)
+    heights = (size, SEVERAL * size, 3 * SEVERAL * size, size + 1, 2 * size - 1)
     layers = []
     for cols, rows in product(COLS, heights):
         matrix = bench_matrix(rows, cols, FORMATS["w4a8"])
         layers.append((Linear("layer", matrix), bench_inputs(matrix, STEPS)))
     counts = np.array(measure_layers(layers, board, [kernel] * len(layers)))
-    single, two, four, first, last = counts.reshape(-1, len(heights)).T
-    group = (four - two) / 2
+    single, several, many, first, last = counts.reshape(-1, len(heights)).T
     columns = {
         "single": single,
-        "base": two - 2 * group,
-        "group": group,
+        "several": several,
+        "group": (many - several) / (2 * SEVERAL),
         "first": first - single,
         "last": last - single,
     }
@@ -163,7 +162,7 @@ def write_schedules(schedules: Schedules, path: Path) -> None:
         lines += [f"vectorize = {vectorize}"]
     for name, cost in schedules.costs.items():
         lines += ["", f"[costs.{name}]", f"rows = {cost.rows}"]
-        for field in ("cols", "single", "base", "group", "first", "last"):
+        for field in ("cols", "single", "several", "group", "first", "last"):
             lines += [f"{field} = [{', '.join(f'{v:g}' for v in getattr(cost, field))}]"]
     for kind, saving in schedules.steps.items():
         lines += ["", f"[steps.{kind}]", f"outputs = {list(saving.outputs)}"]

@@ -15,13 +15,16 @@ from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.board import CoreSpec, Schedule
 
+#: Groups of rows from which on each costs the same.
+SEVERAL = 8
+
 
 class TvmCost(BaseModel):
     """Instructions of a call, given for some columns.
 
-    Each shape has code of its own, so nothing between two numbers of columns is certain: one group
-    of rows is no loop, and of the rows behind the last whole group only those are computed that are
-    there.
+    Each shape has code of its own, so nothing between two numbers of columns is certain: few groups
+    of rows are no loop, and of the rows behind the last whole group only those are computed that
+    are there.
 
     Attributes
     ----------
@@ -31,8 +34,10 @@ class TvmCost(BaseModel):
         In ascending order.
     single
         For each of `cols`: of one group.
-    base, group
-        Likewise: of more groups, ``base + groups group``.
+    several
+        Likewise: of `SEVERAL` groups.
+    group
+        Likewise: what each group more than these adds.
     first, last
         Likewise: what one row behind the last group adds, and what all but one of a group add.
     """
@@ -42,14 +47,14 @@ class TvmCost(BaseModel):
     rows: int = Field(ge=1)
     cols: tuple[int, ...] = Field(min_length=2)
     single: tuple[float, ...]
-    base: tuple[float, ...]
+    several: tuple[float, ...]
     group: tuple[float, ...]
     first: tuple[float, ...]
     last: tuple[float, ...]
 
     @model_validator(mode="after")
     def _same_length(self) -> "TvmCost":
-        lists = (self.single, self.base, self.group, self.first, self.last)
+        lists = (self.single, self.several, self.group, self.first, self.last)
         if any(len(values) != len(self.cols) for values in lists):
             raise ValueError("the lists differ in length")
         if list(self.cols) != sorted(set(self.cols)):
@@ -61,11 +66,13 @@ class TvmCost(BaseModel):
     ) -> float:
         """Return the instructions of a call, requantization included; see `KernelCost`."""
         groups, left = divmod(rows, self.rows)
-        if groups > 1:
-            count = self._at(self.base, cols) + groups * self._at(self.group, cols)
+        single, several = self._at(self.single, cols), self._at(self.several, cols)
+        if groups > SEVERAL:
+            count = several + (groups - SEVERAL) * self._at(self.group, cols)
+        elif groups:
+            count = single + (several - single) * (groups - 1) / (SEVERAL - 1)
         else:
-            # where there is no group, what a call takes at least
-            count = self._at(self.single, cols) if groups else self._at(self.single, 1) / 2
+            count = self._at(self.single, 1) / 2  # what a call takes at least
         if left:
             first, last = self._at(self.first, cols), self._at(self.last, cols)
             count += first + (last - first) * (left - 1) / max(1, self.rows - 2)

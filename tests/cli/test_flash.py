@@ -42,7 +42,7 @@ def make_build(name: str, folder: Path) -> Path:
     content = {
         "edgeflow": "1.2.3", "board": name, "core": load_board(name).core.name,
         "model_hash": MODEL_HASH.hex(), "layers": ["sums"], "kernels": [],
-        "optimize": "balanced", "choices": [], "placement": {},
+        "optimize": "balanced", "choices": [], "placement": {}, "tvm_layers": [],
     }  # fmt: skip
     (folder / "build.json").write_text(json.dumps(content))
     return folder
