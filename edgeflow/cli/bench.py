@@ -259,7 +259,7 @@ def cells(
       edgeflow bench cells --board qemu-m4
       edgeflow bench cells --board qemu-m55 --cell gru --cell lstm --hidden 64
       edgeflow bench cells --board qemu-m4 --cell gru --hidden 64 --weights-in ram
-      edgeflow bench cells --board qemu-m55 --cell lmu --backend c --backend tvm --backend auto
+      edgeflow bench cells --board qemu-m55 --backend c --backend tvm
     """
     from edgeflow.bench.cells import CELLS, HIDDEN, bench_cells
     from edgeflow.targets.board import load_board

@@ -44,7 +44,7 @@ def float_(
     are fixed, and all values float32.
 
     Examples:
-      edgeflow float mymodel.py:Head --input 1x64 --checkpoint head.pt --board qemu-m4 -o head
+      edgeflow float mymodel.py:Head --input 1x64 --checkpoint head.pt
       edgeflow float mymodel.py:Pool --input 1x16 --state 1x8x16 --core cortex-m55 -o pool
     """
     from edgeflow.codegen.backend import require_tvm
