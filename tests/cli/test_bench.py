@@ -130,7 +130,7 @@ def test_compile_says_what_it_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "'balanced' does not allow it" in shown.stdout
     chosen = {}
     for extra in ([], ["--optimize", "speed"], ["--kernel", "c"]):
-        done = CliRunner().invoke(app, [*arguments, *extra, "--json"])
+        done = CliRunner().invoke(app, [*arguments, "--backend", "c", *extra, "--json"])
         assert done.exit_code == 0, done.output
         content = json.loads(done.stdout)
         stored = json.loads((tmp_path / "build" / "build.json").read_text())

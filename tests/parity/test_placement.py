@@ -49,9 +49,12 @@ def sizes(build: Build) -> SizeReport:
 
 @pytest.mark.parametrize("name", ["qemu-m0", "qemu-m4", "qemu-m7", "qemu-m55", "qemu-rv32"])
 @pytest.mark.parametrize("memory", ["ram", "tcm"])
+@pytest.mark.parametrize(("backend", "step"), [("c", "ef_gru_step"), ("tvm", "ef_tvm_rnn_step")])
 def test_every_memory_gives_the_same_bits(
-    name: str, memory: str, program: Program, tmp_path: Path
+    name: str, memory: str, backend: str, step: str, program: Program, tmp_path: Path
 ) -> None:
+    if backend == "tvm":
+        pytest.importorskip("tvm", reason="apache-tvm is not installed")
     board = with_tcm(name)
     x = program.quantize_input(random_walks(6, 1, 20, seed=3)[0])
     expected = program.run(x[None])[0]
@@ -59,12 +62,14 @@ def test_every_memory_gives_the_same_bits(
     fetched = {}
     for part in ("flash", memory):
         placed = board.placed(weights=part, kernels=part)
-        build, counts, y = run_program(program, placed, tmp_path / part, x, data_cache=cache)
+        build, counts, y = run_program(
+            program, placed, tmp_path / part, x, data_cache=cache, backend=backend
+        )
         assert (y == expected).all()
         assert Build.load(tmp_path / part).placement == Placement(weights=part, kernels=part)
         fetched[part] = int(counts.fetched.sum())
         region = board.memory[part]
-        for symbol in ("rnn_recurrent_weights", "ef_table_tanh", "ef_gru_step", "model_step"):
+        for symbol in ("rnn_recurrent_weights", "ef_table_tanh", step, "model_step"):
             assert (
                 region.base <= Image(build.elf).by_name[symbol].address < region.base + region.size
             )
