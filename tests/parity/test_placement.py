@@ -55,6 +55,8 @@ def test_every_memory_gives_the_same_bits(
 ) -> None:
     if backend == "tvm":
         pytest.importorskip("tvm", reason="apache-tvm is not installed")
+        if (name, memory) == ("qemu-m0", "tcm"):
+            pytest.skip("TVM's code is larger than a quarter of the board's RAM")
     board = with_tcm(name)
     x = program.quantize_input(random_walks(6, 1, 20, seed=3)[0])
     expected = program.run(x[None])[0]
