@@ -115,6 +115,7 @@ def measure_layers(
         As `measure_layer`.
     """
     names = kernels or [None] * len(layers)
+    core = with_backend(board, backend).core
     result: list[float] = []
     for part in _parts(layers, board):
         chain: list[Node] = []
@@ -130,7 +131,6 @@ def measure_layers(
             width = node.outputs
             name = names[i]
             if name is None:  # as in a program of its own
-                core = with_backend(board, backend).core
                 choices = choose_kernels(_program((node,)), core)
                 forced |= {f"{c.layer}.{c.matrix}": c.kernel for c in choices}
             else:

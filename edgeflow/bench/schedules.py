@@ -1,13 +1,13 @@
 """A search for the schedule of each TVM kernel with the fewest instructions, and their counts."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import product
 from math import log
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeflow.bench.fit import tool_versions
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
@@ -30,12 +30,11 @@ COLS = (*range(1, 11), 12, 13, 16, 18, 20, 24, 27, 32, 33, 40, 48, 64, 65, 96, 1
 
 def measure_costs(board: BoardSpec, kernel: str) -> TvmCost:
     """Count the instructions of a TVM kernel for each of `COLS`."""
-    size = int(re.findall(r"_(\d)x\d_", kernel)[0]) if "x" in kernel else 4
+    from edgeflow.codegen.tvm.matvec import MATVECS
+
+    size = MATVECS[kernel](Schedule()).rows
     heights = (size, SEVERAL * size, 3 * SEVERAL * size, size + 1, 2 * size - 1)
-    layers = []
-    for cols, rows in product(COLS, heights):
-        matrix = bench_matrix(rows, cols, FORMATS["w4a8"])
-        layers.append((Linear("layer", matrix), bench_inputs(matrix, STEPS)))
+    layers = _layers(product(COLS, heights))
     counts = np.array(measure_layers(layers, board, [kernel] * len(layers)))
     single, several, many, first, last = counts.reshape(-1, len(heights)).T
     columns = {
@@ -87,10 +86,7 @@ def search_schedules(
         If TVM, compiler or emulator is not installed.
     """
     require_tvm()
-    layers = []
-    for cols, rows in shapes:
-        matrix = bench_matrix(rows, cols, FORMATS["w4a8"])
-        layers.append((Linear("layer", matrix), bench_inputs(matrix, STEPS)))
+    layers = _layers(shapes)
     found = [kernel for kernel in runnable(board, kernels) if kernel.by_tvm]
     jobs = [(kernel.name, schedule) for kernel in found for schedule in candidates(kernel.name)]
     counts: dict[str, dict[Schedule, list[float]]] = {kernel.name: {} for kernel in found}
@@ -140,6 +136,12 @@ def measure_schedules(board: BoardSpec, schedules: Mapping[str, Schedule]) -> Sc
         costs={name: measure_costs(tuned, name) for name in schedules},
         steps=measure_steps(tuned),
     )
+
+
+def _layers(shapes: Iterable[tuple[int, int]]) -> list[tuple[Linear, NDArray[np.int16]]]:
+    """Return layers of so many columns and rows with their inputs, which every kernel takes."""
+    matrices = [bench_matrix(rows, cols, FORMATS["w4a8"]) for cols, rows in shapes]
+    return [(Linear("layer", matrix), bench_inputs(matrix, STEPS)) for matrix in matrices]
 
 
 def _mean_log(counts: Sequence[float]) -> float:

@@ -3,16 +3,14 @@
 The files are fitted to counts on emulated boards: ``edgeflow bench kernels --fit``.
 """
 
-import tomllib
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from edgeflow.calibration import load_of_core, read_data
 from edgeflow.codegen.schedules import TvmCost, load_schedules
-from edgeflow.errors import TargetError
-from edgeflow.resources import resource
 
 #: Kernels step through rows and columns in blocks of a power of two, up to this.
 MAX_BLOCK = 16
@@ -129,24 +127,9 @@ def load_costs(core: str) -> KernelCosts | None:
     TargetError
         If its file is wrong.
     """
-    path = resource("calibration") / "kernels" / f"{core}.toml"
-    if not path.is_file():
-        return None
-    costs = read_costs(path)
-    if costs.core != core:
-        raise TargetError(f"{path}: core: '{costs.core}' in a file named after '{core}'")
-    return costs
+    return load_of_core(KernelCosts, "kernels", core)
 
 
 def read_costs(path: Path) -> KernelCosts:
     """Read a file of costs; see :func:`load_costs`."""
-    try:
-        return KernelCosts(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TargetError(f"{path}: not a TOML file ({error})") from None
-    except OSError as error:
-        raise TargetError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(key) for key in problem["loc"])
-        raise TargetError(f"{path}: {where}: {problem['msg']}") from None
+    return read_data(KernelCosts, path)

@@ -3,16 +3,14 @@
 The files are made by measuring on emulated boards: ``edgeflow bench schedules``.
 """
 
-import tomllib
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edgeflow.errors import TargetError
-from edgeflow.resources import resource
+from edgeflow.calibration import load_of_core, read_data
 from edgeflow.targets.board import CoreSpec, Schedule
 
 #: Groups of rows from which on each costs the same.
@@ -158,17 +156,9 @@ def load_schedules(core: str) -> Schedules | None:
     TargetError
         If its file is wrong.
     """
-    path = resource("calibration") / "schedules" / f"{core}.toml"
-    return read_schedules(path) if path.is_file() else None
+    return load_of_core(Schedules, "schedules", core)
 
 
 def read_schedules(path: Path) -> Schedules:
     """Read a file of schedules; see :func:`load_schedules`."""
-    try:
-        return Schedules(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TargetError(f"{path}: not a TOML file ({error})") from None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(key) for key in problem["loc"])
-        raise TargetError(f"{path}: {where}: {problem['msg']}") from None
+    return read_data(Schedules, path)

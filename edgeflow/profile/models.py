@@ -1,13 +1,13 @@
 """Models of cycles and energy, from data files with their sources (``calibration/``)."""
 
 import difflib
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from edgeflow.calibration import load_of_core, read_data
 from edgeflow.errors import TargetError
 from edgeflow.profile.classes import Op, describe
 from edgeflow.profile.trace import Counts, DataCache
@@ -22,9 +22,6 @@ Sources = Annotated[list[str], Field(min_length=1)]
 
 class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-DataT = TypeVar("DataT", bound=_Data)
 
 
 class PerRegister(_Data):
@@ -222,18 +219,12 @@ def load_cycle_model(core: str) -> CycleModel | None:
     TargetError
         If its file is wrong.
     """
-    path = resource("calibration") / "cycles" / f"{core}.toml"
-    if not path.is_file():
-        return None
-    model = read_model(path)
-    if model.core != core:
-        raise TargetError(f"{path}: core: '{model.core}' in a file named after '{core}'")
-    return model
+    return load_of_core(CycleModel, "cycles", core)
 
 
 def read_model(path: Path) -> CycleModel:
     """Read a cycle model from a file; see :func:`load_cycle_model`."""
-    return _read(CycleModel, path)
+    return read_data(CycleModel, path)
 
 
 def estimated_part(board: BoardSpec) -> Part | None:
@@ -281,23 +272,7 @@ def load_part(name: str) -> Part:
 
 def read_part(path: Path) -> Part:
     """Read the calibration of a part from a file; see :func:`load_part`."""
-    return _read(Part, path)
-
-
-def _read(kind: type[DataT], path: Path) -> DataT:
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TargetError(f"{path}: not a TOML file ({error})") from None
-    except OSError as error:
-        raise TargetError(f"{path}: cannot be read ({error.strerror})") from None
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(key) for key in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        raise TargetError(f"{path}: {where + ': ' if where else ''}{message}") from None
+    return read_data(Part, path)
 
 
 def estimate_cycles(counts: Counts, model: CycleModel, part: Part | None) -> np.ndarray | None:

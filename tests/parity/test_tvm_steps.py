@@ -24,6 +24,7 @@ from edgeflow.resources import resource
 from tests.random_programs import DRAW, random_matrix, random_rnn, with_delta
 
 tvm = pytest.importorskip("tvm", reason="apache-tvm is not installed")
+emit = importlib.import_module("edgeflow.codegen.tvm.emit")
 step_module = importlib.import_module("edgeflow.codegen.tvm.step")
 values = importlib.import_module("edgeflow.codegen.tvm.values")
 intervals = importlib.import_module("edgeflow.codegen.tvm.intervals")
@@ -31,13 +32,6 @@ intervals = importlib.import_module("edgeflow.codegen.tvm.intervals")
 #: Never written to: in front of and behind every array.
 GUARD = 0x5A
 STEPS = 50
-APPLY = """
-#include "ef_kernels.h"
-void ef_apply(const ef_matrix *matrix, const int16_t *x, int16_t *y);
-void ef_apply(const ef_matrix *matrix, const int16_t *x, int16_t *y) {
-    matrix->matvec(matrix, x, y);
-}
-"""
 
 
 class CMatrix(ctypes.Structure):
@@ -138,31 +132,21 @@ class Runner:
         return (self.y if name is None else self.states[name])[: self._node.outputs]
 
 
-def c_source(steps: Sequence[Any]) -> str:
-    functions = {str(s.function.attrs["global_symbol"]): s.function for s in steps}
-    built = tvm.tirx.build(tvm.IRModule(functions), target=tvm.target.Target({"kind": "c"}))
-    lines = built.inspect_source().splitlines()
-    kept = [x for x in lines if not x.startswith(("#include", "#define", "void* __tvm"))]
-    prelude = "#include <stdbool.h>\n#include <stdint.h>\n#define TVM_DLL\n"
-    return prelude + "\n".join(kept) + "\n"
-
-
 def build(nodes: Sequence[Node], folder: Path, kind: str) -> list[Runner]:
     """Compile the steps of some layers, at least two, and load them."""
     symbols = [f"step_{number}" for number in range(len(nodes))]
     steps = [step_module.step_function(n, s) for n, s in zip(nodes, symbols, strict=True)]
     if kind == "c":
         source = folder / "steps.c"
-        source.write_text(c_source(steps))
+        source.write_text(emit.source([step.function for step in steps], {"kind": "c"})[0])
     else:
         source = folder / "steps.o"
         functions = {s: step.function for s, step in zip(symbols, steps, strict=True)}
         target = tvm.target.Target({"kind": "llvm"})
         tvm.tirx.build(tvm.IRModule(functions), target=target).write_to_file(str(source))
-    (folder / "apply.c").write_text(APPLY)
     kernels = resource("firmware") / "kernels"
-    files = [source, folder / "apply.c"]
-    files += [Path(str(kernels / f"{name}.c")) for name in ("ef_matvec_s8_s16", "ef_hold_matvec")]
+    names = ("ef_apply", "ef_matvec_s8_s16", "ef_hold_matvec")
+    files = [source, *(kernels / f"{name}.c" for name in names)]
     # any overflow that was proven impossible, and any shift too far, ends the test
     traps = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
     flags = ["-shared", "-fPIC", "-O2", *traps, f"-I{kernels}"]
