@@ -1,11 +1,13 @@
 """Measures a trained GRU with delta matrices against the dense one: instructions a step, sparsity.
 
     python scripts/delta_gru.py runs/cells/wisdm-watch-hand-gru-64-s0/model.onnx \
-        --data wisdm-watch-hand --board qemu-m4 --board qemu-m55
+        --data wisdm-watch-hand --board qemu-m4 --board qemu-m55 [--prune 0.75 --block 4x2]
 
 Thresholds are put into the matrices of a program that was trained without, such that the wanted
 share of columns is silent on validation people: this shows what the kernels do at that sparsity,
 not the accuracy that training with thresholds reaches. Every output is compared with the oracle.
+With --prune a share of the blocks of the recurrent matrix, the smallest, becomes zero as well, in
+programs beside the others.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.bench.measure import run_program
+from edgeflow.compress.prune.mask import Block, keep_largest
 from edgeflow.data import load_dataset
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity
@@ -38,6 +41,20 @@ def with_thresholds(program: Program, thresholds: Mapping[str, int], group: int)
         )
         for field, threshold in thresholds.items()
     }
+    nodes = (dataclasses.replace(node, **changes), *program.nodes[1:])
+    return dataclasses.replace(program, nodes=nodes, metadata={})
+
+
+def without_blocks(program: Program, share: float, block: Block) -> Program:
+    """Return the program with a share of the blocks zero, in what reads the first layer's state."""
+    node = program.nodes[0]
+    changes: dict[str, Any] = {}
+    for field, source in node.delta_sources.items():
+        matrix = node.matrices()[field]
+        if source == "h":
+            size = matrix.weight.astype(np.float64) * matrix.multiplier[:, None]
+            kept = keep_largest(size, share, block)
+            changes[field] = dataclasses.replace(matrix, weight=matrix.weight * kept)
     nodes = (dataclasses.replace(node, **changes), *program.nodes[1:])
     return dataclasses.replace(program, nodes=nodes, metadata={})
 
@@ -64,6 +81,8 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--board", action="append")
     parser.add_argument("--group", type=int, action="append")
+    parser.add_argument("--prune", type=float, help="share of blocks that are zero")
+    parser.add_argument("--block", type=Block.parse, default=Block(4, 2), help="rows x columns")
     args = parser.parse_args()
     dense = Program.load(args.model)
     dataset = load_dataset(args.data)
@@ -74,8 +93,11 @@ def main() -> None:
     rng = np.random.default_rng(0)
     val, test = (x[split][rng.permutation(len(x[split]))] for split in ("val", "test"))
     programs = {"dense": dense}
-    for group in args.group or (1, 2, 4):
-        programs[f"delta, groups of {group}"] = silence(dense, val[:WINDOWS], group)
+    if args.prune:
+        programs[f"{args.block} blocks"] = without_blocks(dense, args.prune, args.block)
+    for name, still in list(programs.items()):
+        for group in args.group or (1, 2, 4):
+            programs[f"{name}, delta, groups of {group}"] = silence(still, val[:WINDOWS], group)
     labels = dataset.windows("test", length=dense.window).y
     stream = test[:BOARD_WINDOWS].reshape(-1, dense.inputs)
     head = (

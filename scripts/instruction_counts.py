@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from edgeflow.bench.cells import CELLS, random_cell, random_walks
 from edgeflow.bench.fit import fitting_case, tool_versions
-from edgeflow.bench.fit_delta import delta_case, group_of
+from edgeflow.bench.fit_delta import case_of
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
 from edgeflow.bench.measure import measure_layers
+from edgeflow.codegen.sparse import DENSITY
 from edgeflow.files import write_atomic
 from edgeflow.program.nodes import Linear, Node
 from edgeflow.targets.board import BoardSpec, list_boards, load_board
@@ -60,7 +61,7 @@ def count(board: BoardSpec) -> dict[str, float]:
     for kernel in runnable(board):
         for cols, rows in SHAPES:
             if kernel.delta:
-                matrix, x, _ = delta_case(rows, cols, FIRED, group_of(kernel))
+                matrix, x, _ = case_of(kernel, rows, cols, FIRED, DENSITY)
                 layers.append((Linear("layer", matrix), x))
                 cases.append((f"{kernel.name} {cols}x{rows}, {FIRED:.0%} fire", kernel.name))
                 continue

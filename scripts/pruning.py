@@ -15,6 +15,7 @@ from edgeflow.compress.evaluate import load_chain, score
 from edgeflow.compress.finetune import FineTuneOptions, finetune
 from edgeflow.compress.prune import PruneOptions, pruning
 from edgeflow.compress.prune.mask import Block
+from edgeflow.compress.prune.options import Ranks
 from edgeflow.compress.quantize import quantize
 from edgeflow.data import load_dataset
 from edgeflow.profile.run import profile
@@ -22,7 +23,7 @@ from edgeflow.program import Program
 from edgeflow.targets.board import load_board
 from edgeflow.train.method import Method
 
-#: Shares of the recurrent matrix that go, blocks that they go in, and shares of units.
+#: Shares of the recurrent matrix that go, blocks that they go in, shares of units, and ranks.
 ROWS = {
     "none": PruneOptions(),
     **{
@@ -34,6 +35,8 @@ ROWS = {
     "units 25%": PruneOptions(units=0.25),
     "units 50%": PruneOptions(units=0.5),
     "units 25%, 4x4 50%": PruneOptions(matrices={"recurrent": 0.5}, block=Block(4, 4), units=0.25),
+    **{f"rank {rank}": PruneOptions(low_rank=Ranks(rank)) for rank in (20, 16, 12, 8)},
+    "units 25%, rank 12": PruneOptions(units=0.25, low_rank=Ranks(12)),
 }
 
 

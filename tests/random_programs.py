@@ -110,11 +110,37 @@ def with_delta(rng: np.random.Generator, node: Node) -> Node:
     changes = {}
     for field, matrix in node.matrices().items():
         if field in node.delta_sources and rng.integers(4):
-            reach = 2 * largest_magnitude(matrix.input_bits)
+            reach = 2 * largest_magnitude(matrix.x_bits)
             threshold = rng.choice([1, rng.integers(1, reach), rng.integers(1, 9), 65535])
             group = int(rng.choice([1, 2, 4, rng.integers(1, 256)]))
-            changes[field] = replace(matrix, threshold=int(threshold), group=group)
+            changes[field] = with_threshold(matrix, int(threshold), group)
     return replace(node, **changes)
+
+
+def with_threshold(matrix: Matrix, threshold: int, group: int) -> Matrix:
+    """Return the matrix as a delta one; it is the factor that has the threshold, if there is one."""
+    if matrix.factor is None:
+        return replace(matrix, threshold=threshold, group=group)
+    return replace(matrix, factor=replace(matrix.factor, threshold=threshold, group=group))
+
+
+def with_low_rank(rng: np.random.Generator, node: Node, extreme: bool = False) -> Node:
+    """Return the layer with most of its matrices replaced by ones of low rank."""
+    changes = {}
+    for field, matrix in node.matrices().items():
+        if field in node.delta_sources and rng.integers(4):
+            rank, bits = int(rng.integers(1, 18)), int(rng.choice([8, 12, 13, 16]))
+            factor = random_matrix(rng, rank, matrix.cols, matrix.input_bits, extreme)
+            left = random_matrix(rng, matrix.rows, rank, bits, extreme)
+            changes[field] = replace(left, factor=within(factor, bits))
+    return replace(node, **changes)
+
+
+def within(matrix: Matrix, bits: int) -> Matrix:
+    """Return the matrix with multipliers such that no row leaves a width."""
+    limit, bound = largest_magnitude(bits), matrix.accumulator_bound()
+    most = ((limit << 32) - (1 << 31)) // (np.maximum(bound, 1) << matrix.shift)
+    return replace(matrix, multiplier=np.minimum(matrix.multiplier, most).astype(np.int32))
 
 
 # Each draws a layer of `size` units that reads `width` values of `bits` bits and gives values of at
@@ -407,10 +433,11 @@ DRAW: dict[str, Callable[..., Node]] = {
 
 def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, input_bits: int,
                    state_bits: int, extreme: bool = False,
-                   cells: Sequence[str] = ("gru",), delta: bool = False) -> Program:  # fmt: skip
+                   cells: Sequence[str] = ("gru",), delta: bool = False,
+                   low_rank: bool = False) -> Program:  # fmt: skip
     """Return a stack of `cells`, in turn, and a linear layer with random parameters.
 
-    With `delta`, most matrices that may be delta ones are.
+    With `delta`, most matrices that may be delta ones are, with `low_rank`, most are of low rank.
 
     The linear layer is drawn such that what the stack gives shows in its outputs.
     """
@@ -420,6 +447,7 @@ def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, inpu
     for number, size in enumerate(hidden):
         cell = cells[number % len(cells)]
         node = DRAW[cell](rng, f"{cell}{number}", width, size, bits, state_bits, extreme)
+        node = with_low_rank(rng, node, extreme) if low_rank else node
         nodes.append(with_delta(rng, node) if delta else node)
         width, bits = nodes[-1].outputs, nodes[-1].output_bits
     form = InputFormat(
@@ -431,7 +459,8 @@ def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, inpu
     stack = Program(tuple(nodes), form, output_scale=0.01)
     seen = stack.run(samples(stack, seed, windows=3, time=12)).reshape(-1, width)
     head = Linear("head", random_matrix(rng, outputs, width, bits, extreme, seen))
-    return replace(stack, nodes=(*nodes, with_delta(rng, head) if delta else head))
+    node = with_low_rank(rng, head, extreme) if low_rank else head
+    return replace(stack, nodes=(*nodes, with_delta(rng, node) if delta else node))
 
 
 @st.composite

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgeflow.bench.fit_delta import fit_delta_kernels
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
 from edgeflow.bench.measure import measure_layers
-from edgeflow.codegen.costs import MAX_BLOCK, KernelCost, KernelCosts
+from edgeflow.codegen.costs import MAX_BLOCK, KernelCost, KernelCosts, column_blocks
 from edgeflow.codegen.delta import break_evens
 from edgeflow.codegen.kernels import MatvecKernel, kernel_named
 from edgeflow.codegen.sparse import break_even
@@ -32,6 +32,8 @@ SPIKES = 4
 STEPS = 20
 #: Shares of blocks that are not zero, by turns, with block-sparse kernels.
 DENSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+#: What half a block of columns may count as.
+HALVES = (1.0, 0.75)
 #: Errors are relative to a count, or to this if it is less: a few instructions do not matter.
 SMALL = 400.0
 
@@ -105,14 +107,15 @@ def spikes(cols: int) -> NDArray[np.int16]:
 def fit(points: Sequence[tuple[int, int, float]]) -> KernelCost:
     """Fit the formula of `KernelCost` to (rows, columns, instructions).
 
-    Least squares of relative errors for each size of blocks; the size with the least is taken.
+    Least squares of relative errors for each size of blocks, with half a block of columns as one or
+    as less; what has the least is taken.
     """
     rows, cols, count = np.array(points, np.float64).T
     weight = np.maximum(count, SMALL)
     sizes = [1 << i for i in range(MAX_BLOCK.bit_length())]
     best: tuple[float, KernelCost] | None = None
-    for height, width in product(sizes, sizes):
-        R, C = np.ceil(rows / height), np.ceil(cols / width)
+    for half, height, width in product(HALVES, sizes, sizes):
+        R, C = np.ceil(rows / height), np.array([column_blocks(c, width, half) for c in cols])
         terms = np.stack([np.ones_like(R), rows, R, C, R * C], axis=1)
         solution = np.linalg.lstsq(terms / weight[:, None], count / weight, rcond=None)[0]
         rounded = np.array([round(float(value), 3) for value in solution])
@@ -127,6 +130,7 @@ def fit(points: Sequence[tuple[int, int, float]]) -> KernelCost:
                 per_row_block=float(rounded[2]),
                 per_column_block=float(rounded[3]),
                 per_block=float(rounded[4]),
+                half=half,
                 error_percent=worst,
             )
             best = mean, cost
@@ -138,7 +142,9 @@ def fit_sparse(points: Sequence[tuple[int, int, float]], form: SparseFormat) -> 
     """Fit the formula of `KernelCost` to (rows, items stored, instructions)."""
     rows, items, count = np.array(points, np.float64).T
     weight = np.maximum(count, SMALL)
-    terms = np.stack([np.ones_like(rows), rows, np.ceil(rows / form.rows), items], axis=1)
+    # a row as a block would count twice
+    blocks = np.ceil(rows / form.rows) if form.rows > 1 else np.zeros_like(rows)
+    terms = np.stack([np.ones_like(rows), rows, blocks, items], axis=1)
     solution = np.linalg.lstsq(terms / weight[:, None], count / weight, rcond=None)[0]
     rounded = np.array([round(float(value), 3) for value in solution])
     error = np.abs(terms @ rounded - count) / weight
@@ -187,6 +193,7 @@ def write_costs(costs: KernelCosts, path: Path) -> None:
             f"per_column_block = {cost.per_column_block:g}",
             f"per_block = {cost.per_block:g}",
             *([f"per_fired = {cost.per_fired:g}"] if cost.per_fired else []),
+            *([f"half = {cost.half:g}"] if cost.half < 1 else []),
             f"error_percent = {cost.error_percent:g}",
         ]
     if costs.break_even:

@@ -20,6 +20,8 @@ COLS = (3, 6, 8, 16, 31, 64, 100)
 ROWS = (3, 10, 16, 32, 64, 96, 192)
 #: Shares of the columns that fire in a step, by turns.
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)
+#: Shares of blocks that are not zero, by turns, with kernels that are block-sparse too.
+DENSITIES = (0.1, 0.2, 0.3, 0.5, 1.0)
 STEPS = 20
 #: What fires moves by at least this, in units of x.
 THRESHOLD = 8
@@ -32,13 +34,19 @@ Point = tuple[int, int, float, float]
 
 
 def delta_case(
-    rows: int, cols: int, share: float, group: int
+    rows: int,
+    cols: int,
+    share: float,
+    group: int,
+    density: float = 1.0,
+    block: tuple[int, int] = (1, 1),
 ) -> tuple[Matrix, NDArray[np.int16], float]:
     """Return a matrix, its input [STEPS, cols] and how many columns fire a step in the mean.
 
-    About a share of the groups, any of them, moves in each step; the others stand still.
+    About a share of the groups, any of them, moves in each step; the others stand still. Of the
+    blocks of the matrix a share of `density` is not zero.
     """
-    matrix = bench_matrix(rows, cols, FORMATS["w4a8"])
+    matrix = bench_matrix(rows, cols, FORMATS["w4a8"], density=density, block=block)
     matrix = dataclasses.replace(matrix, threshold=THRESHOLD, group=group)
     rng = np.random.default_rng([rows, cols, group])
     groups = -(-cols // group)
@@ -65,7 +73,7 @@ def fit_delta_kernels(board: BoardSpec) -> dict[str, KernelCost]:
     costs = {HOLD: _fit_hold(board)}
     for kernel in runnable(board):
         if kernel.delta:
-            costs[kernel.name] = fit_delta(_measure(kernel, board))
+            costs[kernel.name] = _fit_kernel(kernel, board)
     return costs
 
 
@@ -75,14 +83,26 @@ def group_of(kernel: MatvecKernel) -> int:
     return 1 if kernel.fits(matrices[0]) else 2
 
 
-def _measure(kernel: MatvecKernel, board: BoardSpec) -> list[Point]:
+def case_of(
+    kernel: MatvecKernel, rows: int, cols: int, share: float, density: float
+) -> tuple[Matrix, NDArray[np.int16], float]:
+    """Return a `delta_case` that a kernel takes; `density` is for block-sparse ones."""
+    form = kernel.sparse
+    if form is None:
+        return delta_case(rows, cols, share, group_of(kernel))
+    return delta_case(rows, cols, share, group_of(kernel), density, (form.rows, form.cols))
+
+
+def _fit_kernel(kernel: MatvecKernel, board: BoardSpec) -> KernelCost:
     cases = [
-        (rows, cols, *delta_case(rows, cols, SHARES[i % len(SHARES)], group_of(kernel)))
+        case_of(kernel, rows, cols, SHARES[i % len(SHARES)], DENSITIES[i % len(DENSITIES)])
         for i, (rows, cols) in enumerate(product(ROWS, COLS))
     ]
-    layers = [(Linear("layer", matrix), x) for _, _, matrix, x, _ in cases]
+    layers = [(Linear("layer", matrix), x) for matrix, x, _ in cases]
     counts = measure_layers(layers, board, [kernel.name] * len(layers))
-    return [(c[0], c[1], c[4], count) for c, count in zip(cases, counts, strict=True)]
+    points = [(m.rows, m.cols, f, n) for (m, _, f), n in zip(cases, counts, strict=True)]
+    form = kernel.sparse
+    return fit_delta(points, [form.items(m) for m, _, _ in cases] if form else None)
 
 
 def _fit_hold(board: BoardSpec) -> KernelCost:
@@ -101,9 +121,10 @@ def _fit_hold(board: BoardSpec) -> KernelCost:
     return fit_delta(points)
 
 
-def fit_delta(points: Sequence[Point]) -> KernelCost:
+def fit_delta(points: Sequence[Point], items: Sequence[int] | None = None) -> KernelCost:
     """Fit the formula of `KernelCost` to (rows, columns, columns fired, instructions).
 
+    `items` are those that a block-sparse kernel stores.
     Least squares of relative errors for each size of blocks of rows; that with the least is taken.
     """
     rows, cols, fired, count = np.array(points, np.float64).T
@@ -111,7 +132,8 @@ def fit_delta(points: Sequence[Point]) -> KernelCost:
     best: tuple[float, KernelCost] | None = None
     for height in (1 << i for i in range(MAX_BLOCK.bit_length())):
         R = np.ceil(rows / height)
-        terms = np.stack([np.ones_like(R), rows, R, cols, R * fired, fired], axis=1)
+        blocks = R * fired if items is None else np.array(items) * fired / cols
+        terms = np.stack([np.ones_like(R), rows, R, cols, blocks, fired], axis=1)
         solution = np.linalg.lstsq(terms / weight[:, None], count / weight, rcond=None)[0]
         rounded = np.array([round(float(value), 3) + 0.0 for value in solution])  # no -0
         error = (terms @ rounded - count) / weight

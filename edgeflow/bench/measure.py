@@ -134,7 +134,7 @@ def measure_layers(
                 choices = choose_kernels(_program((node,)), core)
                 forced |= {f"{c.layer}.{c.matrix}": c.kernel for c in choices}
             else:
-                forced |= {f"{node.name}.{field}": name for field in node.matrices()}
+                forced |= {f"{node.name}.{field}": name for field in node.products()}
         by_tvm = None
         if tvm_layers is not None:
             by_tvm = [f"layer{i}" for i in part if i in tvm_layers]

@@ -53,7 +53,8 @@ def compress(
         None,
         "--delta",
         help="Share of the columns of states and inputs that a product leaves out as they hardly "
-        "moved: state=0.8,input=0.5; also group=2 (columns), pressure=0.1 (on moves, in training).",
+        "moved: state=0.8,input=0.5; also group=2 (columns of a state), pressure=0.1 (on moves, in "
+        "training).",
     ),
     epochs: int | None = typer.Option(
         None, "--epochs", help="Fine-tune for so many epochs with the integer outputs; 0: do not."
@@ -81,6 +82,12 @@ def compress(
     ),
     structured: float | None = typer.Option(
         None, "--structured", help="Share of the units to cut off before fine-tuning, like 0.5."
+    ),
+    low_rank: str | None = typer.Option(
+        None,
+        "--low-rank",
+        help="Rank that matrices of a state get while fine-tuning, to be two small ones: 12, or "
+        "0.2 of the smaller side; or by matrix, like recurrent=12.",
     ),
     lr: float | None = typer.Option(None, "--lr", help="Peak learning rate of the fine-tuning."),
     batch: int | None = typer.Option(None, "--batch", help="Windows a step of the fine-tuning."),
@@ -144,7 +151,7 @@ def compress(
     from edgeflow.recipes.recipe import make_recipe, parse_delta, read_recipe
 
     options: dict[str, Any] = {
-        "prune": prune, "block": block, "structured": structured,
+        "prune": prune, "block": block, "structured": structured, "low-rank": low_rank,
         "delta": None if delta is None else parse_delta(delta),
         "epochs": epochs, "lr": lr, "batch": batch, "seed": seed, "tail": tail, "teacher": teacher,
         "weights": weights, "activations": activations, "cutoff": cutoff,
@@ -292,4 +299,4 @@ def _lowest(people: dict[str, dict[str, float]]) -> list[str]:
 
 
 def _parameters(node: Any) -> int:
-    return sum(matrix.weight.size + matrix.rows for matrix in node.matrices().values())
+    return sum(matrix.weight.size + matrix.rows for matrix in node.products().values())

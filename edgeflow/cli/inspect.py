@@ -81,7 +81,7 @@ def inspect(
 
 
 def _layer(node: Any) -> dict[str, Any]:
-    matrices = node.matrices().values()
+    matrices = node.products().values()
     weights = np.concatenate([matrix.weight.reshape(-1) for matrix in matrices] or [np.ones(1)])
     bound = max((int((m.accumulator_bound() << m.shift).max()) for m in matrices), default=0)
     return {

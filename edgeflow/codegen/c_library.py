@@ -20,6 +20,7 @@ from edgeflow.files import write_atomic
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes import Node
+from edgeflow.program.nodes.base import factor_of
 from edgeflow.program.program import Program
 from edgeflow.resources import resource
 from edgeflow.targets.board import CoreSpec
@@ -66,7 +67,7 @@ def write_library(
         kernels = {
             f"{node.name}.{field}": choose_kernel(matrix, kernel_sets)
             for node in program.nodes
-            for field, matrix in node.matrices().items()
+            for field, matrix in node.products().items()
         }
     code = _tvm_code(program, kernels, core, tvm_layers)
     sources = _kernel_sources(program, kernel_sets, kernels, code)
@@ -81,7 +82,7 @@ def write_library(
     packed = {
         f"{node.name}.{field}": kernels[f"{node.name}.{field}"].pack(matrix)
         for node in program.nodes
-        for field, matrix in node.matrices().items()
+        for field, matrix in node.products().items()
     }
     write_atomic(directory / "model.h", model_header(program, packed, code))
     write_atomic(directory / "model.c", model_source(program, kernels, packed, code))
@@ -98,7 +99,7 @@ def _tvm_code(
     bodies = [
         kernels[f"{node.name}.{field}"].body(matrix)
         for node in program.nodes
-        for field, matrix in node.matrices().items()
+        for field, matrix in node.products().items()
         if kernels[f"{node.name}.{field}"].by_tvm
     ]
     if not bodies and not layers:
@@ -119,6 +120,8 @@ def _kernel_sources(
     delta = [f"{node.name}.{field}" for node in program.nodes for field in node.delta_matrices()]
     if any(not kernels[name].delta for name in delta):
         functions.add("ef_hold_matvec")
+    if any(m.factor for node in program.nodes for m in node.matrices().values()):
+        functions.add("ef_low_rank_matvec")
     functions |= {f"ef_table_{table}" for node in program.nodes for table in node.tables}
     ours = [node for node in program.nodes if node.name not in code.steps]
     functions |= {node.c_function for node in ours if node.c_function}
@@ -142,6 +145,9 @@ def _members(program: Program, packed: Mapping[str, Packed], code: TvmCode) -> s
         for field, matrix in node.delta_matrices().items():
             words = packed[f"{node.name}.{field}"].memory.size + round_up(matrix.cols) // 2
             members.append(f"int32_t {node.name}_{field}_memory[{round_up(words)}]")
+        for field, matrix in node.matrices().items():
+            if matrix.factor is not None:
+                members.append(f"int16_t {node.name}_{field}_reads[{round_up(matrix.cols)}]")
     for node in program.nodes[:-1]:
         if node.output_state is None:
             members.append(f"int16_t {_output(node)}[{round_up(node.outputs)}]")
@@ -255,7 +261,7 @@ def _constants(
 ) -> str:
     """Return what a layer reads from flash; `source` is the member of model_t that it reads."""
     parts = [f"/* {node.name}: {node.op_type}, {node.inputs} -> {node.outputs} */"]
-    for field, matrix in node.matrices().items():
+    for field, matrix in node.products().items():
         name = f"{node.name}_{field}"
         kernel = kernels[f"{node.name}.{field}"]
         packed = packings[f"{node.name}.{field}"]
@@ -284,12 +290,17 @@ def _constants(
             values = [function, weights, bias, multiplier]
         memory = "0"
         if matrix.threshold:
-            reads = node.delta_sources[field]
-            member = source if reads == "x" else f"{node.name}_{reads}"
-            memory = f"EF_DISTANCE({member}, {name}_memory)"
+            memory = _from_x(node, field, source, f"{name}_memory")
             if packed.memory.size:
                 parts.append(_array("uint32_t", f"{name}_start", packed.memory))
         values += [*_format(matrix), str(matrix.group), str(matrix.threshold), memory]
+        if matrix.factor is not None:
+            parts.append(_struct("ef_matrix", f"{name}_left", values))
+            factors = [f"&{node.name}_{factor_of(field)}", f"&{name}_left"]
+            parts.append(_struct("ef_low_rank", f"{name}_factors", factors))
+            size = [str(matrix.rows), str(matrix.inputs), "0"]
+            memory = _from_x(node, field, source, f"{name}_reads")
+            values = ["ef_low_rank_matvec", f"&{name}_factors", "0", "0", *size, "1", "0", memory]
         parts.append(_struct("ef_matrix", name, values))
     for field, array in node.arrays().items():
         if step is not None and not step.reads("array", field):
@@ -304,6 +315,12 @@ def _constants(
     return "\n".join(parts)
 
 
+def _from_x(node: Node, field: str, source: str, member: str) -> str:
+    """Return the distance of a member of model_t from what a product reads."""
+    reads = node.source_of(field)
+    return f"EF_DISTANCE({source if reads == 'x' else f'{node.name}_{reads}'}, {member})"
+
+
 def _tvm_wrapper(function: str, body: TvmBody) -> str:
     return (
         f"void {body.symbol}(const void *weights, const int16_t *x, int16_t *y);\n"
@@ -313,8 +330,9 @@ def _tvm_wrapper(function: str, body: TvmBody) -> str:
 
 
 def _distance(program: Program) -> list[str]:
-    """Return the macro that finds memories of delta matrices, if there are any."""
-    if not any(node.delta_matrices() for node in program.nodes):
+    """Return the macro that finds what matrices keep in model_t, if any do."""
+    products = [m for node in program.nodes for m in node.products().values()]
+    if not any(matrix.threshold or matrix.factor for matrix in products):
         return []
     return [
         "/* bytes from one member of model_t to another */\n#define EF_DISTANCE(from, to) \\\n"

@@ -123,7 +123,7 @@ def choose_kernels(
     matrices = {
         (node.name, field): matrix
         for node in program.nodes
-        for field, matrix in node.matrices().items()
+        for field, matrix in node.products().items()
     }
     asked: list[str | None] = []
     for (layer, field), matrix in matrices.items():
@@ -160,10 +160,10 @@ def _break_even(
     """Return the share of columns from which on the best of the kernels allowed is no delta one."""
     allowed = [kernel_named(c.kernel) for c in table if c.allowed]
     delta = next((kernel for kernel in allowed if kernel.delta), None)
-    dense = next((kernel for kernel in allowed if not kernel.delta and not kernel.sparse), None)
-    if delta is None or dense is None:
+    other = next((kernel for kernel in allowed if not kernel.delta), None)
+    if delta is None or other is None:
         return None
-    return break_even(delta, dense, matrix, known)
+    return break_even(delta, other, matrix, known)
 
 
 def _choice(

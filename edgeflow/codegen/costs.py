@@ -28,12 +28,14 @@ class KernelCost(_Data):
 
     R and C are the numbers of blocks of rows and of columns; with a block-sparse kernel the items
     stored (``edgeflow.codegen.sparse_packing``) take the place of R C, with a delta kernel R F,
-    where F columns fire.
+    where F columns fire, and with one that is both, the items of these: their mean share.
 
     Attributes
     ----------
     block
         Rows and columns of a block; parts of one count as whole ones.
+    half
+        What up to half of a block's columns count as instead.
     base, per_row, per_row_block, per_column_block, per_block
         a to e.
     per_fired
@@ -49,6 +51,7 @@ class KernelCost(_Data):
     per_column_block: Count
     per_block: Count
     per_fired: Count = 0.0
+    half: Annotated[float, Field(gt=0, le=1)] = 1.0
     error_percent: Annotated[float, Field(ge=0)]
 
     def instructions(
@@ -64,13 +67,19 @@ class KernelCost(_Data):
         fired : float, optional
             Columns that fire a step, with a delta kernel.
         """
-        R, C = -(-rows // self.block[0]), -(-cols // self.block[1])
+        R, C = -(-rows // self.block[0]), column_blocks(cols, self.block[1], self.half)
         blocks = R * C if items is None else items
         if fired is not None:
-            blocks = R * fired
+            blocks = R * fired if items is None else items * fired / cols
         around = self.base + self.per_row * rows + self.per_row_block * R
         around += self.per_fired * (fired or 0.0)
         return around + self.per_column_block * C + self.per_block * blocks
+
+
+def column_blocks(cols: int, width: int, half: float) -> float:
+    """Return blocks of so many columns: see `KernelCost`."""
+    whole, rest = divmod(cols, width)
+    return whole + (half if 2 * rest <= width else 1.0) * (rest > 0)
 
 
 class KernelCosts(_Data):

@@ -6,6 +6,7 @@ import numpy as np
 
 from edgeflow.codegen.costs import Cost
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
+from edgeflow.codegen.sparse import DENSITY
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.program import Program
 
@@ -58,7 +59,7 @@ def delta_instructions(
     if cost is None:
         return None
     if kernel.delta:
-        return cost.instructions(matrix.rows, matrix.cols, fired=fired)
+        return cost.instructions(matrix.rows, matrix.cols, items, fired)
     if hold is None:
         return None
     dense = cost.instructions(matrix.rows, matrix.cols, items)
@@ -66,9 +67,9 @@ def delta_instructions(
 
 
 def break_even(
-    delta: MatvecKernel, dense: MatvecKernel, matrix: Matrix, known: Mapping[str, Cost]
+    delta: MatvecKernel, other: MatvecKernel, matrix: Matrix, known: Mapping[str, Cost]
 ) -> float | None:
-    """Return the share of columns up to which a delta kernel costs less than a dense one.
+    """Return the share of columns up to which a delta kernel costs less than another one.
 
     Returns
     -------
@@ -76,8 +77,9 @@ def break_even(
         0..1, 1 also where it always does; None if costs were not measured.
     """
     costs = [
-        [delta_instructions(kernel, matrix, share, known) for share in (0.0, 1.0)]
-        for kernel in (delta, dense)
+        [delta_instructions(kernel, matrix, share, known, items) for share in (0.0, 1.0)]
+        for kernel in (delta, other)
+        for items in [kernel.sparse.items(matrix) if kernel.sparse else None]
     ]
     (empty, full), (held, always) = costs
     if empty is None or full is None or held is None or always is None:
@@ -89,9 +91,10 @@ def break_even(
 
 
 def break_evens(known: Mapping[str, Cost]) -> dict[str, float]:
-    """Return the share of columns up to which each delta kernel costs less than dense ones.
+    """Return the share of columns up to which each delta kernel costs less than others.
 
-    At `REFERENCE`, against dense kernels that store weights in no more bits, with `HOLD`.
+    At `REFERENCE`, against kernels that store weights in no more bits, with `HOLD`: dense ones;
+    where the delta kernel is block-sparse, those too, with a share of `DENSITY` of its blocks.
 
     Parameters
     ----------
@@ -106,21 +109,26 @@ def break_evens(known: Mapping[str, Cost]) -> dict[str, float]:
     kernels = list({k.name: k for k in MATVEC_KERNELS if k.name in known}.values())
     result = {}
     for delta in (kernel for kernel in kernels if kernel.delta):
-        matrix = next(m for m in map(_reference, (1, 2)) if delta.fits(m))
+        matrix = next(m for m in (_reference(group, delta) for group in (1, 2)) if delta.fits(m))
         shares = [
-            break_even(delta, dense, matrix, known)
-            for dense in kernels
-            if not dense.delta
-            and dense.sparse is None
-            and dense.weight_bits <= delta.weight_bits
-            and dense.fits(matrix)
+            break_even(delta, other, matrix, known)
+            for other in kernels
+            if not other.delta
+            and (delta.sparse or not other.sparse)
+            and other.weight_bits <= delta.weight_bits
+            and other.fits(matrix)
         ]
         result[delta.name] = round(min(share for share in shares if share is not None), 3)
     return result
 
 
-def _reference(group: int) -> Matrix:
+def _reference(group: int, kernel: MatvecKernel) -> Matrix:
     rows, cols = REFERENCE
-    ones = np.ones((rows, cols), np.int8)
+    weight = np.full((rows, cols), 50, np.int8)
+    if kernel.sparse is not None:
+        # every fourth block of a row, and another one in the next row
+        row, column = np.indices((rows, cols))
+        diagonal = row // kernel.sparse.rows + column // kernel.sparse.cols
+        weight *= diagonal % round(1 / DENSITY) == 0
     multiplier = np.full(rows, 1 << 20, np.int32)
-    return Matrix(50 * ones, np.zeros(rows, np.int32), multiplier, 1, 12, 1, group)
+    return Matrix(weight, np.zeros(rows, np.int32), multiplier, 1, 12, 1, group)

@@ -13,21 +13,52 @@ from edgeflow.codegen.delta_packing import (
     pack_delta_row_pairs,
     pack_delta_vectors,
 )
+from edgeflow.codegen.delta_sparse_packing import (
+    DELTA_COLUMN_PAIRS,
+    DELTA_COLUMNS_OF_EIGHT,
+    DELTA_COLUMNS_OF_FOUR,
+    DELTA_VECTORS,
+    MAX_OFFSET_ROWS,
+    pack_delta_sparse_columns,
+    pack_delta_sparse_rows,
+    pack_delta_sparse_vectors,
+)
+from edgeflow.codegen.int4_packing import (
+    fits_nibble_pair_bytes,
+    fits_nibble_pairs,
+    fits_nibbles,
+    fits_row_quads,
+    pack_nibble_pairs,
+    pack_nibbles,
+    pack_offset_nibbles,
+    pack_row_quads,
+    pack_split_nibble_pairs,
+)
 from edgeflow.codegen.packing import (
     Packed,
     halfword_shift,
     pack_byte_columns,
     pack_columns,
     pack_delta_columns,
+    pack_dot_tiles,
     pack_eight_rows,
     pack_four_rows,
     pack_halfwords,
-    pack_nibbles,
     pack_row_pairs,
-    pack_row_quads,
     pack_rows,
     pack_split,
     pack_tiles,
+)
+from edgeflow.codegen.single_packing import (
+    SINGLES,
+    SINGLES_APART,
+    SINGLES_GATHERED,
+    SINGLES_NEAR,
+    pack_singles_by_distance,
+    pack_singles_by_number,
+    pack_singles_by_sign,
+    pack_singles_gathered,
+    pack_singles_in_fours,
 )
 from edgeflow.codegen.sparse_packing import (
     COLUMN_PAIRS,
@@ -68,7 +99,17 @@ def fits_bytes_down(matrix: Matrix) -> bool:
 
 def fits_split(matrix: Matrix) -> bool:
     """Tell whether a copy of x as two arrays of bytes is worth it, and fits the stack."""
-    return scales_down(matrix) and 32 < matrix.cols <= 1024
+    return scales_down(matrix) and 24 < matrix.cols <= 1024
+
+
+def fits_dot(matrix: Matrix) -> bool:
+    """Tell whether a copy of x as bytes fits the stack."""
+    return matrix.cols <= 2048
+
+
+def fits_dot_bytes(matrix: Matrix) -> bool:
+    """Tell whether it does, and x fits bytes."""
+    return matrix.input_bits <= 8 and fits_dot(matrix)
 
 
 def reads_spikes(matrix: Matrix) -> bool:
@@ -107,18 +148,6 @@ def fits_narrow(matrix: Matrix) -> bool:
     return fits_halfwords(matrix) and matrix.cols <= 8
 
 
-def fits_nibbles(matrix: Matrix) -> bool:
-    """Tell whether all weights are within int4, -8 left out."""
-    return int(np.abs(matrix.weight).max()) <= 7
-
-
-def fits_row_quads(matrix: Matrix) -> bool:
-    """Tell whether they are, and ``4096 A``, ``256 B`` and ``16 C`` fit 32 bits for every input."""
-    bound = matrix.accumulator_bound()
-    fits = all(int(bound[i::4].max(initial=0)) < 1 << 19 + 4 * i for i in range(3))
-    return fits_nibbles(matrix) and holds_shift(matrix) and fits
-
-
 def is_delta(matrix: Matrix) -> bool:
     """Tell whether the matrix is a delta one."""
     return matrix.threshold > 0
@@ -149,18 +178,43 @@ def fits_even_row_pairs(matrix: Matrix) -> bool:
     return fits_even_groups(matrix) and fits_row_pairs(matrix)
 
 
+def fits_delta_blocks(matrix: Matrix) -> bool:
+    """Tell whether changes fit, rows fit as in `fits_row_pairs`, and offsets of sums 16 bits."""
+    return fits_changes(matrix) and fits_row_pairs(matrix) and matrix.rows <= MAX_OFFSET_ROWS
+
+
+def fits_delta_column_pairs(matrix: Matrix) -> bool:
+    """Tell whether they do, and pairs of columns fire together."""
+    return matrix.group % 2 == 0 and fits_delta_blocks(matrix)
+
+
+def fits_delta_block_vectors(matrix: Matrix) -> bool:
+    """Tell whether each row's ratio is below 1, and offsets of sums fit 16 bits."""
+    return fits_delta_vectors(matrix) and matrix.rows <= MAX_OFFSET_ROWS
+
+
 def fits_numbered(matrix: Matrix) -> bool:
     """Tell whether a column's number fits a byte."""
     return matrix.cols <= MAX_GATHERED
 
 
+def fits_numbered_fours(matrix: Matrix) -> bool:
+    """Tell whether it does, and multipliers have room for the shift."""
+    return fits_numbered(matrix) and holds_shift(matrix)
+
+
+def fits_offsets(matrix: Matrix) -> bool:
+    """Tell whether twice a column's number fits a byte."""
+    return matrix.cols <= MAX_GATHERED // 2
+
+
 def fits_gathered(matrix: Matrix) -> bool:
-    """Tell whether it does, and each row's ratio is below 1."""
+    """Tell whether a column's number does, and each row's ratio is below 1."""
     return scales_down(matrix) and fits_numbered(matrix)
 
 
 def fits_gathered_bytes(matrix: Matrix) -> bool:
-    """Tell whether twice that does, and x fits bytes."""
+    """Tell whether twice that does, each ratio is, and x fits bytes."""
     narrow = matrix.input_bits <= 8 and matrix.cols <= MAX_GATHERED // 2
     return scales_down(matrix) and narrow
 
@@ -242,6 +296,14 @@ MATVEC_KERNELS = (
     MatvecKernel(
         "ef_delta_matvec_s8_s16_mve", "mve", pack_delta_vectors, fits_delta_vectors, delta=True
     ),
+    MatvecKernel(
+        "ef_delta_matvec_sparse_8x1_s8_s16_mve",
+        "mve",
+        pack_delta_sparse_vectors,
+        fits_delta_block_vectors,
+        delta=True,
+        sparse=DELTA_VECTORS,
+    ),
     MatvecKernel("ef_matvec_s8_s8_mve", "mve", partial(pack_eight_rows, lanes=16), fits_bytes_down),
     MatvecKernel(
         "ef_matvec_shift_s8_s8_mve",
@@ -253,6 +315,16 @@ MATVEC_KERNELS = (
     MatvecKernel("ef_matvec_s8_s16_mve", "mve", partial(pack_eight_rows, lanes=8), scales_down),
     MatvecKernel(
         "ef_matvec_shift_s8_s16_mve", "mve", partial(pack_eight_rows, lanes=8, shift=False)
+    ),
+    MatvecKernel(
+        "ef_matvec_s4_s8_mve", "mve", pack_nibble_pairs, fits_nibble_pair_bytes, weight_bits=4
+    ),
+    MatvecKernel(
+        "ef_matvec_split_s4_s16_mve",
+        "mve",
+        pack_split_nibble_pairs,
+        fits_nibble_pairs,
+        weight_bits=4,
     ),
     MatvecKernel(
         "ef_matvec_sparse_8x1_s8_s8_mve",
@@ -267,6 +339,13 @@ MATVEC_KERNELS = (
         partial(pack_sparse_gathered, form=GATHERED_HALFWORDS),
         fits_gathered,
         sparse=GATHERED_HALFWORDS,
+    ),
+    MatvecKernel(
+        "ef_matvec_sparse_1x1_s8_s16_mve",
+        "mve",
+        pack_singles_gathered,
+        fits_gathered,
+        sparse=SINGLES_GATHERED,
     ),
     MatvecKernel(
         "ef_delta_matvec_pair_s8_s16_dsp",
@@ -294,6 +373,22 @@ MATVEC_KERNELS = (
         weight_bits=16,
         delta=True,
     ),
+    MatvecKernel(
+        "ef_delta_matvec_sparse_4x2_s8_s16_dsp",
+        "dsp",
+        partial(pack_delta_sparse_rows, form=DELTA_COLUMN_PAIRS),
+        fits_delta_column_pairs,
+        delta=True,
+        sparse=DELTA_COLUMN_PAIRS,
+    ),
+    MatvecKernel(
+        "ef_delta_matvec_sparse_4x1_s8_s16_dsp",
+        "dsp",
+        partial(pack_delta_sparse_rows, form=DELTA_COLUMNS_OF_FOUR),
+        fits_delta_blocks,
+        delta=True,
+        sparse=DELTA_COLUMNS_OF_FOUR,
+    ),
     MatvecKernel("ef_add_columns_s8_dsp", "dsp", pack_columns, fits_lanes),
     MatvecKernel(
         "ef_matvec_narrow_s16_s16_dsp", "dsp", pack_halfwords, fits_narrow, weight_bits=16
@@ -302,6 +397,9 @@ MATVEC_KERNELS = (
     MatvecKernel("ef_matvec_s8_s16_dsp", "dsp", pack_tiles),
     MatvecKernel("ef_matvec_s16_s16_dsp", "dsp", pack_halfwords, fits_halfwords, weight_bits=16),
     MatvecKernel("ef_matvec_s4_s16_dsp", "dsp", pack_row_quads, fits_row_quads, weight_bits=4),
+    MatvecKernel(
+        "ef_matvec_wide_s4_s16_dsp", "dsp", pack_offset_nibbles, fits_nibbles, weight_bits=4
+    ),
     MatvecKernel(
         "ef_matvec_sparse_4x4_pair_s8_s16_dsp",
         "dsp",
@@ -332,10 +430,38 @@ MATVEC_KERNELS = (
         weight_bits=16,
         sparse=TILES,
     ),
+    MatvecKernel(
+        "ef_matvec_s8_s8_neon_dot", "neon_dot", partial(pack_dot_tiles, split=False), fits_dot_bytes
+    ),
+    MatvecKernel(
+        "ef_matvec_s8_s16_neon_dot", "neon_dot", partial(pack_dot_tiles, split=True), fits_dot
+    ),
+    MatvecKernel(
+        "ef_matvec_sparse_1x1_s8_s16_dsp",
+        "dsp",
+        partial(pack_singles_in_fours, wide=False),
+        fits_numbered_fours,
+        sparse=SINGLES,
+    ),
+    MatvecKernel(
+        "ef_matvec_sparse_1x1_s16_s16_dsp",
+        "dsp",
+        partial(pack_singles_in_fours, wide=True),
+        holds_shift,
+        weight_bits=16,
+        sparse=SINGLES,
+    ),
     MatvecKernel("ef_matvec_s8_s16_neon", "neon", partial(pack_byte_columns, multiple=4)),
     # dense products without SIMD cost more than the columns of a few spikes
     MatvecKernel("ef_add_columns_s8", "armv7m", pack_columns, reads_spikes),
     MatvecKernel("ef_matvec_s8_s16_armv7m", "armv7m", pack_byte_columns),
+    MatvecKernel(
+        "ef_matvec_sparse_1x1_s8_s16_armv7m",
+        "armv7m",
+        pack_singles_by_number,
+        fits_numbered,
+        sparse=SINGLES,
+    ),
     MatvecKernel("ef_add_columns_s8", "armv6m", pack_columns, reads_spikes),
     MatvecKernel("ef_matvec_s8_s16_armv6m", "armv6m", partial(pack_byte_columns, offset=128)),
     MatvecKernel(
@@ -345,13 +471,42 @@ MATVEC_KERNELS = (
         fits_numbered,
         sparse=NUMBERED,
     ),
+    MatvecKernel(
+        "ef_matvec_sparse_1x1_s8_s16_armv6m",
+        "armv6m",
+        pack_singles_by_sign,
+        fits_offsets,
+        sparse=SINGLES,
+    ),
     MatvecKernel("ef_add_columns_s8", "rv32", pack_columns, reads_spikes),
     MatvecKernel("ef_matvec_s8_s16_rv32", "rv32", pack_byte_columns),
+    MatvecKernel(
+        "ef_matvec_sparse_1x1_s8_s16_rv32", "rv32", pack_singles_by_distance, sparse=SINGLES_NEAR
+    ),
     MatvecKernel("ef_add_columns_s8", "c", pack_columns, reads_spikes),
     MatvecKernel("ef_delta_matvec_s8_s16", "c", pack_delta_columns, is_delta, delta=True),
+    MatvecKernel(
+        "ef_delta_matvec_sparse_8x1_s8_s16",
+        "c",
+        pack_delta_sparse_columns,
+        is_delta,
+        delta=True,
+        sparse=DELTA_COLUMNS_OF_EIGHT,
+    ),
     MatvecKernel("ef_matvec_s8_s16", "c", pack_rows),
     MatvecKernel("ef_matvec_s4_s16", "c", pack_nibbles, fits_nibbles, weight_bits=4),
-    MatvecKernel("ef_matvec_sparse_8x1_s8_s16", "c", pack_sparse_columns, sparse=COLUMNS_OF_EIGHT),
+    MatvecKernel(
+        "ef_matvec_sparse_8x1_s8_s16",
+        "c",
+        partial(pack_sparse_columns, form=COLUMNS_OF_EIGHT),
+        sparse=COLUMNS_OF_EIGHT,
+    ),
+    MatvecKernel(
+        "ef_matvec_sparse_1x1_s8_s16",
+        "c",
+        partial(pack_sparse_columns, form=SINGLES_APART),
+        sparse=SINGLES_APART,
+    ),
     # written by TVM for each shape: edgeflow/codegen/tvm/matvec.py
     MatvecKernel("ef_matvec_4x8_s8_s16_tvm_mve", "tvm_mve", pack_four_rows, holds_shift),
     MatvecKernel(

@@ -46,6 +46,17 @@ def pack_tiles(matrix: Matrix) -> Packed:
     return _stream(matrix, words, bias, matrix.multiplier.astype(np.int64))
 
 
+def pack_dot_tiles(matrix: Matrix, split: bool) -> Packed:
+    """Stream of ``ef_matvec_neon_dot.inc``: tiles of 4 x 4, row by row.
+
+    The start of the accumulators makes up for low bytes of x less 128 if `split`.
+    """
+    words = np.ascontiguousarray(_tiles(_padded(matrix))).view("<u4")[..., 0]
+    sums = matrix.weight.astype(np.int64).sum(axis=1)
+    bias = _pad(matrix.bias + (128 * sums if split else 0), matrix.rows)
+    return _stream(matrix, words, bias, matrix.multiplier.astype(np.int64))
+
+
 def pack_row_pairs(matrix: Matrix) -> Packed:
     """Stream of ``ef_matvec_dsp.inc``, halfwords ``256 a + b`` of rows A, B and of C, D."""
     weight = _groups(matrix)
@@ -74,25 +85,6 @@ def pack_halfwords(matrix: Matrix) -> Packed:
     bias = _pad(matrix.bias.astype(np.int64) << left, matrix.rows)
     multiplier = matrix.multiplier.astype(np.int64) << (matrix.shift - left)
     return _stream(matrix, _column_pairs(_groups(matrix) << left), bias, multiplier)
-
-
-def pack_nibbles(matrix: Matrix) -> Packed:
-    """Row by row, two columns a byte, the first in the low nibble."""
-    weight = np.zeros((matrix.rows, -(-matrix.cols // 2) * 2), np.int8)
-    weight[:, : matrix.cols] = matrix.weight
-    packed = (weight[:, 0::2] & 15) | (weight[:, 1::2] << 4)
-    return Packed(packed.astype(np.int8).reshape(-1), complete=False)
-
-
-def pack_row_quads(matrix: Matrix) -> Packed:
-    """Stream of ``ef_matvec_dsp.inc``, halfwords ``4096 a + 256 (b + 8) + 16 (c + 8) + d + 8``."""
-    place, offset = np.array([4096, 256, 16, 1]), np.array([0, 8, 8, 8])
-    digits = _groups(matrix) + offset[:, None]
-    halves = (digits * place[:, None]).sum(axis=1, keepdims=True)
-    bias = _pad(matrix.bias.astype(np.int64), matrix.rows).reshape(-1, 4)
-    start = (bias * place)[:, ::-1].cumsum(axis=1)[:, ::-1]
-    multiplier = matrix.multiplier.astype(np.int64) << matrix.shift
-    return _stream(matrix, _column_pairs(halves), start.reshape(-1), multiplier)
 
 
 def pack_delta_columns(matrix: Matrix) -> Packed:
@@ -148,7 +140,29 @@ def pack_eight_rows(matrix: Matrix, lanes: int, shift: bool = True) -> Packed:
     """
     multiplier = matrix.multiplier.astype(np.int64) << (matrix.shift - 1 if shift else 0)
     ends = matrix.bias.astype(np.int64), multiplier
-    return _vectors(matrix, ends, lanes, rows=[0, 2, 4, 6, 1, 3, 5, 7], first=-1)
+    whole = whole_columns(matrix.cols) if lanes == 16 else matrix.cols
+    parts = [
+        _vectors(matrix.weight[part], [end[part] for end in ends], lanes, rows, -1, whole, 1)
+        for part, rows in eights_and_four(matrix.rows)
+    ]
+    return Packed(np.concatenate(parts), complete=True)
+
+
+def eights_and_four(rows: int) -> list[tuple[slice, list[int]]]:
+    """Return the parts of so many rows, with the order in their groups, that Helium kernels take.
+
+    Those are groups of 8, and one of 4 behind them where it is enough.
+    """
+    order = [0, 2, 4, 6, 1, 3, 5, 7]
+    if not 1 <= rows % 8 <= 4:
+        return [(slice(0, rows), order)]
+    eights = [(slice(0, rows // 8 * 8), order)] if rows >= 8 else []
+    return [*eights, (slice(rows // 8 * 8, rows), [0, 1, 2, 3])]
+
+
+def whole_columns(cols: int) -> int:
+    """Return the columns in front of half a block: those of whole sixteens if up to 8 are left."""
+    return cols // 16 * 16 if 1 <= cols % 16 <= 8 and cols > 16 else cols
 
 
 def pack_four_rows(matrix: Matrix, shift: bool = True) -> Packed:
@@ -158,31 +172,46 @@ def pack_four_rows(matrix: Matrix, shift: bool = True) -> Packed:
     """
     multiplier = matrix.multiplier.astype(np.int64) << (matrix.shift if shift else 0)
     ends = matrix.bias.astype(np.int64), multiplier
-    return _vectors(matrix, ends, 8, rows=[0, 1, 2, 3], first=0)
+    return Packed(_vectors(matrix.weight, ends, 8, [0, 1, 2, 3], 0, matrix.cols), complete=True)
 
 
 def pack_split(matrix: Matrix) -> Packed:
     """Stream of ``ef_matvec_split_s8_s16_mve.S``: 4 rows x 16 columns in a block."""
-    bias = matrix.bias + 128 * matrix.weight.astype(np.int64).sum(axis=1)
+    whole = whole_columns(matrix.cols)
+    bias = matrix.bias + 128 * matrix.weight[:, :whole].astype(np.int64).sum(axis=1)
     ends = bias, matrix.multiplier.astype(np.int64) << (matrix.shift - 1)
-    return _vectors(matrix, ends, 16, rows=[0, 1, 2, 3], first=0)
+    return Packed(_vectors(matrix.weight, ends, 16, [0, 1, 2, 3], 0, whole, 2), complete=True)
 
 
 def _vectors(
-    matrix: Matrix, ends: tuple[Ints, Ints], lanes: int, rows: Sequence[int], first: int
-) -> Packed:
-    """Return groups of `rows`: start of the accumulators, blocks from `first` on, multipliers."""
+    weight: NDArray[np.int8],
+    ends: Sequence[Ints],
+    lanes: int,
+    rows: Sequence[int],
+    first: int,
+    whole: int,
+    before: int = 0,
+) -> NDArray[np.uint32]:
+    """Return groups of `rows`: start of the accumulators, blocks from `first` on, multipliers.
+
+    Columns behind the `whole` ones are half a block, which follows `before` others.
+    """
     size = len(rows)
-    groups, blocks = -(-matrix.rows // size), -(-matrix.cols // lanes)
-    weight = np.zeros((groups * size, blocks * lanes), np.int8)
-    weight[: matrix.rows, : matrix.cols] = matrix.weight
-    weight = np.roll(weight.reshape(groups, size, blocks, lanes)[:, rows], -first, axis=2)
-    padded = np.zeros((2, groups * size), np.int64)
-    padded[:, : matrix.rows] = ends
-    start, end = padded.reshape(2, groups, size)[:, :, rows].astype("<u4")
-    words = np.ascontiguousarray(weight.transpose(0, 2, 1, 3)).reshape(groups, -1).view("<u4")
-    stream = np.concatenate([start, words, end], axis=1).reshape(-1)
-    return Packed(stream.astype(np.uint32), complete=True)
+    groups, blocks = -(-len(weight) // size), -(-whole // lanes)
+    padded = np.zeros((groups * size, blocks * lanes + 8), np.int8)
+    padded[: len(weight), :whole] = weight[:, :whole]
+    padded[: len(weight), blocks * lanes :][:, : weight.shape[1] - whole] = weight[:, whole:]
+    padded = padded.reshape(groups, size, -1)[:, rows]
+    full = np.roll(padded[..., :-8].reshape(groups, size, blocks, lanes), -first, axis=2)
+    parts = [full[:, :, :before], padded[:, :, None, -8:], full[:, :, before:]]
+    if whole == weight.shape[1]:
+        parts = [full]
+    stored = [part.transpose(0, 2, 1, 3).reshape(groups, -1) for part in parts]
+    words = np.ascontiguousarray(np.concatenate(stored, axis=1)).view("<u4")
+    edges = np.zeros((2, groups * size), np.int64)
+    edges[:, : len(weight)] = ends
+    start, end = (edges.reshape(2, groups, size)[:, :, rows] & 0xFFFFFFFF).astype(np.uint32)
+    return np.concatenate([start, words, end], axis=1).reshape(-1)
 
 
 def _pad(values: Ints, rows: int) -> Ints:

@@ -27,22 +27,27 @@ class SparseFormat:
     reach : int
         From a block to the next one stored, in columns, as a byte holds it; where the next block
         that is not zero lies farther, zeros are stored in between.
+    by_columns : bool
+        Blocks of a column of blocks are stored together, as delta kernels read them, rather than
+        those of a row; reach counts rows.
+    together : int
+        Rows of blocks that get equally many items, those with about as many by themselves.
     """
 
     rows: int
     cols: int
     step: int = 1
     reach: int = 1 << 16
+    by_columns: bool = False
+    together: int = 1
 
     def stored(self, matrix: Matrix) -> list[Ints]:
-        """Return the numbers of the column blocks stored, for each `rows` rows."""
-        height, width = -(-matrix.rows // self.rows), -(-matrix.cols // self.cols)
-        blocks = self._padded(matrix).reshape(height, self.rows, width, self.cols)
-        farthest = self.reach // self.cols
+        """Return the numbers of the blocks stored of each row, or column, of blocks."""
+        farthest = self.reach // self._pitch
         result = []
-        for row in blocks.transpose(0, 2, 1, 3).reshape(height, width, -1):
+        for blocks in self._blocks(matrix):
             numbers: list[int] = []
-            for number in np.flatnonzero(row.any(axis=1)):
+            for number in np.flatnonzero(blocks.any(axis=(1, 2))):
                 last = numbers[-1] if numbers else 0
                 numbers += range(last + farthest, number, farthest)
                 numbers.append(int(number))
@@ -51,7 +56,8 @@ class SparseFormat:
 
     def items(self, matrix: Matrix) -> int:
         """Return how many items are stored: what the kernel's time grows with."""
-        return sum(-(-len(numbers) // self.step) for numbers in self.stored(matrix))
+        counts = [-(-len(numbers) // self.step) for numbers in self.stored(matrix)]
+        return self.together * sum(sorted(counts, reverse=True)[:: self.together])
 
     def share(self, matrix: Matrix) -> float:
         """Return the part of the blocks that is stored, 0..1, or more with what fills items."""
@@ -59,24 +65,27 @@ class SparseFormat:
         return self.items(matrix) * self.step / blocks
 
     def groups(self, matrix: Matrix) -> Iterator[tuple[Ints, Ints]]:
-        """Give, for each `rows` rows, the first columns [n] of blocks and weights [rows, n, cols].
+        """Give where blocks begin [n] and their weights [rows, n, cols], for each row of blocks.
 
-        n is a multiple of `step`: weights of 0 at the last block's columns fill up.
+        Or for each column of blocks; they begin at columns, or at rows. n is a multiple of `step`:
+        weights of 0 at the last block's place fill up.
         """
-        weight = self._padded(matrix).reshape(-1, self.rows, self._width(matrix), self.cols)
-        for rows, numbers in zip(weight, self.stored(matrix), strict=True):
+        for blocks, numbers in zip(self._blocks(matrix), self.stored(matrix), strict=True):
             lacking = -len(numbers) % self.step
-            chosen = np.pad(rows[:, numbers], ((0, 0), (0, lacking), (0, 0)))
-            yield np.pad(numbers, (0, lacking), mode="edge") * self.cols, chosen
+            chosen = np.pad(blocks[numbers], ((0, lacking), (0, 0), (0, 0))).transpose(1, 0, 2)
+            yield np.pad(numbers, (0, lacking), mode="edge") * self._pitch, chosen
 
-    def _width(self, matrix: Matrix) -> int:
-        return -(-matrix.cols // self.cols)
+    @property
+    def _pitch(self) -> int:
+        return self.rows if self.by_columns else self.cols
 
-    def _padded(self, matrix: Matrix) -> Ints:
-        height = -(-matrix.rows // self.rows) * self.rows
-        padded = np.zeros((height, self._width(matrix) * self.cols), np.int64)
+    def _blocks(self, matrix: Matrix) -> Ints:
+        """Return [rows of blocks, columns of blocks, rows, cols], or the first two swapped."""
+        height, width = -(-matrix.rows // self.rows), -(-matrix.cols // self.cols)
+        padded = np.zeros((height * self.rows, width * self.cols), np.int64)
         padded[: matrix.rows, : matrix.cols] = matrix.weight
-        return padded
+        blocks = padded.reshape(height, self.rows, width, self.cols).swapaxes(1, 2)
+        return blocks.swapaxes(0, 1) if self.by_columns else blocks
 
 
 #: Column blocks by the bytes from one's x to the next one's.
@@ -92,10 +101,10 @@ GATHERED_BYTES = SparseFormat(8, 1, step=16)
 MAX_GATHERED = 256
 
 
-def pack_sparse_columns(matrix: Matrix) -> Packed:
-    """Stream of ``ef_matvec_sparse_8x1_s8_s16.c``."""
+def pack_sparse_columns(matrix: Matrix, form: SparseFormat) -> Packed:
+    """Stream of ``ef_matvec_sparse_8x1_s8_s16.c``, or of the one for 1 x 1."""
     parts = []
-    for first, weight in COLUMNS_OF_EIGHT.groups(matrix):
+    for first, weight in form.groups(matrix):
         columns = np.concatenate([np.diff(first, prepend=0)[:, None], weight[..., 0].T], axis=1)
         parts += [np.array([len(first) & 255, len(first) >> 8]), columns.reshape(-1)]
     stream = np.concatenate(parts) & 255

@@ -112,10 +112,16 @@ class Quantized(Matrix):
         What its integers stand for: multipliers, and scales of input and output, included.
     exact : float64 array [rows, cols]
         The weights that were quantized, in the same unit.
+    source : Signal
+        What it reads.
+    unit : float64 array [rows]
+        Real value of one unit of y.
     """
 
     real: Floats = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
     exact: Floats = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
+    source: Signal | None = field(default=None, repr=False)
+    unit: Floats = field(default_factory=lambda: np.zeros(0), repr=False)
 
 
 def quantize_matrix(
@@ -181,6 +187,8 @@ def quantize_matrix(
         input_bits=source.bits,
         real=whole * (multiplier * 2.0 ** (shift - 32) * unit)[:, None] / source.scale,
         exact=exact,
+        source=source,
+        unit=unit,
     )
 
 

@@ -46,8 +46,9 @@ class DeltaOptions:
         Share of columns that do not fire, of products that read a layer's state, in [0, 1).
     input : float
         The same of the products that read the program's input.
-    group : int
-        Columns that fire together.
+    group, input_group : int
+        Columns that fire together, of a layer's state and of the program's input. An input has few
+        columns that do not move alike: groups silence as many only with a higher threshold.
     pressure : float
         Weight of the moves in the loss, >= 0.
 
@@ -61,13 +62,17 @@ class DeltaOptions:
     input: float = 0.5
     group: int = 1
     pressure: float = 0.0
+    input_group: int = 1
 
     def __post_init__(self) -> None:
         for name in ("state", "input"):
             if not 0 <= getattr(self, name) < 1:
                 raise CompressError(f"delta {name}={getattr(self, name):g}: a share is in [0, 1)")
-        if not 1 <= self.group <= MAX_GROUP:
-            raise CompressError(f"delta group={self.group}: a group has 1..{MAX_GROUP} columns")
+        for name in ("group", "input_group"):
+            if not 1 <= getattr(self, name) <= MAX_GROUP:
+                raise CompressError(
+                    f"delta {name}={getattr(self, name)}: a group has 1..{MAX_GROUP} columns"
+                )
         if not self.pressure >= 0:
             raise CompressError(f"delta pressure={self.pressure:g}: it is not negative")
 
@@ -120,10 +125,10 @@ class DeltaSparsity(Method):
             if isinstance(layer, nn.Linear) or not done.node.delta_sources:
                 continue
             signals = (source, done.output) if has_delta_state(layer) else (source,)
-            holds = [
-                Hold(torch.from_numpy(s.scale * symmetric_max(s.bits)), group=self.options.group)
-                for s in signals
-            ]
+            read = self.options.group if number else self.options.input_group
+            groups = (read, self.options.group)
+            full_scales = [torch.from_numpy(s.scale * symmetric_max(s.bits)) for s in signals]
+            holds = [Hold(f, group=g) for f, g in zip(full_scales, groups, strict=False)]
             model.layers[number] = Delta(layer, *holds)
         if not any(isinstance(layer, Delta) for layer in model.layers):
             raise CompressError("no layer has a delta form: use gru, lstm, rnn, lmu, cfc or mingru")

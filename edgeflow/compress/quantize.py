@@ -5,12 +5,14 @@ calibration data; the state of a GRU needs none, as it stays within +-1.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.cells.cells import layer_of
 from edgeflow.compress.convert import Converted, Signal, Widths
+from edgeflow.compress.low_rank import with_factors
 from edgeflow.errors import CompressError, ProgramError
 from edgeflow.importers.chain import FloatChain
 from edgeflow.program import InputFormat, Node, Program
@@ -100,6 +102,7 @@ def converted(
             done = layer_of(layer).convert(name, layer, signal, real, widths)
         except (CompressError, ProgramError) as error:
             raise type(error)(f"layer {name}: {error}") from error
+        done = replace(done, node=with_factors(done.node, widths))
         yield signal, done
         signal = done.output
 

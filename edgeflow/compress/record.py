@@ -72,7 +72,7 @@ def write_record(
             "fired": fired.get(f"{node.name}.{field}"),
         }
         for node in program.nodes
-        for field, matrix in node.matrices().items()
+        for field, matrix in node.products().items()
     ]
     unpacked = sum(node.weight_bytes() for node in program.nodes)
     saved = sum(m["rows"] * m["cols"] * (8 - m["bits"]) for m in matrices) // 8

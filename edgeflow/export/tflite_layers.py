@@ -183,6 +183,12 @@ def lower(low: Lowering, node: Node, x: Signal, output_unit: float) -> Signal:
             f"layer {node.name}: LiteRT cannot skip columns, and its matrix {field} has a delta "
             f"threshold: compress without --delta, or {_ELSE}"
         )
+    for field, matrix in node.matrices().items():
+        if matrix.factor is not None:
+            raise ExportError(
+                f"layer {node.name}: its matrix {field} is of low rank, which this export does not "
+                f"express: compress without --low-rank, or {_ELSE}"
+            )
     if isinstance(node, Linear):
         scale = low.scale(output_unit, 16)
         y = low.affine(f"{node.name}.y", node.matrix, slice(None), x, output_unit, scale)

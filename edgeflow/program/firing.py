@@ -100,7 +100,7 @@ def sparsity(program: Program, fired: Mapping[str, float]) -> dict[str, float | 
 def _delta_matrices(program: Program) -> dict[str, tuple[Matrix, str]]:
     """Return the delta matrices and what each reads, by layer and field."""
     return {
-        f"{node.name}.{field}": (matrix, node.delta_sources[field])
+        f"{node.name}.{field}": (matrix, node.source_of(field))
         for node in program.nodes
         for field, matrix in node.delta_matrices().items()
     }

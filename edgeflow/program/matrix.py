@@ -1,4 +1,7 @@
-"""A quantized affine map: int8 weights, int32 bias and one multiplier a row; dense or delta."""
+"""A quantized affine map: int8 weights, int32 bias and one multiplier a row.
+
+It is dense or delta, or of low rank: a product of two.
+"""
 
 from dataclasses import dataclass
 
@@ -26,6 +29,9 @@ class Matrix:
     A delta matrix (Neil et al. 2016, arXiv 1612.05571) reads ``x_hat = hold(x, x_hat)`` instead:
     values that moved by less than the threshold keep what they were, and cost nothing.
 
+    One of low rank has a factor: it reads ``factor.apply(x)``, so that a matrix [rows, inputs] of
+    rank r takes ``r (rows + inputs)`` multiplications.
+
     Parameters
     ----------
     weight : int8 array [rows, cols]
@@ -42,11 +48,14 @@ class Matrix:
         0: dense. 1..65535: of the changes that fire, in units of x.
     group : int
         Columns that fire together, 1..255: all of a group if one of them does.
+    factor : Matrix, optional
+        [cols, inputs]: what x is multiplied by first. It may be a delta one; this one is not then.
 
     Raises
     ------
     ProgramError
-        If a value is out of range or the accumulator could overflow for some input.
+        If a value is out of range, the accumulator could overflow for some input, or the factor's
+        result leave `input_bits`.
     """
 
     weight: NDArray[np.int8]
@@ -56,6 +65,7 @@ class Matrix:
     input_bits: int
     threshold: int = 0
     group: int = 1
+    factor: "Matrix | None" = None
 
     def __post_init__(self) -> None:
         if self.weight.ndim != 2 or self.weight.dtype != np.int8 or 0 in self.weight.shape:
@@ -89,6 +99,21 @@ class Matrix:
                 f"row {int(bound.argmax())} can overflow its 32-bit accumulator (bound "
                 f"{int(bound.max())}): use narrower activations or fewer columns"
             )
+        if self.factor is not None:
+            self._check_factor(self.factor)
+
+    def _check_factor(self, factor: "Matrix") -> None:
+        if factor.rows != self.cols or factor.factor is not None or self.threshold:
+            raise ProgramError(
+                f"a factor of {factor.rows} rows for {self.cols} columns: it needs as many, no "
+                "factor of its own, and to be the one that has the threshold"
+            )
+        reach = requantize(factor.accumulator_bound(), factor.multiplier, factor.shift)
+        if int(reach.max()) > largest_magnitude(self.input_bits):
+            raise ProgramError(
+                f"row {int(reach.argmax())} of a factor can reach {int(reach.max())}, beyond the "
+                f"{self.input_bits} bits that are read"
+            )
 
     @property
     def rows(self) -> int:
@@ -97,6 +122,16 @@ class Matrix:
     @property
     def cols(self) -> int:
         return int(self.weight.shape[1])
+
+    @property
+    def inputs(self) -> int:
+        """Number of values of x."""
+        return self.cols if self.factor is None else self.factor.cols
+
+    @property
+    def x_bits(self) -> int:
+        """Declared width of x."""
+        return self.input_bits if self.factor is None else self.factor.input_bits
 
     def accumulator_bound(self) -> Ints:
         """Return the largest magnitude that each row's accumulator, or a partial sum, can reach."""
@@ -126,4 +161,6 @@ class Matrix:
 
     def apply(self, x: Ints) -> Ints:
         """Return the int16 result [..., rows] for x [..., cols]."""
+        if self.factor is not None:
+            x = self.factor.apply(x)
         return requantize(self.accumulate(x), self.multiplier, self.shift)

@@ -1,6 +1,7 @@
 """A program as a valid ONNX file: one step, explicit states, one node a layer."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from edgeflow.program.fixedpoint import (
 )
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import NODES, Node
-from edgeflow.program.nodes.base import is_optional
+from edgeflow.program.nodes.base import factor_of, is_optional
 from edgeflow.program.onnx_forms import Form, as_form, layers_of
 from edgeflow.program.program import InputFormat, Program
 
@@ -64,7 +65,7 @@ def to_onnx(program: Program) -> onnx.ModelProto:
             node_inputs.append(name)
             node_outputs.append(f"{name}_next")
         attributes: dict[str, Any] = node.ints()
-        for field, matrix in node.matrices().items():
+        for field, matrix in node.products().items():
             prefix = f"{node.name}.{field}"
             tensors[f"{prefix}.weight"] = matrix.weight
             tensors[f"{prefix}.bias"] = matrix.bias
@@ -135,7 +136,7 @@ def _header(program: Program) -> dict[str, Any]:
         "matrix_bits": {
             f"{node.name}.{field}": matrix.input_bits
             for node in program.nodes
-            for field, matrix in node.matrices().items()
+            for field, matrix in node.products().items()
         },
         "output_scale": program.output_scale,
         "classes": list(program.classes),
@@ -202,18 +203,12 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
         ints = {field: int(attributes[field]) for field in kind.int_fields}
         matrices = {}
         for field in kind.matrix_fields:
-            prefix = f"{name}.{field}"
-            if is_optional(kind, field) and f"{prefix}.weight" not in tensors:
+            if is_optional(kind, field) and f"{name}.{field}.weight" not in tensors:
                 continue
-            matrices[field] = Matrix(
-                tensors[f"{prefix}.weight"],
-                tensors[f"{prefix}.bias"],
-                tensors[f"{prefix}.multiplier"],
-                int(attributes[f"{field}_shift"]),
-                int(header["matrix_bits"][prefix]),
-                int(attributes.get(f"{field}_threshold", 0)),
-                int(attributes.get(f"{field}_group", 1)),
-            )
+            factor = None
+            if f"{name}.{factor_of(field)}.weight" in tensors:
+                factor = _matrix(layer, factor_of(field), tensors, header["matrix_bits"])
+            matrices[field] = _matrix(layer, field, tensors, header["matrix_bits"], factor)
         arrays = {
             field: tensors[f"{name}.{field}"]
             for field in kind.array_fields
@@ -246,6 +241,26 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
             + ("compress again" if outside == Form() else "load the file that was exported")
         )
     return program
+
+
+def _matrix(
+    layer: Mapping[str, Any],
+    field: str,
+    tensors: Mapping[str, NDArray[Any]],
+    bits: Mapping[str, int],
+    factor: Matrix | None = None,
+) -> Matrix:
+    prefix, attributes = f"{layer['name']}.{field}", layer["attributes"]
+    return Matrix(
+        tensors[f"{prefix}.weight"],
+        tensors[f"{prefix}.bias"],
+        tensors[f"{prefix}.multiplier"],
+        int(attributes[f"{field}_shift"]),
+        int(bits[prefix]),
+        int(attributes.get(f"{field}_threshold", 0)),
+        int(attributes.get(f"{field}_group", 1)),
+        factor,
+    )
 
 
 class OnnxProgram:

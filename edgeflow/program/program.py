@@ -112,8 +112,11 @@ class Program:
                     f"layer {node.name} was proven for {node.input_bits}-bit values, "
                     f"{source} gives {bits} bits"
                 )
-            for matrix in node.delta_matrices().keys() - node.delta_sources.keys():
-                raise ProgramError(f"layer {node.name}: its matrix {matrix} cannot be a delta one")
+            for name, matrix in node.matrices().items():
+                if name in node.delta_sources or not (matrix.threshold or matrix.factor):
+                    continue
+                kind = "of low rank" if matrix.factor else "a delta one"
+                raise ProgramError(f"layer {node.name}: its matrix {name} cannot be {kind}")
             size, bits, source = node.outputs, node.output_bits, f"layer {node.name}"
         if self.classes and len(self.classes) != size:
             raise ProgramError(f"{len(self.classes)} class names for {size} outputs")
@@ -171,7 +174,7 @@ class Program:
         digest.update(self.input.scale.astype("<f4").tobytes())
         for node in self.nodes:
             digest.update(json.dumps([node.operator, node.name, node.ints()]).encode())
-            for matrix in node.matrices().values():
+            for matrix in node.products().values():
                 shape = [matrix.weight.shape, matrix.shift, matrix.input_bits]
                 if matrix.threshold:
                     shape += [matrix.threshold, matrix.group]

@@ -11,7 +11,7 @@ from edgeflow.compress.convert import Widths
 from edgeflow.compress.evaluate import Compressed, compress_model
 from edgeflow.compress.prune import PruneOptions
 from edgeflow.compress.prune.mask import Block
-from edgeflow.compress.prune.options import parse_sparsity
+from edgeflow.compress.prune.options import Ranks, parse_by_matrix
 from edgeflow.compress.record import run_folder, write_record
 from edgeflow.compress.tuning import MIXED_DROP, Tuning
 from edgeflow.recipes.recipe import ACTIVATIONS, THE_BOARD, WEIGHTS, Recipe, as_options
@@ -124,16 +124,17 @@ def prune_options(recipe: Recipe, board: str = DEFAULT_BOARD) -> PruneOptions | 
         If the block is neither a shape nor a board.
     """
     prune = recipe.prune
-    if prune.share is None and not prune.structured:
+    if prune.share is None and prune.low_rank is None and not prune.structured:
         return None
-    sparsity, matrices = (0.0, {}) if prune.share is None else parse_sparsity(prune.share)
+    sparsity, matrices = parse_by_matrix(prune.share or "0", "0.75")
+    ranks = Ranks(*parse_by_matrix(prune.low_rank or "0", "12"))
     if re.match(r"\d", prune.block):
         shape = Block.parse(prune.block)
     else:
         core = load_board(board if prune.block == THE_BOARD else prune.block).core
         form = preferred_block(core, ACTIVATIONS[recipe.widths.activations])
         shape = Block(form.rows, form.cols, form.step)
-    return PruneOptions(sparsity, matrices, shape, prune.structured or 0.0)
+    return PruneOptions(sparsity, matrices, shape, prune.structured or 0.0, ranks)
 
 
 def trained_tail(model: str | Path) -> float | None:

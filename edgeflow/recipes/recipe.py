@@ -5,7 +5,7 @@ option say, the option decides.
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 from edgeflow.codegen.choice import GOALS
 from edgeflow.compress.delta import DeltaOptions
 from edgeflow.compress.finetune import FineTuneOptions
-from edgeflow.compress.prune.options import PruneOptions, parse_sparsity
+from edgeflow.compress.prune.options import PruneOptions, Ranks, parse_by_matrix
 from edgeflow.errors import CompressError
 from edgeflow.resources import resource
 from edgeflow.train.spikes import REGULARIZERS
@@ -41,12 +41,15 @@ def _not_negative(value: int) -> int:
     return value
 
 
-def _shares(value: Any) -> Any:
-    try:
-        PruneOptions(*parse_sparsity(str(value)))
-    except CompressError as error:
-        raise ValueError(str(error)) from None
-    return str(value)
+def _by_matrix(make: Callable[..., Any], example: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        try:
+            make(*parse_by_matrix(str(value), example))
+        except CompressError as error:
+            raise ValueError(str(error)) from None
+        return str(value)
+
+    return BeforeValidator(check)
 
 
 def _share(value: float) -> float:
@@ -70,7 +73,7 @@ class _Step(BaseModel):
 
 
 class Prune(_Step):
-    """Weights that become zero, units that are cut off.
+    """Weights that become zero, units that are cut off, matrices of low rank.
 
     Attributes
     ----------
@@ -81,11 +84,15 @@ class Prune(_Step):
         program is for.
     structured : float, optional
         Share of the units.
+    low_rank : str, optional
+        ``"12"`` of the matrices that read a state, or by matrix: ``"recurrent=12"``; below 1, a
+        share of what it could be.
     """
 
-    share: Annotated[str, BeforeValidator(_shares)] | None = None
+    share: Annotated[str, _by_matrix(PruneOptions, "0.75")] | None = None
     block: str = "1x1"
     structured: Share | None = None
+    low_rank: Annotated[str, _by_matrix(Ranks, "12")] | None = None
 
 
 class Delta(_Step):
@@ -95,6 +102,7 @@ class Delta(_Step):
     input: Share = 0.0
     group: int = 1
     pressure: float = 0.0
+    input_group: int = 1
 
     def options(self) -> DeltaOptions | None:
         """Return what the fine-tuning takes; None where no column is to stay silent.
@@ -104,7 +112,7 @@ class Delta(_Step):
         CompressError
             If a value is out of range.
         """
-        found = DeltaOptions(self.state, self.input, self.group, self.pressure)
+        found = DeltaOptions(**self.model_dump())
         return found if self.state or self.input else None
 
 
@@ -212,6 +220,7 @@ OPTIONS = {
     "prune": ("prune", "share"),
     "block": ("prune", "block"),
     "structured": ("prune", "structured"),
+    "low-rank": ("prune", "low_rank"),
     "delta": ("delta", None),
     "epochs": ("train", "epochs"),
     "lr": ("train", "lr"),
@@ -347,7 +356,9 @@ def _check(recipe: Recipe) -> None:
         raise CompressError("delta: say of which columns, like state=0.8,input=0.5")
     if prune.share is None and prune.block != "1x1":
         raise CompressError(f"--block {prune.block}: it needs --prune")
-    if not recipe.trains and (prune.share is not None or prune.structured):
+    if prune.share is not None and prune.low_rank is not None:
+        raise CompressError("use either --prune or --low-rank: zeros do not survive the other")
+    if not recipe.trains and (prune.share or prune.structured or prune.low_rank):
         raise CompressError("pruning needs fine-tuning: use --epochs, like --epochs 10")
     if not recipe.trains and train.teachers:
         raise CompressError("a teacher needs fine-tuning: use --epochs")

@@ -31,6 +31,8 @@ __all__ = [
     "load_core",
 ]
 
+KernelSet = Literal["c", "dsp", "mve", "armv6m", "armv7m", "rv32", "neon", "neon_dot"]
+
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 
 
@@ -98,6 +100,8 @@ class CoreSpec(_Spec):
         Of the compiler's tools, such as ``arm-none-eabi-``; empty for the machine's own.
     flags
         Architecture flags of the compiler.
+    link_flags
+        Further ones for linking, where the C library knows less of the core than the compiler.
     specs
         Specs file of the small C library; None where an operating system has its own.
     disassembler
@@ -114,11 +118,10 @@ class CoreSpec(_Spec):
     description: str
     prefix: str
     flags: tuple[str, ...] = ()
+    link_flags: tuple[str, ...] = ()
     specs: str | None = None
     disassembler: Literal["thumb", "riscv32", "aarch64", "native"]
-    kernels: tuple[Literal["c", "dsp", "mve", "armv6m", "armv7m", "rv32", "neon"], ...] = Field(
-        min_length=1
-    )
+    kernels: tuple[KernelSet, ...] = Field(min_length=1)
     macros: tuple[str, ...] = ()
     tvm: TvmSpec | None = None
 

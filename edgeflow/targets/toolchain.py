@@ -140,8 +140,8 @@ def link(board: BoardSpec, objects: Iterable[Path], elf: Path) -> Path:
         A missing symbol, or an image that does not fit the board's memories.
     """
     core = board.core
-    command = [find_tool(core.compiler), *_core_flags(core), "-static", "-Wl,--gc-sections"]
-    command += ["-Wl,--build-id=none"]
+    command = [find_tool(core.compiler), *_core_flags(core), *core.link_flags]
+    command += ["-static", "-Wl,--gc-sections", "-Wl,--build-id=none"]
     if board.soc is None:
         command += ["-no-pie"]
     else:

@@ -21,6 +21,8 @@ BOARDS = [
     "host",
 ]  # fmt: skip
 CASES = [(name, kernels) for name in BOARDS for kernels in load_board(name).core.kernels]
+# Further sets of these boards are those of qemu-rv32 and qemu-a53.
+CASES += [("qemu-rv32-zbb", "rv32"), ("qemu-a55", "neon_dot")]
 
 CONVOLUTION = ["taps", "gru", "norm", "relu", "taps", "mixer", "gru"]
 # Sizes that are not multiples of 4, a narrow and a full-width state, parameters at the limits.
@@ -110,6 +112,7 @@ NARROW_STAIRCASE = random_program(5, 3, [1, 2, 3, 4, 5, 6, 7, 8], 10, 12, 12)
     ("ef_matvec_s8_s16_dsp", STAIRCASE),
     ("ef_matvec_s16_s16_dsp", STAIRCASE),
     ("ef_matvec_s4_s16_dsp", FLAT_STAIRCASE),
+    ("ef_matvec_wide_s4_s16_dsp", FLAT_STAIRCASE),
     ("ef_matvec_s4_s16", FLAT_STAIRCASE),
     ("ef_matvec_narrow_s16_s16_dsp", NARROW_STAIRCASE),
 ])  # fmt: skip
@@ -117,7 +120,7 @@ def test_dsp_kernels_at_every_remainder(kernel: str, program: Program, tmp_path:
     assert mismatches(program, "qemu-m4", kernel, tmp_path, time=10) == 0
 
 
-def at_their_limits(weight: int, cols: int, bits: list[int]) -> Matrix:
+def at_their_limits(weight: int, cols: int, bits: list[int], shift: int = 1) -> Matrix:
     """Return 8 rows whose accumulators reach ``2**bits - 1``, bits by the row's place in a group.
 
     Results come close to the ends of int16, not over them.
@@ -126,8 +129,8 @@ def at_their_limits(weight: int, cols: int, bits: list[int]) -> Matrix:
     limits = np.resize(bits, 8)
     bias = 2**limits - 1 - weight * cols * 2047
     assert bias.min() >= 0
-    multiplier = 2 ** (45 - limits)
-    return Matrix(weight * sign, bias.astype(np.int32), multiplier.astype(np.int32), 1, 12)
+    multiplier = 2 ** (46 - limits - shift)
+    return Matrix(weight * sign, bias.astype(np.int32), multiplier.astype(np.int32), shift, 12)
 
 
 @pytest.mark.board
@@ -138,18 +141,23 @@ def at_their_limits(weight: int, cols: int, bits: list[int]) -> Matrix:
     ("ef_matvec_s16_s16_dsp", at_their_limits(127, 77, [30])),
     ("ef_matvec_narrow_s16_s16_dsp", at_their_limits(127, 8, [30])),
     ("ef_matvec_s4_s16_dsp", at_their_limits(7, 36, [19, 23, 27, 30])),
+    ("ef_matvec_s4_s16_dsp", at_their_limits(7, 36, [19, 23, 27, 26], shift=4)),
+    ("ef_matvec_wide_s4_s16_dsp", at_their_limits(7, 77, [30])),
+    ("ef_matvec_wide_s4_s16_dsp", at_their_limits(7, 76, [27], shift=4)),
     ("ef_matvec_sparse_4x4_pair_s8_s16_dsp", at_their_limits(127, 32, [23, 30])),
     ("ef_matvec_sparse_4x2_pair_s8_s16_dsp", at_their_limits(127, 32, [23, 30])),
     ("ef_matvec_sparse_4x1_pair_s8_s16_dsp", at_their_limits(127, 32, [23, 30])),
     ("ef_matvec_sparse_4x4_s8_s16_dsp", at_their_limits(127, 77, [30])),
     ("ef_matvec_sparse_4x4_s16_s16_dsp", at_their_limits(127, 77, [30])),
+    ("ef_matvec_sparse_1x1_s8_s16_dsp", at_their_limits(127, 77, [30])),
+    ("ef_matvec_sparse_1x1_s16_s16_dsp", at_their_limits(127, 77, [30])),
 ])  # fmt: skip
 def test_dsp_kernels_at_their_limit(
     board: str, kernel: str, matrix: Matrix, tmp_path: Path
 ) -> None:
     """Accumulators reach the bound that packing allows, or that of 32 bits."""
     assert choose_kernel(matrix, [kernel]).name == kernel
-    if matrix.accumulator_bound().min() < 2**30 - 1:
+    if matrix.accumulator_bound().min() < 2**23:
         over = dataclasses.replace(matrix, bias=matrix.bias + np.array([1, 0, 0, 0] * 2, np.int32))
         with pytest.raises(TargetError):
             choose_kernel(over, [kernel])
@@ -229,10 +237,18 @@ LONG_STAIRCASE = [1, 6, 11, 17, 20, 31, 35, 42, 52, 63, 77, 88, 101, 118]
         ("ef_matvec_split_s8_s16_mve", 16),
         ("ef_matvec_s8_s16_mve", 16),
         ("ef_matvec_shift_s8_s16_mve", 12),
+        ("ef_matvec_s4_s8_mve", 8),
+        ("ef_matvec_split_s4_s16_mve", 12),
+        ("ef_matvec_split_s4_s16_mve", 16),
     ],
 )
 def test_mve_kernels_at_every_remainder(kernel: str, bits: int, tmp_path: Path) -> None:
     program = random_program(5, 2, LONG_STAIRCASE, 10, bits, bits)
+    if "s4" in kernel:
+        program = lighter(program, 7)
+    else:
+        matrices = [m for n in program.nodes for m in n.matrices().values()]
+        assert {m.rows % 8 for m in matrices} == set(range(8))
     build = compile_program(program, "qemu-m55", tmp_path, kernel_sets=[kernel, "mve"])
     assert f"kernels/{kernel}.S" in build.kernels
     assert mismatches(program, "qemu-m55", [kernel, "mve"], tmp_path, time=10) == 0
@@ -246,18 +262,29 @@ def test_mve_kernels_at_every_remainder(kernel: str, bits: int, tmp_path: Path) 
     ("ef_matvec_s8_s16_mve", 16, 1), ("ef_matvec_shift_s8_s16_mve", 16, 3),
     ("ef_matvec_sparse_8x1_s8_s8_mve", 8, 1), ("ef_matvec_sparse_8x1_s8_s16_mve", 16, 1),
     ("ef_matvec_sparse_8x1_s8_s16_mve", 16, 3),
+    ("ef_matvec_sparse_1x1_s8_s16_mve", 16, 1), ("ef_matvec_sparse_1x1_s8_s16_mve", 16, 3),
+    ("ef_matvec_s4_s8_mve", 8, 1), ("ef_matvec_s4_s8_mve", 8, 7),
+    ("ef_matvec_split_s4_s16_mve", 12, 1), ("ef_matvec_split_s4_s16_mve", 16, 3),
 ])  # fmt: skip
 def test_mve_kernels_at_their_limit(kernel: str, bits: int, shift: int, tmp_path: Path) -> None:
-    """Accumulators come within one of what `Matrix` allows, and multipliers as high as they go."""
+    """Accumulators come within one of what is allowed, and multipliers as high as they go."""
     rng = np.random.default_rng(0)
     cols, largest = 52, largest_magnitude(bits)
     sign = rng.choice(np.array([-1, 1], np.int8), (21, cols))
-    bound = ((2**31 - 1) >> shift) - 127 * cols * largest
+    weight, most, steepest = 127, (2**31 - 1) >> shift, 2**31 - 1 >> shift - 1
+    if "s4" in kernel:  # 27 bits, and any ratio
+        weight, most, steepest = 7, min(most, 2**27 - 1), 2**31 - 1
+    bound = most - weight * cols * largest
     assert bound > 0
     bias = rng.choice([-1, 1], 21) * bound
     # what saturates, what does not, and what rounds most
-    multiplier = np.resize([2**31 - 1 >> shift - 1, 2**15, 2**14 + 1], 21)
-    matrix = Matrix(127 * sign, bias.astype(np.int32), multiplier.astype(np.int32), shift, bits)
+    small = 2 ** (46 - shift) // (most + 1)
+    multiplier = np.resize([steepest, small, small // 2 + 1], 21)
+    matrix = Matrix(weight * sign, bias.astype(np.int32), multiplier.astype(np.int32), shift, bits)
+    if most == 2**27 - 1:
+        over = dataclasses.replace(matrix, bias=matrix.bias + np.sign(matrix.bias))
+        with pytest.raises(TargetError):
+            choose_kernel(over, [kernel])
     ones = np.ones(cols, np.float32)
     form = InputFormat(0 * ones, ones, bits, tuple(f"x{i}" for i in range(cols)))
     program = Program((Linear("head", matrix),), form, 1.0)
@@ -276,7 +303,11 @@ def test_mve_kernels_at_their_limit(kernel: str, bits: int, shift: int, tmp_path
 EIGHTS = [
     ("qemu-m0", "ef_matvec_s8_s16_armv6m"), ("qemu-m3", "ef_matvec_s8_s16_armv7m"),
     ("qemu-rv32", "ef_matvec_s8_s16_rv32"), ("qemu-a53", "ef_matvec_s8_s16_neon"),
+    ("qemu-rv32-zbb", "ef_matvec_s8_s16_rv32"), ("qemu-a55", "ef_matvec_s8_s16_neon_dot"),
     ("qemu-m0", "ef_matvec_sparse_8x1_s8_s16"), ("qemu-m0", "ef_matvec_sparse_8x1_s8_s16_armv6m"),
+    ("qemu-m0", "ef_matvec_sparse_1x1_s8_s16"), ("qemu-m0", "ef_matvec_sparse_1x1_s8_s16_armv6m"),
+    ("qemu-m3", "ef_matvec_sparse_1x1_s8_s16_armv7m"),
+    ("qemu-rv32", "ef_matvec_sparse_1x1_s8_s16_rv32"),
 ]  # fmt: skip
 
 
@@ -295,6 +326,22 @@ def test_rows_of_eight_at_every_remainder(
     assert mismatches(program, board, kernel, tmp_path, time=10) == 0
 
 
+# Every remainder by 16 of columns, and, three times as many, of rows.
+DOT_STAIRCASE = [1, 18, 35, 52, 5, 22, 39, 8, 9, 26, 11, 12, 29, 14, 31, 48]
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("kernel,bits", [
+    ("ef_matvec_s8_s8_neon_dot", 8), ("ef_matvec_s8_s16_neon_dot", 8),
+    ("ef_matvec_s8_s16_neon_dot", 12), ("ef_matvec_s8_s16_neon_dot", 16),
+])  # fmt: skip
+def test_dot_kernels_at_every_remainder(kernel: str, bits: int, tmp_path: Path) -> None:
+    program = random_program(5, 3, DOT_STAIRCASE, 10, bits, bits)
+    matrices = [m for n in program.nodes for m in n.matrices().values()]
+    assert {m.rows % 16 for m in matrices} == {m.cols % 16 for m in matrices} == set(range(16))
+    assert mismatches(program, "qemu-a55", kernel, tmp_path, time=10) == 0
+
+
 @pytest.mark.slow
 @pytest.mark.board
 @pytest.mark.parametrize("board,kernel", EIGHTS)
@@ -306,9 +353,14 @@ def test_rows_of_eight_on_random_shapes(board: str, kernel: str, form: str) -> N
     assert [(row.kernel, row.mismatches) for row in rows] == 6 * [(kernel, 0)]
 
 
+LIMITS = [(12, 1), (12, 4), (16, 1), (16, 3)]
+
+
 @pytest.mark.board
-@pytest.mark.parametrize("board,kernel", EIGHTS)
-@pytest.mark.parametrize("bits,shift", [(12, 1), (12, 4), (16, 1), (16, 3)])
+@pytest.mark.parametrize("board,kernel,bits,shift", [
+    *((*case, *limit) for limit in LIMITS for case in EIGHTS),
+    ("qemu-a55", "ef_matvec_s8_s8_neon_dot", 8, 1), ("qemu-a55", "ef_matvec_s8_s8_neon_dot", 8, 4),
+])  # fmt: skip
 def test_rows_of_eight_at_their_limit(
     board: str, kernel: str, bits: int, shift: int, tmp_path: Path
 ) -> None:

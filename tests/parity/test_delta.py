@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgeflow.errors import ProgramError
-from edgeflow.program import Linear, Matrix, Program
+from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.program.nodes import Node
 from edgeflow.program.onnx_file import OnnxProgram
-from tests.random_programs import DRAW, SANITIZE, random_program, samples
+from tests.random_programs import DRAW, SANITIZE, random_matrix, random_program, samples
 
 RunC = Callable[..., np.ndarray]
 DELTA_CELLS = ["gru", "lstm", "rnn", "gru_reset_before", "mingru", "minlstm", "cfc", "lmu", "mixer"]
@@ -128,6 +128,33 @@ def test_c_is_clean_under_sanitizers(run_c: RunC, extreme: bool, kernels: list[s
         program = random_program(seed, 5, [21, 6], 3, 16, 16, extreme, [cell], delta=True)
         x = samples(program, seed, windows=3, time=50)
         np.testing.assert_array_equal(run_c(program, x, SANITIZE, kernels), program.run(x))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    rows=st.one_of(st.integers(1, 40), st.integers(2030, 4300)),
+    cols=st.integers(1, 20),
+    bits=st.sampled_from([8, 12, 16]),
+    density=st.sampled_from([0.0, 0.004, 0.1, 0.5, 1.0]),
+    extreme=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_plain_c_of_blocks_equals_oracle(
+    run_c: RunC, rows: int, cols: int, bits: int, density: float, extreme: bool, seed: int
+) -> None:
+    """Also columns of which the next block is farther away than a byte tells."""
+    name = "ef_delta_matvec_sparse_8x1_s8_s16"
+    rng = np.random.default_rng(seed)
+    matrix = random_matrix(rng, rows, cols, bits, extreme)
+    stays = rng.random((-(-rows // 8), cols)) < density
+    weight = matrix.weight * stays.repeat(8, axis=0)[:rows]
+    threshold, group = int(rng.integers(1, 1 << bits)), int(rng.integers(1, 4))
+    matrix = replace(matrix, weight=weight, threshold=threshold, group=group)
+    ones = np.ones(cols, np.float32)
+    form = InputFormat(0 * ones, ones, bits, tuple(f"x{i}" for i in range(cols)))
+    program = Program((Linear("head", matrix),), form, 1.0)
+    x = samples(program, seed, windows=1, time=12)
+    np.testing.assert_array_equal(run_c(program, x, SANITIZE, kernels=[name]), program.run(x))
 
 
 def test_delta_programs_have_hashes_of_their_own() -> None:

@@ -25,10 +25,15 @@ PLAIN = "ef_matvec_sparse_8x1_s8_s16"
 #: A board that runs each kernel, and the widest x that it takes with any weights.
 RUNS_ON = {PLAIN: ("host", 16)}
 for _kernel in MATVEC_KERNELS:
-    if _kernel.sparse and _kernel.name != PLAIN:
+    if _kernel.sparse and not _kernel.delta and _kernel.name != PLAIN:
         RUNS_ON[_kernel.name] = ("qemu-m55" if _kernel.kernel_set == "mve" else "qemu-m4", 12)
 RUNS_ON["ef_matvec_sparse_8x1_s8_s8_mve"] = ("qemu-m55", 8)
 RUNS_ON["ef_matvec_sparse_8x1_s8_s16_armv6m"] = ("qemu-m0", 16)
+SINGLE = "ef_matvec_sparse_1x1_s8_s16"
+RUNS_ON[SINGLE] = ("host", 16)
+RUNS_ON[f"{SINGLE}_armv6m"] = ("qemu-m0", 16)
+RUNS_ON[f"{SINGLE}_armv7m"] = ("qemu-m3", 16)
+RUNS_ON[f"{SINGLE}_rv32"] = ("qemu-rv32", 16)
 DENSITIES = (0.3, 0.0, 1.0, 0.08, 0.6)
 
 
@@ -62,6 +67,12 @@ def linear(matrix: Matrix) -> Program:
                    1.0)  # fmt: skip
 
 
+def reach(name: str) -> int:
+    form = kernel_named(name).sparse
+    assert form is not None
+    return form.reach
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     rows=st.integers(1, 40),
@@ -71,15 +82,17 @@ def linear(matrix: Matrix) -> Program:
     extreme=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
+@pytest.mark.parametrize("name", [PLAIN, SINGLE])
 def test_plain_c_equals_oracle(
-    run_c: RunC, rows: int, cols: int, bits: int, density: float, extreme: bool, seed: int
-) -> None:
-    form = kernel_named(PLAIN).sparse
+    run_c: RunC, name: str, rows: int, cols: int, bits: int, density: float, extreme: bool,
+    seed: int,
+) -> None:  # fmt: skip
+    form = kernel_named(name).sparse
     assert form is not None
     matrix = random_matrix(np.random.default_rng(seed), rows, cols, bits, extreme)
     program = linear(masked(matrix, form, density, seed))
     x = samples(program, seed, windows=1, time=12)
-    y = run_c(program, x, SANITIZE, kernels=[PLAIN])
+    y = run_c(program, x, SANITIZE, kernels=[name])
     np.testing.assert_array_equal(y, program.run(x))
 
 
@@ -90,6 +103,8 @@ def test_every_remainder(name: str, tmp_path: Path) -> None:
     kernel, (board, bits) = kernel_named(name), RUNS_ON[name]
     assert kernel.sparse is not None
     steps = LONG_STAIRCASE if kernel.kernel_set == "mve" else STEPS
+    if name == f"{SINGLE}_armv6m":
+        steps = [size for size in steps if size <= 128]
     program = random_program(5, 2, steps, 10, bits, bits)
     program = sparse(lighter(program, 31), kernel.sparse)
     sets = [name, *load_board(board).core.kernels]
@@ -100,7 +115,7 @@ def test_every_remainder(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("name", [n for n in RUNS_ON if not n.endswith(("mve", "armv6m"))])
+@pytest.mark.parametrize("name", [n for n in RUNS_ON if reach(n) < 601])
 def test_far_apart(name: str, tmp_path: Path) -> None:
     """Blocks that are farther apart than an offset reaches, and a first block that is far."""
     kernel, (board, _) = kernel_named(name), RUNS_ON[name]
@@ -124,6 +139,34 @@ def test_far_apart(name: str, tmp_path: Path) -> None:
 def linear_matrix(weight: np.ndarray) -> Matrix:
     rows = len(weight)
     return Matrix(weight, np.zeros(rows, np.int32), np.full(rows, 1 << 26, np.int32), 1, 12)
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("name", [n for n in RUNS_ON if n.startswith(SINGLE)])
+def test_single_weights_in_any_number(name: str, tmp_path: Path) -> None:
+    """A row of each number of weights, of both signs, of one; the last column is among them."""
+    kernel, (board, bits) = kernel_named(name), RUNS_ON[name]
+    cols = 128 if name.endswith("armv6m") else 256
+    rng = np.random.default_rng(0)
+    counts = [*range(70), cols - 1, cols]
+    weight = np.zeros((3 * len(counts), cols), np.int8)
+    for row, count in enumerate(3 * counts):
+        columns = cols - 1 - rng.permutation(cols)[:count]
+        low = (-127, 1, -127)[row // len(counts)]
+        high = (127, 127, -1)[row // len(counts)]
+        weight[row, columns] = rng.integers(low, high, count, endpoint=True)
+        weight[row, columns[:1]] = high
+    bias = rng.integers(-(2**20), 2**20, len(weight)).astype(np.int32)
+    # some rows saturate
+    matrix = Matrix(weight, bias, np.full(len(weight), 1 << 23, np.int32), 1, bits)
+    assert kernel.fits(matrix)
+    program = linear(matrix)
+    x = rng.integers(-(2 ** (bits - 1)) + 1, 2 ** (bits - 1), (12, cols)).astype(np.int16)
+    build = compile_program(program, board, tmp_path, kernel_sets=[name])
+    with open_board(load_board(board), image=build.elf) as device:
+        y = device.connect(program.hash).steps(x, reset=True).y
+    np.testing.assert_array_equal(y, program.run(x[None])[0])
+    assert (np.abs(y) < 32767).any(axis=0).all()
 
 
 @pytest.mark.board
@@ -153,7 +196,7 @@ def test_random_shapes_and_densities(board: str, form: str) -> None:
     spec = load_board(board)
     shapes = [(int(c), int(r)) for c, r in rng.integers(1, 160, (4, 2))]
     names = [k.name for s in spec.core.kernels for k in MATVEC_KERNELS
-             if k.kernel_set == s and k.sparse]  # fmt: skip
+             if k.kernel_set == s and k.sparse and not k.delta]  # fmt: skip
     rows = bench_kernels(spec, shapes=shapes, formats=[form], kernels=names,
                          densities=[0.0, 0.1, 0.4, 0.9, 1.0])  # fmt: skip
     assert {row.kernel for row in rows} >= {PLAIN}

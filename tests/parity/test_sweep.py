@@ -24,7 +24,7 @@ from tests.random_programs import random_matrix
 
 BOARDS = [
     "qemu-m0", "qemu-m3", "qemu-m4", "qemu-m7", "qemu-m33", "qemu-m55", "qemu-rv32", "qemu-a53",
-    "host",
+    "host", "qemu-rv32-zbb", "qemu-a55",
 ]  # fmt: skip
 #: Matrices of a kernel on a board; in all more than a thousand.
 DRAWS, STEPS = 24, 6

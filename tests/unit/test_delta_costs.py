@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from edgeflow.bench.fit_delta import STEPS, delta_case, fit_delta
+from edgeflow.bench.kernels import FORMATS, bench_matrix
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.costs import load_costs
 from edgeflow.codegen.delta import (
     FIRED,
+    REFERENCE,
     break_even,
     break_evens,
     delta_instructions,
@@ -21,6 +23,7 @@ from edgeflow.program.firing import fired_shares, sparsity
 from edgeflow.targets.board import load_board
 from tests.parity.test_delta import changed
 from tests.random_programs import random_program, samples
+from tests.unit.test_kernel_choice import program_of
 
 
 def gru(shares: dict[str, float]) -> Program:
@@ -49,6 +52,74 @@ def test_delta_is_chosen_below_the_break_even_only(core: str) -> None:
         assert kernel_named(choice.kernel).delta == delta, (share, choice)
 
 
+def pruned(density: float, block: tuple[int, int], share: float, group: int = 1) -> Program:
+    """Return a product of 64 columns x 192 rows with blocks of zeros, a share of which fires."""
+    matrix = bench_matrix(*REFERENCE, FORMATS["w4a8"], density=density, block=block)
+    matrix = dataclasses.replace(matrix, threshold=40, group=group)
+    program = program_of(matrix)
+    return dataclasses.replace(program, metadata={"fired": {"l0.matrix": share}})
+
+
+@pytest.mark.parametrize("core,density,block,group,share,kernel", [
+    ("m4", 0.25, (4, 1), 1, 0.2, "ef_delta_matvec_sparse_4x1_s8_s16_dsp"),
+    ("m4", 0.25, (4, 4), 1, 0.2, "ef_delta_matvec_sparse_4x1_s8_s16_dsp"),
+    ("m4", 0.25, (4, 4), 1, 0.6, "ef_matvec_sparse_4x4_pair_s8_s16_dsp"),
+    ("m4", 0.25, (4, 4), 4, 0.2, "ef_delta_matvec_sparse_4x2_s8_s16_dsp"),
+    ("m4", 0.25, (4, 2), 2, 0.2, "ef_delta_matvec_sparse_4x2_s8_s16_dsp"),
+    ("m4", 0.8, (4, 2), 2, 0.2, "ef_delta_matvec_pair_s8_s16_dsp"),
+    ("m4", 0.8, (4, 1), 1, 0.2, "ef_delta_matvec_s8_s16_dsp"),
+    ("m33", 0.25, (4, 1), 1, 0.2, "ef_delta_matvec_sparse_4x1_s8_s16_dsp"),
+    ("m3", 0.25, (8, 1), 1, 0.2, "ef_delta_matvec_sparse_8x1_s8_s16"),
+    ("m3", 0.9, (8, 1), 1, 0.4, "ef_delta_matvec_s8_s16"),
+])  # fmt: skip
+def test_blocks_are_chosen_where_they_are_cheapest(
+    core: str, density: float, block: tuple[int, int], group: int, share: float, kernel: str
+) -> None:
+    program = pruned(density, block, share, group)
+    (choice,) = choose_kernels(program, load_board(f"qemu-{core}").core)
+    assert choice.kernel == kernel
+    allowed = [c.instructions for c in choice.alternatives if c.allowed]
+    assert choice.instructions is not None
+    assert all(i is not None and choice.instructions <= 1.01 * i for i in allowed)
+
+
+@pytest.mark.parametrize("core,block", [("m4", (4, 1)), ("m55", (8, 1)), ("rv32", (8, 1))])
+def test_break_even_of_a_pruned_matrix(core: str, block: tuple[int, int]) -> None:
+    spec = load_board(f"qemu-{core}").core
+    (choice,) = choose_kernels(pruned(0.25, block, 0.1), spec)
+    limit = choice.break_even
+    assert limit is not None and 0.05 < limit < 1
+    for share, delta in ((limit - 0.04, True), (limit + 0.04, False)):
+        (choice,) = choose_kernels(pruned(0.25, block, share), spec)
+        kernel = kernel_named(choice.kernel)
+        assert kernel.sparse and kernel.delta == delta, (share, choice)
+
+
+def test_size_takes_the_fewest_bytes_of_a_pruned_matrix() -> None:
+    (choice,) = choose_kernels(
+        pruned(0.25, (4, 4), 0.2), load_board("qemu-m4").core, optimize="size"
+    )
+    allowed = [c.weight_bytes for c in choice.alternatives if c.allowed]
+    assert choice.weight_bytes <= min(allowed) and kernel_named(choice.kernel).sparse
+
+
+def test_dense_delta_matrices_are_not_offered_block_kernels() -> None:
+    (choice,) = choose_kernels(pruned(1.0, (4, 4), 0.2), load_board("qemu-m4").core)
+    names = [choice.kernel, *(other.kernel for other in choice.alternatives)]
+    assert not any("delta_matvec_sparse" in name for name in names)
+
+
+def test_cost_grows_with_the_items_that_fire() -> None:
+    costs = load_costs("cortex-m4")
+    assert costs is not None
+    kernel = kernel_named("ef_delta_matvec_sparse_4x1_s8_s16_dsp")
+    matrix = gru({}).nodes[0].matrices()["recurrent"]
+    cost = costs.kernels[kernel.name]
+    few, many = (delta_instructions(kernel, matrix, 0.5, costs.kernels, n) for n in (100, 300))
+    assert few is not None and many is not None
+    assert many - few == pytest.approx(cost.per_block * 200 * 0.5)
+
+
 def test_break_even_is_where_costs_are_equal() -> None:
     costs = load_costs("cortex-m4")
     assert costs is not None
@@ -60,6 +131,21 @@ def test_break_even_is_where_costs_are_equal() -> None:
     at = [delta_instructions(k, matrix, share, costs.kernels) for k in (delta, dense)]
     assert at[0] == pytest.approx(at[1])
     assert break_even(delta, dense, matrix, {}) is None
+
+
+def test_fit_finds_the_formula_of_items() -> None:
+    shapes = [
+        (rows, cols, fired, (rows // 4 + cols) % 50 + 3)
+        for rows in (3, 10, 16, 31, 64, 96, 192) for cols in (3, 8, 31, 64)
+        for fired in (0.0, 0.3 * cols, 0.7 * cols)
+    ]  # fmt: skip
+    points = [
+        (r, c, f, 90 + 2 * r + 30 * -(-r // 8) + 3 * c + 17 * n * f / c + 9 * f)
+        for r, c, f, n in shapes
+    ]
+    cost = fit_delta(points, [n for *_, n in shapes])
+    assert cost.block == (8, 1) and cost.error_percent < 0.1
+    assert (cost.per_block, cost.per_fired) == pytest.approx((17, 9), rel=0.01)
 
 
 def test_fit_finds_the_formula() -> None:

@@ -220,6 +220,8 @@ def test_stored_costs_are_close(name: str) -> None:
     for kernel, cost in costs.kernels.items():
         # columns of spikes: how many are skipped is not linear; delta: nor are passes over the rows
         loose = "columns" in kernel or "delta" in kernel
+        # nor is what a compiler puts before a loop, in a kernel that never pays
+        loose |= costs.break_even.get(kernel) == 0
         assert cost.error_percent < (15 if loose else 6), kernel
 
 

@@ -125,6 +125,21 @@ RV32 = [
     ("ebreak", Op.OTHER),
 ]
 
+ZBB = [
+    ("min a0, a1, a2", Op.ALU),
+    ("maxu a0, a1, a2", Op.ALU),
+    ("sext.b a0, a1", Op.ALU),
+    ("sext.h a0, a1", Op.ALU),
+    ("zext.h a0, a1", Op.ALU),
+    ("andn a0, a1, a2", Op.ALU),
+    ("clz a0, a1", Op.ALU),
+    ("cpop a0, a1", Op.ALU),
+    ("rori a0, a1, 3", Op.ALU),
+    ("rev8 a0, a1", Op.ALU),
+    ("orc.b a0, a1", Op.ALU),
+    ("lb a0, 0(a1)", Op.LOAD),
+]
+
 A64 = [
     ("add x0, x1, x2", Op.ALU),
     ("madd x0, x1, x2, x3", Op.MAC),
@@ -155,6 +170,14 @@ A64 = [
     ("dmb ish", Op.OTHER),
 ]
 
+A55 = [
+    ("sdot v0.4s, v1.16b, v2.16b", Op.SIMD),
+    ("sdot v0.4s, v1.16b, v2.4b[1]", Op.SIMD),
+    ("udot v0.4s, v1.16b, v2.16b", Op.SIMD),
+    ("ld1 {v0.16b-v3.16b}, [x0], #64", LOADS + 4),
+    ("st1 {v0.h}[1], [x0]", STORES + 1),
+]
+
 CORES = {
     "cortex-m4": (
         "arm-none-eabi-gcc", ["-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"],
@@ -167,7 +190,11 @@ CORES = {
     "rv32imc": (
         "riscv64-unknown-elf-gcc", ["-march=rv32imc_zicsr", "-mabi=ilp32"], "", "riscv32", RV32,
     ),
+    "rv32imc_zbb": (
+        "riscv64-unknown-elf-gcc", ["-march=rv32imc_zbb", "-mabi=ilp32"], "", "riscv32", ZBB,
+    ),
     "cortex-a53": ("aarch64-linux-gnu-gcc", [], "", "aarch64", A64),
+    "cortex-a55": ("aarch64-linux-gnu-gcc", ["-mcpu=cortex-a55"], "", "aarch64", A55),
 }  # fmt: skip
 
 

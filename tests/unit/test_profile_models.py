@@ -159,6 +159,7 @@ def test_a_class_without_a_cost_is_not_guessed(tmp_path: Path) -> None:
         ("cortex-m33", ""),
         ("cortex-m55", ""),
         ("rv32imc", "TABLE_BRANCH LOOP MAC MAC_LONG SIMD LOAD_MULTIPLE STORE_MULTIPLE"),
+        ("rv32imc_zbb", "TABLE_BRANCH LOOP MAC MAC_LONG SIMD LOAD_MULTIPLE STORE_MULTIPLE"),
     ],
 )
 def test_models_know_every_class_of_their_cores(core: str, absent: str) -> None:
@@ -167,13 +168,14 @@ def test_models_know_every_class_of_their_cores(core: str, absent: str) -> None:
     unknown = {op.name for op in Op if model.cost(op + (1 if op >= 64 else 0)) is None}
     floats = {op.name for op in Op if op.name.startswith("FP_")}
     without = set() if core == "cortex-m55" else {"MVE", "MVE_MEMORY", "MVE_NEXT"}
-    if core in ("cortex-m0", "cortex-m3", "rv32imc"):
+    if core in ("cortex-m0", "cortex-m3", "rv32imc", "rv32imc_zbb"):
         without |= floats
     assert unknown == without | set(absent.split())
 
 
 def test_cores_without_a_model_have_none() -> None:
     assert load_cycle_model("cortex-a53") is None
+    assert load_cycle_model("cortex-a55") is None
 
 
 def test_emulated_microcontrollers_have_a_part_and_a_model() -> None:

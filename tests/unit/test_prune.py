@@ -26,7 +26,7 @@ from edgeflow.compress.prune.layout import (
 )
 from edgeflow.compress.prune.magnitude import MagnitudePruning
 from edgeflow.compress.prune.mask import Block, keep_largest, keep_random
-from edgeflow.compress.prune.options import parse_sparsity
+from edgeflow.compress.prune.options import parse_by_matrix
 from edgeflow.compress.prune.schedule import gradual
 from edgeflow.compress.prune.units import UnitPruning, importance, largest
 from edgeflow.compress.qat import QuantizationAware
@@ -367,15 +367,15 @@ def test_refusals(trained: tuple[Dataset, Path], tmp_path: Path) -> None:
     for text in ("0x4", "65x1"):
         with pytest.raises(CompressError, match="sides are"):
             Block.parse(text)
-    assert parse_sparsity("0.75") == (0.75, {})
-    assert parse_sparsity("input=0.5, rnn.recurrent=0.8") == (
+    assert parse_by_matrix("0.75", "0.75") == (0.75, {})
+    assert parse_by_matrix("input=0.5, rnn.recurrent=0.8", "0.75") == (
         0.0,
         {"input": 0.5, "rnn.recurrent": 0.8},
     )
-    assert parse_sparsity("0.5,recurrent=0.8") == (0.5, {"recurrent": 0.8})
+    assert parse_by_matrix("0.5,recurrent=0.8", "0.75") == (0.5, {"recurrent": 0.8})
     for text in ("", "much", "=0.5", "recurrent=", "0.5,"):
         with pytest.raises(CompressError):
-            parse_sparsity(text)
+            parse_by_matrix(text, "0.75")
     chain, calibration = load_chain(folder, data)
     for options, words in (
         (PruneOptions(matrices={"recurent": 0.5}), "no matrix 'recurent'.*rnn.recurrent"),

@@ -73,7 +73,7 @@ def test_a_file_and_options_over_it(tmp_path: Path) -> None:
         ("[train]\nepochs = 'many'", "train.epochs: "),
         ("[train]\nepochs = -1", "train.epochs: use 0 or more"),
         ("[widths]\nweights = 'int3'", "widths.weights: there are int8, int4, mixed"),
-        ("[prune]\nshare = 'x'\n[train]\nepochs = 1", "prune.share: 'x': use a share"),
+        ("[prune]\nshare = 'x'\n[train]\nepochs = 1", "prune.share: 'x': use a number like 0.75"),
         (
             "[prune]\nshare = 1.5\n[train]\nepochs = 1",
             "prune.share: weights: the share to prune is 1.5",

@@ -11,8 +11,8 @@ from edgeflow.targets.board import QemuRunner, list_boards, load_board, load_cor
 from edgeflow.targets.tools import find_tool
 
 NAMES = [
-    "qemu-m0", "qemu-m3", "qemu-m4", "qemu-m7", "qemu-m33", "qemu-m55", "qemu-rv32", "qemu-a53",
-    "host",
+    "qemu-m0", "qemu-m3", "qemu-m4", "qemu-m7", "qemu-m33", "qemu-m55", "qemu-rv32",
+    "qemu-rv32-zbb", "qemu-a53", "qemu-a55", "host",
 ]  # fmt: skip
 
 GOOD = """
@@ -58,7 +58,7 @@ def test_shipped_boards_in_order_of_size():
 
 def test_every_shipped_core_loads_and_has_portable_kernels():
     files = sorted((resource("targets") / "cores").glob("*.toml"))
-    assert len(files) == 9
+    assert len(files) == 11
     for file in files:
         core = load_core(file.stem)
         assert core.name == file.stem

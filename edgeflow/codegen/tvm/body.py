@@ -103,7 +103,7 @@ class _Reader:
     def __init__(self, node: Node, states: Mapping[str, Interval]) -> None:
         self.node, self.graph = node, Graph()
         self.attributes: dict[str, Any] = node.ints()
-        for field, matrix in node.matrices().items():
+        for field, matrix in node.products().items():
             parts = {"shift": matrix.shift, "threshold": matrix.threshold, "group": matrix.group}
             self.attributes |= {f"{field}_{part}": number for part, number in parts.items()}
         leaf = self.graph.leaf
@@ -117,7 +117,7 @@ class _Reader:
             self.inputs[field] = leaf("array", field, _exactly(array))
         for table in node.tables:
             self.inputs[f"{table}_table"] = leaf("table", table, _exactly(TABLES[table]()))
-        for field, matrix in node.matrices().items():
+        for field, matrix in node.products().items():
             for tensor in ("weight", "bias", "multiplier"):
                 name, shape = f"{field}_{tensor}", getattr(matrix, tensor).shape
                 # only their shapes are read here
@@ -182,9 +182,14 @@ class _Reader:
         if node.op_type != "Matvec":
             raise self._error(f"{fn.DOMAIN}.{node.op_type}", "TVM has no translation of it yet")
         field = node.input[1].removesuffix("_weight")
-        x, matrix = arguments[0], self.node.matrices()[field]
-        if self.node.delta_matrices().get(field) and x.key != self.node.delta_sources[field]:
-            raise self._error("Hold", f"the delta matrix {field} must read x or a state as it is")
+        x, matrices = arguments[0], self.node.matrices()
+        if field not in matrices:
+            # so does that of a matrix of low rank with its factor
+            return [x]
+        matrix = matrices[field]
+        kept = matrix.threshold or matrix.factor
+        if kept and x.key != self.node.source_of(field):
+            raise self._error("Matvec", f"{field} must read x or a state as it is")
         known = full((*x.shape[:-1], matrix.rows), -32768, 32767)
         return [self.graph.leaf("matvec", field, known, (x,))]
 

@@ -1,10 +1,11 @@
-"""Pruning: weights, blocks of weights or whole units that the device never sees."""
+"""Pruning: weights, blocks of weights, whole units or ranks that the device never sees."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.compress.prune.magnitude import MagnitudePruning
 from edgeflow.compress.prune.options import PruneOptions
+from edgeflow.compress.prune.rank import RankReduction
 from edgeflow.compress.prune.units import UnitPruning
 from edgeflow.train.method import Method
 
@@ -23,6 +24,8 @@ def pruning(calibration: NDArray[np.float32], options: PruneOptions, epochs: int
     methods: list[Method] = []
     if options.units:
         methods.append(UnitPruning(calibration, options.units))
+    if options.low_rank:
+        methods.append(RankReduction(calibration, options.low_rank, epochs))
     if options.any_weights:
         methods.append(MagnitudePruning(calibration, options, epochs))
     return methods

@@ -21,7 +21,7 @@ from edgeflow.compress.prune.layout import (
     trained_matrices,
 )
 from edgeflow.compress.prune.mask import Bools, keep_largest
-from edgeflow.compress.prune.options import PruneOptions
+from edgeflow.compress.prune.options import PruneOptions, check_names, names_of
 from edgeflow.compress.prune.schedule import gradual
 from edgeflow.errors import CompressError
 from edgeflow.train.method import Method
@@ -74,7 +74,8 @@ class MagnitudePruning(Method):
         """
         assert isinstance(model, ChainModel)
         layers = [trained_matrices(done) for done in layers_converted(model, self._few)]
-        self._check_names(model, layers)
+        pairs = zip(model.names, layers, strict=True)
+        check_names([(name, field) for name, m in pairs for field in m], self.options.matrices)
         self._keep = [{k: np.ones(w.shape, dtype=bool) for k, w in m.items()} for m in layers]
         norms = self.options.block.norms
         self._start = [{k: float((norms(w) == 0).mean()) for k, w in m.items()} for m in layers]
@@ -137,20 +138,10 @@ class MagnitudePruning(Method):
             without = {**keep, field: np.zeros_like(mask)}
             found = dropped_parameters(model.layers[number], without)
             if share and sum(int(d.sum()) for d in found) != mask.size:
-                if self.options.names(name, field):
+                if names_of(name, field, self.options.matrices):
                     raise CompressError(
                         f"{name}.{field} cannot be pruned: its weights are not free to become zero"
                     )
                 share = 0.0
             result[field] = share
         return result
-
-    def _check_names(self, model: ChainModel, layers: list[dict[str, Any]]) -> None:
-        fields = [(name, field) for name, m in zip(model.names, layers, strict=True) for field in m]
-        full = [f"{name}.{field}" for name, field in fields]
-        known = {*full, *(name for name, _ in fields), *(field for _, field in fields)}
-        for name in self.options.matrices:
-            if name not in known:
-                raise CompressError(
-                    f"there is no matrix '{name}' to prune: use one of {', '.join(full)}"
-                )

@@ -1,10 +1,41 @@
 """What is to be pruned."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from edgeflow.compress.prune.mask import Block
 from edgeflow.errors import CompressError
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Ranks that matrices are to have: whole numbers, or below 1 shares of the smaller side.
+
+    Parameters
+    ----------
+    rank : float
+        Of all matrices that read a state; 0: any.
+    matrices : mapping
+        Of single matrices, by names as in `PruneOptions`.
+
+    Raises
+    ------
+    CompressError
+        If a rank is neither.
+    """
+
+    rank: float = 0.0
+    matrices: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, rank in {"low rank": self.rank, **self.matrices}.items():
+            if not (0 <= rank < 1 or (1 <= rank < 1 << 16 and rank == int(rank))):
+                raise CompressError(
+                    f"{name}: a rank of {rank:g} is neither a whole number nor a share below 1"
+                )
+
+    def __bool__(self) -> bool:
+        return self.rank > 0 or any(rank > 0 for rank in self.matrices.values())
 
 
 @dataclass(frozen=True)
@@ -22,6 +53,7 @@ class PruneOptions:
     block : Block
     units : float
         Share of the units of each recurrent layer that are cut off, in [0, 1).
+    low_rank : Ranks
 
     Raises
     ------
@@ -33,6 +65,7 @@ class PruneOptions:
     matrices: Mapping[str, float] = field(default_factory=dict)
     block: Block = field(default_factory=Block)
     units: float = 0.0
+    low_rank: Ranks = field(default_factory=Ranks)
 
     def __post_init__(self) -> None:
         shares = {"weights": self.sparsity, "units": self.units, **self.matrices}
@@ -42,13 +75,9 @@ class PruneOptions:
 
     def of(self, layer: str, matrix: str, *, last: bool) -> float:
         """Return the share of a matrix, given its layer's name and its field."""
-        for name in self.names(layer, matrix):
+        for name in names_of(layer, matrix, self.matrices):
             return self.matrices[name]
         return 0.0 if last else self.sparsity
-
-    def names(self, layer: str, matrix: str) -> list[str]:
-        """Return the entries of `matrices` that speak of a matrix, the one that counts first."""
-        return [name for name in (f"{layer}.{matrix}", layer, matrix) if name in self.matrices]
 
     @property
     def any_weights(self) -> bool:
@@ -56,8 +85,28 @@ class PruneOptions:
         return self.sparsity > 0 or any(share > 0 for share in self.matrices.values())
 
 
-def parse_sparsity(text: str) -> tuple[float, dict[str, float]]:
-    """Return `sparsity` and `matrices` of a text like ``0.75`` or ``0.5,recurrent=0.8``.
+def names_of(layer: str, matrix: str, given: Iterable[str]) -> list[str]:
+    """Return which of the given names speak of a matrix, the one that counts first."""
+    return [name for name in (f"{layer}.{matrix}", layer, matrix) if name in given]
+
+
+def check_names(known: Iterable[tuple[str, str]], given: Iterable[str]) -> None:
+    """Refuse a name that speaks of none of the matrices, which are known by layer and field.
+
+    Raises
+    ------
+    CompressError
+        If there is one.
+    """
+    pairs = list(known)
+    for name in given:
+        if not any(names_of(layer, field, [name]) for layer, field in pairs):
+            full = ", ".join(f"{layer}.{field}" for layer, field in pairs)
+            raise CompressError(f"there is no matrix '{name}': use one of {full}")
+
+
+def parse_by_matrix(text: str, example: str) -> tuple[float, dict[str, float]]:
+    """Return the number for all, and those by matrix, of a text like ``0.5,recurrent=0.8``.
 
     Raises
     ------
@@ -70,9 +119,11 @@ def parse_sparsity(text: str) -> tuple[float, dict[str, float]]:
         try:
             share = float(number)
         except ValueError:
-            raise CompressError(f"'{part}': use a share like 0.75, or recurrent=0.8") from None
+            raise CompressError(
+                f"'{part}': use a number like {example}, or recurrent={example}"
+            ) from None
         if found and not name.strip():
-            raise CompressError(f"'{part}' names no matrix: use one like recurrent=0.8")
+            raise CompressError(f"'{part}' names no matrix: use one like recurrent={example}")
         if name:
             matrices[name.strip()] = share
         else:

@@ -15,6 +15,9 @@ from edgeflow.program.matrix import Matrix
 
 State = dict[str, Ints]
 
+#: Behind a matrix's name: its factor.
+FACTOR = "_factor"
+
 
 @dataclass(frozen=True)
 class StateVector:
@@ -48,7 +51,8 @@ class Node(ABC):
     op_type: ClassVar[str]
     #: Fields that are `Matrix`.
     matrix_fields: ClassVar[tuple[str, ...]] = ()
-    #: Matrices that may be delta ones, and what each reads: "x" or the name of an int16 state.
+    #: Matrices that may be delta ones or of low rank, and what each reads: "x" or the name of an
+    #: int16 state.
     delta_sources: ClassVar[Mapping[str, str]] = {}
     #: Fields that are one-dimensional int16 or int32 arrays.
     array_fields: ClassVar[tuple[str, ...]] = ()
@@ -113,14 +117,15 @@ class Node(ABC):
 
     @property
     def operator(self) -> str:
-        """Name in the ONNX domain ``edgeflow``: `op_type`, optional fields, delta matrices.
+        """Name in the ONNX domain ``edgeflow``: `op_type`, optional fields, kinds of matrices.
 
         An ONNX function has one list of inputs and one body, so each combination has its own.
         """
         parts = [*self.matrices(), *self.arrays()]
         optional = [part for part in parts if is_optional(self, part)]
         delta = [f"delta_{field}" for field in self.delta_matrices()]
-        return "_".join([self.op_type, *optional, *delta])
+        low_rank = [f"low_rank_{field}" for field, m in self.matrices().items() if m.factor]
+        return "_".join([self.op_type, *optional, *delta, *low_rank])
 
     @property
     def c_pointers(self) -> tuple[str | None, ...]:
@@ -145,16 +150,17 @@ class Node(ABC):
         """Return the output and the next state, `held` included, for x [n, inputs]."""
         held = {}
         for field, matrix in self.delta_matrices().items():
-            source = self.delta_sources[field]
+            source = self.source_of(field)
             value = x if source == "x" else state[source]
             held[f"{field}_hat"] = matrix.hold(value, state[f"{field}_hat"])
         y, following = self.step(x, {**state, **held})
         return y, {**following, **held}
 
     def product(self, field: str, x: Ints, state: State) -> Ints:
-        """Return the matrix `field` applied to x, or to what it holds of x."""
+        """Return the matrix `field` applied to x, or to what it or its factor holds of x."""
         matrix: Matrix = getattr(self, field)
-        return matrix.apply(state.get(f"{field}_hat", x))
+        held = factor_of(field) if matrix.factor else field
+        return matrix.apply(state.get(f"{held}_hat", x))
 
     @abstractmethod
     def onnx_function(self) -> onnx.FunctionProto:
@@ -166,21 +172,26 @@ class Node(ABC):
     def as_function(self, body: fn.Body) -> onnx.FunctionProto:
         """Return the ONNX function of a body that gives y and ``<state>_next``.
 
-        Inputs are x, the states, what is held, three tensors a matrix (`matrix_inputs`), the
+        Inputs are x, the states, what is held, three tensors a product (`matrix_inputs`), the
         arrays, the tables; outputs are y and the next states; attributes are ``<matrix>_shift``,
         ``_threshold`` and ``_group`` of delta matrices, and the int fields.
         """
-        delta = self.delta_matrices()
-        holds = [fn.hold(self.delta_sources[field], field) for field in delta]
-        matrices = [tensor for field in self.matrices() for tensor in fn.matrix_inputs(field)]
+        delta, products = self.delta_matrices(), self.products()
+        before = [fn.hold(self.source_of(field), field) for field in delta]
+        for field, matrix in self.matrices().items():
+            if matrix.factor:
+                factor = factor_of(field)
+                reads = f"{factor}_hat_next" if factor in delta else self.source_of(field)
+                before.append(fn.matvec(reads, factor, f"{factor}_product"))
+        matrices = [tensor for field in products for tensor in fn.matrix_inputs(field)]
         tables = [f"{table}_table" for table in self.tables]
         return fn.function(
             self.operator,
             ["x", *self.states, *self.held, *matrices, *self.arrays(), *tables],
             ["y", *(f"{state}_next" for state in (*self.states, *self.held))],
-            holds + body.nodes,
+            before + body.nodes,
             attributes=[
-                *(f"{field}_shift" for field in self.matrices()),
+                *(f"{field}_shift" for field in products),
                 *(f"{field}_{part}" for field in delta for part in ("threshold", "group")),
                 *self.int_fields,
             ],
@@ -188,7 +199,11 @@ class Node(ABC):
 
     def onnx_product(self, x: str, field: str, y: str) -> onnx.NodeProto:
         """Return the ONNX form of `product`: a call of ``edgeflow.Matvec``."""
-        return fn.matvec(f"{field}_hat_next" if field in self.delta_matrices() else x, field, y)
+        if field in self.delta_matrices():
+            x = f"{field}_hat_next"
+        elif getattr(self, field).factor:
+            x = f"{factor_of(field)}_product"
+        return fn.matvec(x, field, y)
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         """Return the C statement of a step, given C expressions of its arrays.
@@ -208,9 +223,22 @@ class Node(ABC):
         found = {field: getattr(self, field) for field in self.matrix_fields}
         return {field: matrix for field, matrix in found.items() if matrix is not None}
 
+    def products(self) -> dict[str, Matrix]:
+        """Return what is stored of the matrices, by name: each, and before it its factor."""
+        found: dict[str, Matrix] = {}
+        for field, matrix in self.matrices().items():
+            if matrix.factor is not None:
+                found[factor_of(field)] = matrix.factor
+            found[field] = matrix
+        return found
+
     def delta_matrices(self) -> dict[str, Matrix]:
-        """Return the matrices that have a threshold, by field name."""
-        return {field: matrix for field, matrix in self.matrices().items() if matrix.threshold}
+        """Return the products that have a threshold, by name."""
+        return {name: matrix for name, matrix in self.products().items() if matrix.threshold}
+
+    def source_of(self, product: str) -> str:
+        """Return what a product reads that may be a delta one: "x" or the name of a state."""
+        return self.delta_sources[product.removesuffix(FACTOR)]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that the layer has, by field name."""
@@ -223,12 +251,17 @@ class Node(ABC):
 
     def macs(self) -> int:
         """Return the multiply-accumulates of a dense step."""
-        return sum(matrix.rows * matrix.cols for matrix in self.matrices().values())
+        return sum(matrix.rows * matrix.cols for matrix in self.products().values())
 
     def weight_bytes(self) -> int:
         """Return the bytes of weights, biases, multipliers and arrays, unpacked."""
-        tensors = [t for m in self.matrices().values() for t in (m.weight, m.bias, m.multiplier)]
+        tensors = [t for m in self.products().values() for t in (m.weight, m.bias, m.multiplier)]
         return sum(tensor.nbytes for tensor in (*tensors, *self.arrays().values()))
+
+
+def factor_of(field: str) -> str:
+    """Return the name of the factor of the matrix `field`."""
+    return field + FACTOR
 
 
 def is_optional(node: Node | type[Node], field: str) -> bool:

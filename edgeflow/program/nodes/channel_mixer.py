@@ -51,7 +51,7 @@ class ChannelMixer(Node):
     c_helpers: ClassVar[tuple[str, ...]] = ("ef_relu_s16",)
 
     def __post_init__(self) -> None:
-        size, hidden = self.up.cols, self.up.rows
+        size, hidden = self.up.inputs, self.up.rows
         if (self.down.rows, self.down.cols) != (size, hidden):
             raise ProgramError(
                 f"layer {self.name}: {size} values and {hidden} hidden ones need a second matrix "
@@ -71,7 +71,7 @@ class ChannelMixer(Node):
 
     @property
     def inputs(self) -> int:
-        return self.up.cols
+        return self.up.inputs
 
     @property
     def outputs(self) -> int:
@@ -79,7 +79,7 @@ class ChannelMixer(Node):
 
     @property
     def input_bits(self) -> int:
-        return self.up.input_bits
+        return self.up.x_bits
 
     @property
     def output_bits(self) -> int:

@@ -30,7 +30,7 @@ class Linear(Node):
 
     @property
     def inputs(self) -> int:
-        return self.matrix.cols
+        return self.matrix.inputs
 
     @property
     def outputs(self) -> int:
@@ -38,7 +38,7 @@ class Linear(Node):
 
     @property
     def input_bits(self) -> int:
-        return self.matrix.input_bits
+        return self.matrix.x_bits
 
     @property
     def output_bits(self) -> int:

@@ -217,16 +217,16 @@ class LMU(_LegendreMemory, Recurrent):
 
     def __post_init__(self) -> None:
         self._check_memory(self.memory.cols, (self.read_bits, self.state_bits))
-        hidden, rows = self.recurrent.cols, self.memory_size + self.recurrent.cols
+        hidden, rows = self.recurrent.inputs, self.memory_size + self.recurrent.inputs
         if self.input.rows != rows or not {self.recurrent.rows, self.memory.rows} <= {rows, hidden}:
             raise ProgramError(
                 f"layer {self.name}: an LMU of {hidden} units and {self.memory_size} memories "
                 f"needs {rows} rows, or {hidden} where u is left out"
             )
-        if self.recurrent.input_bits != self.state_bits or self.memory.input_bits != self.read_bits:
+        if self.recurrent.x_bits != self.state_bits or self.memory.input_bits != self.read_bits:
             raise ProgramError(
                 f"layer {self.name}: widths {self.state_bits} and {self.read_bits} must "
-                f"equal those that matrices read, {self.recurrent.input_bits} and "
+                f"equal those that matrices read, {self.recurrent.x_bits} and "
                 f"{self.memory.input_bits}"
             )
         if self.memory.rows == rows and self.memory.bias[: self.memory_size].any():
@@ -352,7 +352,7 @@ class LMUFeedForward(_LegendreMemory):
 
     @property
     def inputs(self) -> int:
-        return self.input.cols
+        return self.input.inputs
 
     @property
     def outputs(self) -> int:
@@ -360,7 +360,7 @@ class LMUFeedForward(_LegendreMemory):
 
     @property
     def input_bits(self) -> int:
-        return self.input.input_bits
+        return self.input.x_bits
 
     @property
     def output_bits(self) -> int:

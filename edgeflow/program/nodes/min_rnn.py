@@ -73,7 +73,7 @@ class MinRNN(Node):
 
     @property
     def inputs(self) -> int:
-        return self.input.cols
+        return self.input.inputs
 
     @property
     def outputs(self) -> int:
@@ -81,7 +81,7 @@ class MinRNN(Node):
 
     @property
     def input_bits(self) -> int:
-        return self.input.input_bits
+        return self.input.x_bits
 
     @property
     def output_bits(self) -> int:

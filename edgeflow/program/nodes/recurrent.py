@@ -21,15 +21,15 @@ class Recurrent(Node):
 
     def check_state_width(self) -> None:
         """Raise a ProgramError unless h is 8 to 16 bits wide, as `recurrent` was proven for."""
-        if not 8 <= self.state_bits <= 16 or self.recurrent.input_bits != self.state_bits:
+        if not 8 <= self.state_bits <= 16 or self.recurrent.x_bits != self.state_bits:
             raise ProgramError(
                 f"layer {self.name}: state width {self.state_bits} must be in 8..16 and equal the "
-                f"recurrent matrix's input width {self.recurrent.input_bits}"
+                f"recurrent matrix's input width {self.recurrent.x_bits}"
             )
 
     def check_rows(self, kind: str, gates: int) -> None:
         """Raise a ProgramError unless both matrices have `gates` rows a unit."""
-        hidden = self.recurrent.cols
+        hidden = self.recurrent.inputs
         if self.recurrent.rows != gates * hidden or self.input.rows != gates * hidden:
             raise ProgramError(
                 f"layer {self.name}: {kind} of {hidden} units needs {gates * hidden} rows, not "
@@ -38,15 +38,15 @@ class Recurrent(Node):
 
     @property
     def inputs(self) -> int:
-        return self.input.cols
+        return self.input.inputs
 
     @property
     def outputs(self) -> int:
-        return self.recurrent.cols
+        return self.recurrent.inputs
 
     @property
     def input_bits(self) -> int:
-        return self.input.input_bits
+        return self.input.x_bits
 
     @property
     def output_bits(self) -> int:

@@ -53,4 +53,9 @@ static inline void ef_scale_pass(const int16_t *r, int16_t *u, unsigned count) {
         *u = (int16_t)((*r * *u + (1 << 14)) >> 15);
 }
 
+/* No vectors: all units are left to the loops behind these. */
+#define ef_blend_pass(n, z, h, count, bits) 0u
+#define ef_cell_pass(f, input, g, c, out, count, fraction) 0u
+#define ef_output_pass(o, u, h, count, bits) 0u
+
 #endif

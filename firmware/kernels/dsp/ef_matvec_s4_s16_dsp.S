@@ -1,11 +1,11 @@
 /*
  * Matrix-vector product, four rows of int4 weights in a halfword. 30 instructions for 32 MACs.
  *
- * A halfword holds 4096 a + 256 b' + 16 c' + d' for weights a, b, c, d of the rows A to D, where
- * b' = b + 8 and so on lie in 1..15. SMLAD of the word, and of what is left when the highest digit
- * is cleared, three times, gives sums whose differences are 4096 A, 256 B', 16 C' and D'. With X,
- * the sum of x, B' = B + 8 X. All this may wrap, but 4096 A, 256 B and 16 C fit 32 bits for every
- * input; this and multipliers that already hold the shift are checked when the weights are packed.
+ * A halfword holds 4096 a + 256 b' + 16 c + d' for weights a, b, c, d of the rows A to D, where
+ * b' = b + 8 and d' = d + 8 lie in 1..15. SMLAD of the word, and of what is left when the highest
+ * digit is cleared, three times, gives sums whose differences are 4096 A, 256 B', 16 C and D'. With
+ * X, the sum of x, B' = B + 8 X. All this may wrap, but 4096 A, 256 B and 16 C fit 32 bits for every
+ * input; this is checked when the weights are packed.
  *
  * Two columns are a word.
  */
@@ -15,7 +15,7 @@
     smlad r2, \w, \x, r2
     bic \w, \w, #0xf000f000
     smlad r3, \w, \x, r3
-    uxtb16 \w, \w
+    sxtb16 \w, \w
     smlad r4, \w, \x, r4
     and \w, \w, #0x000f000f
     smlad r5, \w, \x, r5
@@ -32,17 +32,11 @@
 
     FUNCTION ef_matvec_s4_s16_dsp
     PROLOGUE
+    str r12, [sp, #SHIFT_BY]
     adds r4, #1
     lsrs r4, #1
-    mov r12, #0
-    mov r11, #0x00010001
-    mov r8, r4
-    mov r9, r1
-1:  ldr r3, [r9], #4
-    smlad r12, r3, r11, r12
-    subs r8, #1
-    bne 1b
-    lsl r12, r12, #3 /* 8 X; what stands behind an odd last column cancels out */
+    SUM_OF_X
+    lsl r12, r12, #3 /* what stands behind an odd last column cancels out */
     ENTER 2
     ENTER_REST
     b 80f
@@ -69,16 +63,19 @@
     .endr
     bhi.w 19b
 30: ldmia.w r0!, {r8-r11}
-    ldm sp, {r1, r6, r7, r12}
+    ldm sp, {r1, r6, r7, r12, lr}
     sub r2, r2, r3
     sub r3, r3, r4
     sub r4, r4, r5
     sub r3, r3, r12, lsl #8
-    sub r4, r4, r12, lsl #4
     sub r5, r5, r12
     asr r2, r2, #12
     asr r3, r3, #8
     asr r4, r4, #4
+    lsl r2, r2, lr
+    lsl r3, r3, lr
+    lsl r4, r4, lr
+    lsl r5, r5, lr
     smmulr r2, r2, r8
     smmulr r3, r3, r9
     smmulr r4, r4, r10

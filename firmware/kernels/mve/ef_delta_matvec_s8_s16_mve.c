@@ -5,8 +5,7 @@
  * sums, at first the biases, then x_hat. Rows are rounded up to a multiple of 16 and, of each 8, go
  * in the order 0 2 4 6 1 3 5 7, which VQMOVNB and VQMOVNT put right.
  */
-#include <arm_mve.h>
-
+#include "ef_delta_mve.h"
 #include "ef_hold.h"
 #include "ef_kernels.h"
 #include "ef_math.h"
@@ -52,23 +51,6 @@ static inline void store_sums(int32_t *to, const sums16 *sums) {
     vstrwq_s32(to + 12, sums->d);
 }
 
-static inline int16x8_t requantize8(int32x4_t even, int32x4_t odd, const int32_t *multiplier) {
-    even = vqrdmulhq_s32(even, vldrwq_s32(multiplier));
-    odd = vqrdmulhq_s32(odd, vldrwq_s32(multiplier + 4));
-    return vqmovntq_s32(vqmovnbq_s32(vdupq_n_s16(0), even), odd);
-}
-
-/* Fired lanes, two bits each, with all of their group; groups of 1, 2, 4 or 8. */
-static inline unsigned with_group(unsigned lanes, unsigned group) {
-    if (group >= 2)
-        lanes |= (lanes & 0x3333u) << 2 | (lanes & 0xccccu) >> 2;
-    if (group >= 4)
-        lanes |= (lanes & 0x0f0fu) << 4 | (lanes & 0xf0f0u) >> 4;
-    if (group >= 8)
-        lanes |= (lanes & 0x00ffu) << 8 | lanes >> 8;
-    return lanes;
-}
-
 typedef struct {
     const int8_t *columns;
     int32_t *sums;
@@ -102,15 +84,9 @@ void ef_delta_matvec_s8_s16_mve(const ef_matrix *matrix, const int16_t *x, int16
     const delta m = {(const int8_t *)(multiplier + padded), sums, (int16_t *)(sums + padded),
                      padded};
     ef_change list[LISTED], *end = list;
-    if (group <= 8 && (group & (group - 1)) == 0) {
+    if (ef_groups_in_eight(group)) {
         for (unsigned i = 0; i < cols; i += 8) {
-            const mve_pred16_t some = vctp16q(cols - i);
-            const uint16x8_t moved = vreinterpretq_u16_s16(
-                vabdq_s16(vldrhq_z_s16(x + i, some), vldrhq_z_s16(m.held + i, some)));
-            unsigned lanes = vcmpcsq_m_n_u16(moved, (uint16_t)threshold, some);
-            if (!lanes)
-                continue;
-            lanes = with_group(lanes, group) & (unsigned)some & 0x5555u;
+            unsigned lanes = ef_fired_lanes(x + i, m.held + i, cols - i, threshold, group);
             for (; lanes; lanes &= lanes - 1)
                 end = push(&m, x, i + ((unsigned)__builtin_ctz(lanes) >> 1), list, end);
         }
@@ -132,8 +108,8 @@ void ef_delta_matvec_s8_s16_mve(const ef_matrix *matrix, const int16_t *x, int16
     for (unsigned row = 0; row < padded; row += 16) {
         const sums16 now = add_columns(sums + row, row, list, end);
         store_sums(sums + row, &now);
-        const int16x8_t low = requantize8(now.a, now.b, multiplier + row);
-        const int16x8_t high = requantize8(now.c, now.d, multiplier + row + 8);
+        const int16x8_t low = ef_requantize8(now.a, now.b, multiplier + row);
+        const int16x8_t high = ef_requantize8(now.c, now.d, multiplier + row + 8);
         if (left >= 16) {
             vstrhq_s16(y + row, low);
             vstrhq_s16(y + row + 8, high);

@@ -1,18 +1,14 @@
 /*
- * Matrix-vector product, int8 weights, any int16 x, for more than 32 columns: 14 instructions for
+ * Matrix-vector product, int8 weights, any int16 x, for more than 24 columns: 14 instructions for
  * 64 MACs, and 12 in the first two blocks, whose x stays in registers.
  *
- * x = 256 high + low + 128 with high and low in int8: weights are multiplied with either and loaded
- * once. The 128 is in the start of the accumulators. Sums may wrap: the result fits 32 bits.
+ * Weights are one stream. A group of four rows is 4 words, start of the accumulators; 2 blocks of
+ * 4 rows x 16 columns; up to 8 columns behind the last whole block, if they are no more, for which x
+ * is not split; the other blocks; 4 words, multipliers that hold the shift; padded by zeros.
  *
- * Weights are one stream. A group of four rows is 4 words, start of the accumulators; blocks of
- * 4 rows x 16 columns; 4 words, multipliers that hold the shift; padded by zeros.
- *
- * Registers: r1 stream, r3 x (16 bytes high, 16 low, by turns), r5 its end, r7 y, r9 rows that are
- * left, r11 where to enter the unrolled blocks; accumulators r0 r2 r4 r6 of low, r8 r10 r12 lr of
- * high.
+ * Accumulators: r0 r2 r4 r6 of low bytes of x, r8 r10 r12 lr of high ones.
  */
-#include "ef_matvec_mve.inc"
+#include "ef_matvec_split_mve.inc"
 
     .macro SPLIT_ROW low, high, x_high, x_low, mla=vmladava.s8
     vldrb.8 q0, [r1], #16
@@ -20,7 +16,7 @@
     vmladava.s8 \low, q0, \x_low
     .endm
 
-    .macro FOUR_ROWS x_high, x_low, mla=vmladava.s8
+    .macro SPLIT_ROWS x_high, x_low, mla=vmladava.s8
     SPLIT_ROW r0, r8, \x_high, \x_low, \mla
     SPLIT_ROW r2, r10, \x_high, \x_low, \mla
     SPLIT_ROW r4, r12, \x_high, \x_low, \mla
@@ -30,36 +26,26 @@
     .macro BLOCK
     vldrb.8 q1, [r3], #16
     vldrb.8 q2, [r3], #16
-    FOUR_ROWS q1, q2
+    SPLIT_ROWS q1, q2
     .endm
 
     FUNCTION ef_matvec_split_s8_s16_mve
     push {r4-r11, lr}
-    vpush {d8-d13}
+    vpush {d8-d15}
     ldrh r4, [r0, #COLS]
     ldrh r9, [r0, #ROWS]
     mov r7, r2
-    mov r8, sp
-    add r6, r4, #15
-    lsrs r6, r6, #4
-    sub r3, r8, r6, lsl #5
-    sub r2, r3, #FRAME
-    mov sp, r2
-    str r8, [sp, #OLD_SP]
-    movs r2, #128
-    movs r5, #8
-    dlstp.16 lr, r4
-5:  vldrh.16 q0, [r1], #16
-    vshr.s16 q1, q0, #8
-    vstrb.16 q1, [r3] /* bytes behind the last column meet weights of 0 */
-    vadd.i16 q0, q0, r2
-    vstrb.16 q0, [r3, #16]
-    adds r3, r3, r5
-    eor r5, r5, #16 /* 8 and 24 by turns */
-    letp lr, 5b
-    ldr r1, [r0, #WEIGHTS]
-    mov r5, r8
-    sub r3, r8, r6, lsl #5
+    sub r10, r4, #1
+    lsls r11, r10, #28
+    ite pl
+    andpl r11, r4, #15
+    movmi r11, #0
+    sub r4, r4, r11
+    SPLIT_X
+    vctp.16 r11
+    vpst
+    vldrht.16 q7, [r1]
+    mov r1, r0
     vldrb.8 q3, [r3], #16
     vldrb.8 q4, [r3], #16
     vldrb.8 q5, [r3], #16
@@ -67,12 +53,15 @@
     str r3, [sp, #X]
     subs r4, r6, #2
     ENTRY_OF r4, 20f, 21f, 30f
+    ENTER_HALF 15f
     COUNT_ROWS 4
 10: ldm r1!, {r0, r2, r4, r6}
-    FOUR_ROWS q3, q4, vmladav.s8
-    FOUR_ROWS q5, q6
-    ldr r3, [sp, #X]
-    bx r11
+    SPLIT_ROWS q3, q4, vmladav.s8
+    SPLIT_ROWS q5, q6
+    ldm r11, {r3, pc}
+    .align 2
+15: FOUR_ROWS vldrb.s16, 8, vmladava.s16, q7
+    ldr.w pc, [sp, #BLOCKS]
     .align 2
 20: BLOCK
 21: BLOCK
@@ -91,6 +80,6 @@
     vqmovnb.s32 q0, q0
     STORE_ROWS 4, 32, vstrh.32, 10b
     ldr sp, [sp, #OLD_SP]
-    vpop {d8-d13}
+    vpop {d8-d15}
     pop {r4-r11, pc}
     .size ef_matvec_split_s8_s16_mve, . - ef_matvec_split_s8_s16_mve

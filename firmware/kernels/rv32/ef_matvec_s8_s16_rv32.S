@@ -53,11 +53,17 @@
     mulh t0, \acc, t0
     srli t1, t1, 31
     add t0, t0, t1
+#ifdef __riscv_zbb
+    min t0, t0, s4
+    max t0, t0, s5
+#else
     bge s4, t0, 1f
     mv t0, s4
 1:  bge t0, s5, 1f
     mv t0, s5
-1:  sh t0, (2 * \number)(a2)
+1:
+#endif
+    sh t0, (2 * \number)(a2)
     .endm
 
     .section .text.ef_matvec_s8_s16_rv32, "ax", @progbits

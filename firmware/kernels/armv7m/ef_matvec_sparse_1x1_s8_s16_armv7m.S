@@ -1,0 +1,68 @@
+/*
+ * Matrix-vector product of single weights for Armv7-M without the DSP extension: int8 weights, any
+ * int16 x, at most 256 columns. 4 instructions for a weight that is not zero, 9 for a row.
+ *
+ * Weights are one stream:
+ *   a word      bytes of what follows up to the items
+ *   3 words     for each row: bias, multiplier, number of items; up to 32, or 33: sixteen of them,
+ *               and a word tells how many follow, likewise
+ *   3 words     of a row whose number is 34: the end
+ *   2 bytes     an item for each weight that is not zero: its column, itself
+ *
+ * 32 items are unrolled and entered so that as many run.
+ *
+ * Registers: r0 items, r1 x, r2 accumulator, r3 multiplier, r4 number of items, r5 and r6 an
+ * item's, r7 rows, r8 y, r9 shift.
+ */
+    .syntax unified
+    .thumb
+
+/* offsets in ef_matrix */
+    .equ WEIGHTS, 4
+    .equ SHIFT, 20
+
+    .macro ITEM
+10: ldrb r5, [r0], #1
+    ldrsb r6, [r0], #1
+    ldrsh.w r5, [r1, r5, lsl #1]
+    mla r2, r5, r6, r2
+11:
+    .endm
+
+    .section .text.ef_matvec_sparse_1x1_s8_s16_armv7m, "ax", %progbits
+    .align 2
+    .global ef_matvec_sparse_1x1_s8_s16_armv7m
+    .type ef_matvec_sparse_1x1_s8_s16_armv7m, %function
+    .thumb_func
+ef_matvec_sparse_1x1_s8_s16_armv7m:
+    push {r4-r9, lr}
+    mov r8, r2
+    ldrb r9, [r0, #SHIFT]
+    ldr r7, [r0, #WEIGHTS]
+    ldr r0, [r7], #4
+    add r0, r7
+1:  ldmia r7!, {r2, r3, r4}
+2:  tbh [pc, r4, lsl #1]
+3:  .set left, 0
+    .rept 33
+    .hword (5f - 3b - left * (11f - 10f)) / 2
+    .set left, left + 1
+    .endr
+    .hword (4f - 3b) / 2, (6f - 3b) / 2
+4:  .rept 16
+    ITEM
+    .endr
+    ldr r4, [r7], #4
+    b 2b
+    .rept 32
+    ITEM
+    .endr
+5:  lsl r2, r2, r9
+    smull r3, r2, r2, r3
+    adds r3, r3, r3 /* the lower word's bit 31 carries: rounded */
+    adc r2, r2, #0
+    ssat r2, #16, r2
+    strh r2, [r8], #2
+    b 1b
+6:  pop {r4-r9, pc}
+    .size ef_matvec_sparse_1x1_s8_s16_armv7m, . - ef_matvec_sparse_1x1_s8_s16_armv7m
