@@ -14,8 +14,8 @@ from edgeflow.bench.measure import measure_layers
 from edgeflow.codegen.costs import MAX_BLOCK, KernelCost, KernelCosts, column_blocks
 from edgeflow.codegen.delta import break_evens
 from edgeflow.codegen.kernels import MatvecKernel, kernel_named
+from edgeflow.codegen.packing.sparse import SparseFormat
 from edgeflow.codegen.sparse import break_even
-from edgeflow.codegen.sparse_packing import SparseFormat
 from edgeflow.files import write_atomic
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Linear

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgeflow import __version__
 from edgeflow.codegen.kernels import MatvecKernel, TvmBody, choose_kernel
-from edgeflow.codegen.packing import Packed
+from edgeflow.codegen.packing.packed import Packed
 from edgeflow.codegen.sources import included_files, source_file
 from edgeflow.codegen.tvm_code import StepCode, TvmCode
 from edgeflow.files import write_atomic

@@ -27,7 +27,7 @@ class KernelCost(_Data):
     """Instructions of a call: ``a + b rows + c R + d C + e R C + f F``.
 
     R and C are the numbers of blocks of rows and of columns; with a block-sparse kernel the items
-    stored (``edgeflow.codegen.sparse_packing``) take the place of R C, with a delta kernel R F,
+    stored (``edgeflow.codegen.packing.sparse``) take the place of R C, with a delta kernel R F,
     where F columns fire, and with one that is both, the items of these: their mean share.
 
     Attributes

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgeflow.codegen.costs import KernelCost, load_costs
-from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel, reads_spikes
-from edgeflow.codegen.sparse_packing import SparseFormat
+from edgeflow.codegen.fits import reads_spikes
+from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
+from edgeflow.codegen.packing.sparse import SparseFormat
 from edgeflow.program.matrix import Matrix
 from edgeflow.targets.board import CoreSpec
 

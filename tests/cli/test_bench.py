@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from edgeflow.bench import kernels
 from edgeflow.bench.cells import random_cell
 from edgeflow.cli import app, console
-from edgeflow.codegen.packing import Packed
+from edgeflow.codegen.packing.packed import Packed
 from edgeflow.errors import CheckFailed, EdgeFlowError, TargetError
 from edgeflow.program import Matrix
 

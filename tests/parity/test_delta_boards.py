@@ -9,7 +9,7 @@ import pytest
 from edgeflow.codegen.build import compile_program
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import choose_kernel, kernel_named
-from edgeflow.codegen.sparse_packing import SparseFormat
+from edgeflow.codegen.packing.sparse import SparseFormat
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError
 from edgeflow.program import InputFormat, Linear, Matrix, Program

@@ -13,7 +13,7 @@ from edgeflow.bench.kernels import bench_kernels
 from edgeflow.codegen.build import compile_program
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import MATVEC_KERNELS, choose_kernel, kernel_named
-from edgeflow.codegen.sparse_packing import SparseFormat
+from edgeflow.codegen.packing.sparse import SparseFormat
 from edgeflow.device import open_board
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.targets.board import load_board

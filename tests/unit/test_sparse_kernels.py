@@ -13,8 +13,8 @@ from edgeflow.codegen import choice
 from edgeflow.codegen.choice import Choice, choose_kernels
 from edgeflow.codegen.costs import KernelCost, load_costs
 from edgeflow.codegen.kernels import MATVEC_KERNELS, kernel_named
+from edgeflow.codegen.packing.sparse import COLUMN_PAIRS, TILES, SparseFormat
 from edgeflow.codegen.sparse import REFERENCE, break_even, preferred_block
-from edgeflow.codegen.sparse_packing import COLUMN_PAIRS, TILES, SparseFormat
 from edgeflow.program import Matrix
 from edgeflow.targets.board import load_core
 from tests.unit.test_kernel_choice import program_of

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.codegen.packing import Packed
+from edgeflow.codegen.packing.packed import Packed, as_words, column_pairs
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix
 
@@ -32,13 +32,13 @@ def pack_delta_row_pairs(matrix: Matrix) -> Packed:
     """Pairs of columns, halfwords ``256 a + b`` of rows A, B; sums ``256 A + B`` and B."""
     weight, bias = _rows(matrix, 8)
     bias[0::2] = 256 * bias[0::2] + bias[1::2]
-    return _complete(matrix, _column_pairs(256 * weight[0::2] + weight[1::2]), bias)
+    return _complete(matrix, column_pairs(256 * weight[0::2] + weight[1::2]), bias)
 
 
 def pack_delta_halfwords(matrix: Matrix) -> Packed:
     """Pairs of columns, a halfword a weight."""
     weight, bias = _rows(matrix, 8)
-    return _complete(matrix, _column_pairs(weight), bias)
+    return _complete(matrix, column_pairs(weight), bias)
 
 
 def pack_delta_vectors(matrix: Matrix) -> Packed:
@@ -64,12 +64,6 @@ def _long_sums(bias: Ints) -> Ints:
     return np.stack([sums & 0xFFFFFFFF, sums >> 32], axis=1).reshape(-1)
 
 
-def _column_pairs(halves: Ints) -> Ints:
-    """Return words [pairs of columns, n] of the halfwords [n, columns]."""
-    halves = np.pad(halves & 0xFFFF, ((0, 0), (0, halves.shape[1] % 2)))
-    return (halves[:, 0::2] | (halves[:, 1::2] << 16)).T
-
-
 def _complete(matrix: Matrix, words: Ints, sums: Ints) -> Packed:
     """Return multipliers that hold the shift, then `words`; and the sums after a reset."""
     multiplier = np.zeros(len(sums), np.int64)
@@ -78,5 +72,4 @@ def _complete(matrix: Matrix, words: Ints, sums: Ints) -> Packed:
 
 
 def _words(*parts: Ints) -> NDArray[np.uint32]:
-    stream = np.concatenate([np.asarray(part).reshape(-1) for part in parts])
-    return (stream & 0xFFFFFFFF).astype(np.uint32)
+    return as_words(np.concatenate([np.asarray(part).reshape(-1) for part in parts]))

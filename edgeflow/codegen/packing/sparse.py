@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.codegen.packing import Packed
+from edgeflow.codegen.packing.packed import Packed, as_words, column_pairs, whole
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix
 
@@ -113,7 +113,7 @@ def pack_sparse_columns(matrix: Matrix, form: SparseFormat) -> Packed:
 
 def pack_sparse_numbered(matrix: Matrix) -> Packed:
     """Stream of ``ef_matvec_sparse_8x1_s8_s16_armv6m.S``."""
-    ends = (_words(_whole(v, 8).reshape(-1, 8)) for v in (matrix.bias, matrix.multiplier))
+    ends = (as_words(whole(v, 8).reshape(-1, 8)) for v in (matrix.bias, matrix.multiplier))
     parts: list[NDArray[np.uint32]] = []
     for (first, weight), bias, multiplier in zip(NUMBERED.groups(matrix), *ends, strict=True):
         columns = np.concatenate([first[:, None], weight[..., 0].T + 128], axis=1).reshape(-1)
@@ -133,17 +133,17 @@ def pack_sparse_tiles(matrix: Matrix) -> Packed:
 
 def pack_sparse_halfwords(matrix: Matrix) -> Packed:
     """Stream of ``ef_matvec_sparse_dsp.inc``, 4 x 4 blocks, a word a row for each 2 columns."""
-    parts = [(first, _column_pairs(weight)) for first, weight in TILES.groups(matrix)]
+    parts = [(first, column_pairs(_flat(weight))) for first, weight in TILES.groups(matrix)]
     return _stream(matrix, TILES, parts, matrix.bias, _shifted(matrix, matrix.shift))
 
 
 def pack_sparse_pairs(matrix: Matrix, form: SparseFormat) -> Packed:
     """Stream of ``ef_matvec_sparse_dsp.inc``, halfwords ``256 a + b`` of rows A, B and of C, D."""
     parts = [
-        (first, _column_pairs(256 * weight[0::2] + weight[1::2]))
+        (first, column_pairs(_flat(256 * weight[0::2] + weight[1::2])))
         for first, weight in form.groups(matrix)
     ]
-    bias = _whole(matrix.bias, 4)
+    bias = whole(matrix.bias, 4)
     bias[0::2] = 256 * bias[0::2] + bias[1::2]
     return _stream(matrix, form, parts, bias, _shifted(matrix, matrix.shift))
 
@@ -152,7 +152,7 @@ def pack_sparse_gathered(matrix: Matrix, form: SparseFormat) -> Packed:
     """Stream of ``ef_matvec_sparse_mve.inc``; multipliers hold the shift."""
     order = [0, 2, 4, 6, 1, 3, 5, 7]
     ends = [
-        _words(_whole(values, 8).reshape(-1, 8)[:, order])
+        as_words(whole(values, 8).reshape(-1, 8)[:, order])
         for values in (matrix.bias, _shifted(matrix, matrix.shift - 1))
     ]
     unit = form.step // 8  # of offsets into x: halfwords, or bytes
@@ -173,7 +173,7 @@ def _stream(
     multiplier: Ints | NDArray[np.int32],
 ) -> Packed:
     """Return the stream of ``ef_matvec_sparse_dsp.inc`` from first columns and words of groups."""
-    starts, ends = (_words(_whole(v, 4).reshape(-1, 4)) for v in (bias, multiplier))
+    starts, ends = (as_words(whole(v, 4).reshape(-1, 4)) for v in (bias, multiplier))
     per_word = 4 // form.step  # items whose offsets share a word
     stream: list[NDArray[np.uint32]] = []
     for (first, words), start, end in zip(parts, starts, ends, strict=True):
@@ -181,7 +181,7 @@ def _stream(
         skipped = -count % UNROLLED % per_word
         offsets = np.diff(2 * first, prepend=0).astype(np.uint8)
         shared = np.pad(offsets, (skipped * form.step, 0)).view("<u4")
-        items = _words(words.reshape(count, words.size // max(1, count)))
+        items = as_words(words.reshape(count, words.size // max(1, count)))
         stream += [start, np.array([count], np.uint32)]
         done = 0
         for number, word in enumerate(shared):
@@ -192,20 +192,10 @@ def _stream(
     return Packed(np.concatenate(stream).astype(np.uint32), complete=True)
 
 
-def _column_pairs(halves: Ints) -> Ints:
-    """Return words [pairs of columns, n] of the halfwords [n, blocks, columns of a block]."""
-    flat = halves.reshape(len(halves), -1) & 0xFFFF
-    return (flat[:, 0::2] | (flat[:, 1::2] << 16)).T
+def _flat(halves: Ints) -> Ints:
+    """Return [n, blocks, columns of a block] as [n, columns]."""
+    return halves.reshape(len(halves), -1)
 
 
 def _shifted(matrix: Matrix, shift: int) -> Ints:
     return matrix.multiplier.astype(np.int64) << shift
-
-
-def _whole(values: Ints | NDArray[np.int32], multiple: int) -> Ints:
-    """Return the values, and zeros up to a multiple."""
-    return np.pad(values.astype(np.int64), (0, -len(values) % multiple))
-
-
-def _words(values: Ints) -> NDArray[np.uint32]:
-    return (values & 0xFFFFFFFF).astype(np.uint32)

@@ -3,32 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.codegen.packing import Packed, eights_and_four, whole_columns
+from edgeflow.codegen.packing.dense import eights_and_four, whole_columns
+from edgeflow.codegen.packing.packed import Packed, as_words
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix, round_up
-
-
-def fits_nibbles(matrix: Matrix) -> bool:
-    """Tell whether all weights are within int4, -8 left out."""
-    return int(np.abs(matrix.weight).max()) <= 7
-
-
-def fits_row_quads(matrix: Matrix) -> bool:
-    """Tell whether they are, and ``4096 A``, ``256 B`` and ``16 C`` fit 32 bits for every input."""
-    bound = matrix.accumulator_bound()
-    fits = all(int(bound[i::4].max(initial=0)) < 1 << 19 + 4 * i for i in range(3))
-    return fits_nibbles(matrix) and fits
-
-
-def fits_nibble_pairs(matrix: Matrix) -> bool:
-    """Tell whether they are, ``16 A`` fits 32 bits for every input, and a copy of x the stack."""
-    fits = int(matrix.accumulator_bound().max()) < 1 << 27
-    return fits_nibbles(matrix) and fits and matrix.cols <= 1024
-
-
-def fits_nibble_pair_bytes(matrix: Matrix) -> bool:
-    """Tell whether they do, x fits bytes, and is more than half a vector."""
-    return matrix.input_bits <= 8 and matrix.cols > 8 and fits_nibble_pairs(matrix)
 
 
 def pack_nibbles(matrix: Matrix) -> Packed:
@@ -119,4 +97,4 @@ def _stream(start: Ints, words: Ints, end: Ints) -> Packed:
 def _words(start: Ints, words: Ints, end: Ints) -> NDArray[np.uint32]:
     """Return for each group the start of the accumulators, weights, multipliers."""
     parts = np.concatenate([start, words.reshape(len(start), -1), end], axis=1)
-    return (parts & 0xFFFFFFFF).astype(np.uint32).reshape(-1)
+    return as_words(parts).reshape(-1)

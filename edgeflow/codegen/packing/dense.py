@@ -1,35 +1,17 @@
-"""How matvec kernels read their weights: one array, in the order in which they load it."""
+"""How dense matvec kernels read their weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.codegen.packing.packed import Packed
 from edgeflow.program.fixedpoint import INT32_MAX, Ints
 from edgeflow.program.matrix import Matrix, round_up
 
 #: 127 << 8 fits 16 bits.
 MAX_HALFWORD_SHIFT = 8
-
-
-@dataclass(frozen=True)
-class Packed:
-    """Weights as a kernel reads them.
-
-    Parameters
-    ----------
-    weights : int8 or uint32 array [size]
-    complete : bool
-        Bias and multipliers are among the weights; the kernel reads no others.
-    memory : uint32 array
-        First words of a delta matrix's memory after a reset; x_hat, of zeros, stands behind them.
-    """
-
-    weights: NDArray[np.int8] | NDArray[np.uint32]
-    complete: bool
-    memory: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
 
 
 def pack_rows(matrix: Matrix) -> Packed:

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgeflow.codegen.packing import Packed
-from edgeflow.codegen.sparse_packing import SparseFormat
+from edgeflow.codegen.packing.packed import Packed, as_words, whole
+from edgeflow.codegen.packing.sparse import SparseFormat
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix
 
@@ -32,8 +31,8 @@ def pack_delta_sparse_columns(matrix: Matrix) -> Packed:
     start = np.cumsum([0, *(column.size for column in columns)])
     stream = (np.concatenate(columns) & 255).astype(np.uint8)
     blocks = np.pad(stream, (0, -stream.size % 4)).view("<u4")
-    sums = _whole(matrix.bias, form.rows)
-    return _packed([_whole(matrix.multiplier, 1), start, blocks], sums)
+    sums = whole(matrix.bias, form.rows)
+    return _packed([whole(matrix.multiplier, 1), start, blocks], sums)
 
 
 def pack_delta_sparse_rows(matrix: Matrix, form: SparseFormat) -> Packed:
@@ -44,9 +43,9 @@ def pack_delta_sparse_rows(matrix: Matrix, form: SparseFormat) -> Packed:
         flat = halves.transpose(1, 0, 2).reshape(halves.shape[1], -1)
         return flat[:, 0::2] | (flat[:, 1::2] << 16)
 
-    sums = _whole(matrix.bias, 8)
+    sums = whole(matrix.bias, 8)
     sums[0::2] = 256 * sums[0::2] + sums[1::2]
-    multiplier = _whole(matrix.multiplier, 8) << matrix.shift
+    multiplier = whole(matrix.multiplier, 8) << matrix.shift
     return _packed([multiplier, *_columns(matrix, form, words)], sums)
 
 
@@ -59,7 +58,7 @@ def pack_delta_sparse_vectors(matrix: Matrix) -> Packed:
         return rows.view("<u4").astype(np.int64)
 
     sums, multiplier = (
-        _whole(values, 8).reshape(-1, 8)[:, order] for values in (matrix.bias, matrix.multiplier)
+        whole(values, 8).reshape(-1, 8)[:, order] for values in (matrix.bias, matrix.multiplier)
     )
     columns = _columns(matrix, DELTA_VECTORS, words)
     return _packed([multiplier << (matrix.shift - 1), *columns], sums)
@@ -81,12 +80,6 @@ def _columns(matrix: Matrix, form: SparseFormat, words: BlockWords) -> list[Ints
     return [4 * (start + len(start) - np.arange(len(start))), *columns]
 
 
-def _whole(values: NDArray[np.int32], multiple: int) -> Ints:
-    """Return the values, and zeros up to a multiple."""
-    return np.pad(values.astype(np.int64), (0, -len(values) % multiple))
-
-
 def _packed(parts: Sequence[Ints], sums: Ints) -> Packed:
     stream = np.concatenate([np.asarray(part, np.int64).reshape(-1) for part in parts])
-    words, memory = ((v & 0xFFFFFFFF).astype(np.uint32) for v in (stream, sums.reshape(-1)))
-    return Packed(words, complete=True, memory=memory)
+    return Packed(as_words(stream), complete=True, memory=as_words(sums.reshape(-1)))

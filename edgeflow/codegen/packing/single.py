@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.codegen.packing import Packed
-from edgeflow.codegen.sparse_packing import SparseFormat
+from edgeflow.codegen.packing.packed import Packed, as_words
+from edgeflow.codegen.packing.sparse import SparseFormat
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix
 
@@ -132,4 +132,4 @@ def _rows_then_items(rows: list[int], items: list[Ints]) -> Packed:
 
 
 def _words(values: list[int]) -> NDArray[np.uint32]:
-    return (np.array(values, np.int64) & 0xFFFFFFFF).astype(np.uint32)
+    return as_words(np.array(values, np.int64))
