@@ -39,7 +39,7 @@ COLS = (4, 6, 8, 12, 16, 20, 24, 31, 32, 37, 48, 61, 64, 80, 96, 100, 113, 128)
 HIDDEN, INPUTS = 32, 6
 STEPS = 20
 #: One of each kind of core, for the plot.
-DRAWN = ("qemu-m0", "qemu-m3", "qemu-rv32", "qemu-a53", "qemu-m4", "qemu-m55")
+DRAWN = ("qemu-m0", "qemu-m3", "qemu-rv32", "qemu-a53", "qemu-a55", "qemu-m4", "qemu-m55")
 
 
 @lru_cache
