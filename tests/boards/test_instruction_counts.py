@@ -40,5 +40,5 @@ def test_no_count_grows(name: str) -> None:
 def test_every_core_is_counted() -> None:
     assert {stored["core"] for stored in read().values()} >= {
         "cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "rv32imc",
-        "cortex-a53",
+        "cortex-a53", "cortex-a55", "rv32imc_zbb",
     }  # fmt: skip

@@ -9,6 +9,7 @@ from torch import nn
 
 from edgeflow.cells.cfc import CfC
 from edgeflow.compress.convert import Quantized, Signal, Widths, quantize_matrix
+from edgeflow.compress.delta import DeltaOptions, with_thresholds
 from edgeflow.compress.low_rank import BITS, factored, is_worth, rank_of
 from edgeflow.compress.model import ChainModel
 from edgeflow.compress.prune import PruneOptions, pruning
@@ -108,6 +109,14 @@ def test_conversion_finds_a_low_rank(layer: nn.Module, samples: np.ndarray) -> N
     assert np.abs(real - expected).max() < 0.03 * np.abs(expected).max()
     head = program.nodes[-1].matrices()["matrix"]
     assert head.factor is None
+
+
+def test_the_factor_takes_the_threshold(samples: np.ndarray) -> None:
+    options = DeltaOptions(state=0.6, input=0.0, group=2)
+    chain = with_thresholds(chain_of(gru(24, rank=5), 24), samples, options, Widths())
+    matrix = quantize(chain, samples).nodes[0].matrices()["recurrent"]
+    assert matrix.factor is not None and matrix.threshold == 0
+    assert matrix.factor.threshold > 0 and matrix.factor.group == 2
 
 
 def test_int4_goes_for_both(samples: np.ndarray) -> None:
