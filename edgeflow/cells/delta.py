@@ -51,6 +51,9 @@ class Hold(nn.Module):
 
     Attributes
     ----------
+    balance : Tensor [size]
+        What the threshold of each element is multiplied by, >= 1. In integers there is one
+        threshold, so that an element with a larger one gets a coarser unit instead.
     fired, seen : Tensor
         Columns that fired, and all, since `forget`.
     moves : list of Tensor
@@ -64,6 +67,7 @@ class Hold(nn.Module):
     """
 
     full_scale: Tensor
+    balance: Tensor
     threshold: Tensor
 
     def __init__(self, full_scale: Tensor, threshold: float = 0.0, group: int = 1) -> None:
@@ -73,6 +77,7 @@ class Hold(nn.Module):
         if not 1 <= group <= MAX_GROUP:
             raise CompressError(f"a group of {group} columns is not in 1..{MAX_GROUP}")
         self.register_buffer("full_scale", full_scale.detach().clone().float())
+        self.register_buffer("balance", torch.ones_like(self.full_scale))
         self.register_buffer("threshold", torch.tensor(float(threshold)))
         self.group = group
         self.forget()
@@ -90,7 +95,7 @@ class Hold(nn.Module):
     def forward(self, x: Tensor, held: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return what is seen of x [n, size], with x's gradient, and x_hat; None: zeros."""
         held = torch.zeros_like(x) if held is None else held
-        distance = (x - held) / self.full_scale
+        distance = (x - held) / (self.full_scale * self.balance)
         with torch.no_grad():
             fires = distance.abs() >= self.threshold
             if self.group > 1:

@@ -32,6 +32,8 @@ from edgeflow.train.method import Method
 WINDOWS, HALVINGS = 128, 12
 #: Thresholds to choose from, in shares of the full scale.
 REACH = (2.0**-12, 2.0)
+#: Times that one channel's unit may be coarser than its width allows.
+COARSEST = 16.0
 #: Share of the epochs over which the wanted shares rise.
 RAMP = 0.4
 
@@ -145,7 +147,10 @@ class DeltaSparsity(Method):
         value: Tensor = (torch.from_numpy(self._few) - model.mean) / model.std
         for number, layer in enumerate(model.layers):
             if isinstance(layer, Delta):
-                _search(layer.input, layer, value, state if number else input)
+                if number or layer.input.group > 1:
+                    _search(layer.input, layer, value, state if number else input)
+                else:
+                    _search_each(layer.input, value, input)
                 if layer.state is not None:
                     _search(layer.state, layer, value, state)
             value = output_of(layer, value)
@@ -218,6 +223,29 @@ def _search(hold: Hold, layer: Delta, x: Tensor, wanted: float) -> None:
         layer(x)
         low, high = (middle, high) if hold.sparsity < wanted else (low, middle)
     hold.threshold.fill_(high if wanted else 0.0)
+
+
+def _search_each(hold: Hold, x: Tensor, wanted: float) -> None:
+    """Find the smallest thresholds that leave the wanted share of each column silent.
+
+    Channels of an input move by very different shares of their full scales.
+    """
+    low, high = (torch.full_like(hold.full_scale, reach) for reach in REACH)
+    for _ in range(HALVINGS if wanted else 0):
+        middle = (low * high).sqrt()
+        held, silent = torch.zeros_like(x[:, 0]), torch.zeros_like(middle)
+        for value in x.unbind(1):
+            fires = (value - held).abs() >= middle * hold.full_scale
+            held = torch.where(fires, value, held)
+            silent += (~fires).float().mean(0) / x.shape[1]
+        low, high = (
+            torch.where(silent < wanted, middle, low),
+            torch.where(silent < wanted, high, middle),
+        )
+    # units get coarser by no more than what leaves enough of them
+    least = torch.maximum(high.min(), high.max() / COARSEST)
+    hold.balance.copy_((high / least).clamp(min=1.0) if wanted else torch.ones_like(high))
+    hold.threshold.fill_(float(least) if wanted else 0.0)
 
 
 def _holds(model: nn.Module) -> list[Hold]:

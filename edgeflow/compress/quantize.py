@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.cells.cells import layer_of
+from edgeflow.cells.delta import Delta
 from edgeflow.compress.convert import Converted, Signal, Widths
 from edgeflow.compress.low_rank import with_factors
 from edgeflow.errors import CompressError, ProgramError
@@ -58,7 +59,7 @@ def quantize(
         raise CompressError("calibration needs samples [n, time, channels], and at least one")
     if not np.isfinite(calibration).all():
         raise CompressError("calibration data holds NaN or infinite values")
-    form = form or input_format(chain, calibration, widths.input)
+    form = balanced(form or input_format(chain, calibration, widths.input), chain)
     nodes: list[Node] = []
     saturation: dict[str, float] = {}
     for _, done in converted(chain, calibration, widths, form):
@@ -118,6 +119,15 @@ def _check_names(widths: Widths, nodes: list[Node]) -> None:
 def few_windows(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """Return at most `count` windows [n, time, channels], always the same ones of a shuffle."""
     return x[np.random.default_rng(0).permutation(len(x))[:count]]
+
+
+def balanced(form: InputFormat, chain: FloatChain) -> InputFormat:
+    """Return the input's format with units as coarse as the thresholds of its channels want."""
+    first = chain.layers[0][1]
+    if not isinstance(first, Delta):
+        return form
+    balance = first.input.balance.numpy().astype(np.float64)
+    return replace(form, scale=(form.scale * balance).astype(np.float32))
 
 
 def input_format(chain: FloatChain, x: NDArray[np.float32], bits: int) -> InputFormat:

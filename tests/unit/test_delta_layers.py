@@ -9,7 +9,7 @@ from edgeflow.cells.cells import build_cell, layer_of
 from edgeflow.cells.delta import Delta, Hold, has_delta_state
 from edgeflow.cells.stack import Stack
 from edgeflow.compress.convert import Widths
-from edgeflow.compress.delta import DeltaOptions, DeltaSparsity
+from edgeflow.compress.delta import COARSEST, DeltaOptions, DeltaSparsity, with_thresholds
 from edgeflow.compress.quantize import quantize
 from edgeflow.errors import CompressError
 from edgeflow.importers.chain import FloatChain
@@ -109,3 +109,34 @@ def test_only_epochs_with_the_whole_thresholds_are_settled(epochs: int) -> None:
         settled.append(method.settled((epoch + 1) / epochs))
     assert settled == [share == 0.5 for share in wanted] and settled[-1]
     assert not method.settled(0.0)
+
+
+def test_each_channel_of_an_input_has_its_share_silent() -> None:
+    rng = np.random.default_rng(0)
+    # two drift, one of them slower, one is noise
+    steps = rng.normal(size=(40, 60, 3))
+    x = np.cumsum(steps, axis=1).astype(np.float32)
+    x[..., 1] = steps[..., 1]
+    x[..., 2] += np.linspace(-90, 90, 60)
+    layers = [("rnn", single("gru", 3)), ("head", torch.nn.Linear(9, 2).eval())]
+    chain = FloatChain(
+        layers, x.mean((0, 1)), x.std((0, 1)), ("a", "b", "c"), ("no", "yes"), window=60
+    )
+    tuned = with_thresholds(chain, x, DeltaOptions(state=0.0, input=0.5), Widths())
+    hold = tuned.layers[0][1].input
+    assert hold.balance.min() == 1 and 2 < hold.balance.max() <= COARSEST
+    program, plain = quantize(tuned, x), quantize(chain, x)
+    ratio = program.input.scale / plain.input.scale
+    np.testing.assert_allclose(ratio, hold.balance.numpy(), rtol=1e-6)
+    # what the integers hold moves by half of the samples in each channel
+    matrix = program.nodes[0].matrices()["input"]
+    samples, held = program.quantize_input(x).astype(np.int64), np.zeros((40, 3), np.int64)
+    fired = np.zeros(3)
+    for t in range(60):
+        following = matrix.hold(samples[:, t], held)
+        fired += (following != held).mean(axis=0) / 60
+        held = following
+    assert np.abs(fired - 0.5).max() < 0.12
+    real = program.run(program.quantize_input(x))[:, -1] * program.output_scale
+    expected = tuned.activations(x)[-1][:, -1]
+    assert np.abs(real - expected).max() < 0.1 * np.abs(expected).max()

@@ -16,13 +16,13 @@ from edgeflow.cells.cells import layer_of
 from edgeflow.compress.convert import Converted, Floats, Quantized, Widths
 from edgeflow.compress.model import ChainModel
 from edgeflow.compress.prune.mask import Bools
-from edgeflow.compress.quantize import converted, input_format
+from edgeflow.compress.quantize import balanced, converted, input_format
 
 
 def layers_converted(model: ChainModel, samples: NDArray[np.float32]) -> list[Converted]:
     """Return the integer form of each layer, calibrated on raw samples [n, time, channels]."""
     chain, widths = model.chain(), Widths()
-    form = input_format(chain, samples, widths.input)
+    form = balanced(input_format(chain, samples, widths.input), chain)
     return [done for _, done in converted(chain, samples, widths, form)]
 
 
