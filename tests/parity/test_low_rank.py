@@ -12,12 +12,19 @@ from hypothesis import strategies as st
 from edgeflow.codegen.build import compile_program
 from edgeflow.device import open_board
 from edgeflow.errors import ProgramError
-from edgeflow.program import Linear, Matrix, Program
+from edgeflow.program import Matrix, Program
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.board import load_board
 from tests.parity.test_boards import BOARDS
 from tests.parity.test_delta import DELTA_CELLS
-from tests.random_programs import SANITIZE, random_program, samples, with_low_rank
+from tests.random_programs import (
+    SANITIZE,
+    random_matrix,
+    random_program,
+    samples,
+    with_low_rank,
+    within,
+)
 
 RunC = Callable[..., np.ndarray]
 STACK = ["gru", "lmu", "cfc", "mixer"]
@@ -137,7 +144,9 @@ def test_refusals() -> None:
         replace(left, threshold=3)
     program = random_program(5, 6, [13], 4, 12, 12, cells=["lif"])
     lif = program.nodes[0]
-    wrong = with_low_rank(np.random.default_rng(0), Linear("x", lif.matrices()["input"]))
+    matrix = lif.matrices()["input"]
+    rng = np.random.default_rng(0)
+    factor = within(random_matrix(rng, matrix.cols, matrix.cols, 12, False), matrix.input_bits)
+    wrong = replace(lif, input=replace(matrix, factor=factor))
     with pytest.raises(ProgramError, match="lif0: its matrix input cannot be of low rank"):
-        nodes = (replace(lif, input=wrong.matrices()["matrix"]), *program.nodes[1:])
-        replace(program, nodes=nodes)
+        replace(program, nodes=(wrong, *program.nodes[1:]))
