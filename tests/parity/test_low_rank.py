@@ -28,6 +28,14 @@ from tests.random_programs import (
 
 RunC = Callable[..., np.ndarray]
 STACK = ["gru", "lmu", "cfc", "mixer"]
+DRAWN = given(
+    cell=st.sampled_from(DELTA_CELLS),
+    seed=st.integers(0, 2**32 - 1),
+    hidden=st.lists(st.integers(1, 40), min_size=1, max_size=2),
+    bits=st.sampled_from([8, 12, 16]),
+    extreme=st.booleans(),
+    delta=st.booleans(),
+)
 
 
 def low_rank(
@@ -53,14 +61,7 @@ def test_a_product_is_that_of_the_factor_multiplied() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    cell=st.sampled_from(DELTA_CELLS),
-    seed=st.integers(0, 2**32 - 1),
-    hidden=st.lists(st.integers(1, 40), min_size=1, max_size=2),
-    bits=st.sampled_from([8, 12, 16]),
-    extreme=st.booleans(),
-    delta=st.booleans(),
-)
+@DRAWN
 def test_onnxruntime_equals_oracle(
     cell: str, seed: int, hidden: list[int], bits: int, extreme: bool, delta: bool
 ) -> None:
@@ -70,14 +71,7 @@ def test_onnxruntime_equals_oracle(
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    cell=st.sampled_from(DELTA_CELLS),
-    seed=st.integers(0, 2**32 - 1),
-    hidden=st.lists(st.integers(1, 40), min_size=1, max_size=2),
-    bits=st.sampled_from([8, 12, 16]),
-    extreme=st.booleans(),
-    delta=st.booleans(),
-)
+@DRAWN
 def test_c_equals_oracle(
     run_c: RunC, cell: str, seed: int, hidden: list[int], bits: int, extreme: bool, delta: bool
 ) -> None:

@@ -40,7 +40,8 @@ class RankReduction(Method):
         self.options, self.epochs = options, epochs
         self.updates = max(1, round(RISE * epochs))
         self._few = calibration[:WINDOWS]
-        self._final: list[dict[str, int]] = []
+        #: Ranks at first and at last.
+        self._ends: list[dict[str, tuple[int, int]]] = []
         self._ranks: list[dict[str, int]] = []
 
     def describe(self) -> dict[str, Any]:
@@ -57,7 +58,7 @@ class RankReduction(Method):
             there is none to be made two.
         """
         assert isinstance(model, ChainModel)
-        known, self._final = [], []
+        known, self._ends = [], []
         for name, done in zip(model.names, layers_converted(model, self._few), strict=True):
             sources, weights = done.node.delta_sources, trained_matrices(done)
             known += [(name, field) for field in weights if field in sources]
@@ -66,9 +67,9 @@ class RankReduction(Method):
                 for field, weight in weights.items()
                 if field in sources
             }
-            self._final.append({field: rank for field, rank in ranks.items() if rank})
+            self._ends.append({f: (min(weights[f].shape), r) for f, r in ranks.items() if r})
         check_names(known, self.options.matrices)
-        if not any(self._final):
+        if not any(self._ends):
             raise CompressError("no matrix of the model gets cheaper by the rank asked for")
 
     def before_epoch(self, model: nn.Module, progress: float) -> None:
@@ -77,14 +78,10 @@ class RankReduction(Method):
         update = round(progress * self.epochs) + 1
         if self._ranks and update > self.updates:
             return
-        self._ranks = []
-        layers = layers_converted(model, self._few)
-        for final, done in zip(self._final, layers, strict=True):
-            weights = trained_matrices(done)
-            self._ranks.append({
-                field: round(gradual(update, self.updates, min(weights[field].shape), rank))
-                for field, rank in final.items()
-            })  # fmt: skip
+        self._ranks = [
+            {f: round(gradual(update, self.updates, *ends)) for f, ends in layer.items()}
+            for layer in self._ends
+        ]
         self.constrain(model)
 
     @torch.no_grad()

@@ -75,14 +75,7 @@
     lsl r3, r3, lr
     lsl r4, r4, lr
     lsl r5, r5, lr
-    smmulr r2, r2, r8
-    smmulr r3, r3, r9
-    smmulr r4, r4, r10
-    smmulr r5, r5, r11
-    ssat r2, #16, r2
-    ssat r3, #16, r3
-    ssat r4, #16, r4
-    ssat r5, #16, r5
+    MULTIPLY_AND_SATURATE
     STORE
     FINISH 10b, r6, r7, r5, r4, r3, r2
     .size ef_matvec_wide_s4_s16_dsp, . - ef_matvec_wide_s4_s16_dsp
