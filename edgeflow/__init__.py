@@ -18,10 +18,12 @@ except PackageNotFoundError:  # a source tree that was never installed
 _LAZY = {
     "Build": ("edgeflow.codegen.build", "Build"),
     "Program": ("edgeflow.program", "Program"),
+    "compress": ("edgeflow.api", "compress"),
+    "export": ("edgeflow.exporting", "export"),
+    "profile": ("edgeflow.profiling.run", "profile"),
     "compile": ("edgeflow.codegen.build", "compile_program"),
     "load_dataset": ("edgeflow.data", "load_dataset"),
 }
-_CALLABLE_PACKAGES = ("compress", "export", "profile")
 
 __all__ = [
     "Build", "Program", "__version__", "compile", "compress", "export", "load_dataset", "profile",
@@ -29,8 +31,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _CALLABLE_PACKAGES:
-        return import_module(f"edgeflow.{name}")
     if name in _LAZY:
         module, attribute = _LAZY[name]
         return getattr(import_module(module), attribute)

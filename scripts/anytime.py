@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from edgeflow.codegen.build import compile_program
-from edgeflow.compress.anytime import decide, with_cutoff
+from edgeflow.compression.anytime import decide, with_cutoff
 from edgeflow.data import Dataset, load_dataset
-from edgeflow.profile.run import profile
+from edgeflow.profiling.run import profile
 from edgeflow.program import Program
 
 POINTS = (None, 0.0, 0.3, 0.5, 1.0)

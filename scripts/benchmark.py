@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from edgeflow.codegen.build import compile_program
-from edgeflow.compress.evaluate import compress_model
+from edgeflow.compression.evaluate import compress_model
 from edgeflow.data import load_dataset
 from edgeflow.files import write_atomic
-from edgeflow.profile.run import profile
+from edgeflow.profiling.run import profile
 from edgeflow.program import Program
 from edgeflow.targets.board import list_boards
-from edgeflow.train import train
+from edgeflow.training import train
 
 MODELS = (("seglearn-watch", 32), ("seglearn-watch", 64), ("wisdm-watch-hand", 64))
 #: Longer trainings gain nothing on the validation people of the larger set.

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.bench.measure import run_program
-from edgeflow.compress.prune.mask import Block, keep_largest
+from edgeflow.compression.prune.mask import Block, keep_largest
 from edgeflow.data import load_dataset
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity

@@ -11,17 +11,17 @@ from pathlib import Path
 
 from edgeflow.codegen.build import compile_program
 from edgeflow.codegen.choice import choose_kernels
-from edgeflow.compress.evaluate import load_chain, score
-from edgeflow.compress.finetune import FineTuneOptions, finetune
-from edgeflow.compress.prune import PruneOptions, pruning
-from edgeflow.compress.prune.mask import Block
-from edgeflow.compress.prune.options import Ranks
-from edgeflow.compress.quantize import quantize
+from edgeflow.compression.evaluate import load_chain, score
+from edgeflow.compression.finetune import FineTuneOptions, finetune
+from edgeflow.compression.prune import PruneOptions, pruning
+from edgeflow.compression.prune.mask import Block
+from edgeflow.compression.prune.options import Ranks
+from edgeflow.compression.quantize import quantize
 from edgeflow.data import load_dataset
-from edgeflow.profile.run import profile
+from edgeflow.profiling.run import profile
 from edgeflow.program import Program
 from edgeflow.targets.board import load_board
-from edgeflow.train.method import Method
+from edgeflow.training.method import Method
 
 #: Shares of the recurrent matrix that go, blocks that they go in, shares of units, and ranks.
 ROWS = {

@@ -58,8 +58,8 @@ def seglearn() -> "Dataset":
 @pytest.fixture(scope="session")
 def trained_gru(seglearn: "Dataset", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with ``model`` (a GRU trained for a few epochs on real data) and ``model.onnx``."""
-    from edgeflow.compress.evaluate import compress_model
-    from edgeflow.train import train
+    from edgeflow.compression.evaluate import compress_model
+    from edgeflow.training import train
 
     folder = tmp_path_factory.mktemp("trained")
     train(seglearn, "gru", out=folder / "model", hidden=32, epochs=4)

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edgeflow.api import compress
 from edgeflow.bench.measure import run_program
 from edgeflow.cells import SequenceClassifier
-from edgeflow.compress import compress
-from edgeflow.profile.models import estimate_cycles, estimated_part, load_cycle_model
-from edgeflow.profile.size import measure_size
+from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
+from edgeflow.profiling.size import measure_size
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec
 

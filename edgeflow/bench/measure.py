@@ -17,8 +17,8 @@ from edgeflow.codegen.build import Build, compile_program
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError
-from edgeflow.profile.elf import Image
-from edgeflow.profile.trace import Counts, DataCache, prepare_trace, read_counts
+from edgeflow.profiling.elf import Image
+from edgeflow.profiling.trace import Counts, DataCache, prepare_trace, read_counts
 from edgeflow.program import InputFormat, Program
 from edgeflow.program.nodes import Node
 from edgeflow.targets.board import BoardSpec
@@ -203,7 +203,7 @@ def run_program(
     x : int16 array [steps, inputs]
         From a reset.
     data_cache : DataCache, optional
-        As for :func:`edgeflow.profile.trace.prepare_trace`.
+        As for :func:`edgeflow.profiling.trace.prepare_trace`.
     **options
         Of :func:`edgeflow.codegen.build.compile_program`.
 

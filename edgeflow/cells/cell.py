@@ -11,7 +11,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgeflow.compress.convert import Converted, Floats, Signal, Widths
+    from edgeflow.compression.convert import Converted, Floats, Signal, Widths
     from edgeflow.program.fixedpoint import Ints
 
     # name, layer, its input, its float output on the calibration data [n, time, size], widths
@@ -99,7 +99,7 @@ class Cell(Layer):
         ``edgeflow.cells.accumulate.READOUTS``; without windows, "mean" becomes "leaky".
     training : mapping
         What the cell trains better with than with the defaults of
-        ``edgeflow.train.TrainOptions``; chosen on validation people.
+        ``edgeflow.training.TrainOptions``; chosen on validation people.
     """
 
     build: Callable[..., nn.Module] | None = None

@@ -37,7 +37,7 @@ from torch.nn.utils import parametrize
 from edgeflow.cells import linear
 from edgeflow.cells.cell import Cell, cut, put
 from edgeflow.cells.stack import Stack
-from edgeflow.compress.convert import (
+from edgeflow.compression.convert import (
     PREACTIVATION_SCALE,
     Converted,
     Floats,

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from edgeflow.cells.cell import Layer
 from edgeflow.cells.norm import NormedLinear
-from edgeflow.compress.convert import Converted, Floats, Signal, Widths
+from edgeflow.compression.convert import Converted, Floats, Signal, Widths
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import MAX_GROUP, MAX_THRESHOLD

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeflow.cells.cell import Cell, cut, put, rows_of
-from edgeflow.compress.convert import (
+from edgeflow.compression.convert import (
     PREACTIVATION_SCALE,
     Converted,
     Floats,

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeflow.cells.cell import Layer, put
-from edgeflow.compress.convert import (
+from edgeflow.compression.convert import (
     PREACTIVATION_SCALE,
     Converted,
     Floats,

@@ -45,7 +45,7 @@ from edgeflow.cells.lmu import LMU, memories
 from edgeflow.cells.spike_input import SLOPE, input_module
 from edgeflow.cells.spikes import Spiking
 from edgeflow.cells.stack import Stack
-from edgeflow.compress.convert import (
+from edgeflow.compression.convert import (
     Converted,
     Floats,
     Signal,

@@ -40,7 +40,7 @@ from torch import Tensor, nn
 from edgeflow.cells.cell import Cell, put
 from edgeflow.cells.spikes import Spiking
 from edgeflow.cells.stack import Stack
-from edgeflow.compress.convert import (
+from edgeflow.compression.convert import (
     Converted,
     Floats,
     Signal,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgeflow.cells.cell import Layer, cut, put
-from edgeflow.compress.convert import (
+from edgeflow.compression.convert import (
     Converted,
     Floats,
     Signal,

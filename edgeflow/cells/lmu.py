@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from edgeflow.cells.cell import Cell, put
 from edgeflow.cells.legendre import legendre, powers, zero_order_hold
 from edgeflow.cells.stack import Stack
-from edgeflow.compress.convert import (
+from edgeflow.compression.convert import (
     PREACTIVATION_SCALE,
     Converted,
     Floats,

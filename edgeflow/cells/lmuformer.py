@@ -37,7 +37,7 @@ from edgeflow.cells.norm import NormedLinear
 from edgeflow.cells.spike_input import neurons
 from edgeflow.cells.stack import Stack
 from edgeflow.cells.taps import Taps
-from edgeflow.compress.convert import (
+from edgeflow.compression.convert import (
     Converted,
     Floats,
     Signal,

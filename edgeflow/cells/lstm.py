@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from edgeflow.cells import gru
 from edgeflow.cells.cell import Cell
-from edgeflow.compress.convert import (
+from edgeflow.compression.convert import (
     PREACTIVATION_SCALE,
     Converted,
     Floats,

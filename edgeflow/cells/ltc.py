@@ -30,7 +30,7 @@ from torch.nn import functional
 from edgeflow.cells.cell import Cell
 from edgeflow.cells.stack import Stack
 from edgeflow.cells.synapses import Solver, Synapses, fan_in
-from edgeflow.compress.convert import Converted, Floats, Signal, Widths, share_beyond
+from edgeflow.compression.convert import Converted, Floats, Signal, Widths, share_beyond
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX, PREACTIVATION_FRACTION

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from edgeflow.cells.cell import put, rows_of
 from edgeflow.cells.linear import shrink as shrink_linear
 from edgeflow.cells.scan import scan
-from edgeflow.compress.convert import (
+from edgeflow.compression.convert import (
     PREACTIVATION_SCALE,
     Converted,
     Floats,

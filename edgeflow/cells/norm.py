@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgeflow.cells import linear
 from edgeflow.cells.cell import Layer, put
-from edgeflow.compress.convert import Converted, Floats, Signal, Widths
+from edgeflow.compression.convert import Converted, Floats, Signal, Widths
 from edgeflow.errors import CompressError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX, symmetric_max

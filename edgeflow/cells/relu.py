@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgeflow.cells.cell import Layer
-from edgeflow.compress.convert import Converted, Signal, Widths
+from edgeflow.compression.convert import Converted, Signal, Widths
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.nodes import ReLU

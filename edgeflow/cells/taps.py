@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells.cell import Layer
-from edgeflow.compress.convert import Converted, Signal, Widths
+from edgeflow.compression.convert import Converted, Signal, Widths
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 

@@ -32,7 +32,7 @@ def compare(
       edgeflow compare model.target -o fronts.html
       edgeflow compare model.onnx build --json
     """
-    from edgeflow.profile.compare import TABLE, read_runs, table_rows, write_comparison
+    from edgeflow.profiling.compare import TABLE, read_runs, table_rows, write_comparison
 
     found = read_runs(runs)
     write_comparison(found, out)

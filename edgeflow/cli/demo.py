@@ -37,13 +37,13 @@ def demo(
       edgeflow demo --board qemu-rv32 -o demo-rv32
     """
     from edgeflow.codegen.build import compile_program
-    from edgeflow.compress.evaluate import compress_model
+    from edgeflow.compression.evaluate import compress_model
     from edgeflow.data import load_dataset
-    from edgeflow.profile.report import write_report
-    from edgeflow.profile.run import profile
+    from edgeflow.profiling.report import write_report
+    from edgeflow.profiling.run import profile
     from edgeflow.targets.board import load_board
     from edgeflow.targets.tools import find_tool
-    from edgeflow.train import train
+    from edgeflow.training import train
 
     spec = load_board(board)
     for tool in spec.tools:

@@ -10,7 +10,7 @@ import typer
 from edgeflow.cli import console
 from edgeflow.cli.options import JSON, PEOPLE, RATE, ROOT
 from edgeflow.errors import DataError, ExportError
-from edgeflow.export import FORMATS, export
+from edgeflow.exporting import FORMATS, export
 
 _FORMATS = "\n\n".join(f"{name}: {form.help}" for name, form in FORMATS.items())
 

@@ -10,7 +10,7 @@ from edgeflow.cli.options import DATA, JSON, PEOPLE, PORT, RATE, ROOT, RUNNER
 from edgeflow.errors import CheckFailed, EdgeFlowError
 
 if TYPE_CHECKING:
-    from edgeflow.profile.result import ProfileResult
+    from edgeflow.profiling.result import ProfileResult
 
 
 def register(app: typer.Typer) -> None:
@@ -53,9 +53,9 @@ def profile(
     """
     from edgeflow.codegen.build import Build
     from edgeflow.data import load_dataset
-    from edgeflow.profile.report import write_report
-    from edgeflow.profile.result import ProfileResult
-    from edgeflow.profile.run import profile as run
+    from edgeflow.profiling.report import write_report
+    from edgeflow.profiling.result import ProfileResult
+    from edgeflow.profiling.run import profile as run
 
     loaded = Build.load(build)
     window = loaded.program().window
@@ -98,7 +98,7 @@ def _stamp(path: Path) -> int:
 
 def show(result: "ProfileResult") -> None:
     """Print a result as tables."""
-    from edgeflow.profile.report import table_rows
+    from edgeflow.profiling.report import table_rows
 
     run: dict[str, Any] = result.to_json()
     console.table(

@@ -89,13 +89,13 @@ def train(
       edgeflow train --data seglearn-watch --cell lmu --set order=6 -o runs/lmu
     """
     from edgeflow.cells.options import parse_options
-    from edgeflow.compress.prune.connectivity import FixedConnectivity
-    from edgeflow.compress.prune.mask import Block
+    from edgeflow.compression.prune.connectivity import FixedConnectivity
+    from edgeflow.compression.prune.mask import Block
     from edgeflow.data import load_dataset
-    from edgeflow.train import train as run
-    from edgeflow.train.distill import Distillation
-    from edgeflow.train.method import Method
-    from edgeflow.train.spikes import SpikeRate
+    from edgeflow.training import train as run
+    from edgeflow.training.distill import Distillation
+    from edgeflow.training.method import Method
+    from edgeflow.training.spikes import SpikeRate
 
     optional = {
         "dropout": dropout, "epochs": epochs, "batch": batch, "lr": lr, "patience": patience,

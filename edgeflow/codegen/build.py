@@ -244,7 +244,7 @@ def _compile(spec: BoardSpec, build: Build, program: Program) -> list[Path]:
 
 
 def _write_size(build: Build) -> None:
-    from edgeflow.profile.size import measure_size
+    from edgeflow.profiling.size import measure_size
 
     report: Any = measure_size(build.elf, build.objects)
     write_atomic(

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeflow.codegen.sparse import preferred_block
-from edgeflow.compress.convert import Widths
-from edgeflow.compress.evaluate import Compressed, compress_model
-from edgeflow.compress.prune import PruneOptions
-from edgeflow.compress.prune.mask import Block
-from edgeflow.compress.prune.options import Ranks, parse_by_matrix
-from edgeflow.compress.record import run_folder, write_record
-from edgeflow.compress.tuning import MIXED_DROP, Tuning
+from edgeflow.compression.convert import Widths
+from edgeflow.compression.evaluate import Compressed, compress_model
+from edgeflow.compression.prune import PruneOptions
+from edgeflow.compression.prune.mask import Block
+from edgeflow.compression.prune.options import Ranks, parse_by_matrix
+from edgeflow.compression.record import run_folder, write_record
+from edgeflow.compression.tuning import MIXED_DROP, Tuning
 from edgeflow.recipes.recipe import ACTIVATIONS, THE_BOARD, WEIGHTS, Recipe, as_options
 from edgeflow.targets.board import load_board
-from edgeflow.train.fit import OnEpoch
-from edgeflow.train.spikes import SpikeRate
+from edgeflow.training.fit import OnEpoch
+from edgeflow.training.spikes import SpikeRate
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset

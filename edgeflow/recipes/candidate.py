@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.compress.evaluate import with_fired
-from edgeflow.compress.record import read_record, record_path, save_record
+from edgeflow.compression.evaluate import with_fired
+from edgeflow.compression.record import read_record, record_path, save_record
 from edgeflow.errors import CompressError, ProgramError
 from edgeflow.files import write_atomic
 from edgeflow.importers import FloatChain
@@ -22,8 +22,8 @@ from edgeflow.recipes.measure import measure
 from edgeflow.recipes.recipe import Recipe, as_options
 from edgeflow.recipes.sketch import sketch
 from edgeflow.targets.board import BoardSpec
-from edgeflow.train.fit import OnEpoch
-from edgeflow.train.resume import check_arguments
+from edgeflow.training.fit import OnEpoch
+from edgeflow.training.resume import check_arguments
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeflow.codegen.build import compile_program
-from edgeflow.compress.record import save_record
+from edgeflow.compression.record import save_record
 from edgeflow.errors import CheckFailed, TargetError
-from edgeflow.profile.run import profile
+from edgeflow.profiling.run import profile
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec, load_board
 

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from edgeflow.codegen.choice import GOALS
-from edgeflow.compress.delta import DeltaOptions
-from edgeflow.compress.finetune import FineTuneOptions
-from edgeflow.compress.prune.options import PruneOptions, Ranks, parse_by_matrix
+from edgeflow.compression.delta import DeltaOptions
+from edgeflow.compression.finetune import FineTuneOptions
+from edgeflow.compression.prune.options import PruneOptions, Ranks, parse_by_matrix
 from edgeflow.errors import CompressError
 from edgeflow.resources import resource
-from edgeflow.train.spikes import REGULARIZERS
+from edgeflow.training.spikes import REGULARIZERS
 
 #: Bits by the names of widths.
 WEIGHTS = {"int8": 8, "int4": 4, "mixed": 8}
@@ -96,7 +96,7 @@ class Prune(_Step):
 
 
 class Delta(_Step):
-    """Shares of columns that do not fire: `edgeflow.compress.delta.DeltaOptions`."""
+    """Shares of columns that do not fire: `edgeflow.compression.delta.DeltaOptions`."""
 
     state: Share = 0.0
     input: Share = 0.0
@@ -124,13 +124,13 @@ class Train(_Step):
     epochs : int
         0: none.
     lr, batch, seed
-        None: the defaults of `edgeflow.compress.finetune.FineTuneOptions`.
+        None: the defaults of `edgeflow.compression.finetune.FineTuneOptions`.
     tail : float, optional
         Share of a window whose outputs are trained; None: as the model was trained.
     teachers : tuple of str
         Trained models for a distillation.
     spike_rate : float, optional
-        Spikes a neuron and step to keep to (`edgeflow.train.spikes.SpikeRate`).
+        Spikes a neuron and step to keep to (`edgeflow.training.spikes.SpikeRate`).
     spike_regularizer : str
         l1 or hoyer.
     """

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeflow import __version__
-from edgeflow.compress.evaluate import Compressed, load_chain, scored
-from edgeflow.compress.finetune import chain_hash
-from edgeflow.compress.record import read_record, record_path, save_record
+from edgeflow.compression.evaluate import Compressed, load_chain, scored
+from edgeflow.compression.finetune import chain_hash
+from edgeflow.compression.record import read_record, record_path, save_record
 from edgeflow.errors import CheckFailed, CompressError
 from edgeflow.program import Program
 from edgeflow.recipes.candidate import Candidate, Job, nearest
@@ -23,7 +23,7 @@ from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.measure import FINAL_STEPS, emulated_board, measure
 from edgeflow.recipes.recipe import make_recipe, read_recipe
 from edgeflow.resources import resource
-from edgeflow.train.resume import fingerprint, locked
+from edgeflow.training.resume import fingerprint, locked
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset

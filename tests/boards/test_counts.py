@@ -10,9 +10,9 @@ import pytest
 
 from edgeflow.device.board import plugin_option
 from edgeflow.errors import TargetError, ToolMissingError
-from edgeflow.profile import plugin
-from edgeflow.profile.classes import Op
-from edgeflow.profile.trace import Counts, DataCache, Trace, prepare_trace, read_counts
+from edgeflow.profiling import plugin
+from edgeflow.profiling.classes import Op
+from edgeflow.profiling.trace import Counts, DataCache, Trace, prepare_trace, read_counts
 from edgeflow.resources import resource
 
 pytestmark = pytest.mark.board
@@ -245,7 +245,7 @@ def test_plugin_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_two_processes_build_at_once(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from edgeflow.profile.plugin import build_plugin;"
+        "import sys, pathlib; from edgeflow.profiling.plugin import build_plugin;"
         "print(build_plugin(pathlib.Path(sys.argv[1])))"
     )
     running = [

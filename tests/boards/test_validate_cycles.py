@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from edgeflow.errors import EdgeFlowError
-from edgeflow.profile.models import load_cycle_model
+from edgeflow.profiling.models import load_cycle_model
 from edgeflow.targets.board import load_board
 from tests.conftest import ROOT
 

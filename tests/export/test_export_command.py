@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeflow.export import FORMATS
+from edgeflow.exporting import FORMATS
 from edgeflow.program import Program
 from tests.conftest import ROOT
 from tests.export.machines import HOST

@@ -14,9 +14,9 @@ import pytest
 import edgeflow
 from edgeflow.data import Dataset, Recording
 from edgeflow.errors import ExportError, TargetError
-from edgeflow.export import FORMATS
-from edgeflow.export.options import Options
-from edgeflow.export.window import example_window
+from edgeflow.exporting import FORMATS
+from edgeflow.exporting.options import Options
+from edgeflow.exporting.window import example_window
 from edgeflow.program import Program
 from edgeflow.program.nodes import Cutoff
 from edgeflow.targets.board import load_core

@@ -18,17 +18,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgeflow
-from edgeflow.compress.evaluate import compress_model
+from edgeflow.compression.evaluate import compress_model
 from edgeflow.data import Dataset, load_dataset
 from edgeflow.errors import DataError, ExportError
-from edgeflow.export import litert
-from edgeflow.export.tflite import check, to_tflite
-from edgeflow.export.tflite_run import LiteRTProgram
+from edgeflow.exporting import litert
+from edgeflow.exporting.tflite import check, to_tflite
+from edgeflow.exporting.tflite_run import LiteRTProgram
 from edgeflow.program import InputFormat, Node, Program
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.nodes import RNN, CfC, Cutoff, MinGRU
 from edgeflow.program.nodes.base import State
-from edgeflow.train import train
+from edgeflow.training import train
 from tests.random_programs import DRAW, random_program, samples
 
 #: Largest difference of a state, or of an output of a recurrent layer, after one step from the same

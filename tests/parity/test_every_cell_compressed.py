@@ -11,11 +11,11 @@ import pytest
 from edgeflow.cells import CELLS
 from edgeflow.codegen.build import compile_program
 from edgeflow.errors import CompressError
-from edgeflow.profile.run import profile
+from edgeflow.profiling.run import profile
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.recipes.apply import compress_by_recipe
 from edgeflow.recipes.recipe import make_recipe
-from edgeflow.train import train
+from edgeflow.training import train
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset

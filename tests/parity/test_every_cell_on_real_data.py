@@ -11,12 +11,12 @@ import pytest
 
 from edgeflow.cells import CELLS
 from edgeflow.codegen.build import compile_program
-from edgeflow.compress.evaluate import compress_model
+from edgeflow.compression.evaluate import compress_model
 from edgeflow.device import open_board
 from edgeflow.program import Program
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.board import load_board
-from edgeflow.train import train
+from edgeflow.training import train
 from tests.parity.test_boards import BOARDS
 
 if TYPE_CHECKING:

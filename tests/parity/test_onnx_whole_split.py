@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgeflow.cells import CELLS
-from edgeflow.compress.evaluate import compress_model
+from edgeflow.compression.evaluate import compress_model
 from edgeflow.data import Dataset, load_dataset
 from edgeflow.program import Program
 from edgeflow.program.nodes.cutoff import Cutoff, lead
@@ -17,7 +17,7 @@ from edgeflow.program.onnx_file import to_onnx
 from edgeflow.program.onnx_forms import Form, as_form
 from edgeflow.recipes.apply import compress_by_recipe
 from edgeflow.recipes.recipe import make_recipe
-from edgeflow.train import train
+from edgeflow.training import train
 from tests.onnx_consumer import Consumer
 from tests.parity.test_every_cell_compressed import NO_DELTA, SPIKING
 

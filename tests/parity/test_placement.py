@@ -12,9 +12,9 @@ from edgeflow.bench.measure import run_program
 from edgeflow.cli import app
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.errors import TargetError
-from edgeflow.profile.elf import Image
-from edgeflow.profile.size import SizeReport, measure_size
-from edgeflow.profile.trace import DataCache
+from edgeflow.profiling.elf import Image
+from edgeflow.profiling.size import SizeReport, measure_size
+from edgeflow.profiling.trace import DataCache
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec, Placement, Region, load_board
 

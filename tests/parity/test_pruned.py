@@ -11,10 +11,10 @@ from edgeflow.cells import SequenceClassifier
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import kernel_named
 from edgeflow.codegen.sparse import preferred_block
-from edgeflow.compress.model import ChainModel
-from edgeflow.compress.prune import PruneOptions, pruning
-from edgeflow.compress.prune.mask import Block
-from edgeflow.compress.quantize import quantize
+from edgeflow.compression.model import ChainModel
+from edgeflow.compression.prune import PruneOptions, pruning
+from edgeflow.compression.prune.mask import Block
+from edgeflow.compression.quantize import quantize
 from edgeflow.importers import FloatChain, from_module
 from edgeflow.program import Program
 from edgeflow.targets.board import load_board

@@ -7,7 +7,7 @@ import pytest
 
 from edgeflow.codegen.build import compile_program
 from edgeflow.data import Dataset
-from edgeflow.profile.run import profile
+from edgeflow.profiling.run import profile
 from edgeflow.program import Program
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.board import list_boards

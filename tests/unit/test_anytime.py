@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from edgeflow.compress.anytime import cutoff_curve, decide, standard_error, with_cutoff
-from edgeflow.compress.warmup import accuracy_by_sample, samples_to_enough
+from edgeflow.compression.anytime import cutoff_curve, decide, standard_error, with_cutoff
+from edgeflow.compression.warmup import accuracy_by_sample, samples_to_enough
 from edgeflow.data import Dataset, Recording
 from edgeflow.errors import CompressError, ProgramError
 from edgeflow.program import InputFormat, Linear, Matrix, Program

@@ -17,7 +17,7 @@ from edgeflow.cells.accumulate import Accumulate, build_readout
 from edgeflow.cells.lif import LIF, CubaLIF, _Spike, from_nir
 from edgeflow.codegen.c_library import write_library
 from edgeflow.codegen.kernels import choose_kernel
-from edgeflow.compress.quantize import quantize
+from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError, ProgramError, TrainError
 from edgeflow.importers import from_module
 from edgeflow.program import InputFormat, Linear, Program, nodes

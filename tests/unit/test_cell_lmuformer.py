@@ -250,7 +250,7 @@ def test_layers_that_cannot_read_raw_samples(first: nn.Module) -> None:
 
 def test_average_of_the_weights_has_their_statistics(shared_data: Path, tmp_path: Path) -> None:
     from edgeflow.data import load_dataset
-    from edgeflow.train import train
+    from edgeflow.training import train
 
     dataset = load_dataset("seglearn-watch", root=shared_data)
     model = train(dataset, "lmuformer", out=tmp_path, hidden=4, epochs=2).model

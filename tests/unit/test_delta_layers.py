@@ -8,9 +8,9 @@ import edgeflow
 from edgeflow.cells.cells import build_cell, layer_of
 from edgeflow.cells.delta import Delta, Hold, has_delta_state
 from edgeflow.cells.stack import Stack
-from edgeflow.compress.convert import Widths
-from edgeflow.compress.delta import COARSEST, DeltaOptions, DeltaSparsity, with_thresholds
-from edgeflow.compress.quantize import quantize
+from edgeflow.compression.convert import Widths
+from edgeflow.compression.delta import COARSEST, DeltaOptions, DeltaSparsity, with_thresholds
+from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError
 from edgeflow.importers.chain import FloatChain
 

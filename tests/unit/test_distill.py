@@ -9,9 +9,9 @@ from torch.nn import functional
 from edgeflow.cells import SequenceClassifier, load_model, save_model
 from edgeflow.data import Dataset
 from edgeflow.errors import TrainError
-from edgeflow.train import train
-from edgeflow.train.batches import Batch
-from edgeflow.train.distill import Distillation
+from edgeflow.training import train
+from edgeflow.training.batches import Batch
+from edgeflow.training.distill import Distillation
 from tests.unit.test_train import same_weights, waves
 
 SMALL = {"hidden": 8, "batch": 8, "lr": 2e-2, "rotate": 0.0}

@@ -12,19 +12,19 @@ import torch
 
 from edgeflow.cells import SequenceClassifier, save_model
 from edgeflow.cells.cells import CELLS
-from edgeflow.compress.convert import Widths
-from edgeflow.compress.evaluate import load_chain
-from edgeflow.compress.finetune import FineTuned, FineTuneOptions, finetune
-from edgeflow.compress.model import ChainModel
-from edgeflow.compress.qat import QuantizationAware, assign_real
-from edgeflow.compress.quantize import quantize
-from edgeflow.compress.sensitivity import score
+from edgeflow.compression.convert import Widths
+from edgeflow.compression.evaluate import load_chain
+from edgeflow.compression.finetune import FineTuned, FineTuneOptions, finetune
+from edgeflow.compression.model import ChainModel
+from edgeflow.compression.qat import QuantizationAware, assign_real
+from edgeflow.compression.quantize import quantize
+from edgeflow.compression.sensitivity import score
 from edgeflow.data import Dataset
 from edgeflow.errors import TrainError
 from edgeflow.importers import FloatChain, from_module
-from edgeflow.train import train
-from edgeflow.train.batches import Batch
-from edgeflow.train.method import Method
+from edgeflow.training import train
+from edgeflow.training.batches import Batch
+from edgeflow.training.method import Method
 from tests.unit.test_train import waves
 
 SMALL = {"epochs": 3, "batch": 8, "rotate": 0.0}

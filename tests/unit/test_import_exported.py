@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
-from edgeflow.compress.quantize import quantize
+from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError
 from edgeflow.importers import load_float_model
 from tests.unit.test_import_onnx import CHANNELS, HIDDEN, Net, ReluRNN, assert_same, walk

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from edgeflow.cells.lif import LIF, from_nir
-from edgeflow.compress.quantize import quantize
+from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError, ToolMissingError
 from edgeflow.importers import FloatChain, load_float_model, nir_graph
 from edgeflow.importers.nir_reference import evaluate

@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from edgeflow.compress.quantize import quantize
+from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model
 

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from edgeflow.cells.cfc import CfC
-from edgeflow.compress.convert import Quantized, Signal, Widths, quantize_matrix
-from edgeflow.compress.delta import DeltaOptions, with_thresholds
-from edgeflow.compress.low_rank import BITS, factored, is_worth, rank_of
-from edgeflow.compress.model import ChainModel
-from edgeflow.compress.prune import PruneOptions, pruning
-from edgeflow.compress.prune.options import Ranks
-from edgeflow.compress.prune.rank import RankReduction
-from edgeflow.compress.quantize import quantize
+from edgeflow.compression.convert import Quantized, Signal, Widths, quantize_matrix
+from edgeflow.compression.delta import DeltaOptions, with_thresholds
+from edgeflow.compression.low_rank import BITS, factored, is_worth, rank_of
+from edgeflow.compression.model import ChainModel
+from edgeflow.compression.prune import PruneOptions, pruning
+from edgeflow.compression.prune.options import Ranks
+from edgeflow.compression.prune.rank import RankReduction
+from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError
 from edgeflow.importers.chain import FloatChain
 from edgeflow.program.fixedpoint import largest_magnitude, requantize

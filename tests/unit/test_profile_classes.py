@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeflow.errors import TargetError
-from edgeflow.profile.classes import Op, classify, describe
-from edgeflow.profile.elf import Image
+from edgeflow.profiling.classes import Op, classify, describe
+from edgeflow.profiling.elf import Image
 
 LOADS, STORES = Op.LOAD_MULTIPLE, Op.STORE_MULTIPLE
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edgeflow.errors import EdgeFlowError, TargetError
-from edgeflow.profile.classes import Op
-from edgeflow.profile.models import (
+from edgeflow.profiling.classes import Op
+from edgeflow.profiling.models import (
     Flash,
     estimate_cycles,
     estimated_part,
@@ -16,7 +16,7 @@ from edgeflow.profile.models import (
     read_model,
     read_part,
 )
-from edgeflow.profile.trace import Counts, read_counts
+from edgeflow.profiling.trace import Counts, read_counts
 from edgeflow.resources import resource
 from edgeflow.targets.board import Estimate, list_boards, load_board
 from tests.conftest import ROOT

@@ -15,10 +15,10 @@ import pytest
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.data import load_dataset
 from edgeflow.errors import DataError, DeviceError, EdgeFlowError, TargetError
-from edgeflow.profile.elf import Image
-from edgeflow.profile.report import render, write_report
-from edgeflow.profile.result import ProfileResult, confusion_matrix, histogram, summarize
-from edgeflow.profile.run import choose_windows, profile
+from edgeflow.profiling.elf import Image
+from edgeflow.profiling.report import render, write_report
+from edgeflow.profiling.result import ProfileResult, confusion_matrix, histogram, summarize
+from edgeflow.profiling.run import choose_windows, profile
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity
 from edgeflow.program.nodes.cutoff import Cutoff, lead, samples_until_clear

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from edgeflow.errors import EdgeFlowError
-from edgeflow.profile.elf import Image
-from edgeflow.profile.size import CODE_PARTS, FLASH_PARTS, RAM_PARTS, measure_size
+from edgeflow.profiling.elf import Image
+from edgeflow.profiling.size import CODE_PARTS, FLASH_PARTS, RAM_PARTS, measure_size
 
 SOURCES = {
     "model/model.c": """

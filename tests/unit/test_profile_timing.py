@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from edgeflow.profile.models import load_cycle_model, load_part
-from edgeflow.profile.report import kind_text
-from edgeflow.profile.result import ESTIMATED
-from edgeflow.profile.timing import Timing, estimated_timing
-from edgeflow.profile.trace import Counts
+from edgeflow.profiling.models import load_cycle_model, load_part
+from edgeflow.profiling.report import kind_text
+from edgeflow.profiling.result import ESTIMATED
+from edgeflow.profiling.timing import Timing, estimated_timing
+from edgeflow.profiling.trace import Counts
 
 CYCLES = np.array([1000.0, 3000.0])
 

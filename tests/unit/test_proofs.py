@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgeflow.compress.convert import Signal, quantize_matrix
+from edgeflow.compression.convert import Signal, quantize_matrix
 from edgeflow.errors import ProgramError
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.program.onnx_file import to_onnx

@@ -11,33 +11,33 @@ from hypothesis import strategies as st
 
 from edgeflow.cells import load_model
 from edgeflow.cells.cells import CELLS
-from edgeflow.compress.convert import Widths
-from edgeflow.compress.delta import DeltaOptions, DeltaSparsity
-from edgeflow.compress.evaluate import load_chain
-from edgeflow.compress.finetune import FineTuned, FineTuneOptions, finetune
-from edgeflow.compress.model import ChainModel
-from edgeflow.compress.prune import PruneOptions, pruning
-from edgeflow.compress.prune.connectivity import FixedConnectivity
-from edgeflow.compress.prune.layout import (
+from edgeflow.compression.convert import Widths
+from edgeflow.compression.delta import DeltaOptions, DeltaSparsity
+from edgeflow.compression.evaluate import load_chain
+from edgeflow.compression.finetune import FineTuned, FineTuneOptions, finetune
+from edgeflow.compression.model import ChainModel
+from edgeflow.compression.prune import PruneOptions, pruning
+from edgeflow.compression.prune.connectivity import FixedConnectivity
+from edgeflow.compression.prune.layout import (
     drop,
     dropped_parameters,
     layers_converted,
     trained_matrices,
 )
-from edgeflow.compress.prune.magnitude import MagnitudePruning
-from edgeflow.compress.prune.mask import Block, keep_largest, keep_random
-from edgeflow.compress.prune.options import parse_by_matrix
-from edgeflow.compress.prune.schedule import gradual
-from edgeflow.compress.prune.units import UnitPruning, importance, largest
-from edgeflow.compress.qat import QuantizationAware
-from edgeflow.compress.quantize import quantize
-from edgeflow.compress.tuning import Tuning
+from edgeflow.compression.prune.magnitude import MagnitudePruning
+from edgeflow.compression.prune.mask import Block, keep_largest, keep_random
+from edgeflow.compression.prune.options import parse_by_matrix
+from edgeflow.compression.prune.schedule import gradual
+from edgeflow.compression.prune.units import UnitPruning, importance, largest
+from edgeflow.compression.qat import QuantizationAware
+from edgeflow.compression.quantize import quantize
+from edgeflow.compression.tuning import Tuning
 from edgeflow.data import Dataset
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.importers import FloatChain
 from edgeflow.program import Program
-from edgeflow.train import train
-from edgeflow.train.method import Method
+from edgeflow.training import train
+from edgeflow.training.method import Method
 from tests.unit.test_finetune import chain_of, samples, state_of
 from tests.unit.test_train import same_weights, waves
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import edgeflow
-import edgeflow.compress
-from edgeflow.compress.convert import Signal, quantize_matrix
+import edgeflow.compression
+from edgeflow.compression.convert import Signal, quantize_matrix
 from edgeflow.errors import CompressError
 from edgeflow.importers import from_module, load_float_model
 
@@ -179,7 +179,7 @@ def test_bad_calibration(bad: float) -> None:
     chain = from_module(Net(), x)
     x[3, 2, 1] = bad
     with pytest.raises(CompressError, match="NaN or infinite"):
-        edgeflow.compress.quantize.quantize(chain, x)
+        edgeflow.compression.quantize.quantize(chain, x)
 
 
 def test_nan_weights() -> None:
@@ -188,7 +188,7 @@ def test_nan_weights() -> None:
     with torch.no_grad():
         next(chain.layers[0][1].parameters())[0] = np.nan
     with pytest.raises(CompressError, match="layer gru has weights that are NaN"):
-        edgeflow.compress.quantize.quantize(chain, calibration())
+        edgeflow.compression.quantize.quantize(chain, calibration())
 
 
 class TestModelFile:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeflow.errors import CompressError
-from edgeflow.profile.compare import COSTS, Run, front
+from edgeflow.profiling.compare import COSTS, Run, front
 from edgeflow.recipes.apply import prune_options, trained_tail
 from edgeflow.recipes.limits import Limits, parse_bytes
 from edgeflow.recipes.recipe import (

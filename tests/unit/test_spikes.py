@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from edgeflow.api import compress
 from edgeflow.cells import SequenceClassifier
 from edgeflow.cells.l2mu import L2MU
 from edgeflow.cells.lif import LIF
 from edgeflow.cells.spikes import watch
-from edgeflow.compress import compress
 from edgeflow.errors import TrainError
 from edgeflow.program.firing import spike_rates
-from edgeflow.train import train
-from edgeflow.train.batches import Batch
-from edgeflow.train.spikes import SpikeRate, hoyer
+from edgeflow.training import train
+from edgeflow.training.batches import Batch
+from edgeflow.training.spikes import SpikeRate, hoyer
 from tests.unit.test_train import waves
 
 SPIKING = ("lif", "cuba-lif", "l2mu", "cuba-l2mu", "lmuformer-snn")

@@ -15,10 +15,10 @@ import torch
 from edgeflow.cells import load_model
 from edgeflow.data import Dataset, Recording
 from edgeflow.errors import DataError, TrainError
-from edgeflow.train import train
-from edgeflow.train.augment import augment, axis_triples, change_pace, rotations
-from edgeflow.train.batches import normalisation, streams
-from edgeflow.train.metrics import accuracy, confusion, macro_f1
+from edgeflow.training import train
+from edgeflow.training.augment import augment, axis_triples, change_pace, rotations
+from edgeflow.training.batches import normalisation, streams
+from edgeflow.training.metrics import accuracy, confusion, macro_f1
 
 SMALL = {"hidden": 8, "batch": 8, "epochs": 6, "lr": 2e-2, "rotate": 0.0}
 
@@ -200,7 +200,7 @@ def child(folder: Path, mode: str) -> subprocess.Popen:
     """Train in another process, which prints a line after each epoch."""
     code = (
         "import sys; from pathlib import Path; from tests.unit.test_train import waves\n"
-        "from edgeflow.train import train\n"
+        "from edgeflow.training import train\n"
         "train(waves(), out=sys.argv[1], mode=sys.argv[2], hidden=8, batch=4, epochs=8, lr=2e-2,\n"
         "      on_epoch=lambda e, n, row: print(e, flush=True))\n"
         "print('done', flush=True)\n"

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from edgeflow.cells import CELLS, load_model
 from edgeflow.cells.options import parse_options
-from edgeflow.compress.warmup import accuracy_by_sample
+from edgeflow.compression.warmup import accuracy_by_sample
 from edgeflow.errors import TrainError
-from edgeflow.train import train
-from edgeflow.train.augment import mirror, mirror_signs
-from edgeflow.train.batches import tail_weight
-from edgeflow.train.losses import l2_svm
+from edgeflow.training import train
+from edgeflow.training.augment import mirror, mirror_signs
+from edgeflow.training.batches import tail_weight
+from edgeflow.training.losses import l2_svm
 from tests.unit.test_train import SMALL, waves
 
 
@@ -119,7 +119,7 @@ def test_tail_is_what_the_loss_sees(
         seen.append(weight.sum(dim=1))
         return weight
 
-    monkeypatch.setattr("edgeflow.train.batches.tail_weight", record)
+    monkeypatch.setattr("edgeflow.training.batches.tail_weight", record)
     train(waves(), out=tmp_path, tail=tail, **(SMALL | {"epochs": 1}))
     assert (seen[0] == steps).all()
     assert (seen[-1] == 1).all()  # what is validated is the last step

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from edgeflow.cells import SequenceClassifier
 from edgeflow.cells.cells import CELLS
 from edgeflow.codegen.choice import choose_kernels
-from edgeflow.compress.convert import Signal, Widths, quantize_matrix
-from edgeflow.compress.quantize import quantize
-from edgeflow.compress.sensitivity import choose_widths, score, sensitivities
+from edgeflow.compression.convert import Signal, Widths, quantize_matrix
+from edgeflow.compression.quantize import quantize
+from edgeflow.compression.sensitivity import choose_widths, score, sensitivities
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, from_module
 from edgeflow.program import Program

@@ -1,0 +1,1 @@
+"""From a trained float model to an integer program."""

@@ -1,0 +1,257 @@
+r"""Delta sparsity, trained in: thresholds that leave a wanted share of columns silent.
+
+Thresholds rise until the shares are reached, then follow them while the model learns to live with
+what it no longer sees; a pressure on the moves of what is held,
+
+.. math:: loss + \lambda \, mean_t |x_t - \hat x_{t-1}| / full\ scale
+
+makes it move less (A. Yousefzadeh and M. Sifalakis, Training for temporal sparsity in deep neural
+networks, arXiv 2107.07305).
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeflow.cells.delta import Delta, Hold, has_delta_state
+from edgeflow.compression.convert import Widths
+from edgeflow.compression.model import ChainModel
+from edgeflow.compression.quantize import converted, few_windows, input_format
+from edgeflow.errors import CompressError
+from edgeflow.importers.chain import FloatChain, output_of
+from edgeflow.program.fixedpoint import symmetric_max
+from edgeflow.program.matrix import MAX_GROUP
+from edgeflow.training.batches import Batch
+from edgeflow.training.method import Method
+
+#: Calibration windows by which a threshold is found, and halvings of its interval.
+WINDOWS, HALVINGS = 128, 12
+#: Thresholds to choose from, in shares of the full scale.
+REACH = (2.0**-12, 2.0)
+#: Times that one channel's unit may be coarser than its width allows.
+COARSEST = 16.0
+#: Share of the epochs over which the wanted shares rise.
+RAMP = 0.4
+
+
+@dataclass(frozen=True)
+class DeltaOptions:
+    """What is wanted.
+
+    Parameters
+    ----------
+    state : float
+        Share of columns that do not fire, of products that read a layer's state, in [0, 1).
+    input : float
+        The same of the products that read the program's input.
+    group, input_group : int
+        Columns that fire together, of a layer's state and of the program's input. An input has few
+        columns that do not move alike: groups silence as many only with a higher threshold.
+    pressure : float
+        Weight of the moves in the loss, >= 0.
+
+    Raises
+    ------
+    CompressError
+        If a value is out of range.
+    """
+
+    state: float = 0.8
+    input: float = 0.5
+    group: int = 1
+    pressure: float = 0.0
+    input_group: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("state", "input"):
+            if not 0 <= getattr(self, name) < 1:
+                raise CompressError(f"delta {name}={getattr(self, name):g}: a share is in [0, 1)")
+        for name in ("group", "input_group"):
+            if not 1 <= getattr(self, name) <= MAX_GROUP:
+                raise CompressError(
+                    f"delta {name}={getattr(self, name)}: a group has 1..{MAX_GROUP} columns"
+                )
+        if not self.pressure >= 0:
+            raise CompressError(f"delta pressure={self.pressure:g}: it is not negative")
+
+
+class DeltaSparsity(Method):
+    """Replace the recurrent layers by delta layers and raise their thresholds.
+
+    Parameters
+    ----------
+    calibration : float32 array [n, time, channels]
+        Raw samples of training people.
+    options : DeltaOptions
+    widths : Widths
+        Of the integers, whose full scale is the thresholds' unit.
+    epochs : int
+        Of the training: an epoch counts as settled if it began with the whole thresholds; a single
+        one does.
+    """
+
+    def __init__(
+        self,
+        calibration: NDArray[np.float32],
+        options: DeltaOptions,
+        widths: Widths,
+        epochs: int = 100,
+    ) -> None:
+        self.calibration, self.options, self.widths = calibration, options, widths
+        self.epochs, self.ramp = epochs, RAMP if epochs > 1 else 0.0
+        self._few = few_windows(calibration, WINDOWS)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the options."""
+        return {"method": "delta", **asdict(self.options), "calibration": len(self.calibration)}
+
+    def prepare(self, model: nn.Module) -> None:
+        """Wrap the layers; their thresholds are zero.
+
+        Raises
+        ------
+        CompressError
+            If no layer has a delta form.
+        """
+        assert isinstance(model, ChainModel)
+        chain = model.chain()
+        form = input_format(chain, self.calibration, self.widths.input)
+        found = list(converted(chain, self.calibration, self.widths, form))
+        for number, (source, done) in enumerate(found):
+            layer = model.layers[number]
+            # the few rows of a read-out save less than their bookkeeping costs
+            if isinstance(layer, nn.Linear) or not done.node.delta_sources:
+                continue
+            signals = (source, done.output) if has_delta_state(layer) else (source,)
+            read = self.options.group if number else self.options.input_group
+            groups = (read, self.options.group)
+            full_scales = [torch.from_numpy(s.scale * symmetric_max(s.bits)) for s in signals]
+            holds = [Hold(f, group=g) for f, g in zip(full_scales, groups, strict=False)]
+            model.layers[number] = Delta(layer, *holds)
+        if not any(isinstance(layer, Delta) for layer in model.layers):
+            raise CompressError("no layer has a delta form: use gru, lstm, rnn, lmu, cfc or mingru")
+
+    def before_epoch(self, model: nn.Module, progress: float) -> None:
+        """Set the thresholds for the shares wanted at `progress`."""
+        rise = 1 - (1 - min(progress / self.ramp, 1.0)) ** 3 if self.ramp else 1.0
+        self.set_thresholds(model, self.options.state * rise, self.options.input * rise)
+
+    @torch.no_grad()
+    def set_thresholds(self, model: nn.Module, state: float, input: float) -> None:
+        """Choose thresholds such that these shares of columns do not fire on calibration data."""
+        assert isinstance(model, ChainModel)
+        value: Tensor = (torch.from_numpy(self._few) - model.mean) / model.std
+        for number, layer in enumerate(model.layers):
+            if isinstance(layer, Delta):
+                if number or layer.input.group > 1:
+                    _search(layer.input, layer, value, state if number else input)
+                else:
+                    _search_each(layer.input, value, input)
+                if layer.state is not None:
+                    _search(layer.state, layer, value, state)
+            value = output_of(layer, value)
+        _forget(model)
+
+    def losses(self, model: nn.Module, batch: Batch, logits: Tensor, losses: Tensor) -> Tensor:
+        """Add the pressure."""
+        moves = [move for hold in _holds(model) for move in hold.moves]
+        _forget(model)
+        if not self.options.pressure or not moves:
+            return losses
+        return losses + self.options.pressure * torch.stack(moves).mean()
+
+    def settled(self, progress: float) -> bool:
+        """Wait until the shares are reached."""
+        # rounding aside, the epoch began at or after the ramp's end
+        return progress > 0 and progress - 1 / self.epochs > self.ramp - 1e-9
+
+    def row(self, model: nn.Module) -> dict[str, float]:
+        """Return the shares of columns that did not fire on calibration data."""
+        assert isinstance(model, ChainModel)
+        _forget(model)
+        model.chain().activations(self._few)
+        result = sparsity(model)
+        _forget(model)
+        return result
+
+
+def with_thresholds(
+    chain: FloatChain, calibration: NDArray[np.float32], options: DeltaOptions, widths: Widths
+) -> FloatChain:
+    """Return a chain with delta layers whose thresholds leave the wanted shares of columns silent.
+
+    Nothing is trained; `chain` is not changed.
+
+    Raises
+    ------
+    CompressError
+        If no layer has a delta form.
+    """
+    model = ChainModel(chain)
+    method = DeltaSparsity(calibration, options, widths)
+    method.prepare(model)
+    method.set_thresholds(model, options.state, options.input)
+    return model.chain()
+
+
+def sparsity(model: ChainModel) -> dict[str, float]:
+    """Return "input_sparsity" and "state_sparsity" of what was seen since it was forgotten."""
+    holds: dict[str, list[Hold]] = {"input_sparsity": [], "state_sparsity": []}
+    for number, layer in enumerate(model.layers):
+        if isinstance(layer, Delta):
+            holds["state_sparsity" if number else "input_sparsity"].append(layer.input)
+            if layer.state is not None:
+                holds["state_sparsity"].append(layer.state)
+    return {
+        name: 1 - float(sum(h.fired for h in found) / sum(h.seen for h in found))
+        for name, found in holds.items()
+        if found
+    }
+
+
+def _search(hold: Hold, layer: Delta, x: Tensor, wanted: float) -> None:
+    """Find the smallest threshold that leaves the wanted share of columns silent."""
+    low, high = REACH
+    for _ in range(HALVINGS if wanted else 0):
+        middle = (low * high) ** 0.5
+        hold.threshold.fill_(middle)
+        hold.forget()
+        layer(x)
+        low, high = (middle, high) if hold.sparsity < wanted else (low, middle)
+    hold.threshold.fill_(high if wanted else 0.0)
+
+
+def _search_each(hold: Hold, x: Tensor, wanted: float) -> None:
+    """Find the smallest thresholds that leave the wanted share of each column silent.
+
+    Channels of an input move by very different shares of their full scales.
+    """
+    low, high = (torch.full_like(hold.full_scale, reach) for reach in REACH)
+    for _ in range(HALVINGS if wanted else 0):
+        middle = (low * high).sqrt()
+        held, silent = torch.zeros_like(x[:, 0]), torch.zeros_like(middle)
+        for value in x.unbind(1):
+            fires = (value - held).abs() >= middle * hold.full_scale
+            held = torch.where(fires, value, held)
+            silent += (~fires).float().mean(0) / x.shape[1]
+        low, high = (
+            torch.where(silent < wanted, middle, low),
+            torch.where(silent < wanted, high, middle),
+        )
+    # units get coarser by no more than what leaves enough of them
+    least = torch.maximum(high.min(), high.max() / COARSEST)
+    hold.balance.copy_((high / least).clamp(min=1.0) if wanted else torch.ones_like(high))
+    hold.threshold.fill_(float(least) if wanted else 0.0)
+
+
+def _holds(model: nn.Module) -> list[Hold]:
+    return [module for module in model.modules() if isinstance(module, Hold)]
+
+
+def _forget(model: nn.Module) -> None:
+    for hold in _holds(model):
+        hold.forget()

@@ -1,0 +1,186 @@
+"""Compress a model on a data set and measure what it cost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.compression.anytime import decide, with_cutoff
+from edgeflow.compression.convert import Widths
+from edgeflow.compression.quantize import quantize
+from edgeflow.compression.warmup import accuracy_by_sample, samples_to_enough
+from edgeflow.data.dataset import sort_people
+from edgeflow.errors import CompressError
+from edgeflow.importers import FloatChain, load_float_model
+from edgeflow.program import Program
+from edgeflow.program.firing import fired_shares, spike_rates
+
+if TYPE_CHECKING:
+    from edgeflow.data import Dataset
+
+#: Calibration windows: more change scales in the fourth digit only.
+CALIBRATION_WINDOWS = 512
+
+
+#: Makes a float model and widths of others, given windows to calibrate on.
+Tune = Callable[[FloatChain, NDArray[np.float32], Widths], tuple[FloatChain, Widths]]
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """An integer program and what it scores.
+
+    Parameters
+    ----------
+    program : Program
+        Its metadata holds `scores` but for the people's and, of a program with delta matrices,
+        "fired": the shares of columns that fire a step on training people, by layer and field;
+        of one with spiking neurons, "spikes": the shares of neurons, by layer and state.
+    scores : dict
+        "split", "windows", "accuracy_float", "accuracy_int" (shares of windows),
+        "agreement" (share of windows with the same decision), "output_error" (largest difference
+        of an output, in units of the float outputs' standard deviation), "people" (for each
+        person the two accuracies "float" and "int"), "warmup" (for "float" and "int": "accuracy"
+        after each sample since the reset, and "samples" to 95 % of the last); with a cut-off also
+        "samples_read" (mean of a window) and "accuracy_int_whole" (of reading all samples).
+    """
+
+    program: Program
+    scores: dict[str, Any]
+
+
+def compress_model(
+    model: str | Path,
+    dataset: "Dataset",
+    *,
+    checkpoint: str | Path | None = None,
+    widths: Widths | None = None,
+    split: str = "test",
+    cutoff: float | None = None,
+    tune: Tune | None = None,
+) -> Compressed:
+    """Quantize `model`, calibrated on the training people, scored on people of `split`.
+
+    `cutoff` adds a cut-off that may cost so many points of accuracy on validation people
+    (:func:`edgeflow.compression.anytime.with_cutoff`).
+
+    `tune` may change the float model and the widths before they become integers, such as
+    `edgeflow.compression.tuning.Tuning`; scores compare with the model as it came.
+
+    Raises
+    ------
+    CompressError, ProgramError, DataError, TrainError
+        If the model or the data cannot be used.
+    """
+    chain, calibration = load_chain(model, dataset, checkpoint=checkpoint)
+    widths, tuned = widths or Widths(), chain
+    if tune is not None:
+        tuned, widths = tune(chain, calibration, widths)
+    program = quantize(tuned, calibration, widths)
+    if cutoff is not None:
+        program = with_cutoff(program, dataset, cutoff)
+    return scored(chain, with_fired(program, calibration), dataset, split)
+
+
+def with_fired(program: Program, x: NDArray[np.float32]) -> Program:
+    """Return a program whose metadata tells how often its delta matrices and neurons fire.
+
+    On raw samples x [n, time, channels], each if there are any: "fired", the share of columns that
+    fire a step, by layer and field, by which `edgeflow compile` chooses kernels; "spikes", the
+    share of neurons that spike a step, by layer and state.
+    """
+    whole = program.quantize_input(x)
+    found = {"fired": fired_shares(program, whole), "spikes": spike_rates(program, whole)}
+    seen = {key: shares for key, shares in found.items() if shares}
+    return replace(program, metadata={**program.metadata, **seen}) if seen else program
+
+
+def scored(chain: FloatChain, program: Program, dataset: "Dataset", split: str) -> Compressed:
+    """Return a program with its scores on people of `split` in the place of any others."""
+    scores = score(chain, program, dataset, split)
+    of_all = {name: value for name, value in scores.items() if name != "people"}
+    metadata = {**program.metadata, **of_all, "data": dataset.name}
+    return Compressed(replace(program, metadata=metadata), scores)
+
+
+def load_chain(
+    model: str | Path, dataset: "Dataset", *, checkpoint: str | Path | None = None
+) -> tuple[FloatChain, NDArray[np.float32]]:
+    """Return a trained model that fits the data, and windows of training people to calibrate on.
+
+    Raises
+    ------
+    CompressError, DataError, TrainError
+        If the model or the data cannot be used.
+    """
+    train = dataset.windows("train")
+    calibration = _sample(train.x, CALIBRATION_WINDOWS)
+    chain = load_float_model(
+        model,
+        calibration,
+        checkpoint=checkpoint,
+        channels=tuple(dataset.channels),
+        classes=tuple(dataset.classes),
+        window=dataset.window,
+        rate_hz=dataset.rate_hz,
+    )
+    if list(chain.classes) != list(dataset.classes):
+        raise CompressError(
+            f"{model}: the model tells {len(chain.classes)} classes ({', '.join(chain.classes)}) "
+            f"apart, the data has {len(dataset.classes)} ({', '.join(dataset.classes)})"
+        )
+    outputs = chain.run(calibration[:1]).shape[-1]
+    if outputs != len(dataset.classes):
+        raise CompressError(
+            f"{model}: the model has {outputs} outputs, the data {len(dataset.classes)} classes"
+        )
+    if chain.window not in (0, dataset.window):
+        calibration = _sample(dataset.windows("train", length=chain.window).x, CALIBRATION_WINDOWS)
+    return chain, calibration
+
+
+def score(chain: FloatChain, program: Program, dataset: "Dataset", split: str) -> dict[str, Any]:
+    """Compare the float model with its program on the windows of a split."""
+    windows = dataset.windows(split, length=program.window or None)
+    real = chain.run(windows.x)
+    integer = program.without_cutoff().run(program.quantize_input(windows.x))
+    decided, read = decide(program, integer)
+    float_class, int_class = real[:, -1].argmax(axis=1), decided.argmax(axis=1)
+    error = np.abs(integer * program.output_scale - real).max() / (real.std() or 1.0)
+    people = {
+        str(person): {
+            name: float((found == windows.y)[windows.person == person].mean())
+            for name, found in (("float", float_class), ("int", int_class))
+        }
+        for person in sort_people(set(windows.person.tolist()))
+    }
+    warmup = {
+        name: {"accuracy": accuracy, "samples": samples_to_enough(accuracy)}
+        for name, outputs in (("float", real), ("int", integer))
+        for accuracy in [accuracy_by_sample(outputs, windows.y)]
+    }
+    whole = {} if program.cutoff is None else {
+        "samples_read": float(read.mean()),
+        "accuracy_int_whole": float((integer[:, -1].argmax(axis=1) == windows.y).mean()),
+    }  # fmt: skip
+    return {
+        "split": split,
+        "windows": len(windows.y),
+        "accuracy_float": float((float_class == windows.y).mean()),
+        "accuracy_int": float((int_class == windows.y).mean()),
+        "agreement": float((float_class == int_class).mean()),
+        "output_error": float(error),
+        "people": people,
+        "warmup": warmup,
+        **whole,
+    }
+
+
+def _sample(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Return at most `count` windows, evenly spread."""
+    if len(x) <= count:
+        return x
+    return x[np.linspace(0, len(x) - 1, count).astype(int)]

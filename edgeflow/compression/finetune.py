@@ -1,0 +1,202 @@
+"""Fine-tuning of a trained model for compression; resumable as ``edgeflow.train`` is."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgeflow.cells.checkpoint import read_torch
+from edgeflow.compression.convert import Widths
+from edgeflow.compression.model import ChainModel
+from edgeflow.compression.quantize import quantize
+from edgeflow.files import write_atomic
+from edgeflow.importers import FloatChain
+from edgeflow.program import Program
+from edgeflow.training import metrics, resume
+from edgeflow.training.batches import train_windows
+from edgeflow.training.fit import Fit, OnEpoch
+from edgeflow.training.method import Method
+from edgeflow.training.options import FitOptions
+from edgeflow.training.repeat import repeatable
+
+if TYPE_CHECKING:
+    from edgeflow.data import Dataset
+
+#: What a run writes into its folder.
+FILES = ("resume.pt", "weights.pt", "run.json")
+
+
+@dataclass(frozen=True)
+class FineTuneOptions(FitOptions):
+    """Options of :func:`finetune`: those of training, with a lower rate, fewer epochs."""
+
+    epochs: int = 5
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    patience: int = 0
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """A fine-tuned model.
+
+    Attributes
+    ----------
+    chain : FloatChain
+        Its float layers, after the methods' `finish`.
+    history : list of dict
+        A row an epoch: "epoch", "loss", "val_accuracy" and "val_macro_f1" of the integer program
+        on validation people (shares), and what the methods add.
+    best_epoch : int
+        The one kept; 0: the model as it came.
+    seconds : float
+    arguments : dict
+        All that the result depends on.
+    """
+
+    chain: FloatChain
+    history: list[dict[str, float]]
+    best_epoch: int
+    seconds: float
+    arguments: dict[str, Any]
+
+
+def finetune(
+    chain: FloatChain,
+    dataset: "Dataset",
+    calibration: NDArray[np.float32],
+    *,
+    folder: str | Path,
+    methods: Sequence[Method] = (),
+    widths: Widths | None = None,
+    options: FineTuneOptions | None = None,
+    restart: bool = False,
+    on_epoch: OnEpoch | None = None,
+) -> FineTuned:
+    """Train a model on; go on where an interrupted run with equal arguments stopped.
+
+    It learns from the training people. The epoch whose integer program, of these widths, decides
+    best on validation people is kept; before the first epoch counts as one.
+
+    Parameters
+    ----------
+    chain : FloatChain
+        Is not changed.
+    dataset : Dataset
+    calibration : float32 array [n, time, channels]
+        For the programs that are validated.
+    folder : str or Path
+        For ``resume.pt`` while training, then ``weights.pt`` and ``run.json``.
+    methods : sequence of Method
+        For example `edgeflow.compression.qat.QuantizationAware`.
+    widths : Widths
+    options : FineTuneOptions
+    restart : bool
+        Begin anew, whatever is in `folder`.
+    on_epoch : callable, optional
+        Called after each epoch with its number from 1, the number of epochs, and its row.
+
+    Raises
+    ------
+    TrainError
+        If an option is wrong, or `folder` holds a run with other arguments or is in use.
+    CompressError, ProgramError
+        If the model cannot be converted.
+    DataError
+        If a split is empty or its recordings are shorter than a window.
+    """
+    widths, options = widths or Widths(), options or FineTuneOptions()
+    options.check()
+    folder = Path(folder)
+    length = chain.window or dataset.window
+    # the tail of a window counts, as in training; half of a stream's
+    tail = max(int(length * options.tail), 1) if chain.window else max(length // 2, 1)
+    arguments = {
+        "data": dataset.name,
+        "recordings": resume.fingerprint(dataset),
+        "model": chain_hash(chain),
+        **asdict(options),
+        "window": length,
+        "widths": asdict(widths),
+        "methods": [method.describe() for method in methods],
+        "torch": str(torch.__version__),
+    }
+    with resume.locked(folder), repeatable(options.seed, options.threads):
+        resume.tidy(folder, FILES)
+        if restart:
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
+        fit = Fit(
+            ChainModel(chain),
+            options,
+            dataset,
+            batches=lambda: train_windows(dataset, length, options.batch, tail),
+            evaluate=_Validation(dataset, length, calibration, widths),
+            score="val_accuracy",
+            arguments=arguments,
+            folder=folder,
+            methods=methods,
+            keep_start=True,
+        )
+        found = _finished(folder, arguments)
+        if found is None:
+            fit.run(on_epoch)
+            found = {
+                "history": fit.history,
+                "best_epoch": fit.best["epoch"],
+                "seconds": round(fit.seconds, 2),
+                "arguments": arguments,
+            }
+            resume.save(folder / "weights.pt", fit.average.state_dict())
+            write_atomic(folder / "run.json", json.dumps(found, indent=1) + "\n")
+            # last, so that a run killed before this line finishes again
+            (folder / "resume.pt").unlink(missing_ok=True)
+        else:
+            fit.average.load_state_dict(read_torch(folder / "weights.pt", "a weights.pt"))
+        for method in methods:
+            method.finish(fit.average)
+    model = fit.average
+    assert isinstance(model, ChainModel)
+    return FineTuned(chain=model.chain(), **found)
+
+
+class _Validation:
+    """Scores a model by its integer program on validation people."""
+
+    def __init__(
+        self, dataset: "Dataset", length: int, calibration: NDArray[np.float32], widths: Widths
+    ) -> None:
+        self.windows = dataset.windows("val", length=length)
+        self.classes = len(dataset.classes)
+        self.convert: Callable[[FloatChain], Program] = lambda c: quantize(c, calibration, widths)
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        assert isinstance(model, ChainModel)
+        program = self.convert(model.chain())
+        last = program.run(program.quantize_input(self.windows.x))[:, -1]
+        matrix = metrics.confusion(self.windows.y, last.argmax(axis=1), self.classes)
+        return {"val_accuracy": metrics.accuracy(matrix), "val_macro_f1": metrics.macro_f1(matrix)}
+
+
+def _finished(folder: Path, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a complete run with equal arguments found."""
+    path = folder / "run.json"
+    if (folder / "resume.pt").exists() or not path.exists():
+        return None
+    return resume.read_result(path, dict(arguments))
+
+
+def chain_hash(chain: FloatChain) -> str:
+    """Return a hash of the weights of a chain."""
+    state = {
+        f"{name}.{key}": value
+        for name, layer in chain.layers
+        for key, value in layer.state_dict().items()
+    }
+    return resume.weights_hash(state)

@@ -1,0 +1,110 @@
+r"""Quantization-aware training whose forward pass is the integer program.
+
+Each step converts the current weights into a program, as ``edgeflow compress`` does, and runs it on
+the batch. The loss sees its outputs, to the bit; the gradient is that of the float layers with the
+weights :math:`Q(w)` that the integers stand for:
+
+.. math::
+    \hat y = y_{int} \text{ forward}, \qquad
+    \frac{\partial \hat y}{\partial w} = \frac{\partial y_{float}}{\partial w}\Big|_{Q(w)}
+
+The float weights collect these gradients: a straight-through estimator (Y. Bengio et al.,
+Estimating or propagating gradients through stochastic neurons, arXiv 1308.3432; M. Courbariaux et
+al., BinaryConnect, NeurIPS 2015).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeflow.cells.cells import layer_of
+from edgeflow.compression.convert import Quantized, Widths
+from edgeflow.compression.model import ChainModel
+from edgeflow.compression.quantize import few_windows, input_format, quantize
+from edgeflow.program import InputFormat, Program
+from edgeflow.training.batches import Batch
+from edgeflow.training.method import Method
+
+#: Calibration windows of a step.
+STEP_WINDOWS = 64
+
+
+class QuantizationAware(Method):
+    """Train with the outputs of the integer program.
+
+    Parameters
+    ----------
+    calibration : float32 array [n, time, channels]
+        Raw samples of training people. The format of the input comes from all of them, the scales
+        inside from the first `STEP_WINDOWS` of a fixed shuffle, at each step.
+    widths : Widths
+
+    Attributes
+    ----------
+    program : Program
+        Of the last step.
+    """
+
+    def __init__(self, calibration: NDArray[np.float32], widths: Widths) -> None:
+        self.calibration, self.widths = calibration, widths
+        self._few = few_windows(calibration, STEP_WINDOWS)
+        self._form: InputFormat | None = None
+        self.program: Program | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Return the widths."""
+        return {"method": "qat", **asdict(self.widths), "calibration": len(self.calibration)}
+
+    def prepare(self, model: nn.Module) -> None:
+        """Fix the format of the input."""
+        assert isinstance(model, ChainModel)
+        self._form = input_format(model.chain(), self.calibration, self.widths.input)
+
+    @contextmanager
+    def during_step(self, model: nn.Module) -> Iterator[None]:
+        """Replace the weights by those that the integers stand for."""
+        assert isinstance(model, ChainModel)
+        self.program = quantize(model.chain(), self._few, self.widths, form=self._form)
+        kept = [(parameter, parameter.data.clone()) for parameter in model.parameters()]
+        try:
+            assign_real(model, self.program)
+            yield
+        finally:
+            for parameter, value in kept:
+                parameter.data.copy_(value)
+
+    def outputs(self, model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
+        """Return the program's outputs, in real units, with the gradient of the float ones."""
+        assert self.program is not None
+        whole = self.program.run(self.program.quantize_input(batch.x.numpy()))
+        real = torch.from_numpy(whole.astype(np.float32) * np.float32(self.program.output_scale))
+        result: Tensor = _Replace.apply(logits, real)
+        return result
+
+
+class _Replace(torch.autograd.Function):
+    """Other values with the gradient of the first ones."""
+
+    @staticmethod
+    def forward(ctx: Any, source: Tensor, values: Tensor) -> Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0], None
+
+
+def assign_real(model: ChainModel, program: Program) -> None:
+    """Give the layers of `model` the weights that the integers of its program stand for."""
+    nodes = {node.name: node for node in program.nodes}
+    for name, layer in zip(model.names, model.layers, strict=True):
+        assign = layer_of(layer).assign
+        if assign is not None:
+            matrices = nodes[name].matrices().items()
+            assign(layer, {k: m.real for k, m in matrices if isinstance(m, Quantized)})

@@ -1,0 +1,135 @@
+"""The record of a compression, beside its program: what was asked for, and what came out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeflow import __version__
+from edgeflow.compression.tuning import Tuning
+from edgeflow.errors import CompressError
+from edgeflow.files import write_atomic
+
+if TYPE_CHECKING:
+    from edgeflow.compression.evaluate import Compressed
+
+FORMAT = 1
+
+
+def record_path(out: str | Path) -> Path:
+    """Return where the record of a program stands: ``model.json`` beside ``model.onnx``."""
+    return Path(out).with_suffix(".json")
+
+
+def run_folder(out: str | Path) -> Path:
+    """Return the folder of a program's fine-tuning: ``model.run`` beside ``model.onnx``."""
+    return Path(out).with_suffix(".run")
+
+
+def write_record(
+    out: str | Path,
+    model: str | Path,
+    compressed: "Compressed",
+    command: Mapping[str, Any],
+    tuning: Tuning | None = None,
+    cost: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write the record of the program at `out`, and return it.
+
+    Parameters
+    ----------
+    out, model : path
+        The program, and what it was made of.
+    compressed : Compressed
+    command : mapping
+        The options of the command, JSON values.
+    tuning : Tuning, optional
+    cost : mapping, optional
+        On a board, as `edgeflow.recipes.measure.measure` returns it.
+
+    Returns
+    -------
+    dict
+        "format" (1), "edgeflow" (version), "model", "program" (file name), "hash" (hex), "data",
+        "command", "scores" (of the test people, as in `Compressed.scores`), "size" ("macs",
+        "weight_bytes": weights packed in their bits, biases, multipliers, arrays), "matrices" (for
+        each "name", "rows", "cols", "bits", "zeros": share of weights that are 0, "fired": share
+        of columns that fire a step, null for a dense one), "spikes" (share of neurons that spike a
+        step, by layer and state), "cost" (null if not measured),
+        "sensitivities" (as `Sensitivity`, [] if not asked for), "training" (null without
+        fine-tuning, else "seconds", "best_epoch", "history", "arguments").
+    """
+    program = compressed.program
+    fired = program.metadata.get("fired", {})
+    matrices: list[dict[str, Any]] = [
+        {
+            "name": f"{node.name}.{field}",
+            "rows": matrix.rows,
+            "cols": matrix.cols,
+            "bits": _bits(int(abs(matrix.weight.astype(int)).max())),
+            "zeros": float((matrix.weight == 0).mean()),
+            "fired": fired.get(f"{node.name}.{field}"),
+        }
+        for node in program.nodes
+        for field, matrix in node.products().items()
+    ]
+    unpacked = sum(node.weight_bytes() for node in program.nodes)
+    saved = sum(m["rows"] * m["cols"] * (8 - m["bits"]) for m in matrices) // 8
+    tuned = None if tuning is None else tuning.tuned
+    record = {
+        "format": FORMAT,
+        "edgeflow": __version__,
+        "model": str(model),
+        "program": Path(out).name,
+        "hash": program.hash.hex(),
+        "data": program.metadata["data"],
+        "command": dict(command),
+        "scores": compressed.scores,
+        "size": {"macs": program.macs, "weight_bytes": unpacked - saved},
+        "cost": None if cost is None else dict(cost),
+        "matrices": matrices,
+        "spikes": program.metadata.get("spikes", {}),
+        "sensitivities": [] if tuning is None else [asdict(s) for s in tuning.sensitivities],
+        "training": None
+        if tuned is None
+        else {
+            "seconds": tuned.seconds,
+            "best_epoch": tuned.best_epoch,
+            "history": tuned.history,
+            "arguments": tuned.arguments,
+        },
+    }
+    save_record(out, record)
+    return record
+
+
+def save_record(out: str | Path, record: Mapping[str, Any]) -> None:
+    """Write a record beside the program at `out`."""
+    write_atomic(record_path(out), json.dumps(record, indent=1) + "\n")
+
+
+def read_record(path: str | Path) -> dict[str, Any]:
+    """Return the content of a record's file.
+
+    Raises
+    ------
+    CompressError
+        If it is missing, damaged, or no record.
+    """
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        known = record["format"] == FORMAT and isinstance(record["scores"], dict)
+        found: dict[str, Any] | None = record if known else None
+    except OSError as error:
+        raise CompressError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError):
+        found = None
+    if found is None:
+        raise CompressError(f"{path}: not a record of 'edgeflow compress'")
+    return found
+
+
+def _bits(largest: int) -> int:
+    """Return the bits that the kernels store weights of a magnitude in."""
+    return 4 if largest <= 7 else 8

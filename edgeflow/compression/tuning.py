@@ -1,0 +1,127 @@
+"""What ``edgeflow compress`` does to a float model before it becomes integers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.compression.convert import Widths
+from edgeflow.compression.delta import DeltaOptions, DeltaSparsity, with_thresholds
+from edgeflow.compression.finetune import FineTuned, FineTuneOptions, finetune
+from edgeflow.compression.prune import PruneOptions, pruning
+from edgeflow.compression.qat import QuantizationAware
+from edgeflow.compression.sensitivity import Sensitivity, choose_widths
+from edgeflow.errors import CompressError
+from edgeflow.importers import FloatChain
+from edgeflow.training.distill import Distillation
+from edgeflow.training.fit import OnEpoch
+from edgeflow.training.method import Method
+
+if TYPE_CHECKING:
+    from edgeflow.data import Dataset
+
+#: Points of accuracy on validation people that mixed widths may cost before fine-tuning.
+MIXED_DROP = 0.5
+
+
+@dataclass
+class Tuning:
+    """Choice of widths, then fine-tuning; called by ``edgeflow.compression.evaluate``.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    folder : Path
+        Of the fine-tuning.
+    options : FineTuneOptions, optional
+        None: no fine-tuning.
+    methods : sequence of Method
+        Besides quantization-aware training.
+    teachers : sequence of path
+        For distillation.
+    temperature, share : float
+        Of the distillation.
+    mixed : float, optional
+        Points that int4 weights of some matrices may cost; None: widths as they are.
+    prune : PruneOptions, optional
+        None: nothing.
+    delta : DeltaOptions, optional
+        None: dense products. Without fine-tuning, thresholds are found on calibration data.
+    restart : bool
+    on_epoch, on_matrix : callable, optional
+        Progress of the fine-tuning and of the choice of widths.
+
+    Attributes
+    ----------
+    tuned : FineTuned or None
+    sensitivities : list of Sensitivity
+
+    Raises
+    ------
+    CompressError
+        If there are teachers or methods, and no fine-tuning.
+    TrainError
+        If a teacher cannot be loaded or an option is wrong.
+    """
+
+    dataset: "Dataset"
+    folder: Path
+    options: FineTuneOptions | None = None
+    methods: Sequence[Method] = ()
+    teachers: Sequence[str | Path] = ()
+    temperature: float = 2.0
+    share: float = 0.5
+    mixed: float | None = None
+    prune: PruneOptions | None = None
+    delta: DeltaOptions | None = None
+    restart: bool = False
+    on_epoch: OnEpoch | None = None
+    on_matrix: Callable[[int, int], None] | None = None
+    tuned: FineTuned | None = field(default=None, init=False)
+    sensitivities: list[Sensitivity] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        if self.options is None and (self.teachers or self.methods):
+            raise CompressError("a teacher needs fine-tuning: use --epochs")
+        if self.options is None and self.prune is not None:
+            raise CompressError("pruning needs fine-tuning: use --epochs, like --epochs 10")
+        teacher = []
+        if self.teachers:
+            teacher = [Distillation(self.teachers, temperature=self.temperature, share=self.share)]
+        self.methods = [*self.methods, *teacher]
+
+    def __call__(
+        self, chain: FloatChain, calibration: NDArray[np.float32], widths: Widths
+    ) -> tuple[FloatChain, Widths]:
+        """Return the chain to convert, and the widths."""
+        if self.mixed is not None:
+            windows = self.dataset.windows("val", length=chain.window or None)
+            widths, self.sensitivities = choose_widths(
+                chain, calibration, windows.x, windows.y, widths,
+                max_drop=self.mixed, on_matrix=self.on_matrix,
+            )  # fmt: skip
+        if self.options is None:
+            if self.delta is not None:
+                chain = with_thresholds(chain, calibration, self.delta, widths)
+            return chain, widths
+        sparse: list[Method] = []
+        if self.prune is not None:
+            sparse += pruning(calibration, self.prune, self.options.epochs)
+        if self.delta is not None:
+            epochs = self.options.epochs
+            sparse.append(DeltaSparsity(calibration, self.delta, widths, epochs))
+        self.tuned = finetune(
+            chain,
+            self.dataset,
+            calibration,
+            folder=self.folder,
+            methods=[QuantizationAware(calibration, widths), *sparse, *self.methods],
+            widths=widths,
+            options=self.options,
+            restart=self.restart,
+            on_epoch=self.on_epoch,
+        )
+        return self.tuned.chain, widths

@@ -1,0 +1,123 @@
+"""Leaving EdgeFlow with a program: as a file for other runtimes, or a library for other builds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeflow.errors import ExportError
+
+if TYPE_CHECKING:
+    from edgeflow.program import Program
+
+_LIBRARY = ("name", "core", "optimize", "backend", "data")
+_ONNX = ("inline", "raw")
+
+
+@dataclass(frozen=True)
+class Format:
+    """Something that a program can become.
+
+    Parameters
+    ----------
+    help : str
+        One line for ``--help``.
+    module : str
+        Has ``write(program, out, options) -> list[Path]``, the files it wrote.
+    output : str
+        Default file or folder; ``{name}`` stands for the library's name.
+    options : tuple of str
+        Fields of ``Options`` that it reads.
+    checks : bool
+        The module also has ``check(program, out, data) -> dict``: figures of the file on data, for
+        a form whose results are not the program's to the bit.
+    """
+
+    help: str
+    module: str
+    output: str
+    options: tuple[str, ...] = ()
+    checks: bool = False
+
+
+#: By the name that ``--to`` takes.
+FORMATS: Mapping[str, Format] = {
+    "onnx": Format(
+        "One step as an ONNX graph, states as inputs and outputs.",
+        "edgeflow.exporting.onnx_graph",
+        "{name}-step.onnx",
+        _ONNX,
+    ),
+    "onnx-scan": Format(
+        "Whole windows as an ONNX graph.",
+        "edgeflow.exporting.onnx_graph",
+        "{name}-scan.onnx",
+        _ONNX,
+    ),
+    "tflite": Format(
+        "One step for LiteRT (TensorFlow Lite), states as inputs and outputs.",
+        "edgeflow.exporting.tflite",
+        "{name}.tflite",
+        ("data", "activations"),
+        checks=True,
+    ),
+    "cmake": Format(
+        "A CMake project with a library target.",
+        "edgeflow.exporting.library",
+        "{name}-cmake",
+        _LIBRARY,
+    ),
+    "arduino": Format(
+        "An Arduino library.", "edgeflow.exporting.library", "{name}-arduino", _LIBRARY
+    ),
+    "platformio": Format(
+        "A PlatformIO library.", "edgeflow.exporting.library", "{name}-platformio", _LIBRARY
+    ),
+    "zephyr": Format("A Zephyr module.", "edgeflow.exporting.library", "{name}-zephyr", _LIBRARY),
+    "esp-idf": Format(
+        "A component of ESP-IDF.", "edgeflow.exporting.library", "{name}-esp-idf", _LIBRARY
+    ),
+}
+
+
+def export(
+    program: "Program", to: str, out: str | Path | None = None, **options: Any
+) -> list[Path]:
+    """Write a program in another form.
+
+    Parameters
+    ----------
+    program : Program
+    to : str
+        A key of `FORMATS`.
+    out : path, optional
+        File or folder; default: the format's, in the current folder.
+    **options
+        Fields of :class:`edgeflow.exporting.options.Options` that the format reads.
+
+    Returns
+    -------
+    list of Path
+        The files that were written.
+
+    Raises
+    ------
+    ExportError
+        If there is no such format, it does not have an option, or cannot express the program.
+    ToolMissingError
+        If the format takes a Python package that is not installed.
+    """
+    from edgeflow.exporting.options import Options
+
+    if to not in FORMATS:
+        raise ExportError(f"there is no format '{to}': use one of {', '.join(FORMATS)}")
+    for option in options:
+        users = [name for name, form in FORMATS.items() if option in form.options]
+        if to not in users:
+            whose = f"; it is for {', '.join(users)}" if users else ""
+            raise ExportError(f"{to} has no option '{option}'{whose}")
+    chosen = Options(to=to, **options)
+    path = Path(FORMATS[to].output.format(name=chosen.name) if out is None else out)
+    written: list[Path] = import_module(FORMATS[to].module).write(program, path, chosen)
+    return written

@@ -1,0 +1,303 @@
+"""Models of cycles and energy, from data files with their sources (``calibration/``)."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from edgeflow.calibration import load_of_core, read_data
+from edgeflow.errors import TargetError
+from edgeflow.profiling.classes import Op, describe
+from edgeflow.profiling.trace import Counts, DataCache
+from edgeflow.resources import resource
+from edgeflow.targets.board import BoardSpec
+
+_NAMES = frozenset(op.name.lower() for op in Op)
+_UNVALIDATED_SHARE = 0.05
+Cost = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+Sources = Annotated[list[str], Field(min_length=1)]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PerRegister(_Data):
+    """Cost of an instruction that moves several registers: ``base + per_register * n``."""
+
+    base: Cost
+    per_register: Cost
+
+
+class DualIssue(_Data):
+    """Instructions that may start in pairs: the cost of `classes` is divided by `rate`.
+
+    Attributes
+    ----------
+    rate
+        Mean instructions a cycle of these classes, 1..2.
+    fitted
+        What the rate was fitted on; "" if it is a published figure.
+    """
+
+    rate: Annotated[float, Field(ge=1, le=2)]
+    fitted: str
+    classes: list[str]
+
+
+class Validation(_Data):
+    """A published figure of a real core, and the model's estimate of it.
+
+    Attributes
+    ----------
+    workload, conditions, source
+        What ran, how ours was built and estimated, and who published the figure.
+    unit
+        ``CoreMark/MHz`` (more is faster) or ``cycles/MAC``.
+    part
+        Whose flash the estimate takes; None: memories without wait states.
+    fitted
+        Whether a parameter of the model was fitted on this figure.
+    """
+
+    workload: str
+    unit: Literal["CoreMark/MHz", "cycles/MAC"]
+    published: Annotated[float, Field(gt=0)]
+    estimated: Annotated[float, Field(gt=0)]
+    part: str | None = None
+    conditions: str
+    source: str
+    fitted: bool = False
+
+    @property
+    def error_percent(self) -> float:
+        """Error of the estimated cycles in percent; above 0: estimated too slow."""
+        ratio = self.estimated / self.published
+        return 100 * ((1 / ratio if self.unit == "CoreMark/MHz" else ratio) - 1)
+
+
+class CycleModel(_Data):
+    """What the instruction classes of a core cost in cycles.
+
+    Attributes
+    ----------
+    core, name
+        The core's name in ``targets/cores``, and the model's, which labels results.
+    models
+        The processor that the costs are of.
+    confidence
+        ``high``: the vendor publishes the costs; ``medium``: most of them; ``low``: derived.
+    sources, limits
+        Where the costs are from, and what they leave out.
+    taken_branch
+        Cycles added where a branch is taken.
+    dual_issue
+        None: one instruction at a time.
+    cycles
+        Cycles of each class (see :class:`edgeflow.profiling.classes.Op`); a class that is not
+        named makes the estimate impossible where it occurs.
+    validation
+        Comparisons with published figures (``scripts/validate_cycles.py``).
+    unvalidated
+        Classes that no published figure contains.
+    """
+
+    core: str
+    name: str
+    models: str = ""
+    confidence: Literal["high", "medium", "low"] = "low"
+    sources: Sources
+    limits: str = ""
+    taken_branch: Cost
+    dual_issue: DualIssue | None = None
+    cycles: dict[str, Cost | PerRegister]
+    validation: list[Validation] = []
+    unvalidated: list[str] = []
+
+    @model_validator(mode="after")
+    def _known(self) -> "CycleModel":
+        paired = self.dual_issue.classes if self.dual_issue is not None else []
+        for table, names in (
+            ("cycles", self.cycles),
+            ("dual_issue.classes", paired),
+            ("unvalidated", self.unvalidated),
+        ):
+            for name in names:
+                if name not in _NAMES:
+                    near = difflib.get_close_matches(name, _NAMES, n=1)
+                    hint = f"; did you mean '{near[0]}'?" if near else ""
+                    raise ValueError(f"{table}.{name}: no such instruction class{hint}")
+        return self
+
+    @property
+    def error_percent(self) -> float | None:
+        """Largest error against a published figure, in percent of the cycles; None: no figure."""
+        return max((abs(check.error_percent) for check in self.validation), default=None)
+
+    def error_on(self, counts: Counts) -> float | None:
+        """Error to expect where these instructions ran, in percent.
+
+        It is `error_percent`, but None (not known) where the unvalidated classes take more than
+        5 % of the cycles.
+        """
+        cycles = counts.executed.sum(axis=(0, 1)) * [self.cost(int(n)) or 0 for n in counts.numbers]
+        outside = [describe(int(n))[0] in self.unvalidated for n in counts.numbers]
+        if cycles[outside].sum() > _UNVALIDATED_SHARE * cycles.sum():
+            return None
+        return self.error_percent
+
+    def cost(self, number: int) -> float | None:
+        """Cycles of one instruction of a class; None where the model has no figure."""
+        name, registers = describe(number)
+        cost = self.cycles.get(name)
+        if isinstance(cost, PerRegister):
+            cost = cost.base + cost.per_register * registers
+        if cost is not None and self.dual_issue is not None and name in self.dual_issue.classes:
+            cost /= self.dual_issue.rate
+        return cost
+
+
+class Energy(_Data):
+    """Energy of a cycle while computing."""
+
+    pj_per_cycle: Annotated[float, Field(gt=0, le=1e6)]
+    error_percent: Annotated[float, Field(ge=0, le=100)] | None = None
+    sources: Sources
+
+
+class Flash(_Data):
+    """Flash with wait states behind a data cache.
+
+    Attributes
+    ----------
+    wait_states
+        Of one read of the flash.
+    read_bytes
+        What a read returns; a line of the cache takes as many reads as it needs.
+    data_line_bytes, data_lines
+        The cache; the least recently used line goes first.
+    """
+
+    wait_states: Annotated[int, Field(ge=0, le=50)]
+    read_bytes: Annotated[int, Field(ge=4, le=256)]
+    data_line_bytes: Annotated[int, Field(ge=4, le=256)]
+    data_lines: Annotated[int, Field(ge=1, le=1024)]
+    sources: Sources
+
+    @property
+    def line_cycles(self) -> int:
+        """Cycles that the core waits for a line that the cache does not hold."""
+        return self.wait_states * -(-self.data_line_bytes // self.read_bytes)
+
+
+class Part(_Data):
+    """A real board that estimates refer to; memories that are not flash have no wait states."""
+
+    name: str
+    description: str
+    core: str
+    clock_hz: Annotated[int, Field(gt=0)]
+    supply_v: Annotated[float, Field(gt=0, le=60)] | None = None
+    energy: Energy | None = None
+    flash: Flash | None = None
+
+    @property
+    def data_cache(self) -> DataCache | None:
+        """What the counter needs to know of the flash; None where it makes nobody wait."""
+        if self.flash is None or self.flash.wait_states == 0:
+            return None
+        return DataCache(self.flash.data_line_bytes, self.flash.data_lines)
+
+
+def load_cycle_model(core: str) -> CycleModel | None:
+    """Return the cycle model of a core, None if there is none.
+
+    Raises
+    ------
+    TargetError
+        If its file is wrong.
+    """
+    return load_of_core(CycleModel, "cycles", core)
+
+
+def read_model(path: Path) -> CycleModel:
+    """Read a cycle model from a file; see :func:`load_cycle_model`."""
+    return read_data(CycleModel, path)
+
+
+def estimated_part(board: BoardSpec) -> Part | None:
+    """Return the part that a board's estimates refer to, as its ``[estimate]`` table changes it.
+
+    Raises
+    ------
+    TargetError
+        If there is no such part, its file is wrong, or it has another core.
+    """
+    wanted = board.estimate
+    if wanted is None:
+        return None
+    part = load_part(wanted.part)
+    if part.core != board.core.name:
+        raise TargetError(
+            f"{board.name}: estimate.part: '{part.name}' has a {part.core}, the board a "
+            f"{board.core.name}"
+        )
+    if wanted.flash_wait_states is not None:
+        if part.flash is None:
+            raise TargetError(
+                f"{board.name}: estimate.flash_wait_states: '{part.name}' has no [flash]"
+            )
+        flash = part.flash.model_copy(update={"wait_states": wanted.flash_wait_states})
+        part = part.model_copy(update={"flash": flash})
+    return part
+
+
+def load_part(name: str) -> Part:
+    """Return the calibration of a real board.
+
+    Raises
+    ------
+    TargetError
+        If there is no such part or its file is wrong.
+    """
+    folder = resource("calibration") / "parts"
+    path = folder / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.toml"))) or "none"
+        raise TargetError(f"there is no calibration of a part '{name}' (there are: {known})")
+    return read_part(path)
+
+
+def read_part(path: Path) -> Part:
+    """Read the calibration of a part from a file; see :func:`load_part`."""
+    return read_data(Part, path)
+
+
+def estimate_cycles(counts: Counts, model: CycleModel, part: Part | None) -> np.ndarray | None:
+    """Estimate the cycles of each layer of each step.
+
+    Parameters
+    ----------
+    counts
+        Instructions by class.
+    model
+        Costs of the classes.
+    part
+        Adds its flash's wait states for what `counts` says was fetched from there; None:
+        memories without wait states.
+
+    Returns
+    -------
+    float64 array [steps, layers] or None
+        None if a class occurs that the model has no cost for.
+    """
+    costs = [model.cost(int(number)) for number in counts.numbers]
+    if any(cost is None for cost in costs):
+        return None
+    cycles = counts.executed @ np.array(costs, dtype=np.float64)
+    cycles += model.taken_branch * counts.taken
+    if part is not None and part.flash is not None:
+        cycles += part.flash.line_cycles * counts.fetched
+    return cycles

@@ -1,0 +1,367 @@
+"""Profiling: streams windows to a board, compares every output with the oracle, collects."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeflow import __version__
+from edgeflow.codegen.build import Build
+from edgeflow.compression.warmup import accuracy_by_sample, samples_to_enough
+from edgeflow.data import Dataset, Windows
+from edgeflow.device import Client, open_board
+from edgeflow.errors import DataError, DeviceError, TargetError
+from edgeflow.profiling.classes import describe
+from edgeflow.profiling.models import Part, estimate_cycles, estimated_part, load_cycle_model
+from edgeflow.profiling.result import ProfileResult, confusion_matrix, histogram, summarize
+from edgeflow.profiling.size import measure_size
+from edgeflow.profiling.timing import Timing, estimated_timing
+from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
+from edgeflow.program import Program
+from edgeflow.program.firing import fired_shares, sparsity
+from edgeflow.targets.board import BoardSpec, NativeRunner, load_board
+
+Progress = Callable[[int, int], None]
+
+
+def profile(
+    build: Build | str | Path,
+    dataset: Dataset,
+    *,
+    split: str = "test",
+    steps: int | None = None,
+    board: BoardSpec | str | None = None,
+    port: str | None = None,
+    runner: str | None = None,
+    float_accuracy: float | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> ProfileResult:
+    """Run a build on its board and compare every output with the oracle.
+
+    Parameters
+    ----------
+    build
+        A build, or its folder.
+    dataset, split
+        The windows of this split are streamed, each from a reset.
+    steps
+        At most so many steps, rounded to whole windows (at least one), taken evenly from the
+        whole split; None: all.
+    board
+        Instead of the one that the build was made for; of the same core.
+    port
+        Where a board is connected; without it an emulated board is started.
+    runner
+        Flash tool that first writes the image to the board behind `port`; without it the image
+        must be there, which the handshake checks.
+    float_accuracy
+        Accuracy of the model before compression, 0..1; default: what the program stored.
+    out
+        Folder for ``profile.json``; default: the build's.
+    progress
+        Called with the steps that are done and all.
+
+    Returns
+    -------
+    ProfileResult
+        Also written to ``profile.json``. After an interrupt or an error of the board, the file
+        has what was collected until then and ``"complete": false``; the exception is raised.
+
+    Raises
+    ------
+    DataError
+        If the data set has other channels or classes than the model.
+    DeviceError
+        If the board cannot be reached or goes away.
+    TargetError, ToolMissingError
+        If the build, the board or a tool is not usable.
+    """
+    build = build if isinstance(build, Build) else Build.load(build)
+    spec = _board_of(build, board)
+    program = build.program()
+    windows = choose_windows(program, dataset, split, steps)
+    out = Path(out) if out is not None else build.directory
+    part = estimated_part(spec)
+    float_windows = None
+    if float_accuracy is None:
+        float_accuracy, float_windows = _stored_accuracy(program, dataset, split)
+
+    run = _Run(program.quantize_input(windows.x), progress)
+    out.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".trace-", dir=out))
+    try:
+        trace = None
+        if spec.emulated and port is None:
+            assert spec.emulator is not None
+            cache = part.data_cache if part is not None else None
+            trace = prepare_trace(build.elf, scratch, qemu=spec.emulator, data_cache=cache)
+        plugin = trace.plugin if trace is not None else None
+        failure: BaseException | None = None
+        try:
+            with open_board(
+                spec, image=build.elf, port=port, plugin=plugin, runner=runner
+            ) as opened:
+                if port is None or runner is not None:
+                    opened.flash()
+                with opened.connect(program.hash) as client:
+                    run.stream(client)
+        except (KeyboardInterrupt, DeviceError) as error:
+            if run.windows == 0:
+                raise
+            failure = error
+        counts = read_counts(trace.out) if trace is not None else None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+    counted = run.steps if counts is None else len(counts)
+    if counted < run.steps or (failure is None and counted != run.steps):
+        raise DeviceError(
+            f"{spec.name}: the board ran {run.steps} steps, the emulator counted {counted}: "
+            "compile again"
+        )
+    result = _evaluate(
+        build,
+        spec,
+        program,
+        dataset,
+        windows,
+        run,
+        counts=None if counts is None else counts.first(run.steps),
+        part=part,
+        complete=failure is None,
+        split=split,
+        float_accuracy=float_accuracy,
+        float_windows=float_windows,
+    )
+    result.save(out / "profile.json")
+    if failure is not None:
+        raise failure
+    return result
+
+
+def _stored_accuracy(
+    program: Program, dataset: Dataset, split: str
+) -> tuple[float | None, int | None]:
+    """Return accuracy before compression and number of windows, if of the same people."""
+    stored = program.metadata
+    value = stored.get("accuracy_float")
+    if not isinstance(value, int | float):
+        return None, None
+    if stored.get("data") != dataset.name or stored.get("split") != split:
+        return None, None
+    return float(value), stored.get("windows")
+
+
+def _board_of(build: Build, board: BoardSpec | str | None) -> BoardSpec:
+    spec = board if isinstance(board, BoardSpec) else load_board(board or build.board)
+    if spec.core.name != build.core:
+        raise TargetError(
+            f"{build.directory}: compiled for {build.core}, {spec.name} has a {spec.core.name}: "
+            f"compile it with --board {spec.name}"
+        )
+    return spec
+
+
+def choose_windows(
+    program: Program, dataset: Dataset, split: str, steps: int | None = None
+) -> Windows:
+    """Return the windows to run, with labels as the program numbers its classes.
+
+    Raises
+    ------
+    DataError
+        If channels or classes are not the model's, or `steps` is not positive.
+    """
+    if steps is not None and steps < 1:
+        raise DataError(f"{steps} steps: run at least one")
+    channels = list(program.input.channels)
+    if list(dataset.channels) != channels:
+        raise DataError(
+            f"data set '{dataset.name}' has the channels {', '.join(dataset.channels)}; "
+            f"the model was trained on {', '.join(channels)}"
+        )
+    classes = list(program.classes)
+    unknown = set(dataset.classes) - set(classes)
+    if unknown:
+        raise DataError(
+            f"data set '{dataset.name}' has the class '{sorted(unknown)[0]}', which the model "
+            f"does not know (it knows {', '.join(classes) or 'none'})"
+        )
+    windows = dataset.windows(split, length=program.window or None)
+    number = np.array([classes.index(name) for name in dataset.classes], np.int64)
+    keep = np.arange(len(windows.y))
+    if steps is not None:
+        count = min(len(keep), max(1, steps // windows.x.shape[1]))
+        keep = np.linspace(0, len(keep) - 1, count).round().astype(np.int64)
+    return Windows(windows.x[keep], number[windows.y[keep]], windows.person[keep])
+
+
+class _Run:
+    """What the board answered so far."""
+
+    def __init__(self, x: np.ndarray, progress: Progress | None) -> None:
+        self.x = x  # int16 [windows, time, inputs]
+        self.y: list[np.ndarray] = []
+        self.cycles: list[np.ndarray] = []
+        self.cycles_hz = 0
+        self.stack_bytes: int | None = None
+        self._progress = progress or (lambda done, total: None)
+
+    @property
+    def windows(self) -> int:
+        return len(self.y)
+
+    @property
+    def steps(self) -> int:
+        return len(self.y) * self.x.shape[1]
+
+    def stream(self, client: Client) -> None:
+        total = self.x.shape[0] * self.x.shape[1]
+        self.cycles_hz = client.hello.cycles_hz
+        self._progress(0, total)
+        for window in self.x:
+            result = client.steps(window, reset=True)
+            if result.cycles is not None:
+                self.cycles.append(result.cycles)
+            self.y.append(result.y)
+            self._progress(self.steps, total)
+        self.stack_bytes = client.stats().stack_bytes
+
+
+def _measured(spec: BoardSpec, run: _Run) -> Timing:
+    if spec.emulated or run.cycles_hz == 0 or not run.cycles:
+        return Timing()
+    ticks = np.concatenate(run.cycles[: run.windows]).astype(np.float64)
+    latency = ticks * 1e6 / run.cycles_hz
+    # under an operating system the counter is a clock
+    return Timing(None if isinstance(spec.runner, NativeRunner) else ticks, latency)
+
+
+def _evaluate(
+    build: Build,
+    spec: BoardSpec,
+    program: Program,
+    dataset: Dataset,
+    windows: Windows,
+    run: _Run,
+    *,
+    counts: Counts | None,
+    part: Part | None,
+    complete: bool,
+    split: str,
+    float_accuracy: float | None,
+    float_windows: int | None,
+) -> ProfileResult:
+    truth = windows.y[: run.windows]
+    device = np.stack(run.y)
+    oracle = program.run(run.x[: run.windows])
+    predicted = device[:, -1].argmax(axis=1)
+    cycle_model = load_cycle_model(spec.core.name) if part is not None else None
+    by_layer = None
+    if counts is not None and cycle_model is not None:
+        by_layer = estimate_cycles(counts, cycle_model, part)
+    if counts is not None and by_layer is not None and part is not None and cycle_model is not None:
+        timing = estimated_timing(counts, by_layer, cycle_model, part)
+    else:
+        timing = _measured(spec, run)
+    size = measure_size(build.elf, build.objects).with_stack(run.stack_bytes)
+
+    distributions = {}
+    if counts is not None:
+        distributions["instructions_per_step"] = histogram(counts.instructions)
+    if timing.latency_us is not None:
+        distributions["latency_us"] = histogram(timing.latency_us)
+    return ProfileResult(
+        edgeflow=__version__,
+        complete=complete,
+        board=spec.name,
+        board_description=spec.description,
+        core=spec.core.name,
+        model=build.model_hash,
+        dataset=dataset.name,
+        split=split,
+        classes=list(program.classes),
+        steps=run.steps,
+        windows=run.windows,
+        window=run.x.shape[1],
+        rate_hz=float(dataset.rate_hz),
+        accuracy_float=float_accuracy,
+        accuracy_float_windows=float_windows,
+        accuracy_oracle=float((oracle[:, -1].argmax(axis=1) == truth).mean()),
+        accuracy_device=float((predicted == truth).mean()),
+        mismatches=int((device != oracle).any(axis=2).sum()),
+        confusion=confusion_matrix(truth, predicted, len(program.classes)).tolist(),
+        instructions_per_step=None if counts is None else summarize(counts.instructions),
+        cycles_per_step=timing.summary(timing.cycles),
+        latency_us=timing.summary(timing.latency_us),
+        energy_uj=timing.energy(part),
+        flash_bytes=size.flash_bytes,
+        ram_bytes=size.ram_bytes,
+        stack_bytes=size.stack_bytes,
+        flash=size.flash,
+        ram=size.ram,
+        layers=_layers(build, counts, by_layer),
+        instruction_mix={} if counts is None else _mix(counts),
+        delta=sparsity(program, fired_shares(program, run.x[: run.windows])),
+        distributions=distributions,
+        estimate=timing.provenance(build.placement.weights),
+        warmup=_warmup(device, truth, program if float_windows is not None else None),
+        cutoff=_cutoff(program, run.x[: run.windows], counts),
+    )
+
+
+def _warmup(device: np.ndarray, truth: np.ndarray, stored: Program | None) -> dict[str, Any]:
+    accuracy = accuracy_by_sample(device, truth)
+    before = {} if stored is None else stored.metadata.get("warmup", {}).get("float", {})
+    return {
+        "accuracy": accuracy,
+        "samples": samples_to_enough(accuracy),
+        "accuracy_float": before.get("accuracy", []),
+    }
+
+
+def _cutoff(program: Program, x: np.ndarray, counts: Counts | None) -> dict[str, Any] | None:
+    if program.cutoff is None:
+        return None
+    read = program.cutoff.samples_read(program.without_cutoff().run(x))
+    skipped = None
+    if counts is not None and counts.skipped.any():
+        skipped = float(counts.instructions[counts.skipped].mean())
+    return {
+        "samples_read": summarize(read),
+        "steps_skipped": 1 - float(read.sum()) / (x.shape[0] * x.shape[1]),
+        "instructions_per_skipped_step": skipped,
+    }
+
+
+def _layers(build: Build, counts: Counts | None, cycles: np.ndarray | None) -> list[dict[str, Any]]:
+    names = [*build.layers, "(rest)"]
+    if counts is None:
+        return [{"name": name, "instructions_mean": None} for name in build.layers]
+    instructions = counts.layers.mean(axis=0)
+    if len(instructions) != len(names):
+        raise TargetError(
+            f"{build.directory}: {len(names) - 1} layers in build.json, the image marks "
+            f"{len(instructions) - 1}: compile again"
+        )
+    return [
+        {
+            "name": name,
+            "instructions_mean": float(instructions[i]),
+            "cycles_mean": None if cycles is None else float(cycles[:, i].mean()),
+        }
+        for i, name in enumerate(names)
+    ]
+
+
+def _mix(counts: Counts) -> dict[str, float]:
+    mean = counts.executed.sum(axis=1).mean(axis=0)
+    mix: dict[str, float] = {}
+    for number, value in zip(counts.numbers, mean, strict=True):
+        name = describe(int(number))[0]
+        mix[name] = mix.get(name, 0.0) + float(value)
+    return mix

@@ -1,0 +1,181 @@
+"""Flash and RAM of an image, and what they are spent on."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from edgeflow.errors import EdgeFlowError
+from edgeflow.files import write_atomic
+from edgeflow.profiling.elf import Image, Section, Symbol
+
+FLASH_PARTS = ("weights", "tables", "kernels", "model_code", "runtime")
+RAM_PARTS = ("weights", "tables", "kernels", "model_code", "model", "runtime", "stack")
+CODE_PARTS = ("kernels", "model", "runtime", "protocol", "hal", "library")
+
+# Reserved, not used: the stack counts with its high-water mark.
+_RESERVED = (".stack", ".heap")
+
+
+@dataclass(frozen=True)
+class SizeReport:
+    """Bytes of an image; the parts add up to the totals.
+
+    Attributes
+    ----------
+    flash_bytes
+        All that is stored: code, constants and the initial values of variables.
+    ram_bytes
+        Variables and, where it is known, the most stack that was used.
+    stack_bytes
+        High-water mark of the stack; None until it was measured.
+    flash
+        ``weights`` (constants of the model), ``tables``, ``kernels``, ``model_code``, and
+        ``runtime``: protocol, HAL, start-up, C library, padding.
+    ram
+        ``model`` (state and scratch), ``runtime``, ``stack``; and what start-up code copies out of
+        the flash: ``weights``, ``tables``, ``kernels``, ``model_code``.
+    code
+        Bytes of the functions, by what they are of: ``kernels``, ``model`` (``model.c``),
+        ``runtime``, ``protocol``, ``hal`` (with the start-up code) and ``library`` (the C
+        library). Constants, strings and padding are not in it.
+    """
+
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int | None
+    flash: dict[str, int] = field(default_factory=dict)
+    ram: dict[str, int] = field(default_factory=dict)
+    code: dict[str, int] = field(default_factory=dict)
+
+    def with_stack(self, stack_bytes: int | None) -> "SizeReport":
+        """Return the report with a measured high-water mark (0 or None: unknown)."""
+        static = self.ram_bytes - self.ram["stack"]
+        used = stack_bytes or 0
+        return dataclasses.replace(
+            self,
+            ram_bytes=static + used,
+            stack_bytes=stack_bytes or None,
+            ram={**self.ram, "stack": used},
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write ``size.json``."""
+        write_atomic(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+
+def measure_size(elf: str | Path, objects_dir: str | Path) -> SizeReport:
+    """Measure a linked image.
+
+    Parameters
+    ----------
+    elf
+        The linked image, not stripped.
+    objects_dir
+        Its object files: ``model/*.o``, ``kernels/*.o``, and the others in any other folder;
+        those in ``runtime``, ``protocol`` and ``hal`` are told apart in `SizeReport.code`.
+
+    Returns
+    -------
+    SizeReport
+        The stack is not known yet: see :meth:`SizeReport.with_stack`.
+
+    Raises
+    ------
+    EdgeFlowError
+        If a file is missing or damaged, or ``objects_dir`` has no objects.
+    """
+    owners = _Owners(Path(objects_dir))
+    image = Image(elf)
+    flash = dict.fromkeys(FLASH_PARTS, 0)
+    ram = dict.fromkeys(RAM_PARTS, 0)
+    code = dict.fromkeys(CODE_PARTS, 0)
+    symbols = sorted(
+        (s for s in image.symbols if s.size > 0 and s.kind != "STT_NOTYPE"),
+        key=lambda s: s.address,
+    )
+    for section in image.sections:
+        if section.name in _RESERVED:
+            continue
+        inner = [s for s in symbols if section.address <= s.address < section.end]
+        if section.data:
+            part_of = partial(owners.flash_part, writable=section.writable)
+            _add(flash, section, inner, part_of)
+            if section.copied and not section.writable:
+                _add(ram, section, inner, part_of)
+        if section.writable:
+            _add(ram, section, inner, owners.ram_part)
+    for address, symbol in {s.address: s for s in symbols if s.kind == "STT_FUNC"}.items():
+        if any(s.address <= address < s.end for s in image.sections if s.executable):
+            code[owners.code_part(symbol)] += symbol.size
+    return SizeReport(sum(flash.values()), sum(ram.values()), None, flash, ram, code)
+
+
+def _add(
+    parts: dict[str, int],
+    section: Section,
+    symbols: list[Symbol],
+    part_of: Callable[[Symbol], str],
+) -> None:
+    """Share out the bytes of a section; what no symbol covers is the runtime's."""
+    at = section.address
+    for symbol in symbols:
+        start = max(symbol.address, at)
+        end = min(symbol.address + symbol.size, section.end)
+        if end > start:  # else a second name of bytes that were counted
+            parts["runtime"] += start - at
+            parts[part_of(symbol)] += end - start
+            at = end
+    parts["runtime"] += section.end - at
+
+
+class _Owners:
+    """Which object file defines a symbol."""
+
+    def __init__(self, folder: Path) -> None:
+        self._globals: dict[str, tuple[str, str]] = {}
+        self._locals: dict[tuple[str, str], str] = {}
+        objects = sorted(folder.rglob("*.o"))
+        if not objects:
+            raise EdgeFlowError(f"{folder}: no object files in it: compile again")
+        for path in objects:
+            group = path.relative_to(folder).parts[0]
+            for symbol in Image(path).symbols:
+                if symbol.source:
+                    self._locals[Path(symbol.source).name, symbol.name] = group
+                else:
+                    self._globals.setdefault(symbol.name, (group, path.stem))
+
+    def _group(self, symbol: Symbol) -> str:
+        if symbol.source:
+            return self._locals.get((Path(symbol.source).name, symbol.name), "runtime")
+        return self._globals.get(symbol.name, ("runtime", ""))[0]
+
+    def code_part(self, symbol: Symbol) -> str:
+        """Return the part of the code that a function belongs to."""
+        if symbol.source:
+            group = self._locals.get((Path(symbol.source).name, symbol.name), "library")
+        else:
+            group = self._globals.get(symbol.name, ("library", ""))[0]
+        return group if group in CODE_PARTS else "library"
+
+    def flash_part(self, symbol: Symbol, writable: bool) -> str:
+        """Return the part of the flash that a symbol belongs to."""
+        if symbol.name.startswith("ef_table_"):
+            return "tables"
+        group = self._group(symbol)
+        if group == "kernels":
+            return "kernels"
+        if group == "model":
+            if symbol.kind == "STT_FUNC":
+                return "model_code"
+            return "runtime" if writable or symbol.name.startswith("ef_") else "weights"
+        return "runtime"
+
+    def ram_part(self, symbol: Symbol) -> str:
+        """Return the part of the RAM that a symbol belongs to."""
+        # model_t belongs to the caller: the firmware's instance is called `model`
+        in_model = self._group(symbol) in ("model", "kernels")
+        return "model" if in_model or symbol.name == "model" else "runtime"

@@ -1,0 +1,121 @@
+"""Cycles, latency and energy of a run: measured or estimated, with the error of the estimate."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgeflow.profiling.models import CycleModel, Part
+from edgeflow.profiling.result import ESTIMATED, MEASURED, summarize
+from edgeflow.profiling.trace import Counts
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Cycles and latency of each step, float64 [steps], and where they are from.
+
+    Attributes
+    ----------
+    cycles, latency_us
+        None where they are not known.
+    kind
+        ``measured``, or ``estimated`` by `model` for `part`.
+    error_percent
+        Of estimated cycles, by published figures; None: not known.
+    """
+
+    cycles: np.ndarray | None = None
+    latency_us: np.ndarray | None = None
+    kind: str = MEASURED
+    model: CycleModel | None = None
+    part: Part | None = None
+    error_percent: float | None = None
+
+    def summary(self, values: np.ndarray | None) -> dict[str, Any] | None:
+        """Return statistics of cycles or latency with their kind, model and error."""
+        if values is None:
+            return None
+        label = None
+        if self.model is not None and self.part is not None:
+            label = f"{self.model.name} on {self.part.name}"
+        return {
+            **summarize(values),
+            "kind": self.kind,
+            "model": label,
+            "error_percent": self.error_percent,
+        }
+
+    def energy(self, part: Part | None) -> dict[str, Any] | None:
+        """Return the mean energy of a step in microjoules; None without a calibration.
+
+        Always an estimate, also of measured cycles. Its error is the worst of both: cycles and
+        energy a cycle that are wrong the same way.
+        """
+        if self.cycles is None or part is None or part.energy is None:
+            return None
+        label = f"{part.energy.pj_per_cycle:g} pJ/cycle of {part.name}"
+        cycles_error, error = self.error_percent, part.energy.error_percent
+        if self.model is not None:
+            label = f"{self.model.name}, {label}"
+        else:
+            cycles_error = 0.0
+        if cycles_error is None or error is None:
+            error = None
+        else:
+            error = 100 * ((1 + cycles_error / 100) * (1 + error / 100) - 1)
+        return {
+            "mean": float(self.cycles.mean()) * part.energy.pj_per_cycle / 1e6,
+            "kind": ESTIMATED,
+            "model": label,
+            "error_percent": error,
+        }
+
+    def provenance(self, weights: str = "flash") -> dict[str, Any] | None:
+        """Return what an estimate rests on; None where all was measured.
+
+        `weights` is the memory that the image keeps the model's constants in.
+        """
+        part, model = self.part, self.model
+        if part is None or model is None:
+            return None
+        return {
+            "part": part.name,
+            "description": part.description,
+            "clock_hz": part.clock_hz,
+            "supply_v": part.supply_v,
+            "flash_wait_states": part.flash.wait_states if part.flash else 0,
+            "weights": weights,
+            "pj_per_cycle": part.energy.pj_per_cycle if part.energy else None,
+            "energy_error_percent": part.energy.error_percent if part.energy else None,
+            "cycle_model": model.name,
+            "cycle_model_of": model.models,
+            "cycle_error_percent": self.error_percent,
+            "confidence": model.confidence,
+            "validation": [
+                {**check.model_dump(), "error_percent": check.error_percent}
+                for check in model.validation
+            ],
+            "limits": model.limits,
+            "sources": [
+                *model.sources,
+                *(part.flash.sources if part.flash else []),
+                *(part.energy.sources if part.energy else []),
+            ],
+        }
+
+
+def estimated_timing(counts: Counts, cycles: np.ndarray, model: CycleModel, part: Part) -> Timing:
+    """Return the timing that a model estimates.
+
+    Parameters
+    ----------
+    counts
+        What ran.
+    cycles
+        Of each layer of each step, float64 [steps, layers].
+    model, part
+        What estimated them.
+    """
+    total = cycles.sum(axis=1)
+    latency = total * 1e6 / part.clock_hz
+    return Timing(total, latency, ESTIMATED, model, part, model.error_on(counts))

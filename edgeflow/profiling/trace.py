@@ -1,0 +1,205 @@
+"""Counting the instructions of each step on an emulated board.
+
+`prepare_trace` makes what QEMU is started with, `read_counts` reads what it leaves behind.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeflow.errors import EdgeFlowError, TargetError
+from edgeflow.files import atomic_path
+from edgeflow.profiling.classes import classify
+from edgeflow.profiling.elf import Image
+from edgeflow.profiling.plugin import build_plugin, check_qemu
+
+MARKERS = ("begin", "layer", "end")
+
+
+@dataclass(frozen=True)
+class DataCache:
+    """A cache of read-only data in flash: fully associative, least recently used goes first."""
+
+    line_bytes: int
+    lines: int
+
+
+@dataclass(frozen=True)
+class Trace:
+    """How an emulated board is opened so that it counts, and where the counts will be."""
+
+    library: Path
+    options: dict[str, str]
+    out: Path
+
+    @property
+    def plugin(self) -> list[str]:
+        """The `plugin` of :func:`edgeflow.device.open_board`: path, then ``key=value``."""
+        options = {**self.options, "out": str(self.out)}
+        return [str(self.library), *(f"{key}={value}" for key, value in options.items())]
+
+
+def write_map(image: Image, path: Path) -> None:
+    """Write the classes of all instructions of an image for the plugin."""
+    stretches = image.code()
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(b"EFMAP 1\n" + struct.pack("<I", len(stretches)))
+        for address, data in stretches:
+            classes = classify(image.isa, data, address)
+            file.write(struct.pack("<QQ", address, len(data)) + classes)
+
+
+def prepare_trace(
+    elf: str | Path, folder: str | Path, *, qemu: str, data_cache: DataCache | None = None
+) -> Trace:
+    """Prepare counting for an image that was built with ``-DEF_PROFILE``.
+
+    Parameters
+    ----------
+    elf
+        The linked firmware.
+    folder
+        Where ``classes.map`` and ``counts.txt`` go.
+    qemu
+        Name of the emulator, such as ``qemu-system-arm``.
+    data_cache
+        Counts also the lines that this cache would fetch from read-only memory, which is where
+        no section is copied to at start.
+
+    Raises
+    ------
+    TargetError
+        If the image has no marker functions or no fixed address.
+    ToolMissingError
+        If QEMU is missing or too old, or the plugin cannot be built.
+    """
+    image = Image(elf)
+    check_qemu(qemu)
+    if not image.fixed_address:
+        raise TargetError(
+            f"{elf}: cannot be profiled since it is relocatable: link it with -no-pie"
+        )
+    options = {}
+    for name in MARKERS:
+        symbol = image.by_name.get(f"ef_profile_{name}")
+        if symbol is not None:
+            options[name] = f"{symbol.address:#x}:{max(symbol.size, 1)}"
+        elif name != "layer":
+            raise TargetError(
+                f"{elf}: cannot be profiled, there is no ef_profile_{name} in it: "
+                "compile it with -DEF_PROFILE"
+            )
+    if data_cache is not None:
+        start, size = _read_only(image)
+        options |= {
+            "rom": f"{start:#x}:{size}",
+            "line": str(data_cache.line_bytes),
+            "lines": str(data_cache.lines),
+        }
+    folder = Path(folder).resolve()
+    options["map"] = str(folder / "classes.map")
+    write_map(image, folder / "classes.map")
+    out = folder / "counts.txt"
+    out.unlink(missing_ok=True)
+    return Trace(_plugin(folder), options, out)
+
+
+def _plugin(folder: Path) -> Path:
+    try:
+        return build_plugin()
+    except OSError:  # no cache to keep it in
+        return build_plugin(folder)
+
+
+def _read_only(image: Image) -> tuple[int, int]:
+    sections = [s for s in image.sections if not s.writable and not s.copied]
+    start = min(section.address for section in sections)
+    return start, max(section.end for section in sections) - start
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Instructions of each step, by layer and class.
+
+    The last layer is what comes after the last layer mark; in a step that returned without a mark
+    it is all. `numbers` are the classes that occur (see :mod:`edgeflow.profiling.classes`).
+    """
+
+    numbers: np.ndarray  # int64 [classes]
+    executed: np.ndarray  # int64 [steps, layers, classes]
+    taken: np.ndarray  # int64 [steps, layers] taken branches
+    fetched: np.ndarray  # int64 [steps, layers] lines fetched from flash; 0 without a data cache
+
+    @property
+    def instructions(self) -> np.ndarray:
+        """Instructions of each step, int64 [steps]."""
+        return self.executed.sum(axis=(1, 2))
+
+    @property
+    def layers(self) -> np.ndarray:
+        """Instructions of each layer, int64 [steps, layers]."""
+        return self.executed.sum(axis=2)
+
+    @property
+    def skipped(self) -> np.ndarray:
+        """Tells of each step, bool [steps], whether it ran none of several layers."""
+        return ~self.layers[:, :-1].any(axis=1) & (self.executed.shape[1] > 1)
+
+    def first(self, steps: int) -> "Counts":
+        """Return the counts of the first steps."""
+        return Counts(self.numbers, self.executed[:steps], self.taken[:steps], self.fetched[:steps])
+
+    def __len__(self) -> int:
+        return len(self.executed)
+
+
+def read_counts(path: str | Path) -> Counts:
+    """Read what the plugin wrote; a last line that is not complete is left out.
+
+    Raises
+    ------
+    EdgeFlowError
+        If the file is missing or damaged, or steps differ in their number of layers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise EdgeFlowError(f"{path}: no instruction counts: the emulator did not start counting")
+    lines = path.read_text(encoding="ascii", errors="replace").split("\n")[:-1]
+    steps = []
+    for number, line in enumerate(lines, 1):
+        try:
+            if line[:2] != "S ":
+                raise ValueError
+            steps.append([_read_layer(text) for text in line[2:].split(";")])
+        except ValueError:
+            raise EdgeFlowError(
+                f"{path}, line {number}: damaged instruction counts: profile again"
+            ) from None
+    layers = max(map(len, steps), default=1)
+    if any(len(step) not in (1, layers) for step in steps):
+        raise EdgeFlowError(f"{path}: steps differ in their number of layer marks")
+    numbers = sorted({number for step in steps for _, _, counts in step for number in counts})
+    column = {number: i for i, number in enumerate(numbers)}
+    executed = np.zeros((len(steps), layers, len(numbers)), np.int64)
+    taken = np.zeros((len(steps), layers), np.int64)
+    fetched = np.zeros((len(steps), layers), np.int64)
+    for i, step in enumerate(steps):
+        # a step that returned at once has a last part only
+        for j, (branches, lines_fetched, counts) in enumerate(step, layers - len(step)):
+            taken[i, j] = branches
+            fetched[i, j] = lines_fetched
+            for number, count in counts.items():
+                executed[i, j, column[number]] = count
+    return Counts(np.array(numbers, np.int64), executed, taken, fetched)
+
+
+def _read_layer(text: str) -> tuple[int, int, dict[int, int]]:
+    head, *pairs = text.split()
+    taken, fetched = head.split(",")
+    counts = {}
+    for pair in pairs:
+        number, count = pair.split(":")
+        counts[int(number)] = int(count)
+    return int(taken), int(fetched), counts

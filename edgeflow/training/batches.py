@@ -1,0 +1,123 @@
+"""What the training loop iterates over: windows, or recordings side by side as streams."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgeflow.data.dataset import Dataset, Recording
+from edgeflow.training.augment import axis_triples
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One optimiser step's data.
+
+    Attributes
+    ----------
+    x : Tensor float32 [n, time, channels]
+    y : Tensor int64 [n]
+    weight : Tensor float32 [n, time]
+        What each step counts in loss and metrics.
+    keep : bool
+        The state goes on from the batch before.
+    """
+
+    x: Tensor
+    y: Tensor
+    weight: Tensor
+    keep: bool
+
+
+def normalisation(dataset: Dataset) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation [channels] over the training people's samples.
+
+    An axis of a sensor takes at least a tenth of the sensor's root-mean-square length: one
+    that hardly moved in training would else dwarf all others once it does. A channel that
+    never changed takes 1.
+    """
+    total = np.zeros(len(dataset.channels))
+    squares = np.zeros(len(dataset.channels))
+    count = 0
+    for recording in dataset.split("train"):
+        x = recording.x.astype(np.float64)
+        total += x.sum(axis=0)
+        squares += (x * x).sum(axis=0)
+        count += len(x)
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - mean * mean, 0.0))
+    for i in axis_triples(dataset.channels):
+        std[i : i + 3] = np.maximum(std[i : i + 3], 0.1 * np.sqrt(squares[i : i + 3].sum() / count))
+    # rounding leaves a little variance in a constant channel
+    std[std < 1e-6 * np.maximum(np.abs(mean), 1e-6)] = 1.0
+    return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+
+
+def tail_weight(n: int, length: int, tail: int) -> Tensor:
+    """Return weights [n, length] that count the last `tail` steps."""
+    weight = torch.zeros(n, length)
+    weight[:, length - tail :] = 1.0
+    return weight
+
+
+def train_windows(dataset: Dataset, length: int, batch: int, tail: int) -> Iterator[Batch]:
+    """Yield shuffled windows of the training people that overlap by half.
+
+    All windows shift by the same random number of samples, so that every epoch cuts the
+    recordings elsewhere.
+    """
+    stride = max(length // 2, 1)
+    shortest = min(len(r.x) for r in dataset.split("train"))
+    room = max(min(stride, shortest - length + 1), 1)
+    windows = dataset.windows(
+        "train", length=length, stride=stride, phase=int(np.random.randint(room))
+    )
+    order = np.random.permutation(len(windows.y))
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        yield Batch(
+            torch.from_numpy(windows.x[chosen]),
+            torch.from_numpy(windows.y[chosen]),
+            tail_weight(len(chosen), length, tail),
+            keep=False,
+        )
+
+
+def whole_windows(dataset: Dataset, split: str, length: int, batch: int = 1024) -> Iterator[Batch]:
+    """Yield the windows of a split, side by side and without overlap; the last step counts."""
+    windows = dataset.windows(split, length=length)
+    for start in range(0, len(windows.y), batch):
+        y = torch.from_numpy(windows.y[start : start + batch])
+        x = torch.from_numpy(windows.x[start : start + batch])
+        yield Batch(x, y, tail_weight(len(y), length, 1), keep=False)
+
+
+def streams(
+    recordings: list[Recording], length: int, batch: int, warmup: int, *, shuffle: bool
+) -> Iterator[Batch]:
+    """Yield recordings in groups of `batch`, cut into successive windows of `length`.
+
+    A group's recordings are of similar length; shorter ones are filled up with zeros that do
+    not count. The first `warmup` steps of a recording do not count either.
+    """
+    start = [int(np.random.randint(length)) if shuffle else 0 for _ in recordings]
+    parts = [
+        r.x[s:] if len(r.x) - s > warmup else r.x for r, s in zip(recordings, start, strict=True)
+    ]
+    by_length = np.argsort([len(x) for x in parts], kind="stable")
+    groups = [by_length[i : i + batch] for i in range(0, len(by_length), batch)]
+    if shuffle:
+        groups = [groups[i] for i in np.random.permutation(len(groups))]
+    for group in groups:
+        longest = max(len(parts[i]) for i in group)
+        x = torch.zeros(len(group), longest, recordings[0].x.shape[1])
+        weight = torch.zeros(len(group), longest)
+        for row, i in enumerate(group):
+            x[row, : len(parts[i])] = torch.from_numpy(parts[i])
+            weight[row, warmup : len(parts[i])] = 1.0
+        y = torch.tensor([recordings[i].label for i in group])
+        for begin in range(0, longest, length):
+            piece = slice(begin, begin + length)
+            yield Batch(x[:, piece], y, weight[:, piece], keep=begin > 0)

@@ -1,0 +1,244 @@
+"""The loop over epochs that training and fine-tuning share: one model, its optimiser, its past."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgeflow.data.dataset import Dataset
+from edgeflow.errors import TrainError
+from edgeflow.training import resume
+from edgeflow.training.augment import augment, axis_triples, change_pace, mirror, mirror_signs
+from edgeflow.training.batches import Batch
+from edgeflow.training.losses import LOSSES
+from edgeflow.training.method import Method
+from edgeflow.training.options import FitOptions
+from edgeflow.training.repeat import rng_states, set_rng_states
+
+OnEpoch = Callable[[int, int, dict[str, float]], None]
+
+
+class Fit:
+    """Epochs of one model; goes on where an interrupted run stopped.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Has ``stream(x, state) -> (logits [n, time, classes], state)`` and the buffer `std`.
+    options : FitOptions
+    dataset : Dataset
+    batches : callable
+        Returns an epoch's batches.
+    evaluate : callable
+        Returns a row of the history for a model: "val_accuracy" and whatever else.
+    score : str
+        The entry of that row by which the best epoch is chosen.
+    arguments : mapping
+        All that the result depends on; an interrupted run with other arguments is refused.
+    folder : Path
+        For ``resume.pt``.
+    methods : sequence of Method
+    keep_start : bool
+        Whether the model as it comes is a candidate for the best one, as epoch 0.
+    pace : bool
+        Whether `options.pace` applies: not to streams.
+
+    Attributes
+    ----------
+    average : nn.Module
+        The moving average of the weights, in evaluation mode; after `run`, the best one.
+    best : dict
+        "score", "epoch", "weights".
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        options: FitOptions,
+        dataset: Dataset,
+        *,
+        batches: Callable[[], Iterator[Batch]],
+        evaluate: Callable[[nn.Module], dict[str, float]],
+        score: str,
+        arguments: Mapping[str, Any],
+        folder: Path,
+        methods: Sequence[Method] = (),
+        keep_start: bool = False,
+        pace: bool = True,
+    ) -> None:
+        self.model, self.options, self.methods = model, options, list(methods)
+        self.batches, self.evaluate, self.score = batches, evaluate, score
+        self.folder, self.pace, self.keep_start = folder, pace, keep_start
+        self.arguments = dict(arguments)
+        for method in self.methods:
+            method.prepare(model)
+        self.triples = axis_triples(dataset.channels)
+        self.signs = mirror_signs(dataset.channels, dataset.units)
+        self.mirror = dataset.mirror if options.mirror is None else options.mirror
+        self.average = copy.deepcopy(model).eval()
+        self.steps = 0
+        self.optimiser = torch.optim.AdamW(
+            model.parameters(), lr=options.lr, weight_decay=options.weight_decay
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
+        self.epoch = 0
+        self.seconds = 0.0
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Any] = {"score": -1.0, "epoch": 0, "weights": None}
+
+    def run(self, on_epoch: OnEpoch | None = None) -> None:
+        """Train to the end; `average` then holds the best weights."""
+        state = self.folder / "resume.pt"
+        if state.exists():
+            self._restore(resume.load(state, self.arguments))
+        elif self.keep_start and all(method.settled(0.0) for method in self.methods):
+            self._keep(self.evaluate(self.average))
+        while self.epoch < self.options.epochs and not self._stale():
+            started = time.perf_counter()
+            for method in self.methods:
+                method.before_epoch(self.model, self.epoch / self.options.epochs)
+            loss = self._train_epoch()
+            if not np.isfinite(loss):
+                raise TrainError(
+                    f"the loss is {loss} in epoch {self.epoch + 1}: use a smaller --lr than "
+                    f"{self.options.lr:g} and --restart"
+                )
+            self.epoch += 1
+            row = {"epoch": self.epoch, "loss": loss, **self.evaluate(self.average)}
+            for method in self.methods:
+                row |= method.row(self.average)
+            self.history.append(row)
+            if all(m.settled(self.epoch / self.options.epochs) for m in self.methods):
+                self._keep(row)
+            self.seconds += time.perf_counter() - started
+            resume.save(state, self._state())
+            if on_epoch:
+                on_epoch(self.epoch, self.options.epochs, row)
+        self.average.load_state_dict(self.best["weights"])
+
+    def _keep(self, row: dict[str, float]) -> None:
+        """Remember the average's weights if they are the best so far."""
+        if row[self.score] > self.best["score"]:
+            weights = {k: v.clone() for k, v in self.average.state_dict().items()}
+            self.best = {"score": row[self.score], "epoch": self.epoch, "weights": weights}
+
+    def _rate(self, epoch: int) -> float:
+        """Return the share of the peak rate: two epochs up, then a cosine down to 1 %."""
+        warm = min(2, self.options.epochs - 1)
+        if epoch < warm:
+            return (epoch + 1) / (warm + 1)
+        position = (epoch - warm) / max(self.options.epochs - warm, 1)
+        return float(0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * min(position, 1.0))))
+
+    def _stale(self) -> bool:
+        patience = self.options.patience
+        return (
+            patience > 0
+            and self.best["weights"] is not None
+            and self.epoch - self.best["epoch"] >= patience
+        )
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "arguments": self.arguments,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "steps": self.steps,
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "methods": [method.state() for method in self.methods],
+            "rng": rng_states(),
+            "epoch": self.epoch,
+            "best": self.best,
+            "history": self.history,
+            "seconds": self.seconds,
+        }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        for method, saved in zip(self.methods, state["methods"], strict=True):
+            method.load_state(saved)
+        set_rng_states(state["rng"])
+        for name in ("steps", "epoch", "best", "history", "seconds"):
+            setattr(self, name, state[name])
+
+    def _changed(self, x: Tensor) -> Tensor:
+        """Return augmented samples."""
+        options = self.options
+        if options.pace and self.pace:
+            x = change_pace(x, options.pace)
+        if self.mirror:
+            x = mirror(x, self.signs, self.mirror)
+        return augment(
+            x, self.triples, self.model.get_buffer("std"),
+            rotate=options.rotate, scale=options.scale, noise=options.noise,
+        )  # fmt: skip
+
+    def _train_epoch(self) -> float:
+        """Return the mean loss."""
+        self.model.train()
+        total, state = torch.zeros(()), None
+        count = 0.0
+        for raw in self.batches():
+            batch = replace(raw, x=self._changed(raw.x))
+            with ExitStack() as stack:
+                for method in self.methods:
+                    stack.enter_context(method.during_step(self.model))
+                stream: Any = self.model.stream
+                logits, state = stream(batch.x, _detach(state) if batch.keep else None)
+                weights = float(batch.weight.sum())
+                if weights == 0:
+                    continue
+                for method in self.methods:
+                    logits = method.outputs(self.model, batch, logits)
+                losses = LOSSES[self.options.loss](logits, batch.y)
+                for method in self.methods:
+                    losses = method.losses(self.model, batch, logits, losses)
+                loss = (losses * batch.weight).sum() / weights
+                self.optimiser.zero_grad()
+                loss.backward()
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
+            self.optimiser.step()
+            self._update_average()
+            total += loss.detach() * weights
+            count += weights
+        self.schedule.step()
+        return float(total) / max(count, 1.0)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        for method in self.methods:
+            method.constrain(self.model)
+        self.steps += 1
+        # the first steps count less, or the start values would linger
+        decay = min(self.options.average, self.steps / (self.steps + 10))
+        if self.options.average == 0:
+            decay = 0.0
+        for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
+            kept.lerp_(new, 1 - decay)
+        # statistics of a batch normalisation; counters are no averages
+        buffers = zip(self.average.buffers(), self.model.buffers(), strict=True)
+        for average, value in buffers:
+            if average.is_floating_point():
+                average.lerp_(value, 1 - decay)
+        for method in self.methods:
+            method.constrain(self.average)
+
+
+def _detach(state: Any) -> Any:
+    """Cut the gradient through a state: a tensor or a tuple of states."""
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, tuple | list):
+        return tuple(_detach(s) for s in state)
+    return state

@@ -1,0 +1,237 @@
+"""The training loop."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgeflow.cells import SequenceClassifier, load_model, save_model
+from edgeflow.cells.cells import cell_of
+from edgeflow.data.dataset import SPLITS, Dataset
+from edgeflow.errors import TrainError
+from edgeflow.files import write_atomic
+from edgeflow.training import batches, metrics, resume
+from edgeflow.training.fit import Fit, OnEpoch
+from edgeflow.training.method import Method
+from edgeflow.training.options import TrainOptions
+from edgeflow.training.repeat import repeatable
+from edgeflow.training.resume import locked, tidy
+
+#: What a run writes.
+FILES = ("resume.pt", "metrics.json", "model.pt")
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished training.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds ``model.pt`` and ``metrics.json``.
+    model : SequenceClassifier
+        The best on validation people, in evaluation mode.
+    metrics : dict
+        The content of ``metrics.json``.
+    """
+
+    folder: Path
+    model: SequenceClassifier
+    metrics: dict[str, Any]
+
+
+def train(
+    dataset: Dataset,
+    cell: str = "gru",
+    *,
+    out: str | Path,
+    restart: bool = False,
+    on_epoch: OnEpoch | None = None,
+    methods: Sequence[Method] = (),
+    **options: Any,
+) -> TrainResult:
+    """Train a classifier; go on where an interrupted run with equal arguments stopped.
+
+    The model sees the training people only; the epoch with the best macro-F1 on validation
+    people is kept; test people are looked at once, at the end.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    cell : str
+        Name in ``edgeflow.cells.CELLS``.
+    out : str or Path
+        Folder for ``model.pt``, ``metrics.json``, and ``resume.pt`` while training.
+    restart : bool
+        Begin anew, whatever is in `out`.
+    on_epoch : callable, optional
+        Called after each epoch with its number from 1, the number of epochs, and its row of
+        the history.
+    methods : sequence of Method
+        What happens besides, such as ``edgeflow.training.distill.Distillation``.
+    **options
+        Fields of :class:`TrainOptions`; defaults are the cell's, where it has its own.
+
+    Returns
+    -------
+    TrainResult
+
+    Raises
+    ------
+    TrainError
+        If an option is wrong, or `out` holds a training with other arguments or is in use.
+    DataError
+        If a split is empty or its recordings are shorter than a window.
+    """
+    try:
+        settings = TrainOptions(**{**cell_of(cell).training, **options})
+    except TypeError as error:
+        raise TrainError(f"unknown training option: {error}") from None
+    settings.check()
+    folder = Path(out)
+    with locked(folder), repeatable(settings.seed, settings.threads):
+        run = _Run(dataset, cell, settings, folder, methods)
+        tidy(folder, FILES)
+        if restart:
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
+        return run.finished() or run.go(on_epoch)
+
+
+class _Run:
+    """One training of a new model."""
+
+    def __init__(
+        self, dataset: Dataset, cell: str, options: TrainOptions, folder: Path,
+        methods: Sequence[Method],
+    ) -> None:  # fmt: skip
+        self.dataset, self.options, self.folder = dataset, options, folder
+        self.length = options.window or dataset.window
+        self.warmup = self.length // 2 if options.warmup is None else options.warmup
+        self.tail = max(int(self.length * options.tail), 1)
+        # an empty split is an error before the training, not after it
+        for split in SPLITS:
+            dataset.windows(split, length=self.length)
+            longest = max(len(r.x) for r in dataset.split(split))
+            if options.mode == "streaming" and longest <= self.warmup:
+                raise TrainError(
+                    f"warmup is {self.warmup}: no recording of the '{split}' split is longer "
+                    f"(the longest has {longest} samples)"
+                )
+        self.arguments = {
+            "data": dataset.name,
+            "recordings": resume.fingerprint(dataset),
+            "cell": cell,
+            **asdict(options),
+            "window": self.length,
+            "warmup": self.warmup,
+            "torch": str(torch.__version__),
+        }
+        if methods:
+            self.arguments["methods"] = [method.describe() for method in methods]
+        model = SequenceClassifier(
+            cell,
+            dataset.classes,
+            dataset.channels,
+            hidden=options.hidden,
+            layers=options.layers,
+            dropout=options.dropout,
+            rate_hz=dataset.rate_hz,
+            window=self.length if options.mode == "window" else 0,
+            data=dataset.name,
+            seed=options.seed,
+            readout=options.readout,
+            options=options.cell_options,
+        )
+        mean, std = batches.normalisation(dataset)
+        model.mean.copy_(mean)
+        model.std.copy_(std)
+        self.fit = Fit(
+            model,
+            options,
+            dataset,
+            batches=lambda: self._batches("train"),
+            evaluate=self._row,
+            score="val_macro_f1",
+            arguments=self.arguments,
+            folder=folder,
+            methods=methods,
+            pace=options.mode == "window",
+        )
+
+    def finished(self) -> TrainResult | None:
+        """Return the result of an earlier, complete run with equal arguments."""
+        path = self.folder / "metrics.json"
+        if (self.folder / "resume.pt").exists() or not path.exists():
+            return None
+        found = resume.read_result(path, self.arguments)
+        return TrainResult(self.folder, load_model(self.folder), found)
+
+    def go(self, on_epoch: OnEpoch | None) -> TrainResult:
+        """Train and write the result."""
+        self.fit.run(on_epoch)
+        model = self.fit.average
+        assert isinstance(model, SequenceClassifier)
+        for method in self.fit.methods:
+            method.finish(model)
+        result: dict[str, Any] = {
+            "data": self.dataset.name,
+            "cell": model.cell,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "mode": self.options.mode,
+            "window": self.length,
+            "rate_hz": self.dataset.rate_hz,
+            "classes": self.dataset.classes,
+            "people": self.dataset.people,
+            "best_epoch": self.fit.best["epoch"],
+            "seconds": round(self.fit.seconds, 2),
+        }
+        for split in ("val", "test"):
+            matrix = self._evaluate(model, split)
+            result[split] = {
+                "decisions": int(matrix.sum()),
+                "accuracy": metrics.accuracy(matrix),
+                "macro_f1": metrics.macro_f1(matrix),
+                "confusion": matrix.tolist(),
+            }
+        result |= {"history": self.fit.history, "arguments": self.arguments}
+        save_model(model, self.folder / "model.pt")
+        write_atomic(self.folder / "metrics.json", json.dumps(result, indent=1) + "\n")
+        # last, so that a run killed before this line finishes again
+        (self.folder / "resume.pt").unlink(missing_ok=True)
+        return TrainResult(self.folder, model, result)
+
+    def _row(self, model: nn.Module) -> dict[str, float]:
+        matrix = self._evaluate(model, "val")
+        return {"val_accuracy": metrics.accuracy(matrix), "val_macro_f1": metrics.macro_f1(matrix)}
+
+    def _batches(self, split: str) -> Iterator[batches.Batch]:
+        options = self.options
+        if options.mode == "window":
+            if split == "train":
+                return batches.train_windows(self.dataset, self.length, options.batch, self.tail)
+            return batches.whole_windows(self.dataset, split, self.length)
+        shuffle = split == "train"
+        return batches.streams(
+            self.dataset.split(split), self.length, options.batch, self.warmup, shuffle=shuffle
+        )
+
+    @torch.no_grad()
+    def _evaluate(self, model: Any, split: str) -> np.ndarray:
+        """Return the confusion matrix [classes, classes] over the decisions of a split."""
+        classes = len(self.dataset.classes)
+        matrix = np.zeros((classes, classes), dtype=np.int64)
+        state = None
+        for batch in self._batches(split):
+            logits, state = model.stream(batch.x, state if batch.keep else None)
+            chosen = batch.weight > 0
+            truth = batch.y[:, None].expand(chosen.shape)[chosen]
+            matrix += metrics.confusion(
+                truth.numpy(), logits.argmax(dim=2)[chosen].numpy(), classes
+            )
+        return matrix

@@ -1,0 +1,84 @@
+"""What a training run does besides making the loss small: the hooks of its loop.
+
+Quantization-aware training, pruning, delta thresholds and distillation are each a `Method`. Several
+work together; each hook is called for all of them, in their order.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from torch import Tensor, nn
+
+from edgeflow.training.batches import Batch
+
+
+class Method:
+    """Hooks that do nothing; a method overrides what it needs.
+
+    The model of the hooks is the one that is trained, or its moving average. It has
+    ``stream(x, state)``; in ``edgeflow.compression.finetune`` it is a ``ChainModel``.
+    """
+
+    def describe(self) -> dict[str, Any]:
+        """Return the name and settings as JSON values: the run's record, and what resuming checks.
+
+        Must have the entry "method".
+        """
+        return {"method": type(self).__name__.lower()}
+
+    def prepare(self, model: nn.Module) -> None:
+        """Change the model before its optimiser is made; it may replace layers.
+
+        Called again when a run goes on, before the weights are loaded: it must make the same of
+        the same model.
+        """
+
+    def before_epoch(self, model: nn.Module, progress: float) -> None:
+        """Begin an epoch; `progress` is the share of the epochs that are over, in [0, 1)."""
+
+    def during_step(self, model: nn.Module) -> AbstractContextManager[Any]:
+        """Return what surrounds the forward and backward pass, and is left before the optimiser.
+
+        Parameters that it replaces (``parameter.data``) get the gradient at the replaced values,
+        which then changes the original ones: a straight-through estimator.
+        """
+        return nullcontext()
+
+    def outputs(self, model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
+        """Return the logits [n, time, classes] that the loss sees."""
+        return logits
+
+    def losses(self, model: nn.Module, batch: Batch, logits: Tensor, losses: Tensor) -> Tensor:
+        """Return the losses [n, time], of which the weighted mean is made small."""
+        return losses
+
+    def constrain(self, model: nn.Module) -> None:
+        """Put the weights back where they belong, such as zeros of a mask.
+
+        Called without gradients after each step, for the model and for its moving average.
+        """
+
+    def settled(self, progress: float) -> bool:
+        """Tell whether an epoch that ends at `progress`, in [0, 1], may be the best one.
+
+        0 is before the first epoch: the model as it came.
+        A pruning schedule says no until its sparsity is reached. Must be True at 1.
+        """
+        return True
+
+    def row(self, model: nn.Module) -> dict[str, float]:
+        """Return what to add to an epoch's row of the history."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """Return what must survive an interruption: tensors and plain values."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go back to a state of `state`, after `prepare`."""
+
+    def finish(self, model: nn.Module) -> None:
+        """Change the best model once training is over, such as cutting off dead units.
+
+        It must make the same of the same weights.
+        """
