@@ -185,7 +185,8 @@ def compile_program(
         placement=spec.placement,
         tvm_layers=tuple(layers),
     )
-    link(spec, _compile(spec, build, program), build.elf)
+    frame = frame_size(program.inputs, program.outputs)
+    compile_image(spec, directory, ["model.c"], build.kernels, frame)
     if spec.soc is not None:
         for suffix in (".bin", ".hex"):
             objcopy(spec, build.elf, build.elf.with_suffix(suffix))
@@ -203,29 +204,52 @@ def _read_choice(content: dict[str, Any]) -> Choice:
     return Choice(**{**content, "alternatives": candidates})
 
 
-def _frame_size(program: Program) -> int:
+def frame_size(inputs: int, outputs: int) -> int:
     """Return the bytes of a protocol frame: room for at least one step (docs/protocol.md)."""
-    return max(512, 4 + 2 * program.inputs, 4 + 2 * program.outputs + 4)
+    return max(512, 4 + 2 * inputs, 4 + 2 * outputs + 4)
 
 
-def _compile(spec: BoardSpec, build: Build, program: Program) -> list[Path]:
-    """Compile model and kernels for speed, the rest for size."""
+def compile_image(
+    spec: BoardSpec, directory: Path, models: Sequence[str], kernels: Sequence[str], frame: int
+) -> Path:
+    """Compile a library for speed and the firmware around it for size, and link both.
+
+    Parameters
+    ----------
+    spec : BoardSpec
+    directory : Path
+        Of the library: ``model.h`` and the sources; gets ``objects`` and ``firmware.elf``.
+    models, kernels : sequence of str
+        C sources relative to `directory`; headers are also looked for in ``kernels``.
+    frame : int
+        Largest frame of the protocol, bytes.
+
+    Returns
+    -------
+    Path
+        ``firmware.elf``.
+
+    Raises
+    ------
+    ToolMissingError
+        If the board's compiler is not installed.
+    TargetError
+        If the code does not compile or fit the board.
+    """
     firmware = resource("firmware")
     protocol = firmware / "protocol"
     defines = {
         **board_defines(spec),
         "EF_VERSION": f'"{__version__}"',
         "EF_PROFILE": "1",
-        "EF_FRAME_MAX": str(_frame_size(program)),
+        "EF_FRAME_MAX": str(frame),
     }
-    includes = [
-        build.directory, build.directory / "kernels", protocol, *board_include_dirs()
-    ]  # fmt: skip
+    includes = [directory, directory / "kernels", protocol, *board_include_dirs()]
     # without the second, constants are moved to registers before a loop
     small = ["-Os", "-fno-move-loop-invariants"]
     groups: list[tuple[str, list[Path], list[str]]] = [
-        ("model", [build.directory / "model.c"], ["-O2"]),
-        ("kernels", [build.directory / name for name in build.kernels], ["-O2"]),
+        ("model", [directory / name for name in models], ["-O2"]),
+        ("kernels", [directory / name for name in kernels], ["-O2"]),
         ("runtime", sorted((firmware / "runtime").glob("*.c")), small),
         ("protocol", sorted(protocol.glob("*.c")), small),
         ("hal", board_sources(spec), small),
@@ -235,12 +259,12 @@ def _compile(spec: BoardSpec, build: Build, program: Program) -> list[Path]:
         objects += compile_sources(
             spec.core,
             sources,
-            build.objects / name,
+            directory / "objects" / name,
             include_dirs=includes,
             defines=defines,
             extra_flags=flags,
         )
-    return objects
+    return link(spec, objects, directory / "firmware.elf")
 
 
 def _write_size(build: Build) -> None:

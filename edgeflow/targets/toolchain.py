@@ -16,6 +16,7 @@ from edgeflow.errors import TargetError
 from edgeflow.files import atomic_path
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, CoreSpec, Placement
+from edgeflow.targets.objects import fetch, object_key, store
 from edgeflow.targets.tools import find_tool
 
 __all__ = [
@@ -109,13 +110,14 @@ def compile_sources(
     objects_dir.mkdir(parents=True, exist_ok=True)
     sources = list(sources)
     shared = Counter(source.stem for source in sources)
+    include_dirs = list(include_dirs)
     flags = [
         *_core_flags(core),
         *_COMPILE_FLAGS,
-        *(f"-I{folder}" for folder in include_dirs),
         *(f"-D{name}={value}" for name, value in (defines or {}).items()),
         *extra_flags,
     ]
+    folders = [f"-I{folder}" for folder in include_dirs]
     objects: list[Path] = []
     for source in sources:
         stem = source.stem if shared[source.stem] == 1 else f"{source.parent.name}_{source.stem}"
@@ -124,7 +126,11 @@ def compile_sources(
             raise TargetError(f"{source}: another source would also become {target.name}")
         # __FILE__ and debug information must not tell where the tree stands
         place = f"-ffile-prefix-map={source.parent}=."
-        _run([compiler, *flags, place, "-c", str(source), "-o", str(target)], core.name)
+        key = object_key(compiler, flags, source, include_dirs)
+        if not fetch(key, target):
+            command = [compiler, *flags, *folders, place, "-c", str(source), "-o", str(target)]
+            _run(command, core.name)
+            store(key, target)
         objects.append(target)
     return objects
 

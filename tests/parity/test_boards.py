@@ -1,4 +1,7 @@
-"""Every board gives the oracle's bits, with each kernel set that its core has."""
+"""Every board gives the reference's bits, with each kernel set that its core has.
+
+One image a board and kernel set holds all programs (``tests/harness.py``).
+"""
 
 import dataclasses
 from pathlib import Path
@@ -14,65 +17,37 @@ from edgeflow.errors import TargetError
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.program.fixedpoint import largest_magnitude
 from edgeflow.targets.board import load_board
+from tests.harness import BOARD_SETS, Case, mismatches, none_of, run_on
 from tests.random_programs import DRAW, random_program, samples
-
-BOARDS = [
-    "qemu-m0", "qemu-m3", "qemu-m4", "qemu-m7", "qemu-m33", "qemu-m55", "qemu-rv32", "qemu-a53",
-    "host",
-]  # fmt: skip
-CASES = [(name, kernels) for name in BOARDS for kernels in load_board(name).core.kernels]
-# Further sets of these boards are those of qemu-rv32 and qemu-a53.
-CASES += [("qemu-rv32-zbb", "rv32"), ("qemu-a55", "neon_dot")]
 
 CONVOLUTION = ["taps", "gru", "norm", "relu", "taps", "mixer", "gru"]
 # Sizes that are not multiples of 4, a narrow and a full-width state, parameters at the limits.
 PROGRAMS = {
     "odd": random_program(1, 6, [31, 17], 7, 12, 12),
-    "wide": random_program(2, 5, [13], 3, 16, 16),
     "extreme": random_program(3, 3, [22], 9, 12, 8, extreme=True),
-    "tiny": random_program(4, 1, [1], 1, 8, 16),
     "lmu": random_program(23, 6, [9, 14, 5], 7, 12, 12, cells=["lmu"]),
-    "lmu_extreme": random_program(1, 6, [9, 14, 5], 7, 12, 12, extreme=True, cells=["lmu"]),
     "gated": random_program(40, 5, [19, 7, 6], 4, 12, 12, cells=["lstm", "mingru", "minlstm"]),
     "simple": random_program(
         486, 5, [19, 7, 6], 4, 12, 12, cells=["rnn", "gru_reset_before", "rnn"]
     ),
     "liquid": random_program(23, 5, [23, 9, 14, 11], 6, 12, 12, cells=["cfc", "ltc"]),
     "spiking": random_program(20, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]),
+    "convolution": random_program(64, 5, [1, 9, 1, 1, 1, 21, 7], 4, 12, 12, cells=CONVOLUTION),
+    "spiking_memory": random_program(9, 5, [19, 21, 7], 4, 12, 12, cells=["l2mu"]),
+    "wide": random_program(2, 5, [13], 3, 16, 16),
+    "tiny": random_program(4, 1, [1], 1, 8, 16),
+    "lmu_extreme": random_program(1, 6, [9, 14, 5], 7, 12, 12, extreme=True, cells=["lmu"]),
     "spiking_recurrent": random_program(
         169, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]
     ),
-    "convolution": random_program(64, 5, [1, 9, 1, 1, 1, 21, 7], 4, 12, 12, cells=CONVOLUTION),
-    "spiking_memory": random_program(9, 5, [19, 21, 7], 4, 12, 12, cells=["l2mu"]),
 }
 
 
-def mismatches(
-    program: Program, board: str, kernels: str | list[str], folder: Path, time: int = 40
-) -> int:
-    sets = [kernels] if isinstance(kernels, str) else kernels
-    build = compile_program(program, board, folder, kernel_sets=sets)
-    x = samples(program, 7, windows=8, time=time)
-    expected = program.run(x)
-    wrong = 0
-    with open_board(load_board(board), image=build.elf) as device:
-        client = device.connect(program.hash)
-        for window, y in zip(x, expected, strict=True):
-            wrong += int((client.steps(window, reset=True).y != y).any(axis=1).sum())
-    return wrong
-
-
 @pytest.mark.board
-@pytest.mark.parametrize("board,kernels", CASES)
-@pytest.mark.parametrize(
-    "name",
-    [
-        "odd", "extreme", "gated", "simple", "liquid", "lmu", "spiking", "spiking_memory",
-        "convolution",
-    ],
-)  # fmt: skip
-def test_board_equals_oracle(name: str, board: str, kernels: str, tmp_path: Path) -> None:
-    assert mismatches(PROGRAMS[name], board, kernels, tmp_path) == 0
+@pytest.mark.parametrize("board,kernels", BOARD_SETS)
+def test_board_equals_oracle(board: str, kernels: str, tmp_path: Path) -> None:
+    cases = {name: Case(program, [kernels]) for name, program in PROGRAMS.items()}
+    assert mismatches(board, cases, tmp_path) == none_of(cases)
 
 
 def lighter(program: Program, limit: int) -> Program:
@@ -98,6 +73,23 @@ def lighter(program: Program, limit: int) -> Program:
     return dataclasses.replace(program, nodes=tuple(nodes))
 
 
+def short(program: Program, *kernels: str) -> Case:
+    """Return a case of 8 windows of 10 samples."""
+    return Case(program, kernels, samples(program, 7, windows=8, time=10))
+
+
+def takes(kernel: str, program: Program) -> bool:
+    """Tell whether a kernel, asked for first, computes a matrix of the program."""
+    matrices = [m for n in program.nodes for m in n.products().values()]
+    for matrix in matrices:
+        try:
+            choose_kernel(matrix, [kernel])
+        except TargetError:
+            continue
+        return True
+    return False
+
+
 # Every remainder of rows and columns that the unrolled kernels enter differently, and more columns
 # than they unroll, in whole and other multiples.
 STEPS = [1, 6, 11, 16, 21, 26, 31, 36, 37, 64, 68, 75, 129, 134]
@@ -107,17 +99,26 @@ NARROW_STAIRCASE = random_program(5, 3, [1, 2, 3, 4, 5, 6, 7, 8], 10, 12, 12)
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("kernel,program", [
-    ("ef_matvec_pair_s8_s16_dsp", STAIRCASE),
-    ("ef_matvec_s8_s16_dsp", STAIRCASE),
-    ("ef_matvec_s16_s16_dsp", STAIRCASE),
-    ("ef_matvec_s4_s16_dsp", FLAT_STAIRCASE),
-    ("ef_matvec_wide_s4_s16_dsp", FLAT_STAIRCASE),
-    ("ef_matvec_s4_s16", FLAT_STAIRCASE),
-    ("ef_matvec_narrow_s16_s16_dsp", NARROW_STAIRCASE),
-])  # fmt: skip
-def test_dsp_kernels_at_every_remainder(kernel: str, program: Program, tmp_path: Path) -> None:
-    assert mismatches(program, "qemu-m4", kernel, tmp_path, time=10) == 0
+def test_dsp_kernels_at_every_remainder(tmp_path: Path) -> None:
+    programs = {
+        "ef_matvec_pair_s8_s16_dsp": STAIRCASE,
+        "ef_matvec_s8_s16_dsp": STAIRCASE,
+        "ef_matvec_s16_s16_dsp": STAIRCASE,
+        "ef_matvec_s4_s16_dsp": FLAT_STAIRCASE,
+        "ef_matvec_wide_s4_s16_dsp": FLAT_STAIRCASE,
+        "ef_matvec_s4_s16": FLAT_STAIRCASE,
+        "ef_matvec_narrow_s16_s16_dsp": NARROW_STAIRCASE,
+    }
+    cases = {kernel: short(program, kernel) for kernel, program in programs.items()}
+    assert mismatches("qemu-m4", cases, tmp_path) == none_of(cases)
+
+
+def linear(matrix: Matrix) -> Program:
+    """Return a program of one matrix whose input is not scaled."""
+    ones = np.ones(matrix.cols, np.float32)
+    names = tuple(f"x{i}" for i in range(matrix.cols))
+    form = InputFormat(0 * ones, ones, matrix.input_bits, names)
+    return Program((Linear("head", matrix),), form, 1.0)
 
 
 def at_their_limits(weight: int, cols: int, bits: list[int], shift: int = 1) -> Matrix:
@@ -133,9 +134,7 @@ def at_their_limits(weight: int, cols: int, bits: list[int], shift: int = 1) -> 
     return Matrix(weight * sign, bias.astype(np.int32), multiplier.astype(np.int32), shift, 12)
 
 
-@pytest.mark.board
-@pytest.mark.parametrize("board", ["qemu-m4", "qemu-m7", "qemu-m33"])
-@pytest.mark.parametrize("kernel,matrix", [
+DSP_LIMITS = [
     ("ef_matvec_pair_s8_s16_dsp", at_their_limits(127, 32, [23, 30])),
     ("ef_matvec_s8_s16_dsp", at_their_limits(127, 77, [30])),
     ("ef_matvec_s16_s16_dsp", at_their_limits(127, 77, [30])),
@@ -151,45 +150,44 @@ def at_their_limits(weight: int, cols: int, bits: list[int], shift: int = 1) -> 
     ("ef_matvec_sparse_4x4_s16_s16_dsp", at_their_limits(127, 77, [30])),
     ("ef_matvec_sparse_1x1_s8_s16_dsp", at_their_limits(127, 77, [30])),
     ("ef_matvec_sparse_1x1_s16_s16_dsp", at_their_limits(127, 77, [30])),
-])  # fmt: skip
-def test_dsp_kernels_at_their_limit(
-    board: str, kernel: str, matrix: Matrix, tmp_path: Path
-) -> None:
-    """Accumulators reach the bound that packing allows, or that of 32 bits."""
-    assert choose_kernel(matrix, [kernel]).name == kernel
-    if matrix.accumulator_bound().min() < 2**23:
-        over = dataclasses.replace(matrix, bias=matrix.bias + np.array([1, 0, 0, 0] * 2, np.int32))
-        with pytest.raises(TargetError):
-            choose_kernel(over, [kernel])
-    ones = np.ones(matrix.cols, np.float32)
-    form = InputFormat(0 * ones, ones, 12, tuple(f"x{i}" for i in range(matrix.cols)))
-    program = Program((Linear("head", matrix),), form, 1.0)
-    build = compile_program(program, board, tmp_path, kernel_sets=[kernel])
-    sign = np.sign(matrix.weight)
-    x = np.concatenate([sign, -sign]).astype(np.int16) * 2047
-    expected = program.run(x[:, None])[:, 0]
-    assert 16000 < np.abs(expected).max() < 32767  # nothing hides in saturation
-    with open_board(load_board(board), image=build.elf) as device:
-        y = device.connect(program.hash).steps(x, reset=True).y
-    np.testing.assert_array_equal(y, expected)
+]
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("kernels", ["c", "dsp"])
-def test_columns_at_every_remainder(kernels: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("board", ["qemu-m4", "qemu-m7", "qemu-m33"])
+def test_dsp_kernels_at_their_limit(board: str, tmp_path: Path) -> None:
+    """Accumulators reach the bound that packing allows, or that of 32 bits."""
+    cases = {}
+    for kernel, matrix in DSP_LIMITS:
+        assert choose_kernel(matrix, [kernel]).name == kernel
+        if matrix.accumulator_bound().min() < 2**23:
+            more = np.array([1, 0, 0, 0] * 2, np.int32)
+            with pytest.raises(TargetError):
+                choose_kernel(dataclasses.replace(matrix, bias=matrix.bias + more), [kernel])
+        sign = np.sign(matrix.weight)
+        x = np.concatenate([sign, -sign]).astype(np.int16) * 2047
+        case = Case(linear(matrix), [kernel], x[None])
+        # nothing hides in saturation
+        assert 16000 < np.abs(case.program.run(case.samples)).max() < 32767
+        cases[f"{kernel} {matrix.shift}"] = case
+    assert len(cases) == len(DSP_LIMITS)
+    assert mismatches(board, cases, tmp_path) == none_of(cases)
+
+
+@pytest.mark.board
+def test_columns_at_every_remainder(tmp_path: Path) -> None:
     """Inputs of both signs in the first layer, and spikes of neurons in odd numbers."""
     program = random_program(0, 19, [17, 22, 27, 32, 37, 300], 10, 2, 12, cells=["lif"])
     assert {node.ints()["reset"] for node in program.nodes[:-1]} == {0, 1, 2}
     assert {len(node.states) for node in program.nodes[:-1]} == {2, 3}
-    build = compile_program(program, "qemu-m4", tmp_path, kernel_sets=[kernels])
-    name = {"c": "ef_add_columns_s8", "dsp": "ef_add_columns_s8_dsp"}[kernels]
-    assert f"kernels/{name}.c" in build.kernels
-    assert mismatches(program, "qemu-m4", kernels, tmp_path, time=20) == 0
+    assert takes("ef_add_columns_s8", program) and takes("ef_add_columns_s8_dsp", program)
+    x = samples(program, 7, windows=8, time=20)
+    cases = {kernels: Case(program, [kernels], x) for kernels in ("c", "dsp")}
+    assert mismatches("qemu-m4", cases, tmp_path) == none_of(cases)
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("sign", [-1, 1])
-def test_columns_at_their_limit(sign: int, tmp_path: Path) -> None:
+def test_columns_at_their_limit(tmp_path: Path) -> None:
     """Sums of rows fill 16 bits, which is what lanes hold."""
     cols, kernel = 258, "ef_add_columns_s8_dsp"
     weight = np.full((16, cols), 127, np.int8)
@@ -198,15 +196,9 @@ def test_columns_at_their_limit(sign: int, tmp_path: Path) -> None:
     assert choose_kernel(matrix, ["dsp"]).name == kernel
     wider = np.concatenate([weight, weight[:, :1]], axis=1)
     assert choose_kernel(dataclasses.replace(matrix, weight=wider), ["dsp"]).name != kernel
-    ones = np.ones(cols, np.float32)
-    form = InputFormat(0 * ones, ones, 2, tuple(f"x{i}" for i in range(cols)))
-    program = Program((Linear("head", matrix),), form, 1.0)
-    build = compile_program(program, "qemu-m4", tmp_path, kernel_sets=[kernel])
-    x = sign * np.tri(cols + 1, cols, -1, dtype=np.int16)  # none, one, ..., all
-    expected = program.run(x[:, None])[:, 0]
-    with open_board(load_board("qemu-m4"), image=build.elf) as device:
-        y = device.connect(program.hash).steps(x, reset=True).y
-    np.testing.assert_array_equal(y, expected)
+    x = np.tri(cols + 1, cols, -1, dtype=np.int16)  # none, one, ..., all
+    cases = {f"{sign}": Case(linear(matrix), [kernel], sign * x[None]) for sign in (-1, 1)}
+    assert mismatches("qemu-m4", cases, tmp_path) == none_of(cases)
 
 
 @pytest.mark.slow
@@ -225,37 +217,35 @@ def test_kernels_on_random_shapes(board: str, form: str) -> None:
 
 # Every remainder of rows and columns by 16, up to more blocks than a loop unrolls.
 LONG_STAIRCASE = [1, 6, 11, 17, 20, 31, 35, 42, 52, 63, 77, 88, 101, 118]
+MVE = [
+    ("ef_matvec_s8_s8_mve", 8),
+    ("ef_matvec_shift_s8_s8_mve", 8),
+    ("ef_matvec_split_s8_s16_mve", 12),
+    ("ef_matvec_split_s8_s16_mve", 16),
+    ("ef_matvec_s8_s16_mve", 16),
+    ("ef_matvec_shift_s8_s16_mve", 12),
+    ("ef_matvec_s4_s8_mve", 8),
+    ("ef_matvec_split_s4_s16_mve", 12),
+    ("ef_matvec_split_s4_s16_mve", 16),
+]
 
 
 @pytest.mark.board
-@pytest.mark.parametrize(
-    "kernel,bits",
-    [
-        ("ef_matvec_s8_s8_mve", 8),
-        ("ef_matvec_shift_s8_s8_mve", 8),
-        ("ef_matvec_split_s8_s16_mve", 12),
-        ("ef_matvec_split_s8_s16_mve", 16),
-        ("ef_matvec_s8_s16_mve", 16),
-        ("ef_matvec_shift_s8_s16_mve", 12),
-        ("ef_matvec_s4_s8_mve", 8),
-        ("ef_matvec_split_s4_s16_mve", 12),
-        ("ef_matvec_split_s4_s16_mve", 16),
-    ],
-)
-def test_mve_kernels_at_every_remainder(kernel: str, bits: int, tmp_path: Path) -> None:
-    program = random_program(5, 2, LONG_STAIRCASE, 10, bits, bits)
-    if "s4" in kernel:
-        program = lighter(program, 7)
-    else:
-        matrices = [m for n in program.nodes for m in n.matrices().values()]
-        assert {m.rows % 8 for m in matrices} == set(range(8))
-    build = compile_program(program, "qemu-m55", tmp_path, kernel_sets=[kernel, "mve"])
-    assert f"kernels/{kernel}.S" in build.kernels
-    assert mismatches(program, "qemu-m55", [kernel, "mve"], tmp_path, time=10) == 0
+def test_mve_kernels_at_every_remainder(tmp_path: Path) -> None:
+    cases = {}
+    for kernel, bits in MVE:
+        program = random_program(5, 2, LONG_STAIRCASE, 10, bits, bits)
+        if "s4" in kernel:
+            program = lighter(program, 7)
+        else:
+            matrices = [m for n in program.nodes for m in n.matrices().values()]
+            assert {m.rows % 8 for m in matrices} == set(range(8))
+        assert takes(kernel, program)
+        cases[f"{kernel} {bits}"] = short(program, kernel, "mve")
+    assert mismatches("qemu-m55", cases, tmp_path) == none_of(cases)
 
 
-@pytest.mark.board
-@pytest.mark.parametrize("kernel,bits,shift", [
+MVE_LIMITS = [
     ("ef_matvec_s8_s8_mve", 8, 1), ("ef_matvec_shift_s8_s8_mve", 8, 3),
     ("ef_matvec_split_s8_s16_mve", 12, 1), ("ef_matvec_split_s8_s16_mve", 16, 1),
     ("ef_matvec_split_s8_s16_mve", 16, 3),
@@ -265,9 +255,11 @@ def test_mve_kernels_at_every_remainder(kernel: str, bits: int, tmp_path: Path) 
     ("ef_matvec_sparse_1x1_s8_s16_mve", 16, 1), ("ef_matvec_sparse_1x1_s8_s16_mve", 16, 3),
     ("ef_matvec_s4_s8_mve", 8, 1), ("ef_matvec_s4_s8_mve", 8, 7),
     ("ef_matvec_split_s4_s16_mve", 12, 1), ("ef_matvec_split_s4_s16_mve", 16, 3),
-])  # fmt: skip
-def test_mve_kernels_at_their_limit(kernel: str, bits: int, shift: int, tmp_path: Path) -> None:
-    """Accumulators come within one of what is allowed, and multipliers as high as they go."""
+]  # fmt: skip
+
+
+def mve_limit(kernel: str, bits: int, shift: int) -> Case:
+    """Return a case whose accumulators come within one of what is allowed."""
     rng = np.random.default_rng(0)
     cols, largest = 52, largest_magnitude(bits)
     sign = rng.choice(np.array([-1, 1], np.int8), (21, cols))
@@ -285,45 +277,51 @@ def test_mve_kernels_at_their_limit(kernel: str, bits: int, shift: int, tmp_path
         over = dataclasses.replace(matrix, bias=matrix.bias + np.sign(matrix.bias))
         with pytest.raises(TargetError):
             choose_kernel(over, [kernel])
-    ones = np.ones(cols, np.float32)
-    form = InputFormat(0 * ones, ones, bits, tuple(f"x{i}" for i in range(cols)))
-    program = Program((Linear("head", matrix),), form, 1.0)
-    build = compile_program(program, "qemu-m55", tmp_path, kernel_sets=[kernel])
     x = np.concatenate([sign, -sign]).astype(np.int16) * min(largest, 32767)
     x[::5] += sign[0] < 0  # -32768 is clipped
+    program = linear(matrix)
     expected = program.run(x[:, None])[:, 0]
     assert 16000 < np.abs(expected[:, 1::3]).max() < 32767  # nothing hides in saturation
     assert (np.abs(expected[:, ::3]) >= 32767).any()
-    with open_board(load_board("qemu-m55"), image=build.elf) as device:
-        y = device.connect(program.hash).steps(x, reset=True).y
-    np.testing.assert_array_equal(y, expected)
-
-
-# Without SIMD, and AArch64: groups of 8 rows, any activations.
-EIGHTS = [
-    ("qemu-m0", "ef_matvec_s8_s16_armv6m"), ("qemu-m3", "ef_matvec_s8_s16_armv7m"),
-    ("qemu-rv32", "ef_matvec_s8_s16_rv32"), ("qemu-a53", "ef_matvec_s8_s16_neon"),
-    ("qemu-rv32-zbb", "ef_matvec_s8_s16_rv32"), ("qemu-a55", "ef_matvec_s8_s16_neon_dot"),
-    ("qemu-m0", "ef_matvec_sparse_8x1_s8_s16"), ("qemu-m0", "ef_matvec_sparse_8x1_s8_s16_armv6m"),
-    ("qemu-m0", "ef_matvec_sparse_1x1_s8_s16"), ("qemu-m0", "ef_matvec_sparse_1x1_s8_s16_armv6m"),
-    ("qemu-m3", "ef_matvec_sparse_1x1_s8_s16_armv7m"),
-    ("qemu-rv32", "ef_matvec_sparse_1x1_s8_s16_rv32"),
-]  # fmt: skip
+    return Case(program, [kernel], x[None])
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("board,kernel", EIGHTS)
-@pytest.mark.parametrize("bits", [12, 16])
-def test_rows_of_eight_at_every_remainder(
-    board: str, kernel: str, bits: int, tmp_path: Path
-) -> None:
+def test_mve_kernels_at_their_limit(tmp_path: Path) -> None:
+    """Accumulators at their bound, and multipliers as high as they go."""
+    cases = {f"{limit}": mve_limit(*limit) for limit in MVE_LIMITS}
+    assert mismatches("qemu-m55", cases, tmp_path) == none_of(cases)
+
+
+# Without SIMD, and AArch64: groups of 8 rows, any activations.
+EIGHTS = {
+    "qemu-m0": [
+        "ef_matvec_s8_s16_armv6m", "ef_matvec_sparse_8x1_s8_s16",
+        "ef_matvec_sparse_8x1_s8_s16_armv6m", "ef_matvec_sparse_1x1_s8_s16",
+        "ef_matvec_sparse_1x1_s8_s16_armv6m",
+    ],
+    "qemu-m3": ["ef_matvec_s8_s16_armv7m", "ef_matvec_sparse_1x1_s8_s16_armv7m"],
+    "qemu-rv32": ["ef_matvec_s8_s16_rv32", "ef_matvec_sparse_1x1_s8_s16_rv32"],
+    "qemu-rv32-zbb": ["ef_matvec_s8_s16_rv32"],
+    "qemu-a53": ["ef_matvec_s8_s16_neon"],
+    "qemu-a55": ["ef_matvec_s8_s16_neon_dot"],
+}  # fmt: skip
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("board", EIGHTS)
+def test_rows_of_eight_at_every_remainder(board: str, tmp_path: Path) -> None:
     """Columns of every remainder by 8, and rows."""
     sizes = [1, 2, 3, 4, 5, 6, 7, 8, 22, 9, 40, 13, 11, 31, 30, 67]
-    program = random_program(5, 3, sizes, 10, bits, bits, cells=["mingru", "gru"])
-    assert {m.rows % 8 for n in program.nodes for m in n.matrices().values()} == set(range(8))
-    build = compile_program(program, board, tmp_path, kernel_sets=[kernel])
-    assert any(Path(name).stem == kernel for name in build.kernels)
-    assert mismatches(program, board, kernel, tmp_path, time=10) == 0
+    cases = {}
+    for kernel in EIGHTS[board]:
+        for bits in (12, 16):
+            program = random_program(5, 3, sizes, 10, bits, bits, cells=["mingru", "gru"])
+            matrices = [m for n in program.nodes for m in n.matrices().values()]
+            assert {m.rows % 8 for m in matrices} == set(range(8))
+            assert takes(kernel, program)
+            cases[f"{kernel} {bits}"] = short(program, kernel)
+    assert mismatches(board, cases, tmp_path) == none_of(cases)
 
 
 # Every remainder by 16 of columns, and, three times as many, of rows.
@@ -331,20 +329,24 @@ DOT_STAIRCASE = [1, 18, 35, 52, 5, 22, 39, 8, 9, 26, 11, 12, 29, 14, 31, 48]
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("kernel,bits", [
-    ("ef_matvec_s8_s8_neon_dot", 8), ("ef_matvec_s8_s16_neon_dot", 8),
-    ("ef_matvec_s8_s16_neon_dot", 12), ("ef_matvec_s8_s16_neon_dot", 16),
-])  # fmt: skip
-def test_dot_kernels_at_every_remainder(kernel: str, bits: int, tmp_path: Path) -> None:
-    program = random_program(5, 3, DOT_STAIRCASE, 10, bits, bits)
-    matrices = [m for n in program.nodes for m in n.matrices().values()]
-    assert {m.rows % 16 for m in matrices} == {m.cols % 16 for m in matrices} == set(range(16))
-    assert mismatches(program, "qemu-a55", kernel, tmp_path, time=10) == 0
+def test_dot_kernels_at_every_remainder(tmp_path: Path) -> None:
+    cases = {}
+    for kernel, bits in [
+        ("ef_matvec_s8_s8_neon_dot", 8),
+        ("ef_matvec_s8_s16_neon_dot", 8),
+        ("ef_matvec_s8_s16_neon_dot", 12),
+        ("ef_matvec_s8_s16_neon_dot", 16),
+    ]:
+        program = random_program(5, 3, DOT_STAIRCASE, 10, bits, bits)
+        matrices = [m for n in program.nodes for m in n.matrices().values()]
+        assert {m.rows % 16 for m in matrices} == {m.cols % 16 for m in matrices} == set(range(16))
+        cases[f"{kernel} {bits}"] = short(program, kernel)
+    assert mismatches("qemu-a55", cases, tmp_path) == none_of(cases)
 
 
 @pytest.mark.slow
 @pytest.mark.board
-@pytest.mark.parametrize("board,kernel", EIGHTS)
+@pytest.mark.parametrize("board,kernel", [(b, k) for b, ks in EIGHTS.items() for k in ks])
 @pytest.mark.parametrize("form", ["w8a8", "w8a12", "w8a16"])
 def test_rows_of_eight_on_random_shapes(board: str, kernel: str, form: str) -> None:
     rng = np.random.default_rng(1)
@@ -353,18 +355,8 @@ def test_rows_of_eight_on_random_shapes(board: str, kernel: str, form: str) -> N
     assert [(row.kernel, row.mismatches) for row in rows] == 6 * [(kernel, 0)]
 
 
-LIMITS = [(12, 1), (12, 4), (16, 1), (16, 3)]
-
-
-@pytest.mark.board
-@pytest.mark.parametrize("board,kernel,bits,shift", [
-    *((*case, *limit) for limit in LIMITS for case in EIGHTS),
-    ("qemu-a55", "ef_matvec_s8_s8_neon_dot", 8, 1), ("qemu-a55", "ef_matvec_s8_s8_neon_dot", 8, 4),
-])  # fmt: skip
-def test_rows_of_eight_at_their_limit(
-    board: str, kernel: str, bits: int, shift: int, tmp_path: Path
-) -> None:
-    """Accumulators come within one of what `Matrix` allows; multipliers of all sizes."""
+def eights_limit(kernel: str, bits: int, shift: int) -> Case:
+    """Return a case whose accumulators come within one of what `Matrix` allows."""
     rng = np.random.default_rng(0)
     rows, cols, largest = 45, 51, largest_magnitude(bits)
     sign = rng.choice(np.array([-1, 1], np.int8), (rows, cols))
@@ -375,27 +367,26 @@ def test_rows_of_eight_at_their_limit(
     # what saturates, what has halves of all ones or zeros, and what does not saturate
     multiplier[:8] = [2**31 - 1, 2**30, 2**16, 2**16 - 1, 2**15, 2**15 - 1, 1, 0]
     matrix = Matrix(127 * sign, bias.astype(np.int32), multiplier.astype(np.int32), shift, bits)
-    ones = np.ones(cols, np.float32)
-    form = InputFormat(0 * ones, ones, bits, tuple(f"x{i}" for i in range(cols)))
-    program = Program((Linear("head", matrix),), form, 1.0)
-    build = compile_program(program, board, tmp_path, kernel_sets=[kernel])
     x = np.concatenate([sign, -sign]).astype(np.int16) * min(largest, 32767)
     x[::5] += sign[0] < 0  # -32768 is clipped
     x = np.concatenate([x, rng.integers(-32768, 32768, (100, cols)).astype(np.int16)])
+    program = linear(matrix)
     expected = program.run(x[:, None])[:, 0]
     assert (np.abs(expected[:, 0]) >= 32767).any()
     assert 16000 < np.abs(expected[:, 4:]).max() < 32767  # nothing hides in saturation
-    with open_board(load_board(board), image=build.elf) as device:
-        y = device.connect(program.hash).steps(x, reset=True).y
-    np.testing.assert_array_equal(y, expected)
+    return Case(program, [kernel], x[None])
 
 
-@pytest.mark.slow
 @pytest.mark.board
-@pytest.mark.parametrize("board,kernels", CASES)
-@pytest.mark.parametrize("name", ["wide", "tiny", "lmu_extreme", "spiking_recurrent"])
-def test_board_equals_oracle_slow(name: str, board: str, kernels: str, tmp_path: Path) -> None:
-    assert mismatches(PROGRAMS[name], board, kernels, tmp_path) == 0
+@pytest.mark.parametrize("board", EIGHTS)
+def test_rows_of_eight_at_their_limit(board: str, tmp_path: Path) -> None:
+    """Multipliers of all sizes."""
+    limits = [(12, 1), (12, 4), (16, 1), (16, 3)]
+    drawn = [(kernel, *limit) for kernel in EIGHTS[board] for limit in limits]
+    if board == "qemu-a55":
+        drawn += [("ef_matvec_s8_s8_neon_dot", 8, 1), ("ef_matvec_s8_s8_neon_dot", 8, 4)]
+    cases = {f"{limit}": eights_limit(*limit) for limit in drawn}
+    assert mismatches(board, cases, tmp_path) == none_of(cases)
 
 
 @pytest.mark.slow
@@ -423,18 +414,25 @@ def test_random_architectures(board: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.board
+@pytest.mark.parametrize("board", ["host", "qemu-m4"])
 @pytest.mark.parametrize("inputs,outputs", [(300, 3), (3, 300)])
-def test_wide_models_get_longer_frames(inputs: int, outputs: int, tmp_path: Path) -> None:
+def test_wide_models_get_longer_frames(
+    board: str, inputs: int, outputs: int, tmp_path: Path
+) -> None:
+    """The product's own image, not that of the harness."""
     program = random_program(6, inputs, [5], outputs, 12, 12)
-    assert mismatches(program, "host", "c", tmp_path) == 0
+    build = compile_program(program, board, tmp_path, kernel_sets=["c"])
+    x = samples(program, 7, windows=2, time=20)
+    with open_board(load_board(board), image=build.elf) as device:
+        client = device.connect(program.hash)
+        y = np.stack([client.steps(window, reset=True).y for window in x])
+    np.testing.assert_array_equal(y, program.run(x))
 
 
 @pytest.mark.board
 def test_wrong_weights_are_noticed(tmp_path: Path) -> None:
     """The comparison can fail: another program's outputs differ."""
     program, other = PROGRAMS["odd"], random_program(9, 6, [31, 17], 7, 12, 12)
-    build = compile_program(program, "host", tmp_path)
-    x = samples(program, 7, windows=1, time=40)
-    with open_board(load_board("host"), image=build.elf) as device:
-        y = device.connect(program.hash).steps(x[0], reset=True).y
-    assert np.any(y != other.run(x)[0])
+    case = Case(program, ["c"], samples(program, 7, windows=1, time=40))
+    y = run_on("host", {"odd": case}, tmp_path)["odd"]
+    assert np.any(y != other.run(case.samples))

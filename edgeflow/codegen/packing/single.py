@@ -109,7 +109,7 @@ def pack_singles_gathered(matrix: Matrix) -> Packed:
 def _fours(items: Ints, wide: bool) -> Ints:
     """Return words [fours, n] of columns and weights [items, 2]; the first four is filled up."""
     lacking = -len(items) % 4 if len(items) else 4
-    fours = np.pad(items, ((lacking, 0), (0, 0))).reshape(-1, 4, 2)
+    fours = np.concatenate([np.zeros((lacking, 2), np.int64), items]).reshape(-1, 4, 2)
     columns, weights = fours[..., 0], fours[..., 1]
     places = 2 * columns
     if not wide:

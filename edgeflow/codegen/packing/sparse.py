@@ -45,13 +45,14 @@ class SparseFormat:
         """Return the numbers of the blocks stored of each row, or column, of blocks."""
         farthest = self.reach // self._pitch
         result = []
-        for blocks in self._blocks(matrix):
-            numbers: list[int] = []
-            for number in np.flatnonzero(blocks.any(axis=(1, 2))):
-                last = numbers[-1] if numbers else 0
-                numbers += range(last + farthest, number, farthest)
-                numbers.append(int(number))
-            result.append(np.array(numbers, np.int64))
+        for filled in self._blocks(matrix).any(axis=(2, 3)):
+            numbers = np.flatnonzero(filled)
+            far = np.flatnonzero(np.diff(numbers, prepend=0) > farthest)
+            between = [
+                np.arange(before + farthest, number, farthest)
+                for before, number in zip(np.append(0, numbers)[far], numbers[far], strict=True)
+            ]
+            result.append(np.sort(np.concatenate([numbers, *between])))
         return result
 
     def items(self, matrix: Matrix) -> int:
@@ -72,8 +73,11 @@ class SparseFormat:
         """
         for blocks, numbers in zip(self._blocks(matrix), self.stored(matrix), strict=True):
             lacking = -len(numbers) % self.step
-            chosen = np.pad(blocks[numbers], ((0, lacking), (0, 0), (0, 0))).transpose(1, 0, 2)
-            yield np.pad(numbers, (0, lacking), mode="edge") * self._pitch, chosen
+            chosen = blocks[numbers]
+            if lacking:
+                chosen = np.pad(chosen, ((0, lacking), (0, 0), (0, 0)))
+                numbers = np.append(numbers, lacking * [numbers[-1]])
+            yield numbers * self._pitch, chosen.transpose(1, 0, 2)
 
     @property
     def _pitch(self) -> int:

@@ -1,6 +1,7 @@
 """What TVM adds to a C library: one file with the bodies of kernels and the steps of layers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from edgeflow.codegen.kernels import TvmBody
 from edgeflow.codegen.schedules import schedule
@@ -30,9 +31,16 @@ def tvm_code(bodies: Iterable[TvmBody], layers: Iterable[Node], core: CoreSpec) 
     """
     if core.tvm is None:
         raise TargetError(f"{core.name}: TVM does not know this core: use --backend c")
+    # TVM's parser asks for the source line of every caller: a thread of its own has few
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_write, sorted(set(bodies)), list(layers), core).result()
+
+
+def _write(bodies: Sequence[TvmBody], layers: Sequence[Node], core: CoreSpec) -> TvmCode:
+    assert core.tvm is not None
     functions = [
         matvec(b.symbol, MATVECS[b.kernel](schedule(core, b.kernel)), b.rows, b.cols, b.shift)
-        for b in sorted(set(bodies))
+        for b in bodies
     ]
     steps = {}
     for node in layers:

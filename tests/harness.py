@@ -1,0 +1,224 @@
+"""What a board computes, against the reference: many programs in one image.
+
+An image is the product's own: its kernels, runtime and protocol, compiled by
+``edgeflow.codegen.build``. Only ``model.c`` is another: it hands each window to the program that
+its first input names. One build and one boot serve all programs of a board, where a build and a
+boot a program would take most of the time of the tests.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeflow.codegen.backend import with_backend
+from edgeflow.codegen.build import compile_image, frame_size
+from edgeflow.codegen.c_library import write_library
+from edgeflow.codegen.choice import choose_kernels
+from edgeflow.codegen.kernels import kernel_named
+from edgeflow.device import open_board
+from edgeflow.program import Program
+from edgeflow.targets.board import BoardSpec, list_boards, load_board
+from tests.random_programs import samples
+
+#: All boards that run here, and each with every kernel set of its core.
+BOARDS = [board.name for board in list_boards() if board.emulated or board.stdio]
+BOARD_SETS = [(name, kernels) for name in BOARDS for kernels in load_board(name).core.kernels]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A program, the kernels that must compute it, and what it reads.
+
+    Parameters
+    ----------
+    program : Program
+    kernels : sequence of str
+        Kernel sets or kernels in order of preference; none: as ``edgeflow compile`` chooses.
+    x : int16 array [windows, time, inputs], optional
+        Default: 8 windows of 40 random samples, extreme ones among them.
+    """
+
+    program: Program
+    kernels: Sequence[str] = ()
+    x: np.ndarray | None = None
+
+    @property
+    def samples(self) -> np.ndarray:
+        return samples(self.program, 7, windows=8, time=40) if self.x is None else self.x
+
+
+def mismatches(board: str, cases: Mapping[str, Case], folder: Path) -> dict[str, int]:
+    """Return the number of steps, by the case's name, whose outputs are not the reference's."""
+    wrong = {}
+    for name, y in run_on(board, cases, folder).items():
+        case = cases[name]
+        wrong[name] = int((y != case.program.run(case.samples)).any(axis=-1).sum())
+    return wrong
+
+
+def none_of(cases: Mapping[str, Case]) -> dict[str, int]:
+    """Return what `mismatches` should: no wrong step of any case."""
+    return dict.fromkeys(cases, 0)
+
+
+def run_on(board: str, cases: Mapping[str, Case], folder: Path) -> dict[str, np.ndarray]:
+    """Return each case's outputs, int16 [windows, time, outputs], on a board.
+
+    Programs that do not fit one image together come in several.
+    """
+    spec = load_board(board)
+    outputs: dict[str, np.ndarray] = {}
+    for number, names in enumerate(_images(spec, cases)):
+        image = _Image(spec, [cases[name] for name in names], folder / str(number))
+        outputs |= dict(zip(names, image.run(), strict=True))
+    return outputs
+
+
+def _images(spec: BoardSpec, cases: Mapping[str, Case]) -> Iterator[list[str]]:
+    """Yield names of cases whose weights take half of the flash, at most."""
+    room = spec.memory["flash"].size // 2 if "flash" in spec.memory else 1 << 30
+    names: list[str] = []
+    used = 0
+    for name, case in cases.items():
+        # packed for the widest kernels: two bytes a weight
+        size = 2 * case.program.macs + 4096
+        if names and used + size > room:
+            yield names
+            names, used = [], 0
+        names.append(name)
+        used += size
+    yield names
+
+
+class _Image:
+    """The image of several cases."""
+
+    def __init__(self, spec: BoardSpec, cases: Sequence[Case], folder: Path) -> None:
+        self.spec, self.cases, self.folder = spec, cases, folder
+        self.inputs = 1 + max(case.program.inputs for case in cases)
+        self.outputs = max(case.program.outputs for case in cases)
+        hashes = b"".join(case.program.hash for case in cases)
+        self.hash = hashlib.sha256(hashes).digest()[:8]
+
+    def build(self) -> Path:
+        kernels: dict[str, None] = {}
+        (self.folder / "kernels").mkdir(parents=True)
+        for number, case in enumerate(self.cases):
+            part = self.folder / f"part{number}"
+            kernels |= dict.fromkeys(self._library(case, part))
+            for file in (part / "kernels").iterdir():
+                shutil.copy(file, self.folder / "kernels")
+            (self.folder / f"part{number}.c").write_text(_PART.replace("@", str(number)))
+        (self.folder / "model.h").write_text(self._header())
+        (self.folder / "model.c").write_text(self._source())
+        models = ["model.c", *(f"part{number}.c" for number in range(len(self.cases)))]
+        frame = frame_size(self.inputs, self.outputs)
+        return compile_image(self.spec, self.folder, models, list(kernels), frame)
+
+    def _library(self, case: Case, part: Path) -> list[str]:
+        """Write the case's library as ``edgeflow compile`` does; return its kernels' sources."""
+        spec = with_backend(self.spec, "c")
+        sets = list(case.kernels) or None
+        choices = choose_kernels(case.program, spec.core, kernel_sets=sets)
+        chosen = {f"{c.layer}.{c.matrix}": kernel_named(c.kernel) for c in choices}
+        names = write_library(case.program, part, sets or spec.core.kernels, chosen, spec.core)
+        return names[1:]
+
+    def run(self) -> list[np.ndarray]:
+        results = []
+        with open_board(self.spec, image=self.build()) as board:
+            client = board.connect(self.hash)
+            for number, case in enumerate(self.cases):
+                windows = case.samples
+                x = np.zeros((*windows.shape[:2], self.inputs), np.int16)
+                x[:, :, 0] = number
+                x[:, :, 1 : 1 + case.program.inputs] = windows
+                y = np.stack([client.steps(window, reset=True).y for window in x])
+                results.append(y[:, :, : case.program.outputs])
+        return results
+
+    def _header(self) -> str:
+        digest = ", ".join(f"0x{byte:02x}" for byte in self.hash)
+        return (
+            "#include <stdint.h>\n"
+            f"#define MODEL_INPUTS {self.inputs}\n#define MODEL_OUTPUTS {self.outputs}\n"
+            f"#define MODEL_WINDOW 0\n#define MODEL_HASH {{{digest}}}\n"
+            "typedef struct {\n    int16_t begun;\n} model_t;\n"
+            "void model_init(model_t *model);\nvoid model_reset(model_t *model);\n"
+            "void model_step(model_t *model, const int16_t *x, int16_t *y);\n"
+        )
+
+    def _source(self) -> str:
+        parts = range(len(self.cases))
+        declared = "".join(
+            f"void init{k}(void);\nvoid reset{k}(void);\n"
+            f"void step{k}(const int16_t *x, int16_t *y);\n"
+            for k in parts
+        )
+        table = ", ".join(f"{{init{k}, reset{k}, step{k}}}" for k in parts)
+        return _DISPATCH.replace("@declared", declared).replace("@table", table)
+
+
+# One program: its own names stay inside the file, its memory is the one that all share.
+_PART = """#define model_init model@_init
+#define model_reset model@_reset
+#define model_step model@_step
+#define model_quantize model@_quantize
+#define model_decided model@_decided
+#include "part@/model.c"
+
+extern uint64_t memory[1024];
+typedef char fits[sizeof(model_t) <= sizeof memory ? 1 : -1];
+void init@(void);
+void reset@(void);
+void step@(const int16_t *x, int16_t *y);
+
+void init@(void) {
+    model_init((model_t *)memory);
+}
+
+void reset@(void) {
+    model_reset((model_t *)memory);
+}
+
+void step@(const int16_t *x, int16_t *y) {
+    model_step((model_t *)memory, x, y);
+}
+"""
+
+_DISPATCH = """#include "model.h"
+
+#include <string.h>
+
+@declared
+static const struct {
+    void (*init)(void);
+    void (*reset)(void);
+    void (*step)(const int16_t *x, int16_t *y);
+} parts[] = {@table};
+
+uint64_t memory[1024];
+
+void model_init(model_t *model) {
+    model->begun = 0;
+}
+
+void model_reset(model_t *model) {
+    model->begun = 0;
+}
+
+void model_step(model_t *model, const int16_t *x, int16_t *y) {
+    if (!model->begun) {
+        memset(memory, 0x5a, sizeof memory);
+        parts[x[0]].init();
+        parts[x[0]].reset();
+        model->begun = 1;
+    }
+    memset(y, 0, MODEL_OUTPUTS * sizeof *y);
+    parts[x[0]].step(x + 1, y);
+}
+"""
