@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from edgeflow.compression.anytime import decide, with_cutoff
 from edgeflow.compression.convert import Widths
 from edgeflow.compression.quantize import quantize
-from edgeflow.compression.warmup import accuracy_by_sample, samples_to_enough
 from edgeflow.data.dataset import sort_people
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model
+from edgeflow.metrics import accuracy_by_sample, samples_to_enough
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, spike_rates
 

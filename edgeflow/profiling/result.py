@@ -43,13 +43,6 @@ def histogram(values: np.ndarray, bins: int = 40) -> dict[str, list[float]]:
     return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
-def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Return int64 [classes, classes]: row the true class, column the predicted one."""
-    matrix = np.zeros((classes, classes), np.int64)
-    np.add.at(matrix, (truth, predicted), 1)
-    return matrix
-
-
 @dataclass(frozen=True)
 class ProfileResult:
     """One run on one board; the fields are those of ``profile.json``.

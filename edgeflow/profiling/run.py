@@ -10,13 +10,13 @@ import numpy as np
 
 from edgeflow import __version__
 from edgeflow.codegen.build import Build
-from edgeflow.compression.warmup import accuracy_by_sample, samples_to_enough
 from edgeflow.data import Dataset, Windows
 from edgeflow.device import Client, open_board
 from edgeflow.errors import DataError, DeviceError, TargetError
+from edgeflow.metrics import accuracy_by_sample, confusion, samples_to_enough
 from edgeflow.profiling.classes import describe
 from edgeflow.profiling.models import Part, estimate_cycles, estimated_part, load_cycle_model
-from edgeflow.profiling.result import ProfileResult, confusion_matrix, histogram, summarize
+from edgeflow.profiling.result import ProfileResult, histogram, summarize
 from edgeflow.profiling.size import measure_size
 from edgeflow.profiling.timing import Timing, estimated_timing
 from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
@@ -294,7 +294,7 @@ def _evaluate(
         accuracy_oracle=float((oracle[:, -1].argmax(axis=1) == truth).mean()),
         accuracy_device=float((predicted == truth).mean()),
         mismatches=int((device != oracle).any(axis=2).sum()),
-        confusion=confusion_matrix(truth, predicted, len(program.classes)).tolist(),
+        confusion=confusion(truth, predicted, len(program.classes)).tolist(),
         instructions_per_step=None if counts is None else summarize(counts.instructions),
         cycles_per_step=timing.summary(timing.cycles),
         latency_us=timing.summary(timing.latency_us),

@@ -15,9 +15,10 @@ import pytest
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.data import load_dataset
 from edgeflow.errors import DataError, DeviceError, EdgeFlowError, TargetError
+from edgeflow.metrics import confusion
 from edgeflow.profiling.elf import Image
 from edgeflow.profiling.report import render, write_report
-from edgeflow.profiling.result import ProfileResult, confusion_matrix, histogram, summarize
+from edgeflow.profiling.result import ProfileResult, histogram, summarize
 from edgeflow.profiling.run import choose_windows, profile
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity
@@ -86,7 +87,7 @@ def test_histogram_covers_all_values() -> None:
 
 
 def test_confusion_matrix() -> None:
-    matrix = confusion_matrix(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), 3)
+    matrix = confusion(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), 3)
     assert matrix.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
 
 
