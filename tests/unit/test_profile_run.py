@@ -329,7 +329,7 @@ def test_cutoff_skips_steps(program: Program, m4_build: Build, data: Path, tmp_p
     )
 
 
-class _Checker(html.parser.HTMLParser):
+class Page(html.parser.HTMLParser):
     """Collects what a page would load, its ids, and tags that are not closed."""
 
     def __init__(self) -> None:
@@ -351,7 +351,7 @@ def test_report_needs_nothing_else(host_build: Build, data: Path, tmp_path: Path
     strange = dataclasses.replace(result, classes=["<b>", "a & b", "“quoted”"], complete=False)
     write_report(strange, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    checker = _Checker()
+    checker = Page()
     checker.feed(page)
     assert checker.loads == []
     assert len(checker.ids) == len(set(checker.ids))
@@ -363,7 +363,7 @@ def test_report_needs_nothing_else(host_build: Build, data: Path, tmp_path: Path
 def test_report_compares_runs(host_build: Build, data: Path, tmp_path: Path) -> None:
     result = profile(host_build, load_dataset(data), out=tmp_path)
     page = render([result, dataclasses.replace(result, board="other", mismatches=3)])
-    checker = _Checker()
+    checker = Page()
     checker.feed(page)
     assert len(checker.ids) == len(set(checker.ids))
     assert "2 runs side by side" in page
