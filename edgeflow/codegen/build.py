@@ -16,6 +16,7 @@ from edgeflow.codegen.kernels import MATVEC_KERNELS, kernel_named
 from edgeflow.errors import TargetError
 from edgeflow.files import write_atomic
 from edgeflow.program import Program
+from edgeflow.progress import StageProgress, silent
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, Placement, load_board
 from edgeflow.targets.toolchain import (
@@ -123,6 +124,7 @@ def compile_program(
     kernel_sets: Sequence[str] | None = None,
     kernels: Mapping[str, str] | None = None,
     tvm_layers: Collection[str] | None = None,
+    progress: StageProgress = silent,
 ) -> Build:
     """Generate the C library and link the board's firmware image around it.
 
@@ -142,6 +144,8 @@ def compile_program(
         Names of the kernels of single matrices, by layer and field: ``gru.input``.
     tvm_layers : collection of str, optional
         Layers whose step TVM writes, whatever the backend; default: as that chooses.
+    progress : callable, optional
+        Told of the stages: generating, compiling (by source), linking.
 
     Raises
     ------
@@ -160,6 +164,7 @@ def compile_program(
             f"{spec.core.name} has no kernels '{', '.join(sorted(foreign))}'; there are the sets "
             f"{', '.join(spec.core.kernels)} and the kernels {', '.join(sorted(runnable))}"
         )
+    progress("generating C", 0, 0)
     choices = choose_kernels(
         program, spec.core, optimize=optimize, kernel_sets=kernel_sets, kernels=kernels
     )
@@ -185,7 +190,9 @@ def compile_program(
         placement=spec.placement,
         tvm_layers=tuple(layers),
     )
-    link(spec, _compile(spec, build, program), build.elf)
+    objects = _compile(spec, build, program, progress)
+    progress("linking", 0, 0)
+    link(spec, objects, build.elf)
     if spec.soc is not None:
         for suffix in (".bin", ".hex"):
             objcopy(spec, build.elf, build.elf.with_suffix(suffix))
@@ -208,7 +215,9 @@ def _frame_size(program: Program) -> int:
     return max(512, 4 + 2 * program.inputs, 4 + 2 * program.outputs + 4)
 
 
-def _compile(spec: BoardSpec, build: Build, program: Program) -> list[Path]:
+def _compile(
+    spec: BoardSpec, build: Build, program: Program, progress: StageProgress
+) -> list[Path]:
     """Compile model and kernels for speed, the rest for size."""
     firmware = resource("firmware")
     protocol = firmware / "protocol"
@@ -230,8 +239,10 @@ def _compile(spec: BoardSpec, build: Build, program: Program) -> list[Path]:
         ("protocol", sorted(protocol.glob("*.c")), small),
         ("hal", board_sources(spec), small),
     ]
-    objects = []
+    objects: list[Path] = []
+    total = sum(len(sources) for _, sources, _ in groups)
     for name, sources, flags in groups:
+        progress("compiling", len(objects), total)
         objects += compile_sources(
             spec.core,
             sources,
@@ -240,6 +251,7 @@ def _compile(spec: BoardSpec, build: Build, program: Program) -> list[Path]:
             defines=defines,
             extra_flags=flags,
         )
+    progress("compiling", total, total)
     return objects
 
 
