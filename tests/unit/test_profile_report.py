@@ -1,12 +1,17 @@
 """The pages: what a report and a comparison show of given results, without a board."""
 
 import dataclasses
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from edgeflow.metrics import classification, confusion
+from edgeflow.profiling.compare import TABLE, read_runs, write_comparison
+from edgeflow.profiling.compare import table_rows as compared
 from edgeflow.profiling.report import FEW_SUBJECTS, render, table_rows
 from edgeflow.profiling.result import ProfileResult, histogram, summarize
 from tests.unit.test_profile_run import Page
@@ -137,3 +142,37 @@ def test_a_page_stands_alone_and_is_whole() -> None:
     assert checker.loads == [] and len(checker.ids) == len(set(checker.ids))
     assert "<i>other" not in page and "3 runs side by side" in page
     assert "EdgeFlow 0.1.0" in text_of(render(other)), "of a file that has no versions"
+
+
+def test_a_comparison_has_macro_f1_and_the_lowest(tmp_path: Path) -> None:
+    a_result(5).save(tmp_path / "profile.json")
+    (run,) = read_runs([tmp_path])
+    found = run.to_json()
+    assert found["macro_f1"] == pytest.approx(2 * 6 / (10 + 6) / 2)
+    assert found["lowest_class"] == {"name": "run", "value": 0.6}
+    assert found["lowest_subject"] == {"name": "subject 1", "value": 0.5}
+    assert json.loads(json.dumps(found)) == {**found, "front": list(found["front"])}
+    cells = dict(zip(TABLE, compared([run])[0], strict=True))
+    assert cells["macro-F1"] == "0.375" and cells["lowest subject"] == "50.00% (subject 1)"
+    write_comparison([run], tmp_path / "page.html")
+    assert "60.00% (run)" in (tmp_path / "page.html").read_text()
+
+
+def test_a_comparison_reads_older_files(tmp_path: Path) -> None:
+    content = a_result().to_json()
+    del content["metrics"]
+    (tmp_path / "profile.json").write_text(json.dumps(content))
+    scores = {
+        "split": "test", "accuracy_float": 0.9, "accuracy_int": 0.8,
+        "people": {"a": {"float": 0.9, "int": 0.7}, "b": {"float": 0.9, "int": 0.9}},
+    }  # fmt: skip
+    record = {
+        "format": 1, "hash": "f" * 16, "data": "mine", "scores": scores, "cost": None,
+        "command": {"recipe": None}, "size": {"weight_bytes": 10},
+    }  # fmt: skip
+    (tmp_path / "old.json").write_text(json.dumps(record))
+    old, profiled = read_runs([tmp_path / "old.json", tmp_path / "profile.json"])
+    assert old.macro_f1 is None and old.lowest_class is None
+    assert old.lowest_subject == ("a", 0.7)
+    assert profiled.macro_f1 is None and profiled.lowest_subject is None
+    assert compared([old, profiled])[1][5:8] == ["", "", ""]
