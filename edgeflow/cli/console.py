@@ -66,12 +66,12 @@ def stages(bar: Progress) -> StageProgress:
 
     def on_progress(stage: str, done: int, total: int, /) -> None:
         nonlocal shown
+        length = total or None  # a bar without one only moves
         if shown is None or shown[0] != stage:
             if shown is not None:
                 bar.remove_task(shown[1])
-            shown = stage, bar.add_task(stage, total=None, status="")
-        # a bar of unknown length only moves
-        bar.update(shown[1], completed=done, total=total or None, visible=not 0 < total <= done)
+            shown = stage, bar.add_task(stage, total=length, status="")
+        bar.update(shown[1], completed=done, total=length, visible=not 0 < total <= done)
 
     return on_progress
 
