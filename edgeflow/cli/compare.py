@@ -24,7 +24,7 @@ def compare(
     """Compare compressed models: a table, and a page with the Pareto fronts.
 
     Costs come from the records of runs that were measured on a board, and from
-    profiles of the same programs. An asterisk: no run of the same people and
+    profiles of the same programs. An asterisk: no run of the same subjects and
     board is as accurate and cheaper, or as cheap and more accurate.
 
     Examples:
@@ -32,7 +32,7 @@ def compare(
       edgeflow compare model.target -o fronts.html
       edgeflow compare model.onnx build --json
     """
-    from edgeflow.profiling.compare import TABLE, read_runs, table_rows, write_comparison
+    from edgeflow.profiling.compare import NARROW_TABLE, read_runs, table_rows, write_comparison
 
     found = read_runs(runs)
     write_comparison(found, out)
@@ -40,9 +40,9 @@ def compare(
         console.print_json([run.to_json() for run in found])
         return
     console.table(
-        "accuracy in % of windows, drop in points; instructions and µJ of a step; bytes",
-        TABLE,
-        table_rows(found),
+        "accuracy in % of windows, drop in points; instructions and µJ per step; bytes",
+        NARROW_TABLE,
+        table_rows(found, NARROW_TABLE),
         text=("of",),
     )
     console.note(f"page: {out}")

@@ -69,14 +69,16 @@ def compile_(
 
     program = Program.load(model)
     spec = load_board(board).placed(weights=weights_in, kernels=kernels_in)
-    build = compile_program(
-        program,
-        spec,
-        out,
-        backend=backend,
-        optimize=optimize,
-        kernel_sets=[kernel] if kernel else None,
-    )
+    with console.progress() as bar:
+        build = compile_program(
+            program,
+            spec,
+            out,
+            backend=backend,
+            optimize=optimize,
+            kernel_sets=[kernel] if kernel else None,
+            progress=console.stages(bar),
+        )
     size = json.loads((out / "size.json").read_text(encoding="utf-8"))
     if json_:
         console.print_json(

@@ -8,6 +8,7 @@ import typer
 from edgeflow.cli import console
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
 from edgeflow.errors import CheckFailed, CompressError
+from edgeflow.metrics import lowest_recall
 
 
 def register(app: typer.Typer) -> None:
@@ -183,21 +184,24 @@ def compress(
         )  # fmt: skip
         return
     steps = make_recipe({} if recipe is None else read_recipe(recipe), options, where=recipe or "")
-    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
+    with console.progress() as bar:
+        console.stages(bar)("loading the data", 0, 0)
+        dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
     if steps.widths.weights == "mixed" and max_drop is not None:
         widths = steps.widths.model_copy(update={"max_drop": max_drop})
         steps = steps.model_copy(update={"widths": widths})
     with console.progress() as bar:
         task = bar.add_task("fine-tuning", total=None, status="", visible=steps.trains)
+        on_stage = console.stages(bar)
 
         def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
             status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
-            bar.update(task, completed=epoch, total=total, status=status)
+            bar.update(task, completed=epoch, total=total, status=status, visible=epoch < total)
 
         made = compress_by_recipe(
             model, dataset, steps, out,
             name=recipe, board=board or DEFAULT_BOARD, checkpoint=checkpoint, restart=restart,
-            on_epoch=on_epoch,
+            on_epoch=on_epoch, progress=on_stage,
         )  # fmt: skip
         result, record = made.compressed, made.record
         if board is not None:
@@ -244,11 +248,13 @@ def _show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
         ["", "float", "integer"],
         [
             [
-                f"accuracy on {scores['windows']} windows of {scores['split']} people",
+                f"accuracy on {scores['windows']} windows of {scores['split']} subjects",
                 f"{scores['accuracy_float']:.2%}",
                 f"{scores['accuracy_int']:.2%}",
             ],
-            ["the lowest of a person", *_lowest(scores["people"])],
+            ["lowest of a subject", *_lowest(scores["people"])],
+            ["macro-F1", *(f"{scores['macro_f1'][kind]:.3f}" for kind in ("float", "int"))],
+            ["lowest recall of a class", *_lowest_recall(scores["recall"])],
             ["same decision as float", "", f"{scores['agreement']:.2%}"],
             [
                 "samples to 95 % of the accuracy of all",
@@ -256,11 +262,11 @@ def _show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
             ],
             *_cutoff_rows(scores),
             *(
-                [f"columns of {name} that fire a step", "", f"{share:.1%}"]
+                [f"columns of {name} that fire per step", "", f"{share:.1%}"]
                 for name, share in metadata.get("fired", {}).items()
             ),
             *(
-                [f"neurons of {name} that spike a step", "", f"{share:.1%}"]
+                [f"neurons of {name} that spike per step", "", f"{share:.1%}"]
                 for name, share in metadata.get("spikes", {}).items()
             ),
             [
@@ -278,7 +284,7 @@ def _cost_rows(cost: dict[str, Any] | None) -> list[list[str]]:
         return []
     counts = cost["instructions"]
     return [
-        [f"instructions a step on {cost['board']}, mean", "", f"{counts['mean']:,.0f}"],
+        [f"instructions per step on {cost['board']}, on average", "", f"{counts['mean']:,.0f}"],
         ["p99 / max", "", f"{counts['p99']:,.0f} / {counts['max']:,.0f}"],
         ["flash / RAM", "", f"{cost['flash_bytes']:,} B / {cost['ram_bytes']:,} B"],
     ]
@@ -289,13 +295,21 @@ def _cutoff_rows(scores: dict[str, Any]) -> list[list[str]]:
         return []
     window = len(scores["warmup"]["int"]["accuracy"])
     return [
-        [f"samples read of {window}, mean", str(window), f"{scores['samples_read']:.1f}"],
+        [f"samples read of {window}, on average", str(window), f"{scores['samples_read']:.1f}"],
         ["accuracy if all were read", "", f"{scores['accuracy_int_whole']:.2%}"],
     ]
 
 
-def _lowest(people: dict[str, dict[str, float]]) -> list[str]:
+def _lowest(people: dict[str, dict[str, Any]]) -> list[str]:
     return [f"{min(person[kind] for person in people.values()):.2%}" for kind in ("float", "int")]
+
+
+def _lowest_recall(recalls: dict[str, dict[str, float | None]]) -> list[str]:
+    found = [
+        lowest_recall({name: shares[kind] for name, shares in recalls.items()})
+        for kind in ("float", "int")
+    ]
+    return ["" if one is None else f"{one[1]:.2%} ({one[0]})" for one in found]
 
 
 def _parameters(node: Any) -> int:

@@ -13,12 +13,15 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
+
+from edgeflow.progress import StageProgress
 
 
 class _Console(Console):
@@ -55,6 +58,22 @@ def progress() -> Progress:
         transient=True,
         disable=not err.is_terminal,
     )
+
+
+def stages(bar: Progress) -> StageProgress:
+    """Return what shows one stage after another on a bar, each until it is done."""
+    shown: tuple[str, TaskID] | None = None
+
+    def on_progress(stage: str, done: int, total: int, /) -> None:
+        nonlocal shown
+        length = total or None  # a bar without one only moves
+        if shown is None or shown[0] != stage:
+            if shown is not None:
+                bar.remove_task(shown[1])
+            shown = stage, bar.add_task(stage, total=length, status="")
+        bar.update(shown[1], completed=done, total=length, visible=not 0 < total <= done)
+
+    return on_progress
 
 
 def table(

@@ -70,13 +70,15 @@ def demo(
         f"{metrics['test']['accuracy']:.1%} on unseen people",
         label="train     ",
     )
-    compressed = compress_model(model, dataset)
+    with console.progress() as bar:
+        compressed = compress_model(model, dataset, progress=console.stages(bar))
     compressed.program.save(file)
     console.note(
         f"int8 weights, 12-bit states: {compressed.scores['accuracy_int']:.1%}; {file}",
         label="compress  ",
     )
-    build = compile_program(compressed.program, spec, folder)
+    with console.progress() as bar:
+        build = compile_program(compressed.program, spec, folder, progress=console.stages(bar))
     console.note(f"for {spec.name} ({spec.core.name}): {build.elf}", label="compile   ")
     with console.progress() as bar:
         task = bar.add_task(f"flash and profile on {spec.name}", total=None, status="")

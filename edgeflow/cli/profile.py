@@ -108,14 +108,18 @@ def show(result: "ProfileResult") -> None:
     )
     if run["layers"] and run["layers"][0]["instructions_mean"] is not None:
         console.table(
-            "instructions a step",
-            ["layer", "mean"],
+            "layers: bytes of weights and constants, instructions per step on average",
+            ["layer", "type", "bytes", "instructions"],
             [
-                [layer["name"], f"{layer['instructions_mean']:,.0f}"]
+                [
+                    layer["name"], layer.get("type"), layer.get("bytes"),
+                    f"{layer['instructions_mean']:,.0f}",
+                ]
                 for layer in run["layers"]
                 if layer["name"] != "(rest)" or layer["instructions_mean"] > 0
             ],
-        )
+            text=("type",),
+        )  # fmt: skip
     if result.estimate is not None:
         error = result.estimate["cycle_error_percent"]
         known = (

@@ -16,6 +16,7 @@ from edgeflow.codegen.kernels import MATVEC_KERNELS, kernel_named
 from edgeflow.errors import TargetError
 from edgeflow.files import write_atomic
 from edgeflow.program import Program
+from edgeflow.progress import StageProgress, silent
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, Placement, load_board
 from edgeflow.targets.toolchain import (
@@ -123,6 +124,7 @@ def compile_program(
     kernel_sets: Sequence[str] | None = None,
     kernels: Mapping[str, str] | None = None,
     tvm_layers: Collection[str] | None = None,
+    progress: StageProgress = silent,
 ) -> Build:
     """Generate the C library and link the board's firmware image around it.
 
@@ -142,6 +144,8 @@ def compile_program(
         Names of the kernels of single matrices, by layer and field: ``gru.input``.
     tvm_layers : collection of str, optional
         Layers whose step TVM writes, whatever the backend; default: as that chooses.
+    progress : callable, optional
+        Told of the stages: generating, compiling (by source), linking.
 
     Raises
     ------
@@ -160,6 +164,7 @@ def compile_program(
             f"{spec.core.name} has no kernels '{', '.join(sorted(foreign))}'; there are the sets "
             f"{', '.join(spec.core.kernels)} and the kernels {', '.join(sorted(runnable))}"
         )
+    progress("generating C", 0, 0)
     choices = choose_kernels(
         program, spec.core, optimize=optimize, kernel_sets=kernel_sets, kernels=kernels
     )
@@ -186,7 +191,7 @@ def compile_program(
         tvm_layers=tuple(layers),
     )
     frame = frame_size(program.inputs, program.outputs)
-    compile_image(spec, directory, ["model.c"], build.kernels, frame)
+    compile_image(spec, directory, ["model.c"], build.kernels, frame, progress)
     if spec.soc is not None:
         for suffix in (".bin", ".hex"):
             objcopy(spec, build.elf, build.elf.with_suffix(suffix))
@@ -210,7 +215,12 @@ def frame_size(inputs: int, outputs: int) -> int:
 
 
 def compile_image(
-    spec: BoardSpec, directory: Path, models: Sequence[str], kernels: Sequence[str], frame: int
+    spec: BoardSpec,
+    directory: Path,
+    models: Sequence[str],
+    kernels: Sequence[str],
+    frame: int,
+    progress: StageProgress = silent,
 ) -> Path:
     """Compile a library for speed and the firmware around it for size, and link both.
 
@@ -223,6 +233,8 @@ def compile_image(
         C sources relative to `directory`; headers are also looked for in ``kernels``.
     frame : int
         Largest frame of the protocol, bytes.
+    progress : StageProgress, optional
+        Told of "compiling", in sources, and of "linking".
 
     Returns
     -------
@@ -254,8 +266,10 @@ def compile_image(
         ("protocol", sorted(protocol.glob("*.c")), small),
         ("hal", board_sources(spec), small),
     ]
-    objects = []
+    objects: list[Path] = []
+    total = sum(len(sources) for _, sources, _ in groups)
     for name, sources, flags in groups:
+        progress("compiling", len(objects), total)
         objects += compile_sources(
             spec.core,
             sources,
@@ -264,6 +278,8 @@ def compile_image(
             defines=defines,
             extra_flags=flags,
         )
+    progress("compiling", total, total)
+    progress("linking", 0, 0)
     return link(spec, objects, directory / "firmware.elf")
 
 

@@ -11,18 +11,22 @@ from numpy.typing import NDArray
 from edgeflow.compression.anytime import decide, with_cutoff
 from edgeflow.compression.convert import Widths
 from edgeflow.compression.quantize import quantize
-from edgeflow.compression.warmup import accuracy_by_sample, samples_to_enough
 from edgeflow.data.dataset import sort_people
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model
+from edgeflow.metrics import accuracy_by_sample, classification, samples_to_enough
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, spike_rates
+from edgeflow.progress import StageProgress, silent
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
 #: Calibration windows: more change scales in the fourth digit only.
 CALIBRATION_WINDOWS = 512
+#: Windows that are scored at a time: as many as `FloatChain.run` takes, whose last bits depend on
+#: it; and so few integer ones that progress shows, whose number changes nothing.
+FLOAT_BATCH, INTEGER_BATCH = 512, 128
 
 
 #: Makes a float model and widths of others, given windows to calibrate on.
@@ -42,8 +46,10 @@ class Compressed:
     scores : dict
         "split", "windows", "accuracy_float", "accuracy_int" (shares of windows),
         "agreement" (share of windows with the same decision), "output_error" (largest difference
-        of an output, in units of the float outputs' standard deviation), "people" (for each
-        person the two accuracies "float" and "int"), "warmup" (for "float" and "int": "accuracy"
+        of an output, in units of the float outputs' standard deviation), "macro_f1" and "mcc"
+        (each of "float" and "int"), "recall" (for each class, "float" and "int"; None of a class
+        without windows), "people" (for each person the two accuracies "float" and "int",
+        "windows", and "macro_f1" of "float" and "int"), "warmup" (for "float" and "int": "accuracy"
         after each sample since the reset, and "samples" to 95 % of the last); with a cut-off also
         "samples_read" (mean of a window) and "accuracy_int_whole" (of reading all samples).
     """
@@ -61,6 +67,7 @@ def compress_model(
     split: str = "test",
     cutoff: float | None = None,
     tune: Tune | None = None,
+    progress: StageProgress = silent,
 ) -> Compressed:
     """Quantize `model`, calibrated on the training people, scored on people of `split`.
 
@@ -70,19 +77,25 @@ def compress_model(
     `tune` may change the float model and the widths before they become integers, such as
     `edgeflow.compression.tuning.Tuning`; scores compare with the model as it came.
 
+    `progress` is told of each stage but of what `tune` does.
+
     Raises
     ------
     CompressError, ProgramError, DataError, TrainError
         If the model or the data cannot be used.
     """
+    progress("loading the model", 0, 0)
     chain, calibration = load_chain(model, dataset, checkpoint=checkpoint)
+    progress("loading the model", 1, 1)
     widths, tuned = widths or Widths(), chain
     if tune is not None:
         tuned, widths = tune(chain, calibration, widths)
-    program = quantize(tuned, calibration, widths)
+    program = quantize(tuned, calibration, widths, progress=progress)
     if cutoff is not None:
+        progress("choosing a cut-off", 0, 0)
         program = with_cutoff(program, dataset, cutoff)
-    return scored(chain, with_fired(program, calibration), dataset, split)
+    progress("counting what fires", 0, 0)
+    return scored(chain, with_fired(program, calibration), dataset, split, progress=progress)
 
 
 def with_fired(program: Program, x: NDArray[np.float32]) -> Program:
@@ -98,9 +111,16 @@ def with_fired(program: Program, x: NDArray[np.float32]) -> Program:
     return replace(program, metadata={**program.metadata, **seen}) if seen else program
 
 
-def scored(chain: FloatChain, program: Program, dataset: "Dataset", split: str) -> Compressed:
+def scored(
+    chain: FloatChain,
+    program: Program,
+    dataset: "Dataset",
+    split: str,
+    *,
+    progress: StageProgress = silent,
+) -> Compressed:
     """Return a program with its scores on people of `split` in the place of any others."""
-    scores = score(chain, program, dataset, split)
+    scores = score(chain, program, dataset, split, progress=progress)
     of_all = {name: value for name, value in scores.items() if name != "people"}
     metadata = {**program.metadata, **of_all, "data": dataset.name}
     return Compressed(replace(program, metadata=metadata), scores)
@@ -142,18 +162,36 @@ def load_chain(
     return chain, calibration
 
 
-def score(chain: FloatChain, program: Program, dataset: "Dataset", split: str) -> dict[str, Any]:
+def score(
+    chain: FloatChain,
+    program: Program,
+    dataset: "Dataset",
+    split: str,
+    *,
+    progress: StageProgress = silent,
+) -> dict[str, Any]:
     """Compare the float model with its program on the windows of a split."""
     windows = dataset.windows(split, length=program.window or None)
-    real = chain.run(windows.x)
-    integer = program.without_cutoff().run(program.quantize_input(windows.x))
+    whole_program = program.without_cutoff()
+    real = _in_batches(
+        chain.run, windows.x, FLOAT_BATCH, f"scoring the float model on the {split} split", progress
+    )
+    integer = _in_batches(
+        lambda x: whole_program.run(program.quantize_input(x)), windows.x, INTEGER_BATCH,
+        f"scoring the integers on the {split} split", progress,
+    )  # fmt: skip
     decided, read = decide(program, integer)
     float_class, int_class = real[:, -1].argmax(axis=1), decided.argmax(axis=1)
     error = np.abs(integer * program.output_scale - real).max() / (real.std() or 1.0)
+    found = {
+        name: classification(windows.y, classes, dataset.classes, windows.person)
+        for name, classes in (("float", float_class), ("int", int_class))
+    }
     people = {
-        str(person): {
-            name: float((found == windows.y)[windows.person == person].mean())
-            for name, found in (("float", float_class), ("int", int_class))
+        person: {
+            **{name: one["subjects"][person]["accuracy"] for name, one in found.items()},
+            "windows": found["int"]["subjects"][person]["windows"],
+            "macro_f1": {n: one["subjects"][person]["macro_f1"] for n, one in found.items()},
         }
         for person in sort_people(set(windows.person.tolist()))
     }
@@ -173,10 +211,32 @@ def score(chain: FloatChain, program: Program, dataset: "Dataset", split: str) -
         "accuracy_int": float((int_class == windows.y).mean()),
         "agreement": float((float_class == int_class).mean()),
         "output_error": float(error),
+        "macro_f1": {name: one["macro_f1"] for name, one in found.items()},
+        "mcc": {name: one["mcc"] for name, one in found.items()},
+        "recall": {
+            label: {name: one["recall"][label] for name, one in found.items()}
+            for label in dataset.classes
+        },
         "people": people,
         "warmup": warmup,
         **whole,
     }
+
+
+def _in_batches(
+    run: Callable[[NDArray[np.float32]], NDArray[Any]],
+    x: NDArray[np.float32],
+    size: int,
+    stage: str,
+    progress: StageProgress,
+) -> NDArray[Any]:
+    """Return run(x), found for `size` windows at a time."""
+    parts = []
+    for start in range(0, len(x), size):
+        progress(stage, start, len(x))
+        parts.append(run(x[start : start + size]))
+    progress(stage, len(x), len(x))
+    return np.concatenate(parts)
 
 
 def _sample(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edgeflow import metrics
 from edgeflow.cells.checkpoint import read_torch
 from edgeflow.compression.convert import Widths
 from edgeflow.compression.model import ChainModel
@@ -18,7 +19,7 @@ from edgeflow.compression.quantize import quantize
 from edgeflow.files import write_atomic
 from edgeflow.importers import FloatChain
 from edgeflow.program import Program
-from edgeflow.training import metrics, resume
+from edgeflow.training import resume
 from edgeflow.training.batches import train_windows
 from edgeflow.training.fit import Fit, OnEpoch
 from edgeflow.training.method import Method

@@ -18,6 +18,7 @@ from edgeflow.errors import CompressError, ProgramError
 from edgeflow.importers.chain import FloatChain
 from edgeflow.program import InputFormat, Node, Program
 from edgeflow.program.fixedpoint import symmetric_max
+from edgeflow.progress import StageProgress, silent
 
 #: Share of calibration samples of a channel that may be clipped at the input.
 INPUT_CLIP = 1e-4
@@ -30,6 +31,7 @@ def quantize(
     widths: Widths = DEFAULT_WIDTHS,
     *,
     form: InputFormat | None = None,
+    progress: StageProgress = silent,
 ) -> Program:
     """Turn `chain` into integers.
 
@@ -41,6 +43,8 @@ def quantize(
     widths : Widths
     form : InputFormat, optional
         Of the program's input; by default it comes from the calibration data.
+    progress : callable, optional
+        Told of each layer, which is run on the calibration data and converted.
 
     Returns
     -------
@@ -62,11 +66,13 @@ def quantize(
     form = balanced(form or input_format(chain, calibration, widths.input), chain)
     nodes: list[Node] = []
     saturation: dict[str, float] = {}
+    progress("quantizing", 0, len(chain.layers))
     for _, done in converted(chain, calibration, widths, form):
         nodes.append(done.node)
         signal = done.output
         name = done.node.name
         saturation |= {f"{name} {what}": share for what, share in done.saturation.items()}
+        progress("quantizing", len(nodes), len(chain.layers))
     if signal.offset.any() or np.ptp(signal.scale) > 0:
         raise CompressError(
             f"the model ends with {chain.layers[-1][0]}, whose outputs have scales of their own: "
@@ -88,15 +94,15 @@ def converted(
     chain: FloatChain, calibration: NDArray[np.float32], widths: Widths, form: InputFormat
 ) -> Iterator[tuple[Signal, Converted]]:
     """Yield each layer's input and its integer form; arguments and errors as in `quantize`."""
-    activations = chain.activations(calibration)
+    activations = chain.by_layer(calibration)
     # the first layer reads normalised values, made of the input's integers
     signal = Signal(
         (form.offset.astype(np.float64) - chain.mean) / chain.std,
         form.scale.astype(np.float64) / chain.std,
         form.bits,
-        activations[0],
+        next(activations),
     )
-    for (name, layer), real in zip(chain.layers, activations[1:], strict=True):
+    for (name, layer), real in zip(chain.layers, activations, strict=True):
         if not all(bool(p.isfinite().all()) for p in layer.parameters()):
             raise CompressError(f"layer {name} has weights that are NaN or infinite")
         try:

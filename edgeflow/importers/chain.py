@@ -1,5 +1,6 @@
 """What every importer makes: float layers in the order in which a sample passes them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,18 +43,21 @@ class FloatChain:
     data: str = ""
     source: str = field(default="model")
 
-    @torch.no_grad()
     def activations(self, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return each layer's input and, last, the output, for raw x [n, time, channels].
 
         Each is float32 [n, time, width]; the first is the normalised input.
         """
+        return list(self.by_layer(x))
+
+    def by_layer(self, x: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+        """Yield what `activations` returns, each when its layer has run."""
         value: Tensor = torch.from_numpy((x - self.mean) / self.std)
-        result = [value.numpy()]
+        yield value.numpy()
         for _, layer in self.layers:
-            value = output_of(layer, value)
-            result.append(value.numpy())
-        return result
+            with torch.no_grad():
+                value = output_of(layer, value)
+            yield value.numpy()
 
     def run(self, x: NDArray[np.float32], batch: int = 512) -> NDArray[np.float32]:
         """Return the output [n, time, outputs] for raw x [n, time, channels]."""

@@ -10,16 +10,17 @@ from edgeflow import __version__
 from edgeflow.compression.record import read_record
 from edgeflow.errors import EdgeFlowError
 from edgeflow.files import write_atomic
+from edgeflow.metrics import lowest_recall
 from edgeflow.profiling import figures
 from edgeflow.profiling.report import template
 from edgeflow.profiling.result import ProfileResult
 
 #: What accuracy is plotted against: field, and label.
 COSTS = {
-    "instructions": "instructions a step, mean",
+    "instructions": "instructions per step, on average",
     "bytes": "bytes of weights and constants",
     "flash": "bytes of flash",
-    "energy_uj": "µJ a step, estimated",
+    "energy_uj": "µJ per step, estimated",
 }
 
 
@@ -37,6 +38,12 @@ class Run:
         Whose windows `accuracy` is of.
     accuracy_float, accuracy : float or None
         Of the model as it came and of the program, 0..1.
+    macro_f1 : float or None
+        Of the program, 0..1 (`edgeflow.metrics.macro_f1`); None in a file of an older version.
+    lowest_class : tuple of (str, float) or None
+        The class that is recognized least, and its recall, 0..1.
+    lowest_subject : tuple of (str, float) or None
+        The subject that the program decides worst for, and its accuracy, 0..1.
     recipe : str or None
     bytes : int
         Weights and other constants: those in the image where it was compiled, else packed in
@@ -60,6 +67,9 @@ class Run:
     split: str
     accuracy_float: float | None
     accuracy: float
+    macro_f1: float | None = None
+    lowest_class: tuple[str, float] | None = None
+    lowest_subject: tuple[str, float] | None = None
     recipe: str | None = None
     bytes: int | None = None
     board: str | None = None
@@ -75,7 +85,7 @@ class Run:
     @property
     def group(self) -> str:
         """What can be compared: data, split and, where it was measured, board."""
-        return ", ".join(filter(None, (self.data, f"{self.split} people", self.board)))
+        return ", ".join(filter(None, (self.data, f"{self.split} subjects", self.board)))
 
     @property
     def drop(self) -> float | None:
@@ -83,8 +93,16 @@ class Run:
         return None if self.accuracy_float is None else 100 * (self.accuracy_float - self.accuracy)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields and `drop` as JSON values."""
-        return {**asdict(self), "drop": self.drop}
+        """Return the fields and `drop` as JSON values; the lowest as ``{"name", "value"}``."""
+        lowest = {
+            key: None if one is None else {"name": one[0], "value": one[1]}
+            for key, one in (("class", self.lowest_class), ("subject", self.lowest_subject))
+        }
+        return {
+            **asdict(self),
+            **{f"lowest_{key}": one for key, one in lowest.items()},
+            "drop": self.drop,
+        }
 
 
 def read_runs(paths: Sequence[str | Path]) -> list[Run]:
@@ -144,28 +162,40 @@ def write_comparison(runs: Sequence[Run], path: str | Path) -> None:
     write_atomic(path, page)
 
 
-def table_rows(runs: Sequence[Run]) -> list[list[str]]:
-    """Return the cells of a table, `TABLE` its columns; an asterisk is after costs on a front."""
+def table_rows(runs: Sequence[Run], columns: Sequence[str] | None = None) -> list[list[str]]:
+    """Return the cells of a table; an asterisk is after costs on a front.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    columns : sequence of str, optional
+        Some of `TABLE`, which is the default.
+    """
+    shown = [TABLE.index(name) for name in (TABLE if columns is None else columns)]
     rows = []
     for run in runs:
         cells = [run.name, run.group]
         cells += [_percent(run.accuracy_float), _percent(run.accuracy)]
         cells.append("" if run.drop is None else f"{run.drop:.2f}")
+        cells.append("" if run.macro_f1 is None else f"{run.macro_f1:.3f}")
+        cells += [_lowest(run.lowest_class), _lowest(run.lowest_subject)]
         for key in ("instructions", "p99", "max", "energy_uj", "bytes", "flash", "ram"):
             value = getattr(run, key)
             text = (
                 "" if value is None else f"{value:.3g}" if key == "energy_uj" else f"{value:,.0f}"
             )
             cells.append(f"{text}*" if key in run.front else text)
-        rows.append(cells)
+        rows.append([cells[i] for i in shown])
     return rows
 
 
 #: Columns of `table_rows`.
 TABLE = (
-    "run", "of", "float", "integer", "drop", "instructions", "p99", "max", "µJ", "weights", "flash",
-    "RAM",
+    "run", "of", "float", "integer", "drop", "macro-F1", "lowest class", "lowest subject",
+    "instructions", "p99", "max", "µJ", "weights", "flash", "RAM",
 )  # fmt: skip
+#: Those that a terminal has room for.
+NARROW_TABLE = tuple(name for name in TABLE if name not in ("lowest class", "lowest subject"))
 
 
 def _files(path: Path) -> list[Path]:
@@ -193,6 +223,11 @@ def _of_record(record: Mapping[str, Any]) -> Run:
         split=scores["split"],
         accuracy_float=scores["accuracy_float"],
         accuracy=scores["accuracy_int"],
+        macro_f1=scores.get("macro_f1", {}).get("int"),
+        lowest_class=lowest_recall(
+            {name: one["int"] for name, one in scores.get("recall", {}).items()}
+        ),
+        lowest_subject=_least({name: one["int"] for name, one in scores["people"].items()}),
         recipe=record["command"].get("recipe"),
         bytes=record["size"]["weight_bytes"],
     )
@@ -216,6 +251,7 @@ def _of_record(record: Mapping[str, Any]) -> Run:
 def _of_profile(result: ProfileResult) -> Run:
     # of other windows than those that ran, it says nothing about the loss
     same = result.accuracy_float_windows in (None, result.windows)
+    metrics = result.metrics or {"overall": {"recall": {}}, "subjects": {}}
     return Run(
         name="",
         hash=result.model,
@@ -223,6 +259,9 @@ def _of_profile(result: ProfileResult) -> Run:
         split=result.split,
         accuracy_float=result.accuracy_float if same else None,
         accuracy=result.accuracy_oracle,
+        macro_f1=metrics["overall"].get("macro_f1"),
+        lowest_class=lowest_recall(metrics["overall"]["recall"]),
+        lowest_subject=_least({k: one["accuracy"] for k, one in metrics["subjects"].items()}),
     )
 
 
@@ -274,6 +313,14 @@ def _names(files: Sequence[Path]) -> list[str]:
 def _only_its_kind(file: Path) -> bool:
     """Tell whether a file's folder says what it is, as that of ``gru/model.json`` does."""
     return file.stem in ("model", "profile")
+
+
+def _least(shares: Mapping[str, float]) -> tuple[str, float] | None:
+    return min(shares.items(), key=lambda one: one[1], default=None)
+
+
+def _lowest(one: tuple[str, float] | None) -> str:
+    return "" if one is None else f"{one[1]:.2%} ({one[0]})"
 
 
 def _percent(value: float | None) -> str:

@@ -1,6 +1,7 @@
 """What the profiler reads from a firmware image: instruction set, code, symbols, sections."""
 
 import bisect
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,26 @@ class Symbol:
     size: int
     kind: str  # STT_FUNC, STT_OBJECT, STT_NOTYPE
     source: str = ""  # name of the source file of a local symbol
+
+
+def compiler_of(path: str | Path) -> str | None:
+    """Return what made an object file, such as ``GCC 12.2.1``; None if it does not tell.
+
+    Raises
+    ------
+    EdgeFlowError
+        If it is not an ELF file or is damaged.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            section = ELFFile(file).get_section_by_name(".comment")
+            text = "" if section is None else section.data().decode(errors="replace")
+    except (ELFError, OSError) as error:
+        raise EdgeFlowError(f"{path}: cannot be read as an object file: compile again") from error
+    name = text.strip("\0").split("\0")[0]
+    # GCC: (15:12.2.rel1-1) 12.2.1 20221205
+    gnu = re.match(r"GCC: \(.*\) (\d[\w.]*)", name)
+    return f"GCC {gnu[1]}" if gnu else name or None
 
 
 class Image:

@@ -18,6 +18,8 @@ BLUE, ORANGE, GREEN, SKY, YELLOW, RED, PURPLE, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#56B4E9", "#F0E442", "#D55E00", "#CC79A7", "#9AA0A6"
 )  # fmt: skip
 _INK, _FAINT = "#202124", "#DADCE0"
+#: Subjects that an axis has room to name.
+_MOST_NAMES = 40
 _STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -54,39 +56,6 @@ def _svg(figure: Figure, name: str, alt: str) -> str:
     text = re.sub(r'\bid="([^"]*)"', rf'id="{name}-\1"', text)
     text = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", text)
     return text.replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
-
-
-def accuracy(runs: Sequence[Run], labels: Sequence[str]) -> str:
-    """Bars of the accuracy before compression, of the oracle and of the board."""
-    kinds = [
-        ("float", "accuracy_float", GREY),
-        ("integer oracle", "accuracy_oracle", SKY),
-        ("board", "accuracy_device", BLUE),
-    ]
-
-    def name(run: Run, label: str, kind: str) -> str:
-        windows = run["accuracy_float_windows"]
-        if kind == "float" and windows not in (None, run["windows"]):
-            kind = f"float ({windows} windows)"
-        return f"{label}, {kind}" if len(runs) > 1 else kind
-
-    rows = [
-        (name(run, label, kind), run[key], colour)
-        for run, label in zip(runs, labels, strict=True)
-        for kind, key, colour in kinds
-        if run[key] is not None
-    ]
-    with _figure(6.2, 0.5 + 0.34 * len(rows)) as (figure, axes):
-        places = np.arange(len(rows))[::-1]
-        values = [100 * value for _, value, _ in rows]
-        axes.barh(places, values, color=[colour for _, _, colour in rows], height=0.68)
-        for place, value in zip(places, values, strict=True):
-            axes.text(value + 1, place, f"{value:.1f} %", va="center")
-        axes.set_yticks(places, [label for label, _, _ in rows])
-        axes.set_xlim(0, 112)
-        axes.set_xticks([0, 25, 50, 75, 100])
-        axes.set_xlabel("accuracy, % of windows")
-        return _svg(figure, "accuracy", "Accuracy of float model, oracle and board")
 
 
 _PARTS = {
@@ -198,6 +167,24 @@ def confusion(run: Run, name: str) -> str:
         axes.set_xlabel("decision of the board")
         axes.set_ylabel("true class")
         return _svg(figure, name, "Confusion matrix of the board")
+
+
+def subjects(run: Run, name: str) -> str:
+    """Bars of the accuracy on each subject's windows, the lowest first; a line at that of all."""
+    scores = sorted(
+        (one["accuracy"], subject) for subject, one in run["metrics"]["subjects"].items()
+    )
+    with _figure(6.2, 2.4) as (figure, axes):
+        places = np.arange(len(scores))
+        axes.bar(places, [100 * share for share, _ in scores], color=BLUE, width=0.8)
+        axes.axhline(100 * run["accuracy_device"], color=_INK, lw=1, ls=":")
+        names = [subject for _, subject in scores] if len(scores) <= _MOST_NAMES else []
+        axes.set_xticks(places[: len(names)], names, rotation=90 if len(names) > 12 else 0)
+        axes.set_xlim(-0.7, len(scores) - 0.3)
+        axes.set_ylim(0, 100)
+        axes.set_xlabel(f"{len(scores)} subjects; dotted: all windows")
+        axes.set_ylabel("accuracy, % of windows")
+        return _svg(figure, name, "Accuracy of each subject")
 
 
 def pareto(points: Sequence[tuple[float, float, str, str, bool]], label: str, name: str) -> str:

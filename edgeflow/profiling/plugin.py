@@ -56,6 +56,20 @@ def build_plugin(cache_dir: Path | None = None) -> Path:
 
 
 @cache
+def qemu_version(program: str) -> str | None:
+    """Return the version of a QEMU program, such as ``7.2.22``; None if it does not tell.
+
+    Raises
+    ------
+    ToolMissingError
+        If the program is not there.
+    """
+    path = find_tool(program)
+    text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"version (\d+\.\d+(\.\d+)*)", text)
+    return found[1] if found else None
+
+
 def check_qemu(program: str) -> tuple[int, int]:
     """Return the version of a QEMU program that can load the plugin.
 
@@ -64,10 +78,8 @@ def check_qemu(program: str) -> tuple[int, int]:
     ToolMissingError
         If the program is not there or is older than 6.0.
     """
-    path = find_tool(program)
-    text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"version (\d+)\.(\d+)", text)
-    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    major, minor, *_ = map(int, (qemu_version(program) or "0.0").split("."))
+    version = (major, minor)
     if version < OLDEST_QEMU:
         raise ToolMissingError(
             f"{program} {version[0]}.{version[1]} cannot load the instruction counter: "

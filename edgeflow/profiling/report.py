@@ -1,17 +1,24 @@
 """The report: one HTML file that needs nothing else to be read."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from edgeflow.files import write_atomic
+from edgeflow.metrics import lowest_recall
 from edgeflow.profiling import figures
 from edgeflow.profiling.figures import size_text
 from edgeflow.profiling.result import ESTIMATED, ProfileResult
 
 EXACT = "exact"
+
+#: So many subjects fit a table; of more there is a figure, and the table is folded.
+FEW_SUBJECTS = 12
+
+_NAMES = {"edgeflow": "EdgeFlow", "compiler": "", "qemu": "QEMU", "python": "Python"}
 
 
 def write_report(
@@ -40,7 +47,11 @@ def render(results: ProfileResult | Sequence[ProfileResult], title: str | None =
         title=title or "Profile of " + ", ".join(dict.fromkeys(run["board"] for run in runs)),
         runs=runs,
         labels=labels,
+        facts=_fact_rows(runs),
         tiles=_tiles(runs[0]) if len(runs) == 1 else [],
+        scores=score_rows(runs),
+        decisions=[_decisions(run, i) for i, run in enumerate(runs)],
+        layers=[_layer_rows(run) for run in runs],
         table=table_rows(runs),
         figures=_figures(runs, labels),
     )
@@ -89,20 +100,152 @@ def _percent(value: float | None) -> str | None:
     return None if value is None else f"{100 * value:.2f} %"
 
 
+def _fact_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what was run, when and with what: name, and a text a run."""
+    facts: dict[str, Sequence[str | None]] = {
+        "date": [_date(run) for run in runs],
+        "board": [f"{run['board']}: {run['board_description']} ({run['core']})" for run in runs],
+        "model": [_model(run) for run in runs],
+        "data": [_data(run) for run in runs],
+        "versions": [_versions(run) for run in runs],
+    }
+    return [
+        {"name": name, "cells": cells}
+        for name, cells in facts.items()
+        if any(cell is not None for cell in cells)
+    ]
+
+
+def _date(run: dict[str, Any]) -> str | None:
+    if run["date"] is None:
+        return None
+    return f"{datetime.fromisoformat(run['date']):%Y-%m-%d %H:%M} UTC"
+
+
+def _model(run: dict[str, Any]) -> str:
+    kinds = [layer["type"] for layer in run["layers"] if layer.get("type")]
+    chain = f": {' → '.join(kinds)}" if kinds else ""
+    return f"program {run['model']}{chain}"
+
+
+def _data(run: dict[str, Any]) -> str:
+    subjects = f" of {_count(len(run['metrics']['subjects']), 'subject')}" if run["metrics"] else ""
+    rate = f" at {run['rate_hz']:g} Hz" if run["rate_hz"] else ""
+    return (
+        f"{run['dataset']}, {run['split']} split{subjects}: "
+        f"{_count(run['windows'], 'window')} of {run['window']} samples{rate}"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _versions(run: dict[str, Any]) -> str | None:
+    found = run["versions"] or {"edgeflow": run["edgeflow"]}
+    named = [f"{label} {found[key]}".strip() for key, label in _NAMES.items() if key in found]
+    return ", ".join(named)
+
+
+def score_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of the table of scores, as `table_rows`."""
+    metrics = [run["metrics"] for run in runs]
+    overall = [None if one is None else one["overall"] for one in metrics]
+    rows = [
+        ("accuracy before compression", [_float_accuracy(run) for run in runs]),
+        ("accuracy of the integer oracle", [_percent(run["accuracy_oracle"]) for run in runs]),
+        ("accuracy on the board", [_percent(run["accuracy_device"]) for run in runs]),
+        ("macro-F1", [None if one is None else f"{one['macro_f1']:.3f}" for one in overall]),
+        ("MCC", [None if one is None else f"{one['mcc']:.3f}" for one in overall]),
+        ("lowest recall of a class", [_lowest_class(one) for one in overall]),
+        ("lowest accuracy of a subject", [_lowest_subject(one) for one in metrics]),
+    ]
+    return [
+        {"name": name, "cells": cells, "kind": ""}
+        for name, cells in rows
+        if any(cell is not None for cell in cells)
+    ]
+
+
+def _lowest_class(overall: dict[str, Any] | None) -> str | None:
+    found = None if overall is None else lowest_recall(overall["recall"])
+    return None if found is None else f"{100 * found[1]:.2f} % ({found[0]})"
+
+
+def _lowest_subject(metrics: dict[str, Any] | None) -> str | None:
+    if metrics is None or len(metrics["subjects"]) < 2:
+        return None
+    name, scores = min(metrics["subjects"].items(), key=lambda one: one[1]["accuracy"])
+    return f"{_percent(scores['accuracy'])} ({name})"
+
+
+def _decisions(run: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return what the page shows of a run's classes and subjects."""
+    shown: dict[str, Any] = {"confusion": "", "classes": [], "subjects": [], "figure": ""}
+    if run["classes"]:
+        shown["confusion"] = figures.confusion(run, f"confusion-{number}")
+    if run["metrics"] is None:
+        return shown
+    windows = [sum(row) for row in run["confusion"]]
+    recalls = run["metrics"]["overall"]["recall"].items()
+    shown["classes"] = [
+        {"name": name, "windows": count, "recall": share}
+        for (name, share), count in zip(recalls, windows, strict=True)
+    ]
+    subjects = run["metrics"]["subjects"]
+    if len(subjects) > 1:
+        by_accuracy = sorted(subjects.items(), key=lambda one: one[1]["accuracy"])
+        shown["subjects"] = [{"name": name, **scores} for name, scores in by_accuracy]
+    if len(subjects) > FEW_SUBJECTS:
+        shown["figure"] = figures.subjects(run, f"subjects-{number}")
+    return shown
+
+
+def _layer_rows(run: dict[str, Any]) -> dict[str, Any]:
+    """Return the layers that the page shows, with their shares, and the totals."""
+    rows = [
+        layer
+        for layer in run["layers"]
+        if layer["name"] != "(rest)" or layer["instructions_mean"] or layer.get("bytes")
+    ]
+    totals = {
+        key: sum(layer[key] for layer in rows)
+        for key in ("bytes", "instructions_mean", "cycles_mean")
+        if rows and all(layer.get(key) is not None for layer in rows)
+    }
+    total = totals.get("instructions_mean")
+    return {
+        "rows": [
+            {**layer, "share": 100 * layer["instructions_mean"] / total if total else None}
+            for layer in rows
+        ],
+        "totals": totals,
+        "typed": any(layer.get("type") for layer in rows),
+    }
+
+
 def _tiles(run: dict[str, Any]) -> list[dict[str, str | None]]:
     """Return the numbers that stand out at the top."""
     tiles: list[dict[str, str | None]] = [
-        {"name": "accuracy on the board", "value": _percent(run["accuracy_device"]), "kind": ""},
+        {"name": "accuracy on the board", "value": _percent(run["accuracy_device"]), "kind": ""}
+    ]
+    if run["metrics"]:
+        value = f"{run['metrics']['overall']['macro_f1']:.3f}"
+        tiles.append({"name": "macro-F1", "value": value, "kind": ""})
+    tiles += [
         {"name": "mismatches with the oracle", "value": f"{run['mismatches']:,}",
          "kind": f"of {run['steps']:,} steps"},
     ]  # fmt: skip
     if run["instructions_per_step"]:
         value = number(run["instructions_per_step"]["mean"])
-        tiles.append({"name": "instructions a step", "value": value, "kind": EXACT})
+        tiles.append({"name": "instructions per step", "value": value, "kind": EXACT})
     if run["cutoff"]:
         value = f"{number(run['cutoff']['samples_read']['mean'], 3)} of {run['window']}"
-        tiles.append({"name": "samples read", "value": value, "kind": "mean of a window"})
-    for key, name, unit in (("latency_us", "latency", "µs"), ("energy_uj", "energy a step", "µJ")):
+        tiles.append({"name": "samples read", "value": value, "kind": "of a window, on average"})
+    for key, name, unit in (
+        ("latency_us", "latency", "µs"),
+        ("energy_uj", "energy per step", "µJ"),
+    ):
         if run[key]:
             text = f"{number(run[key]['mean'])} {unit}"
             tiles.append({"name": name, "value": text, "kind": kind_text(run[key])})
@@ -121,21 +264,16 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     add("core", [run["core"] for run in runs])
     add("program", [run["model"] for run in runs])
-    add("data", [f"{run['dataset']}, {run['split']} people" for run in runs])
+    add("data", [f"{run['dataset']}, {run['split']} split" for run in runs])
     add("windows", [f"{run['windows']:,} of {run['window']} samples" for run in runs])
     add("steps", [f"{run['steps']:,}" for run in runs])
-    add("accuracy before compression", [_float_accuracy(run) for run in runs])
-    for key, name in (
-        ("accuracy_oracle", "accuracy of the oracle"),
-        ("accuracy_device", "accuracy on the board"),
-    ):
-        add(name, [_percent(run[key]) for run in runs])
+    rows += score_rows(runs)
     add("mismatches with the oracle", [f"{run['mismatches']:,}" for run in runs])
     for key, name in (
-        ("instructions_per_step", "instructions a step"),
-        ("cycles_per_step", "cycles a step"),
+        ("instructions_per_step", "instructions per step"),
+        ("cycles_per_step", "cycles per step"),
         ("latency_us", "latency, µs"),
-        ("energy_uj", "energy a step, µJ"),
+        ("energy_uj", "energy per step, µJ"),
     ):
         kinds = sorted({kind_text(run[key]) for run in runs if run[key]})
         for statistic in ("mean", "p50", "p99", "max"):
@@ -148,7 +286,7 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         add(f"samples read of a window, {statistic}", cells)
     add("steps skipped", [_percent(c["steps_skipped"]) if c else None for c in cutoffs])
     values = [c["instructions_per_skipped_step"] if c else None for c in cutoffs]
-    add("instructions a skipped step", [v and number(v) for v in values], EXACT)
+    add("instructions per skipped step", [v and number(v) for v in values], EXACT)
     for key, name in (("input_sparsity", "inputs"), ("state_sparsity", "states")):
         add(f"columns of {name} that did not fire", [_percent(run["delta"][key]) for run in runs])
     warmups = [run["warmup"] for run in runs]
@@ -177,7 +315,6 @@ def _load(run: dict[str, Any]) -> str | None:
 
 def _figures(runs: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict[str, str]]:
     result = [
-        {"title": "Accuracy", "svg": figures.accuracy(runs, labels)},
         {"title": "Flash", "svg": figures.memory(runs, labels, "flash", "flash")},
         {"title": "RAM", "svg": figures.memory(runs, labels, "ram", "RAM")},
     ]
@@ -186,8 +323,8 @@ def _figures(runs: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict
     for i, (run, label) in enumerate(zip(runs, labels, strict=True)):
         suffix = f", {label}" if len(runs) > 1 else ""
         for key, title, axis in (
-            ("instructions_per_step", "Instructions", "instructions a step"),
-            ("latency_us", "Latency", "µs a step"),
+            ("instructions_per_step", "Instructions", "instructions per step"),
+            ("latency_us", "Latency", "µs per step"),
         ):
             if key not in run["distributions"]:
                 continue
@@ -199,7 +336,4 @@ def _figures(runs: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict
             else:
                 svg = figures.distribution(run, key, f"{axis} ({kind})", f"{key}-{i}")
                 result.append({"title": title + suffix, "svg": svg})
-        if run["classes"]:
-            svg = figures.confusion(run, f"confusion-{i}")
-            result.append({"title": "Decisions" + suffix, "svg": svg})
     return result

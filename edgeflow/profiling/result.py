@@ -43,13 +43,6 @@ def histogram(values: np.ndarray, bins: int = 40) -> dict[str, list[float]]:
     return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
-def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Return int64 [classes, classes]: row the true class, column the predicted one."""
-    matrix = np.zeros((classes, classes), np.int64)
-    np.add.at(matrix, (truth, predicted), 1)
-    return matrix
-
-
 @dataclass(frozen=True)
 class ProfileResult:
     """One run on one board; the fields are those of ``profile.json``.
@@ -78,7 +71,11 @@ class ProfileResult:
     instructions_per_step
         Exact counts; see ``docs/profiling.md`` for what they include.
     layers
-        Mean a step of each layer; ``(rest)`` is what belongs to none.
+        A row a layer: ``name``, ``type``, ``inputs`` and ``outputs`` (numbers of values),
+        ``bytes`` (of its weights and other constants in the image), ``instructions_mean`` and,
+        of an emulated board, ``cycles_mean``, both per step. Where instructions are counted,
+        ``(rest)`` is what belongs to no layer: its bytes are the input's scales and offsets, and
+        ``type``, ``inputs`` and ``outputs`` are None.
     instruction_mix
         Mean instructions a step by class.
     delta
@@ -96,6 +93,19 @@ class ProfileResult:
     cutoff
         None without one. ``samples_read`` of a window (mean, p50, p99, max), ``steps_skipped``,
         the share of steps, and their mean instructions, ``instructions_per_skipped_step``.
+    task
+        What the outputs are for, and so what `metrics` holds: ``classification``.
+    metrics
+        Of the device's decisions on the windows that ran. ``overall``: ``accuracy``, ``macro_f1``,
+        ``mcc``, and ``recall`` by class (None of a class without windows). ``subjects``: of each,
+        ``windows``, ``accuracy`` and ``macro_f1``. Definitions are in `edgeflow.metrics`. None in
+        a file of an older version.
+    samples_per_step
+        Samples that a step reads.
+    date
+        When the run ended: ISO 8601, UTC. Not compared by ``==``.
+    versions
+        ``edgeflow``, ``python``, ``compiler`` (of the image), ``qemu``: those that are known.
     """
 
     edgeflow: str
@@ -133,6 +143,11 @@ class ProfileResult:
     estimate: dict[str, Any] | None = None
     warmup: dict[str, Any] | None = None
     cutoff: dict[str, Any] | None = None
+    task: str = "classification"
+    metrics: dict[str, Any] | None = None
+    samples_per_step: int = 1
+    date: str | None = field(default=None, compare=False)
+    versions: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

@@ -1,8 +1,10 @@
 """Profiling: streams windows to a board, compares every output with the oracle, collects."""
 
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,17 @@ import numpy as np
 
 from edgeflow import __version__
 from edgeflow.codegen.build import Build
-from edgeflow.compression.warmup import accuracy_by_sample, samples_to_enough
 from edgeflow.data import Dataset, Windows
+from edgeflow.data.dataset import sort_people
 from edgeflow.device import Client, open_board
 from edgeflow.errors import DataError, DeviceError, TargetError
+from edgeflow.metrics import accuracy_by_sample, classification, confusion, samples_to_enough
 from edgeflow.profiling.classes import describe
+from edgeflow.profiling.elf import compiler_of
 from edgeflow.profiling.models import Part, estimate_cycles, estimated_part, load_cycle_model
-from edgeflow.profiling.result import ProfileResult, confusion_matrix, histogram, summarize
-from edgeflow.profiling.size import measure_size
+from edgeflow.profiling.plugin import qemu_version
+from edgeflow.profiling.result import ProfileResult, histogram, summarize
+from edgeflow.profiling.size import layer_bytes, measure_size
 from edgeflow.profiling.timing import Timing, estimated_timing
 from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
 from edgeflow.program import Program
@@ -136,6 +141,7 @@ def profile(
         split=split,
         float_accuracy=float_accuracy,
         float_windows=float_windows,
+        emulator=spec.emulator if port is None else None,
     )
     result.save(out / "profile.json")
     if failure is not None:
@@ -255,6 +261,7 @@ def _evaluate(
     split: str,
     float_accuracy: float | None,
     float_windows: int | None,
+    emulator: str | None,
 ) -> ProfileResult:
     truth = windows.y[: run.windows]
     device = np.stack(run.y)
@@ -270,6 +277,8 @@ def _evaluate(
         timing = _measured(spec, run)
     size = measure_size(build.elf, build.objects).with_stack(run.stack_bytes)
 
+    scores = classification(truth, predicted, program.classes, windows.person[: run.windows])
+    subjects = scores["subjects"]
     distributions = {}
     if counts is not None:
         distributions["instructions_per_step"] = histogram(counts.instructions)
@@ -294,7 +303,7 @@ def _evaluate(
         accuracy_oracle=float((oracle[:, -1].argmax(axis=1) == truth).mean()),
         accuracy_device=float((predicted == truth).mean()),
         mismatches=int((device != oracle).any(axis=2).sum()),
-        confusion=confusion_matrix(truth, predicted, len(program.classes)).tolist(),
+        confusion=confusion(truth, predicted, len(program.classes)).tolist(),
         instructions_per_step=None if counts is None else summarize(counts.instructions),
         cycles_per_step=timing.summary(timing.cycles),
         latency_us=timing.summary(timing.latency_us),
@@ -304,13 +313,19 @@ def _evaluate(
         stack_bytes=size.stack_bytes,
         flash=size.flash,
         ram=size.ram,
-        layers=_layers(build, counts, by_layer),
+        layers=_layers(build, program, size.flash["weights"], counts, by_layer),
         instruction_mix={} if counts is None else _mix(counts),
         delta=sparsity(program, fired_shares(program, run.x[: run.windows])),
         distributions=distributions,
         estimate=timing.provenance(build.placement.weights),
         warmup=_warmup(device, truth, program if float_windows is not None else None),
         cutoff=_cutoff(program, run.x[: run.windows], counts),
+        metrics={
+            "overall": {name: value for name, value in scores.items() if name != "subjects"},
+            "subjects": {name: subjects[name] for name in sort_people(list(subjects))},
+        },
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=_versions(build, emulator),
     )
 
 
@@ -338,23 +353,54 @@ def _cutoff(program: Program, x: np.ndarray, counts: Counts | None) -> dict[str,
     }
 
 
-def _layers(build: Build, counts: Counts | None, cycles: np.ndarray | None) -> list[dict[str, Any]]:
-    names = [*build.layers, "(rest)"]
+def _versions(build: Build, emulator: str | None) -> dict[str, str]:
+    objects = sorted((build.objects / "model").glob("*.o"))
+    found = {
+        "edgeflow": __version__,
+        "python": platform.python_version(),
+        "compiler": compiler_of(objects[0]) if objects else None,
+        "qemu": qemu_version(emulator) if emulator is not None else None,
+    }
+    return {name: version for name, version in found.items() if version is not None}
+
+
+def _layers(
+    build: Build,
+    program: Program,
+    weights: int,
+    counts: Counts | None,
+    cycles: np.ndarray | None,
+) -> list[dict[str, Any]]:
+    """Return a row a layer and, where instructions are counted, what belongs to none."""
+    sizes = layer_bytes(build.elf, build.layers)
+    rows: list[dict[str, Any]] = [
+        {
+            "name": node.name,
+            "type": node.op_type,
+            "inputs": node.inputs,
+            "outputs": node.outputs,
+            "bytes": sizes[node.name],
+            "instructions_mean": None,
+        }
+        for node in program.nodes
+    ]
     if counts is None:
-        return [{"name": name, "instructions_mean": None} for name in build.layers]
+        return rows
+    rest = {"name": "(rest)", "type": None, "inputs": None, "outputs": None}
+    rows.append({**rest, "bytes": weights - sum(sizes.values()), "instructions_mean": None})
     instructions = counts.layers.mean(axis=0)
-    if len(instructions) != len(names):
+    if len(instructions) != len(rows):
         raise TargetError(
-            f"{build.directory}: {len(names) - 1} layers in build.json, the image marks "
+            f"{build.directory}: {len(rows) - 1} layers in build.json, the image marks "
             f"{len(instructions) - 1}: compile again"
         )
     return [
         {
-            "name": name,
+            **row,
             "instructions_mean": float(instructions[i]),
             "cycles_mean": None if cycles is None else float(cycles[:, i].mean()),
         }
-        for i, name in enumerate(names)
+        for i, row in enumerate(rows)
     ]
 
 

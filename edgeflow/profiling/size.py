@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,8 @@ CODE_PARTS = ("kernels", "model", "runtime", "protocol", "hal", "library")
 
 # Reserved, not used: the stack counts with its high-water mark.
 _RESERVED = (".stack", ".heap")
+# The generated source with a program's constants.
+_MODEL = "model.c"
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,32 @@ def measure_size(elf: str | Path, objects_dir: str | Path) -> SizeReport:
         if any(s.address <= address < s.end for s in image.sections if s.executable):
             code[owners.code_part(symbol)] += symbol.size
     return SizeReport(sum(flash.values()), sum(ram.values()), None, flash, ram, code)
+
+
+def layer_bytes(elf: str | Path, layers: Sequence[str]) -> dict[str, int]:
+    """Return what each layer has of ``weights`` in `SizeReport.flash`.
+
+    Parameters
+    ----------
+    elf
+        The linked image of a generated library, not stripped.
+    layers
+        Names, with which the names of a layer's constants begin.
+
+    Raises
+    ------
+    EdgeFlowError
+        If the file is missing or damaged.
+    """
+    image = Image(elf)
+    constant = [section for section in image.sections if not section.writable]
+    sizes = dict.fromkeys(layers, 0)
+    for symbol in image.symbols:
+        owners = [name for name in layers if symbol.name.startswith(f"{name}_")]
+        ours = symbol.kind == "STT_OBJECT" and Path(symbol.source).name == _MODEL
+        if owners and ours and any(s.address <= symbol.address < s.end for s in constant):
+            sizes[max(owners, key=len)] += symbol.size
+    return sizes
 
 
 def _add(

@@ -14,6 +14,7 @@ from edgeflow.compression.prune.mask import Block
 from edgeflow.compression.prune.options import Ranks, parse_by_matrix
 from edgeflow.compression.record import run_folder, write_record
 from edgeflow.compression.tuning import MIXED_DROP, Tuning
+from edgeflow.progress import StageProgress, silent
 from edgeflow.recipes.recipe import ACTIVATIONS, THE_BOARD, WEIGHTS, Recipe, as_options
 from edgeflow.targets.board import load_board
 from edgeflow.training.fit import OnEpoch
@@ -53,6 +54,7 @@ def compress_by_recipe(
     split: str = "test",
     restart: bool = False,
     on_epoch: OnEpoch | None = None,
+    progress: StageProgress = silent,
 ) -> Result:
     """Compress a trained model; go on where an interrupted fine-tuning stopped.
 
@@ -75,6 +77,8 @@ def compress_by_recipe(
     restart : bool
         Begin the fine-tuning anew.
     on_epoch : callable, optional
+    progress : callable, optional
+        Told of the stages before and after the fine-tuning.
 
     Raises
     ------
@@ -100,6 +104,7 @@ def compress_by_recipe(
         delta=recipe.delta.options(),
         restart=restart,
         on_epoch=on_epoch,
+        on_matrix=lambda done, total: progress("choosing widths", done, total),
     )
     compressed = compress_model(
         model,
@@ -109,6 +114,7 @@ def compress_by_recipe(
         split=split,
         cutoff=recipe.cutoff.max_drop,
         tune=tuning,
+        progress=progress,
     )
     compressed.program.save(out)
     command = {"recipe": name, **as_options(recipe)}

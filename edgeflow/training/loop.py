@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgeflow import metrics
 from edgeflow.cells import SequenceClassifier, load_model, save_model
 from edgeflow.cells.cells import cell_of
 from edgeflow.data.dataset import SPLITS, Dataset
 from edgeflow.errors import TrainError
 from edgeflow.files import write_atomic
-from edgeflow.training import batches, metrics, resume
+from edgeflow.training import batches, resume
 from edgeflow.training.fit import Fit, OnEpoch
 from edgeflow.training.method import Method
 from edgeflow.training.options import TrainOptions

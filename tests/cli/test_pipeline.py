@@ -70,6 +70,8 @@ def test_compress_compile_profile(
         run(environment, "compress", trained_gru / "model", *DATA, "-o", file, "--json").stdout
     )
     assert abs(scores["drop_points"]) <= 0.5
+    assert scores["macro_f1"].keys() == {"float", "int"}
+    assert all(0 <= one["int"] <= 1 for one in scores["recall"].values())
     shown = json.loads(run(environment, "inspect", file, "--json").stdout)
     assert shown["hash"] == scores["hash"]
     assert [layer["type"] for layer in shown["layers"]] == ["GRU", "Linear"]
@@ -83,6 +85,10 @@ def test_compress_compile_profile(
     assert first["mismatches"] == 0
     assert first["steps"] == 1000
     assert first["accuracy_device"] == first["accuracy_oracle"]
+    assert first["metrics"]["overall"]["accuracy"] == first["accuracy_device"]
+    assert set(first["metrics"]["subjects"]) == set(scores["people"])
+    assert list(first["metrics"]["overall"]["recall"]) == list(scores["recall"])
+    assert sum(layer["bytes"] for layer in first["layers"]) == first["flash"]["weights"]
     counts = first["instructions_per_step"]
     assert 0 < counts["mean"] <= counts["max"] < 10_000
     assert sum(layer["instructions_mean"] for layer in first["layers"]) == pytest.approx(

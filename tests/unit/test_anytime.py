@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from edgeflow.compression.anytime import cutoff_curve, decide, standard_error, with_cutoff
-from edgeflow.compression.warmup import accuracy_by_sample, samples_to_enough
 from edgeflow.data import Dataset, Recording
 from edgeflow.errors import CompressError, ProgramError
+from edgeflow.metrics import accuracy_by_sample, samples_to_enough
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.program.nodes import Accumulate
 from edgeflow.program.nodes.cutoff import NEVER, Cutoff

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ import pytest
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.data import load_dataset
 from edgeflow.errors import DataError, DeviceError, EdgeFlowError, TargetError
+from edgeflow.metrics import accuracy, confusion, macro_f1, mcc, recall
 from edgeflow.profiling.elf import Image
 from edgeflow.profiling.report import render, write_report
-from edgeflow.profiling.result import ProfileResult, confusion_matrix, histogram, summarize
+from edgeflow.profiling.result import ProfileResult, histogram, summarize
 from edgeflow.profiling.run import choose_windows, profile
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity
@@ -28,7 +30,8 @@ from tests.random_programs import random_program
 CONTRACT = {
     "board", "core", "model", "steps", "windows", "accuracy_float", "accuracy_oracle",
     "accuracy_device", "mismatches", "instructions_per_step", "cycles_per_step", "latency_us",
-    "energy_uj", "flash_bytes", "ram_bytes", "layers", "delta",
+    "energy_uj", "flash_bytes", "ram_bytes", "layers", "delta", "task", "metrics",
+    "samples_per_step", "date", "versions",
 }  # fmt: skip
 WINDOW, PEOPLE, EACH = 10, 5, 6
 
@@ -86,7 +89,7 @@ def test_histogram_covers_all_values() -> None:
 
 
 def test_confusion_matrix() -> None:
-    matrix = confusion_matrix(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), 3)
+    matrix = confusion(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), 3)
     assert matrix.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
 
 
@@ -114,6 +117,50 @@ def test_host_measures_latency_only(
     assert result.accuracy_float == 0.5
     assert sum(result.flash.values()) == result.flash_bytes
     assert ProfileResult.load(tmp_path / "profile.json") == result
+
+
+def test_metrics_are_those_of_the_device(host_build: Build, data: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(data)
+    result = profile(host_build, dataset, split="train", out=tmp_path)
+    assert result.metrics is not None and result.task == "classification"
+    overall, subjects = result.metrics["overall"], result.metrics["subjects"]
+    matrix = np.array(result.confusion)
+    assert overall["accuracy"] == result.accuracy_device == accuracy(matrix)
+    assert overall["macro_f1"] == macro_f1(matrix) and overall["mcc"] == mcc(matrix)
+    assert list(overall["recall"]) == result.classes
+    assert list(overall["recall"].values()) == pytest.approx(recall(matrix).tolist())
+    assert list(subjects) == sorted(dataset.people["train"])
+    assert {one["windows"] for one in subjects.values()} == {EACH}
+    shares = [one["accuracy"] for one in subjects.values()]
+    assert sum(shares) / len(shares) == pytest.approx(result.accuracy_device)
+
+
+def test_what_ran_and_when_is_told(host_build: Build, data: Path, tmp_path: Path) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    result = profile(host_build, load_dataset(data), out=tmp_path)
+    assert result.date is not None
+    assert before <= datetime.fromisoformat(result.date) <= datetime.now(UTC)
+    assert result.versions.keys() == {"edgeflow", "python", "compiler"}
+    assert result.versions["compiler"].startswith("GCC ")
+    assert [(row["name"], row["type"], row["inputs"], row["outputs"]) for row in result.layers] == [
+        ("gru0", "GRU", 3, 8), ("head", "Linear", 8, 3),
+    ]  # fmt: skip
+    assert all(row["bytes"] >= row["inputs"] * row["outputs"] for row in result.layers)
+    left = result.flash["weights"] - sum(row["bytes"] for row in result.layers)
+    assert 0 <= left <= 2 * 4 * 3, "scales and offsets of the input"
+
+
+def test_files_of_older_versions_are_read(host_build: Build, data: Path, tmp_path: Path) -> None:
+    content = profile(host_build, load_dataset(data), out=tmp_path).to_json()
+    for name in ("task", "metrics", "samples_per_step", "date", "versions"):
+        del content[name]
+    content["layers"] = [
+        {"name": row["name"], "instructions_mean": None} for row in content["layers"]
+    ]
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    old = ProfileResult.load(tmp_path / "old.json")
+    assert old.metrics is None and old.samples_per_step == 1
+    assert "Profile of host" in render(old)
 
 
 def test_delta_sparsity_is_that_of_the_windows(
@@ -225,6 +272,8 @@ def test_emulated_board_counts_and_estimates(m4_build: Build, data: Path, tmp_pa
     assert first.instructions_per_step is not None and first.latency_us is not None
     assert first.cycles_per_step is not None and first.energy_uj is not None
     assert [layer["name"] for layer in first.layers] == ["gru0", "head", "(rest)"]
+    assert first.versions["qemu"][0].isdigit() and first.versions["compiler"].startswith("GCC ")
+    assert sum(layer["bytes"] for layer in first.layers) == first.flash["weights"]
     layers = sum(layer["instructions_mean"] for layer in first.layers)
     assert layers == pytest.approx(first.instructions_per_step["mean"])
     assert sum(first.instruction_mix.values()) == pytest.approx(layers)
@@ -280,7 +329,7 @@ def test_cutoff_skips_steps(program: Program, m4_build: Build, data: Path, tmp_p
     )
 
 
-class _Checker(html.parser.HTMLParser):
+class Page(html.parser.HTMLParser):
     """Collects what a page would load, its ids, and tags that are not closed."""
 
     def __init__(self) -> None:
@@ -302,7 +351,7 @@ def test_report_needs_nothing_else(host_build: Build, data: Path, tmp_path: Path
     strange = dataclasses.replace(result, classes=["<b>", "a & b", "“quoted”"], complete=False)
     write_report(strange, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    checker = _Checker()
+    checker = Page()
     checker.feed(page)
     assert checker.loads == []
     assert len(checker.ids) == len(set(checker.ids))
@@ -314,7 +363,7 @@ def test_report_needs_nothing_else(host_build: Build, data: Path, tmp_path: Path
 def test_report_compares_runs(host_build: Build, data: Path, tmp_path: Path) -> None:
     result = profile(host_build, load_dataset(data), out=tmp_path)
     page = render([result, dataclasses.replace(result, board="other", mismatches=3)])
-    checker = _Checker()
+    checker = Page()
     checker.feed(page)
     assert len(checker.ids) == len(set(checker.ids))
     assert "2 runs side by side" in page

@@ -15,10 +15,10 @@ import torch
 from edgeflow.cells import load_model
 from edgeflow.data import Dataset, Recording
 from edgeflow.errors import DataError, TrainError
+from edgeflow.metrics import accuracy, confusion, macro_f1
 from edgeflow.training import train
 from edgeflow.training.augment import augment, axis_triples, change_pace, rotations
 from edgeflow.training.batches import normalisation, streams
-from edgeflow.training.metrics import accuracy, confusion, macro_f1
 
 SMALL = {"hidden": 8, "batch": 8, "epochs": 6, "lr": 2e-2, "rotate": 0.0}
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from edgeflow.cells import CELLS, load_model
 from edgeflow.cells.options import parse_options
-from edgeflow.compression.warmup import accuracy_by_sample
 from edgeflow.errors import TrainError
+from edgeflow.metrics import accuracy_by_sample
 from edgeflow.training import train
 from edgeflow.training.augment import mirror, mirror_signs
 from edgeflow.training.batches import tail_weight

@@ -8,13 +8,14 @@ ENOUGH = 0.95
 
 
 def accuracy_by_sample(outputs: ArrayLike, labels: NDArray[np.int64]) -> list[float]:
-    """Return the accuracy after 1, 2, ... samples since the reset.
+    """Return the accuracy if windows ended after 1, 2, ... samples since the reset.
 
     Parameters
     ----------
     outputs : array [n, time, classes]
         The decision is the largest.
     labels : int64 array [n]
+        The true classes.
 
     Returns
     -------
@@ -26,7 +27,7 @@ def accuracy_by_sample(outputs: ArrayLike, labels: NDArray[np.int64]) -> list[fl
 
 
 def samples_to_enough(accuracy: ArrayLike) -> int:
-    """Return the samples from which on accuracy stays at 95 % of its last value or above.
+    """Return the samples from which on accuracy stays at 95 % of its last value or above: 1..time.
 
     Parameters
     ----------
