@@ -1,4 +1,4 @@
-"""Every command in the documentation runs, in the order of its page, in a folder of its own."""
+"""Every command and Python block of the documentation runs, in a folder for each page."""
 
 import os
 import re
@@ -10,12 +10,15 @@ import pytest
 
 from tests.conftest import ROOT
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(
     r"(?:^`(?P<file>[^`\n]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```", re.M | re.S
 )
 # Set up the machine or run this test suite: the CI script itself is their test.
 NOT_HERE = ("make ", "git clone", "pip install", "sudo ")
+# Pages whose Python is not a program of its own, with the test that runs it. A fragment on any
+# other page, shown to explain something, has the fence ```py.
+PYTHON_ELSEWHERE = {"add-a-cell.md": "tests/docs/test_add_a_cell.py"}
 
 
 def blocks(page: Path) -> list[tuple[str | None, str, str]]:
@@ -27,16 +30,17 @@ def commands(page: Path) -> list[str]:
     return [line for _, kind, text in blocks(page) if kind == "sh" for line in text.splitlines()]
 
 
+def python_of(page: Path) -> str:
+    """Return the Python blocks of a page that are no files, as one program."""
+    if page.name in PYTHON_ELSEWHERE:
+        return ""
+    return "\n".join(text for file, kind, text in blocks(page) if kind == "python" and not file)
+
+
 @pytest.mark.board
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.name)
 def test_commands_of(page: Path, tmp_path: Path, trained_gru: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes((trained_gru / "model.onnx").read_bytes())
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "gru32").symlink_to(trained_gru / "model")
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
+    environment = prepare(tmp_path, trained_gru)
     ran = 0
     for file, kind, text in blocks(page):
         if file:
@@ -52,7 +56,27 @@ def test_commands_of(page: Path, tmp_path: Path, trained_gru: Path) -> None:
             )
             assert done.returncode == 0, f"{page.name}: {line}\n{done.stdout}\n{done.stderr}"
             ran += 1
-    assert ran or page.name == "README.md"
+    assert ran or page.name in ("README.md", "CONTRIBUTING.md")
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("page", [p for p in PAGES if python_of(p)], ids=lambda p: p.name)
+def test_python_of(page: Path, tmp_path: Path, trained_gru: Path) -> None:
+    environment = prepare(tmp_path, trained_gru)
+    (tmp_path / "page.py").write_text(python_of(page))
+    done = subprocess.run(
+        [sys.executable, "page.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{page.name}:\n{done.stdout}\n{done.stderr}"
+
+
+def prepare(folder: Path, trained: Path) -> dict[str, str]:
+    """Put what the pages take as given into a folder; return the environment of its processes."""
+    (folder / "model.onnx").write_bytes((trained / "model.onnx").read_bytes())
+    (folder / "runs").mkdir()
+    (folder / "runs" / "gru32").symlink_to(trained / "model")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -61,7 +85,8 @@ def test_links_and_files_named_exist(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
     for name in re.findall(
-        r"`((?:edgeflow|firmware|targets|tests|docs|calibration)/[\w./-]+)`", text
+        r"`((?:edgeflow|firmware|targets|tests|docs|calibration|scripts|benchmarks)/[\w./-]+)`",
+        text,
     ):
         made = name in [file for file, _, _ in blocks(page)]
         assert made or (ROOT / name).exists(), f"{page.name} names {name}"
