@@ -59,8 +59,12 @@ def test_commands_of(page: Path, tmp_path: Path, trained_gru: Path) -> None:
     assert ran or page.name in ("README.md", "CONTRIBUTING.md")
 
 
+#: A program that several pages show runs once.
+PROGRAMS = {python_of(page): page for page in reversed(PAGES) if python_of(page)}
+
+
 @pytest.mark.board
-@pytest.mark.parametrize("page", [p for p in PAGES if python_of(p)], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PROGRAMS.values(), ids=lambda p: p.name)
 def test_python_of(page: Path, tmp_path: Path, trained_gru: Path) -> None:
     environment = prepare(tmp_path, trained_gru)
     (tmp_path / "page.py").write_text(python_of(page))
