@@ -233,6 +233,68 @@ def spikes() -> str:
     return spike_curve.table(spike_curve.read(ROOT / "docs"))
 
 
+def accuracy() -> str:
+    """Accuracy before and after quantization, and means over the seeds."""
+    rows: list[list[str]] = []
+
+    def add(data: str, model: str, parameters: str, seed: str, before: float, after: float) -> None:
+        figures = f"{before:.2f}", f"{after:.2f}", f"{after - before:+.2f}"
+        rows.append([data, model, parameters, seed, *figures])
+
+    runs = read("accuracy.json")
+    for data, hidden in dict.fromkeys((run["data"], run["hidden"]) for run in runs):
+        part = [run for run in runs if (run["data"], run["hidden"]) == (data, hidden)]
+        for r in part:
+            model, seed = f"GRU-{hidden}", str(r["seed"])
+            add(data, model, str(r["parameters"]), seed, r["float"], r["integer"])
+        means = [sum(run[key] for run in part) / len(part) for key in ("float", "integer")]
+        add("", "mean", "", "", *means)
+    return markdown(
+        ["data", "model", "parameters", "seed", "float %", "integer %", "difference, points"], rows
+    )
+
+
+def _or(value: int | None, otherwise: str) -> str:
+    return otherwise if value is None else f"{value:,}"
+
+
+def boards() -> str:
+    """Instructions and memory on every board."""
+    rows = [
+        [f"{r['data']} GRU-{r['hidden']}", r["board"], _or(r["instructions"], "not counted"),
+         str(r["mismatches"]), str(r["steps"]), f"{r['flash']:,}", f"{r['ram']:,}",
+         _or(r["stack"], "unknown")]
+        for r in read("boards.json")
+    ]  # fmt: skip
+    head = ["model", "board", "instructions per step", "mismatches", "steps", "flash B", "RAM B"]
+    return markdown([*head, "stack"], rows)
+
+
+def cells_of(data: str) -> Callable[[], str]:
+    """Return the table of every cell on a data set."""
+    head = [
+        "cell", "parameters", "float %", "seeds", "people", "integer %", "worst drop",
+        "instructions, M4", "instructions, M55", "mismatches", "flash B", "RAM B",
+    ]  # fmt: skip
+
+    def table() -> str:
+        rows = []
+        for r in read("cells.json"):
+            if r["data"] != data:
+                continue
+            low, high = r["seeds"]
+            worst, best = r["people"]
+            rows.append([
+                r["cell"], str(r["parameters"]), f"{r['float']:.1f}", f"{low:.1f}-{high:.1f}",
+                f"{worst:.0f}-{best:.0f}", f"{r['integer']:.1f}", f"{r['worst_drop']:+.2f}",
+                f"{r['instructions']['qemu-m4']:,}", f"{r['instructions']['qemu-m55']:,}",
+                str(r["mismatches"]), f"{r['flash']:,}", f"{r['ram']:,}",
+            ])  # fmt: skip
+        return markdown(head, rows)
+
+    return table
+
+
 def home_boards() -> dict[str, str]:
     """Return, by kernel set, the board whose counts stand for it."""
     boards = {board.name: board for board in list_boards()}
@@ -392,6 +454,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "products": products,
     "cells": cells,
     "spikes": spikes,
+    "accuracy": accuracy,
+    "boards": boards,
+    "cells-wisdm-watch-hand": cells_of("wisdm-watch-hand"),
+    "cells-seglearn-watch": cells_of("seglearn-watch"),
     "kernels-dense": kernels_dense,
     "kernels-sparse": kernels_sparse,
     "kernels-delta": kernels_delta,
