@@ -198,23 +198,28 @@ def api_classes() -> str:
 
 def cells_reference() -> str:
     """A cell's equations, options and torch class, for mkdocstrings."""
-    parts, shown = [], set()
+    parts: list[str] = []
+    modules: dict[str, str] = {}  # by name, the first cell of each
+    classes: set[str] = set()
     for name, cell in CELLS.items():
         build = inspect.getmodule(cell.build)
         assert build is not None
         parts.append(f"## {name}")
+        first = modules.setdefault(build.__name__, name)
+        if first == name:
+            parts.append(_reference(build.__name__, **DOCSTRING_ONLY))
+        else:
+            parts.append(f"Equations: [{first}](#{first}).")
         defaults = option_defaults(cell)
         if defaults:
             options = ", ".join(f"`{k}={json.dumps(v)}`" for k, v in defaults.items())
             parts.append(f"Options (`--set`), with their defaults: {options}.")
-        if build.__name__ not in shown:
-            parts.append(_reference(build.__name__, **DOCSTRING_ONLY))
-        path = f"{cell.module.__module__}.{cell.module.__qualname__}"
-        if path.startswith(f"{build.__name__}.") and path not in shown:
+        path = _path(cell.module)
+        if path.startswith(f"{build.__name__}.") and path not in classes:
             parts.append(_reference(path))
         elif not path.startswith("edgeflow."):
             parts.append(f"The layer is `torch.nn.{cell.module.__name__}`.")
-        shown |= {build.__name__, path}
+        classes.add(path)
     return "\n\n".join(parts)
 
 
