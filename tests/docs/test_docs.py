@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeflow.data import Dataset
 from tests.conftest import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -40,7 +41,13 @@ def python_of(page: Path) -> str:
 @pytest.mark.board
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.name)
 def test_commands_of(page: Path, tmp_path: Path, trained_gru: Path) -> None:
-    environment = prepare(tmp_path, trained_gru)
+    (tmp_path / "model.onnx").write_bytes((trained_gru / "model.onnx").read_bytes())
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "gru32").symlink_to(trained_gru / "model")
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
     ran = 0
     for file, kind, text in blocks(page):
         if file:
@@ -56,7 +63,18 @@ def test_commands_of(page: Path, tmp_path: Path, trained_gru: Path) -> None:
             )
             assert done.returncode == 0, f"{page.name}: {line}\n{done.stdout}\n{done.stderr}"
             ran += 1
-    assert ran or page.name in ("README.md", "CONTRIBUTING.md")
+    assert ran or page.name == "README.md"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_python_files_are_used(page: Path) -> None:
+    if page.name in PYTHON_ELSEWHERE:
+        return
+    parts = blocks(page)
+    for file, _, own in parts:
+        if file and file.endswith(".py"):
+            used = any(Path(file).stem in text for _, _, text in parts if text is not own)
+            assert used, f"{page.name} shows {file} and no command runs it"
 
 
 #: A program that several pages show runs once.
@@ -65,22 +83,10 @@ PROGRAMS = {python_of(page): page for page in reversed(PAGES) if python_of(page)
 
 @pytest.mark.board
 @pytest.mark.parametrize("page", PROGRAMS.values(), ids=lambda p: p.name)
-def test_python_of(page: Path, tmp_path: Path, trained_gru: Path) -> None:
-    environment = prepare(tmp_path, trained_gru)
+def test_python_of(page: Path, tmp_path: Path, seglearn: Dataset) -> None:
     (tmp_path / "page.py").write_text(python_of(page))
-    done = subprocess.run(
-        [sys.executable, "page.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, f"{page.name}:\n{done.stdout}\n{done.stderr}"
-
-
-def prepare(folder: Path, trained: Path) -> dict[str, str]:
-    """Put what the pages take as given into a folder; return the environment of its processes."""
-    (folder / "model.onnx").write_bytes((trained / "model.onnx").read_bytes())
-    (folder / "runs").mkdir()
-    (folder / "runs" / "gru32").symlink_to(trained / "model")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
