@@ -5,7 +5,7 @@ export VENV
 RUN := $(VENV)/bin
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 
-.PHONY: demo test test-all lint format wheel setup clean
+.PHONY: demo test test-all lint format docs wheel setup clean
 
 setup:
 	@scripts/setup.sh
@@ -30,8 +30,13 @@ format: setup
 	$(RUN)/ruff format .
 	$(RUN)/clang-format -i $(C_FILES)
 
+# The site, in site/; any warning is an error. NO_MKDOCS_2_WARNING: not material's advertisement.
+docs: setup
+	$(RUN)/python scripts/docs_tables.py --check
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict
+
 wheel: setup
 	$(RUN)/python -m build --wheel --no-isolation
 
 clean:
-	rm -rf build dist edgeflow-demo
+	rm -rf build dist edgeflow-demo site

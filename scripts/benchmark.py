@@ -1,14 +1,16 @@
-"""Trains, compresses and profiles the models of docs/benchmarks.md and prints its tables.
+"""Trains, compresses and profiles the models of docs/benchmarks.md; writes benchmarks/*.json.
 
     python scripts/benchmark.py accuracy -o runs/bench [--root DIR]
     python scripts/benchmark.py boards -o runs/bench [--root DIR]
     python scripts/benchmark.py cells -o runs/bench [--root DIR]
 
-What is trained or compressed already in the folder is used again.
+What is trained or compressed already in the folder is used again. ``scripts/docs_tables.py`` then
+writes the tables of the page.
 """
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,13 @@ from edgeflow.program import Program
 from edgeflow.targets.board import list_boards
 from edgeflow.training import train
 
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 MODELS = (("seglearn-watch", 32), ("seglearn-watch", 64), ("wisdm-watch-hand", 64))
 #: Longer trainings gain nothing on the validation people of the larger set.
 EPOCHS = {"seglearn-watch": 30, "wisdm-watch-hand": 20}
 SEEDS = (0, 1, 2)
+
+Row = dict[str, Any]
 
 
 #: Models of the table of cells.
@@ -67,30 +72,25 @@ def compressed(
     return file
 
 
-def accuracy(folder: Path, root: Path | None) -> None:
-    """Print float and integer accuracy on unseen people, three seeds a model."""
-    print("| data | model | parameters | seed | float % | integer % | difference, points |")
-    print("|---|---|---|---|---|---|---|")
+def accuracy(folder: Path, root: Path | None) -> Iterator[Row]:
+    """Measure float and integer accuracy on unseen people, three seeds for each model."""
     for data, hidden in MODELS:
-        pairs = []
         for seed in SEEDS:
             directory = compressed(data, seed, folder, root, hidden=hidden).parent
             scores = json.loads((directory / "scores.json").read_text())
             metrics = json.loads((directory / "metrics.json").read_text())
-            before, after = 100 * scores["accuracy_float"], 100 * scores["accuracy_int"]
-            pairs.append((before, after))
-            print(
-                f"| {data} | GRU-{hidden} | {metrics['parameters']} | {seed} | {before:.2f} | "
-                f"{after:.2f} | {after - before:+.2f} |"
-            )
-        mean = np.mean(pairs, axis=0)
-        print(f"| | mean | | | {mean[0]:.2f} | {mean[1]:.2f} | {mean[1] - mean[0]:+.2f} |")
+            yield {
+                "data": data,
+                "hidden": hidden,
+                "parameters": metrics["parameters"],
+                "seed": seed,
+                "float": round(100 * scores["accuracy_float"], 4),
+                "integer": round(100 * scores["accuracy_int"], 4),
+            }
 
 
-def boards(folder: Path, root: Path | None) -> None:
-    """Print instructions, flash and RAM of each model (seed 0) on each board."""
-    print("| model | board | instructions a step | mismatches | steps | flash B | RAM B | stack |")
-    print("|---|---|---|---|---|---|---|---|")
+def boards(folder: Path, root: Path | None) -> Iterator[Row]:
+    """Measure instructions, flash and RAM of each model (seed 0) on each board."""
     for data, hidden in MODELS:
         file = compressed(data, SEEDS[0], folder, root, hidden=hidden)
         dataset = load_dataset(data, root=root)
@@ -98,22 +98,21 @@ def boards(folder: Path, root: Path | None) -> None:
             build = compile_program(Program.load(file), spec, file.parent / spec.name)
             result = profile(build, dataset, steps=2000).to_json()
             counted = result["instructions_per_step"]
-            count = f"{counted['mean']:,.0f}" if counted else "not counted"
-            stack = result["ram"]["stack"] or "unknown"
-            print(
-                f"| {data} GRU-{hidden} | {spec.name} | {count} | {result['mismatches']} | "
-                f"{result['steps']} | {result['flash_bytes']:,} | {result['ram_bytes']:,} | "
-                f"{stack} |"
-            )
+            yield {
+                "data": data,
+                "hidden": hidden,
+                "board": spec.name,
+                "instructions": round(counted["mean"]) if counted else None,
+                "mismatches": result["mismatches"],
+                "steps": result["steps"],
+                "flash": result["flash_bytes"],
+                "ram": result["ram_bytes"],
+                "stack": result["ram"]["stack"] or None,
+            }
 
 
-def cells(folder: Path, root: Path | None) -> None:
-    """Print accuracy and cost of every cell; the cost is that of the first seed."""
-    print(
-        "| data | cell | parameters | float % | seeds | people | integer % | worst drop | "
-        "M4 instr. | M55 instr. | mismatches | flash B | RAM B |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+def cells(folder: Path, root: Path | None) -> Iterator[Row]:
+    """Measure accuracy and cost of every cell; the cost is that of the first seed."""
     for data in CELL_DATA:
         dataset = load_dataset(data, root=root)
         for cell, options in CELL_MODELS.items():
@@ -127,19 +126,25 @@ def cells(folder: Path, root: Path | None) -> None:
             people = 100 * np.mean(
                 [[person["float"] for person in score["people"].values()] for score in scores], 0
             )
-            counts, result = [], {}
-            for board in ("qemu-m55", "qemu-m4"):
+            counts, result = {}, {}
+            for board in ("qemu-m55", "qemu-m4"):  # flash and RAM are the last one's
                 build = compile_program(Program.load(files[0]), board, files[0].parent / board)
                 result = profile(build, dataset, steps=2000).to_json()
-                counts.append(f"{result['instructions_per_step']['mean']:,.0f}")
-            print(
-                f"| {data} | {_name(cell, options)} | {metrics['parameters']} | "
-                f"{before.mean():.1f} | {before.min():.1f}-{before.max():.1f} | "
-                f"{people.min():.0f}-{people.max():.0f} | "
-                f"{after.mean():.1f} | {(before - after).max():+.2f} | {counts[1]} | {counts[0]} | "
-                f"{result['mismatches']} | {result['flash_bytes']:,} | {result['ram_bytes']:,} |",
-                flush=True,
-            )
+                counts[board] = round(result["instructions_per_step"]["mean"])
+            yield {
+                "data": data,
+                "cell": _name(cell, options),
+                "parameters": metrics["parameters"],
+                "float": round(float(before.mean()), 1),
+                "seeds": [round(float(before.min()), 1), round(float(before.max()), 1)],
+                "people": [round(float(people.min())), round(float(people.max()))],
+                "integer": round(float(after.mean()), 1),
+                "worst_drop": round(float((before - after).max()), 2),
+                "instructions": counts,
+                "mismatches": result["mismatches"],
+                "flash": result["flash_bytes"],
+                "ram": result["ram_bytes"],
+            }
 
 
 def main() -> None:
@@ -148,8 +153,13 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/bench"))
     parser.add_argument("--root", type=Path)
     arguments = parser.parse_args()
-    table = {"accuracy": accuracy, "boards": boards, "cells": cells}[arguments.table]
-    table(arguments.out, arguments.root)
+    measure = {"accuracy": accuracy, "boards": boards, "cells": cells}[arguments.table]
+    rows = []
+    for row in measure(arguments.out, arguments.root):
+        rows.append(json.dumps(row))
+        print(rows[-1], flush=True)
+    lines = ",\n ".join(rows)
+    write_atomic(BENCHMARKS / f"{arguments.table}.json", f"[\n {lines}\n]\n")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     python scripts/instruction_counts.py [--board qemu-m4 ...]
 
 writes ``benchmarks/instructions.json``, which ``tests/boards/test_instruction_counts.py`` compares
-new code with, draws ``docs/kernels-by-shape.svg`` and prints the tables of docs/benchmarks.md.
-``--board`` refreshes some boards only, ``--plot`` draws what is there.
+new code with, draws ``docs/kernels-by-shape.svg`` and prints its figures as tables.
+``--board`` refreshes some boards only, ``--plot`` draws what is there. ``scripts/docs_tables.py``
+writes what is stored into docs/benchmarks.md.
 """
 
 import argparse
@@ -113,21 +114,30 @@ def draw(stored: dict[str, Any]) -> None:
     figure.savefig(PLOT, metadata={"Date": None})
 
 
-def table(stored: dict[str, Any]) -> str:
-    """Return what is drawn, and the cells, as tables: a column a core."""
+def products_table(stored: dict[str, Any]) -> str:
+    """Return what is drawn as a table: a column a core."""
     boards = [name for name in DRAWN if name in stored]
-    counts = [stored[name]["instructions"] for name in boards]
-    cores = " | ".join(stored[name]["core"] for name in boards)
-    rule = "|---" * (len(boards) + 1) + "|"
-    lines = [f"| columns x rows | {cores} |", rule]
+    lines = [_head("columns x rows", stored, boards)]
     for c in COLS:
-        values = (f"{n[f'product {c}x{3 * c}'] / (3 * c * c):.2f}" for n in counts)
+        counts = (stored[name]["instructions"][f"product {c}x{3 * c}"] for name in boards)
+        values = (f"{count / (3 * c * c):.2f}" for count in counts)
         lines.append(f"| {c} x {3 * c} | {' | '.join(values)} |")
-    lines += ["", f"| instructions a step | {cores} |", rule]
+    return "\n".join(lines)
+
+
+def cells_table(stored: dict[str, Any]) -> str:
+    """Return instructions per step of the cells: a column a core."""
+    boards = [name for name in DRAWN if name in stored]
+    lines = [_head("instructions per step", stored, boards)]
     for cell in CELLS:
-        values = (f"{n[f'{cell}-{HIDDEN}']:,.0f}" for n in counts)
+        values = (f"{stored[name]['instructions'][f'{cell}-{HIDDEN}']:,.0f}" for name in boards)
         lines.append(f"| {cell}-{HIDDEN} | {' | '.join(values)} |")
     return "\n".join(lines)
+
+
+def _head(first: str, stored: dict[str, Any], boards: list[str]) -> str:
+    cores = " | ".join(stored[name]["core"] for name in boards)
+    return f"| {first} | {cores} |\n" + "| --- " * (len(boards) + 1) + "|"
 
 
 def main() -> None:
@@ -145,7 +155,7 @@ def main() -> None:
         print(board.name, flush=True)
         write_atomic(DATA, json.dumps(stored, indent=1) + "\n")
     draw(stored)
-    print(table(stored))
+    print(products_table(stored), cells_table(stored), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -106,6 +106,11 @@ def measure(cell: str, board: str, rate: float) -> list[Point]:
     return points
 
 
+def read(folder: Path) -> list[Point]:
+    """Return what was measured before."""
+    return [Point(**point) for point in json.loads((folder / "spike-curve.json").read_text())]
+
+
 def curve(points: Sequence[Point], cell: str, board: str, dense: bool) -> list[Point]:
     return [p for p in points if (p.cell, p.board, p.dense) == (cell, board, dense)]
 
@@ -158,7 +163,7 @@ def main() -> None:
         points = [p for b in DENSE for c in CELLS for rate in RATES for p in measure(c, b, rate)]
         rows = ",\n".join(json.dumps(asdict(point)) for point in points)
         write_atomic(data, f"[\n{rows}\n]\n")
-    points = [Point(**point) for point in json.loads(data.read_text())]
+    points = read(arguments.out)
     draw(points, arguments.out / "spike-curve.svg")
     print(table(points))
 

@@ -1,4 +1,4 @@
-"""Every command in the documentation runs, in the order of its page, in a folder of its own."""
+"""Every command and Python block of the documentation runs, in a folder for each page."""
 
 import os
 import re
@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from edgeflow.data import Dataset
 from tests.conftest import ROOT
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(
     r"(?:^`(?P<file>[^`\n]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```", re.M | re.S
 )
 # Set up the machine or run this test suite: the CI script itself is their test.
 NOT_HERE = ("make ", "git clone", "pip install", "sudo ")
+# Pages whose Python is not a program of its own, with the test that runs it. A fragment on any
+# other page, shown to explain something, has the fence ```py.
+PYTHON_ELSEWHERE = {"add-a-cell.md": "tests/docs/test_add_a_cell.py"}
 
 
 def blocks(page: Path) -> list[tuple[str | None, str, str]]:
@@ -25,6 +29,13 @@ def blocks(page: Path) -> list[tuple[str | None, str, str]]:
 
 def commands(page: Path) -> list[str]:
     return [line for _, kind, text in blocks(page) if kind == "sh" for line in text.splitlines()]
+
+
+def python_of(page: Path) -> str:
+    """Return the Python blocks of a page that are no files, as one program."""
+    if page.name in PYTHON_ELSEWHERE:
+        return ""
+    return "\n".join(text for file, kind, text in blocks(page) if kind == "python" and not file)
 
 
 @pytest.mark.board
@@ -56,12 +67,36 @@ def test_commands_of(page: Path, tmp_path: Path, trained_gru: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_python_files_are_used(page: Path) -> None:
+    if page.name in PYTHON_ELSEWHERE:
+        return
+    parts = blocks(page)
+    for file, _, own in parts:
+        if file and file.endswith(".py"):
+            used = any(Path(file).stem in text for _, _, text in parts if text is not own)
+            assert used, f"{page.name} shows {file} and no command runs it"
+
+
+#: A program that several pages show runs once.
+PROGRAMS = {python_of(page): page for page in reversed(PAGES) if python_of(page)}
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("page", PROGRAMS.values(), ids=lambda p: p.name)
+def test_python_of(page: Path, tmp_path: Path, seglearn: Dataset) -> None:
+    (tmp_path / "page.py").write_text(python_of(page))
+    done = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, f"{page.name}:\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_and_files_named_exist(page: Path) -> None:
     text = page.read_text()
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
     for name in re.findall(
-        r"`((?:edgeflow|firmware|targets|tests|docs|calibration)/[\w./-]+)`", text
+        r"`((?:edgeflow|firmware|targets|tests|docs|calibration|scripts|benchmarks)/[\w./-]+)`",
+        text,
     ):
         made = name in [file for file, _, _ in blocks(page)]
         assert made or (ROOT / name).exists(), f"{page.name} names {name}"

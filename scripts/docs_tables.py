@@ -1,0 +1,510 @@
+"""Writes the tables of README and docs that are made of registries and data files.
+
+    python scripts/docs_tables.py            writes them
+    python scripts/docs_tables.py --check    exits with 1 if a page differs
+    python scripts/docs_tables.py --demo edgeflow-demo/qemu-m4/profile.json    new figures first
+
+Tables, and what the pages of the reference list, stand between ``<!-- generated: NAME -->`` and
+``<!-- end: NAME -->``, with NAME from `TABLES`. Sources: the names of ``edgeflow``, the registries
+of cells and kernels, the cores in ``targets/cores``, the files of ``firmware/kernels``, and
+``benchmarks/*.json``.
+"""
+
+import argparse
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import edgeflow  # noqa: E402
+from edgeflow.bench.cells import random_cell  # noqa: E402
+from edgeflow.bench.fit import DENSITIES  # noqa: E402
+from edgeflow.cells import CELLS  # noqa: E402
+from edgeflow.cells.options import option_defaults  # noqa: E402
+from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel  # noqa: E402
+from edgeflow.codegen.sources import source_file  # noqa: E402
+from edgeflow.codegen.sparse import DENSITY  # noqa: E402
+from edgeflow.targets.board import CoreSpec, list_boards  # noqa: E402
+from scripts import instruction_counts, spike_curve  # noqa: E402
+
+BENCHMARKS = ROOT / "benchmarks"
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+BLOCK = re.compile(
+    r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n)"
+    r"(?P<text>.*?)(?P<tail><!-- end: (?P=name) -->)",
+    re.S,
+)
+#: Classes of the Python API that are not names of ``edgeflow`` itself.
+API_CLASSES = (
+    "edgeflow.training.loop.TrainResult",
+    "edgeflow.profiling.result.ProfileResult",
+    "edgeflow.recipes.recipe.Recipe",
+    "edgeflow.data.dataset.Dataset",
+    "edgeflow.data.dataset.Windows",
+    "edgeflow.compression.convert.Widths",
+)
+#: What is kept of a profile of ``edgeflow demo``.
+DEMO_KEYS = (
+    "board", "model", "dataset", "steps", "windows", "window", "rate_hz",
+    "accuracy_float", "accuracy_oracle", "accuracy_device", "mismatches", "instructions_per_step",
+    "cycles_per_step", "latency_us", "energy_uj", "flash_bytes", "ram_bytes",
+)  # fmt: skip
+#: Sizes of the cells whose functions are listed; the list does not depend on them.
+INPUTS, HIDDEN = 3, 8
+DOCSTRING_ONLY = {
+    "members": "false",
+    "show_root_heading": "false",
+    "show_root_toc_entry": "false",
+}
+ASM, TUNED, PORTABLE = "asm", "tuned", "C"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def read(name: str) -> Any:
+    return json.loads((BENCHMARKS / name).read_text())
+
+
+# ---------------------------------------------------------------- cells and kernels by core
+
+
+def core_groups() -> list[tuple[str, CoreSpec]]:
+    """Return the cores, those with the same kernel sets as one, with their names."""
+    groups: dict[tuple[str, ...], list[CoreSpec]] = {}
+    for board in list_boards():
+        cores = groups.setdefault(tuple(board.core.kernels), [])
+        if board.core not in cores:
+            cores.append(board.core)
+    named = [(short_names(cores), cores[0]) for cores in groups.values()]
+    order = ["M0", "M3", "M4", "M55", "RV32IMC", "A53", "A55"]
+    first = {name: i for i, name in enumerate(order)}
+    return sorted(named, key=lambda pair: first.get(re.split(r"\W", pair[0])[0], len(order)))
+
+
+def short_names(cores: Sequence[CoreSpec]) -> str:
+    """Return ``M4, M7, M33`` of ``cortex-m4`` and others."""
+    names = sorted(core.name.removeprefix("cortex-") for core in cores)
+    names.sort(key=lambda name: (len(name), name))
+    names = [n if n == "host" else n.upper().replace("_ZBB", " + Zbb") for n in names]
+    return ", ".join(n.replace(f"{names[0]} +", "+") for n in names)
+
+
+def written(function: str, core: CoreSpec) -> str:
+    """Return how a function is written for a core."""
+    file = Path(source_file(function, core.kernels))
+    if file.parent == Path():
+        return PORTABLE
+    return ASM if file.suffix == ".S" else TUNED
+
+
+@cache
+def functions_of(cell: str) -> tuple[str, ...]:
+    """Return the C functions of a cell's step, products apart."""
+    *layers, _head = random_cell(cell, INPUTS, HIDDEN, readout="last").nodes
+    names = [name for node in layers for name in (node.c_function, *node.c_helpers) if name]
+    return tuple(dict.fromkeys(names))
+
+
+def step_of(cell: str, core: CoreSpec) -> str:
+    """Return how the step of a cell is written for a core."""
+    ways = {written(function, core) for function in functions_of(cell)}
+    if len(ways) == 1:
+        return ways.pop()
+    return TUNED if PORTABLE not in ways else f"{TUNED} in part"
+
+
+def best_of(core: CoreSpec, wanted: Callable[[MatvecKernel], bool]) -> str:
+    """Return how the kernel is written that the first of a core's sets has for a product."""
+    for kernel_set in core.kernels:
+        names = [k.name for k in MATVEC_KERNELS if k.kernel_set == kernel_set and wanted(k)]
+        if names:
+            ways = {written(name, core) for name in names}
+            return next(way for way in (ASM, TUNED, PORTABLE) if way in ways)
+    return "–"
+
+
+PRODUCTS: dict[str, Callable[[MatvecKernel], bool]] = {
+    "weights in 8 bits": lambda k: (
+        not k.delta and not k.sparse and k.weight_bits == 8 and "add_columns" not in k.name
+    ),
+    "in 4 bits": lambda k: not k.delta and not k.sparse and k.weight_bits == 4,
+    "columns of spikes": lambda k: "add_columns" in k.name,
+    "zeros in blocks": lambda k: (
+        not k.delta and k.sparse is not None and k.sparse.rows * k.sparse.cols > 1
+    ),
+    "single zeros": lambda k: (
+        not k.delta and k.sparse is not None and k.sparse.rows * k.sparse.cols == 1
+    ),
+    "delta": lambda k: k.delta and not k.sparse,
+    "delta, zeros in blocks": lambda k: k.delta and k.sparse is not None,
+}
+
+
+def support() -> str:
+    """Cells, and kinds of products, by core: how their code is written."""
+    groups = core_groups()
+    head = ["", *(name for name, _ in groups)]
+    rows = [[f"`{cell}`", *(step_of(cell, core) for _, core in groups)] for cell in CELLS]
+    rows += [
+        [f"*product:* {name}", *(best_of(core, wanted) for _, core in groups)]
+        for name, wanted in PRODUCTS.items()
+    ]
+    return markdown(head, rows)
+
+
+# ---------------------------------------------------------------- reference of the site
+
+
+def _public() -> dict[str, Any]:
+    """Return what ``edgeflow`` offers, by name, without its version."""
+    names = sorted(name for name in edgeflow.__all__ if name != "__version__")
+    return {name: getattr(edgeflow, name) for name in names}
+
+
+def _reference(path: str, **options: str) -> str:
+    lines = [f"::: {path}", *(["    options:"] if options else [])]
+    return "\n".join(lines + [f"      {key}: {value}" for key, value in options.items()])
+
+
+def _path(found: Any) -> str:
+    return f"{found.__module__}.{found.__qualname__}"
+
+
+def api_functions() -> str:
+    """The functions of ``edgeflow``, for mkdocstrings."""
+    return "\n\n".join(
+        _reference(_path(found), heading=f"ef.{name}", toc_label=f"ef.{name}")
+        for name, found in _public().items()
+        if not isinstance(found, type)
+    )
+
+
+def api_classes() -> str:
+    """The classes of ``edgeflow``, and what its functions return and take, for mkdocstrings."""
+    paths = [_path(found) for found in _public().values() if isinstance(found, type)]
+    return "\n\n".join(_reference(path) for path in dict.fromkeys([*paths, *API_CLASSES]))
+
+
+def cells_reference() -> str:
+    """A cell's equations, options and torch class, for mkdocstrings."""
+    parts: list[str] = []
+    modules: dict[str, str] = {}  # by name, the first cell of each
+    classes: set[str] = set()
+    for name, cell in CELLS.items():
+        build = inspect.getmodule(cell.build)
+        assert build is not None
+        parts.append(f"## {name}")
+        first = modules.setdefault(build.__name__, name)
+        if first == name:
+            parts.append(_reference(build.__name__, **DOCSTRING_ONLY))
+        else:
+            parts.append(f"Equations: [{first}](#{first}).")
+        defaults = option_defaults(cell)
+        if defaults:
+            options = ", ".join(f"`{k}={json.dumps(v)}`" for k, v in defaults.items())
+            parts.append(f"Options (`--set`), with their defaults: {options}.")
+        path = _path(cell.module)
+        if path.startswith(f"{build.__name__}.") and path not in classes:
+            parts.append(_reference(path))
+        elif not path.startswith("edgeflow."):
+            parts.append(f"The layer is `torch.nn.{cell.module.__name__}`.")
+        classes.add(path)
+    return "\n\n".join(parts)
+
+
+# ---------------------------------------------------------------- measured figures
+
+
+def products() -> str:
+    return instruction_counts.products_table(instruction_counts.read())
+
+
+def cells() -> str:
+    return instruction_counts.cells_table(instruction_counts.read())
+
+
+def spikes() -> str:
+    return spike_curve.table(spike_curve.read(ROOT / "docs"))
+
+
+def accuracy() -> str:
+    """Accuracy before and after quantization, and means over the seeds."""
+    rows: list[list[str]] = []
+
+    def add(data: str, model: str, parameters: str, seed: str, before: float, after: float) -> None:
+        figures = f"{before:.2f}", f"{after:.2f}", f"{after - before:+.2f}"
+        rows.append([data, model, parameters, seed, *figures])
+
+    runs = read("accuracy.json")
+    for data, hidden in dict.fromkeys((run["data"], run["hidden"]) for run in runs):
+        part = [run for run in runs if (run["data"], run["hidden"]) == (data, hidden)]
+        for r in part:
+            model, seed = f"GRU-{hidden}", str(r["seed"])
+            add(data, model, str(r["parameters"]), seed, r["float"], r["integer"])
+        means = [sum(run[key] for run in part) / len(part) for key in ("float", "integer")]
+        add("", "mean", "", "", *means)
+    return markdown(
+        ["data", "model", "parameters", "seed", "float %", "integer %", "difference, points"], rows
+    )
+
+
+def _or(value: int | None, otherwise: str) -> str:
+    return otherwise if value is None else f"{value:,}"
+
+
+def boards() -> str:
+    """Instructions and memory on every board."""
+    rows = [
+        [f"{r['data']} GRU-{r['hidden']}", r["board"], _or(r["instructions"], "not counted"),
+         str(r["mismatches"]), str(r["steps"]), f"{r['flash']:,}", f"{r['ram']:,}",
+         _or(r["stack"], "unknown")]
+        for r in read("boards.json")
+    ]  # fmt: skip
+    head = ["model", "board", "instructions per step", "mismatches", "steps", "flash B", "RAM B"]
+    return markdown([*head, "stack"], rows)
+
+
+def cells_of(data: str) -> Callable[[], str]:
+    """Return the table of every cell on a data set."""
+    head = [
+        "cell", "parameters", "float %", "seeds", "people", "integer %", "worst drop",
+        "instructions, M4", "instructions, M55", "mismatches", "flash B", "RAM B",
+    ]  # fmt: skip
+
+    def table() -> str:
+        rows = []
+        for r in read("cells.json"):
+            if r["data"] != data:
+                continue
+            low, high = r["seeds"]
+            worst, best = r["people"]
+            rows.append([
+                r["cell"], str(r["parameters"]), f"{r['float']:.1f}", f"{low:.1f}-{high:.1f}",
+                f"{worst:.0f}-{best:.0f}", f"{r['integer']:.1f}", f"{r['worst_drop']:+.2f}",
+                f"{r['instructions']['qemu-m4']:,}", f"{r['instructions']['qemu-m55']:,}",
+                str(r["mismatches"]), f"{r['flash']:,}", f"{r['ram']:,}",
+            ])  # fmt: skip
+        return markdown(head, rows)
+
+    return table
+
+
+def home_boards() -> dict[str, str]:
+    """Return, by kernel set, the board whose counts stand for it."""
+    boards = {board.name: board for board in list_boards()}
+    homes: dict[str, str] = {}
+    for name in ("qemu-m3", *instruction_counts.DRAWN):
+        core = boards[name].core
+        for kernel_set in (core.kernels[0], *core.tvm.kernels[:1]):
+            homes.setdefault(kernel_set, name)
+    return {**homes, "c": "qemu-m3"}
+
+
+def _counts(kernels: Sequence[MatvecKernel], suffix: str = "") -> list[list[str]]:
+    stored, homes = instruction_counts.read(), home_boards()
+    rows = []
+    for kernel in kernels:
+        board = stored[homes[kernel.kernel_set]]
+        counts = [
+            board["instructions"].get(f"{kernel.name} {cols}x{rows}{suffix}")
+            for cols, rows in instruction_counts.SHAPES
+        ]
+        cells_ = [f"{count:,.0f}" if count is not None else "" for count in counts]
+        row = [f"`{kernel.name}`", board["core"], *cells_]
+        if row not in rows and any(cells_):
+            rows.append(row)
+    return rows
+
+
+def _shapes(also: str = "") -> list[str]:
+    return [f"{cols} x {rows}{also}" for cols, rows in instruction_counts.SHAPES]
+
+
+def kernels_dense() -> str:
+    """Kernels of all weights, on the core that they are for; portable C on a Cortex-M3."""
+    dense = [k for k in MATVEC_KERNELS if not k.delta and not k.sparse]
+    return markdown(["kernel", "core", *_shapes()], _counts(dense))
+
+
+def kernels_sparse() -> str:
+    """Kernels of some weights."""
+    stored = [
+        f"{cols} x {rows}, {100 * DENSITIES[(rows + cols) % len(DENSITIES)]:.0f} % stored"
+        for cols, rows in instruction_counts.SHAPES
+    ]
+    sparse = [k for k in MATVEC_KERNELS if not k.delta and k.sparse]
+    return markdown(["kernel", "core", *stored], _counts(sparse))
+
+
+def kernels_delta() -> str:
+    """Kernels of the columns that fire."""
+    fired = f", {instruction_counts.FIRED:.0%} fire"
+    delta = [k for k in MATVEC_KERNELS if k.delta]
+    rows = _counts(delta, fired)
+    for row in rows:
+        if "_sparse_" in row[0]:
+            row[1] += f", {100 * DENSITY:.0f} % stored"
+    return markdown(["kernel", "core", *_shapes()], rows)
+
+
+def demo() -> str:
+    """What ``edgeflow demo`` measured."""
+    d = read("demo.json")
+    quantiles = ("mean", "p50", "p99", "max")
+
+    def of(key: str, digits: int) -> str:
+        return " / ".join(f"{d[key][q]:,.{digits}f}" for q in quantiles)
+
+    def error(key: str) -> str:
+        return f"estimated, ±{d[key]['error_percent']:.0f} %"
+
+    accuracies = (d[f"accuracy_{kind}"] for kind in ("float", "oracle", "device"))
+    share = d["latency_us"]["mean"] * d["rate_hz"] / 1e4
+    rows = [
+        ["steps", f"{d['steps']:,} ({d['windows']} windows of {d['window']} samples)", ""],
+        ["accuracy before compression / of the oracle / on the board",
+         " / ".join(f"{100 * a:.2f} %" for a in accuracies), "measured"],
+        ["mismatches with the oracle", str(d["mismatches"]), "measured"],
+        ["instructions per step, mean / p50 / p99 / max", of("instructions_per_step", 0), "exact"],
+        ["cycles per step, mean / p50 / p99 / max", of("cycles_per_step", 0),
+         error("cycles_per_step")],
+        ["latency of a step, mean / p50 / p99 / max", of("latency_us", 2) + " µs",
+         error("latency_us")],
+        ["energy per step, mean", f"{d['energy_uj']['mean']:.2f} µJ", error("energy_uj")],
+        ["share of the time between samples", f"{share:.2f} % at {d['rate_hz']:g} Hz",
+         error("latency_us")],
+        ["flash, with serial protocol and start-up", f"{d['flash_bytes']:,} bytes", "exact"],
+        ["RAM, with the most stack used", f"{d['ram_bytes']:,} bytes", "exact"],
+    ]  # fmt: skip
+    return markdown(["quantity", "value", "kind"], rows)
+
+
+def store_demo(profile: Path) -> None:
+    """Keep the figures of a profile of ``edgeflow demo``."""
+    found = json.loads(profile.read_text())
+    kept = {key: found[key] for key in DEMO_KEYS}
+    (BENCHMARKS / "demo.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def _others(core: str, cell: str) -> list[list[str]]:
+    data = read("others.json")
+    chosen = [row for row in data["steps"] if (row["core"], row["cell"]) == (core, cell)]
+    ours = min(
+        row["instructions"]
+        for row in chosen
+        if row["library"] == "EdgeFlow" and row["numbers"] == "int8 weights, 12-bit activations"
+    )
+    rows = []
+    for row in sorted(chosen, key=lambda r: -r["instructions"]):
+        source = data["sources"].get(row["library"].split(",")[0])
+        is_ours = row["library"] == "EdgeFlow"
+        name = "**EdgeFlow**" if is_ours else f"[{row['library']}]({source})"
+        count = f"{row['instructions']:,}"
+        times = "" if is_ours else f"{row['instructions'] / ours:.1f}"
+        rows.append([name, row["numbers"], f"**{count}**" if is_ours else count, times])
+    return rows
+
+
+def others(core: str, cell: str) -> Callable[[], str]:
+    """Return the table of one step on a core, ours and other libraries'."""
+    head = ["library", "numbers", "instructions per step", "times ours"]
+    return lambda: markdown(head, _others(core, cell))
+
+
+def others_best() -> str:
+    """The best of the others beside ours, one line for each core and cell."""
+    data = read("others.json")
+    rows = []
+    for core, cell in dict.fromkeys((r["core"], r["cell"]) for r in data["steps"]):
+        part = [r for r in data["steps"] if (r["core"], r["cell"]) == (core, cell)]
+        ours = min(
+            (r for r in part if r["library"] == "EdgeFlow" and "12-bit" in r["numbers"]),
+            key=lambda r: r["instructions"],
+        )
+        best = min((r for r in part if r["library"] != "EdgeFlow"), key=lambda r: r["instructions"])
+        source = data["sources"][best["library"].split(",")[0]]
+        rows.append([
+            f"{cell}, {core.replace('cortex-m', 'Cortex-M')}",
+            f"**{ours['instructions']:,}**",
+            f"{best['instructions']:,}, [{best['library']}]({source}), {best['numbers']}",
+            f"{best['instructions'] / ours['instructions']:.1f}",
+        ])  # fmt: skip
+    return markdown(
+        ["one step, 6 inputs", "EdgeFlow, instructions", "best of the others", "times ours"], rows
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "api-functions": api_functions,
+    "api-classes": api_classes,
+    "cells-reference": cells_reference,
+    "support": support,
+    "demo": demo,
+    "others-best": others_best,
+    "others-gru-m4": others("cortex-m4", "GRU-64"),
+    "others-gru-m55": others("cortex-m55", "GRU-64"),
+    "others-lstm-m4": others("cortex-m4", "LSTM-64"),
+    "others-lstm-m55": others("cortex-m55", "LSTM-64"),
+    "products": products,
+    "cells": cells,
+    "spikes": spikes,
+    "accuracy": accuracy,
+    "boards": boards,
+    "cells-wisdm-watch-hand": cells_of("wisdm-watch-hand"),
+    "cells-seglearn-watch": cells_of("seglearn-watch"),
+    "kernels-dense": kernels_dense,
+    "kernels-sparse": kernels_sparse,
+    "kernels-delta": kernels_delta,
+}
+
+
+def renewed(page: str) -> str:
+    """Return the text of a page with its tables made anew.
+
+    Raises
+    ------
+    KeyError
+        If a marker names no table.
+    """
+    return BLOCK.sub(lambda m: f"{m['head']}\n{TABLES[m['name']]()}\n\n{m['tail']}", page)
+
+
+def names_in(page: str) -> list[str]:
+    """Return the names of the tables of a page."""
+    return [m["name"] for m in BLOCK.finditer(page)]
+
+
+def stale() -> list[Path]:
+    """Return the pages whose tables differ from what they are made of."""
+    return [page for page in PAGES if renewed(page.read_text()) != page.read_text()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if stale")
+    parser.add_argument("--demo", type=Path, metavar="PROFILE.JSON", help="figures of a new demo")
+    arguments = parser.parse_args()
+    if arguments.demo:
+        store_demo(arguments.demo)
+    pages = stale()
+    for page in pages:
+        print(page.relative_to(ROOT))
+        if not arguments.check:
+            page.write_text(renewed(page.read_text()))
+    if pages and arguments.check:
+        sys.exit("stale: run python scripts/docs_tables.py")
+
+
+if __name__ == "__main__":
+    main()
