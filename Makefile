@@ -14,10 +14,10 @@ demo: setup
 	$(RUN)/edgeflow demo
 
 test: setup
-	$(RUN)/python -m pytest -n 2 --dist loadfile
+	$(RUN)/python -m pytest -n 2 --dist worksteal
 
 test-all: setup
-	$(RUN)/python -m pytest --slow -n 2 --dist loadfile
+	$(RUN)/python -m pytest --slow -n 2 --dist worksteal
 
 lint: setup
 	$(RUN)/ruff check .

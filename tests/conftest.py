@@ -1,4 +1,4 @@
-"""Options and skips shared by all tests."""
+"""Options, tiers and skips shared by all tests."""
 
 import os
 import shutil
@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.tiers import BUDGETS, Tiers
+
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 # Real data sets for development and CI; see their READMEs. Absent on a user's machine.
 SHARED_DATA = Path(os.environ.get("EDGEFLOW_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
+# Two workers on two cores: more threads wait for each other. Programs that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for tier in BUDGETS:
+        config.addinivalue_line("markers", f"{tier}: the tests of tests/{tier}")
+    config.pluginmanager.register(Tiers(config))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,33 +4,33 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgeflow.data import load_dataset
+from tests.command import PROGRAM, edgeflow
 
-CODE = "from edgeflow.cli import main; main()"
+
+def environment(cache: Path, **env: str) -> dict[str, str]:
+    # other tests may have said where data sets are
+    inherited = {name: value for name, value in os.environ.items() if name != "EDGEFLOW_DATA"}
+    return {**inherited, "XDG_CACHE_HOME": str(cache), "COLUMNS": "200", **env}
 
 
 def start(*arguments: str | Path, cache: Path, **env: str) -> subprocess.Popen:
-    # other tests may have said where data sets are
-    inherited = {name: value for name, value in os.environ.items() if name != "EDGEFLOW_DATA"}
     return subprocess.Popen(
-        [sys.executable, "-c", CODE, *map(str, arguments)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**inherited, "XDG_CACHE_HOME": str(cache), "COLUMNS": "200", **env},
+        [*PROGRAM, *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(cache, **env),
     )  # fmt: skip
 
 
 def run(*arguments: str | Path, cache: Path, code: int = 0, **env: str) -> tuple[str, str]:
-    process = start(*arguments, cache=cache, **env)
-    out, err = process.communicate()
-    assert process.returncode == code, err
-    assert "Traceback" not in err
-    return out, err
+    done = edgeflow(*arguments, environment=environment(cache, **env))
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout, done.stderr
 
 
 @pytest.fixture()

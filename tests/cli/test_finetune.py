@@ -13,7 +13,8 @@ import pytest
 
 from edgeflow.data import Dataset
 from edgeflow.program import Program
-from tests.cli.test_pipeline import DATA, EDGEFLOW, environment, fails, run
+from tests.cli.test_pipeline import DATA, environment, fails, run
+from tests.command import PROGRAM
 
 __all__ = ["environment"]
 
@@ -62,7 +63,7 @@ def test_a_stopped_run_goes_on(
         return ["compress", str(trained_gru / "model"), *DATA, "--epochs", "2", "-o", out]
 
     state = tmp_path / "parts.run" / "resume.pt"
-    process = subprocess.Popen([*EDGEFLOW, *command("parts")], env=environment)
+    process = subprocess.Popen([*PROGRAM, *command("parts")], env=environment)
     while not state.exists():
         assert process.poll() is None
         time.sleep(0.05)

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +15,23 @@ from edgeflow.cli import app
 from edgeflow.device import open_board
 from edgeflow.errors import EdgeFlowError
 from edgeflow.targets.board import load_board
+from tests.command import PROGRAM, edgeflow
 from tests.firmware_model import INPUTS, MODEL_HASH, build_image, run_model
-
-COMMAND = [sys.executable, "-c", "from edgeflow.cli import main; main()", "flash"]
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
+        [*PROGRAM, "flash", *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "COLUMNS": "200"},
     )  # fmt: skip
 
 
 def run(*arguments: str | Path, code: int = 0) -> tuple[str, str]:
-    process = start(*arguments)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == code, err
-    assert "Traceback" not in err
-    return out, err
+    done = edgeflow("flash", *arguments, environment={**os.environ, "COLUMNS": "200"})
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout, done.stderr
 
 
 def make_build(name: str, folder: Path) -> Path:

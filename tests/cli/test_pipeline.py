@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from onnx import TensorProto, helper
 
 from edgeflow.data import Dataset
 from edgeflow.program import Program
+from tests.command import PROGRAM, edgeflow
 from tests.conftest import ROOT
 
-EDGEFLOW = [sys.executable, "-c", "from edgeflow.cli import main; main()"]
 DATA = ["--data", "seglearn-watch"]
 
 
@@ -34,9 +33,7 @@ def environment(seglearn: Dataset) -> dict[str, str]:
 def run(
     environment: dict[str, str], *arguments: str | Path, code: int = 0
 ) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*EDGEFLOW, *map(str, arguments)], env=environment, capture_output=True, text=True
-    )
+    done = edgeflow(*arguments, environment=environment)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -277,7 +274,7 @@ class TestPort:
 
     def start(self, environment: dict[str, str], build: Path) -> tuple[subprocess.Popen[str], str]:
         process = subprocess.Popen(
-            [*EDGEFLOW, "flash", str(build), "--stay"],
+            [*PROGRAM, "flash", str(build), "--stay"],
             env={**environment, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -339,7 +336,7 @@ class TestPort:
     ) -> None:
         process, port = self.start(environment, build)
         profile = subprocess.Popen(
-            [*EDGEFLOW, "profile", str(build), *DATA, "--port", port, "--no-flash",
+            [*PROGRAM, "profile", str(build), *DATA, "--port", port, "--no-flash",
              "-o", str(tmp_path)],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

@@ -13,7 +13,8 @@ import pytest
 
 from edgeflow.program import Program
 from edgeflow.program.program import Program as Whole
-from tests.cli.test_pipeline import DATA, EDGEFLOW, environment, fails, run
+from tests.cli.test_pipeline import DATA, environment, fails, run
+from tests.command import PROGRAM
 
 __all__ = ["environment"]
 
@@ -107,7 +108,7 @@ def test_a_search_stopped_goes_on_and_takes_what_fits(
     command = ["compress", trained_gru / "model", *DATA, "--ladder", ladder, "-o", out, "--json",
                "--max-instructions", "4000", "--max-flash", "16k", "--max-drop", "100"]  # fmt: skip
     process = subprocess.Popen(
-        [*EDGEFLOW, *map(str, command)], env=environment, stdout=subprocess.DEVNULL
+        [*PROGRAM, *map(str, command)], env=environment, stdout=subprocess.DEVNULL
     )
     while not (folder / "half" / "model.run" / "resume.pt").exists():
         assert process.poll() is None

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ import typer.main
 from edgeflow.cli import COMMANDS, app
 from edgeflow.data import Dataset
 from edgeflow.data.registry import find_source
+from tests.command import PROGRAM, edgeflow
 from tests.conftest import ROOT
 
-EDGEFLOW = [sys.executable, "-c", "from edgeflow.cli import main; main()"]
 DATA = ["--data", "seglearn-watch"]
 
 
@@ -43,9 +42,7 @@ def build(trained_gru: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(environment: dict[str, str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*EDGEFLOW, *map(str, arguments)], env=environment, capture_output=True, text=True
-    )
+    done = edgeflow(*arguments, environment=environment)
     assert "Traceback" not in done.stderr
     return done
 
@@ -68,7 +65,7 @@ def signalled(
 ) -> tuple[int, str]:
     """Run a command, signal it once `folder` has a file `ready` of `size`; return code, stderr."""
     process = subprocess.Popen(
-        [*EDGEFLOW, *map(str, arguments)],
+        [*PROGRAM, *map(str, arguments)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
@@ -116,7 +113,7 @@ def test_reader_that_goes_away(environment: dict[str, str], arguments: list[str]
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [*EDGEFLOW, *arguments], env=environment, stdout=write, stderr=subprocess.PIPE
+        [*PROGRAM, *arguments], env=environment, stdout=write, stderr=subprocess.PIPE
     )
     os.close(write)
     assert done.returncode == 141, "neither done nor a failed check"

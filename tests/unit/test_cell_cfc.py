@@ -1,7 +1,5 @@
 """CfC: against the ncps package, import of its modules, quantization, and the integer step."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
@@ -18,9 +16,8 @@ from edgeflow.program import fixedpoint as fp
 from edgeflow.program.nodes import CfC as CfCNode
 from edgeflow.program.nodes import PureCfC
 from edgeflow.program.nodes.cfc import BACKBONES
-from edgeflow.program.onnx_file import OnnxProgram
 from tests.parity.conftest import run_c  # noqa: F401
-from tests.random_programs import SANITIZE, random_matrix, random_program, samples
+from tests.random_programs import random_matrix, random_program
 
 
 def walk(n: int = 12, time: int = 60, channels: int = 4) -> np.ndarray:
@@ -164,20 +161,6 @@ def test_decay_table() -> None:
     # an eighth of the second derivative, 2, times the squared step, and rounding
     assert np.abs(y / 32768 - real).max() < 9.8e-4
     assert np.abs(y).max() == 12055
-
-
-@pytest.mark.parametrize("extreme", [False, True])
-@pytest.mark.parametrize("seed", range(4))
-def test_step_is_the_same_in_onnx_and_c(
-    run_c: Callable[..., np.ndarray],  # noqa: F811
-    seed: int,
-    extreme: bool,
-) -> None:
-    program = random_program(seed, 5, [13, 1, 30], 7, 12, 8 + 2 * seed, extreme, ["cfc"])
-    x = samples(program, seed, windows=3, time=40)
-    y = program.run(x)
-    np.testing.assert_array_equal(OnnxProgram(program).run(x), y)
-    np.testing.assert_array_equal(run_c(program, x, SANITIZE), y)
 
 
 def test_file_keeps_every_kind(tmp_path) -> None:  # type: ignore[no-untyped-def]

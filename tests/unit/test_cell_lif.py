@@ -1,33 +1,26 @@
 """Spiking layers and the summing read-out."""
 
-import dataclasses
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import snntorch as snn
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from edgeflow.cells import SequenceClassifier, load_model, save_model
 from edgeflow.cells.accumulate import Accumulate, build_readout
 from edgeflow.cells.lif import LIF, CubaLIF, _Spike, from_nir
-from edgeflow.codegen.c_library import write_library
-from edgeflow.codegen.kernels import choose_kernel
 from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError, ProgramError, TrainError
 from edgeflow.importers import from_module
 from edgeflow.program import InputFormat, Linear, Program, nodes
 from edgeflow.program.onnx_file import OnnxProgram
 from tests.random_programs import (
-    HARNESS,
-    SANITIZE,
     random_matrix,
     random_spiking,
-    run_harness,
     samples,
 )
 
@@ -323,50 +316,6 @@ def spiking_programs(draw: st.DrawFn) -> Program:
 def test_onnxruntime_equals_oracle(program: Program, seed: int) -> None:
     x = samples(program, seed, windows=4, time=12)
     np.testing.assert_array_equal(OnnxProgram(program).run(x), program.run(x))
-
-
-def run_c(program: Program, x: np.ndarray, folder: Path, flags: list[str]) -> np.ndarray:
-    sources = write_library(program, folder, ["c"])
-    (folder / "main.c").write_text(HARNESS)
-    command = ["gcc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror",
-               "-Ikernels", *flags, "main.c", *sources, "-o", "model"]  # fmt: skip
-    subprocess.run(command, cwd=folder, check=True)
-    return run_harness(folder / "model", program, x)
-
-
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(program=spiking_programs(), seed=st.integers(0, 2**32 - 1))
-def test_c_equals_oracle(program: Program, seed: int, tmp_path: Path) -> None:
-    x = samples(program, seed, windows=3, time=20)
-    np.testing.assert_array_equal(run_c(program, x, tmp_path, []), program.run(x))
-
-
-@pytest.mark.parametrize("extreme", [False, True])
-@pytest.mark.parametrize("sizes", [[1], [33, 80, 7], [64]])
-def test_c_is_clean_under_sanitizers(sizes: list[int], extreme: bool, tmp_path: Path) -> None:
-    for seed in range(3):
-        program = spiking_program(seed, sizes, extreme)
-        x = samples(program, 4, windows=3, time=50)
-        np.testing.assert_array_equal(run_c(program, x, tmp_path, SANITIZE), program.run(x))
-
-
-@pytest.mark.parametrize("rows,cols", [(1, 1), (31, 5), (32, 80), (33, 3), (100, 40)])
-def test_columns_equal_the_dense_kernel(rows: int, cols: int, tmp_path: Path) -> None:
-    """Also for -1, which a layer may give though neurons do not."""
-    rng = np.random.default_rng(rows)
-    matrix = random_matrix(rng, rows, cols, 2, False)
-    matrix = dataclasses.replace(matrix, bias=matrix.bias >> 12,
-                                 multiplier=np.full(rows, 2**30, np.int32))  # fmt: skip
-    ones = np.ones(cols, np.float32)
-    form = InputFormat(0 * ones, ones, 2, tuple(f"x{i}" for i in range(cols)))
-    program = Program((Linear("head", matrix),), form, 1.0)
-    assert choose_kernel(matrix, ["c"]).name == "ef_add_columns_s8"
-    tall = choose_kernel(matrix, ["dsp", "c"]).name == "ef_add_columns_s8_dsp"
-    assert tall == (rows >= 16)
-    x = rng.integers(-1, 2, (4, 30, cols)).astype(np.int16)
-    y = run_c(program, x, tmp_path, SANITIZE)
-    np.testing.assert_array_equal(y, program.run(x))
-    assert len(np.unique(y)) >= min(3**cols, 20)
 
 
 def test_wrong_layers() -> None:

@@ -1,6 +1,5 @@
 """LTC: against the ncps package, import of its modules, quantization, and the integer step."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,9 +15,8 @@ from edgeflow.cells.ltc import LTC
 from edgeflow.errors import CompressError, ProgramError, TrainError
 from edgeflow.importers.ncps import from_ncps
 from edgeflow.program.nodes.ltc import MAX_SUM, MIN_DENOMINATOR, quotient
-from edgeflow.program.onnx_file import OnnxProgram
 from tests.parity.conftest import run_c  # noqa: F401
-from tests.random_programs import SANITIZE, random_ltc, random_program, samples
+from tests.random_programs import random_ltc
 
 
 def walk(n: int = 12, time: int = 40, channels: int = 4) -> np.ndarray:
@@ -177,20 +175,6 @@ def test_quotient_is_close_for_every_input(denominator: int, numerator: int) -> 
     real = max(-1.0, min(1.0, numerator / denominator))
     assert abs(got / 2**15 - real) < 1.2e-4
     assert -32767 <= got <= 32767
-
-
-@pytest.mark.parametrize("extreme", [False, True])
-@pytest.mark.parametrize("seed", range(4))
-def test_step_is_the_same_in_onnx_and_c(
-    run_c: Callable[..., np.ndarray],  # noqa: F811
-    seed: int,
-    extreme: bool,
-) -> None:
-    program = random_program(seed, 5, [13, 1, 22], 7, 12, 12, extreme, ["ltc"])
-    x = samples(program, seed, windows=3, time=20)
-    y = program.run(x)
-    np.testing.assert_array_equal(OnnxProgram(program).run(x), y)
-    np.testing.assert_array_equal(run_c(program, x, SANITIZE), y)
 
 
 def test_negative_conductance_is_refused() -> None:

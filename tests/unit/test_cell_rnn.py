@@ -1,6 +1,5 @@
 """Simple RNN and the GRU with the reset gate before the product: float, quantized, integer."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +12,8 @@ from edgeflow.cells.cells import build_cell
 from edgeflow.cells.gru_reset_before import GRUResetBefore
 from edgeflow.errors import ProgramError, TrainError
 from edgeflow.program.nodes import RNN
-from edgeflow.program.onnx_file import OnnxProgram
 from tests.parity.conftest import run_c  # noqa: F401
-from tests.random_programs import DRAW, SANITIZE, random_program, samples
+from tests.random_programs import DRAW
 
 
 def walk(n: int = 12, time: int = 40, channels: int = 4) -> np.ndarray:
@@ -91,22 +89,6 @@ def test_reset_before_equals_its_equations() -> None:
         assert (after(x)[0] - got).abs().max() > 0.01
     np.testing.assert_allclose(got.numpy(), np.stack(expected, axis=1), atol=1e-12)
     np.testing.assert_array_equal(last, got[:, -1])
-
-
-@pytest.mark.parametrize("cell", ["rnn", "gru_reset_before"])
-@pytest.mark.parametrize("extreme", [False, True])
-@pytest.mark.parametrize("seed", range(4))
-def test_step_is_the_same_in_onnx_and_c(
-    run_c: Callable[..., np.ndarray],  # noqa: F811
-    seed: int,
-    extreme: bool,
-    cell: str,
-) -> None:
-    program = random_program(seed, 5, [13, 1, 22], 7, 12, 8 + 2 * seed, extreme, [cell])
-    x = samples(program, seed, windows=3, time=20)
-    y = program.run(x)
-    np.testing.assert_array_equal(OnnxProgram(program).run(x), y)
-    np.testing.assert_array_equal(run_c(program, x, SANITIZE), y)
 
 
 def test_relu_state_never_falls_below_zero() -> None:

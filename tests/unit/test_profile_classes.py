@@ -1,17 +1,11 @@
 """Classes of instructions, against code that the assemblers make."""
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeflow.errors import TargetError
 from edgeflow.profiling.classes import Op, classify, describe
-from edgeflow.profiling.elf import Image
 
 LOADS, STORES = Op.LOAD_MULTIPLE, Op.STORE_MULTIPLE
 
@@ -196,42 +190,6 @@ CORES = {
     "cortex-a53": ("aarch64-linux-gnu-gcc", [], "", "aarch64", A64),
     "cortex-a55": ("aarch64-linux-gnu-gcc", ["-mcpu=cortex-a55"], "", "aarch64", A55),
 }  # fmt: skip
-
-
-@pytest.mark.parametrize("core", CORES)
-def test_classes(core: str, tmp_path: Path) -> None:
-    compiler, flags, head, isa, rows = CORES[core]
-    if shutil.which(compiler) is None and not os.environ.get("CI"):
-        pytest.skip(f"{compiler} is not installed")
-    # a label before each instruction tells where it starts; IT needs its instruction right after
-    lines = "".join(f"at{i}: {text}\n" for i, (text, _) in enumerate(rows))
-    source = tmp_path / "code.S"
-    source.write_text(f"{head}{lines}.global f\nf:\n")
-    subprocess.run(
-        [compiler, *flags, "-c", str(source), "-o", str(tmp_path / "code.o")], check=True
-    )
-    image = Image(tmp_path / "code.o")
-    assert image.isa == isa
-    code = next(section.data for section in image.sections if section.executable)
-    classes = classify(isa, code)
-    found = {
-        text: classes[image.by_name[f"at{i}"].address // 2] for i, (text, _) in enumerate(rows)
-    }
-    assert found == dict(rows)
-
-
-def test_literals_are_not_instructions(tmp_path: Path) -> None:
-    source = tmp_path / "code.S"
-    source.write_text(
-        ".syntax unified\n.thumb\n.thumb_func\nldr r0, =0x47704770\nbx lr\n.ltorg\nnop\n"
-    )
-    subprocess.run(
-        ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-c", str(source), "-o", str(tmp_path / "c.o")],
-        check=True,
-    )
-    stretches = Image(tmp_path / "c.o").code()
-    assert [address for address, _ in stretches] == [0, 8]
-    assert not any(bytes.fromhex("70477047") in data for _, data in stretches)
 
 
 def test_registers_of_multiple_loads() -> None:

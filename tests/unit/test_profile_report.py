@@ -14,7 +14,7 @@ from edgeflow.profiling.compare import TABLE, read_runs, write_comparison
 from edgeflow.profiling.compare import table_rows as compared
 from edgeflow.profiling.report import FEW_SUBJECTS, render, table_rows
 from edgeflow.profiling.result import ProfileResult, histogram, summarize
-from tests.unit.test_profile_run import Page
+from tests.boards.test_profile_run import Page
 
 
 def a_result(subjects: int = 2, **changes: Any) -> ProfileResult:

@@ -2,19 +2,16 @@
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from edgeflow.cli import console
-from edgeflow.codegen.build import compile_program
 from edgeflow.compression.evaluate import Compressed, compress_model
 from edgeflow.data import Dataset
 from edgeflow.metrics import classification
 from edgeflow.training import train
-from tests.random_programs import random_program
 from tests.unit.test_train import SMALL, waves
 
 Told = list[tuple[str, int, int]]
@@ -83,22 +80,6 @@ def test_the_number_of_windows_at_a_time_changes_no_integer(
     x = program.quantize_input(np.tile(data.windows("test", length=program.window).x, (9, 1, 1)))
     parts = [program.run(x[i : i + 128]) for i in range(0, len(x), 128)]
     assert len(parts) > 1 and np.array_equal(np.concatenate(parts), program.run(x))
-
-
-def test_compilation_tells_its_stages(tmp_path: Path) -> None:
-    told: Told = []
-    compile_program(
-        random_program(3, 3, [8], 3, 12, 12), "host", tmp_path,
-        progress=lambda stage, done, total: told.append((stage, done, total)),
-    )  # fmt: skip
-    assert stages(told) == ["generating C", "compiling", "linking"]
-    objects = len(list(tmp_path.rglob("*.o")))
-    compiled = [one for one in told if one[0] == "compiling"]
-    assert compiled[0] == ("compiling", 0, objects) and compiled[-1] == (
-        "compiling",
-        objects,
-        objects,
-    )
 
 
 def drawn(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> tuple[str, list[str]]:

@@ -45,7 +45,7 @@ class SparseFormat:
         """Return the numbers of the blocks stored of each row, or column, of blocks."""
         farthest = self.reach // self._pitch
         result = []
-        for filled in self._blocks(matrix).any(axis=(2, 3)):
+        for filled in np.any(self._blocks(matrix), axis=(2, 3)):
             numbers = np.flatnonzero(filled)
             far = np.flatnonzero(np.diff(numbers, prepend=0) > farthest)
             between = [

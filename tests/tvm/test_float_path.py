@@ -3,9 +3,9 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from edgeflow.targets.toolchain import (
     link,
 )
 from tests.boards.test_boot import Session
+from tests.command import edgeflow
 from tests.random_programs import random_program, samples
 
 pytest.importorskip("tvm", reason="apache-tvm is not installed")
@@ -431,12 +432,9 @@ class TestCommand:
     MODULE = "import torch\n\n\nclass TwoLayers(torch.nn.Sequential):\n    def __init__(self):\n" \
         "        super().__init__(torch.nn.Linear(4, 8), torch.nn.GELU(), torch.nn.Linear(8, 2))\n"  # fmt: skip
 
-    def edgeflow(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def edgeflow(self, folder: Path, *arguments: str) -> CompletedProcess[str]:
         (folder / "mine.py").write_text(self.MODULE)
-        command = [sys.executable, "-c", "from edgeflow.cli import main; main()", "float"]
-        return subprocess.run(
-            [*command, "mine.py:TwoLayers", *arguments], cwd=folder, capture_output=True, text=True
-        )
+        return edgeflow("float", "mine.py:TwoLayers", *arguments, folder=folder)
 
     def test_files_and_figures(self, tmp_path: Path) -> None:
         net = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2))

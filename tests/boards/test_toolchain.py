@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from edgeflow.codegen.build import compile_program
 from edgeflow.errors import TargetError, ToolMissingError
 from edgeflow.targets.board import list_boards, load_board, load_core
 from edgeflow.targets.toolchain import (
@@ -16,6 +17,8 @@ from edgeflow.targets.toolchain import (
     link,
     objcopy,
 )
+from tests.random_programs import random_program
+from tests.unit.test_progress import Told, stages
 
 ECHO = Path(__file__).parent.parent / "boards" / "echo.c"
 BOARDS = list_boards()
@@ -142,3 +145,19 @@ def test_no_compiler(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissingError, match="apt-get install gcc-riscv64-unknown-elf"):
         compile_sources(load_core("rv32imc"), [ECHO], tmp_path)
+
+
+def test_compilation_tells_its_stages(tmp_path: Path) -> None:
+    told: Told = []
+    compile_program(
+        random_program(3, 3, [8], 3, 12, 12), "host", tmp_path,
+        progress=lambda stage, done, total: told.append((stage, done, total)),
+    )  # fmt: skip
+    assert stages(told) == ["generating C", "compiling", "linking"]
+    objects = len(list(tmp_path.rglob("*.o")))
+    compiled = [one for one in told if one[0] == "compiling"]
+    assert compiled[0] == ("compiling", 0, objects) and compiled[-1] == (
+        "compiling",
+        objects,
+        objects,
+    )

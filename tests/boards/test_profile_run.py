@@ -5,10 +5,9 @@ import html.parser
 import json
 import os
 import signal
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from edgeflow.profiling.run import choose_windows, profile
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity
 from edgeflow.program.nodes.cutoff import Cutoff, lead, samples_until_clear
+from tests.command import edgeflow
 from tests.parity.test_delta import changed
 from tests.random_programs import random_program
 
@@ -370,16 +370,9 @@ def test_report_compares_runs(host_build: Build, data: Path, tmp_path: Path) -> 
     assert "other: 3 steps gave outputs unlike" in page
 
 
-def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    code = (
-        "import typer, sys; from edgeflow import cli; from edgeflow.cli import profile;"
-        "cli.app = typer.Typer(); cli.app.callback()(lambda: None); profile.register(cli.app);"
-        "cli.main()"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", code, "profile", *map(str, arguments)],
-        capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "160"},
-    )  # fmt: skip
+def command(*arguments: str | int | Path) -> CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "160"}
+    return edgeflow("profile", *map(str, arguments), environment=environment)
 
 
 def test_command_prints_json_and_writes_files(

@@ -2,25 +2,21 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from edgeflow.exporting import FORMATS
 from edgeflow.program import Program
-from tests.conftest import ROOT
-from tests.export.machines import HOST
-
-EDGEFLOW = [sys.executable, "-c", "from edgeflow.cli import main; main()", "export"]
+from tests.command import edgeflow
+from tests.parity.export.machines import HOST
 
 
-def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*EDGEFLOW, *arguments], cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-    )  # fmt: skip
+def run(folder: Path, *arguments: str, code: int = 0) -> CompletedProcess[str]:
+    done = edgeflow(
+        "export", *arguments, folder=folder, environment={**os.environ, "COLUMNS": "200"}
+    )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done
