@@ -6,6 +6,7 @@ its first input names. One build and one boot serve all programs of a board, whe
 boot a program would take most of the time of the tests.
 """
 
+import dataclasses
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,9 +19,10 @@ from edgeflow.codegen.backend import with_backend
 from edgeflow.codegen.build import compile_image, frame_size
 from edgeflow.codegen.c_library import write_library
 from edgeflow.codegen.choice import choose_kernels
-from edgeflow.codegen.kernels import kernel_named
+from edgeflow.codegen.kernels import choose_kernel, kernel_named
 from edgeflow.device import open_board
-from edgeflow.program import Program
+from edgeflow.errors import TargetError
+from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.targets.board import BoardSpec, list_boards, load_board
 from tests.random_programs import samples
 
@@ -78,6 +80,54 @@ def run_on(board: str, cases: Mapping[str, Case], folder: Path) -> dict[str, np.
     return outputs
 
 
+def lighter(program: Program, limit: int) -> Program:
+    """Return the program with weights in +-limit and ratios below 1/2: kernels with a bound fit."""
+
+    def light(matrix: Matrix) -> Matrix:
+        weight = np.sign(matrix.weight) * (np.abs(matrix.weight) % (limit + 1))
+        before, after = (
+            1 + np.abs(w.astype(np.int64)).sum(axis=1) for w in (matrix.weight, weight)
+        )
+        multiplier = np.minimum(matrix.multiplier * before / after, 2**31 - 1 >> matrix.shift)
+        return dataclasses.replace(
+            matrix,
+            weight=weight.astype(np.int8),
+            bias=(matrix.bias * after / before).astype(np.int32),
+            multiplier=multiplier.astype(np.int32),
+        )
+
+    nodes = (
+        dataclasses.replace(n, **{field: light(m) for field, m in n.matrices().items()})
+        for n in program.nodes
+    )
+    return dataclasses.replace(program, nodes=tuple(nodes))
+
+
+def short(program: Program, *kernels: str) -> Case:
+    """Return a case of 8 windows of 10 samples."""
+    return Case(program, kernels, samples(program, 7, windows=8, time=10))
+
+
+def takes(kernel: str, program: Program) -> bool:
+    """Tell whether a kernel, asked for first, computes a matrix of the program."""
+    matrices = [m for n in program.nodes for m in n.products().values()]
+    for matrix in matrices:
+        try:
+            choose_kernel(matrix, [kernel])
+        except TargetError:
+            continue
+        return True
+    return False
+
+
+def linear(matrix: Matrix) -> Program:
+    """Return a program of one matrix whose input is not scaled."""
+    ones = np.ones(matrix.cols, np.float32)
+    names = tuple(f"x{i}" for i in range(matrix.cols))
+    form = InputFormat(0 * ones, ones, matrix.input_bits, names)
+    return Program((Linear("head", matrix),), form, 1.0)
+
+
 def _images(spec: BoardSpec, cases: Mapping[str, Case]) -> Iterator[list[str]]:
     """Yield names of cases whose weights take half of the flash, at most."""
     room = spec.memory["flash"].size // 2 if "flash" in spec.memory else 1 << 30
@@ -101,6 +151,7 @@ class _Image:
         self.spec, self.cases, self.folder = spec, cases, folder
         self.inputs = 1 + max(case.program.inputs for case in cases)
         self.outputs = max(case.program.outputs for case in cases)
+        self.words = max(_words(case.program) for case in cases)
         hashes = b"".join(case.program.hash for case in cases)
         self.hash = hashlib.sha256(hashes).digest()[:8]
 
@@ -112,7 +163,8 @@ class _Image:
             kernels |= dict.fromkeys(self._library(case, part))
             for file in (part / "kernels").iterdir():
                 shutil.copy(file, self.folder / "kernels")
-            (self.folder / f"part{number}.c").write_text(_PART.replace("@", str(number)))
+            text = _PART.replace("@words", str(self.words)).replace("@", str(number))
+            (self.folder / f"part{number}.c").write_text(text)
         (self.folder / "model.h").write_text(self._header())
         (self.folder / "model.c").write_text(self._source())
         models = ["model.c", *(f"part{number}.c" for number in range(len(self.cases)))]
@@ -160,7 +212,20 @@ class _Image:
             for k in parts
         )
         table = ", ".join(f"{{init{k}, reset{k}, step{k}}}" for k in parts)
-        return _DISPATCH.replace("@declared", declared).replace("@table", table)
+        text = _DISPATCH.replace("@declared", declared).replace("@table", table)
+        return text.replace("@words", str(self.words))
+
+
+def _words(program: Program) -> int:
+    """Return words of 8 bytes that ``model_t`` fits in: states, sums, outputs and scratch."""
+    scratch = [2 * node.scratch + 4 * node.scratch32 for node in program.nodes]
+    size = 2 * program.inputs + max(scratch) + 64
+    for node in program.nodes:
+        size += 2 * node.outputs + 16
+        size += sum(state.nbytes + 16 for state in (*node.states.values(), *node.held.values()))
+        for matrix in node.products().values():
+            size += 2 * matrix.cols + (4 * (matrix.rows + 16) if matrix.threshold else 0) + 16
+    return size // 8 + 1
 
 
 # One program: its own names stay inside the file, its memory is the one that all share.
@@ -171,7 +236,7 @@ _PART = """#define model_init model@_init
 #define model_decided model@_decided
 #include "part@/model.c"
 
-extern uint64_t memory[1024];
+extern uint64_t memory[@words];
 typedef char fits[sizeof(model_t) <= sizeof memory ? 1 : -1];
 void init@(void);
 void reset@(void);
@@ -201,7 +266,7 @@ static const struct {
     void (*step)(const int16_t *x, int16_t *y);
 } parts[] = {@table};
 
-uint64_t memory[1024];
+uint64_t memory[@words];
 
 void model_init(model_t *model) {
     model->begun = 0;

@@ -14,10 +14,20 @@ from edgeflow.codegen.build import compile_program
 from edgeflow.codegen.kernels import choose_kernel
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError
-from edgeflow.program import InputFormat, Linear, Matrix, Program
+from edgeflow.program import Matrix
 from edgeflow.program.fixedpoint import largest_magnitude
 from edgeflow.targets.board import load_board
-from tests.harness import BOARD_SETS, Case, mismatches, none_of, run_on
+from tests.harness import (
+    BOARD_SETS,
+    Case,
+    lighter,
+    linear,
+    mismatches,
+    none_of,
+    run_on,
+    short,
+    takes,
+)
 from tests.random_programs import DRAW, random_program, samples
 
 CONVOLUTION = ["taps", "gru", "norm", "relu", "taps", "mixer", "gru"]
@@ -50,46 +60,6 @@ def test_board_equals_oracle(board: str, kernels: str, tmp_path: Path) -> None:
     assert mismatches(board, cases, tmp_path) == none_of(cases)
 
 
-def lighter(program: Program, limit: int) -> Program:
-    """Return the program with weights in +-limit and ratios below 1/2: kernels with a bound fit."""
-
-    def light(matrix: Matrix) -> Matrix:
-        weight = np.sign(matrix.weight) * (np.abs(matrix.weight) % (limit + 1))
-        before, after = (
-            1 + np.abs(w.astype(np.int64)).sum(axis=1) for w in (matrix.weight, weight)
-        )
-        multiplier = np.minimum(matrix.multiplier * before / after, 2**31 - 1 >> matrix.shift)
-        return dataclasses.replace(
-            matrix,
-            weight=weight.astype(np.int8),
-            bias=(matrix.bias * after / before).astype(np.int32),
-            multiplier=multiplier.astype(np.int32),
-        )
-
-    nodes = (
-        dataclasses.replace(n, **{field: light(m) for field, m in n.matrices().items()})
-        for n in program.nodes
-    )
-    return dataclasses.replace(program, nodes=tuple(nodes))
-
-
-def short(program: Program, *kernels: str) -> Case:
-    """Return a case of 8 windows of 10 samples."""
-    return Case(program, kernels, samples(program, 7, windows=8, time=10))
-
-
-def takes(kernel: str, program: Program) -> bool:
-    """Tell whether a kernel, asked for first, computes a matrix of the program."""
-    matrices = [m for n in program.nodes for m in n.products().values()]
-    for matrix in matrices:
-        try:
-            choose_kernel(matrix, [kernel])
-        except TargetError:
-            continue
-        return True
-    return False
-
-
 # Every remainder of rows and columns that the unrolled kernels enter differently, and more columns
 # than they unroll, in whole and other multiples.
 STEPS = [1, 6, 11, 16, 21, 26, 31, 36, 37, 64, 68, 75, 129, 134]
@@ -111,14 +81,6 @@ def test_dsp_kernels_at_every_remainder(tmp_path: Path) -> None:
     }
     cases = {kernel: short(program, kernel) for kernel, program in programs.items()}
     assert mismatches("qemu-m4", cases, tmp_path) == none_of(cases)
-
-
-def linear(matrix: Matrix) -> Program:
-    """Return a program of one matrix whose input is not scaled."""
-    ones = np.ones(matrix.cols, np.float32)
-    names = tuple(f"x{i}" for i in range(matrix.cols))
-    form = InputFormat(0 * ones, ones, matrix.input_bits, names)
-    return Program((Linear("head", matrix),), form, 1.0)
 
 
 def at_their_limits(weight: int, cols: int, bits: list[int], shift: int = 1) -> Matrix:

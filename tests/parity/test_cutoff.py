@@ -15,7 +15,7 @@ from edgeflow.program import Program
 from edgeflow.program.nodes.cutoff import NEVER, Cutoff, lead
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.board import load_board
-from tests.parity.test_boards import BOARDS
+from tests.harness import BOARDS
 from tests.random_programs import SANITIZE, programs, random_program, samples
 
 TIME = 20

@@ -17,7 +17,7 @@ from edgeflow.program import Program
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.board import load_board
 from edgeflow.training import train
-from tests.parity.test_boards import BOARDS
+from tests.harness import BOARDS
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset

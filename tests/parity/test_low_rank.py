@@ -15,7 +15,7 @@ from edgeflow.errors import ProgramError
 from edgeflow.program import Matrix, Program
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.board import load_board
-from tests.parity.test_boards import BOARDS
+from tests.harness import BOARDS
 from tests.parity.test_delta import DELTA_CELLS
 from tests.random_programs import (
     SANITIZE,
@@ -88,6 +88,7 @@ def test_c_is_clean_under_sanitizers(run_c: RunC, delta: bool) -> None:
         np.testing.assert_array_equal(run_c(program, x, SANITIZE, ["c"]), program.run(x))
 
 
+@pytest.mark.board
 @pytest.mark.parametrize(
     "board, backend",
     [*((board, "c") for board in BOARDS), *((b, "tvm") for b in ("host", "qemu-m4", "qemu-m55"))],

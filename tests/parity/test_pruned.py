@@ -18,7 +18,7 @@ from edgeflow.compression.quantize import quantize
 from edgeflow.importers import FloatChain, from_module
 from edgeflow.program import Program
 from edgeflow.targets.board import load_board
-from tests.parity.test_boards import mismatches
+from tests.harness import mismatches, none_of, short
 from tests.random_programs import SANITIZE
 from tests.unit.test_finetune import chain_of, samples
 
@@ -59,4 +59,5 @@ def test_blocks_are_what_the_kernels_of_a_core_leave_out(board: str, tmp_path: P
     assert form.share(matrix) == 0.25
     chosen = {f"{c.layer}.{c.matrix}": c.kernel for c in choose_kernels(program, core)}
     assert kernel_named(chosen["rnn.recurrent"]).sparse is not None
-    assert mismatches(program, board, list(core.kernels), tmp_path, time=10) == 0
+    cases = {"pruned": short(program, *core.kernels)}
+    assert mismatches(board, cases, tmp_path) == none_of(cases)

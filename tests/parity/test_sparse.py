@@ -10,14 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgeflow.bench.kernels import bench_kernels
-from edgeflow.codegen.build import compile_program
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import MATVEC_KERNELS, choose_kernel, kernel_named
 from edgeflow.codegen.packing.sparse import SparseFormat
-from edgeflow.device import open_board
-from edgeflow.program import InputFormat, Linear, Matrix, Program
+from edgeflow.program import Matrix, Program
 from edgeflow.targets.board import load_board
-from tests.parity.test_boards import LONG_STAIRCASE, STEPS, lighter, mismatches
+from tests.harness import Case, lighter, linear, mismatches, none_of, short
+from tests.parity.test_boards import LONG_STAIRCASE, STEPS
 from tests.random_programs import SANITIZE, random_matrix, random_program, samples
 
 RunC = Callable[..., np.ndarray]
@@ -34,6 +33,10 @@ RUNS_ON[SINGLE] = ("host", 16)
 RUNS_ON[f"{SINGLE}_armv6m"] = ("qemu-m0", 16)
 RUNS_ON[f"{SINGLE}_armv7m"] = ("qemu-m3", 16)
 RUNS_ON[f"{SINGLE}_rv32"] = ("qemu-rv32", 16)
+#: The kernels of each board.
+ON_BOARD: dict[str, list[str]] = {}
+for _name, (_board, _) in RUNS_ON.items():
+    ON_BOARD.setdefault(_board, []).append(_name)
 DENSITIES = (0.3, 0.0, 1.0, 0.08, 0.6)
 
 
@@ -58,13 +61,6 @@ def sparse(program: Program, form: SparseFormat) -> Program:
             count += 1
         nodes.append(dataclasses.replace(node, **changed))
     return dataclasses.replace(program, nodes=tuple(nodes))
-
-
-def linear(matrix: Matrix) -> Program:
-    ones = np.ones(matrix.cols, np.float32)
-    names = tuple(f"x{i}" for i in range(matrix.cols))
-    return Program((Linear("head", matrix),), InputFormat(0 * ones, ones, matrix.input_bits, names),
-                   1.0)  # fmt: skip
 
 
 def reach(name: str) -> int:
@@ -96,10 +92,11 @@ def test_plain_c_equals_oracle(
     np.testing.assert_array_equal(y, program.run(x))
 
 
-@pytest.mark.board
-@pytest.mark.parametrize("name", RUNS_ON)
-def test_every_remainder(name: str, tmp_path: Path) -> None:
-    """Rows, columns and numbers of blocks of every remainder; from no block to all of them."""
+def on_boards(wanted: Callable[[str], bool]) -> list[str]:
+    return [board for board, names in ON_BOARD.items() if any(map(wanted, names))]
+
+
+def remainders(name: str) -> Case:
     kernel, (board, bits) = kernel_named(name), RUNS_ON[name]
     assert kernel.sparse is not None
     steps = LONG_STAIRCASE if kernel.kernel_set == "mve" else STEPS
@@ -107,18 +104,22 @@ def test_every_remainder(name: str, tmp_path: Path) -> None:
         steps = [size for size in steps if size <= 128]
     program = random_program(5, 2, steps, 10, bits, bits)
     program = sparse(lighter(program, 31), kernel.sparse)
-    sets = [name, *load_board(board).core.kernels]
     for node in program.nodes:
         for matrix in node.matrices().values():
             assert choose_kernel(matrix, [name]).name == name
-    assert mismatches(program, board, sets, tmp_path, time=10) == 0
+    return short(program, name, *load_board(board).core.kernels)
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("name", [n for n in RUNS_ON if reach(n) < 601])
-def test_far_apart(name: str, tmp_path: Path) -> None:
-    """Blocks that are farther apart than an offset reaches, and a first block that is far."""
-    kernel, (board, _) = kernel_named(name), RUNS_ON[name]
+@pytest.mark.parametrize("board", ON_BOARD)
+def test_every_remainder(board: str, tmp_path: Path) -> None:
+    """Rows, columns and numbers of blocks of every remainder; from no block to all of them."""
+    cases = {name: remainders(name) for name in ON_BOARD[board]}
+    assert mismatches(board, cases, tmp_path) == none_of(cases)
+
+
+def far_apart(name: str) -> Case:
+    kernel = kernel_named(name)
     assert kernel.sparse is not None
     rng = np.random.default_rng(0)
     weight = np.zeros((19, 601), np.int8)
@@ -127,25 +128,23 @@ def test_far_apart(name: str, tmp_path: Path) -> None:
         weight[row, col] = rng.integers(1, 100)
     stored = sum(len(numbers) for numbers in kernel.sparse.stored(linear_matrix(weight)))
     assert stored > 9
-    program = linear(linear_matrix(weight))
     x = rng.integers(-2047, 2048, (20, 601)).astype(np.int16)
-    build = compile_program(program, board, tmp_path, kernel_sets=[name])
-    with open_board(load_board(board), image=build.elf) as device:
-        y = device.connect(program.hash).steps(x, reset=True).y
-    np.testing.assert_array_equal(y, program.run(x[None])[0])
+    case = Case(linear(linear_matrix(weight)), [name], x[None])
+    y = case.program.run(case.samples)[0]
     assert np.abs(y[:, [0, 2, 5, 7, 9, 12, 17, 18]]).min(axis=0).max() > 0
-
-
-def linear_matrix(weight: np.ndarray) -> Matrix:
-    rows = len(weight)
-    return Matrix(weight, np.zeros(rows, np.int32), np.full(rows, 1 << 26, np.int32), 1, 12)
+    return case
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("name", [n for n in RUNS_ON if n.startswith(SINGLE)])
-def test_single_weights_in_any_number(name: str, tmp_path: Path) -> None:
-    """A row of each number of weights, of both signs, of one; the last column is among them."""
-    kernel, (board, bits) = kernel_named(name), RUNS_ON[name]
+@pytest.mark.parametrize("board", on_boards(lambda name: reach(name) < 601))
+def test_far_apart(board: str, tmp_path: Path) -> None:
+    """Blocks that are farther apart than an offset reaches, and a first block that is far."""
+    cases = {name: far_apart(name) for name in ON_BOARD[board] if reach(name) < 601}
+    assert mismatches(board, cases, tmp_path) == none_of(cases)
+
+
+def single_weights(name: str) -> Case:
+    kernel, (_, bits) = kernel_named(name), RUNS_ON[name]
     cols = 128 if name.endswith("armv6m") else 256
     rng = np.random.default_rng(0)
     counts = [*range(70), cols - 1, cols]
@@ -160,13 +159,23 @@ def test_single_weights_in_any_number(name: str, tmp_path: Path) -> None:
     # some rows saturate
     matrix = Matrix(weight, bias, np.full(len(weight), 1 << 23, np.int32), 1, bits)
     assert kernel.fits(matrix)
-    program = linear(matrix)
     x = rng.integers(-(2 ** (bits - 1)) + 1, 2 ** (bits - 1), (12, cols)).astype(np.int16)
-    build = compile_program(program, board, tmp_path, kernel_sets=[name])
-    with open_board(load_board(board), image=build.elf) as device:
-        y = device.connect(program.hash).steps(x, reset=True).y
-    np.testing.assert_array_equal(y, program.run(x[None])[0])
-    assert (np.abs(y) < 32767).any(axis=0).all()
+    case = Case(linear(matrix), [name], x[None])
+    assert (np.abs(case.program.run(case.samples)) < 32767).any(axis=1).all()
+    return case
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("board", on_boards(lambda name: name.startswith(SINGLE)))
+def test_single_weights_in_any_number(board: str, tmp_path: Path) -> None:
+    """A row of each number of weights, of both signs, of one; the last column is among them."""
+    cases = {n: single_weights(n) for n in ON_BOARD[board] if n.startswith(SINGLE)}
+    assert mismatches(board, cases, tmp_path) == none_of(cases)
+
+
+def linear_matrix(weight: np.ndarray) -> Matrix:
+    rows = len(weight)
+    return Matrix(weight, np.zeros(rows, np.int32), np.full(rows, 1 << 26, np.int32), 1, 12)
 
 
 @pytest.mark.board
@@ -177,12 +186,8 @@ def test_chosen_kernels_give_the_bits(board: str, form: tuple[int, int], tmp_pat
     chosen = {choice.kernel for choice in choose_kernels(program, load_board(board).core)}
     assert any("sparse" in name for name in chosen)
     assert any("sparse" not in name for name in chosen)
-    build = compile_program(program, board, tmp_path)
-    x = samples(program, 7, windows=3, time=20)
-    with open_board(load_board(board), image=build.elf) as device:
-        client = device.connect(program.hash)
-        y = np.stack([client.steps(window, reset=True).y for window in x])
-    np.testing.assert_array_equal(y, program.run(x))
+    cases = {"chosen": Case(program, x=samples(program, 7, windows=3, time=20))}
+    assert mismatches(board, cases, tmp_path) == none_of(cases)
 
 
 @pytest.mark.slow
