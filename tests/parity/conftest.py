@@ -8,6 +8,8 @@ import pytest
 
 from edgeflow.codegen.c_library import write_library
 from edgeflow.program import Program
+from edgeflow.targets.board import load_core
+from edgeflow.targets.toolchain import compile_sources
 from tests.random_programs import HARNESS, run_harness
 
 
@@ -24,8 +26,15 @@ def run_c(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., np.ndarray]
     ) -> np.ndarray:
         sources = write_library(program, folder, kernels)
         (folder / "main.c").write_text(HARNESS)
-        command = ["gcc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror",
-                   "-Ikernels", *(flags or []), "main.c", *sources, "-o", "model"]  # fmt: skip
+        # kernels come from the cache of objects: only the program is compiled each time
+        objects = compile_sources(
+            load_core("host"),
+            [folder / name for name in ("main.c", *sources)],
+            folder / "objects",
+            include_dirs=[folder / "kernels"],
+            extra_flags=["-O1", *(flags or [])],
+        )
+        command = ["gcc", *(flags or []), *map(str, objects), "-o", "model"]
         subprocess.run(command, cwd=folder, check=True)
         return run_harness(folder / "model", program, x)
 
