@@ -153,10 +153,12 @@ class TestStream:
 class TestShown:
     def test_program_in_one_line(self, windowed: Program) -> None:
         begin = windowed.hash.hex()[:8]
-        kb = windowed.weight_bytes / 1000
+        size = windowed.weight_bytes
         assert repr(windowed) == (
-            f"Program(GRU 6->9, Linear 9->4; 4 classes; int8; {kb:.1f} kB; {begin}...)"
+            f"Program(GRU 6->9, Linear 9->4; 4 classes; int8; {size} B; {begin}...)"
         )
+        big = random_program(1, 6, [60], 4, 12, 12)
+        assert f"; {big.weight_bytes / 1000:.1f} kB; " in repr(big)
         values = dataclasses.replace(windowed, classes=())
         assert "; 4 values; " in repr(values)
 
