@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from edgeflow.notebook import html_table
+
 if TYPE_CHECKING:
     from edgeflow.program.program import Program
 
@@ -58,18 +60,6 @@ def html(program: "Program") -> str:
     ]
     return html_table(f"Program {program.hash.hex()}", header, rows) + (
         f"<p>{escape('; '.join(about))}</p>"
-    )
-
-
-def html_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table with a caption, as HTML."""
-    head = "".join(f"<th>{escape(text)}</th>" for text in header)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in rows
-    )
-    return (
-        f"<table><caption>{escape(title)}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table>"
     )
 
 

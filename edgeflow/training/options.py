@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from edgeflow.cells.accumulate import READOUTS
 from edgeflow.errors import TrainError
@@ -123,6 +123,35 @@ class TrainOptions(FitOptions):
         _within("dropout", self.dropout, 0, 0.99999)
         _one_of("mode", self.mode, MODES)
         _one_of("readout", self.readout, (None, *READOUTS))
+
+
+class TrainKeywords(TypedDict, total=False):
+    """The fields of `TrainOptions`, as keywords of :func:`edgeflow.train`."""
+
+    loss: str
+    epochs: int
+    batch: int
+    lr: float
+    weight_decay: float
+    clip: float
+    patience: int
+    rotate: float
+    scale: float
+    noise: float
+    pace: float
+    mirror: float | None
+    tail: float
+    average: float
+    seed: int
+    threads: int
+    hidden: int
+    layers: int
+    dropout: float
+    window: int | None
+    cell_options: Mapping[str, Any]
+    readout: str | None
+    mode: str
+    warmup: int | None
 
 
 def _one_of(name: str, value: str | None, known: Sequence[str | None]) -> None:
