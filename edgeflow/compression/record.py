@@ -29,7 +29,7 @@ def run_folder(out: str | Path) -> Path:
 
 def write_record(
     out: str | Path,
-    model: str | Path,
+    model: str,
     compressed: "Compressed",
     command: Mapping[str, Any],
     tuning: Tuning | None = None,
@@ -39,8 +39,10 @@ def write_record(
 
     Parameters
     ----------
-    out, model : path
-        The program, and what it was made of.
+    out : path
+        The program.
+    model : str
+        What it was made of.
     compressed : Compressed
     command : mapping
         The options of the command, JSON values.
@@ -78,7 +80,7 @@ def write_record(
     record = {
         "format": FORMAT,
         "edgeflow": __version__,
-        "model": str(model),
+        "model": model,
         "program": Path(out).name,
         "hash": program.hash.hex(),
         "data": program.metadata["data"],

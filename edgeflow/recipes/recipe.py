@@ -210,6 +210,17 @@ class Recipe(_Step):
         """Whether there is a fine-tuning."""
         return self.train.epochs > 0
 
+    @classmethod
+    def load(cls, name: str | Path) -> "Recipe":
+        """Return a recipe that comes with EdgeFlow, such as ``small``, or of a .toml file.
+
+        Raises
+        ------
+        CompressError
+            If there is none of this name, or a value in it is wrong.
+        """
+        return make_recipe(read_recipe(name), where=str(name))
+
     def settings(self) -> dict[str, Any]:
         """Return the steps as JSON values, without what the result does not depend on."""
         return self.model_dump(mode="json", exclude={"about"})
@@ -330,6 +341,31 @@ def make_recipe(
         raise CompressError(_message(error, given, where)) from None
     _check(recipe)
     return recipe
+
+
+def as_recipe(given: Recipe | Mapping[str, Any] | str | Path | None) -> tuple[Recipe, str | None]:
+    """Return a recipe and, if it was given by that, its name.
+
+    Parameters
+    ----------
+    given : Recipe, mapping, str, path or None
+        A mapping has the tables of a file; None does nothing but int8 weights.
+
+    Raises
+    ------
+    CompressError
+        If there is none of this name, or a value in it is wrong.
+    """
+    if isinstance(given, str | Path):
+        return Recipe.load(given), str(given)
+    if isinstance(given, Recipe):
+        _check(given)
+        return given, None
+    if given is None or isinstance(given, Mapping):
+        return make_recipe(given or {}), None
+    raise CompressError(
+        f"a recipe is a name, a .toml file, its tables or a Recipe, not {type(given).__name__}"
+    )
 
 
 def parse_delta(text: str) -> dict[str, str]:
