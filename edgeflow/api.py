@@ -546,7 +546,7 @@ def _windows(x: ArrayLike) -> NDArray[np.float32]:
     """Return calibration windows, checked."""
     import numpy as np
 
-    from edgeflow.program.samples import as_float32
+    from edgeflow.samples import as_float32
 
     expected = "[n, time, channels]"
     samples = as_float32(x, f"calibration: samples {expected}", CompressError)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from edgeflow.data.dataset import SPLITS, Dataset, Recording
 from edgeflow.errors import DataError
-from edgeflow.program.samples import as_float32
+from edgeflow.samples import as_float32
 
 #: Who was recorded, where nobody says so.
 NOBODY = "unknown"

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import Ints
-from edgeflow.program.samples import as_float32
 from edgeflow.program.show import name_list
+from edgeflow.samples import as_float32
 
 if TYPE_CHECKING:
     from edgeflow.program.program import Program

@@ -17,8 +17,8 @@ from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes import Cutoff, Node
 from edgeflow.program.nodes.base import State, zeros
-from edgeflow.program.samples import as_float32
 from edgeflow.program.show import html, name_list, one_line
+from edgeflow.samples import as_float32
 
 
 def is_layer_name(name: str) -> bool:
