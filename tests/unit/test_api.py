@@ -342,6 +342,19 @@ class TestOthers:
         with pytest.raises(CompressError, match="no recipe 'minute'"):
             ef.Recipe.load("minute")
 
+    @pytest.mark.parametrize(
+        "steps,message",
+        [
+            ({"train": {"epochs": "many"}}, "recipe: train.epochs: .* valid integer"),
+            ({"shrink": {}}, "recipe: shrink: there is no such entry; there are about, prune"),
+            ({"prune": {"share": "0.5"}}, "pruning needs fine-tuning"),
+        ],
+    )
+    def test_wrong_recipes_get_one_line(self, steps: dict[str, Any], message: str) -> None:
+        with pytest.raises(CompressError, match=message) as error:
+            ef.Recipe(**steps)
+        assert len(str(error.value).splitlines()) == 1
+
     def test_reprs_are_one_line(self, data: ef.Dataset, trained: ef.TrainResult) -> None:
         assert repr(data).startswith(
             "Dataset(mine: 18 recordings of 6 people; 3 classes; 4 channels"
