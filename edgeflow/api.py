@@ -6,23 +6,22 @@ that importing this module takes no time.
 
 from __future__ import annotations
 
-import operator
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from edgeflow.errors import CompressError, DataError, ProgramError, TargetError
+from edgeflow import arguments
+from edgeflow.errors import CompressError, ProgramError, TargetError, TrainError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
-    from torch import nn
+    from numpy.typing import ArrayLike
 
+    from edgeflow.arguments import Data, Model
     from edgeflow.codegen.build import Build
     from edgeflow.compression.convert import Widths
-    from edgeflow.data import Dataset, Windows
+    from edgeflow.data import Windows
     from edgeflow.profiling.result import ProfileResult
     from edgeflow.profiling.run import Progress
     from edgeflow.program import Program
@@ -33,11 +32,6 @@ if TYPE_CHECKING:
     from edgeflow.training.loop import TrainResult
     from edgeflow.training.method import Method
     from edgeflow.training.options import TrainKeywords
-
-    #: A data set, or its name or path.
-    Data: TypeAlias = Dataset | str | Path
-    #: A trained module, or where the commands find one.
-    Model: TypeAlias = nn.Module | TrainResult | str | Path
 
 
 def compress(
@@ -127,23 +121,19 @@ def compress(
     >>> 0 <= program.metadata["accuracy_int"] <= 1
     True
     """
+    from edgeflow.compression.convert import Widths
     from edgeflow.data import Dataset, Windows
     from edgeflow.recipes.apply import DEFAULT_BOARD, compress_by_recipe, compress_on_windows
     from edgeflow.recipes.recipe import as_recipe
 
-    source, (steps, name) = _model(model), as_recipe(recipe)
+    if widths is not None and not isinstance(widths, Widths):
+        raise CompressError(f"widths are edgeflow.Widths(...), not {type(widths).__name__}")
+    source, (steps, name) = arguments.as_model(model), as_recipe(recipe)
+    out = None if out is None else arguments.as_path("out", out, CompressError)
     if isinstance(calibration, str | Path):
-        calibration = _dataset(calibration)
+        calibration = arguments.as_dataset(calibration)
     if isinstance(calibration, Dataset):
-        told = {
-            "channels": (channels and list(channels), calibration.channels),
-            "classes": (list(classes), calibration.classes),
-            "window": (window, calibration.window),
-            "rate_hz": (rate_hz, calibration.rate_hz),
-        }
-        for argument, (value, own) in told.items():
-            if value and value != own:
-                raise CompressError(f"{argument} {value}: data set '{calibration.name}' has {own}")
+        arguments.check_described(calibration, channels, classes, window, rate_hz)
         if widths is not None:
             raise CompressError('widths are for arrays: use recipe={"widths": {...}}')
         with tempfile.TemporaryDirectory() as scratch:
@@ -155,13 +145,13 @@ def compress(
         return made.compressed.program
     program = compress_on_windows(
         source,
-        _windows(calibration.x if isinstance(calibration, Windows) else calibration),
+        arguments.as_windows(calibration.x if isinstance(calibration, Windows) else calibration),
         steps,
         checkpoint=checkpoint,
-        channels=_names("channels", channels or ()),
-        classes=_names("classes", classes),
-        window=_whole("window", window),
-        rate_hz=float(rate_hz),
+        channels=arguments.as_names("channels", channels or ()),
+        classes=arguments.as_names("classes", classes),
+        window=arguments.as_whole("window", window),
+        rate_hz=arguments.as_number("rate_hz", rate_hz),
         widths=widths,
     )
     if out is not None:
@@ -229,12 +219,12 @@ def compile(
     from edgeflow.codegen.build import compile_program
     from edgeflow.targets.board import BoardSpec, load_board
 
-    loaded = _program(program)
+    loaded = arguments.as_program(program)
     spec = board if isinstance(board, BoardSpec) else load_board(board)
     return compile_program(
         loaded,
         spec.placed(weights=weights_in, kernels=kernels_in),
-        directory,
+        arguments.as_path("directory", directory, TargetError),
         backend=backend,
         optimize=optimize,
         kernel_sets=kernel_sets,
@@ -310,39 +300,23 @@ def profile(
     (1000, 0)
     """
     from edgeflow.codegen.build import Build
-    from edgeflow.data import Windows, from_arrays
+    from edgeflow.data import Windows
     from edgeflow.profiling.run import profile as run
 
     if not isinstance(build, Build | str | Path):
         raise TargetError(f"a build is a Build or its folder, not {type(build).__name__}")
     loaded = build if isinstance(build, Build) else Build.load(build)
-    if isinstance(data, Windows | tuple | list):
-        arrays = (data.x, data.y, data.person) if isinstance(data, Windows) else (*data, None)
-        if len(arrays) != 3:
-            raise DataError(f"windows and their labels are (x, y), not {len(data)} things")
-        program = loaded.program()
-        data = from_arrays(
-            arrays[0],
-            arrays[1],
-            person=arrays[2],
-            classes=program.classes,
-            channels=program.input.channels,
-            split=split,
-            window=program.window,
-            rate_hz=program.rate_hz,
-        )
+    dataset = (
+        arguments.as_labelled(data, loaded.program(), split)
+        if isinstance(data, Windows | tuple | list)
+        else arguments.as_dataset(data)
+    )
     return run(
         loaded,
-        _dataset(data),
-        split=split,
-        steps=steps,
-        board=board,
-        port=port,
-        runner=runner,
-        float_accuracy=float_accuracy,
-        out=out,
-        progress=progress,
-    )
+        dataset,
+        split=split, steps=steps, board=board, port=port, runner=runner,
+        float_accuracy=float_accuracy, out=out, progress=progress,
+    )  # fmt: skip
 
 
 def export(
@@ -408,11 +382,11 @@ def export(
 
     asked = {
         "name": name, "core": core, "optimize": optimize, "backend": backend,
-        "data": None if data is None else _dataset(data),
+        "data": None if data is None else arguments.as_dataset(data),
         "activations": activations, "inline": inline, "raw": raw,
     }  # fmt: skip
     given = {option: value for option, value in asked.items() if value is not None}
-    return write(_program(program), to, out, **given)
+    return write(arguments.as_program(program), to, out, **given)
 
 
 def load(path: str | Path) -> Program:
@@ -437,9 +411,9 @@ def load(path: str | Path) -> Program:
     >>> ef.load("model.onnx") == program
     True
     """
-    if Path(path).is_dir():
+    if arguments.as_path("path", path, ProgramError).is_dir():
         raise ProgramError(f"{path}: a folder: give the .onnx file, or use edgeflow.Build.load")
-    return _program(path)
+    return arguments.as_program(path)
 
 
 def train(
@@ -498,9 +472,9 @@ def train(
     from edgeflow.training.loop import train as run
 
     return run(
-        _dataset(data),
+        arguments.as_dataset(data),
         cell,
-        out=out,
+        out=arguments.as_path("out", out, TrainError),
         restart=restart,
         on_epoch=on_epoch,
         methods=methods,
@@ -523,86 +497,3 @@ def boards() -> BoardList:
     from edgeflow.targets.boards import BoardList
 
     return BoardList(list_boards())
-
-
-def _model(model: Model) -> nn.Module | str | Path:
-    """Return a model as the importers take it."""
-    from torch import nn
-
-    from edgeflow.training.loop import TrainResult
-
-    if isinstance(model, TrainResult):
-        return model.folder
-    if isinstance(model, nn.Module | str | Path):
-        return model
-    what = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
-    raise CompressError(
-        f"a model is a torch.nn.Module (Net(), not Net), the result of train, mymodel.py:Net, or a "
-        f"folder or file, not {what}"
-    )
-
-
-def _windows(x: ArrayLike) -> NDArray[np.float32]:
-    """Return calibration windows, checked."""
-    import numpy as np
-
-    from edgeflow.samples import as_float32
-
-    expected = "[n, time, channels]"
-    samples = as_float32(x, f"calibration: samples {expected}", CompressError)
-    if samples.ndim != 3 or samples.size == 0:
-        raise CompressError(
-            f"calibration must be samples {expected}, at least one, not {list(samples.shape)}"
-        )
-    if not np.isfinite(samples).all():
-        count = int((~np.isfinite(samples)).any(axis=(1, 2)).sum())
-        raise CompressError(
-            f"calibration holds NaN or infinite values, in {count} of {len(samples)} windows: "
-            "leave these out, or fill the gaps"
-        )
-    return samples
-
-
-def _names(what: str, names: Sequence[object]) -> tuple[str, ...]:
-    """Return names as text; numbers of classes will do."""
-    if isinstance(names, str):
-        raise CompressError(f"{what} must be a list of names, not the text '{names}'")
-    try:
-        found = tuple(str(name) for name in names)
-    except TypeError:
-        raise CompressError(f"{what} must be a list of names, not {type(names).__name__}") from None
-    if len(set(found)) < len(found):
-        twice = next(name for name in found if found.count(name) > 1)
-        raise CompressError(f"{what}: '{twice}' is there more than once")
-    return found
-
-
-def _whole(what: str, value: int) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise CompressError(f"{what} is {value!r}: give a whole number") from None
-
-
-def _dataset(data: Data) -> Dataset:
-    from edgeflow.data import Dataset, load_dataset
-
-    if isinstance(data, str | Path):
-        return load_dataset(data)
-    if isinstance(data, Dataset):
-        return data
-    raise DataError(
-        f"data are a Dataset (edgeflow.load_dataset), or a name or path, not {type(data).__name__}"
-    )
-
-
-def _program(program: Program | str | Path) -> Program:
-    from edgeflow.program import Program
-
-    if isinstance(program, str | Path):
-        return Program.load(program)
-    if isinstance(program, Program):
-        return program
-    raise ProgramError(
-        f"a program is what edgeflow.compress returns, or its file, not {type(program).__name__}"
-    )

@@ -82,6 +82,8 @@ def _plain(module: nn.Module) -> nn.Module:
                 f"{parameter.device}: pass the model as float32 on the CPU, "
                 "copy.deepcopy(net).float().cpu()"
             )
+        if not bool(parameter.isfinite().all()):
+            raise CompressError(f"parameter {name} holds NaN or infinite values")
     return module
 
 
@@ -121,11 +123,13 @@ def _take_apart(module: nn.Module, x: Tensor) -> tuple[FloatChain, Tensor]:
     used = [call for call in calls if not isinstance(call[0], _INERT)]
     counts = Counter(layer for layer, *_ in used)
     repeated = {names[layer] for layer, count in counts.items() if count > 1}
-    if repeated or not used:
-        what = (
-            f"layer {', '.join(sorted(repeated))} is called" if repeated else "no layer is called"
+    if not used:
+        raise CompressError(f"the model calls no layer. Supported are {supported()}")
+    if repeated:
+        raise CompressError(
+            f"layer {', '.join(sorted(repeated))} is called more than once: each layer must be "
+            "called once a forward pass"
         )
-        raise CompressError(f"{what} more than once: each layer must be called once a forward pass")
     layers: list[tuple[str, nn.Module]] = []
     for call in used:
         name, parts = identifier(names[call[0]]), _parts(call)
@@ -164,8 +168,8 @@ def _observe(module: nn.Module, x: Tensor) -> tuple[list[_Call], Tensor]:
     try:
         with torch.no_grad():
             output = module(x if batch_first else x.transpose(0, 1))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except Exception as error:  # whatever the user's code raises
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise CompressError(
             f"the model cannot be run on samples of {x.shape[-1]} channels "
             f"(x [n, time, channels] = {list(x.shape)}): {reason}"
@@ -173,7 +177,7 @@ def _observe(module: nn.Module, x: Tensor) -> tuple[list[_Call], Tensor]:
     finally:
         for hook in hooks:
             hook.remove()
-    output = output[0] if isinstance(output, tuple) else output
+    output = output[0] if isinstance(output, tuple) and output else output
     if not isinstance(output, Tensor):
         raise CompressError(f"the model returns {type(output).__name__}, not a tensor")
     if not batch_first and output.ndim == 3:

@@ -161,6 +161,8 @@ def _one_of(name: str, value: str | None, known: Sequence[str | None]) -> None:
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
+    if not isinstance(value, int | float):
+        raise TrainError(f"{name} is {value!r}: it must be a number")
     if not (low <= value <= high) or math.isinf(value):
         limits = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
         raise TrainError(f"{name} is {value}: it must be {limits}")

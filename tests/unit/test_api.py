@@ -170,6 +170,10 @@ class TestCompress:
             ({"recipe": {"cutoff": {"max_drop": 1}}}, "a cut-off needs labels"),
             ({"recipe": {"widths": {"weights": "mixed"}}}, "mixed weights needs? labels"),
             ({"checkpoint": "net.pt"}, "Net holds its weights"),
+            ({"rate_hz": "fast"}, "rate_hz is 'fast': give a number"),
+            ({"widths": 8}, r"widths are edgeflow.Widths\(...\), not int"),
+            ({"out": 3}, "out is 3: give a path"),
+            ({"model": nn.Identity()}, "the model calls no layer"),
         ],
     )  # fmt: skip
     def test_wrong_arguments_get_one_line(self, options: dict[str, Any], message: str) -> None:
@@ -296,6 +300,7 @@ class TestBuild:
             ((walk(time=19), [0] * 24), r"x must be \[n, 20, 4\] .*, not \[24, 19, 4\]"),
             ((walk()[..., :2], [0] * 24), r"x must be \[n, 20, 4\] .*, not \[24, 20, 2\]"),
             ((walk() * np.nan, [0] * 24), "x holds NaN"),
+            ((None, [0] * 24), r"x: samples .* are needed, not NoneType"),
             ((walk(),), r"are \(x, y\), not 1 things"),
             (walk(), "data are a Dataset"),
             (None, "data are a Dataset"),
@@ -332,10 +337,16 @@ class TestOthers:
             ef.load(tmp_path)
         with pytest.raises(DataError, match="not int"):
             ef.train(wrong, out=tmp_path)
+        with pytest.raises(ProgramError, match="path is 3.0: give a path"):
+            ef.load(3.0)  # type: ignore[arg-type]
 
     def test_train_refuses(self, data: ef.Dataset, tmp_path: Path) -> None:
         with pytest.raises(TrainError, match="hiden"):
             ef.train(data, out=tmp_path, hiden=3)  # type: ignore[call-arg]
+        with pytest.raises(TrainError, match="hidden is '8': it must be a number"):
+            ef.train(data, out=tmp_path, hidden="8")  # type: ignore[arg-type]
+        with pytest.raises(TrainError, match="out is None: give a path"):
+            ef.train(data, out=None)  # type: ignore[arg-type]
 
     def test_recipe_by_name(self) -> None:
         assert ef.Recipe.load("small") == make_recipe(ef.Recipe.load("small").model_dump())

@@ -102,6 +102,25 @@ def test_module_is_left_as_it_came(spoil: Callable[[Net], None] | None) -> None:
     assert same(state(net), before)
 
 
+@pytest.mark.parametrize("result", [KeyError("k"), 1 / 3, (), [1], None])
+def test_whatever_a_module_does_is_one_line(result: Any) -> None:
+    class Odd(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            if isinstance(result, Exception):
+                raise result
+            return result  # type: ignore[no-any-return]
+
+    with pytest.raises(CompressError, match=r"KeyError: 'k'|the model returns \w+, not a tensor"):
+        from_module(Odd(), walk())
+
+
+def test_weights_that_are_not_finite() -> None:
+    net = Net()
+    net.out.weight.data[0, 0] = torch.nan
+    with pytest.raises(CompressError, match="parameter out.weight holds NaN"):
+        from_module(net, walk())
+
+
 def test_a_hook_that_changes_values_is_noticed() -> None:
     """The integers have no hooks."""
     net = Net()
