@@ -66,8 +66,10 @@ def as_windows(x: ArrayLike) -> NDArray[np.float32]:
     return samples
 
 
-def as_names(what: str, names: Sequence[object]) -> tuple[str, ...]:
-    """Return names as text; numbers of classes will do."""
+def as_names(what: str, names: Sequence[object] | None) -> tuple[str, ...]:
+    """Return names as text; numbers of classes will do. None: no names."""
+    if names is None:
+        return ()
     if isinstance(names, str):
         raise CompressError(f"{what} must be a list of names, not the text '{names}'")
     try:
@@ -143,14 +145,14 @@ def as_labelled(
 def check_described(
     dataset: Dataset,
     channels: Sequence[str] | None,
-    classes: Sequence[object],
+    classes: Sequence[object] | None,
     window: int,
     rate_hz: float,
 ) -> None:
     """Refuse what a data set says otherwise."""
     told: dict[str, tuple[object, object]] = {
-        "channels": (list(channels or ()), dataset.channels),
-        "classes": (list(classes), dataset.classes),
+        "channels": (list(as_names("channels", channels)), dataset.channels),
+        "classes": (list(as_names("classes", classes)), dataset.classes),
         "window": (window, dataset.window),
         "rate_hz": (rate_hz, dataset.rate_hz),
     }

@@ -185,11 +185,14 @@ class TestCompress:
     def test_a_data_set_knows_its_names(self, data: ef.Dataset) -> None:
         same = ef.compress(Net(), data, classes=CLASSES, window=20, channels=data.channels)
         assert same == ef.compress(Net(), data)
+        assert same == ef.compress(Net(), data, channels=np.array(data.channels))  # type: ignore[arg-type]
+        with pytest.raises(CompressError, match="classes must be a list of names, not int"):
+            ef.compress(Net(), data, classes=3)  # type: ignore[arg-type]
         with pytest.raises(CompressError, match="window 30: data set 'mine' has 20"):
             ef.compress(Net(), data, window=30)
         with pytest.raises(CompressError, match="widths are for arrays"):
             ef.compress(Net(), data, widths=ef.Widths(8, 8))
-        with pytest.raises(CompressError, match="of 'mine'|classes"):
+        with pytest.raises(CompressError, match="classes .'a', 'b', 'c'.: data set 'mine' has"):
             ef.compress(Net(), data, classes=["a", "b", "c"])
 
     def test_trained_classifier_brings_its_names(self, trained: ef.TrainResult) -> None:
