@@ -1,37 +1,79 @@
 """EdgeFlow: a trained PyTorch recurrent model becomes a small, fast, measured firmware image.
 
-The pipeline in Python: ``edgeflow.compress(module, calibration) -> Program``,
-``edgeflow.compile(program, board, directory) -> Build``, ``edgeflow.profile(build, dataset)``;
-``edgeflow.export(program, to)`` leaves for other tools.
+The pipeline in Python, the same as the commands of the same names::
+
+    import edgeflow as ef
+
+    data = ef.load_dataset("seglearn-watch")
+    trained = ef.train(data, "gru", out="runs/gru")    # or a torch module of your own
+    program = ef.compress(trained, data)               # integers; program.predict(x)
+    build = ef.compile(program, "qemu-m4")             # a C library and an image; build.predict(x)
+    result = ef.profile(build, data)                   # accuracy, mismatches, latency, memory
+    ef.export(program, "cmake")                        # for other tools
+
+``ef.load`` reads a program, ``ef.boards`` lists the boards. Whatever the user can do something
+about is an `edgeflow.errors.EdgeFlowError` with one line that says what.
 """
 
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgeflow.api import boards, compile, compress, export, load, profile, train
+    from edgeflow.codegen.build import Build
+    from edgeflow.compression.convert import Widths
+    from edgeflow.data import Dataset, load_dataset
+    from edgeflow.profiling.result import ProfileResult
+    from edgeflow.program import Program
+    from edgeflow.recipes.recipe import Recipe
+    from edgeflow.training.loop import TrainResult
 
 try:
     __version__ = version("edgeflow")
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
-# Found on first use: torch and onnx take seconds to import.
-_LAZY = {
-    "Build": ("edgeflow.codegen.build", "Build"),
-    "Program": ("edgeflow.program", "Program"),
-    "compress": ("edgeflow.api", "compress"),
-    "export": ("edgeflow.exporting", "export"),
-    "profile": ("edgeflow.profiling.run", "profile"),
-    "compile": ("edgeflow.codegen.build", "compile_program"),
-    "load_dataset": ("edgeflow.data", "load_dataset"),
+__all__ = [
+    "Build",
+    "Dataset",
+    "ProfileResult",
+    "Program",
+    "Recipe",
+    "TrainResult",
+    "Widths",
+    "__version__",
+    "boards",
+    "compile",
+    "compress",
+    "export",
+    "load",
+    "load_dataset",
+    "profile",
+    "train",
+]
+
+# Found on first use, as torch and onnx take seconds to import. All others are in edgeflow.api.
+_MODULES = {
+    "Build": "edgeflow.codegen.build",
+    "Dataset": "edgeflow.data",
+    "ProfileResult": "edgeflow.profiling.result",
+    "Program": "edgeflow.program",
+    "Recipe": "edgeflow.recipes.recipe",
+    "TrainResult": "edgeflow.training.loop",
+    "Widths": "edgeflow.compression.convert",
+    "load_dataset": "edgeflow.data",
 }
 
-__all__ = [
-    "Build", "Program", "__version__", "compile", "compress", "export", "load_dataset", "profile",
-]  # fmt: skip
+if not TYPE_CHECKING:  # a type checker would take any name for something untyped
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module 'edgeflow' has no attribute '{name}'")
+        value = getattr(import_module(_MODULES.get(name, "edgeflow.api")), name)
+        globals()[name] = value
+        return value
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        module, attribute = _LAZY[name]
-        return getattr(import_module(module), attribute)
-    raise AttributeError(f"module 'edgeflow' has no attribute '{name}'")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,7 +13,7 @@ from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes.base import Node, State, StateVector
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Playback(Node):
     """``y = samples[t]``, then ``t' = (t + 1) mod steps``.
 

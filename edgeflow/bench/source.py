@@ -11,7 +11,7 @@ from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes.base import Node, State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Source(Node):
     """``y = x``: what a step does before its first layer is counted here.
 

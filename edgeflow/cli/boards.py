@@ -4,6 +4,7 @@ import typer
 
 from edgeflow.cli import console
 from edgeflow.targets.board import BoardSpec, list_boards
+from edgeflow.targets.boards import memory_text
 from edgeflow.targets.tools import missing_tools
 
 _EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, ", "native": ""}
@@ -34,8 +35,8 @@ def boards(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> No
                 row["name"],
                 row["core"],
                 f"{_EMULATORS[board.runner.kind]}{row['description']}",
-                _memory(row["flash_bytes"]),
-                _memory(row["ram_bytes"]),
+                memory_text(row["flash_bytes"]),
+                memory_text(row["ram_bytes"]),
                 row["uart"],
                 "yes" if row["ready"] else "no",
             )
@@ -63,9 +64,3 @@ def _describe(board: BoardSpec) -> dict:
         "ready": not missing,
         "missing": missing,
     }
-
-
-def _memory(size: int | None) -> str:
-    if size is None:
-        return "-"
-    return f"{size >> 20} MB" if size >= 1 << 20 else f"{size >> 10} kB"

@@ -61,25 +61,21 @@ def compile_(
       edgeflow compile model.onnx --backend tvm -o build-tvm
       edgeflow compile model.onnx --weights-in ram -o build-ram
     """
-    import json
+    from edgeflow import api
 
-    from edgeflow.codegen.build import compile_program
-    from edgeflow.program import Program
-    from edgeflow.targets.board import load_board
-
-    program = Program.load(model)
-    spec = load_board(board).placed(weights=weights_in, kernels=kernels_in)
     with console.progress() as bar:
-        build = compile_program(
-            program,
-            spec,
+        build = api.compile(
+            model,
+            board,
             out,
             backend=backend,
             optimize=optimize,
             kernel_sets=[kernel] if kernel else None,
+            weights_in=weights_in,
+            kernels_in=kernels_in,
             progress=console.stages(bar),
         )
-    size = json.loads((out / "size.json").read_text(encoding="utf-8"))
+    size = asdict(build.size)
     if json_:
         console.print_json(
             {

@@ -6,7 +6,10 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import __version__
 from edgeflow.codegen.backend import layers_by_tvm, with_backend
@@ -16,6 +19,7 @@ from edgeflow.codegen.kernels import MATVEC_KERNELS, kernel_named
 from edgeflow.errors import TargetError
 from edgeflow.files import write_atomic
 from edgeflow.program import Program
+from edgeflow.program.inference import predict
 from edgeflow.progress import StageProgress, silent
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, Placement, load_board
@@ -28,8 +32,11 @@ from edgeflow.targets.toolchain import (
     objcopy,
 )
 
+if TYPE_CHECKING:
+    from edgeflow.profiling.size import SizeReport
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Build:
     """What ``edgeflow compile -o DIR`` made.
 
@@ -72,6 +79,92 @@ class Build:
     def objects(self) -> Path:
         """Folder of the objects: ``model``, ``kernels``, ``runtime``, ``protocol``, ``hal``."""
         return self.directory / "objects"
+
+    @property
+    def size(self) -> "SizeReport":
+        """Bytes of flash and RAM, and what they are spent on; without the stack.
+
+        Raises
+        ------
+        TargetError
+            If the folder's ``size.json`` is missing or damaged.
+        """
+        from edgeflow.profiling.size import SizeReport
+
+        file = self.directory / "size.json"
+        try:
+            return SizeReport(**json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise TargetError(f"{file}: damaged ({error}): compile the model again") from None
+
+    def spec(self, board: BoardSpec | str | None = None) -> BoardSpec:
+        """Return the board of the build, or another one of the same core.
+
+        Raises
+        ------
+        TargetError
+            If there is no such board, or it has another core.
+        """
+        spec = board if isinstance(board, BoardSpec) else load_board(board or self.board)
+        if spec.core.name != self.core:
+            raise TargetError(
+                f"{self.directory}: compiled for {self.core}, {spec.name} has a {spec.core.name}: "
+                f"compile it with --board {spec.name}"
+            )
+        return spec
+
+    def predict(
+        self,
+        x: ArrayLike,
+        *,
+        board: BoardSpec | str | None = None,
+        port: str | None = None,
+        runner: str | None = None,
+    ) -> NDArray[Any]:
+        """Return what the board answers to raw samples.
+
+        Parameters
+        ----------
+        x : array [n, time, channels] or [time, channels]
+            As of `Program.predict`.
+        board : BoardSpec or str, optional
+            Instead of the one that the build was made for; of the same core.
+        port : str, optional
+            Where the board is connected; without it an emulated board is started, or the host's
+            own program.
+        runner : str, optional
+            Flash tool that first writes the image to the board behind `port`; without it the
+            image must be there, which the handshake checks.
+
+        Returns
+        -------
+        array
+            As of `Program.predict`, and equal to it.
+
+        Raises
+        ------
+        ProgramError
+            If x has another shape or is not numbers.
+        DeviceError
+            If the board cannot be reached or goes away.
+        TargetError, ToolMissingError
+            If the build, the board, or a tool is not usable.
+        """
+        from edgeflow.device import open_board
+
+        program, spec = self.program(), self.spec(board)
+
+        def run(whole: NDArray[np.int16]) -> NDArray[np.int16]:
+            with open_board(spec, image=self.elf, port=port, runner=runner) as opened:
+                if port is None or runner is not None:
+                    opened.flash()
+                with opened.connect(program.hash) as client:
+                    return np.stack([client.steps(part, reset=True).y for part in whole])
+
+        return predict(program, x, run)
+
+    def __repr__(self) -> str:
+        return f"Build({self.board}, program {self.model_hash}, {str(self.directory)!r})"
 
     def program(self) -> Program:
         """Load the program that the image was made from."""

@@ -102,7 +102,7 @@ def delayed(real: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([np.zeros_like(real[:, :1]), real[:, :-1]], axis=1)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Quantized(Matrix):
     """A matrix fresh from quantization.
 
@@ -118,10 +118,10 @@ class Quantized(Matrix):
         Real value of one unit of y.
     """
 
-    real: Floats = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
-    exact: Floats = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
-    source: Signal | None = field(default=None, repr=False)
-    unit: Floats = field(default_factory=lambda: np.zeros(0), repr=False)
+    real: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    exact: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    source: Signal | None = None
+    unit: Floats = field(default_factory=lambda: np.zeros(0))
 
 
 def quantize_matrix(

@@ -13,13 +13,15 @@ from edgeflow.compression.convert import Widths
 from edgeflow.compression.quantize import quantize
 from edgeflow.data.dataset import sort_people
 from edgeflow.errors import CompressError
-from edgeflow.importers import FloatChain, load_float_model
+from edgeflow.importers import FloatChain, load_float_model, model_text
 from edgeflow.metrics import accuracy_by_sample, classification, samples_to_enough
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, spike_rates
 from edgeflow.progress import StageProgress, silent
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from edgeflow.data import Dataset
 
 #: Calibration windows: more change scales in the fourth digit only.
@@ -59,7 +61,7 @@ class Compressed:
 
 
 def compress_model(
-    model: str | Path,
+    model: "nn.Module | str | Path",
     dataset: "Dataset",
     *,
     checkpoint: str | Path | None = None,
@@ -127,7 +129,7 @@ def scored(
 
 
 def load_chain(
-    model: str | Path, dataset: "Dataset", *, checkpoint: str | Path | None = None
+    model: "nn.Module | str | Path", dataset: "Dataset", *, checkpoint: str | Path | None = None
 ) -> tuple[FloatChain, NDArray[np.float32]]:
     """Return a trained model that fits the data, and windows of training people to calibrate on.
 
@@ -137,7 +139,7 @@ def load_chain(
         If the model or the data cannot be used.
     """
     train = dataset.windows("train")
-    calibration = _sample(train.x, CALIBRATION_WINDOWS)
+    calibration = calibration_sample(train.x)
     chain = load_float_model(
         model,
         calibration,
@@ -149,16 +151,18 @@ def load_chain(
     )
     if list(chain.classes) != list(dataset.classes):
         raise CompressError(
-            f"{model}: the model tells {len(chain.classes)} classes ({', '.join(chain.classes)}) "
-            f"apart, the data has {len(dataset.classes)} ({', '.join(dataset.classes)})"
+            f"{model_text(model)}: the model tells {len(chain.classes)} classes "
+            f"({', '.join(chain.classes)}) apart, the data has {len(dataset.classes)} "
+            f"({', '.join(dataset.classes)})"
         )
     outputs = chain.run(calibration[:1]).shape[-1]
     if outputs != len(dataset.classes):
         raise CompressError(
-            f"{model}: the model has {outputs} outputs, the data {len(dataset.classes)} classes"
+            f"{model_text(model)}: the model has {outputs} outputs, the data "
+            f"{len(dataset.classes)} classes"
         )
     if chain.window not in (0, dataset.window):
-        calibration = _sample(dataset.windows("train", length=chain.window).x, CALIBRATION_WINDOWS)
+        calibration = calibration_sample(dataset.windows("train", length=chain.window).x)
     return chain, calibration
 
 
@@ -239,8 +243,8 @@ def _in_batches(
     return np.concatenate(parts)
 
 
-def _sample(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Return at most `count` windows, evenly spread."""
-    if len(x) <= count:
+def calibration_sample(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return at most `CALIBRATION_WINDOWS` windows, evenly spread."""
+    if len(x) <= CALIBRATION_WINDOWS:
         return x
-    return x[np.linspace(0, len(x) - 1, count).astype(int)]
+    return x[np.linspace(0, len(x) - 1, CALIBRATION_WINDOWS).astype(int)]

@@ -29,7 +29,7 @@ def run_folder(out: str | Path) -> Path:
 
 def write_record(
     out: str | Path,
-    model: str | Path,
+    model: str,
     compressed: "Compressed",
     command: Mapping[str, Any],
     tuning: Tuning | None = None,
@@ -39,8 +39,10 @@ def write_record(
 
     Parameters
     ----------
-    out, model : path
-        The program, and what it was made of.
+    out : path
+        The program.
+    model : str
+        What it was made of.
     compressed : Compressed
     command : mapping
         The options of the command, JSON values.
@@ -67,26 +69,24 @@ def write_record(
             "name": f"{node.name}.{field}",
             "rows": matrix.rows,
             "cols": matrix.cols,
-            "bits": _bits(int(abs(matrix.weight.astype(int)).max())),
+            "bits": matrix.weight_bits,
             "zeros": float((matrix.weight == 0).mean()),
             "fired": fired.get(f"{node.name}.{field}"),
         }
         for node in program.nodes
         for field, matrix in node.products().items()
     ]
-    unpacked = sum(node.weight_bytes() for node in program.nodes)
-    saved = sum(m["rows"] * m["cols"] * (8 - m["bits"]) for m in matrices) // 8
     tuned = None if tuning is None else tuning.tuned
     record = {
         "format": FORMAT,
         "edgeflow": __version__,
-        "model": str(model),
+        "model": model,
         "program": Path(out).name,
         "hash": program.hash.hex(),
         "data": program.metadata["data"],
         "command": dict(command),
         "scores": compressed.scores,
-        "size": {"macs": program.macs, "weight_bytes": unpacked - saved},
+        "size": {"macs": program.macs, "weight_bytes": program.weight_bytes},
         "cost": None if cost is None else dict(cost),
         "matrices": matrices,
         "spikes": program.metadata.get("spikes", {}),
@@ -128,8 +128,3 @@ def read_record(path: str | Path) -> dict[str, Any]:
     if found is None:
         raise CompressError(f"{path}: not a record of 'edgeflow compress'")
     return found
-
-
-def _bits(largest: int) -> int:
-    """Return the bits that the kernels store weights of a magnitude in."""
-    return 4 if largest <= 7 else 8

@@ -1,6 +1,7 @@
 """Recordings of wearable sensors: public data sets by name, and your own CSV or .npz files."""
 
 from edgeflow.data.dataset import SPLITS, Dataset, Recording, Windows
+from edgeflow.data.labelled import from_arrays
 from edgeflow.data.registry import Source, find_source, load_dataset, sources
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Source",
     "Windows",
     "find_source",
+    "from_arrays",
     "load_dataset",
     "sources",
 ]

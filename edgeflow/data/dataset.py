@@ -9,7 +9,7 @@ from edgeflow.errors import DataError
 SPLITS = ("train", "val", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recording:
     """One uninterrupted recording of one activity.
 
@@ -27,8 +27,11 @@ class Recording:
     label: int
     person: str
 
+    def __repr__(self) -> str:
+        return f"Recording({list(self.x.shape)}, class {self.label}, person {self.person!r})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Windows:
     """Windows of equal length.
 
@@ -43,8 +46,12 @@ class Windows:
     y: np.ndarray
     person: np.ndarray
 
+    def __repr__(self) -> str:
+        n, time, channels = self.x.shape
+        return f"Windows({n} of {time} samples x {channels} channels)"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Recordings, and the people of each split.
 
@@ -75,6 +82,13 @@ class Dataset:
     people: dict[str, list[str]]
     window: int
     mirror: float = 0.0
+
+    def __repr__(self) -> str:
+        return (
+            f"Dataset({self.name}: {len(self.recordings)} recordings of "
+            f"{len(everybody(self.recordings))} people; {len(self.classes)} classes; "
+            f"{len(self.channels)} channels at {self.rate_hz:g} Hz; windows of {self.window})"
+        )
 
     def split(self, name: str) -> list[Recording]:
         """Return the recordings of a split's people, in the data set's order.

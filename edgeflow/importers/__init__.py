@@ -1,7 +1,7 @@
 """Trained models of other tools as a chain of float layers that compression understands."""
 
 from edgeflow.importers.chain import FloatChain
-from edgeflow.importers.model_file import load_float_model
+from edgeflow.importers.model_file import load_float_model, model_text
 from edgeflow.importers.torch_module import from_module
 
-__all__ = ["FloatChain", "from_module", "load_float_model"]
+__all__ = ["FloatChain", "from_module", "load_float_model", "model_text"]

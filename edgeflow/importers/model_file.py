@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edgeflow.cells import SequenceClassifier, load_model
 from edgeflow.errors import CompressError, EdgeFlowError
 from edgeflow.importers.assembly import Description
 from edgeflow.importers.chain import FloatChain
@@ -29,7 +30,7 @@ _IMPORTERS: dict[str, _Importer] = {
 
 
 def load_float_model(
-    model: str | Path,
+    model: nn.Module | str | Path,
     example: NDArray[np.float32],
     *,
     checkpoint: str | Path | None = None,
@@ -42,8 +43,8 @@ def load_float_model(
 
     Parameters
     ----------
-    model : str or Path
-        A folder or ``model.pt`` of ``edgeflow train``; an ONNX file; a ``.pt2`` of
+    model : nn.Module, str or Path
+        A module; or a folder or ``model.pt`` of ``edgeflow train``; an ONNX file; a ``.pt2`` of
         ``torch.export.save``; a NIR graph (``.nir``); or ``file.py:Name`` where Name is a module
         class that needs no arguments, or a function that returns a module.
     example : float32 array [n, time, channels]
@@ -58,11 +59,16 @@ def load_float_model(
     CompressError, TrainError
         If the model cannot be loaded or has unsupported layers.
     """
-    text = str(model)
+    text = model_text(model)
+    if isinstance(model, nn.Module):
+        _no_checkpoint(text, checkpoint)
+    if isinstance(model, SequenceClassifier):
+        return _from_classifier(text, model, example, channels)
     if ".py:" in text:
-        module = load_module(text, checkpoint)
+        model = load_module(text, checkpoint)
+    if isinstance(model, nn.Module):
         return from_module(
-            module, example, channels=channels, classes=classes, window=window, rate_hz=rate_hz
+            model, example, channels=channels, classes=classes, window=window, rate_hz=rate_hz
         )
     path = Path(text)
     if not path.exists():
@@ -72,15 +78,26 @@ def load_float_model(
         )
     importer = _IMPORTERS.get(path.suffix.lower())
     if importer is not None:
-        _no_checkpoint(path, checkpoint)
+        _no_checkpoint(text, checkpoint)
         return importer(path, example, Description(channels, classes, window, rate_hz))
-    from edgeflow.cells import load_model
+    _no_checkpoint(text, checkpoint)
+    return _from_classifier(text, load_model(path), example, channels)
 
-    _no_checkpoint(path, checkpoint)
-    trained = load_model(path)
+
+def model_text(model: nn.Module | str | Path) -> str:
+    """Return what messages and records call a model."""
+    return type(model).__name__ if isinstance(model, nn.Module) else str(model)
+
+
+def _from_classifier(
+    text: str,
+    trained: SequenceClassifier,
+    example: NDArray[np.float32],
+    channels: tuple[str, ...],
+) -> FloatChain:
     if channels and list(trained.channels) != list(channels):
         raise CompressError(
-            f"{path}: the model reads {len(trained.channels)} channels "
+            f"{text}: the model reads {len(trained.channels)} channels "
             f"({', '.join(trained.channels)}), the data has {len(channels)} ({', '.join(channels)})"
         )
     chain = from_module(
@@ -95,9 +112,9 @@ def load_float_model(
     return chain
 
 
-def _no_checkpoint(path: Path, checkpoint: str | Path | None) -> None:
+def _no_checkpoint(text: str, checkpoint: str | Path | None) -> None:
     if checkpoint is not None:
-        raise CompressError(f"{path} holds its weights: leave the checkpoint out")
+        raise CompressError(f"{text} holds its weights: leave the checkpoint out")
 
 
 def load_module(text: str, checkpoint: str | Path | None = None) -> nn.Module:

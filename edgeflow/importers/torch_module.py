@@ -1,5 +1,7 @@
 """A torch module made of supported layers, taken apart into a `FloatChain`."""
 
+import contextlib
+import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -38,7 +40,7 @@ def from_module(
     module : nn.Module
         Maps x [n, time, channels] to [n, time, outputs] or to the last step's [n, outputs], or
         to a tuple that starts with it. Its buffers `mean` and `std`, if it has them, are its
-        input normalisation.
+        input normalisation. It is left as it came, whatever happens; the chain has copies.
     example : float32 array [n, time, channels]
         Real samples; the layers in sequence must give the module's output on them.
     channels, classes, window, rate_hz
@@ -49,8 +51,62 @@ def from_module(
     CompressError
         If a layer is not supported (all are listed), or the module does more than its layers.
     """
-    module = module.eval()
+    module = _plain(module)
     x = torch.from_numpy(np.ascontiguousarray(example[:8], dtype=np.float32))
+    if channels and len(channels) != x.shape[-1]:
+        raise CompressError(
+            f"{len(channels)} names for {x.shape[-1]} channels of x [n, time, channels] = "
+            f"{list(example.shape)}"
+        )
+    with _unchanged(module):
+        module.eval()
+        chain, expected = _take_apart(module, x)
+    chain.channels = tuple(channels or (f"x{i}" for i in range(x.shape[-1])))
+    chain.classes, chain.window, chain.rate_hz = tuple(classes), window, rate_hz
+    fold_norms(chain)
+    check_output(chain, x.numpy(), expected.numpy())
+    return chain
+
+
+def _plain(module: nn.Module) -> nn.Module:
+    """Return the module whose layers can be seen."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise CompressError(
+            "a torch.jit module hides its layers: pass the module that it was made from"
+        )
+    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    for name, parameter in module.named_parameters():
+        if parameter.device.type != "cpu" or parameter.dtype != torch.float32:
+            raise CompressError(
+                f"parameter {name} is {str(parameter.dtype).removeprefix('torch.')} on "
+                f"{parameter.device}: pass the model as float32 on the CPU, "
+                "copy.deepcopy(net).float().cpu()"
+            )
+        if not bool(parameter.isfinite().all()):
+            raise CompressError(f"parameter {name} holds NaN or infinite values")
+    return module
+
+
+@contextlib.contextmanager
+def _unchanged(module: nn.Module) -> Iterator[None]:
+    """Put back modes and buffers of a module and of all in it."""
+    modes = [(part, part.training, dict(part._buffers)) for part in module.modules()]
+    values = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        for part, training, buffers in modes:
+            part.training = training
+            part._buffers.clear()
+            part._buffers.update(buffers)
+        with torch.no_grad():
+            for buffer, value in values:
+                if not torch.equal(buffer, value):
+                    buffer.copy_(value)
+
+
+def _take_apart(module: nn.Module, x: Tensor) -> tuple[FloatChain, Tensor]:
+    """Return copies of the layers of a module in evaluation mode, and its output."""
     calls, expected = _observe(module, x)
     names = {layer: name for name, layer in module.named_modules()}
     problems = [
@@ -67,31 +123,37 @@ def from_module(
     used = [call for call in calls if not isinstance(call[0], _INERT)]
     counts = Counter(layer for layer, *_ in used)
     repeated = {names[layer] for layer, count in counts.items() if count > 1}
-    if repeated or not used:
-        what = (
-            f"layer {', '.join(sorted(repeated))} is called" if repeated else "no layer is called"
+    if not used:
+        raise CompressError(f"the model calls no layer. Supported are {supported()}")
+    if repeated:
+        raise CompressError(
+            f"layer {', '.join(sorted(repeated))} is called more than once: each layer must be "
+            "called once a forward pass"
         )
-        raise CompressError(f"{what} more than once: each layer must be called once a forward pass")
     layers: list[tuple[str, nn.Module]] = []
     for call in used:
         name, parts = identifier(names[call[0]]), _parts(call)
         layers += [
-            (name if len(parts) == 1 else f"{name}{k}", part) for k, part in enumerate(parts)
+            (name if len(parts) == 1 else f"{name}{k}", _copied(name, part))
+            for k, part in enumerate(parts)
         ]
     n = x.shape[-1]
-    chain = FloatChain(
-        layers=layers,
-        mean=_normalisation(module, "mean", n),
-        std=_normalisation(module, "std", n),
-        channels=tuple(channels or (f"x{i}" for i in range(n))),
-        classes=tuple(classes),
-        window=window,
-        rate_hz=rate_hz,
-        source=type(module).__name__,
-    )
-    fold_norms(chain)
-    check_output(chain, x.numpy(), expected.numpy())
-    return chain
+    mean, std = _normalisation(module, "mean", n), _normalisation(module, "std", n)
+    chain = FloatChain(layers, mean, std, channels=(), source=type(module).__name__)
+    return chain, expected
+
+
+def _copied(name: str, layer: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode, without the hooks: the integers will have none either."""
+    try:
+        copied = copy.deepcopy(layer)
+    except Exception as error:  # whatever the layer holds
+        reason = " ".join(str(error).split())[:200]
+        raise CompressError(f"layer {name} cannot be copied: {reason}") from error
+    for part in copied.modules():
+        for hooks in (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks):
+            hooks.clear()
+    return copied.eval()
 
 
 def _observe(module: nn.Module, x: Tensor) -> tuple[list[_Call], Tensor]:
@@ -106,8 +168,8 @@ def _observe(module: nn.Module, x: Tensor) -> tuple[list[_Call], Tensor]:
     try:
         with torch.no_grad():
             output = module(x if batch_first else x.transpose(0, 1))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except Exception as error:  # whatever the user's code raises
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise CompressError(
             f"the model cannot be run on samples of {x.shape[-1]} channels "
             f"(x [n, time, channels] = {list(x.shape)}): {reason}"
@@ -115,7 +177,7 @@ def _observe(module: nn.Module, x: Tensor) -> tuple[list[_Call], Tensor]:
     finally:
         for hook in hooks:
             hook.remove()
-    output = output[0] if isinstance(output, tuple) else output
+    output = output[0] if isinstance(output, tuple) and output else output
     if not isinstance(output, Tensor):
         raise CompressError(f"the model returns {type(output).__name__}, not a tensor")
     if not batch_first and output.ndim == 3:

@@ -27,7 +27,7 @@ from edgeflow.profiling.timing import Timing, estimated_timing
 from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity
-from edgeflow.targets.board import BoardSpec, NativeRunner, load_board
+from edgeflow.targets.board import BoardSpec, NativeRunner
 
 Progress = Callable[[int, int], None]
 
@@ -86,7 +86,7 @@ def profile(
         If the build, the board or a tool is not usable.
     """
     build = build if isinstance(build, Build) else Build.load(build)
-    spec = _board_of(build, board)
+    spec = build.spec(board)
     program = build.program()
     windows = choose_windows(program, dataset, split, steps)
     out = Path(out) if out is not None else build.directory
@@ -160,16 +160,6 @@ def _stored_accuracy(
     if stored.get("data") != dataset.name or stored.get("split") != split:
         return None, None
     return float(value), stored.get("windows")
-
-
-def _board_of(build: Build, board: BoardSpec | str | None) -> BoardSpec:
-    spec = board if isinstance(board, BoardSpec) else load_board(board or build.board)
-    if spec.core.name != build.core:
-        raise TargetError(
-            f"{build.directory}: compiled for {build.core}, {spec.name} has a {spec.core.name}: "
-            f"compile it with --board {spec.name}"
-        )
-    return spec
 
 
 def choose_windows(

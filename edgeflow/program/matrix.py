@@ -22,7 +22,7 @@ def round_up(size: int) -> int:
     return -(-size // 4) * 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Matrix:
     """``y = requantize(weight @ x + bias, multiplier, shift)``, int16 in and out.
 
@@ -132,6 +132,19 @@ class Matrix:
     def x_bits(self) -> int:
         """Declared width of x."""
         return self.input_bits if self.factor is None else self.factor.input_bits
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits that kernels store a weight in: 4 where all fit, else 8."""
+        return 4 if int(np.abs(self.weight.astype(np.int64)).max()) <= 7 else 8
+
+    def __repr__(self) -> str:
+        details = [f"int{self.weight_bits}", f"reads {self.input_bits} bits"]
+        if self.threshold:
+            details.append(f"threshold {self.threshold}")
+        if self.factor is not None:
+            details.append(f"factor {self.factor.rows}x{self.factor.cols}")
+        return f"{type(self).__name__}({self.rows}x{self.cols}, {', '.join(details)})"
 
     def accumulator_bound(self) -> Ints:
         """Return the largest magnitude that each row's accumulator, or a partial sum, can reach."""

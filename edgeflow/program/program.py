@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
+from edgeflow.program import inference
 from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes import Cutoff, Node
 from edgeflow.program.nodes.base import State, zeros
+from edgeflow.program.show import html, name_list, one_line
+from edgeflow.samples import as_float32
 
 
 def is_layer_name(name: str) -> bool:
@@ -23,7 +26,7 @@ def is_layer_name(name: str) -> bool:
     return bool(re.fullmatch(r"(?!(ef|model)(_|$))[A-Za-z]\w*", name, re.ASCII))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class InputFormat:
     """How raw samples become integers: ``x_int = round((x - offset) / scale)``, clipped.
 
@@ -53,17 +56,33 @@ class InputFormat:
         if not 2 <= self.bits <= 16:
             raise ProgramError(f"input width {self.bits} is not in 2..16 bits")
 
+    def __repr__(self) -> str:
+        return f"InputFormat({name_list(self.channels)}; {self.bits} bits)"
+
     def quantize(self, x: ArrayLike) -> NDArray[np.int16]:
-        """Return int16 for float x [..., channels]; half rounds away from zero, NaN becomes 0."""
-        scaled = (np.asarray(x, dtype=np.float32) - self.offset) * (np.float32(1) / self.scale)
+        """Return int16 for float x [..., channels]; half rounds away from zero, NaN becomes 0.
+
+        Raises
+        ------
+        ProgramError
+            If x is not numbers, or has another number of channels.
+        """
+        n = len(self.channels)
+        expected = f"[..., {n}] ({name_list(self.channels)})"
+        raw = as_float32(x, f"samples {expected}")
+        if raw.ndim == 0 or raw.shape[-1] != n:
+            raise ProgramError(f"samples must be {expected}, not {list(raw.shape)}")
+        scaled = (raw - self.offset) * (np.float32(1) / self.scale)
         limit = symmetric_max(self.bits)
         clipped = np.clip(np.nan_to_num(scaled), -limit, limit)
         return np.trunc(clipped + np.copysign(np.float32(0.5), clipped)).astype(np.int16)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Program:
     """A step graph: `nodes` applied in order to one sample, each with its own state.
+
+    Two programs are equal if their `hash` is.
 
     Parameters
     ----------
@@ -154,6 +173,25 @@ class Program:
         return self if self.cutoff is None else replace(self, nodes=self.nodes[:-1])
 
     @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights, packed in their bits, of biases, multipliers and arrays."""
+        products = [matrix for node in self.nodes for matrix in node.products().values()]
+        saved = sum(matrix.weight.size * (8 - matrix.weight_bits) for matrix in products) // 8
+        return sum(node.weight_bytes() for node in self.nodes) - saved
+
+    def __eq__(self, other: object) -> bool:
+        return self.hash == other.hash if isinstance(other, Program) else NotImplemented
+
+    def __hash__(self) -> int:
+        return int.from_bytes(self.hash)
+
+    def __repr__(self) -> str:
+        return one_line(self)
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of a dense step."""
         return sum(node.macs() for node in self.nodes)
@@ -232,6 +270,36 @@ class Program:
         for t in range(x.shape[1]):
             y[:, t], state = self.step(x[:, t], state)
         return y
+
+    def predict(self, x: ArrayLike) -> NDArray[Any]:
+        """Return what the program answers to raw samples: labels, or values in real units.
+
+        Parameters
+        ----------
+        x : array [n, time, channels] or [time, channels]
+            In the units of the training data: windows, or one recording.
+
+        Returns
+        -------
+        array
+            With `classes`, labels (str), else values (float64). With a `window`, one answer for
+            each: [n], or [whole windows of the recording]; without, one for each sample:
+            [n, time] or [time]. Values have a last axis more, [..., outputs].
+
+        Raises
+        ------
+        ProgramError
+            If x has another shape or is not numbers.
+        """
+        return inference.predict(self, x)
+
+    def values(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Return the outputs behind `predict` in real units, [..., outputs]."""
+        return inference.values(self, x)
+
+    def stream(self) -> "inference.Stream":
+        """Return a stream that takes one sample at a time, after a reset."""
+        return inference.Stream(self)
 
     def save(self, path: str | Path) -> None:
         """Write the program as an ONNX file, atomically."""

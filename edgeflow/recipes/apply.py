@@ -6,14 +6,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeflow.codegen.sparse import preferred_block
 from edgeflow.compression.convert import Widths
-from edgeflow.compression.evaluate import Compressed, compress_model
+from edgeflow.compression.delta import with_thresholds
+from edgeflow.compression.evaluate import (
+    Compressed,
+    calibration_sample,
+    compress_model,
+    with_fired,
+)
 from edgeflow.compression.prune import PruneOptions
 from edgeflow.compression.prune.mask import Block
 from edgeflow.compression.prune.options import Ranks, parse_by_matrix
+from edgeflow.compression.quantize import quantize
 from edgeflow.compression.record import run_folder, write_record
 from edgeflow.compression.tuning import MIXED_DROP, Tuning
+from edgeflow.errors import CompressError
+from edgeflow.importers import load_float_model, model_text
 from edgeflow.progress import StageProgress, silent
 from edgeflow.recipes.recipe import ACTIVATIONS, THE_BOARD, WEIGHTS, Recipe, as_options
 from edgeflow.targets.board import load_board
@@ -21,7 +33,10 @@ from edgeflow.training.fit import OnEpoch
 from edgeflow.training.spikes import SpikeRate
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from edgeflow.data import Dataset
+    from edgeflow.program import Program
 
 #: The board of a recipe's blocks if none is named.
 DEFAULT_BOARD = "qemu-m4"
@@ -43,7 +58,7 @@ class Result:
 
 
 def compress_by_recipe(
-    model: str | Path,
+    model: "nn.Module | str | Path",
     dataset: "Dataset",
     recipe: Recipe,
     out: str | Path,
@@ -60,7 +75,7 @@ def compress_by_recipe(
 
     Parameters
     ----------
-    model : path
+    model : module or path
         As of `edgeflow.importers.load_float_model`.
     dataset : Dataset
     recipe : Recipe
@@ -85,7 +100,6 @@ def compress_by_recipe(
     CompressError, ProgramError, DataError, TrainError, TargetError
         If model, data or a step of the recipe cannot be used.
     """
-    bits = ACTIVATIONS[recipe.widths.activations]
     mixed = None
     if recipe.widths.weights == "mixed":
         drop = recipe.widths.max_drop
@@ -110,7 +124,7 @@ def compress_by_recipe(
         model,
         dataset,
         checkpoint=checkpoint,
-        widths=Widths(bits, bits, WEIGHTS[recipe.widths.weights]),
+        widths=widths_of(recipe),
         split=split,
         cutoff=recipe.cutoff.max_drop,
         tune=tuning,
@@ -118,7 +132,72 @@ def compress_by_recipe(
     )
     compressed.program.save(out)
     command = {"recipe": name, **as_options(recipe)}
-    return Result(compressed, write_record(out, model, compressed, command, tuning))
+    return Result(compressed, write_record(out, model_text(model), compressed, command, tuning))
+
+
+def compress_on_windows(
+    model: "nn.Module | str | Path",
+    windows: NDArray[np.float32],
+    recipe: Recipe,
+    *,
+    checkpoint: str | Path | None = None,
+    channels: tuple[str, ...] = (),
+    classes: tuple[str, ...] = (),
+    window: int = 0,
+    rate_hz: float = 0.0,
+    widths: Widths | None = None,
+) -> "Program":
+    """Compress a trained model of whose data nothing but windows to calibrate on is known.
+
+    On a data set's training windows it gives the program that `compress_by_recipe` does.
+
+    Parameters
+    ----------
+    model, checkpoint, channels, classes, window, rate_hz
+        As of `edgeflow.importers.load_float_model`.
+    windows : float32 array [n, time, channels]
+        Raw samples; more than `CALIBRATION_WINDOWS` are thinned out.
+    recipe : Recipe
+        Without steps that look at labels.
+    widths : Widths, optional
+        Instead of the recipe's.
+
+    Raises
+    ------
+    CompressError, ProgramError, TrainError
+        If the model cannot be used, or the recipe needs labels.
+    """
+    needs = {
+        "fine-tuning": recipe.trains,
+        "mixed weights": recipe.widths.weights == "mixed",
+        "a cut-off": recipe.cutoff.max_drop is not None,
+    }
+    for step, asked in needs.items():
+        if asked:
+            raise CompressError(
+                f"{step} needs labels: give a Dataset (edgeflow.load_dataset), not windows alone"
+            )
+    calibration = calibration_sample(windows)
+    chain = load_float_model(
+        model, calibration, checkpoint=checkpoint,
+        channels=channels, classes=classes, window=window, rate_hz=rate_hz,
+    )  # fmt: skip
+    if classes and tuple(chain.classes) != classes:
+        raise CompressError(
+            f"{model_text(model)}: the model tells {', '.join(chain.classes)} apart, "
+            f"not {', '.join(classes)}"
+        )
+    widths = widths or widths_of(recipe)
+    delta = recipe.delta.options()
+    if delta is not None:
+        chain = with_thresholds(chain, calibration, delta, widths)
+    return with_fired(quantize(chain, calibration, widths), calibration)
+
+
+def widths_of(recipe: Recipe) -> Widths:
+    """Return the widths that a recipe begins with."""
+    bits = ACTIVATIONS[recipe.widths.activations]
+    return Widths(bits, bits, WEIGHTS[recipe.widths.weights])
 
 
 def prune_options(recipe: Recipe, board: str = DEFAULT_BOARD) -> PruneOptions | None:
@@ -143,11 +222,13 @@ def prune_options(recipe: Recipe, board: str = DEFAULT_BOARD) -> PruneOptions | 
     return PruneOptions(sparsity, matrices, shape, prune.structured or 0.0, ranks)
 
 
-def trained_tail(model: str | Path) -> float | None:
+def trained_tail(model: "nn.Module | str | Path") -> float | None:
     """Return the share of a window whose outputs a model was trained on; None if unknown.
 
     ``edgeflow train`` writes it into ``metrics.json`` beside the model.
     """
+    if not isinstance(model, str | Path):
+        return None
     path = Path(model)
     metrics = (path if path.is_dir() else path.parent) / "metrics.json"
     if not path.is_dir() and path.name != "model.pt":

@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from edgeflow.codegen.choice import GOALS
 from edgeflow.compression.delta import DeltaOptions
@@ -195,6 +204,18 @@ class Recipe(_Step):
     ----------
     about : str
         What it is for.
+
+    Raises
+    ------
+    CompressError
+        If a value is wrong, or two do not go together.
+
+    Examples
+    --------
+    >>> Recipe.load("small").trains
+    True
+    >>> Recipe.model_validate({"widths": {"weights": "int4"}}).widths.weights
+    'int4'
     """
 
     about: str = ""
@@ -205,10 +226,35 @@ class Recipe(_Step):
     cutoff: Cutoff = Cutoff()
     compile: Compile = Compile()
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _checked(
+        cls, content: Any, make: ModelWrapValidatorHandler["Recipe"], info: ValidationInfo
+    ) -> "Recipe":
+        """Raise this package's error; the context says where the content is from."""
+        told = {"given": {}, "where": "recipe", **(info.context or {})}
+        try:
+            recipe = make(content)
+        except ValidationError as error:
+            raise CompressError(_message(error, told["given"], told["where"])) from None
+        _check(recipe)
+        return recipe
+
     @property
     def trains(self) -> bool:
         """Whether there is a fine-tuning."""
         return self.train.epochs > 0
+
+    @classmethod
+    def load(cls, name: str | Path) -> "Recipe":
+        """Return a recipe that comes with EdgeFlow, such as ``small``, or of a .toml file.
+
+        Raises
+        ------
+        CompressError
+            If there is none of this name, or a value in it is wrong.
+        """
+        return make_recipe(read_recipe(name), where=str(name))
 
     def settings(self) -> dict[str, Any]:
         """Return the steps as JSON values, without what the result does not depend on."""
@@ -324,12 +370,31 @@ def make_recipe(
         if isinstance(merged.setdefault(step, {}), dict):
             merged[step] |= values
         given |= {(step, key): f"--{option}" for key in values}
-    try:
-        recipe = Recipe.model_validate(merged)
-    except ValidationError as error:
-        raise CompressError(_message(error, given, where)) from None
-    _check(recipe)
-    return recipe
+    return Recipe.model_validate(merged, context={"given": given, "where": where})
+
+
+def as_recipe(given: Recipe | Mapping[str, Any] | str | Path | None) -> tuple[Recipe, str | None]:
+    """Return a recipe and, if it was given by that, its name.
+
+    Parameters
+    ----------
+    given : Recipe, mapping, str, path or None
+        A mapping has the tables of a file; None does nothing but int8 weights.
+
+    Raises
+    ------
+    CompressError
+        If there is none of this name, or a value in it is wrong.
+    """
+    if isinstance(given, str | Path):
+        return Recipe.load(given), str(given)
+    if isinstance(given, Recipe):
+        return given, None
+    if given is None or isinstance(given, Mapping):
+        return make_recipe(given or {}), None
+    raise CompressError(
+        f"a recipe is a name, a .toml file, its tables or a Recipe, not {type(given).__name__}"
+    )
 
 
 def parse_delta(text: str) -> dict[str, str]:

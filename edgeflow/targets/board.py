@@ -311,6 +311,9 @@ class BoardSpec(_Spec):
                 )
         return self.model_copy(update={"placement": self.placement.model_copy(update=changed)})
 
+    def __repr__(self) -> str:
+        return f"BoardSpec({self.name}: {self.core.name}; {self.description})"
+
     @property
     def stdio(self) -> bool:
         """Whether the serial port is the program's standard input and output."""

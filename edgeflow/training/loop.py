@@ -27,7 +27,7 @@ from edgeflow.training.resume import locked, tidy
 FILES = ("resume.pt", "metrics.json", "model.pt")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainResult:
     """A finished training.
 
@@ -44,6 +44,14 @@ class TrainResult:
     folder: Path
     model: SequenceClassifier
     metrics: dict[str, Any]
+
+    def __repr__(self) -> str:
+        found = self.metrics
+        return (
+            f"TrainResult({found['cell']} on {found['data']}: {found['parameters']} parameters; "
+            f"{found['test']['accuracy']:.1%} of {found['test']['decisions']} decisions on test "
+            f"people; {str(self.folder)!r})"
+        )
 
 
 def train(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from edgeflow.cells.accumulate import READOUTS
 from edgeflow.errors import TrainError
@@ -125,6 +125,35 @@ class TrainOptions(FitOptions):
         _one_of("readout", self.readout, (None, *READOUTS))
 
 
+class TrainKeywords(TypedDict, total=False):
+    """The fields of `TrainOptions`, as keywords of :func:`edgeflow.train`."""
+
+    loss: str
+    epochs: int
+    batch: int
+    lr: float
+    weight_decay: float
+    clip: float
+    patience: int
+    rotate: float
+    scale: float
+    noise: float
+    pace: float
+    mirror: float | None
+    tail: float
+    average: float
+    seed: int
+    threads: int
+    hidden: int
+    layers: int
+    dropout: float
+    window: int | None
+    cell_options: Mapping[str, Any]
+    readout: str | None
+    mode: str
+    warmup: int | None
+
+
 def _one_of(name: str, value: str | None, known: Sequence[str | None]) -> None:
     if value not in known:
         names = ", ".join(k for k in known if k)
@@ -132,6 +161,8 @@ def _one_of(name: str, value: str | None, known: Sequence[str | None]) -> None:
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
+    if not isinstance(value, int | float):
+        raise TrainError(f"{name} is {value!r}: it must be a number")
     if not (low <= value <= high) or math.isinf(value):
         limits = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
         raise TrainError(f"{name} is {value}: it must be {limits}")

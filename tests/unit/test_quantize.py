@@ -41,7 +41,7 @@ def calibration(n: int = 40, time: int = 30) -> np.ndarray:
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("last", [False, True])
 def test_program_follows_the_module(layers: int, last: bool) -> None:
-    net, x = Net(layers=layers, last=last), calibration() * 0.02
+    net, x = Net(layers=layers, last=last).eval(), calibration() * 0.02
     program = edgeflow.compress(net, x, window=30)
     assert len(program.nodes) == layers + 1
     real = net(torch.from_numpy(x)).detach().numpy()
@@ -52,7 +52,7 @@ def test_program_follows_the_module(layers: int, last: bool) -> None:
 def test_channels_of_any_size_are_read_well() -> None:
     """Offsets and scales that differ by orders of magnitude cost nothing."""
     x = calibration()
-    net = Net()
+    net = Net().eval()
     net.register_buffer("mean", torch.from_numpy(x.mean((0, 1))))
     net.register_buffer("std", torch.from_numpy(x.std((0, 1))))
     forward = net.forward

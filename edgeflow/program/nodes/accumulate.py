@@ -15,7 +15,7 @@ from edgeflow.program.nodes.base import Node, State, StateVector
 LIMIT = 1 << 30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Accumulate(Node):
     r"""``a' = clip(a - ((a k + 2^14) >> 15) + x, +-2^30)``, ``k = 2^15 - decay``.
 

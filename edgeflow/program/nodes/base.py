@@ -35,13 +35,14 @@ class StateVector:
         return self.size * np.dtype(self.dtype).itemsize
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Node(ABC):
     """One layer of the step graph.
 
-    Sub-classes are frozen dataclasses whose fields are `Matrix`, arrays or int; these are stored,
-    hashed and emitted as C in their order, without further code. A matrix or an array whose
-    default is None may be left out: it is stored nowhere, and a null pointer in C.
+    Sub-classes are frozen dataclasses (``eq=False, repr=False``: arrays have no one answer to
+    ``==``) whose fields are `Matrix`, arrays or int; these are stored, hashed and emitted as C in
+    their order, without further code. A matrix or an array whose default is None may be left out:
+    it is stored nowhere, and a null pointer in C.
     """
 
     #: Name of the layer, a C identifier, unique in the program.
@@ -248,6 +249,14 @@ class Node(ABC):
     def ints(self) -> dict[str, int]:
         """Return the layer's integer fields."""
         return {field: int(getattr(self, field)) for field in self.int_fields}
+
+    def weight_bits(self) -> tuple[int, ...]:
+        """Return the widths that weights of the layer's products are stored in, narrow first."""
+        return tuple(sorted({matrix.weight_bits for matrix in self.products().values()}))
+
+    def __repr__(self) -> str:
+        bits = "".join(f", int{bits}" for bits in self.weight_bits())
+        return f"{self.op_type}({self.name} {self.inputs}->{self.outputs}{bits})"
 
     def macs(self) -> int:
         """Return the multiply-accumulates of a dense step."""

@@ -31,7 +31,7 @@ MAX_BACKBONE = len(BACKBONES) - 1
 MAX_GAIN = 1 << 17
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Backbone(Recurrent):
     r"""The products of a CfC cell.
 
@@ -153,7 +153,7 @@ def _onnx_narrow(b: fn.Body, value: str, down: str, bits: str) -> str:
     return _onnx_clip(b, b.shift_right(b.op("Add", value, half), unit), bits)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class CfC(_Backbone):
     r"""Gated CfC cell (Hasani et al. 2022, Nature Machine Intelligence 4), constant time steps.
 
@@ -221,7 +221,7 @@ class CfC(_Backbone):
         return self._onnx_function(b, _onnx_narrow(b, blend, down, bits))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PureCfC(_Backbone):
     r"""CfC cell that is the closed-form solution itself, constant time steps.
 

@@ -15,7 +15,7 @@ from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes.base import Node, State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChannelMixer(Node):
     r"""``y = x + W_2 relu(W_1 x + b_1) + b_2``.
 

@@ -18,7 +18,7 @@ from edgeflow.program.nodes.base import Node, State, StateVector
 NEVER = 1 << 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cutoff(Node):
     r"""Hold the outputs from the first sample on at which the largest leads by `threshold`.
 

@@ -41,7 +41,7 @@ def onnx_blend(b: fn.Body, n: str, z: str) -> None:
     op("Identity", "h_next", output="y")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GRU(Recurrent):
     r"""GRU cell (Cho et al. 2014, arXiv 1406.1078; ``torch.nn.GRU``'s form).
 

@@ -21,7 +21,7 @@ from edgeflow.program.nodes.gru import blend, onnx_blend
 from edgeflow.program.nodes.recurrent import Recurrent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GRUResetBefore(Recurrent):
     r"""GRU cell (Cho et al. 2014, arXiv 1406.1078v3; ONNX's ``linear_before_reset=0``).
 

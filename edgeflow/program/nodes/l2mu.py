@@ -16,7 +16,7 @@ from edgeflow.program.nodes.base import Node, State, StateVector
 from edgeflow.program.nodes.lif import check_neurons, filtered, filtered_onnx, fire, fire_onnx
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class L2MU(Node):
     r"""Legendre Memory Unit of three spiking populations (equations: ``edgeflow.cells.l2mu``).
 

@@ -25,7 +25,7 @@ GUESS = 69 << 24
 FRACTION = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LayerNorm(Node):
     r"""Normalise n values (Ba et al. 2016, arXiv 1607.06450).
 

@@ -77,7 +77,7 @@ def fire_onnx(
     return result, n("Greater", result, threshold)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LIF(Node):
     r"""Integrate-and-fire layer (equations: ``edgeflow.cells.lif``).
 

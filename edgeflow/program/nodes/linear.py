@@ -12,7 +12,7 @@ from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes.base import Node, State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Linear(Node):
     """``y = requantize(W x + b)``, int16 out.
 

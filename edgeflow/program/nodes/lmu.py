@@ -44,7 +44,7 @@ def memory_fits(
     return bool(memory_bound(transition, drive, shift).max() <= INT32_MAX)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class _LegendreMemory(Node):
     """What both variants share: `memory_size` memories of `order` values with one A and B.
 
@@ -154,7 +154,7 @@ def _activation(b: fn.Body, drive: str, output: str) -> None:
     _narrow(b, value, b.op("Sub", b.const(17), bits), bits, output)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LMU(_LegendreMemory, Recurrent):
     r"""LMU cell (Voelker et al., NeurIPS 2019).
 
@@ -301,7 +301,7 @@ class LMU(_LegendreMemory, Recurrent):
         return self.as_function(b)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LMUFeedForward(_LegendreMemory):
     r"""LMU without any weight on the state (Chilkuri and Eliasmith, ICML 2021).
 

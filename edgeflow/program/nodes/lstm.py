@@ -23,7 +23,7 @@ from edgeflow.program.nodes.base import State, StateVector
 from edgeflow.program.nodes.recurrent import Recurrent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LSTM(Recurrent):
     r"""LSTM cell (Hochreiter and Schmidhuber 1997; ``torch.nn.LSTM``'s form).
 

@@ -60,7 +60,7 @@ def quotient(numerator: Ints, denominator: Ints) -> Ints:
     return saturate(shift_right_round(product, 14), -INT16_MAX, INT16_MAX)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LTC(Node):
     r"""LTC cell (Hasani et al. 2021, arXiv 2006.04439), constant time steps.
 

@@ -22,7 +22,7 @@ from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes.base import Node, State, StateVector
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class MinRNN(Node):
     r"""Layers of the form ``h' = h + z (candidate - h)`` (Feng et al. 2024, arXiv 2410.01201).
 

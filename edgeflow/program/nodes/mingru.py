@@ -8,7 +8,7 @@ from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes.min_rnn import MinRNN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class MinGRU(MinRNN):
     r"""minGRU: :math:`z = \sigma(v_z)`, rows in the order z (Q3.12), candidate."""
 

@@ -11,7 +11,7 @@ from edgeflow.program.fixedpoint import INT16_MAX, Ints, log_sigmoid_table, look
 from edgeflow.program.nodes.min_rnn import MinRNN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class MinLSTM(MinRNN):
     r"""minLSTM: :math:`z = i / (f + i)`, rows in the order f, i, candidate.
 

@@ -13,7 +13,7 @@ from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import Node, State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ReLU(Node):
     """``y = clip((x + half) >> shift, 0, 2^(bits - 1) - 1)``, half = 2^shift / 2, 0 for no shift.
 

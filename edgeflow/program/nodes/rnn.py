@@ -21,7 +21,7 @@ from edgeflow.program.nodes.base import State
 from edgeflow.program.nodes.recurrent import Recurrent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RNN(Recurrent):
     r"""Elman cell (Elman 1990; ``torch.nn.RNN``'s form).
 

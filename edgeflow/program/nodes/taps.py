@@ -14,7 +14,7 @@ from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import Node, State, StateVector
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Taps(Node):
     """``y = [x(t - (taps - 1) dilation), ..., x(t - dilation), x(t)]``, zeros after a reset.
 

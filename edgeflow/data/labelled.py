@@ -1,0 +1,99 @@
+"""Windows and labels as a data set, for those who have them as arrays."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from edgeflow.data.dataset import SPLITS, Dataset, Recording
+from edgeflow.errors import DataError
+from edgeflow.samples import as_float32
+
+#: Who was recorded, where nobody says so.
+NOBODY = "unknown"
+
+
+def from_arrays(
+    x: ArrayLike,
+    y: ArrayLike | Sequence[str],
+    *,
+    classes: Sequence[str],
+    channels: Sequence[str],
+    person: ArrayLike | Sequence[str] | None = None,
+    split: str = "test",
+    window: int = 0,
+    rate_hz: float = 0.0,
+    name: str = "arrays",
+) -> Dataset:
+    """Return a data set whose recordings are the windows.
+
+    Parameters
+    ----------
+    x : array [n, time, channels]
+        Raw samples.
+    y : array [n]
+        Labels: names of classes, or their numbers.
+    classes, channels : sequence of str
+    person : array [n], optional
+        Whose window it is; without it all are one person's.
+    split : str
+        Where these people are.
+    window : int
+        Samples a decision; 0: those of a window in x.
+    rate_hz : float
+    name : str
+
+    Raises
+    ------
+    DataError
+        If x or y has another shape, is not finite, or y has other labels.
+    """
+    if not classes:
+        raise DataError("the program gives values, no classes: there is nothing to compare y with")
+    expected = f"[n, {window or 'time'}, {len(channels)}] ({', '.join(channels)})"
+    samples = as_float32(x, f"x: samples {expected}", DataError)
+    shape = list(samples.shape)
+    fits = samples.ndim == 3 and samples.shape[2] == len(channels) and samples.size
+    if not fits or (window and shape[1] != window):
+        raise DataError(f"x must be {expected}, not {shape}")
+    if not np.isfinite(samples).all():
+        raise DataError("x holds NaN or infinite values")
+    labels = _numbers(y, classes)
+    if len(labels) != len(samples):
+        raise DataError(
+            f"y must have one label for each of {len(samples)} windows, not {len(labels)}"
+        )
+    who = [NOBODY] * len(labels) if person is None else [str(p) for p in np.asarray(person)]
+    if len(who) != len(labels):
+        raise DataError(f"{len(who)} people for {len(labels)} windows in x")
+    if split not in SPLITS:
+        raise DataError(f"there is no split '{split}': use one of {', '.join(SPLITS)}")
+    people = {part: sorted(set(who)) if part == split else [] for part in SPLITS}
+    return Dataset(
+        name=name,
+        classes=list(classes),
+        channels=list(channels),
+        units=[""] * len(channels),
+        rate_hz=rate_hz,
+        recordings=list(map(Recording, samples, labels, who)),
+        people=people,
+        window=shape[1],
+    )
+
+
+def _numbers(y: Any, classes: Sequence[str]) -> list[int]:
+    """Return labels as indices into `classes`."""
+    found = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
+    names = ", ".join(classes)
+    if found.ndim != 1 or found.dtype.kind not in "iuUO":
+        raise DataError(f"y must be [n]: names of classes ({names}) or their numbers")
+    labels = found.tolist()
+    for label in labels:
+        known = label in classes if isinstance(label, str) else label in range(len(classes))
+        if not known:
+            raise DataError(
+                f"y has the label {label!r}: use a name ({names}), or its number from 0 to "
+                f"{len(classes) - 1}"
+            )
+    return [list(classes).index(label) if isinstance(label, str) else label for label in labels]

@@ -1,0 +1,16 @@
+"""Tables for notebooks."""
+
+from collections.abc import Sequence
+from html import escape
+
+
+def html_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table with a caption, as HTML."""
+    head = "".join(f"<th>{escape(text)}</th>" for text in header)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in rows
+    )
+    return (
+        f"<table><caption>{escape(title)}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table>"
+    )

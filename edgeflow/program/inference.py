@@ -1,0 +1,117 @@
+"""A program's answers in the user's terms: raw samples in, labels or real values out."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgeflow.errors import ProgramError
+from edgeflow.program.fixedpoint import Ints
+from edgeflow.program.show import name_list
+from edgeflow.samples import as_float32
+
+if TYPE_CHECKING:
+    from edgeflow.program.program import Program
+
+#: Outputs int16 [n, time, outputs] of int16 [n, time, inputs], each of the n from a reset.
+Run = Callable[[NDArray[np.int16]], NDArray[np.int16]]
+
+
+def predict(program: "Program", x: ArrayLike, run: Run | None = None) -> NDArray[Any]:
+    """Return labels or values, as `Program.predict`; `run` instead of the program's own oracle."""
+    return _decoded(program, _answers(program, x, run))
+
+
+def values(program: "Program", x: ArrayLike, run: Run | None = None) -> NDArray[np.float64]:
+    """Return outputs in real units, of the same answers."""
+    return _answers(program, x, run).astype(np.float64) * program.output_scale
+
+
+def _answers(program: "Program", x: ArrayLike, run: Run | None) -> NDArray[np.int16]:
+    """Return the outputs [..., outputs] of the windows, or else of the samples, of x."""
+    raw = as_float32(x, f"samples {_expected(program)}")
+    single, window = raw.ndim == 2, program.window
+    shape = list(raw.shape)
+    if single and window:
+        raw = raw[: len(raw) // window * window].reshape(-1, window, raw.shape[1])
+    elif single:
+        raw = raw[None]
+    fits = raw.ndim == 3 and raw.shape[2] == program.inputs and 0 not in raw.shape
+    if not fits or (window and raw.shape[1] != window):
+        raise ProgramError(f"samples must be {_expected(program)}, not {shape}")
+    y = (run or program.run)(program.quantize_input(raw))
+    if window:  # a cut-off holds its decision until then
+        return y[:, -1]
+    return y[0] if single else y
+
+
+def _decoded(program: "Program", y: Ints | NDArray[np.int16]) -> NDArray[Any]:
+    if not program.classes:
+        return y.astype(np.float64) * program.output_scale
+    return np.array(program.classes)[y.argmax(axis=-1)]
+
+
+def _expected(program: "Program") -> str:
+    n, window = program.inputs, program.window
+    shape = f"[n, {window or 'time'}, {n}]"
+    least = f" with {window} samples or more" if window else ""
+    return f"{shape}, or one recording [time, {n}]{least}, of {name_list(program.input.channels)}"
+
+
+class Stream:
+    """A program fed one sample at a time, as on the board.
+
+    A program with windows starts anew after each one's last sample.
+
+    Parameters
+    ----------
+    program : Program
+
+    Attributes
+    ----------
+    samples : int
+        Read since the reset.
+    values : float64 array [outputs]
+        The outputs after the last sample, in real units; zeros after a reset.
+    """
+
+    def __init__(self, program: "Program") -> None:
+        self._program = program
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all samples."""
+        self._state = self._program.initial_state()
+        self.samples = 0
+        self.values: NDArray[np.float64] = np.zeros(self._program.outputs)
+
+    @property
+    def decided(self) -> bool:
+        """Whether the answer stands: at the end of a window, or from a cut-off on."""
+        cutoff, window = self._program.cutoff, self._program.window
+        early = cutoff is not None and bool(self._state[-1]["count"][0, 0] < 0)
+        return self.samples > 0 and (early or self.samples >= window)
+
+    def step(self, sample: ArrayLike) -> str | NDArray[np.float64]:
+        """Read a raw sample [channels]; return the label so far, or the values without classes.
+
+        Raises
+        ------
+        ProgramError
+            If the sample has another shape or is not numbers.
+        """
+        program = self._program
+        expected = f"[{program.inputs}] of {name_list(program.input.channels)}"
+        raw = as_float32(sample, f"a sample: values {expected}")
+        if raw.shape != (program.inputs,):
+            raise ProgramError(f"a sample must be {expected}, not {list(raw.shape)}")
+        if program.window and self.samples >= program.window:
+            self.reset()
+        y, self._state = program.step(program.quantize_input(raw[None]), self._state)
+        self.samples += 1
+        self.values = y[0] * program.output_scale
+        return str(_decoded(program, y[0])) if program.classes else self.values
+
+    def __repr__(self) -> str:
+        return f"Stream({self._program!r}; {self.samples} samples since the reset)"
