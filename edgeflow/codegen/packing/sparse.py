@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ from edgeflow.program.matrix import Matrix
 
 #: Items that the kernels of ``ef_matvec_sparse_dsp.inc`` unroll.
 UNROLLED = 8
+
+
+#: What `SparseFormat.stored` found, as several kernels store the same blocks of a matrix.
+_STORED: WeakKeyDictionary[Matrix, dict[tuple[int, ...], list[Ints]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -43,16 +48,26 @@ class SparseFormat:
 
     def stored(self, matrix: Matrix) -> list[Ints]:
         """Return the numbers of the blocks stored of each row, or column, of blocks."""
+        found = _STORED.setdefault(matrix, {})
+        key = (self.rows, self.cols, self.reach, self.by_columns)
+        if key not in found:
+            found[key] = self._find(matrix)
+        return found[key]
+
+    def _find(self, matrix: Matrix) -> list[Ints]:
         farthest = self.reach // self._pitch
+        filled = np.any(self._blocks(matrix), axis=(2, 3))
+        if filled.all():
+            return [np.arange(filled.shape[1])] * len(filled)
         result = []
-        for filled in np.any(self._blocks(matrix), axis=(2, 3)):
-            numbers = np.flatnonzero(filled)
+        for row in filled:
+            numbers = np.flatnonzero(row)
             far = np.flatnonzero(np.diff(numbers, prepend=0) > farthest)
-            between = [
-                np.arange(before + farthest, number, farthest)
-                for before, number in zip(np.append(0, numbers)[far], numbers[far], strict=True)
-            ]
-            result.append(np.sort(np.concatenate([numbers, *between])))
+            if far.size:
+                pairs = zip(np.append(0, numbers)[far], numbers[far], strict=True)
+                between = [np.arange(low + farthest, high, farthest) for low, high in pairs]
+                numbers = np.sort(np.concatenate([numbers, *between]))
+            result.append(numbers)
         return result
 
     def items(self, matrix: Matrix) -> int:
