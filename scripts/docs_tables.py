@@ -43,6 +43,7 @@ BLOCK = re.compile(
 )
 #: Classes of the Python API that are not names of ``edgeflow`` itself.
 API_CLASSES = (
+    "edgeflow.program.inference.Stream",
     "edgeflow.training.loop.TrainResult",
     "edgeflow.profiling.result.ProfileResult",
     "edgeflow.recipes.recipe.Recipe",

@@ -41,9 +41,10 @@ def follow(page: str, tree: Path) -> None:
 
 @pytest.mark.board
 def test_the_cell_of_the_page_works(seglearn: Dataset, tmp_path: Path) -> None:
-    for name in ("edgeflow", "firmware", "targets", "calibration", "tests"):
+    for name in ("edgeflow", "firmware", "targets", "calibration", "tests", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
+        shutil.copy(ROOT / name, tmp_path)
     page = PAGE.read_text()
     follow(page, tmp_path)
     (commands,) = (b["text"] for b in BLOCK.finditer(page) if b["kind"] == "bash")

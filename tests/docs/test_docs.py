@@ -2,13 +2,16 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from edgeflow.data import Dataset
+from tests.command import edgeflow
 from tests.conftest import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -38,6 +41,16 @@ def python_of(page: Path) -> str:
     return "\n".join(text for file, kind, text in blocks(page) if kind == "python" and not file)
 
 
+def run_line(line: str, folder: Path, environment: dict[str, str]) -> CompletedProcess[str]:
+    """Run a line as a shell does; ``edgeflow`` alone, in this process."""
+    words = shlex.split(line, comments=True)
+    if words[0] == "edgeflow" and not set(words) & {"|", ">", "<", "&&", "&"}:
+        return edgeflow(*words[1:], folder=folder, environment=environment)
+    return subprocess.run(
+        line, shell=True, cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
 @pytest.mark.board
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.name)
 def test_commands_of(page: Path, tmp_path: Path, trained_gru: Path) -> None:
@@ -58,9 +71,7 @@ def test_commands_of(page: Path, tmp_path: Path, trained_gru: Path) -> None:
         for line in text.splitlines():
             if not line or line.startswith((*NOT_HERE, "#")):
                 continue
-            done = subprocess.run(
-                line, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True
-            )
+            done = run_line(line, tmp_path, environment)
             assert done.returncode == 0, f"{page.name}: {line}\n{done.stdout}\n{done.stderr}"
             ran += 1
     assert ran or page.name == "README.md"

@@ -1,4 +1,4 @@
-"""Python in the documentation that is no file of its own runs, too, given what its page speaks of."""
+"""Fragments of Python in the documentation (```py) run, too, given what their page speaks of."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +52,7 @@ GIVEN: dict[str, Callable[[], dict[str, Any]]] = {"import.md": exported, "profil
 
 
 def fragments(page: Path) -> list[str]:
-    return [text for file, kind, text in blocks(page) if kind == "python" and not file]
+    return [text for file, kind, text in blocks(page) if kind == "py" and not file]
 
 
 @pytest.mark.parametrize(

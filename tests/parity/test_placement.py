@@ -47,22 +47,36 @@ def sizes(build: Build) -> SizeReport:
     return measure_size(build.elf, build.objects)
 
 
-@pytest.mark.parametrize("name", ["qemu-m0", "qemu-m4", "qemu-m7", "qemu-m55", "qemu-rv32"])
-@pytest.mark.parametrize("memory", ["ram", "tcm"])
-@pytest.mark.parametrize(("backend", "step"), [("c", "ef_gru_step"), ("tvm", "ef_tvm_rnn_step")])
+BOARDS = ["qemu-m0", "qemu-m4", "qemu-m7", "qemu-m55", "qemu-rv32"]
+
+
+@pytest.mark.parametrize(
+    ("name", "backend", "step"),
+    [
+        *((name, "c", "ef_gru_step") for name in BOARDS),
+        ("qemu-m4", "tvm", "ef_tvm_rnn_step"),
+        # where code lies is the linker scripts' affair, which C has shown
+        *(
+            pytest.param(name, "tvm", "ef_tvm_rnn_step", marks=pytest.mark.slow)
+            for name in BOARDS
+            if name != "qemu-m4"
+        ),
+    ],
+)
 def test_every_memory_gives_the_same_bits(
-    name: str, memory: str, backend: str, step: str, program: Program, tmp_path: Path
+    name: str, backend: str, step: str, program: Program, tmp_path: Path
 ) -> None:
+    memories = ["flash", "ram", "tcm"]
     if backend == "tvm":
         pytest.importorskip("tvm", reason="apache-tvm is not installed")
-        if (name, memory) == ("qemu-m0", "tcm"):
-            pytest.skip("TVM's code is larger than a quarter of the board's RAM")
+        if name == "qemu-m0":
+            memories.remove("tcm")  # TVM's code is larger than a quarter of the board's RAM
     board = with_tcm(name)
     x = program.quantize_input(random_walks(6, 1, 20, seed=3)[0])
     expected = program.run(x[None])[0]
     cache = DataCache(line_bytes=8, lines=1)
     fetched = {}
-    for part in ("flash", memory):
+    for part in memories:
         placed = board.placed(weights=part, kernels=part)
         build, counts, y = run_program(
             program, placed, tmp_path / part, x, data_cache=cache, backend=backend
@@ -80,7 +94,7 @@ def test_every_memory_gives_the_same_bits(
             assert size.ram[key] == (size.flash[key] if part != "flash" else 0)
         assert sum(size.ram.values()) == size.ram_bytes
     # hardly anything is left in the flash that a step reads
-    assert fetched[memory] < 0.02 * fetched["flash"]
+    assert max(fetched[memory] for memory in memories[1:]) < 0.02 * fetched["flash"]
 
 
 def test_the_estimate_follows_from_the_placement() -> None:

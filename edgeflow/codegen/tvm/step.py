@@ -6,6 +6,7 @@ is translated like the others. Matrices stay behind ``ef_apply``, a function in 
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tvm import ir, tirx
 
@@ -16,6 +17,8 @@ from edgeflow.codegen.tvm.scalars import Region
 from edgeflow.codegen.tvm.stages import Call
 from edgeflow.program.nodes import Node
 
+#: Steps by their layer, and symbol: they are the same for every core.
+_KNOWN: WeakKeyDictionary[Node, dict[str, "Step"]] = WeakKeyDictionary()
 #: Bytes of the scratch memory's alignment, and of that of each part of it.
 ALIGNMENT = 8
 
@@ -65,8 +68,10 @@ def step_function(node: Node, symbol: str) -> Step:
     TargetError
         If the layer's ONNX function has something that cannot be translated.
     """
-    plan = Plan(node, read_body(node))
-    return _Function(node, plan).build(symbol)
+    known = _KNOWN.setdefault(node, {})
+    if symbol not in known:
+        known[symbol] = _Function(node, Plan(node, read_body(node))).build(symbol)
+    return known[symbol]
 
 
 class _Function:
