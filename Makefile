@@ -1,17 +1,21 @@
 # make demo   the whole pipeline on real data and an emulated board
+# make unit   the unit tests, in two minutes
 # make test   all tests that take seconds; `make test-all` adds the slow ones
 VENV ?= .venv
 export VENV
 RUN := $(VENV)/bin
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 
-.PHONY: demo test test-all lint format docs wheel setup clean
+.PHONY: demo unit test test-all lint format docs wheel setup clean
 
 setup:
 	@scripts/setup.sh
 
 demo: setup
 	$(RUN)/edgeflow demo
+
+unit: setup
+	$(RUN)/python -m pytest tests/unit -n 2 --dist worksteal
 
 test: setup
 	$(RUN)/python -m pytest -n 2 --dist worksteal

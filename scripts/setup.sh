@@ -39,16 +39,38 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     exit 2
 fi
 
+# What .deb packages the tools are in, installed beside the Python packages: both mostly wait.
+apt_log=$(mktemp)
+trap 'rm -f "$apt_log"' EXIT
+lacking=
+if [ "$(id -u)" = 0 ] && command -v dpkg-query >/dev/null; then
+    for package in $(grep -v '^#' scripts/debian-packages.txt); do
+        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+            lacking="$lacking $package"
+    done
+fi
+apt=
+if [ -n "$lacking" ]; then
+    # shellcheck disable=SC2086
+    apt_install $lacking >"$apt_log" 2>&1 &
+    apt=$!
+fi
+
 wanted=$(cat requirements.txt pyproject.toml | cksum)
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     "$python" -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
     say "Setting up $venv ..."
     "$python" -m venv "$venv"
-    "$venv/bin/python" -m pip install -q --disable-pip-version-check -r requirements.txt
+    # most of the modules are never imported: what is, is compiled then
+    "$venv/bin/python" -m pip install -q --no-compile --disable-pip-version-check -r requirements.txt
     "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps -e .
     printf '%s\n' "$wanted" >"$stamp"
 fi
 
+if [ -n "$apt" ]; then
+    say "Installing:$lacking"
+    wait "$apt" || cat "$apt_log" >&2 # the check below says what is missing
+fi
 packages=$("$venv/bin/edgeflow" doctor --packages)
 if [ -n "$packages" ]; then
     say "Installing: $(printf '%s' "$packages" | tr '\n' ' ')"

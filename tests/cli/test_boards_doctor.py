@@ -8,7 +8,8 @@ import typer
 from typer.testing import CliRunner
 
 from edgeflow.cli import boards, doctor
-from edgeflow.targets.doctor import examine, install_command
+from edgeflow.targets.doctor import examine, install_command, missing_packages
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -107,3 +108,10 @@ def test_doctor_sees_a_compiler_without_its_library_and_an_emulator_without_plug
     assert checks["arm-none-eabi-gcc"].version == "12.2.1"
     assert "without plugins" in checks["qemu-system-arm"].problem
     assert "libnewlib-arm-none-eabi" in install_command(list(checks.values()))
+
+
+def test_setup_installs_what_doctor_looks_for(tmp_path, monkeypatch):
+    """On a machine with no tool at all, the list that scripts/setup.sh begins with is doctor's."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    lines = (ROOT / "scripts" / "debian-packages.txt").read_text().splitlines()
+    assert lines[1:] == sorted(missing_packages(examine()))

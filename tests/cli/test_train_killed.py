@@ -35,8 +35,7 @@ def child(folder: Path, mode: str) -> subprocess.Popen:
 def test_killed_and_started_again_it_ends_the_same(mode, tmp_path):
     """SIGKILL in the middle of epochs, twice; the weights equal an uninterrupted run's bits."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    process = child(whole, mode)
-    assert process.communicate()[0].split()[-1] == "done"
+    train(waves(), out=whole, mode=mode, hidden=8, batch=4, epochs=8, lr=2e-2)
     for last, pause in ((2, 0.01), (5, 0.0)):
         process = child(broken, mode)
         assert process.stdout is not None

@@ -247,7 +247,14 @@ def foreign_symbols(core_prefix: str, objects: Sequence[Path]) -> set[str]:
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize(
+    "board",
+    [
+        # the M7 and the M33 run the instructions of the M4, in another order
+        pytest.param(b, marks=[pytest.mark.slow] if b in ("qemu-m7", "qemu-m33") else [])
+        for b in BOARDS
+    ],
+)
 @pytest.mark.parametrize("name", MODULES)
 def test_outputs_are_those_of_torch(name: str, board: str, tmp_path: Path) -> None:
     module, examples = case(name)

@@ -46,8 +46,15 @@ def mismatches(program: Program, board: str, folder: Path) -> int:
     return wrong
 
 
-@pytest.mark.parametrize("board", BOARDS)
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize(
+    ("name", "board"),
+    [
+        # half of the pairs, such that each program and each board has several; --slow has all
+        pytest.param(name, board, marks=[] if (i + j) % 2 == 0 else [pytest.mark.slow])
+        for i, name in enumerate(FEW)
+        for j, board in enumerate(BOARDS)
+    ],
+)
 def test_programs_by_tvm(name: str, board: str, tmp_path: Path) -> None:
     assert mismatches(PROGRAMS[name], board, tmp_path) == 0
 
