@@ -8,6 +8,8 @@ import pytest
 from edgeflow.errors import EdgeFlowError
 from edgeflow.profiling.elf import Image
 from edgeflow.profiling.size import CODE_PARTS, FLASH_PARTS, RAM_PARTS, measure_size
+from edgeflow.targets.board import load_board
+from tests.boards.test_toolchain import build
 
 SOURCES = {
     "model/model.c": """
@@ -107,6 +109,16 @@ def test_totals_are_those_of_the_size_tool(image: Path) -> None:
         if len(fields) == 3 and not fields[0].startswith((".comment", ".debug", ".ARM.attributes")):
             sizes[fields[0]] = int(fields[1])
     assert report.flash_bytes == sum(n for name, n in sizes.items() if name != ".bss")
+
+
+@pytest.mark.board
+def test_what_a_board_copies_to_ram_counts_once(tmp_path: Path) -> None:
+    """Variables with a value, which its linker script keeps in flash until it starts."""
+    elf = build(load_board("qemu-m4"), tmp_path)
+    listed = subprocess.run(["size", "-A", str(elf)], capture_output=True, text=True, check=True)
+    sizes = {line.split()[0]: int(line.split()[1]) for line in listed.stdout.splitlines()[2:-2]}
+    assert sizes[".data"] > 0
+    assert measure_size(elf, tmp_path / "objects").ram_bytes == sizes[".data"] + sizes[".bss"]
 
 
 def test_a_measured_stack_is_added(image: Path) -> None:

@@ -136,6 +136,7 @@ def test_compile_says_what_it_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         stored = json.loads((tmp_path / "build" / "build.json").read_text())
         assert content["choices"] == stored["choices"]
         assert content["optimize"] == stored["optimize"]
+        assert content["board"] == "qemu-m4"  # the default, as the help and the docs say
         rows = {row["matrix"]: row for row in content["choices"]}
         assert {row["kernel"] for row in rows.values()} == {
             Path(file).stem for file in content["kernels"] if "matvec" in file

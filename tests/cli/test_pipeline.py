@@ -67,6 +67,9 @@ def test_compress_compile_profile(
         run(environment, "compress", trained_gru / "model", *DATA, "-o", file, "--json").stdout
     )
     assert abs(scores["drop_points"]) <= 0.5
+    gru = Program.load(file).nodes[0]  # 12 bits of inputs and states, 8 of weights by default
+    assert (gru.input_bits, gru.output_bits) == (12, 12)
+    assert all(abs(matrix.weight).max() == 127 for matrix in gru.matrices().values())
     assert scores["macro_f1"].keys() == {"float", "int"}
     assert all(0 <= one["int"] <= 1 for one in scores["recall"].values())
     shown = json.loads(run(environment, "inspect", file, "--json").stdout)

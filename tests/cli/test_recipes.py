@@ -186,6 +186,12 @@ def test_a_search_without_training(
     assert flash["int4"] < flash["int8"]
     best = max(small["candidates"], key=lambda row: row["accuracy"])
     assert small["recipe"] == small["candidates"][0]["recipe"] == best["recipe"]
+    # validation people choose; test people are looked at once
+    for name in flash:
+        record = record_of(tmp_path / "fits.target" / name / "model.onnx")
+        assert record["scores"]["split"] == record["cost"]["split"] == "val"
+    record = record_of(out)
+    assert record["scores"]["split"] == record["cost"]["split"] == "test"
     limit = ["--max-flash", str(flash["int4"]), "--teacher", trained_gru / "model"]
     tight = json.loads(run(environment, *command, *limit, "--json").stdout)
     assert tight["recipe"] == "int4" and tight["cost"]["optimize"] == "size"

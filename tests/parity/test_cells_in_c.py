@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edgeflow.codegen.kernels import choose_kernel
 from edgeflow.program import InputFormat, Linear, Program
+from edgeflow.program.nodes import Accumulate
 from edgeflow.program.onnx_file import OnnxProgram
 from tests.random_programs import SANITIZE, random_matrix, random_program, samples
 from tests.unit.test_cell_lif import spiking_program, spiking_programs
@@ -47,6 +48,19 @@ def test_c_is_clean_under_sanitizers(sizes: list[int], extreme: bool, run_c: Run
         program = spiking_program(seed, sizes, extreme)
         x = samples(program, 4, windows=3, time=50)
         np.testing.assert_array_equal(run_c(program, x, SANITIZE), program.run(x))
+
+
+def test_sums_stop_at_their_limit_in_c(run_c: RunC) -> None:
+    """After half an hour of one sign, at 20 Hz, and on the way back."""
+    node = Accumulate("sum", 2, 16, 1 << 15, 15)
+    ones = np.ones(2, np.float32)
+    program = Program((node,), InputFormat(0 * ones, ones, 16, ("x0", "x1")), 1.0)
+    x = np.full((1, 34_000, 2), 32767, np.int16)
+    x[..., 1] *= -1
+    x[:, 33_500:] *= -1
+    y = program.run(x)
+    assert (y[0, 32_900:33_400] == [32767, -32768]).all() and abs(y[0, -1, 0]) < 32700
+    np.testing.assert_array_equal(run_c(program, x, SANITIZE), y)
 
 
 @pytest.mark.parametrize("rows,cols", [(1, 1), (31, 5), (32, 80), (33, 3), (100, 40)])

@@ -97,6 +97,17 @@ def test_a_tie_leads_by_nothing() -> None:
     assert Cutoff("cutoff", 3, 1).samples_read(tie) == [2]
 
 
+def test_a_lead_of_the_threshold_decides_in_c(run_c: Callable[..., np.ndarray]) -> None:
+    """Thresholds that one sample reaches and none exceeds: C that compares by ``>`` reads on."""
+    program = random_program(1, 3, [9], 5, 12, 12)
+    x = samples(program, 1, windows=4, time=TIME)
+    for window, leads in zip(x, lead(program.run(x)), strict=True):
+        cut = with_cutoff(program, int(leads[:-1].max()), 1)
+        y = cut.run(window[None])
+        assert np.any(y != program.run(window[None]))
+        np.testing.assert_array_equal(run_c(cut, window[None]), y)
+
+
 @pytest.mark.board
 @pytest.mark.parametrize("board", BOARDS)
 def test_boards(board: str, tmp_path: Path) -> None:

@@ -45,6 +45,14 @@ def test_csv_columns_in_any_order_with_declared_classes_and_window(tmp_path):
     assert np.array_equal(data.recordings[0].x[3], [-3, 3])
 
 
+def test_a_recording_ends_where_its_label_or_person_changes(tmp_path):
+    """Under one name, too: its samples would else take the first label."""
+    parts = [("a", 1, "sit"), ("a", 1, "run"), ("b", 1, "run"), ("b", 2, "run"), ("c", 2, "run")]
+    data = load_dataset(csv_file(tmp_path, RATE + HEADER + "".join(rows(*p) for p in parts)))
+    found = [(r.person, data.classes[r.label], len(r.x)) for r in data.recordings]
+    assert found == [(person, label, 25) for person, _, label in parts]
+
+
 def test_rate_and_people_from_the_caller(tmp_path):
     path = csv_file(tmp_path, HEADER + GOOD)
     people = {"train": ["c"], "val": ["b"], "test": ["a"]}

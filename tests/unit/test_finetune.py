@@ -19,6 +19,7 @@ from edgeflow.compression.model import ChainModel
 from edgeflow.compression.qat import QuantizationAware, assign_real
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.sensitivity import score
+from edgeflow.compression.tuning import Tuning
 from edgeflow.data import Dataset
 from edgeflow.errors import TrainError
 from edgeflow.importers import FloatChain, from_module
@@ -245,6 +246,27 @@ class HalfOfTheState(Method):
 
     def finish(self, model: torch.nn.Module) -> None:
         self.calls.append("finish")
+
+
+def test_test_people_do_not_matter(trained: tuple[Dataset, Path], tmp_path: Path) -> None:
+    """Neither for scales, nor for widths, nor for the epoch that is kept."""
+    data, model = trained
+    other = replace(
+        data,
+        recordings=[
+            replace(r, x=3 * r.x, label=1 - r.label) if r.person in data.people["test"] else r
+            for r in data.recordings
+        ],
+    )
+    found = []
+    for number, dataset in enumerate((data, other)):
+        chain, calibration = load_chain(model, dataset)
+        options = FineTuneOptions(**(SMALL | {"epochs": 1}))
+        tuning = Tuning(dataset, tmp_path / str(number), options, mixed=1.0)
+        _, widths = tuning(chain, calibration, Widths())
+        assert tuning.tuned is not None
+        found.append((calibration.tolist(), widths, tuning.sensitivities, tuning.tuned.history))
+    assert found[0] == found[1]
 
 
 def test_methods_hook_into_the_loop(trained: tuple[Dataset, Path], tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def chosen(form: str, cols: int, rows: int, goal: str, core: str = "cortex-m4") 
     ("w4a8", 64, 192, "balanced", "ef_matvec_pair_s8_s16_dsp"),
     ("w4a8", 64, 192, "size", "ef_matvec_s4_s16_dsp"),
     ("w8a2", 64, 192, "balanced", "ef_add_columns_s8_dsp"),
+    # the smaller of two that cost about the same
+    ("w4a12", 6, 7, "balanced", "ef_matvec_narrow_s16_s16_dsp"),
 ])  # fmt: skip
 def test_goals_on_cortex_m4(form: str, cols: int, rows: int, goal: str, kernel: str) -> None:
     assert chosen(form, cols, rows, goal).kernel == kernel

@@ -1,6 +1,7 @@
 """Training: it learns, it is honest about people, and it repeats to the bit."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from edgeflow.metrics import accuracy, confusion, macro_f1
 from edgeflow.training import train
 from edgeflow.training.augment import augment, axis_triples, change_pace, rotations
 from edgeflow.training.batches import normalisation, streams
+from edgeflow.training.resume import fingerprint
 
 SMALL = {"hidden": 8, "batch": 8, "epochs": 6, "lr": 2e-2, "rotate": 0.0}
 
@@ -179,6 +181,22 @@ def test_wrong_windows(tmp_path):
         train(waves(), out=tmp_path, window=1000)
     with pytest.raises(TrainError, match="warmup"):
         train(waves(), out=tmp_path, mode="streaming", warmup=1000)
+
+
+@pytest.mark.parametrize("what", ["label", "person", "x", "people", "classes"])
+def test_other_recordings_have_another_fingerprint(what):
+    """An interrupted training does not go on with other labels, people or samples."""
+    data, other = waves(), waves()
+    assert fingerprint(other) == fingerprint(data)
+    first = other.recordings[0]
+    changes = {"label": 1 - first.label, "person": "b", "x": first.x + 1}
+    if what in changes:
+        other.recordings[0] = replace(first, **{what: changes[what]})
+    elif what == "people":
+        other.people["train"], other.people["val"] = other.people["val"], other.people["train"]
+    else:
+        other = replace(other, classes=["fast", "slow"])
+    assert fingerprint(other) != fingerprint(data)
 
 
 def test_damaged_folder(tmp_path):
