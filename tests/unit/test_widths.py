@@ -88,6 +88,14 @@ def test_int4_fits_the_kernels_of_four_bits() -> None:
     assert all("_s4_" in choice.kernel for choice in chosen)
 
 
+def test_widths_are_those_of_the_docs_unless_told() -> None:
+    """12 bits of inputs and states, 8 of weights: docs/compression.md, and all accuracies there."""
+    program = quantize(chain_of(), samples())
+    gru, head = program.nodes
+    assert [gru.input_bits, gru.output_bits, head.input_bits] == [12, 12, 12]
+    assert np.abs(head.matrices()["matrix"].weight.astype(int)).max() == 127
+
+
 def test_wrong_widths_are_refused() -> None:
     for wrong in ({"weight": 9}, {"weight": 1}, {"input": 17}, {"matrices": {"rnn.input": 0}}):
         with pytest.raises(CompressError, match="is not in"):
