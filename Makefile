@@ -3,6 +3,8 @@
 # make test   all tests that take seconds; `make test-all` adds the slow ones
 VENV ?= .venv
 export VENV
+# modules are compiled once, not by each of the many processes of a test run
+unexport PYTHONDONTWRITEBYTECODE
 RUN := $(VENV)/bin
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 

@@ -98,7 +98,11 @@ def test_c_is_clean_under_sanitizers(run_c: RunC, delta: bool) -> None:
 @pytest.mark.board
 @pytest.mark.parametrize(
     "board, backend",
-    [*((board, "c") for board in BOARDS), *((b, "tvm") for b in ("host", "qemu-m4", "qemu-m55"))],
+    [
+        *((board, "c") for board in BOARDS),
+        ("qemu-m4", "tvm"),
+        *(pytest.param(b, "tvm", marks=pytest.mark.slow) for b in ("host", "qemu-m55")),
+    ],
 )
 def test_boards_equal_oracle(board: str, backend: str, tmp_path: Path) -> None:
     program = stacked(backend == "c")
