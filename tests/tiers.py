@@ -49,6 +49,9 @@ class Tiers:
         for item in items:
             item.add_marker(tier_of(item.path))
 
+    def pytest_collection_finish(self) -> None:
+        self._mark = _used()  # imports are no test's
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item

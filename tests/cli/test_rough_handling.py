@@ -210,8 +210,11 @@ class TestOutput:
         self, environment: dict[str, str], build: Path, tmp_path: Path
     ) -> None:
         environment |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-        done = run(environment, "profile", build, *DATA, "--steps", "100", "-o", tmp_path)
-        assert done.returncode == 0
+        command = ["profile", str(build), *DATA, "--steps", "100", "-o", str(tmp_path)]
+        done = subprocess.run(
+            [*PROGRAM, *command], env=environment, capture_output=True, text=True, errors="replace"
+        )
+        assert done.returncode == 0, done.stderr
         assert "latency, ?s, mean" in done.stdout
         assert "µs" in (tmp_path / "report.html").read_text(encoding="utf-8")
 

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -208,12 +209,18 @@ def test_two_libraries_in_one_firmware(core: str, machine: Machine, tmp_path: Pa
     assert machine.run(machine.link(objects, tmp_path / "both")) == "".join(wanted)
 
 
+@cache
+def all_layers() -> Program:
+    """One program for all places, whose steps TVM translates once."""
+    program = random_program(3, 3, [6] * len(DRAW), 4, 12, 12, cells=list(DRAW), delta=True)
+    return replace(program, classes=("a", "b", "c", "d"), window=9)
+
+
 @pytest.mark.parametrize("backend", ["c", "tvm"])
 @pytest.mark.parametrize(("core", "machine"), PLACES)
 def test_every_layer(core: str, machine: Machine, backend: str, tmp_path: Path) -> None:
     """Outputs of all kinds of layers are those of the oracle; the README's bytes of RAM are true."""
-    program = random_program(3, 3, [6] * len(DRAW), 4, 12, 12, cells=list(DRAW), delta=True)
-    program = replace(program, classes=("a", "b", "c", "d"), window=9)
+    program = all_layers()
     package = tmp_path / "any"
     if backend == "tvm":
         pytest.importorskip("tvm", reason="apache-tvm is not installed")
