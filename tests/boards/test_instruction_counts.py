@@ -9,13 +9,21 @@ from edgeflow.bench.fit import tool_versions
 from edgeflow.targets.board import load_board
 from scripts.instruction_counts import count, read
 
+TWINS = ("qemu-m7", "qemu-m33", "qemu-rv32-zbb")
 #: Growth that is let pass.
 TOLERANCE = 0.01
 REFRESH = "if that is meant: python scripts/instruction_counts.py"
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("name", read())
+@pytest.mark.parametrize(
+    "name",
+    [
+        # these boards run the kernels of the M4 and of RV32
+        pytest.param(name, marks=[pytest.mark.slow] if name in TWINS else [])
+        for name in read()
+    ],
+)
 def test_no_count_grows(name: str) -> None:
     board, stored = load_board(name), read()[name]
     for tool in board.tools:

@@ -31,7 +31,7 @@ def child(folder: Path, mode: str) -> subprocess.Popen:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("mode", ["window", "streaming"])
+@pytest.mark.parametrize("mode", ["window", pytest.param("streaming", marks=pytest.mark.slow)])
 def test_killed_and_started_again_it_ends_the_same(mode, tmp_path):
     """SIGKILL in the middle of epochs, twice; the weights equal an uninterrupted run's bits."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"

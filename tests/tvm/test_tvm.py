@@ -25,8 +25,13 @@ from tests.unit.test_kernel_choice import program_of
 
 BOARDS = ("host", "qemu-m4", "qemu-m55", "qemu-rv32", "qemu-a53")
 CORES = ("m0", "m3", "m4", "m7", "m33", "m55", "rv32", "a53")
-#: Of different kinds, on every board at every test run.
-FEW = ("odd", "gated", "spiking_memory", "convolution")
+#: Of different kinds, and where each runs by default: every board has one, and every kind of kernel.
+FEW = {
+    "odd": ("qemu-m4", "qemu-rv32", "qemu-a53"),
+    "gated": ("host", "qemu-m55"),
+    "spiking_memory": ("qemu-m55",),  # it takes longest
+    "convolution": ("host", "qemu-m4", "qemu-a53"),
+}
 
 pytestmark = [
     pytest.mark.board,
@@ -49,10 +54,9 @@ def mismatches(program: Program, board: str, folder: Path) -> int:
 @pytest.mark.parametrize(
     ("name", "board"),
     [
-        # half of the pairs, such that each program and each board has several; --slow has all
-        pytest.param(name, board, marks=[] if (i + j) % 2 == 0 else [pytest.mark.slow])
-        for i, name in enumerate(FEW)
-        for j, board in enumerate(BOARDS)
+        pytest.param(name, board, marks=[] if board in boards else [pytest.mark.slow])
+        for name, boards in FEW.items()
+        for board in BOARDS
     ],
 )
 def test_programs_by_tvm(name: str, board: str, tmp_path: Path) -> None:
@@ -66,7 +70,7 @@ def test_all_programs_by_tvm(name: str, board: str, tmp_path: Path) -> None:
     assert mismatches(PROGRAMS[name], board, tmp_path) == 0
 
 
-@pytest.mark.parametrize("board", ["host", "qemu-m4"])
+@pytest.mark.parametrize("board", [pytest.param("host", marks=pytest.mark.slow), "qemu-m4"])
 def test_delta_matrices_with_steps_by_tvm(board: str, tmp_path: Path) -> None:
     plain, rng = PROGRAMS["odd"], np.random.default_rng(3)
     program = replace(plain, nodes=tuple(with_delta(rng, node) for node in plain.nodes))
@@ -97,7 +101,10 @@ def test_auto_takes_what_costs_less() -> None:
     assert compact.kernel == "ef_matvec_s8_s16_neon"
 
 
-@pytest.mark.parametrize("name,board", [("odd", "qemu-a53"), ("lmu", "qemu-m55")])
+@pytest.mark.parametrize(
+    "name,board",
+    [pytest.param("odd", "qemu-a53", marks=pytest.mark.slow), ("lmu", "qemu-m55")],
+)
 def test_auto_is_not_slower_than_the_better(name: str, board: str, tmp_path: Path) -> None:
     program = PROGRAMS[name]
     x = samples(program, 7, windows=1, time=30)[0]

@@ -216,8 +216,17 @@ def all_layers() -> Program:
     return replace(program, classes=("a", "b", "c", "d"), window=9)
 
 
-@pytest.mark.parametrize("backend", ["c", "tvm"])
-@pytest.mark.parametrize(("core", "machine"), PLACES)
+@pytest.mark.parametrize(
+    ("core", "machine", "backend"),
+    [
+        pytest.param(*place.values, backend, id=f"{place.id}-{backend}",
+                     # the same functions by TVM, called by other code
+                     marks=[*place.marks, pytest.mark.slow] if slow else place.marks)
+        for place in PLACES
+        for backend in ("c", "tvm")
+        for slow in [backend == "tvm" and place.id != "m4"]
+    ],
+)  # fmt: skip
 def test_every_layer(core: str, machine: Machine, backend: str, tmp_path: Path) -> None:
     """Outputs of all kinds of layers are those of the oracle; the README's bytes of RAM are true."""
     program = all_layers()
