@@ -24,6 +24,7 @@ def test_build_keeps_the_choice(tmp_path: Path) -> None:
     assert Build.load(tmp_path) == build
 
 
+@pytest.mark.slow
 @pytest.mark.board
 def test_fit_on_a_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "COLS", (8, 16, 32))

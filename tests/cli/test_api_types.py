@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from mypy import api as mypy
 
 from tests.conftest import ROOT
@@ -53,6 +54,7 @@ REVEALED = [
 ERRORS = ["call-arg", "attr-defined", "arg-type"]
 
 
+@pytest.mark.slow
 def test_strict_script_sees_types(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

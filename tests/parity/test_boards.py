@@ -53,10 +53,26 @@ PROGRAMS = {
 }
 
 
+#: Plain C on the cores of sister boards, which other boards run with the same compiler.
+SISTERS = {("qemu-m7", "c"), ("qemu-m33", "c"), ("qemu-rv32-zbb", "c"), ("qemu-a55", "c")}
+MORE = ("wide", "tiny", "lmu_extreme", "spiking_recurrent")
+
+
+@pytest.mark.board
+@pytest.mark.parametrize(
+    "board,kernels",
+    [pytest.param(*s, marks=[pytest.mark.slow] if s in SISTERS else []) for s in BOARD_SETS],
+)
+def test_board_equals_oracle(board: str, kernels: str, tmp_path: Path) -> None:
+    cases = {n: Case(program, [kernels]) for n, program in PROGRAMS.items() if n not in MORE}
+    assert mismatches(board, cases, tmp_path) == none_of(cases)
+
+
+@pytest.mark.slow
 @pytest.mark.board
 @pytest.mark.parametrize("board,kernels", BOARD_SETS)
-def test_board_equals_oracle(board: str, kernels: str, tmp_path: Path) -> None:
-    cases = {name: Case(program, [kernels]) for name, program in PROGRAMS.items()}
+def test_board_equals_oracle_on_more(board: str, kernels: str, tmp_path: Path) -> None:
+    cases = {name: Case(PROGRAMS[name], [kernels]) for name in MORE}
     assert mismatches(board, cases, tmp_path) == none_of(cases)
 
 
