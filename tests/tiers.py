@@ -20,12 +20,12 @@ DURATIONS = ROOT / "build" / "test-durations.jsonl"
 #: Tests without ``--slow``, in seconds of one of two busy cores: about a third more than measured,
 #: so that other machines have room.
 BUDGETS = {
-    "unit": 240,
-    "cli": 330,
-    "parity": 600,
-    "boards": 270,
-    "tvm": 260,
-    "docs": 320,
+    "unit": 160,
+    "cli": 230,
+    "parity": 660,
+    "boards": 210,
+    "tvm": 280,
+    "docs": 290,
 }
 #: What fails, as a multiple of the budget.
 TOO_MUCH = 1.5
