@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgeflow.api import boards, compile, compress, export, load, profile, train
     from edgeflow.codegen.build import Build
-    from edgeflow.compression.convert import Widths
     from edgeflow.data import Dataset, load_dataset
     from edgeflow.profiling.result import ProfileResult
     from edgeflow.program import Program
+    from edgeflow.quantization import Widths
     from edgeflow.recipes.recipe import Recipe
     from edgeflow.training.loop import TrainResult
 
@@ -61,7 +61,7 @@ _MODULES = {
     "Program": "edgeflow.program",
     "Recipe": "edgeflow.recipes.recipe",
     "TrainResult": "edgeflow.training.loop",
-    "Widths": "edgeflow.compression.convert",
+    "Widths": "edgeflow.quantization",
     "load_dataset": "edgeflow.data",
 }
 

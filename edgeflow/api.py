@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from edgeflow.arguments import Data, Model
     from edgeflow.codegen.build import Build
-    from edgeflow.compression.convert import Widths
     from edgeflow.data import Windows
     from edgeflow.profiling.result import ProfileResult
     from edgeflow.profiling.run import Progress
     from edgeflow.program import Program
     from edgeflow.progress import StageProgress
+    from edgeflow.quantization import Widths
     from edgeflow.recipes.recipe import Recipe
     from edgeflow.targets.board import BoardSpec
     from edgeflow.targets.boards import BoardList
@@ -125,9 +125,9 @@ def compress(
     >>> 0 <= program.metadata["accuracy_int"] <= 1
     True
     """
-    from edgeflow.compression.convert import Widths
     from edgeflow.data import Dataset, Windows
     from edgeflow.progress import silent
+    from edgeflow.quantization import Widths
     from edgeflow.recipes.apply import DEFAULT_BOARD, compress_by_recipe, compress_on_windows
     from edgeflow.recipes.recipe import as_recipe
 

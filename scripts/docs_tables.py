@@ -49,7 +49,7 @@ API_CLASSES = (
     "edgeflow.recipes.recipe.Recipe",
     "edgeflow.data.dataset.Dataset",
     "edgeflow.data.dataset.Windows",
-    "edgeflow.compression.convert.Widths",
+    "edgeflow.quantization.Widths",
 )
 #: What is kept of a profile of ``edgeflow demo``.
 DEMO_KEYS = (

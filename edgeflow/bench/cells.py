@@ -15,9 +15,9 @@ from edgeflow.api import compress
 from edgeflow.bench.measure import run_program
 from edgeflow.cells import SequenceClassifier
 from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
-from edgeflow.profiling.size import measure_size
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec
+from edgeflow.targets.size import measure_size
 
 #: One of each family.
 CELLS = ("gru", "lstm", "lmu", "cfc", "lif", "mingru")

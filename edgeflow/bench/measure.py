@@ -17,11 +17,11 @@ from edgeflow.codegen.build import Build, compile_program
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError
-from edgeflow.profiling.elf import Image
 from edgeflow.profiling.trace import Counts, DataCache, prepare_trace, read_counts
 from edgeflow.program import InputFormat, Program
 from edgeflow.program.nodes import Node
 from edgeflow.targets.board import BoardSpec
+from edgeflow.targets.elf import Image
 
 _MEMORIES = ("flash", "ram")
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells.cell import Layer
-from edgeflow.compression.convert import Converted, Signal, Widths
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX
+from edgeflow.quantization import Converted, Signal, Widths
 
 #: Read-outs of a classifier; "last" is none.
 READOUTS = ("last", "mean", "leaky")

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgeflow.compression.convert import Converted, Floats, Signal, Widths
     from edgeflow.program.fixedpoint import Ints
+    from edgeflow.quantization import Converted, Floats, Signal, Widths
 
     # name, layer, its input, its float output on the calibration data [n, time, size], widths
     Converter = Callable[[str, nn.Module, Signal, NDArray[np.float32], Widths], Converted]

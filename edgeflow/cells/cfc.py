@@ -37,7 +37,11 @@ from torch.nn.utils import parametrize
 from edgeflow.cells import linear
 from edgeflow.cells.cell import Cell, cut, put
 from edgeflow.cells.stack import Stack
-from edgeflow.compression.convert import (
+from edgeflow.errors import CompressError, TrainError
+from edgeflow.program import nodes
+from edgeflow.program.fixedpoint import Ints, symmetric_max
+from edgeflow.program.nodes.cfc import BACKBONES, MAX_BACKBONE, MAX_GAIN
+from edgeflow.quantization import (
     PREACTIVATION_SCALE,
     Converted,
     Floats,
@@ -49,10 +53,6 @@ from edgeflow.compression.convert import (
     share_beyond,
     state_signal,
 )
-from edgeflow.errors import CompressError, TrainError
-from edgeflow.program import nodes
-from edgeflow.program.fixedpoint import Ints, symmetric_max
-from edgeflow.program.nodes.cfc import BACKBONES, MAX_BACKBONE, MAX_GAIN
 
 MODES = ("default", "no_gate", "pure")
 #: Backbone activations ``scale * tanh(slope * v)``, as (scale, slope).

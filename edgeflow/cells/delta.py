@@ -28,10 +28,10 @@ from torch.nn import functional
 
 from edgeflow.cells.cell import Layer
 from edgeflow.cells.norm import NormedLinear
-from edgeflow.compression.convert import Converted, Floats, Signal, Widths
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import MAX_GROUP, MAX_THRESHOLD
+from edgeflow.quantization import Converted, Floats, Signal, Widths
 
 #: What the recurrent weights see of a state h [n, hidden].
 Read = Callable[[Tensor], Tensor]

@@ -27,7 +27,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeflow.cells.cell import Cell, cut, put, rows_of
-from edgeflow.compression.convert import (
+from edgeflow.program.fixedpoint import Ints
+from edgeflow.program.nodes import GRU
+from edgeflow.quantization import (
     PREACTIVATION_SCALE,
     Converted,
     Floats,
@@ -39,8 +41,6 @@ from edgeflow.compression.convert import (
     share_beyond,
     state_signal,
 )
-from edgeflow.program.fixedpoint import Ints
-from edgeflow.program.nodes import GRU
 
 
 def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.GRU:

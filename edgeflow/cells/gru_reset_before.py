@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeflow.cells.cell import Layer, put
-from edgeflow.compression.convert import (
+from edgeflow.program import nodes
+from edgeflow.quantization import (
     PREACTIVATION_SCALE,
     Converted,
     Floats,
@@ -35,7 +36,6 @@ from edgeflow.compression.convert import (
     share_beyond,
     state_signal,
 )
-from edgeflow.program import nodes
 
 
 class GRUResetBefore(nn.Module):

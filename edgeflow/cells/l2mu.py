@@ -45,7 +45,11 @@ from edgeflow.cells.lmu import LMU, memories
 from edgeflow.cells.spike_input import SLOPE, input_module
 from edgeflow.cells.spikes import Spiking
 from edgeflow.cells.stack import Stack
-from edgeflow.compression.convert import (
+from edgeflow.errors import CompressError, TrainError
+from edgeflow.program import nodes
+from edgeflow.program.fixedpoint import INT16_MAX
+from edgeflow.program.nodes.lif import RESETS
+from edgeflow.quantization import (
     Converted,
     Floats,
     Signal,
@@ -54,10 +58,6 @@ from edgeflow.compression.convert import (
     quantize_matrix,
     share_beyond,
 )
-from edgeflow.errors import CompressError, TrainError
-from edgeflow.program import nodes
-from edgeflow.program.fixedpoint import INT16_MAX
-from edgeflow.program.nodes.lif import RESETS
 
 #: Default coefficients of a memory, and its window in samples.
 ORDER, THETA = 4, 4.0

@@ -40,7 +40,11 @@ from torch import Tensor, nn
 from edgeflow.cells.cell import Cell, put
 from edgeflow.cells.spikes import Spiking
 from edgeflow.cells.stack import Stack
-from edgeflow.compression.convert import (
+from edgeflow.errors import CompressError, TrainError
+from edgeflow.program import nodes
+from edgeflow.program.fixedpoint import INT16_MAX
+from edgeflow.program.nodes.lif import RESETS
+from edgeflow.quantization import (
     Converted,
     Floats,
     Signal,
@@ -50,10 +54,6 @@ from edgeflow.compression.convert import (
     quantize_matrix,
     share_beyond,
 )
-from edgeflow.errors import CompressError, TrainError
-from edgeflow.program import nodes
-from edgeflow.program.fixedpoint import INT16_MAX
-from edgeflow.program.nodes.lif import RESETS
 
 #: Slope of the fast sigmoid that current-based layers train best with.
 CUBA_SLOPE = 5.0

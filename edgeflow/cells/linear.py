@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgeflow.cells.cell import Layer, cut, put
-from edgeflow.compression.convert import (
+from edgeflow.program.fixedpoint import INT16_MAX, Ints
+from edgeflow.program.nodes import Linear
+from edgeflow.quantization import (
     Converted,
     Floats,
     Signal,
@@ -17,8 +19,6 @@ from edgeflow.compression.convert import (
     parameters,
     quantize_matrix,
 )
-from edgeflow.program.fixedpoint import INT16_MAX, Ints
-from edgeflow.program.nodes import Linear
 
 #: Head room of the output over the largest value seen in calibration.
 OUTPUT_MARGIN = 1.25

@@ -27,7 +27,12 @@ from torch import Tensor, nn
 from edgeflow.cells.cell import Cell, put
 from edgeflow.cells.legendre import legendre, powers, zero_order_hold
 from edgeflow.cells.stack import Stack
-from edgeflow.compression.convert import (
+from edgeflow.errors import CompressError, TrainError
+from edgeflow.program.fixedpoint import INT16_MAX
+from edgeflow.program.matrix import Matrix
+from edgeflow.program.nodes import lmu as nodes
+from edgeflow.program.nodes.base import Node
+from edgeflow.quantization import (
     PREACTIVATION_SCALE,
     Converted,
     Floats,
@@ -39,11 +44,6 @@ from edgeflow.compression.convert import (
     share_beyond,
     state_signal,
 )
-from edgeflow.errors import CompressError, TrainError
-from edgeflow.program.fixedpoint import INT16_MAX
-from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes import lmu as nodes
-from edgeflow.program.nodes.base import Node
 
 #: Steps of a chunk in the parallel form: more cost more each, fewer leave more to step through.
 CHUNK = 16

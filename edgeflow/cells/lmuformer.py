@@ -37,7 +37,10 @@ from edgeflow.cells.norm import NormedLinear
 from edgeflow.cells.spike_input import neurons
 from edgeflow.cells.stack import Stack
 from edgeflow.cells.taps import Taps
-from edgeflow.compression.convert import (
+from edgeflow.errors import CompressError, TrainError
+from edgeflow.program import nodes
+from edgeflow.program.fixedpoint import symmetric_max
+from edgeflow.quantization import (
     Converted,
     Floats,
     Signal,
@@ -45,9 +48,6 @@ from edgeflow.compression.convert import (
     parameters,
     quantize_matrix,
 )
-from edgeflow.errors import CompressError, TrainError
-from edgeflow.program import nodes
-from edgeflow.program.fixedpoint import symmetric_max
 
 #: Samples that the embedding sees.
 KERNEL_SIZE = 5

@@ -29,7 +29,9 @@ from torch.nn import functional
 
 from edgeflow.cells import gru
 from edgeflow.cells.cell import Cell
-from edgeflow.compression.convert import (
+from edgeflow.program.fixedpoint import INT16_MAX
+from edgeflow.program.nodes import LSTM
+from edgeflow.quantization import (
     PREACTIVATION_SCALE,
     Converted,
     Floats,
@@ -41,8 +43,6 @@ from edgeflow.compression.convert import (
     share_beyond,
     state_signal,
 )
-from edgeflow.program.fixedpoint import INT16_MAX
-from edgeflow.program.nodes import LSTM
 
 #: Head room of c over the largest value seen in calibration.
 CELL_MARGIN = 1.25

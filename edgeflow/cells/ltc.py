@@ -30,11 +30,11 @@ from torch.nn import functional
 from edgeflow.cells.cell import Cell
 from edgeflow.cells.stack import Stack
 from edgeflow.cells.synapses import Solver, Synapses, fan_in
-from edgeflow.compression.convert import Converted, Floats, Signal, Widths, share_beyond
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX, PREACTIVATION_FRACTION
 from edgeflow.program.nodes.ltc import MAX_UNFOLDS, OFFSET_SHIFT
+from edgeflow.quantization import Converted, Floats, Signal, Widths, share_beyond
 
 #: Solver steps a sample, and units that a unit reads, in a new cell.
 UNFOLDS, FAN = 1, 8

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from edgeflow.cells.cell import put, rows_of
 from edgeflow.cells.linear import shrink as shrink_linear
 from edgeflow.cells.scan import scan
-from edgeflow.compression.convert import (
+from edgeflow.program.fixedpoint import Ints
+from edgeflow.program.nodes.min_rnn import MinRNN as Node
+from edgeflow.quantization import (
     PREACTIVATION_SCALE,
     Converted,
     Floats,
@@ -25,8 +27,6 @@ from edgeflow.compression.convert import (
     quantize_matrix,
     share_beyond,
 )
-from edgeflow.program.fixedpoint import Ints
-from edgeflow.program.nodes.min_rnn import MinRNN as Node
 
 #: Head room of candidates and outputs over the largest value seen in calibration.
 MARGIN = 1.25

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from edgeflow.cells import linear
 from edgeflow.cells.cell import Layer, put
-from edgeflow.compression.convert import Converted, Floats, Signal, Widths
 from edgeflow.errors import CompressError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX, symmetric_max
 from edgeflow.program.nodes.layer_norm import MAX_EPSILON
+from edgeflow.quantization import Converted, Floats, Signal, Widths
 
 
 class NormedLinear(nn.Module):

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgeflow.cells.cell import Layer
-from edgeflow.compression.convert import Converted, Signal, Widths
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.nodes import ReLU
+from edgeflow.quantization import Converted, Signal, Widths
 
 
 def convert(

@@ -20,7 +20,9 @@ from torch.nn import functional
 
 from edgeflow.cells import gru
 from edgeflow.cells.cell import Cell
-from edgeflow.compression.convert import (
+from edgeflow.errors import TrainError
+from edgeflow.program.nodes import RNN
+from edgeflow.quantization import (
     PREACTIVATION_SCALE,
     Converted,
     Signal,
@@ -31,8 +33,6 @@ from edgeflow.compression.convert import (
     share_beyond,
     state_signal,
 )
-from edgeflow.errors import TrainError
-from edgeflow.program.nodes import RNN
 
 NONLINEARITIES = ("tanh", "relu")
 #: Head room of pre-activations and states of relu over the largest values seen in calibration.

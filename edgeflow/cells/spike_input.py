@@ -9,7 +9,7 @@ from edgeflow.cells.lif import LIF
 from edgeflow.cells.norm import NormedLinear, affine
 from edgeflow.cells.stack import Stack
 from edgeflow.cells.taps import Taps
-from edgeflow.compression.convert import Floats
+from edgeflow.quantization import Floats
 
 #: Slope of the surrogate gradient: populations in a row need a wide one.
 SLOPE = 5.0

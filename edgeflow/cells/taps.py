@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells.cell import Layer
-from edgeflow.compression.convert import Converted, Signal, Widths
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
+from edgeflow.quantization import Converted, Signal, Widths
 
 
 class Taps(nn.Module):

@@ -33,7 +33,7 @@ from edgeflow.targets.toolchain import (
 )
 
 if TYPE_CHECKING:
-    from edgeflow.profiling.size import SizeReport
+    from edgeflow.targets.size import SizeReport
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,7 +89,7 @@ class Build:
         TargetError
             If the folder's ``size.json`` is missing or damaged.
         """
-        from edgeflow.profiling.size import SizeReport
+        from edgeflow.targets.size import SizeReport
 
         file = self.directory / "size.json"
         try:
@@ -377,7 +377,7 @@ def compile_image(
 
 
 def _write_size(build: Build) -> None:
-    from edgeflow.profiling.size import measure_size
+    from edgeflow.targets.size import measure_size
 
     report: Any = measure_size(build.elf, build.objects)
     write_atomic(

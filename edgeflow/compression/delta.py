@@ -17,14 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeflow.cells.chain import FloatChain, output_of
 from edgeflow.cells.delta import Delta, Hold, has_delta_state
-from edgeflow.compression.convert import Widths
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.quantize import converted, few_windows, input_format
 from edgeflow.errors import CompressError
-from edgeflow.importers.chain import FloatChain, output_of
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import MAX_GROUP
+from edgeflow.quantization import Widths
 from edgeflow.training.batches import Batch
 from edgeflow.training.method import Method
 

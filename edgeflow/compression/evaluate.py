@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.compression.anytime import decide, with_cutoff
-from edgeflow.compression.convert import Widths
 from edgeflow.compression.quantize import quantize
 from edgeflow.data.dataset import sort_people
 from edgeflow.errors import CompressError
@@ -18,6 +17,7 @@ from edgeflow.metrics import accuracy_by_sample, classification, samples_to_enou
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, spike_rates
 from edgeflow.progress import StageProgress, silent
+from edgeflow.quantization import Widths
 
 if TYPE_CHECKING:
     from torch import nn

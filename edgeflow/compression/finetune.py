@@ -13,12 +13,12 @@ from torch import nn
 
 from edgeflow import metrics
 from edgeflow.cells.checkpoint import read_torch
-from edgeflow.compression.convert import Widths
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.quantize import quantize
 from edgeflow.files import write_atomic
 from edgeflow.importers import FloatChain
 from edgeflow.program import Program
+from edgeflow.quantization import Widths
 from edgeflow.training import resume
 from edgeflow.training.batches import train_windows
 from edgeflow.training.fit import Fit, OnEpoch

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from edgeflow.compression.convert import Floats, Quantized, Signal, Widths, quantize_matrix
 from edgeflow.program.fixedpoint import largest_magnitude, symmetric_max
 from edgeflow.program.nodes import Node
+from edgeflow.quantization import Floats, Quantized, Signal, Widths, quantize_matrix
 
 #: Width of what lies between the two: proven, so that nothing is clipped.
 BITS = 13

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgeflow.importers.chain import FloatChain, output_of
+from edgeflow.cells.chain import FloatChain, output_of
 
 
 class ChainModel(nn.Module):

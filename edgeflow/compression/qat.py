@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells.cells import layer_of
-from edgeflow.compression.convert import Quantized, Widths
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.quantize import few_windows, input_format, quantize
 from edgeflow.program import InputFormat, Program
+from edgeflow.quantization import Quantized, Widths
 from edgeflow.training.batches import Batch
 from edgeflow.training.method import Method
 

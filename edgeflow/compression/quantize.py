@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.cells.cells import layer_of
+from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.delta import Delta
-from edgeflow.compression.convert import Converted, Signal, Widths
 from edgeflow.compression.low_rank import with_factors
 from edgeflow.errors import CompressError, ProgramError
-from edgeflow.importers.chain import FloatChain
 from edgeflow.program import InputFormat, Node, Program
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.progress import StageProgress, silent
+from edgeflow.quantization import Converted, Signal, Widths
 
 #: Share of calibration samples of a channel that may be clipped at the input.
 INPUT_CLIP = 1e-4

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.compression.convert import Widths
 from edgeflow.compression.quantize import quantize
 from edgeflow.importers import FloatChain
 from edgeflow.program import Program
+from edgeflow.quantization import Widths
 
 #: Bits of the weights that are tried.
 NARROW = 4

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.compression.convert import Widths
 from edgeflow.compression.delta import DeltaOptions, DeltaSparsity, with_thresholds
 from edgeflow.compression.finetune import FineTuned, FineTuneOptions, finetune
 from edgeflow.compression.prune import PruneOptions, pruning
@@ -16,6 +15,7 @@ from edgeflow.compression.qat import QuantizationAware
 from edgeflow.compression.sensitivity import Sensitivity, choose_widths
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain
+from edgeflow.quantization import Widths
 from edgeflow.training.distill import Distillation
 from edgeflow.training.fit import OnEpoch
 from edgeflow.training.method import Method

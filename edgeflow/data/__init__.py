@@ -3,6 +3,7 @@
 from edgeflow.data.dataset import SPLITS, Dataset, Recording, Windows
 from edgeflow.data.labelled import from_arrays
 from edgeflow.data.registry import Source, find_source, load_dataset, sources
+from edgeflow.data.select import choose_windows
 
 __all__ = [
     "SPLITS",
@@ -10,6 +11,7 @@ __all__ = [
     "Recording",
     "Source",
     "Windows",
+    "choose_windows",
     "find_source",
     "from_arrays",
     "load_dataset",

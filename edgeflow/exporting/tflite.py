@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 
 from edgeflow import __version__
-from edgeflow.data import Dataset
+from edgeflow.data import Dataset, choose_windows
 from edgeflow.errors import ExportError
 from edgeflow.exporting.flatbuffer import Kind, StepGraph
 from edgeflow.exporting.options import Options
 from edgeflow.exporting.tflite_layers import Lowering, lower
 from edgeflow.exporting.tflite_run import METADATA, LiteRTProgram
 from edgeflow.files import write_atomic
-from edgeflow.profiling.run import choose_windows
 from edgeflow.program import InputFormat, Program
 from edgeflow.program.onnx_forms import ROUNDING
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.data import Dataset
+from edgeflow.data import Dataset, choose_windows
 from edgeflow.errors import DataError
 from edgeflow.program import Program
 
@@ -49,8 +49,6 @@ def example_window(program: Program, data: Dataset | None) -> ExampleWindow:
     DataError
         If channels or classes of the data are not the program's, or samples are missing in all.
     """
-    from edgeflow.profiling.run import choose_windows
-
     if data is None:
         # the middle of each channel, which any program takes
         x = np.repeat(program.input.offset[None], program.window or _SAMPLES, axis=0)

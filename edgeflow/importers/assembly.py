@@ -9,8 +9,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
+from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
-from edgeflow.importers.chain import FloatChain
 from edgeflow.importers.check import check_output, identifier
 
 Floats = NDArray[np.float64]

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.cells.cells import supported
+from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
-from edgeflow.importers.chain import FloatChain
 from edgeflow.program.program import is_layer_name
 
 #: Largest difference of an output, relative to the largest output where that exceeds 1.

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
+from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.rnn import relu_layer
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import (
@@ -19,7 +20,6 @@ from edgeflow.importers.assembly import (
     check_samples,
     samples,
 )
-from edgeflow.importers.chain import FloatChain
 
 SUPPORTED = (
     "forward GRU, LSTM and RNN, linear, dropout, +, -, *, / with one constant a channel, selecting "

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.norm import affine
 from edgeflow.errors import CompressError
-from edgeflow.importers.chain import FloatChain
 
 _RECURRENT = (nn.GRU, nn.LSTM, nn.RNN)
 

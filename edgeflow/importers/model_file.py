@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgeflow.cells import SequenceClassifier, load_model
+from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError, EdgeFlowError
 from edgeflow.importers.assembly import Description
-from edgeflow.importers.chain import FloatChain
 from edgeflow.importers.exported import from_exported
 from edgeflow.importers.nir_graph import from_nir_file
 from edgeflow.importers.onnx_model import from_onnx

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgeflow.cells.accumulate import Accumulate
+from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.lif import LIF, from_nir
 from edgeflow.errors import CompressError, ToolMissingError
 from edgeflow.importers.assembly import UNEXPECTED, Assembly, Description, samples
-from edgeflow.importers.chain import FloatChain
 from edgeflow.importers.check import TOLERANCE
 from edgeflow.importers.nir_reference import evaluate
 

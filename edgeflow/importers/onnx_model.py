@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 from torch import nn
 
+from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.gru_reset_before import GRUResetBefore
 from edgeflow.cells.rnn import relu_layer
 from edgeflow.errors import CompressError
@@ -21,7 +22,6 @@ from edgeflow.importers.assembly import (
     check_samples,
     samples,
 )
-from edgeflow.importers.chain import FloatChain
 
 SUPPORTED = (
     "GRU, LSTM and RNN, all forward, Gemm, MatMul, Add/Sub/Mul/Div of one constant a channel, "

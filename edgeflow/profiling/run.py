@@ -12,22 +12,22 @@ import numpy as np
 
 from edgeflow import __version__
 from edgeflow.codegen.build import Build
-from edgeflow.data import Dataset, Windows
+from edgeflow.data import Dataset, Windows, choose_windows
 from edgeflow.data.dataset import sort_people
 from edgeflow.device import Client, open_board
-from edgeflow.errors import DataError, DeviceError, TargetError
+from edgeflow.errors import DeviceError, TargetError
 from edgeflow.metrics import accuracy_by_sample, classification, confusion, samples_to_enough
 from edgeflow.profiling.classes import describe
-from edgeflow.profiling.elf import compiler_of
 from edgeflow.profiling.models import Part, estimate_cycles, estimated_part, load_cycle_model
 from edgeflow.profiling.plugin import qemu_version
 from edgeflow.profiling.result import ProfileResult, histogram, summarize
-from edgeflow.profiling.size import layer_bytes, measure_size
 from edgeflow.profiling.timing import Timing, estimated_timing
 from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity
 from edgeflow.targets.board import BoardSpec, NativeRunner
+from edgeflow.targets.elf import compiler_of
+from edgeflow.targets.size import layer_bytes, measure_size
 
 Progress = Callable[[int, int], None]
 
@@ -160,40 +160,6 @@ def _stored_accuracy(
     if stored.get("data") != dataset.name or stored.get("split") != split:
         return None, None
     return float(value), stored.get("windows")
-
-
-def choose_windows(
-    program: Program, dataset: Dataset, split: str, steps: int | None = None
-) -> Windows:
-    """Return the windows to run, with labels as the program numbers its classes.
-
-    Raises
-    ------
-    DataError
-        If channels or classes are not the model's, or `steps` is not positive.
-    """
-    if steps is not None and steps < 1:
-        raise DataError(f"{steps} steps: run at least one")
-    channels = list(program.input.channels)
-    if list(dataset.channels) != channels:
-        raise DataError(
-            f"data set '{dataset.name}' has the channels {', '.join(dataset.channels)}; "
-            f"the model was trained on {', '.join(channels)}"
-        )
-    classes = list(program.classes)
-    unknown = set(dataset.classes) - set(classes)
-    if unknown:
-        raise DataError(
-            f"data set '{dataset.name}' has the class '{sorted(unknown)[0]}', which the model "
-            f"does not know (it knows {', '.join(classes) or 'none'})"
-        )
-    windows = dataset.windows(split, length=program.window or None)
-    number = np.array([classes.index(name) for name in dataset.classes], np.int64)
-    keep = np.arange(len(windows.y))
-    if steps is not None:
-        count = min(len(keep), max(1, steps // windows.x.shape[1]))
-        keep = np.linspace(0, len(keep) - 1, count).round().astype(np.int64)
-    return Windows(windows.x[keep], number[windows.y[keep]], windows.person[keep])
 
 
 class _Run:

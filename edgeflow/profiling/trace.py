@@ -12,8 +12,8 @@ import numpy as np
 from edgeflow.errors import EdgeFlowError, TargetError
 from edgeflow.files import atomic_path
 from edgeflow.profiling.classes import classify
-from edgeflow.profiling.elf import Image
 from edgeflow.profiling.plugin import build_plugin, check_qemu
+from edgeflow.targets.elf import Image
 
 MARKERS = ("begin", "layer", "end")
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.codegen.sparse import preferred_block
-from edgeflow.compression.convert import Widths
 from edgeflow.compression.delta import with_thresholds
 from edgeflow.compression.evaluate import (
     Compressed,
@@ -27,6 +26,7 @@ from edgeflow.compression.tuning import MIXED_DROP, Tuning
 from edgeflow.errors import CompressError
 from edgeflow.importers import load_float_model, model_text
 from edgeflow.progress import StageProgress, silent
+from edgeflow.quantization import Widths
 from edgeflow.recipes.recipe import ACTIVATIONS, THE_BOARD, WEIGHTS, Recipe, as_options
 from edgeflow.targets.board import load_board
 from edgeflow.training.fit import OnEpoch

@@ -7,13 +7,13 @@ use, but its matrices have the shapes, zeros and thresholds of the trained ones.
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.compression.convert import Widths
 from edgeflow.compression.delta import DeltaSparsity
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.prune import pruning
 from edgeflow.compression.quantize import quantize
 from edgeflow.importers import FloatChain
 from edgeflow.program import Program
+from edgeflow.quantization import Widths
 from edgeflow.recipes.apply import prune_options
 from edgeflow.recipes.recipe import ACTIVATIONS, WEIGHTS, Recipe
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeflow.profiling.classes import classify
-from edgeflow.profiling.elf import Image
+from edgeflow.targets.elf import Image
 from tests.unit.test_profile_classes import CORES
 
 

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from edgeflow.codegen.build import Build, compile_program
-from edgeflow.data import load_dataset
+from edgeflow.data import choose_windows, load_dataset
 from edgeflow.errors import DataError, DeviceError, EdgeFlowError, TargetError
 from edgeflow.metrics import accuracy, confusion, macro_f1, mcc, recall
-from edgeflow.profiling.elf import Image
 from edgeflow.profiling.report import render, write_report
 from edgeflow.profiling.result import ProfileResult, histogram, summarize
-from edgeflow.profiling.run import choose_windows, profile
+from edgeflow.profiling.run import profile
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity
 from edgeflow.program.nodes.cutoff import Cutoff, lead, samples_until_clear
+from edgeflow.targets.elf import Image
 from tests.command import edgeflow
 from tests.parity.test_delta import changed
 from tests.random_programs import random_program

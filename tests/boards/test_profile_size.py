@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from edgeflow.errors import EdgeFlowError
-from edgeflow.profiling.elf import Image
-from edgeflow.profiling.size import CODE_PARTS, FLASH_PARTS, RAM_PARTS, measure_size
 from edgeflow.targets.board import load_board
+from edgeflow.targets.elf import Image
+from edgeflow.targets.size import CODE_PARTS, FLASH_PARTS, RAM_PARTS, measure_size
 from tests.boards.test_toolchain import build
 
 SOURCES = {

@@ -12,11 +12,11 @@ from edgeflow.bench.measure import run_program
 from edgeflow.cli import app
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.errors import TargetError
-from edgeflow.profiling.elf import Image
-from edgeflow.profiling.size import SizeReport, measure_size
 from edgeflow.profiling.trace import DataCache
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec, Placement, Region, load_board
+from edgeflow.targets.elf import Image
+from edgeflow.targets.size import SizeReport, measure_size
 
 pytestmark = pytest.mark.board
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from edgeflow.codegen.c_library import write_library
 from edgeflow.errors import TargetError
-from edgeflow.profiling.elf import Image
 from edgeflow.profiling.trace import prepare_trace, read_counts
 from edgeflow.targets.board import BoardSpec, QemuRunner, load_board, load_core
+from edgeflow.targets.elf import Image
 from edgeflow.targets.toolchain import (
     board_defines,
     board_include_dirs,

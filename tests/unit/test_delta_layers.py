@@ -6,13 +6,13 @@ import torch
 
 import edgeflow
 from edgeflow.cells.cells import build_cell, layer_of
+from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.delta import Delta, Hold, has_delta_state
 from edgeflow.cells.stack import Stack
-from edgeflow.compression.convert import Widths
 from edgeflow.compression.delta import COARSEST, DeltaOptions, DeltaSparsity, with_thresholds
 from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError
-from edgeflow.importers.chain import FloatChain
+from edgeflow.quantization import Widths
 
 CELLS = ["gru", "lstm", "rnn", "lmu", "lmu-ff", "cfc", "mingru", "minlstm"]
 STATES = {"gru", "lstm", "rnn", "lmu", "cfc"}

@@ -12,7 +12,6 @@ import torch
 
 from edgeflow.cells import SequenceClassifier, save_model
 from edgeflow.cells.cells import CELLS
-from edgeflow.compression.convert import Widths
 from edgeflow.compression.evaluate import load_chain
 from edgeflow.compression.finetune import FineTuned, FineTuneOptions, finetune
 from edgeflow.compression.model import ChainModel
@@ -23,6 +22,7 @@ from edgeflow.compression.tuning import Tuning
 from edgeflow.data import Dataset
 from edgeflow.errors import TrainError
 from edgeflow.importers import FloatChain, from_module
+from edgeflow.quantization import Widths
 from edgeflow.training import train
 from edgeflow.training.batches import Batch
 from edgeflow.training.method import Method

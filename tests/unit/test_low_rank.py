@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from edgeflow.cells.cfc import CfC
-from edgeflow.compression.convert import Quantized, Signal, Widths, quantize_matrix
+from edgeflow.cells.chain import FloatChain
 from edgeflow.compression.delta import DeltaOptions, with_thresholds
 from edgeflow.compression.low_rank import BITS, factored, is_worth, rank_of
 from edgeflow.compression.model import ChainModel
@@ -17,8 +17,8 @@ from edgeflow.compression.prune.options import Ranks
 from edgeflow.compression.prune.rank import RankReduction
 from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError
-from edgeflow.importers.chain import FloatChain
 from edgeflow.program.fixedpoint import largest_magnitude, requantize
+from edgeflow.quantization import Quantized, Signal, Widths, quantize_matrix
 
 
 def chain_of(layer: nn.Module, outputs: int, seed: int = 0) -> FloatChain:

@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import pytest
 
-from edgeflow.compression.convert import Signal, quantize_matrix
 from edgeflow.errors import ProgramError
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.program.onnx_file import to_onnx
+from edgeflow.quantization import Signal, quantize_matrix
 from tests.random_programs import random_program
 
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from edgeflow.cells import load_model
 from edgeflow.cells.cells import CELLS
-from edgeflow.compression.convert import Widths
 from edgeflow.compression.delta import DeltaOptions, DeltaSparsity
 from edgeflow.compression.evaluate import load_chain
 from edgeflow.compression.finetune import FineTuned, FineTuneOptions, finetune
@@ -36,6 +35,7 @@ from edgeflow.data import Dataset
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.importers import FloatChain
 from edgeflow.program import Program
+from edgeflow.quantization import Widths
 from edgeflow.training import train
 from edgeflow.training.method import Method
 from tests.unit.test_finetune import chain_of, samples, state_of

@@ -12,9 +12,9 @@ from torch import nn
 
 import edgeflow
 import edgeflow.compression
-from edgeflow.compression.convert import Signal, quantize_matrix
 from edgeflow.errors import CompressError
 from edgeflow.importers import from_module, load_float_model
+from edgeflow.quantization import Signal, quantize_matrix
 
 
 class Net(nn.Module):

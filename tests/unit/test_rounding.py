@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeflow.compression.convert import Signal, quantize_matrix
-from edgeflow.compression.rounding import round_compensated, second_moment
+from edgeflow.quantization import Signal, quantize_matrix
+from edgeflow.quantization.rounding import round_compensated, second_moment
 
 
 def reads(rng: np.random.Generator, n: int, cols: int) -> np.ndarray:

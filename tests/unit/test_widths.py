@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from edgeflow.cells import SequenceClassifier
 from edgeflow.cells.cells import CELLS
 from edgeflow.codegen.choice import choose_kernels
-from edgeflow.compression.convert import Signal, Widths, quantize_matrix
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.sensitivity import choose_widths, score, sensitivities
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, from_module
 from edgeflow.program import Program
+from edgeflow.quantization import Signal, Widths, quantize_matrix
 from edgeflow.targets.board import load_core
 
 

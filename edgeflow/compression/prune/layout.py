@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells.cells import layer_of
-from edgeflow.compression.convert import Converted, Floats, Quantized, Widths
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.prune.mask import Bools
 from edgeflow.compression.quantize import balanced, converted, input_format
+from edgeflow.quantization import Converted, Floats, Quantized, Widths
 
 
 def layers_converted(model: ChainModel, samples: NDArray[np.float32]) -> list[Converted]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.compression.convert import Floats
 from edgeflow.errors import CompressError
+from edgeflow.quantization import Floats
 
 Bools = NDArray[np.bool_]
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgeflow.cells.cells import layer_of
-from edgeflow.compression.convert import Floats
 from edgeflow.compression.low_rank import is_worth
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.prune.layout import layers_converted, trained_matrices
@@ -22,6 +21,7 @@ from edgeflow.compression.prune.magnitude import RISE, WINDOWS
 from edgeflow.compression.prune.options import Ranks, check_names, names_of
 from edgeflow.compression.prune.schedule import gradual
 from edgeflow.errors import CompressError
+from edgeflow.quantization import Floats
 from edgeflow.training.method import Method
 
 

@@ -13,11 +13,11 @@ from torch import nn
 
 from edgeflow.cells.cell import Cell
 from edgeflow.cells.cells import layer_of
-from edgeflow.compression.convert import Converted, Floats
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.prune.layout import layers_converted, trained_matrices
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import Ints
+from edgeflow.quantization import Converted, Floats
 from edgeflow.training.method import Method
 
 #: Calibration windows over which outputs vary.

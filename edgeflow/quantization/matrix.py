@@ -1,105 +1,18 @@
-"""What a cell needs to turn its float layer into an integer node."""
+"""Quantized weight matrices."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgeflow.compression.rounding import round_compensated, second_moment
 from edgeflow.errors import CompressError
-from edgeflow.program.fixedpoint import PREACTIVATION_FRACTION, symmetric_max
+from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes import Node
+from edgeflow.quantization.rounding import round_compensated, second_moment
+from edgeflow.quantization.signal import Floats, Signal
 
-Floats = NDArray[np.float64]
-
-#: Real value of one unit of a gate's pre-activation.
-PREACTIVATION_SCALE = 2.0**-PREACTIVATION_FRACTION
 #: Bias, in accumulator units, that a row's scale must leave room for.
 _BIAS_LIMIT = 1 << 24
-
-
-@dataclass(frozen=True)
-class Widths:
-    """Bits of what a matvec reads, and of its weights.
-
-    Parameters
-    ----------
-    input, state : int
-        Of the program's input and of the states, 8..16.
-    weight : int
-        Of the weights, 2..8.
-    matrices : mapping
-        Of the weights of single matrices, by layer and field like ``{"rnn.recurrent": 4}``, or of
-        all of a layer (``"rnn"``).
-
-    Raises
-    ------
-    CompressError
-        If a width is out of range.
-    """
-
-    input: int = 12
-    state: int = 12
-    weight: int = 8
-    matrices: Mapping[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, bits in (("input", self.input), ("state", self.state)):
-            if not 8 <= bits <= 16:
-                raise CompressError(f"{name} width {bits} is not in 8..16 bits")
-        for name, bits in {"weights": self.weight, **self.matrices}.items():
-            if not 2 <= bits <= 8:
-                raise CompressError(f"{name}: a weight width of {bits} is not in 2..8 bits")
-
-    def of(self, layer: str, matrix: str) -> int:
-        """Return the bits of a matrix's weights, given its layer's name and its field."""
-        whole = self.matrices.get(layer, self.weight)
-        return self.matrices.get(f"{layer}.{matrix}", whole)
-
-
-@dataclass(frozen=True)
-class Signal:
-    """What runs between two layers: ``real = offset + scale * integer``, a channel each.
-
-    Parameters
-    ----------
-    offset, scale : float64 array [width]
-    bits : int
-    real : float32 array [n, time, width]
-        The float model's values on the calibration data.
-    """
-
-    offset: Floats
-    scale: Floats
-    bits: int
-    real: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Converted:
-    """An integer node, its output, and shares of calibration steps in which a value saturates."""
-
-    node: Node
-    output: Signal
-    saturation: dict[str, float] = field(default_factory=dict)
-
-
-def state_signal(size: int, bits: int, real: NDArray[np.float32]) -> Signal:
-    """Return the signal of a state within +-1: one unit is ``2**-(bits - 1)``."""
-    return Signal(np.zeros(size), np.full(size, 2.0 ** -(bits - 1)), bits, real)
-
-
-def share_beyond(values: NDArray[np.floating], limit: float = 8.0) -> float:
-    """Return the share of `values` whose magnitude reaches `limit`."""
-    return float((np.abs(values) >= limit).mean())
-
-
-def delayed(real: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the state before each step, [n, time, size], given the state after it."""
-    return np.concatenate([np.zeros_like(real[:, :1]), real[:, :-1]], axis=1)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgeflow.errors import EdgeFlowError
 from edgeflow.files import write_atomic
-from edgeflow.profiling.elf import Image, Section, Symbol
+from edgeflow.targets.elf import Image, Section, Symbol
 
 FLASH_PARTS = ("weights", "tables", "kernels", "model_code", "runtime")
 RAM_PARTS = ("weights", "tables", "kernels", "model_code", "model", "runtime", "stack")
