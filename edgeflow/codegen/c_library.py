@@ -310,7 +310,7 @@ def _constants(
         parts.append(step.prototype)
     elif node.c_struct:
         pointers = [_pointer(node, field) for field in node.c_pointers]
-        values = [*pointers, *map(str, node.c_sizes), *map(str, node.ints().values())]
+        values = [*pointers, *map(str, node.c_sizes.values()), *map(str, node.ints().values())]
         parts.append(f"static const {node.c_struct} {node.name}_cell = {{{', '.join(values)}}};")
     return "\n".join(parts)
 

@@ -39,6 +39,7 @@ class Accumulate(Node):
     shift: int
 
     op_type: ClassVar[str] = "Accumulate"
+    size_fields: ClassVar[tuple[str, ...]] = ()
     int_fields: ClassVar[tuple[str, ...]] = ("size", "bits", "decay", "shift")
     c_struct: ClassVar[str | None] = "ef_accumulate"
     c_function: ClassVar[str | None] = "ef_accumulate_step"
@@ -70,10 +71,6 @@ class Accumulate(Node):
     @property
     def states(self) -> Mapping[str, StateVector]:
         return {"sum": StateVector(self.size, 32)}
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return ()
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         leak = shift_right_round(state["sum"] * ((1 << 15) - self.decay), 15)

@@ -57,6 +57,8 @@ class Node(ABC):
     delta_sources: ClassVar[Mapping[str, str]] = {}
     #: Fields that are one-dimensional int16 or int32 arrays.
     array_fields: ClassVar[tuple[str, ...]] = ()
+    #: Properties whose values the C function needs too, at most 65535.
+    size_fields: ClassVar[tuple[str, ...]] = ("hidden",)
     #: Fields that are int.
     int_fields: ClassVar[tuple[str, ...]] = ()
     #: Constant tables that the layer's function and kernel read.
@@ -135,9 +137,14 @@ class Node(ABC):
         return tuple(None if getattr(self, field) is None else field for field in members)
 
     @property
-    def c_sizes(self) -> tuple[int, ...]:
+    def hidden(self) -> int:
+        """Number of units."""
+        return self.outputs
+
+    @property
+    def c_sizes(self) -> dict[str, int]:
         """Members of the parameter struct after matrices and arrays, before the int fields."""
-        return (self.outputs,)
+        return {field: getattr(self, field) for field in self.size_fields}
 
     @abstractmethod
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:

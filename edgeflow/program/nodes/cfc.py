@@ -52,6 +52,7 @@ class _Backbone(Recurrent):
     heads: Matrix | None = None
 
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent", "second", "third", "heads")
+    size_fields: ClassVar[tuple[str, ...]] = ("hidden", "buffer")
     int_fields: ClassVar[tuple[str, ...]] = ("gate", "state_bits", "backbone_bits")
     c_struct: ClassVar[str | None] = "ef_cfc"
     c_helpers: ClassVar[tuple[str, ...]] = ("ef_cfc_backbone",)
@@ -98,10 +99,6 @@ class _Backbone(Recurrent):
     @property
     def scratch(self) -> int:
         return 2 * self.buffer
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return (self.outputs, self.buffer)
 
     def heads_of(self, x: Ints, state: State) -> Ints:
         """Return the heads' pre-activations."""

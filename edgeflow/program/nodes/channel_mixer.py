@@ -45,6 +45,7 @@ class ChannelMixer(Node):
     matrix_fields: ClassVar[tuple[str, ...]] = ("up", "down")
     delta_sources: ClassVar[Mapping[str, str]] = {"up": "x"}
     array_fields: ClassVar[tuple[str, ...]] = ("skip",)
+    size_fields: ClassVar[tuple[str, ...]] = ("size", "hidden")
     int_fields: ClassVar[tuple[str, ...]] = ("hidden_bits", "state_bits")
     c_struct: ClassVar[str | None] = "ef_channel_mixer"
     c_function: ClassVar[str | None] = "ef_channel_mixer_step"
@@ -78,6 +79,16 @@ class ChannelMixer(Node):
         return self.down.rows
 
     @property
+    def size(self) -> int:
+        """Values of x and of y."""
+        return self.outputs
+
+    @property
+    def hidden(self) -> int:
+        """Values between the two matrices."""
+        return self.up.rows
+
+    @property
     def input_bits(self) -> int:
         return self.up.x_bits
 
@@ -88,10 +99,6 @@ class ChannelMixer(Node):
     @property
     def scratch(self) -> int:
         return round_up(self.up.rows) + self.outputs
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return (self.outputs, self.up.rows)
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         hidden = saturate(self.product("up", x, state), 0, symmetric_max(self.hidden_bits))

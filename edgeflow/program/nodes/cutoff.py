@@ -52,6 +52,7 @@ class Cutoff(Node):
     start: int = 1
 
     op_type: ClassVar[str] = "Cutoff"
+    size_fields: ClassVar[tuple[str, ...]] = ()
     int_fields: ClassVar[tuple[str, ...]] = ("size", "threshold", "start")
     output_state: ClassVar[str | None] = "held"
     c_struct: ClassVar[str | None] = "ef_cutoff"
@@ -84,10 +85,6 @@ class Cutoff(Node):
     @property
     def states(self) -> Mapping[str, StateVector]:
         return {"held": StateVector(self.size), "count": StateVector(1)}
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return ()
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         decided, count = state["count"] < 0, state["count"] + 1

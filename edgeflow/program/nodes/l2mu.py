@@ -57,6 +57,7 @@ class L2MU(Node):
     op_type: ClassVar[str] = "L2MU"
     matrix_fields: ClassVar[tuple[str, ...]] = ("encode", "transition", "update")
     array_fields: ClassVar[tuple[str, ...]] = ("alpha", "beta", "threshold")
+    size_fields: ClassVar[tuple[str, ...]] = ()
     int_fields: ClassVar[tuple[str, ...]] = ("reset",)
     output_state: ClassVar[str | None] = "h"
     c_struct: ClassVar[str | None] = "ef_l2mu"
@@ -121,10 +122,6 @@ class L2MU(Node):
     def scratch(self) -> int:
         largest = max(self.encode.rows, self.transition.rows, self.update.rows)
         return round_up(self.encode.cols) + round_up(self.transition.cols) + largest
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return ()
 
     def macs(self) -> int:
         size, order = self.encode.rows, self.transition.rows

@@ -63,6 +63,7 @@ class LayerNorm(Node):
 
     op_type: ClassVar[str] = "LayerNorm"
     array_fields: ClassVar[tuple[str, ...]] = ("gain", "bias")
+    size_fields: ClassVar[tuple[str, ...]] = ("size",)
     int_fields: ClassVar[tuple[str, ...]] = ("epsilon", "source_bits", "state_bits", "shift")
     c_struct: ClassVar[str | None] = "ef_layer_norm"
     c_function: ClassVar[str | None] = "ef_layer_norm_step"
@@ -96,6 +97,11 @@ class LayerNorm(Node):
 
     @property
     def outputs(self) -> int:
+        return self.gain.size
+
+    @property
+    def size(self) -> int:
+        """Number of values, at most 2^14."""
         return self.gain.size
 
     @property

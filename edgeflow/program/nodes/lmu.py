@@ -207,6 +207,7 @@ class LMU(_LegendreMemory, Recurrent):
     op_type: ClassVar[str] = "LMU"
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent", "memory")
     array_fields: ClassVar[tuple[str, ...]] = ("transition", "drive", "shift")
+    size_fields: ClassVar[tuple[str, ...]] = ("hidden", "order")
     int_fields: ClassVar[tuple[str, ...]] = (
         "memory_size", "fraction", "read_shift", "read_bits", "state_bits",
     )  # fmt: skip
@@ -243,10 +244,6 @@ class LMU(_LegendreMemory, Recurrent):
     @property
     def scratch(self) -> int:
         return round_up(self.memory.cols) + round_up(self.order) + 3 * self.input.rows
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return (self.outputs, self.order)
 
     def macs(self) -> int:
         return super().macs() + self.memory_size * self.order * (self.order + 1)
@@ -331,6 +328,7 @@ class LMUFeedForward(_LegendreMemory):
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "memory")
     delta_sources: ClassVar[Mapping[str, str]] = {"input": "x"}
     array_fields: ClassVar[tuple[str, ...]] = LMU.array_fields
+    size_fields: ClassVar[tuple[str, ...]] = ("outputs", "order")
     int_fields: ClassVar[tuple[str, ...]] = LMU.int_fields
     tables: ClassVar[tuple[str, ...]] = ("tanh",)
     c_struct: ClassVar[str | None] = "ef_lmu_feedforward"
@@ -373,10 +371,6 @@ class LMUFeedForward(_LegendreMemory):
     @property
     def scratch(self) -> int:
         return round_up(self.memory.cols) + round_up(self.order) + self.input.rows + self.outputs
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return (self.outputs, self.order)
 
     def macs(self) -> int:
         return super().macs() + self.memory_size * self.order * (self.order + 1)

@@ -120,6 +120,7 @@ class LTC(Node):
         *("slope", "offset", "weight", "reversal"),
         *("capacity", "leak", "rest"),
     )
+    size_fields: ClassVar[tuple[str, ...]] = ("inputs", "hidden")
     int_fields: ClassVar[tuple[str, ...]] = (
         *("unfolds", "source_bits", "motors"),
         *("sensory_shift", "shift"),
@@ -198,10 +199,6 @@ class LTC(Node):
     @property
     def scratch32(self) -> int:
         return 2 * self.hidden
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return (self.inputs, self.hidden)
 
     def macs(self) -> int:
         return 2 * (self.inputs + self.unfolds * self.hidden) * self.hidden

@@ -37,6 +37,7 @@ class Taps(Node):
     dilation: int = 1
 
     op_type: ClassVar[str] = "Taps"
+    size_fields: ClassVar[tuple[str, ...]] = ()
     int_fields: ClassVar[tuple[str, ...]] = ("size", "bits", "taps", "dilation")
     c_struct: ClassVar[str | None] = "ef_taps"
     c_function: ClassVar[str | None] = "ef_taps_step"
@@ -74,10 +75,6 @@ class Taps(Node):
     @property
     def states(self) -> Mapping[str, StateVector]:
         return {"past": StateVector((self.taps - 1) * self.dilation * self.size, self.bits)}
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return ()
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         whole = np.concatenate([state["past"], x], axis=1)
