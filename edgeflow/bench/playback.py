@@ -9,8 +9,9 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeflow.program import onnx_functions as fn
-from edgeflow.program.fixedpoint import Ints
-from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.fixedpoint import INT16_MAX, Ints
+from edgeflow.program.matrix import MAX_SIZE
+from edgeflow.program.nodes.base import INT16, Node, Range, State, StateField
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,8 +37,11 @@ class Playback(Node):
     reads: int
 
     op_type: ClassVar[str] = "Playback"
-    array_fields: ClassVar[tuple[str, ...]] = ("samples",)
-    int_fields: ClassVar[tuple[str, ...]] = ("width", "steps", "bits", "reads")
+    array_fields: ClassVar[Mapping[str, Range]] = {"samples": INT16}
+    int_fields: ClassVar[Mapping[str, Range]] = {
+        "width": (1, MAX_SIZE), "steps": (1, INT16_MAX), "bits": (2, 16), "reads": (1, MAX_SIZE),
+    }  # fmt: skip
+    state_fields: ClassVar[Mapping[str, StateField]] = {"time": (1, 16)}
 
     @property
     def inputs(self) -> int:
@@ -54,10 +58,6 @@ class Playback(Node):
     @property
     def output_bits(self) -> int:
         return self.bits
-
-    @property
-    def states(self) -> Mapping[str, StateVector]:
-        return {"time": StateVector(1)}
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         samples = self.samples.reshape(self.steps, self.width).astype(np.int64)

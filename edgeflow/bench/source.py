@@ -8,7 +8,8 @@ import onnx
 
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints
-from edgeflow.program.nodes.base import Node, State
+from edgeflow.program.matrix import MAX_SIZE
+from edgeflow.program.nodes.base import Node, Range, State
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,7 +28,7 @@ class Source(Node):
     bits: int
 
     op_type: ClassVar[str] = "Source"
-    int_fields: ClassVar[tuple[str, ...]] = ("size", "bits")
+    int_fields: ClassVar[Mapping[str, Range]] = {"size": (1, MAX_SIZE), "bits": (2, 16)}
 
     @property
     def inputs(self) -> int:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow import __version__
+from edgeflow.codegen.cells_header import NAME as CELLS_HEADER
+from edgeflow.codegen.cells_header import cells_header
 from edgeflow.codegen.kernels import MatvecKernel, TvmBody, choose_kernel
 from edgeflow.codegen.packing.packed import Packed
 from edgeflow.codegen.sources import included_files, source_file
@@ -74,9 +76,10 @@ def write_library(
     firmware = resource("firmware") / "kernels"
     folder = directory / "kernels"
     shutil.rmtree(folder, ignore_errors=True)
-    for name in {*HEADERS, *included_files(sources), *sources}:
+    for name in {*HEADERS, *included_files(sources), *sources} - {CELLS_HEADER}:
         target = folder / Path(name).name
         write_atomic(target, (firmware / name).read_text(encoding="utf-8"))
+    write_atomic(folder / CELLS_HEADER, cells_header())
     if code.file:
         write_atomic(folder / code.file, code.text)
     packed = {
@@ -310,7 +313,7 @@ def _constants(
         parts.append(step.prototype)
     elif node.c_struct:
         pointers = [_pointer(node, field) for field in node.c_pointers]
-        values = [*pointers, *map(str, node.c_sizes), *map(str, node.ints().values())]
+        values = [*pointers, *map(str, node.c_sizes.values()), *map(str, node.ints().values())]
         parts.append(f"static const {node.c_struct} {node.name}_cell = {{{', '.join(values)}}};")
     return "\n".join(parts)
 

@@ -266,7 +266,7 @@ def test_wrong_nodes() -> None:
         ({"heads": matrix(15, 7)}, "reads 7 values"),
         ({"backbone_bits": 10}, "of 12 bits, the one before gives 6 of 10"),
         ({"state_bits": 11}, "state width 11"),
-        ({"gate": 2}, "gate is 2"),
+        ({"gate": 2}, "gate 2 is not in 0..1"),
         ({"third": matrix(6, 6)}, "a backbone is heads, second and heads.*not third and heads"),
     ):
         with pytest.raises(ProgramError, match=message):
@@ -274,7 +274,7 @@ def test_wrong_nodes() -> None:
     pure = {"kind": PureCfC, "heads": matrix(5, 6), "gate": 0}
     arrays = {"offset": np.zeros(5, np.int32), "gain": np.zeros(5, np.int32)}
     assert node(**pure, **arrays).outputs == 5
-    with pytest.raises(ProgramError, match="gain is not within"):
+    with pytest.raises(ProgramError, match="gain must be int32 values in -131072..131072"):
         node(**pure, **arrays | {"gain": np.full(5, -(1 << 17) - 1, np.int32)})
     with pytest.raises(ProgramError, match="offset must be 5 int32"):
         node(**pure, **arrays | {"offset": np.zeros(4, np.int32)})

@@ -249,7 +249,7 @@ def test_wrong_nodes() -> None:
         replaced(**cut)
     with pytest.raises(ProgramError, match="beta must be int16"):
         replaced(beta=-node.beta - np.int16(1))
-    with pytest.raises(ProgramError, match="threshold must be int16"):
+    with pytest.raises(ProgramError, match="threshold must have one value"):
         replaced(threshold=node.threshold[1:])
     with pytest.raises(ProgramError, match="reset 3"):
         replaced(reset=3)

@@ -324,7 +324,7 @@ def test_wrong_layers() -> None:
     ok = np.ones(3, np.int16)
     with pytest.raises(ProgramError, match="beta must be int16"):
         nodes.LIF("l", matrix, -ok, ok)
-    with pytest.raises(ProgramError, match="threshold must be int16"):
+    with pytest.raises(ProgramError, match="threshold must have one value"):
         nodes.LIF("l", matrix, ok, ok[:2])
     with pytest.raises(ProgramError, match="2-bit spikes"):
         nodes.LIF("l", matrix, ok, ok, recurrent=wide)

@@ -238,13 +238,13 @@ def test_nodes_are_checked() -> None:
     node = program.nodes[0]
     assert isinstance(node, nodes.LMU)
     for changes, message in [
-        ({"fraction": 0}, "fraction 0 must be in 1..15"),
-        ({"shift": node.shift * 0}, "a shift is not in 1..30"),
+        ({"fraction": 0}, "fraction 0 is not in 1..15"),
+        ({"shift": node.shift * 0}, "shift must be int16 values in 1..30"),
         ({"drive": node.drive[:-1]}, "of order 5 needs 25 values"),
         ({"transition": node.transition * 0 + 32767}, "can leave 32 bits"),
         ({"memory_size": 4}, "4 memories of order 6 do not fit a matrix of 18 columns"),
         ({"read_bits": 11}, "must equal those that matrices read"),
-        ({"shift": node.shift.astype(np.int32)}, "must be int16 vectors"),
+        ({"shift": node.shift.astype(np.int32)}, "shift must be int16"),
     ]:
         with pytest.raises(ProgramError, match=message):
             dataclasses.replace(node, **changes)

@@ -337,7 +337,7 @@ def test_nodes_are_checked() -> None:
         (mixer, {"down": matrix(3, 6, 12)}, "need a second matrix of 3 x 5, not 3 x 6"),
         (mixer, {"skip": -mixer.skip}, "skip must be int16"),
         (mixer, {"hidden_bits": 11}, "hidden width 11"),
-        (mixer, {"state_bits": 7}, "output width 7"),
+        (mixer, {"state_bits": 7}, "state_bits 7 is not in 8..16"),
     ]:
         with pytest.raises(ProgramError, match=message):
             dataclasses.replace(node, **changes)

@@ -116,8 +116,8 @@ def test_refusals(options: dict, message: str) -> None:
 @pytest.mark.parametrize(
     "change,message",
     [
-        ({"cell_fraction": 7}, "7 fractional bits"),
-        ({"cell_fraction": 16}, "16 fractional bits"),
+        ({"cell_fraction": 7}, "cell_fraction 7 is not in 8..15"),
+        ({"cell_fraction": 16}, "cell_fraction 16 is not in 8..15"),
         ({"state_bits": 11}, "state width 11"),
     ],
 )

@@ -205,9 +205,9 @@ def test_wrong_arguments() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("weight", -1, "weight is negative"),
+        ("weight", -1, "weight must be int16 values in 0.."),
         ("weight", 30000, "denominator could leave"),
-        ("rest", 0, "denominator could leave"),
+        ("rest", 0, "rest must be int32 values in 65536.."),
         ("reversal", -30000, "numerator could reach"),
     ],
 )

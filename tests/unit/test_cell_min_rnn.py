@@ -195,7 +195,7 @@ def test_log_sigmoid_table() -> None:
     [
         ({"output_shift": 0}, "shift 0"),
         ({"output_shift": 31}, "shift 31"),
-        ({"state_bits": 17}, "width 17"),
+        ({"state_bits": 17}, "state_bits 17 is not in 8..16"),
     ],
 )
 def test_bad_nodes(change: dict, message: str) -> None:

@@ -108,7 +108,7 @@ def test_wrong_nodes() -> None:
     other = DRAW["rnn"](rng, "c", 3, 5, 12, 12, False)
     assert isinstance(rnn, RNN)
     for node, change, message in (
-        (rnn, {"relu": 2}, "relu is 2"),
+        (rnn, {"relu": 2}, "relu 2 is not in 0..1"),
         (rnn, {"state_shift": 16}, "shift 16 is not in 0..15"),
         (rnn, {"state_bits": 11}, "state width 11"),
         (rnn, {"input": other.input}, "an RNN of 4 units needs 4 rows, not 5"),

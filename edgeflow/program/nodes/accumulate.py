@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import onnx
 
-from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints, saturate, shift_right_round
-from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.matrix import MAX_SIZE
+from edgeflow.program.nodes.base import Node, Range, State, StateField
 
 #: The sum stays within this, so that no step leaves 32 bits.
 LIMIT = 1 << 30
@@ -39,17 +39,13 @@ class Accumulate(Node):
     shift: int
 
     op_type: ClassVar[str] = "Accumulate"
-    int_fields: ClassVar[tuple[str, ...]] = ("size", "bits", "decay", "shift")
+    size_fields: ClassVar[tuple[str, ...]] = ()
+    int_fields: ClassVar[Mapping[str, Range]] = {
+        "size": (1, MAX_SIZE), "bits": (2, 16), "decay": (0, 1 << 15), "shift": (0, 15),
+    }  # fmt: skip
+    state_fields: ClassVar[Mapping[str, StateField]] = {"sum": ("size", 32)}
     c_struct: ClassVar[str | None] = "ef_accumulate"
     c_function: ClassVar[str | None] = "ef_accumulate_step"
-
-    def __post_init__(self) -> None:
-        ranges = {"size": (1, 65535), "bits": (2, 16), "decay": (0, 32768), "shift": (0, 15)}
-        for field, (low, high) in ranges.items():
-            if not low <= getattr(self, field) <= high:
-                raise ProgramError(
-                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
-                )
 
     @property
     def inputs(self) -> int:
@@ -66,14 +62,6 @@ class Accumulate(Node):
     @property
     def output_bits(self) -> int:
         return 16
-
-    @property
-    def states(self) -> Mapping[str, StateVector]:
-        return {"sum": StateVector(self.size, 32)}
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return ()
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         leak = shift_right_round(state["sum"] * ((1 << 15) - self.decay), 15)

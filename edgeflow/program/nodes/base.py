@@ -9,11 +9,20 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
-from edgeflow.program.fixedpoint import Ints
+from edgeflow.program.fixedpoint import INT16_MAX, INT16_MIN, Ints
 from edgeflow.program.matrix import Matrix
 
 State = dict[str, Ints]
+#: Least and largest value of a field. It is a promise to all who read the class: no node holds
+#: another value, the type in C and in the file follows from it, and the tests of a cell draw from
+#: it. It costs no code but the line that states it.
+Range = tuple[int, int]
+#: Size and bits of a state: each a number, or the name of a property or of an int field.
+StateField = tuple[str | int, str | int]
+#: Range of an array of any int16.
+INT16: Range = (INT16_MIN, INT16_MAX)
 
 #: Behind a matrix's name: its factor.
 FACTOR = "_factor"
@@ -55,10 +64,14 @@ class Node(ABC):
     #: Matrices that may be delta ones or of low rank, and what each reads: "x" or the name of an
     #: int16 state.
     delta_sources: ClassVar[Mapping[str, str]] = {}
-    #: Fields that are one-dimensional int16 or int32 arrays.
-    array_fields: ClassVar[tuple[str, ...]] = ()
+    #: Fields that are vectors of int16 or, if their range takes it, of int32.
+    array_fields: ClassVar[Mapping[str, Range]] = {}
+    #: Properties whose values the C function needs too, at most 65535.
+    size_fields: ClassVar[tuple[str, ...]] = ("hidden",)
     #: Fields that are int.
-    int_fields: ClassVar[tuple[str, ...]] = ()
+    int_fields: ClassVar[Mapping[str, Range]] = {}
+    #: States, zero after a reset.
+    state_fields: ClassVar[Mapping[str, StateField]] = {}
     #: Constant tables that the layer's function and kernel read.
     tables: ClassVar[tuple[str, ...]] = ()
     #: The int16 state that is the layer's output; None if the output is a vector of its own.
@@ -69,6 +82,21 @@ class Node(ABC):
     c_function: ClassVar[str | None] = None
     #: Functions that `c_function` calls, each in a file named after it.
     c_helpers: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        """Raise a ProgramError if an int or an array leaves its range; sub-classes check more."""
+        for field, (low, high) in self.int_fields.items():
+            if not low <= getattr(self, field) <= high:
+                raise ProgramError(
+                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
+                )
+        for field, array in self.arrays().items():
+            low, high = self.array_fields[field]
+            kind = array_type((low, high))
+            if array.dtype != kind or array.ndim != 1 or (np.clip(array, low, high) != array).any():
+                raise ProgramError(
+                    f"layer {self.name}: {field} must be {kind.__name__} values in {low}..{high}"
+                )
 
     @property
     @abstractmethod
@@ -92,8 +120,16 @@ class Node(ABC):
 
     @property
     def states(self) -> Mapping[str, StateVector]:
-        """State vectors by name; zero after a reset."""
-        return {}
+        """State vectors by name, without those of size 0."""
+        sizes = {name: self._value(size) for name, (size, _) in self.state_fields.items()}
+        return {
+            name: StateVector(sizes[name], self._value(bits))
+            for name, (_, bits) in self.state_fields.items()
+            if sizes[name]
+        }
+
+    def _value(self, field: str | int) -> int:
+        return field if isinstance(field, int) else int(getattr(self, field))
 
     @property
     def held(self) -> Mapping[str, StateVector]:
@@ -135,9 +171,14 @@ class Node(ABC):
         return tuple(None if getattr(self, field) is None else field for field in members)
 
     @property
-    def c_sizes(self) -> tuple[int, ...]:
+    def hidden(self) -> int:
+        """Number of units."""
+        return self.outputs
+
+    @property
+    def c_sizes(self) -> dict[str, int]:
         """Members of the parameter struct after matrices and arrays, before the int fields."""
-        return (self.outputs,)
+        return {field: getattr(self, field) for field in self.size_fields}
 
     @abstractmethod
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
@@ -209,15 +250,21 @@ class Node(ABC):
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         """Return the C statement of a step, given C expressions of its arrays.
 
-        The function takes the parameters, x, the states, y unless it is one of the states, and
-        the working memory that it asked for.
+        The function takes the parameters, x, the states (null for one of size 0), y unless it is
+        one of the states, and the working memory that the class asks for.
         """
-        arguments = [f"&{self.name}_cell", x, *state.values()]
+        arguments = [f"&{self.name}_cell", x, *(state.get(s, "0") for s in self.state_fields)]
         if self.output_state is None:
             arguments.append(y)
-        arguments += [scratch[0]] if self.scratch else []
-        arguments += [scratch[1]] if self.scratch32 else []
+        arguments += [
+            buffer for buffer, used in zip(scratch, self.c_scratch(), strict=True) if used
+        ]
         return f"{self.c_function}({', '.join(arguments)});"
+
+    @classmethod
+    def c_scratch(cls) -> tuple[bool, bool]:
+        """Tell whether the C function takes working memory of int16, and of int32."""
+        return cls.scratch is not Node.scratch, cls.scratch32 is not Node.scratch32
 
     def matrices(self) -> dict[str, Matrix]:
         """Return the matrices that the layer has, by field name."""
@@ -266,6 +313,11 @@ class Node(ABC):
         """Return the bytes of weights, biases, multipliers and arrays, unpacked."""
         tensors = [t for m in self.products().values() for t in (m.weight, m.bias, m.multiplier)]
         return sum(tensor.nbytes for tensor in (*tensors, *self.arrays().values()))
+
+
+def array_type(values: Range) -> type[np.int16] | type[np.int32]:
+    """Return the type of an array whose values are in a range."""
+    return np.int16 if values[0] >= INT16_MIN and values[1] <= INT16_MAX else np.int32
 
 
 def factor_of(field: str) -> str:

@@ -1,5 +1,6 @@
 """Closed-form continuous-time cell, gated and pure, with a backbone of 0 to 3 layers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ from edgeflow.program.fixedpoint import (
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix, round_up
-from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.base import Range, State
 from edgeflow.program.nodes.recurrent import Recurrent
 
 #: Matrices behind the first one, by the backbone's number of layers.
@@ -52,13 +53,17 @@ class _Backbone(Recurrent):
     heads: Matrix | None = None
 
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent", "second", "third", "heads")
-    int_fields: ClassVar[tuple[str, ...]] = ("gate", "state_bits", "backbone_bits")
+    size_fields: ClassVar[tuple[str, ...]] = ("hidden", "buffer")
+    int_fields: ClassVar[Mapping[str, Range]] = {
+        "gate": (0, 1), "state_bits": (8, 16), "backbone_bits": (8, 16),
+    }  # fmt: skip
     c_struct: ClassVar[str | None] = "ef_cfc"
     c_helpers: ClassVar[tuple[str, ...]] = ("ef_cfc_backbone",)
     #: Rows of the heads for each unit.
     heads_a_unit: ClassVar[int]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         first, *rest = self.matrices().values()
         if tuple(self.matrices())[2:] not in BACKBONES:
             raise ProgramError(
@@ -85,10 +90,6 @@ class _Backbone(Recurrent):
                 f"{first.rows}"
             )
         self.check_state_width()
-        if not 8 <= self.backbone_bits <= 16:
-            raise ProgramError(
-                f"layer {self.name}: backbone width {self.backbone_bits} is not in 8..16"
-            )
 
     @property
     def buffer(self) -> int:
@@ -98,10 +99,6 @@ class _Backbone(Recurrent):
     @property
     def scratch(self) -> int:
         return 2 * self.buffer
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return (self.outputs, self.buffer)
 
     def heads_of(self, x: Ints, state: State) -> Ints:
         """Return the heads' pre-activations."""
@@ -187,11 +184,6 @@ class CfC(_Backbone):
     c_function: ClassVar[str | None] = "ef_cfc_step"
     heads_a_unit: ClassVar[int] = 3
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.gate not in (0, 1):
-            raise ProgramError(f"layer {self.name}: gate is {self.gate}: it must be 0 or 1")
-
     @property
     def c_pointers(self) -> tuple[str | None, ...]:
         return (*super().c_pointers, None, None)  # offset and gain
@@ -249,19 +241,18 @@ class PureCfC(_Backbone):
     gain: NDArray[np.int32] = field(kw_only=True)
 
     op_type: ClassVar[str] = "PureCfC"
-    array_fields: ClassVar[tuple[str, ...]] = ("offset", "gain")
+    array_fields: ClassVar[Mapping[str, Range]] = {
+        "offset": (-(1 << 15), 1 << 15), "gain": (-MAX_GAIN, MAX_GAIN),
+    }  # fmt: skip
     tables: ClassVar[tuple[str, ...]] = ("decay", "tanh")
     c_function: ClassVar[str | None] = "ef_cfc_pure_step"
     heads_a_unit: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, limit in (("offset", 1 << 15), ("gain", MAX_GAIN)):
-            array = getattr(self, name)
-            if array.dtype != np.int32 or array.shape != (self.outputs,):
-                raise ProgramError(f"layer {self.name}: {name} must be {self.outputs} int32 values")
-            if np.abs(array.astype(np.int64)).max() > limit:
-                raise ProgramError(f"layer {self.name}: {name} is not within +-{limit}")
+        for name, array in self.arrays().items():
+            if array.size != self.outputs:
+                raise ProgramError(f"layer {self.name}: {name} must have {self.outputs} values")
         if self.gate != 0:
             raise ProgramError(f"layer {self.name}: gate is {self.gate}: a pure cell has none")
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
-from edgeflow.program.fixedpoint import Ints, saturate, shift_right_round, symmetric_max
+from edgeflow.program.fixedpoint import INT16_MAX, Ints, saturate, shift_right_round, symmetric_max
 from edgeflow.program.matrix import Matrix, round_up
-from edgeflow.program.nodes.base import Node, State
+from edgeflow.program.nodes.base import Node, Range, State
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,29 +44,27 @@ class ChannelMixer(Node):
     op_type: ClassVar[str] = "ChannelMixer"
     matrix_fields: ClassVar[tuple[str, ...]] = ("up", "down")
     delta_sources: ClassVar[Mapping[str, str]] = {"up": "x"}
-    array_fields: ClassVar[tuple[str, ...]] = ("skip",)
-    int_fields: ClassVar[tuple[str, ...]] = ("hidden_bits", "state_bits")
+    array_fields: ClassVar[Mapping[str, Range]] = {"skip": (0, INT16_MAX)}
+    size_fields: ClassVar[tuple[str, ...]] = ("size", "hidden")
+    int_fields: ClassVar[Mapping[str, Range]] = {"hidden_bits": (2, 16), "state_bits": (8, 16)}
     c_struct: ClassVar[str | None] = "ef_channel_mixer"
     c_function: ClassVar[str | None] = "ef_channel_mixer_step"
     c_helpers: ClassVar[tuple[str, ...]] = ("ef_relu_s16",)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         size, hidden = self.up.inputs, self.up.rows
         if (self.down.rows, self.down.cols) != (size, hidden):
             raise ProgramError(
                 f"layer {self.name}: {size} values and {hidden} hidden ones need a second matrix "
                 f"of {size} x {hidden}, not {self.down.rows} x {self.down.cols}"
             )
-        if self.skip.dtype != np.int16 or self.skip.shape != (size,) or self.skip.min() < 0:
+        if self.skip.size != size:
+            raise ProgramError(f"layer {self.name}: skip must have one value for each of {size}")
+        if self.down.input_bits != self.hidden_bits:
             raise ProgramError(
-                f"layer {self.name}: skip must be int16 with one value, not negative, for each of "
-                f"{size}"
-            )
-        if self.down.input_bits != self.hidden_bits or not 8 <= self.state_bits <= 16:
-            raise ProgramError(
-                f"layer {self.name}: output width {self.state_bits} must be in 8..16, the hidden "
-                f"width {self.hidden_bits} must equal what the second matrix reads, "
-                f"{self.down.input_bits}"
+                f"layer {self.name}: the hidden width {self.hidden_bits} must equal what the "
+                f"second matrix reads, {self.down.input_bits}"
             )
 
     @property
@@ -76,6 +74,16 @@ class ChannelMixer(Node):
     @property
     def outputs(self) -> int:
         return self.down.rows
+
+    @property
+    def size(self) -> int:
+        """Values of x and of y."""
+        return self.outputs
+
+    @property
+    def hidden(self) -> int:
+        """Values between the two matrices."""
+        return self.up.rows
 
     @property
     def input_bits(self) -> int:
@@ -88,10 +96,6 @@ class ChannelMixer(Node):
     @property
     def scratch(self) -> int:
         return round_up(self.up.rows) + self.outputs
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return (self.outputs, self.up.rows)
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         hidden = saturate(self.product("up", x, state), 0, symmetric_max(self.hidden_bits))

@@ -8,11 +8,10 @@ import numpy as np
 import onnx
 from numpy.typing import ArrayLike, NDArray
 
-from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import INT16_MAX, Ints
 from edgeflow.program.matrix import MAX_SIZE
-from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.nodes.base import Node, Range, State, StateField
 
 #: No two int16 values are so far apart: this threshold never decides early.
 NEVER = 1 << 16
@@ -52,18 +51,14 @@ class Cutoff(Node):
     start: int = 1
 
     op_type: ClassVar[str] = "Cutoff"
-    int_fields: ClassVar[tuple[str, ...]] = ("size", "threshold", "start")
+    size_fields: ClassVar[tuple[str, ...]] = ()
+    int_fields: ClassVar[Mapping[str, Range]] = {
+        "size": (2, MAX_SIZE), "threshold": (0, NEVER), "start": (1, INT16_MAX),
+    }  # fmt: skip
     output_state: ClassVar[str | None] = "held"
+    state_fields: ClassVar[Mapping[str, StateField]] = {"held": ("size", 16), "count": (1, 16)}
     c_struct: ClassVar[str | None] = "ef_cutoff"
     c_function: ClassVar[str | None] = "ef_cutoff_step"
-
-    def __post_init__(self) -> None:
-        ranges = {"size": (2, MAX_SIZE), "threshold": (0, NEVER), "start": (1, INT16_MAX)}
-        for field, (low, high) in ranges.items():
-            if not low <= getattr(self, field) <= high:
-                raise ProgramError(
-                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
-                )
 
     @property
     def inputs(self) -> int:
@@ -80,14 +75,6 @@ class Cutoff(Node):
     @property
     def output_bits(self) -> int:
         return 16
-
-    @property
-    def states(self) -> Mapping[str, StateVector]:
-        return {"held": StateVector(self.size), "count": StateVector(1)}
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return ()
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         decided, count = state["count"] < 0, state["count"] + 1

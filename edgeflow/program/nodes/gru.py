@@ -1,5 +1,6 @@
 """Gated recurrent unit with the reset gate after the matrix product (PyTorch, cuDNN)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from edgeflow.program.fixedpoint import (
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.base import Range, State
 from edgeflow.program.nodes.recurrent import Recurrent
 
 
@@ -71,12 +72,13 @@ class GRU(Recurrent):
 
     op_type: ClassVar[str] = "GRU"
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
-    int_fields: ClassVar[tuple[str, ...]] = ("state_bits",)
+    int_fields: ClassVar[Mapping[str, Range]] = {"state_bits": (8, 16)}
     tables: ClassVar[tuple[str, ...]] = ("sigmoid", "tanh")
     c_struct: ClassVar[str | None] = "ef_gru"
     c_function: ClassVar[str | None] = "ef_gru_step"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.check_rows("a GRU", 3)
         self.check_state_width()
 

@@ -1,5 +1,6 @@
 """Gated recurrent unit with the reset gate before the matrix product (Keras reset_after=False)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from edgeflow.program.fixedpoint import (
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix, round_up
-from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.base import Range, State
 from edgeflow.program.nodes.gru import blend, onnx_blend
 from edgeflow.program.nodes.recurrent import Recurrent
 
@@ -52,12 +53,13 @@ class GRUResetBefore(Recurrent):
 
     op_type: ClassVar[str] = "GRUResetBefore"
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent", "candidate")
-    int_fields: ClassVar[tuple[str, ...]] = ("state_bits",)
+    int_fields: ClassVar[Mapping[str, Range]] = {"state_bits": (8, 16)}
     tables: ClassVar[tuple[str, ...]] = ("sigmoid", "tanh")
     c_struct: ClassVar[str | None] = "ef_gru_reset_before"
     c_function: ClassVar[str | None] = "ef_gru_reset_before_step"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         hidden = self.outputs
         rows = {"input": 3 * hidden, "recurrent": 2 * hidden, "candidate": hidden}
         for field, matrix in self.matrices().items():

@@ -10,10 +10,17 @@ from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
-from edgeflow.program.fixedpoint import Ints
+from edgeflow.program.fixedpoint import INT16_MAX, Ints
 from edgeflow.program.matrix import Matrix, round_up
-from edgeflow.program.nodes.base import Node, State, StateVector
-from edgeflow.program.nodes.lif import check_neurons, filtered, filtered_onnx, fire, fire_onnx
+from edgeflow.program.nodes.base import Node, Range, State, StateField
+from edgeflow.program.nodes.lif import (
+    RESETS,
+    check_neurons,
+    filtered,
+    filtered_onnx,
+    fire,
+    fire_onnx,
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,14 +63,22 @@ class L2MU(Node):
 
     op_type: ClassVar[str] = "L2MU"
     matrix_fields: ClassVar[tuple[str, ...]] = ("encode", "transition", "update")
-    array_fields: ClassVar[tuple[str, ...]] = ("alpha", "beta", "threshold")
-    int_fields: ClassVar[tuple[str, ...]] = ("reset",)
+    array_fields: ClassVar[Mapping[str, Range]] = {
+        "alpha": (0, INT16_MAX), "beta": (0, INT16_MAX), "threshold": (0, INT16_MAX),
+    }  # fmt: skip
+    size_fields: ClassVar[tuple[str, ...]] = ()
+    int_fields: ClassVar[Mapping[str, Range]] = {"reset": (0, len(RESETS) - 1)}
     output_state: ClassVar[str | None] = "h"
+    state_fields: ClassVar[Mapping[str, StateField]] = {
+        "j": ("currents", 16), "u": ("neurons", 16), "e": ("encoders", 2),
+        "m": ("memory_values", 2), "h": ("hidden", 2),
+    }  # fmt: skip
     c_struct: ClassVar[str | None] = "ef_l2mu"
     c_function: ClassVar[str | None] = "ef_l2mu_step"
     c_helpers: ClassVar[tuple[str, ...]] = ("ef_lif_step",)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         order, cols = self.transition.rows, self.encode.cols
         if (self.transition.cols, self.transition.input_bits) != (order + 1, 2):
             raise ProgramError(
@@ -81,13 +96,32 @@ class L2MU(Node):
                 f"layer {self.name}: {cols} columns leave no input beside {self.outputs} units "
                 f"and {self._sizes[1]} memory neurons"
             )
-        check_neurons(self, sum(self._sizes), self.reset)
+        check_neurons(self, self.neurons)
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
         """Neurons of e, m, h."""
-        size = self.encode.rows
-        return size, size * self.transition.rows, self.update.rows
+        return self.encoders, self.memory_values, self.update.rows
+
+    @property
+    def encoders(self) -> int:
+        """Neurons of e, one for each memory."""
+        return self.encode.rows
+
+    @property
+    def memory_values(self) -> int:
+        """Neurons of m."""
+        return self.encoders * self.transition.rows
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of e, m and h."""
+        return sum(self._sizes)
+
+    @property
+    def currents(self) -> int:
+        """Synaptic currents: none without alpha."""
+        return 0 if self.alpha is None else self.neurons
 
     @property
     def inputs(self) -> int:
@@ -106,25 +140,9 @@ class L2MU(Node):
         return 2
 
     @property
-    def states(self) -> Mapping[str, StateVector]:
-        encoder, memory, hidden = self._sizes
-        neurons = encoder + memory + hidden
-        current = {} if self.alpha is None else {"j": StateVector(neurons)}
-        return current | {
-            "u": StateVector(neurons),
-            "e": StateVector(encoder, 2),
-            "m": StateVector(memory, 2),
-            "h": StateVector(hidden, 2),
-        }
-
-    @property
     def scratch(self) -> int:
         largest = max(self.encode.rows, self.transition.rows, self.update.rows)
         return round_up(self.encode.cols) + round_up(self.transition.cols) + largest
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return ()
 
     def macs(self) -> int:
         size, order = self.encode.rows, self.transition.rows
@@ -191,6 +209,3 @@ class L2MU(Node):
                 b.cast(n("Concat", *parts, axis=1), onnx.TensorProto.INT16, name)
         n("Identity", "h_next", output="y")
         return self.as_function(b)
-
-    def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
-        return super().c_call(x, y, {"j": "0", **state}, scratch)

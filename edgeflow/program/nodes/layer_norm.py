@@ -1,5 +1,6 @@
 """Layer normalisation: each step's values, less their mean, over their standard deviation."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
-from edgeflow.program.nodes.base import Node, State
+from edgeflow.program.nodes.base import INT16, Node, Range, State
 
 #: Most values, so that n x - sum(x) stays within 31 bits and its squares within 60.
 MAX_VALUES = 1 << 14
@@ -62,33 +63,21 @@ class LayerNorm(Node):
     shift: int
 
     op_type: ClassVar[str] = "LayerNorm"
-    array_fields: ClassVar[tuple[str, ...]] = ("gain", "bias")
-    int_fields: ClassVar[tuple[str, ...]] = ("epsilon", "source_bits", "state_bits", "shift")
+    array_fields: ClassVar[Mapping[str, Range]] = {"gain": INT16, "bias": (-MAX_BIAS, MAX_BIAS)}
+    size_fields: ClassVar[tuple[str, ...]] = ("size",)
+    int_fields: ClassVar[Mapping[str, Range]] = {
+        "epsilon": (1, MAX_EPSILON), "source_bits": (2, 16), "state_bits": (8, 16),
+        "shift": (0, 15),
+    }  # fmt: skip
     c_struct: ClassVar[str | None] = "ef_layer_norm"
     c_function: ClassVar[str | None] = "ef_layer_norm_step"
 
     def __post_init__(self) -> None:
-        n = self.gain.size
-        if (
-            (self.gain.dtype, self.bias.dtype) != (np.int16, np.int32)
-            or not 1 <= n <= MAX_VALUES
-            or not self.gain.shape == self.bias.shape == (n,)
-        ):
+        super().__post_init__()
+        if not 1 <= self.size <= MAX_VALUES or self.bias.size != self.size:
             raise ProgramError(
-                f"layer {self.name}: gain must be int16, bias int32, of the same size up to "
-                f"{MAX_VALUES}"
+                f"layer {self.name}: gain and bias must be of the same size up to {MAX_VALUES}"
             )
-        if (np.abs(self.bias.astype(np.int64)) > MAX_BIAS).any():
-            raise ProgramError(f"layer {self.name}: a bias is not in -{MAX_BIAS}..{MAX_BIAS}")
-        ranges = {
-            "epsilon": (1, MAX_EPSILON), "source_bits": (2, 16), "state_bits": (8, 16),
-            "shift": (0, 15),
-        }  # fmt: skip
-        for field, (low, high) in ranges.items():
-            if not low <= getattr(self, field) <= high:
-                raise ProgramError(
-                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
-                )
 
     @property
     def inputs(self) -> int:
@@ -96,6 +85,11 @@ class LayerNorm(Node):
 
     @property
     def outputs(self) -> int:
+        return self.gain.size
+
+    @property
+    def size(self) -> int:
+        """Number of values, at most 2^14."""
         return self.gain.size
 
     @property

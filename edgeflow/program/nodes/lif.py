@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
-from edgeflow.program.fixedpoint import Ints, saturate, shift_right_round
+from edgeflow.program.fixedpoint import INT16_MAX, Ints, saturate, shift_right_round
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.nodes.base import Node, Range, State, StateField
 
 #: What a spike does to the membrane; the position is the value of `reset`.
 RESETS = ("subtract", "zero", "refractory")
@@ -32,16 +32,13 @@ def fire(
     return u, (u > threshold).astype(np.int64)
 
 
-def check_neurons(node: Node, neurons: int, reset: int) -> None:
-    """Raise a ProgramError unless decays and thresholds fit `neurons`, and the reset exists."""
+def check_neurons(node: Node, neurons: int) -> None:
+    """Raise a ProgramError unless there are decays and thresholds for each of `neurons`."""
     for field, array in node.arrays().items():
-        if array.dtype != np.int16 or array.shape != (neurons,) or array.min() < 0:
+        if array.size != neurons:
             raise ProgramError(
-                f"layer {node.name}: {field} must be int16 with one value, not negative, for "
-                f"each of {neurons} neurons"
+                f"layer {node.name}: {field} must have one value for each of {neurons} neurons"
             )
-    if not 0 <= reset < len(RESETS):
-        raise ProgramError(f"layer {node.name}: reset {reset} is not in 0..{len(RESETS) - 1}")
 
 
 def filtered(current: Ints, j: Ints, alpha: Ints) -> Ints:
@@ -115,15 +112,23 @@ class LIF(Node):
 
     op_type: ClassVar[str] = "LIF"
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
-    array_fields: ClassVar[tuple[str, ...]] = ("alpha", "beta", "threshold")
-    int_fields: ClassVar[tuple[str, ...]] = ("reset",)
+    array_fields: ClassVar[Mapping[str, Range]] = {
+        "alpha": (0, INT16_MAX), "beta": (0, INT16_MAX), "threshold": (0, INT16_MAX),
+    }  # fmt: skip
+    int_fields: ClassVar[Mapping[str, Range]] = {"reset": (0, len(RESETS) - 1)}
     output_state: ClassVar[str | None] = "s"
+    state_fields: ClassVar[Mapping[str, StateField]] = {
+        "j": ("currents", 16),
+        "u": ("hidden", 16),
+        "s": ("hidden", 2),
+    }
     c_struct: ClassVar[str | None] = "ef_lif"
     c_function: ClassVar[str | None] = "ef_lif_step"
 
     def __post_init__(self) -> None:
         hidden, matrix = self.input.rows, self.recurrent
-        check_neurons(self, hidden, self.reset)
+        super().__post_init__()
+        check_neurons(self, hidden)
         if matrix and (matrix.rows, matrix.cols, matrix.input_bits) != (hidden, hidden, 2):
             raise ProgramError(
                 f"layer {self.name}: recurrent weights must be {hidden} x {hidden} for 2-bit "
@@ -147,9 +152,9 @@ class LIF(Node):
         return 2
 
     @property
-    def states(self) -> Mapping[str, StateVector]:
-        current = {} if self.alpha is None else {"j": StateVector(self.outputs)}
-        return current | {"u": StateVector(self.outputs), "s": StateVector(self.outputs, 2)}
+    def currents(self) -> int:
+        """Synaptic currents: none without alpha."""
+        return 0 if self.alpha is None else self.hidden
 
     @property
     def scratch(self) -> int:
@@ -182,6 +187,3 @@ class LIF(Node):
         b.cast(s, onnx.TensorProto.INT16, "s_next")
         n("Identity", "s_next", output="y")
         return self.as_function(b)
-
-    def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
-        return super().c_call(x, y, {"j": "0", **state}, scratch)

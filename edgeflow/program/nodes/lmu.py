@@ -20,8 +20,8 @@ from edgeflow.program.fixedpoint import (
     symmetric_max,
     tanh_table,
 )
-from edgeflow.program.matrix import Matrix, round_up
-from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.matrix import MAX_SIZE, Matrix, round_up
+from edgeflow.program.nodes.base import INT16, Node, Range, State, StateField
 from edgeflow.program.nodes.recurrent import Recurrent
 
 #: Largest number of bits that a memory value has below its high part.
@@ -57,37 +57,26 @@ class _LegendreMemory(Node):
     def order(self) -> int:
         return len(self.drive)  # type: ignore[attr-defined]
 
-    def _check_memory(self, columns: int, widths: tuple[int, int]) -> None:
+    @property
+    def memory_values(self) -> int:
+        """Values of all memories."""
+        return self.ints()["memory_size"] * self.order
+
+    def _check_memory(self, columns: int) -> None:
         order, arrays = self.order, self.arrays()
-        fraction, read_shift = self.ints()["fraction"], self.ints()["read_shift"]
-        read_bits, state_bits = widths
-        if any(a.dtype != np.int16 or a.ndim != 1 for a in arrays.values()) or order < 1:
-            raise ProgramError(f"layer {self.name}: transition, drive, shift must be int16 vectors")
-        if arrays["transition"].size != order * order or arrays["shift"].size != order:
+        if arrays["transition"].size != order * order or not arrays["shift"].size == order > 0:
             raise ProgramError(
                 f"layer {self.name}: a memory of order {order} needs {order * order} values of "
                 f"transition and {order} shifts"
             )
-        if columns != self.ints()["memory_size"] * order:
+        if columns != self.memory_values:
             raise ProgramError(
                 f"layer {self.name}: {self.ints()['memory_size']} memories of order {order} do not "
                 f"fit a matrix of {columns} columns"
             )
-        if not 1 <= fraction <= MAX_FRACTION or not 1 <= read_shift <= 30:
-            raise ProgramError(
-                f"layer {self.name}: fraction {fraction} must be in 1..{MAX_FRACTION}, "
-                f"read_shift {read_shift} in 1..30"
-            )
         # m is below 2^30 and the increment, shifted by one at least, too: their sum fits
-        if arrays["shift"].min() < 1 or arrays["shift"].max() > 30:
-            raise ProgramError(f"layer {self.name}: a shift is not in 1..30")
         if not memory_fits(arrays["transition"], arrays["drive"], arrays["shift"]):
             raise ProgramError(f"layer {self.name}: a memory's accumulator can leave 32 bits")
-        if not 8 <= state_bits <= 16 or not 2 <= read_bits <= 16:
-            raise ProgramError(
-                f"layer {self.name}: state width {state_bits} must be in 8..16, the memory's "
-                f"{read_bits} in 2..16"
-            )
 
     def _remember(self, m: Ints, u: Ints) -> Ints:
         """Return the next memory [n, memory_size * order] given u [n, memory_size]."""
@@ -206,17 +195,25 @@ class LMU(_LegendreMemory, Recurrent):
 
     op_type: ClassVar[str] = "LMU"
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent", "memory")
-    array_fields: ClassVar[tuple[str, ...]] = ("transition", "drive", "shift")
-    int_fields: ClassVar[tuple[str, ...]] = (
-        "memory_size", "fraction", "read_shift", "read_bits", "state_bits",
-    )  # fmt: skip
+    array_fields: ClassVar[Mapping[str, Range]] = {
+        "transition": INT16, "drive": INT16, "shift": (1, 30),
+    }  # fmt: skip
+    size_fields: ClassVar[tuple[str, ...]] = ("hidden", "order")
+    int_fields: ClassVar[Mapping[str, Range]] = {
+        "memory_size": (1, MAX_SIZE), "fraction": (1, MAX_FRACTION), "read_shift": (1, 30),
+        "read_bits": (2, 16), "state_bits": (8, 16),
+    }  # fmt: skip
     tables: ClassVar[tuple[str, ...]] = ("tanh",)
+    state_fields: ClassVar[Mapping[str, StateField]] = {
+        "h": ("hidden", "state_bits"), "m": ("memory_values", 32), "v": ("memory_size", 16),
+    }  # fmt: skip
     c_struct: ClassVar[str | None] = "ef_lmu"
     c_function: ClassVar[str | None] = "ef_lmu_step"
     c_helpers: ClassVar[tuple[str, ...]] = ("ef_legendre_step",)
 
     def __post_init__(self) -> None:
-        self._check_memory(self.memory.cols, (self.read_bits, self.state_bits))
+        super().__post_init__()
+        self._check_memory(self.memory.cols)
         hidden, rows = self.recurrent.inputs, self.memory_size + self.recurrent.inputs
         if self.input.rows != rows or not {self.recurrent.rows, self.memory.rows} <= {rows, hidden}:
             raise ProgramError(
@@ -233,20 +230,8 @@ class LMU(_LegendreMemory, Recurrent):
             raise ProgramError(f"layer {self.name}: what the memory adds to u has a bias")
 
     @property
-    def states(self) -> Mapping[str, StateVector]:
-        return {
-            **super().states,
-            "m": StateVector(self.memory.cols, 32),
-            "v": StateVector(self.memory_size, 16),
-        }
-
-    @property
     def scratch(self) -> int:
         return round_up(self.memory.cols) + round_up(self.order) + 3 * self.input.rows
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return (self.outputs, self.order)
 
     def macs(self) -> int:
         return super().macs() + self.memory_size * self.order * (self.order + 1)
@@ -330,15 +315,18 @@ class LMUFeedForward(_LegendreMemory):
     op_type: ClassVar[str] = "LMUFeedForward"
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "memory")
     delta_sources: ClassVar[Mapping[str, str]] = {"input": "x"}
-    array_fields: ClassVar[tuple[str, ...]] = LMU.array_fields
-    int_fields: ClassVar[tuple[str, ...]] = LMU.int_fields
+    array_fields: ClassVar[Mapping[str, Range]] = LMU.array_fields
+    size_fields: ClassVar[tuple[str, ...]] = ("outputs", "order")
+    int_fields: ClassVar[Mapping[str, Range]] = LMU.int_fields
     tables: ClassVar[tuple[str, ...]] = ("tanh",)
+    state_fields: ClassVar[Mapping[str, StateField]] = {"m": ("memory_values", 32)}
     c_struct: ClassVar[str | None] = "ef_lmu_feedforward"
     c_function: ClassVar[str | None] = "ef_lmu_feedforward_step"
     c_helpers: ClassVar[tuple[str, ...]] = LMU.c_helpers
 
     def __post_init__(self) -> None:
-        self._check_memory(self.memory.cols, (self.read_bits, self.state_bits))
+        super().__post_init__()
+        self._check_memory(self.memory.cols)
         if self.input.rows != self.memory_size + self.memory.rows:
             raise ProgramError(
                 f"layer {self.name}: {self.memory.rows} outputs and {self.memory_size} memories "
@@ -367,16 +355,8 @@ class LMUFeedForward(_LegendreMemory):
         return self.state_bits
 
     @property
-    def states(self) -> Mapping[str, StateVector]:
-        return {"m": StateVector(self.memory.cols, 32)}
-
-    @property
     def scratch(self) -> int:
         return round_up(self.memory.cols) + round_up(self.order) + self.input.rows + self.outputs
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return (self.outputs, self.order)
 
     def macs(self) -> int:
         return super().macs() + self.memory_size * self.order * (self.order + 1)

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import onnx
 
-from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import (
     PREACTIVATION_FRACTION,
@@ -19,7 +18,7 @@ from edgeflow.program.fixedpoint import (
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import State, StateVector
+from edgeflow.program.nodes.base import Range, State, StateField
 from edgeflow.program.nodes.recurrent import Recurrent
 
 
@@ -56,23 +55,19 @@ class LSTM(Recurrent):
 
     op_type: ClassVar[str] = "LSTM"
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
-    int_fields: ClassVar[tuple[str, ...]] = ("state_bits", "cell_fraction")
+    int_fields: ClassVar[Mapping[str, Range]] = {"state_bits": (8, 16), "cell_fraction": (8, 15)}
     tables: ClassVar[tuple[str, ...]] = ("sigmoid", "tanh")
+    state_fields: ClassVar[Mapping[str, StateField]] = {
+        "h": ("hidden", "state_bits"),
+        "c": ("hidden", 16),
+    }
     c_struct: ClassVar[str | None] = "ef_lstm"
     c_function: ClassVar[str | None] = "ef_lstm_step"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.check_rows("an LSTM", 4)
         self.check_state_width()
-        if not 8 <= self.cell_fraction <= 15:
-            raise ProgramError(
-                f"layer {self.name}: the cell state has {self.cell_fraction} fractional bits; the "
-                "range is 8..15"
-            )
-
-    @property
-    def states(self) -> Mapping[str, StateVector]:
-        return {**super().states, "c": StateVector(self.outputs)}
 
     @property
     def scratch(self) -> int:

@@ -20,7 +20,8 @@ from edgeflow.program.fixedpoint import (
     sigmoid_table,
     symmetric_max,
 )
-from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.matrix import MAX_SIZE
+from edgeflow.program.nodes.base import INT16, Node, Range, State, StateField
 
 #: Solver steps a sample.
 MAX_UNFOLDS = 12
@@ -115,44 +116,37 @@ class LTC(Node):
     shift: int
 
     op_type: ClassVar[str] = "LTC"
-    array_fields: ClassVar[tuple[str, ...]] = (
-        *(f"sensory_{field}" for field in ("slope", "offset", "weight", "reversal")),
-        *("slope", "offset", "weight", "reversal"),
-        *("capacity", "leak", "rest"),
-    )
-    int_fields: ClassVar[tuple[str, ...]] = (
-        *("unfolds", "source_bits", "motors"),
-        *("sensory_shift", "shift"),
-    )
+    array_fields: ClassVar[Mapping[str, Range]] = {
+        "sensory_slope": INT16, "sensory_offset": INT16, "sensory_weight": (0, INT16_MAX),
+        "sensory_reversal": INT16, "slope": INT16, "offset": INT16, "weight": (0, INT16_MAX),
+        "reversal": INT16, "capacity": (0, INT16_MAX), "leak": (-MAX_SUM, MAX_SUM),
+        "rest": (MIN_DENOMINATOR, MAX_SUM),
+    }  # fmt: skip
+    size_fields: ClassVar[tuple[str, ...]] = ("inputs", "hidden")
+    int_fields: ClassVar[Mapping[str, Range]] = {
+        "unfolds": (1, MAX_UNFOLDS), "source_bits": (2, 16), "motors": (1, MAX_SIZE),
+        "sensory_shift": (1, 15), "shift": (1, 15),
+    }  # fmt: skip
     tables: ClassVar[tuple[str, ...]] = ("sigmoid", "reciprocal")
     output_state: ClassVar[str | None] = "v"
+    state_fields: ClassVar[Mapping[str, StateField]] = {"v": ("hidden", 16)}
     c_struct: ClassVar[str | None] = "ef_ltc"
     c_function: ClassVar[str | None] = "ef_ltc_step"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         hidden = self.hidden
         where = f"layer {self.name}"
         if hidden < 1 or self.sensory_slope.size % hidden or not 1 <= self.motors <= hidden:
             raise ProgramError(f"{where}: {self.motors} outputs of {hidden} units are impossible")
-        for field in self.array_fields:
-            array = getattr(self, field)
+        for field, array in self.arrays().items():
             size = {"sensory": hidden * self.inputs}.get(field.split("_")[0], hidden * hidden)
             size = hidden if field in ("capacity", "leak", "rest") else size
-            kind = np.int32 if field in ("leak", "rest") else np.int16
-            if array.shape != (size,) or array.dtype != kind:
-                raise ProgramError(f"{where}: {field} must be {size} {np.dtype(kind).name} values")
-        if not (1 <= self.shift <= 15 and 1 <= self.sensory_shift <= 15):
-            raise ProgramError(f"{where}: a shift is not in 1..15")
-        if not 1 <= self.unfolds <= MAX_UNFOLDS:
-            raise ProgramError(f"{where}: {self.unfolds} solver steps are not in 1..{MAX_UNFOLDS}")
-        if not 2 <= self.source_bits <= 16:
-            raise ProgramError(f"{where}: input width {self.source_bits} is not in 2..16")
-        for field in ("weight", "sensory_weight", "capacity"):
-            if getattr(self, field).min() < 0:
-                raise ProgramError(f"{where}: {field} is negative: conductances cannot be")
+            if array.size != size:
+                raise ProgramError(f"{where}: {field} must have {size} values")
         reach = INT16_MAX * (self._total(self.weight) + self._total(self.sensory_weight))
         reach = reach + self._total(self.rest)
-        if self.rest.min() < MIN_DENOMINATOR or reach.max() >= MAX_SUM:
+        if reach.max() >= MAX_SUM:
             raise ProgramError(f"{where}: a denominator could leave [2^16, 2^30)")
         pull = self._total(self.reversal) + self._total(self.sensory_reversal)
         pull = INT16_MAX * (pull + self._total(self.capacity)) + self._total(self.leak)
@@ -188,20 +182,12 @@ class LTC(Node):
         return 16
 
     @property
-    def states(self) -> Mapping[str, StateVector]:
-        return {"v": StateVector(self.hidden, 16)}
-
-    @property
     def scratch(self) -> int:
         return self.hidden
 
     @property
     def scratch32(self) -> int:
         return 2 * self.hidden
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return (self.inputs, self.hidden)
 
     def macs(self) -> int:
         return 2 * (self.inputs + self.unfolds * self.hidden) * self.hidden

@@ -19,7 +19,7 @@ from edgeflow.program.fixedpoint import (
     symmetric_max,
 )
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.nodes.base import Node, Range, State, StateField
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,20 +56,18 @@ class MinRNN(Node):
 
     #: Rows of the matrix a unit.
     blocks: ClassVar[int]
+    state_fields: ClassVar[Mapping[str, StateField]] = {"h": ("hidden", 32)}
     matrix_fields: ClassVar[tuple[str, ...]] = ("input",)
     delta_sources: ClassVar[Mapping[str, str]] = {"input": "x"}
-    int_fields: ClassVar[tuple[str, ...]] = ("state_bits", "output_shift")
+    int_fields: ClassVar[Mapping[str, Range]] = {"state_bits": (8, 16), "output_shift": (1, 30)}
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.input.rows % self.blocks:
             raise ProgramError(
                 f"layer {self.name}: a {self.op_type} needs {self.blocks} rows a unit, not "
                 f"{self.input.rows} in all"
             )
-        if not 8 <= self.state_bits <= 16:
-            raise ProgramError(f"layer {self.name}: width {self.state_bits} is not in 8..16")
-        if not 1 <= self.output_shift <= 30:
-            raise ProgramError(f"layer {self.name}: shift {self.output_shift} is not in 1..30")
 
     @property
     def inputs(self) -> int:
@@ -86,10 +84,6 @@ class MinRNN(Node):
     @property
     def output_bits(self) -> int:
         return self.state_bits
-
-    @property
-    def states(self) -> Mapping[str, StateVector]:
-        return {"h": StateVector(self.outputs, 32)}
 
     @property
     def scratch(self) -> int:

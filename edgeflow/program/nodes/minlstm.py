@@ -1,13 +1,14 @@
 """Minimal long short-term memory."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import INT16_MAX, Ints, log_sigmoid_table, lookup, saturate
+from edgeflow.program.nodes.base import Range
 from edgeflow.program.nodes.min_rnn import MinRNN
 
 
@@ -30,15 +31,10 @@ class MinLSTM(MinRNN):
 
     op_type: ClassVar[str] = "MinLSTM"
     blocks: ClassVar[int] = 3
-    int_fields: ClassVar[tuple[str, ...]] = (*MinRNN.int_fields, "gate_shift")
+    int_fields: ClassVar[Mapping[str, Range]] = {**MinRNN.int_fields, "gate_shift": (0, 4)}
     tables: ClassVar[tuple[str, ...]] = ("sigmoid", "log_sigmoid")
     c_struct: ClassVar[str | None] = "ef_minlstm"
     c_function: ClassVar[str | None] = "ef_minlstm_step"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.gate_shift <= 4:
-            raise ProgramError(f"layer {self.name}: gate shift {self.gate_shift} is not in 0..4")
 
     def preactivation(self, gates: Ints) -> Ints:
         v = gates << self.gate_shift

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from edgeflow.errors import ProgramError
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Node, StateVector
+from edgeflow.program.nodes.base import Node, StateField
 
 
 class Recurrent(Node):
@@ -18,13 +18,14 @@ class Recurrent(Node):
 
     output_state: ClassVar[str | None] = "h"
     delta_sources: ClassVar[Mapping[str, str]] = {"input": "x", "recurrent": "h"}
+    state_fields: ClassVar[Mapping[str, StateField]] = {"h": ("hidden", "state_bits")}
 
     def check_state_width(self) -> None:
-        """Raise a ProgramError unless h is 8 to 16 bits wide, as `recurrent` was proven for."""
-        if not 8 <= self.state_bits <= 16 or self.recurrent.x_bits != self.state_bits:
+        """Raise a ProgramError unless h is as wide as `recurrent` was proven for."""
+        if self.recurrent.x_bits != self.state_bits:
             raise ProgramError(
-                f"layer {self.name}: state width {self.state_bits} must be in 8..16 and equal the "
-                f"recurrent matrix's input width {self.recurrent.x_bits}"
+                f"layer {self.name}: state width {self.state_bits} must equal the recurrent "
+                f"matrix's input width {self.recurrent.x_bits}"
             )
 
     def check_rows(self, kind: str, gates: int) -> None:
@@ -51,7 +52,3 @@ class Recurrent(Node):
     @property
     def output_bits(self) -> int:
         return self.state_bits
-
-    @property
-    def states(self) -> Mapping[str, StateVector]:
-        return {"h": StateVector(self.outputs, self.state_bits)}

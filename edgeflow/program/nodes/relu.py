@@ -6,11 +6,10 @@ from typing import ClassVar
 
 import onnx
 
-from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
 from edgeflow.program.matrix import MAX_SIZE
-from edgeflow.program.nodes.base import Node, State
+from edgeflow.program.nodes.base import Node, Range, State
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,16 +34,10 @@ class ReLU(Node):
     shift: int
 
     op_type: ClassVar[str] = "ReLU"
-    int_fields: ClassVar[tuple[str, ...]] = ("size", "source_bits", "bits", "shift")
+    int_fields: ClassVar[Mapping[str, Range]] = {
+        "size": (1, MAX_SIZE), "source_bits": (2, 16), "bits": (2, 16), "shift": (0, 15),
+    }  # fmt: skip
     c_function: ClassVar[str | None] = "ef_relu_s16"
-
-    def __post_init__(self) -> None:
-        ranges = {"size": (1, MAX_SIZE), "source_bits": (2, 16), "bits": (2, 16), "shift": (0, 15)}
-        for field, (low, high) in ranges.items():
-            if not low <= getattr(self, field) <= high:
-                raise ProgramError(
-                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
-                )
 
     @property
     def inputs(self) -> int:

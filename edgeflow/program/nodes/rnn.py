@@ -1,12 +1,12 @@
 """Simple recurrent cell (Elman network) with tanh or relu."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import onnx
 
-from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import (
     Ints,
@@ -17,7 +17,7 @@ from edgeflow.program.fixedpoint import (
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.base import Range, State
 from edgeflow.program.nodes.recurrent import Recurrent
 
 
@@ -56,18 +56,17 @@ class RNN(Recurrent):
 
     op_type: ClassVar[str] = "RNN"
     matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
-    int_fields: ClassVar[tuple[str, ...]] = ("state_bits", "state_shift", "relu")
+    int_fields: ClassVar[Mapping[str, Range]] = {
+        "state_bits": (8, 16), "state_shift": (0, 15), "relu": (0, 1),
+    }  # fmt: skip
     tables: ClassVar[tuple[str, ...]] = ("tanh",)
     c_struct: ClassVar[str | None] = "ef_rnn"
     c_function: ClassVar[str | None] = "ef_rnn_step"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.check_rows("an RNN", 1)
         self.check_state_width()
-        if self.relu not in (0, 1):
-            raise ProgramError(f"layer {self.name}: relu is {self.relu}: it must be 0 or 1")
-        if not 0 <= self.state_shift <= 15:
-            raise ProgramError(f"layer {self.name}: shift {self.state_shift} is not in 0..15")
 
     @property
     def scratch(self) -> int:

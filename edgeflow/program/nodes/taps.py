@@ -11,7 +11,7 @@ from edgeflow.errors import ProgramError
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import MAX_SIZE
-from edgeflow.program.nodes.base import Node, State, StateVector
+from edgeflow.program.nodes.base import Node, Range, State, StateField
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,22 +37,20 @@ class Taps(Node):
     dilation: int = 1
 
     op_type: ClassVar[str] = "Taps"
-    int_fields: ClassVar[tuple[str, ...]] = ("size", "bits", "taps", "dilation")
+    size_fields: ClassVar[tuple[str, ...]] = ()
+    int_fields: ClassVar[Mapping[str, Range]] = {
+        "size": (1, MAX_SIZE), "bits": (2, 16), "taps": (2, MAX_SIZE), "dilation": (1, MAX_SIZE),
+    }  # fmt: skip
+    state_fields: ClassVar[Mapping[str, StateField]] = {"past": ("past", "bits")}
     c_struct: ClassVar[str | None] = "ef_taps"
     c_function: ClassVar[str | None] = "ef_taps_step"
 
     def __post_init__(self) -> None:
-        most = MAX_SIZE // max(self.size, 1)
-        ranges = {"size": (1, MAX_SIZE), "bits": (2, 16), "taps": (2, most), "dilation": (1, most)}
-        for field, (low, high) in ranges.items():
-            if not low <= getattr(self, field) <= high:
-                raise ProgramError(
-                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
-                )
-        if self.states["past"].size > MAX_SIZE:
+        super().__post_init__()
+        if max(self.past, self.outputs) > MAX_SIZE:
             raise ProgramError(
                 f"layer {self.name}: {self.taps} taps of {self.size} values, {self.dilation} "
-                f"samples apart, need {self.states['past'].size} values: at most {MAX_SIZE} fit"
+                f"samples apart, need {self.past} values: at most {MAX_SIZE} fit"
             )
 
     @property
@@ -72,12 +70,9 @@ class Taps(Node):
         return self.bits
 
     @property
-    def states(self) -> Mapping[str, StateVector]:
-        return {"past": StateVector((self.taps - 1) * self.dilation * self.size, self.bits)}
-
-    @property
-    def c_sizes(self) -> tuple[int, ...]:
-        return ()
+    def past(self) -> int:
+        """Values of the samples before x."""
+        return (self.taps - 1) * self.dilation * self.size
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         whole = np.concatenate([state["past"], x], axis=1)
