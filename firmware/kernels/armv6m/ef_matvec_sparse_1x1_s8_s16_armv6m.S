@@ -16,12 +16,7 @@
  * Registers: r0 items, 32 bytes before the end of those that run, r1 x, r2 accumulator, r3 and r5
  * bytes of items, r4 an item's, r6 table of entries, r7 rows, r8 shift, r9 x, r10 y.
  */
-    .syntax unified
-    .thumb
-
-/* offsets in ef_matrix */
-    .equ WEIGHTS, 4
-    .equ SHIFT, 20
+#include "ef_asm.h"
 
     .macro ITEM op, at
     ldrb r3, [r0, #\at]
@@ -52,12 +47,7 @@
 5:
     .endm
 
-    .section .text.ef_matvec_sparse_1x1_s8_s16_armv6m, "ax", %progbits
-    .align 2
-    .global ef_matvec_sparse_1x1_s8_s16_armv6m
-    .type ef_matvec_sparse_1x1_s8_s16_armv6m, %function
-    .thumb_func
-ef_matvec_sparse_1x1_s8_s16_armv6m:
+    FUNCTION ef_matvec_sparse_1x1_s8_s16_armv6m
     push {r4-r7, lr}
     mov r4, r8
     mov r5, r9
@@ -65,9 +55,9 @@ ef_matvec_sparse_1x1_s8_s16_armv6m:
     push {r4-r6}
     mov r9, r1
     mov r10, r2
-    ldrb r3, [r0, #SHIFT]
+    ldrb r3, [r0, #EF_MATRIX_SHIFT]
     mov r8, r3
-    ldr r7, [r0, #WEIGHTS]
+    ldr r7, [r0, #EF_MATRIX_WEIGHTS]
     ldmia r7!, {r0}
     adds r0, r7
     subs r0, #32
@@ -126,4 +116,4 @@ ef_matvec_sparse_1x1_s8_s16_armv6m:
     mov r9, r5
     mov r10, r6
     pop {r4-r7, pc}
-    .size ef_matvec_sparse_1x1_s8_s16_armv6m, . - ef_matvec_sparse_1x1_s8_s16_armv6m
+    END ef_matvec_sparse_1x1_s8_s16_armv6m

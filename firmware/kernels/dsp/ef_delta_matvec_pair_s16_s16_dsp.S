@@ -48,4 +48,4 @@
 
     FUNCTION ef_delta_matvec_pair_s16_s16_dsp
     DELTA_MATVEC 12, 1, 4
-    .size ef_delta_matvec_pair_s16_s16_dsp, . - ef_delta_matvec_pair_s16_s16_dsp
+    END ef_delta_matvec_pair_s16_s16_dsp

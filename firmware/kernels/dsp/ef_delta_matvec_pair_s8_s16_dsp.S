@@ -53,4 +53,4 @@
 
     FUNCTION ef_delta_matvec_pair_s8_s16_dsp
     DELTA_MATVEC 12, 1, 2
-    .size ef_delta_matvec_pair_s8_s16_dsp, . - ef_delta_matvec_pair_s8_s16_dsp
+    END ef_delta_matvec_pair_s8_s16_dsp

@@ -30,4 +30,4 @@
 
     FUNCTION ef_delta_matvec_s16_s16_dsp
     DELTA_MATVEC 24, 0, 2
-    .size ef_delta_matvec_s16_s16_dsp, . - ef_delta_matvec_s16_s16_dsp
+    END ef_delta_matvec_s16_s16_dsp

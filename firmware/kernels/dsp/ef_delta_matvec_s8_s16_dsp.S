@@ -52,4 +52,4 @@
 
     FUNCTION ef_delta_matvec_s8_s16_dsp
     DELTA_MATVEC 20, 0, 1
-    .size ef_delta_matvec_s8_s16_dsp, . - ef_delta_matvec_s8_s16_dsp
+    END ef_delta_matvec_s8_s16_dsp

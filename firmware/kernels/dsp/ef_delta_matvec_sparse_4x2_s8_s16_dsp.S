@@ -25,4 +25,4 @@
 
     FUNCTION ef_delta_matvec_sparse_4x2_s8_s16_dsp
     SPARSE_DELTA_MATVEC 12, 1
-    .size ef_delta_matvec_sparse_4x2_s8_s16_dsp, . - ef_delta_matvec_sparse_4x2_s8_s16_dsp
+    END ef_delta_matvec_sparse_4x2_s8_s16_dsp

@@ -79,4 +79,4 @@
     MULTIPLY_AND_SATURATE
     STORE
     FINISH 10b, r6, r7, r5, r4, r3, r2
-    .size ef_matvec_s4_s16_dsp, . - ef_matvec_s4_s16_dsp
+    END ef_matvec_s4_s16_dsp

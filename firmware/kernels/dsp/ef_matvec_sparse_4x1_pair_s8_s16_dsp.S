@@ -49,4 +49,4 @@
 23: SECOND 31b
 25: SECOND 32b
 27: SECOND 33b
-    .size ef_matvec_sparse_4x1_pair_s8_s16_dsp, . - ef_matvec_sparse_4x1_pair_s8_s16_dsp
+    END ef_matvec_sparse_4x1_pair_s8_s16_dsp

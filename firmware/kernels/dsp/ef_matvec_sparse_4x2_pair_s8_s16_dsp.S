@@ -50,4 +50,4 @@
 23: SECOND 3, 31b
 25: SECOND 1, 32b
 27: SECOND 3, 33b
-    .size ef_matvec_sparse_4x2_pair_s8_s16_dsp, . - ef_matvec_sparse_4x2_pair_s8_s16_dsp
+    END ef_matvec_sparse_4x2_pair_s8_s16_dsp

@@ -33,4 +33,4 @@
 27: BLOCK 3
     MORE_ITEMS
     FINISH_PAIRS
-    .size ef_matvec_sparse_4x4_pair_s8_s16_dsp, . - ef_matvec_sparse_4x4_pair_s8_s16_dsp
+    END ef_matvec_sparse_4x4_pair_s8_s16_dsp

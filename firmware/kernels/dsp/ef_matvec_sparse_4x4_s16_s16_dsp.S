@@ -51,4 +51,4 @@
     ssat r5, #16, r5
     STORE
     FINISH 10b, r6, r7, r5, r4, r3, r2
-    .size ef_matvec_sparse_4x4_s16_s16_dsp, . - ef_matvec_sparse_4x4_s16_s16_dsp
+    END ef_matvec_sparse_4x4_s16_s16_dsp

@@ -9,12 +9,12 @@
     mov r4, r0
     mov r6, r2
     mov r7, r3
-    ldrh r5, [r0, #8] /* hidden */
+    ldrh r5, [r0, #EF_GRU_HIDDEN]
     add r8, r5, r5, lsl #1
     add r8, r3, r8, lsl #1
-    PRODUCT 0, r1, r7
-    PRODUCT 4, r6, r8
-    ldrb r4, [r4, #10] /* state_bits */
+    PRODUCT EF_GRU_INPUT, r1, r7
+    PRODUCT EF_GRU_RECURRENT, r6, r8
+    ldrb r4, [r4, #EF_GRU_STATE_BITS]
     EVEN lr, r5
     mov r0, r7 /* a: r, z, n */
     add r1, r0, r5, lsl #1
@@ -63,4 +63,4 @@
     add sp, #4
     vpop {d8-d15}
     pop {r4-r11, pc}
-    .size ef_gru_step, . - ef_gru_step
+    END ef_gru_step

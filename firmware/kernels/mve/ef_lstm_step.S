@@ -11,12 +11,12 @@
     mov r10, r2
     mov r6, r3
     ldr r9, [sp, #88] /* scratch */
-    ldrh r5, [r0, #8] /* hidden */
+    ldrh r5, [r0, #EF_LSTM_HIDDEN]
     add r11, r9, r5, lsl #3
-    PRODUCT 0, r1, r9
-    PRODUCT 4, r10, r11
+    PRODUCT EF_LSTM_INPUT, r1, r9
+    PRODUCT EF_LSTM_RECURRENT, r10, r11
     str r10, [sp]
-    ldrb r12, [r4, #11] /* cell_fraction */
+    ldrb r12, [r4, #EF_LSTM_CELL_FRACTION]
     subs r12, #15
     EVEN lr, r5
     mov r0, r9 /* a: i, f, g */
@@ -56,16 +56,16 @@
     vstrh.16 q2, [r6], #16
     letp lr, 1b
     pop {r4, r6}
-    ldrh r3, [r4, #8]
+    ldrh r3, [r4, #EF_LSTM_HIDDEN]
     ldr r5, [sp]
     ldr r0, [sp, #88]
     EVEN lr, r3
     add r1, r3, r3, lsl #1
     add r0, r0, r1, lsl #1 /* a and u: o */
     add r1, r0, r3, lsl #3
-    ldrb r2, [r4, #11]
+    ldrb r2, [r4, #EF_LSTM_CELL_FRACTION]
     rsb r2, r2, #12
-    ldrb r4, [r4, #10] /* state_bits */
+    ldrb r4, [r4, #EF_LSTM_STATE_BITS]
     sub r3, r4, #31
     LIMITS q4, q5, r4, r12
     dlstp.16 lr, lr
@@ -88,4 +88,4 @@
     add sp, #4
     vpop {d8-d13}
     pop {r4-r11, pc}
-    .size ef_lstm_step, . - ef_lstm_step
+    END ef_lstm_step

@@ -38,10 +38,10 @@
     FUNCTION ef_matvec_split_s4_s16_mve
     push {r4-r11, lr}
     vpush {d8-d9}
-    ldrh r4, [r0, #COLS]
-    ldrh r9, [r0, #ROWS]
+    ldrh r4, [r0, #EF_MATRIX_COLS]
+    ldrh r9, [r0, #EF_MATRIX_ROWS]
     mov r7, r2
-    ldrb r11, [r0, #SHIFT]
+    ldrb r11, [r0, #EF_MATRIX_SHIFT]
     SPLIT_X
     mov r1, r0
     mov r0, r11
@@ -79,4 +79,4 @@
     ldr sp, [sp, #OLD_SP]
     vpop {d8-d9}
     pop {r4-r11, pc}
-    .size ef_matvec_split_s4_s16_mve, . - ef_matvec_split_s4_s16_mve
+    END ef_matvec_split_s4_s16_mve

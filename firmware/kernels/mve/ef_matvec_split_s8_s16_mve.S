@@ -32,8 +32,8 @@
     FUNCTION ef_matvec_split_s8_s16_mve
     push {r4-r11, lr}
     vpush {d8-d15}
-    ldrh r4, [r0, #COLS]
-    ldrh r9, [r0, #ROWS]
+    ldrh r4, [r0, #EF_MATRIX_COLS]
+    ldrh r9, [r0, #EF_MATRIX_ROWS]
     mov r7, r2
     sub r10, r4, #1
     lsls r11, r10, #28
@@ -82,4 +82,4 @@
     ldr sp, [sp, #OLD_SP]
     vpop {d8-d15}
     pop {r4-r11, pc}
-    .size ef_matvec_split_s8_s16_mve, . - ef_matvec_split_s8_s16_mve
+    END ef_matvec_split_s8_s16_mve
