@@ -27,23 +27,15 @@
     LIMITS q6, q7, r4, r7
     add r4, r3, r5, lsl #1
     add r5, r4, r5, lsl #1
-    TABLE r7, r8, ef_table_sigmoid
-    TABLE r9, r10, ef_table_tanh
-    mov r11, #128
+    TABLES
     dlstp.16 lr, lr
-1:  vldrh.16 q0, [r0], #16
-    vldrh.16 q1, [r3], #16
-    vqadd.s16 q0, q0, q1
-    LOOKUP q0, r7, r8, r11, q1, q2, q3
+1:  SIGMOID_OF_SUM q0, r0, r3 /* r */
     vldrh.16 q1, [r5], #16
     vqrdmulh.s16 q0, q0, q1
     vldrh.16 q1, [r2], #16
     vqadd.s16 q0, q0, q1
-    LOOKUP q0, r9, r10, r11, q1, q2, q3 /* n */
-    vldrh.16 q4, [r1], #16
-    vldrh.16 q1, [r4], #16
-    vqadd.s16 q4, q4, q1
-    LOOKUP q4, r7, r8, r11, q1, q2, q3 /* z */
+    TANH q0 /* n */
+    SIGMOID_OF_SUM q4, r1, r4 /* z */
     vldrh.16 q1, [r6]
     vshl.s16 q1, r12
     vmullb.s16 q2, q1, q4

@@ -26,26 +26,18 @@
     push {r4, r6}
     add r4, r3, r5, lsl #1
     add r5, r4, r5, lsl #1
-    TABLE r7, r8, ef_table_sigmoid
-    TABLE r9, r10, ef_table_tanh
-    mov r11, #128
+    TABLES
     dlstp.16 lr, lr
-1:  vldrh.16 q0, [r0], #16
-    vldrh.16 q1, [r3], #16
-    vqadd.s16 q0, q0, q1
-    LOOKUP q0, r7, r8, r11, q1, q2, q3 /* i */
+1:  SIGMOID_OF_SUM q0, r0, r3 /* i */
     vldrh.16 q4, [r2], #16
     vldrh.16 q1, [r5], #16
     vqadd.s16 q4, q4, q1
-    LOOKUP q4, r9, r10, r11, q1, q2, q3 /* g */
+    TANH q4 /* g */
     vmullb.s16 q5, q0, q4
     vmullt.s16 q0, q0, q4
     vshl.s32 q5, r12
     vshl.s32 q0, r12
-    vldrh.16 q4, [r1], #16
-    vldrh.16 q1, [r4], #16
-    vqadd.s16 q4, q4, q1
-    LOOKUP q4, r7, r8, r11, q1, q2, q3 /* f */
+    SIGMOID_OF_SUM q4, r1, r4 /* f */
     vldrh.16 q1, [r6]
     vmullb.s16 q2, q1, q4
     vmullt.s16 q3, q1, q4
@@ -71,11 +63,8 @@
     dlstp.16 lr, lr
 2:  vldrh.16 q0, [r6], #16
     vqrshl.s16 q0, r2 /* c in Q3.12 */
-    LOOKUP q0, r9, r10, r11, q1, q2, q3
-    vldrh.16 q6, [r0], #16
-    vldrh.16 q1, [r1], #16
-    vqadd.s16 q6, q6, q1
-    LOOKUP q6, r7, r8, r11, q1, q2, q3 /* o */
+    TANH q0
+    SIGMOID_OF_SUM q6, r0, r1 /* o */
     vmullb.s16 q1, q0, q6
     vmullt.s16 q0, q0, q6
     vrshl.s32 q1, r3
