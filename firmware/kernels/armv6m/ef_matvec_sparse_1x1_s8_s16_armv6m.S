@@ -1,5 +1,5 @@
 /*
- * Matrix-vector product of single weights for Armv6-M: int8 weights, any int16 x, at most 128
+ * Unstructured sparse matrix-vector product for Armv6-M: int8 weights, any int16 x, at most 128
  * columns. 5 instructions for a weight that is not zero, 36 for a row.
  *
  * Weights are one stream:

@@ -12,7 +12,7 @@
  * rows of a group are stored from the last to the first, and a group of fewer enters later.
  *
  * SMLAL of two weights in a word, a 2^24 + b, is exact where 24 bits hold the sums of b, and would
- * need 1.4 instructions a MAC; but it takes 4 to 7 cycles, and MLA 2. Loads come in pairs, as the
+ * need 1.4 instructions per MAC; but it takes 4 to 7 cycles, and MLA 2. Loads come in pairs, as the
  * second one is pipelined.
  *
  * Registers: r0 stream, r1 x, lr its end, r2-r9 accumulators of the rows, r10 x, r11 and r12 w.

@@ -1,5 +1,5 @@
 /*
- * Delta matrix-vector product, columns fire in groups of an even number; weights in 16 bits.
+ * Delta matrix-vector product, columns updated in groups of an even number; weights in 16 bits.
  * 12 instructions for 16 MACs of a pair of columns.
  */
 #include "ef_delta_matvec_dsp.inc"

@@ -1,6 +1,6 @@
 /*
- * Delta matrix-vector product, columns fire in groups of an even number; int8, two rows a halfword.
- * 15 instructions for 16 MACs of a pair of columns.
+ * Delta matrix-vector product, columns updated in groups of an even number; int8, two rows per
+ * halfword. 15 instructions for 16 MACs of a pair of columns.
  *
  * Weights are as in ef_matvec_pair_s8_s16_dsp: sums are 256 A + B and B, for |A| < 2^23.
  */

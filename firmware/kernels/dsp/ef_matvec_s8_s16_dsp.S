@@ -1,7 +1,7 @@
 /*
  * Matrix-vector product, int8 weights, any int16 x. 18 instructions for 16 MACs.
  *
- * A tile has one word a row, bytes ordered c0 c2 c1 c3: SXTB16 gives the halfwords (c0, c1) and,
+ * A tile has one word per row, bytes ordered c0 c2 c1 c3: SXTB16 gives the halfwords (c0, c1) and,
  * rotated by 8, (c2, c3), which SMLAD multiplies with pairs of x.
  */
 #include "ef_matvec_dsp.inc"

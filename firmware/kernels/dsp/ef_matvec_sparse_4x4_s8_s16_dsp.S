@@ -2,7 +2,7 @@
  * Matrix-vector product of 4 x 4 blocks, int8 weights, any int16 x. 19 instructions for a block of
  * 16 MACs.
  *
- * A block has one word a row, bytes ordered c0 c2 c1 c3, as in ef_matvec_s8_s16_dsp.
+ * A block has one word per row, bytes ordered c0 c2 c1 c3, as in ef_matvec_s8_s16_dsp.
  */
 #include "ef_matvec_sparse_dsp.inc"
 

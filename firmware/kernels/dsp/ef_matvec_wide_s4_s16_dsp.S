@@ -3,7 +3,7 @@
  *
  * A word holds eight columns of a row, four bits w + 8 each: AND takes two of them to halfwords,
  * which SMLAD multiplies with a pair of x. The sums are 8 X too large, X the sum of x; both may
- * wrap. Where four columns are left, they go first, two rows a word.
+ * wrap. Where four columns are left, they go first, two rows per word.
  */
 #include "ef_matvec_dsp.inc"
 

@@ -1,5 +1,5 @@
 /*
- * Matrix-vector product of single weights, gathered in eights; int8 weights, any int16 x, at most
+ * Unstructured sparse matrix-vector product, gathered in eights; int8 weights, any int16 x, at most
  * 256 columns: 4 instructions for up to eight weights of a row.
  *
  * Weights are one stream. A group of eight rows, those with about as many weights, is

@@ -1,5 +1,5 @@
 /*
- * Matrix-vector product of single weights for RV32IM: int8 weights, any int16 x. 6 instructions
+ * Unstructured sparse matrix-vector product for RV32IM: int8 weights, any int16 x. 6 instructions
  * for a weight that is not zero, 19 for a row.
  *
  * Weights are one stream:
