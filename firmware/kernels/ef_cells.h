@@ -54,6 +54,23 @@ typedef struct {
 
 void ef_lstm_step(const ef_lstm *cell, const int16_t *x, int16_t *h, int16_t *c, int16_t *scratch);
 
+/* Linear Recurrent Unit (equations: edgeflow.cells.lru) */
+typedef struct {
+    /* [2 * size + hidden, inputs] Rows of d and e drive the states, those of s, in Q3.12, the
+       output; they hold its bias */
+    const ef_matrix *input;
+    /* [hidden, 2 * size] Reads the states in state_bits; Q3.12 */
+    const ef_matrix *output;
+    const int32_t *real; /* [size] Poles, Q1.30 */
+    const int32_t *imaginary;
+    const int16_t *shift; /* [size] From what drives a state to the state, 0..14 */
+    uint16_t hidden;      /* Number of units */
+    uint16_t size;        /* Complex states */
+    uint8_t state_bits;   /* Width of y and of what output reads, 8..16 */
+} ef_lru;
+
+void ef_lru_step(const ef_lru *cell, const int16_t *x, int32_t *h, int16_t *y, int16_t *scratch);
+
 /* minGRU: z = \sigma(v_z), rows in the order z (Q3.12), candidate */
 typedef struct {
     /* [blocks * hidden, inputs] Rows of the gates, then of the candidate */

@@ -13,6 +13,7 @@ from edgeflow.program.nodes.layer_norm import LayerNorm
 from edgeflow.program.nodes.lif import LIF
 from edgeflow.program.nodes.linear import Linear
 from edgeflow.program.nodes.lmu import LMU, LMUFeedForward
+from edgeflow.program.nodes.lru import LRU
 from edgeflow.program.nodes.lstm import LSTM
 from edgeflow.program.nodes.ltc import LTC
 from edgeflow.program.nodes.mingru import MinGRU
@@ -26,6 +27,7 @@ _KINDS: list[type[Node]] = [
     GRUResetBefore,
     RNN,
     LSTM,
+    LRU,
     MinGRU,
     MinLSTM,
     Linear,
@@ -50,6 +52,7 @@ __all__ = [
     "L2MU",
     "LIF",
     "LMU",
+    "LRU",
     "LSTM",
     "LTC",
     "NODES",
