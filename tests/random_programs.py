@@ -2,15 +2,21 @@
 
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
 
+from edgeflow.cells import CELLS, build_cell
+from edgeflow.cells.cells import is_known, layer_of
+from edgeflow.cells.chain import output_of
 from edgeflow.cells.legendre import legendre, zero_order_hold
 from edgeflow.cells.lmu import quantize_memory
+from edgeflow.errors import ProgramError
 from edgeflow.program import GRU, InputFormat, Linear, Matrix, Node, Program
 from edgeflow.program.fixedpoint import largest_magnitude, saturate
 from edgeflow.program.nodes import (
@@ -37,6 +43,7 @@ from edgeflow.program.nodes.cfc import BACKBONES, MAX_GAIN
 from edgeflow.program.nodes.layer_norm import MAX_BIAS, MAX_EPSILON
 from edgeflow.program.nodes.ltc import MAX_SUM, MIN_DENOMINATOR
 from edgeflow.program.nodes.min_rnn import MinRNN
+from edgeflow.quantization import Signal, Widths
 
 # Reads int16 samples from stdin, writes int16 outputs to stdout; a first argument resets the
 # state every so many samples.
@@ -411,6 +418,56 @@ def random_norm(rng: np.random.Generator, name: str, width: int, size: int, bits
     )  # fmt: skip
 
 
+def random_cell_of(cell: str) -> Callable[..., Node]:
+    """Return what draws a cell of the registry: quantized as usual, then other parameters."""
+
+    def draw(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+             state_bits: int, extreme: bool) -> Node:  # fmt: skip
+        with torch.random.fork_rng():
+            torch.manual_seed(int(rng.integers(1 << 31)))
+            module = build_cell(cell, width, size, 1, 0.0)
+        module = next(m for m in module.modules() if is_known(m))
+        (layer,) = layer_of(module).unstack(module)
+        unit = 1.0 / largest_magnitude(bits)
+        x = rng.uniform(-1, 1, (4, 20, width)).astype(np.float32)
+        source = Signal(np.zeros(width), np.full(width, unit), bits, x)
+        real = output_of(layer, torch.from_numpy(x)).detach().numpy()
+        widths = Widths(state=state_bits)
+        return randomised(
+            rng, layer_of(layer).convert(name, layer, source, real, widths).node, extreme
+        )
+
+    return draw
+
+
+def randomised(rng: np.random.Generator, node: Node, extreme: bool) -> Node:
+    """Return the layer with any values that its class promises to compute with.
+
+    Matrices are drawn anew, half of the arrays and ints within their ranges, at their ends if
+    `extreme`; what the layer refuses, as other fields or sizes depend on it, stays.
+    """
+    changes: dict[str, Any] = {
+        field: random_matrix(rng, matrix.rows, matrix.cols, matrix.input_bits, extreme)
+        for field, matrix in node.matrices().items()
+    }
+    for field, (low, high) in node.array_fields.items():
+        if (array := getattr(node, field)) is not None:
+            ends = [low, high, min(max(low, 0), high)]
+            drawn = (
+                rng.choice(ends, array.size) if extreme else rng.integers(low, high + 1, array.size)
+            )
+            changes[field] = drawn.astype(array.dtype)
+    for field, (low, high) in node.int_fields.items():
+        changes[field] = int(rng.choice([low, high]) if extreme else rng.integers(low, high + 1))
+    for field, value in changes.items():
+        with suppress(ProgramError):
+            if field in node.matrix_fields or rng.integers(2):
+                node = replace(node, **{field: value})
+    return node
+
+
+#: Cells that a draw below stands for, which is named after another one.
+_FAMILIES = ("lmu-ff", "cuba-lif", "cuba-l2mu", "lmuformer", "lmuformer-snn")
 DRAW: dict[str, Callable[..., Node]] = {
     "gru": random_gru,
     "cfc": random_cfc,
@@ -429,6 +486,9 @@ DRAW: dict[str, Callable[..., Node]] = {
     "mixer": random_mixer,
     "norm": random_norm,
 }
+#: Cells that have no draw of their own.
+PLAIN = [cell for cell in CELLS if cell not in (*DRAW, *_FAMILIES)]
+DRAW |= {cell: random_cell_of(cell) for cell in PLAIN}
 
 
 def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, input_bits: int,

@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     Converter = Callable[[str, nn.Module, Signal, NDArray[np.float32], Widths], Converted]
     # layer, x [n, time, inputs], state or None, what the recurrent weights see of h [n, hidden]
     Recurrence = Callable[[Any, Tensor, Any, Callable[[Tensor], Tensor]], tuple[Tensor, Any]]
-    Assign = Callable[[nn.Module, Mapping[str, Floats]], None]
+    LoadDequantized = Callable[[nn.Module, Mapping[str, Floats]], None]
     # layer, numbers of the inputs and of the units that stay
-    Shrink = Callable[[Any, Ints, Ints], nn.Module]
+    PruneUnits = Callable[[Any, Ints, Ints], nn.Module]
 
 
-def put(parameters: Sequence[Tensor], values: "Floats", axis: int = 0) -> None:
+def copy_params(parameters: Sequence[Tensor], values: "Floats", axis: int = 0) -> None:
     """Copy float64 values into parameters that stand side by side along an axis."""
     sizes = np.cumsum([p.shape[axis] for p in parameters])[:-1]
     for parameter, part in zip(parameters, np.split(values, sizes, axis=axis), strict=True):
         parameter.data.copy_(torch.from_numpy(part))
 
 
-def rows_of(units: "Ints", blocks: int, size: int) -> "Ints":
+def gate_rows(units: "Ints", blocks: int, size: int) -> "Ints":
     """Return the rows of units in a matrix of as many blocks of `size` rows, such as gates."""
     return np.concatenate([block * size + units for block in range(blocks)])
 
 
-def cut(parameter: Tensor, rows: "Ints", cols: "Ints | None" = None) -> Tensor:
+def slice_rows(parameter: Tensor, rows: "Ints", cols: "Ints | None" = None) -> Tensor:
     """Return these rows, and columns, of a parameter."""
     value = parameter.detach()[torch.from_numpy(rows)]
     return value if cols is None else value[:, torch.from_numpy(cols)]
@@ -56,11 +56,11 @@ class Layer:
         that starts with it.
     convert : callable
         Makes the integer node.
-    expand : callable
+    unstack : callable
         Splits a stacked layer into single, batch-first ones.
-    refuse : callable
+    unsupported_reason : callable
         Returns why a layer of this class cannot run on a stream, or None.
-    assign : callable
+    load_dequantized : callable
         Copies the weights that the integers of the node's matrices stand for (float64, by field)
         into a layer, for quantization-aware training; None: the layer trains with its own.
     pads : bool
@@ -69,19 +69,19 @@ class Layer:
         ``recur(layer, x, state, read)`` is the layer's forward pass whose recurrent weights see
         ``read(h)`` of the state h [n, hidden], once a step: what a delta layer needs
         (``edgeflow.cells.delta``). None: no weights read the state.
-    shrink : callable, optional
-        ``shrink(layer, inputs, units)`` is a new layer of these inputs and units (or outputs), by
-        their numbers: what unit pruning needs. None: units cannot be cut off.
+    prune_units : callable, optional
+        ``prune_units(layer, inputs, units)`` is a new layer of these inputs and units (or outputs),
+        by their numbers. None: units cannot be pruned.
     """
 
     module: type[nn.Module]
     convert: "Converter"
-    expand: Callable[[nn.Module], list[nn.Module]] = _itself
-    refuse: Callable[[nn.Module], str | None] = lambda layer: None
+    unstack: Callable[[nn.Module], list[nn.Module]] = _itself
+    unsupported_reason: Callable[[nn.Module], str | None] = lambda layer: None
     pads: bool = field(default=False, kw_only=True)
     recur: "Recurrence | None" = field(default=None, kw_only=True)
-    assign: "Assign | None" = field(default=None, kw_only=True)
-    shrink: "Shrink | None" = field(default=None, kw_only=True)
+    load_dequantized: "LoadDequantized | None" = field(default=None, kw_only=True)
+    prune_units: "PruneUnits | None" = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,10 @@ class Cell(Layer):
 
     Parameters
     ----------
+    name : str
+        What ``--cell`` takes; the cell stands in ``edgeflow.cells.CELLS`` under it.
+    about : str
+        What it is, in a few words, for the help.
     build : callable
         ``build(inputs, hidden, layers, dropout)`` returns a module that maps x [n, time, inputs]
         and a state (None: zeros) to (h [n, time, hidden], state). Keyword-only parameters are
@@ -102,6 +106,8 @@ class Cell(Layer):
         ``edgeflow.training.TrainOptions``; chosen on validation people.
     """
 
-    build: Callable[..., nn.Module] | None = None
-    readout: str = "last"
-    training: Mapping[str, Any] = field(default_factory=dict)
+    build: Callable[..., nn.Module] = field(kw_only=True)
+    name: str = field(kw_only=True)
+    about: str = field(kw_only=True)
+    readout: str = field(default="last", kw_only=True)
+    training: Mapping[str, Any] = field(default_factory=dict, kw_only=True)

@@ -1,65 +1,31 @@
-"""The registry of cells and other layers: a new one is a file here and a line in this one."""
+"""Registry of cells and other layers: those of the modules of this package."""
 
 from collections.abc import Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from torch import nn
 
-from edgeflow.cells import (
-    accumulate,
-    cfc,
-    delta,
-    gru,
-    gru_reset_before,
-    l2mu,
-    lif,
-    linear,
-    lmu,
-    lmuformer,
-    lstm,
-    ltc,
-    mingru,
-    minlstm,
-    norm,
-    relu,
-    rnn,
-    taps,
-)
 from edgeflow.cells.cell import Cell, Layer
 from edgeflow.cells.options import check_options
 from edgeflow.errors import CompressError, TrainError
 
-CELLS: dict[str, Cell] = {
-    "gru": gru.CELL,
-    "cfc": cfc.CELL,
-    "ltc": ltc.CELL,
-    "lmu": lmu.CELL,
-    "lmu-ff": lmu.FEED_FORWARD,
-    "lstm": lstm.CELL,
-    "rnn": rnn.CELL,
-    "mingru": mingru.CELL,
-    "minlstm": minlstm.CELL,
-    "lif": lif.LIF_CELL,
-    "cuba-lif": lif.CUBA_LIF_CELL,
-    "l2mu": l2mu.CELL,
-    "cuba-l2mu": l2mu.CUBA,
-    "lmuformer": lmuformer.CELL,
-    "lmuformer-snn": lmuformer.SPIKING,
-}
+#: Cells by name, gru first, then by module; `edgeflow.cell_names` has the same without an import.
+CELLS: dict[str, Cell] = {}
+#: Cells and other layers, by the torch class that they are for.
+LAYERS: dict[type[nn.Module], Layer] = {}
 
-#: Layers that are no cells.
-LAYERS: list[Layer] = [
-    linear.LAYER,
-    delta.LAYER,
-    accumulate.LAYER,
-    gru_reset_before.LAYER,
-    norm.LAYER,
-    norm.BATCH_NORM,
-    norm.LAYER_NORM,
-    relu.LAYER,
-    taps.LAYER,
-    taps.CONV,
-]
+
+def discover(path: list[str], package: str) -> None:
+    """Register the `Cell` and `Layer` objects at the top level of a package's modules."""
+    names = sorted((m.name for m in iter_modules(path)), key=lambda name: (name != "gru", name))
+    for name in names:
+        for found in vars(import_module(f"{package}.{name}")).values():
+            if isinstance(found, Layer):
+                LAYERS.setdefault(found.module, found)
+            if isinstance(found, Cell):
+                CELLS[found.name] = found
 
 
 def layer_of(module: nn.Module) -> Layer:
@@ -70,21 +36,19 @@ def layer_of(module: nn.Module) -> Layer:
     CompressError
         If nothing is.
     """
-    for layer in (*CELLS.values(), *LAYERS):
-        if type(module) is layer.module:
-            return layer
-    raise CompressError(f"{type(module).__name__} is not supported: use one of {supported()}")
+    if not is_known(module):
+        raise CompressError(f"{type(module).__name__} is not supported: use one of {supported()}")
+    return LAYERS[type(module)]
 
 
 def is_known(module: nn.Module) -> bool:
     """Tell whether a torch layer is registered."""
-    return any(type(module) is layer.module for layer in (*CELLS.values(), *LAYERS))
+    return type(module) in LAYERS
 
 
 def supported() -> str:
     """Return the names of the registered layers, for messages."""
-    names = [layer.module.__name__ for layer in (*CELLS.values(), *LAYERS)]
-    return ", ".join(dict.fromkeys(names))
+    return ", ".join(dict.fromkeys(module.__name__ for module in LAYERS))
 
 
 def cell_of(name: str) -> Cell:
@@ -127,5 +91,4 @@ def build_cell(
     if not 0 <= dropout < 1:
         raise TrainError(f"dropout is {dropout}: it must be in [0, 1)")
     check_options(name, cell, options or {})
-    assert cell.build is not None
     return cell.build(inputs, hidden, layers, dropout, **(options or {}))

@@ -35,7 +35,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from edgeflow.cells import linear
-from edgeflow.cells.cell import Cell, cut, put
+from edgeflow.cells.cell import Cell, copy_params, slice_rows
 from edgeflow.cells.stack import Stack
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
@@ -241,7 +241,7 @@ def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0, **opt
     return Stack([CfC(size, hidden, **options) for size in sizes], dropout)
 
 
-def refuse(layer: Any) -> str | None:
+def unsupported_reason(layer: Any) -> str | None:
     """Refuse a backbone that the kernel has no place for."""
     depth = len(layer.backbone)
     if depth > MAX_BACKBONE:
@@ -295,7 +295,7 @@ def convert(
 
 
 @torch.no_grad()
-def assign(cell: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(cell: Any, real: Mapping[str, Floats]) -> None:
     """Give the cell these weights; a factorized recurrence keeps its own."""
     _, slope = ACTIVATIONS[cell.activation]
     deeper = BACKBONES[len(cell.backbone)]
@@ -305,19 +305,19 @@ def assign(cell: Any, real: Mapping[str, Floats]) -> None:
     plain = [layer for layer in cell.backbone if not parametrize.is_parametrized(layer)]
     if len(plain) == len(backbone):
         for layer, weight in zip(plain, backbone, strict=True):
-            put([layer.weight], weight / slope)
+            copy_params([layer.weight], weight / slope)
     if any(parametrize.is_parametrized(head) for head in cell.heads()):
         return
     if cell.mode == "pure":
-        put([cell.ff1.weight], heads / cell.time_span)
+        copy_params([cell.ff1.weight], heads / cell.time_span)
         return
     f1, f2, s = np.split(heads, 3)
-    put([cell.ff1.weight, cell.ff2.weight], np.concatenate([f1, f2]))
-    put([cell.time_b.weight], s - cell.time_span * cell.time_a.weight.double().numpy())
+    copy_params([cell.ff1.weight, cell.ff2.weight], np.concatenate([f1, f2]))
+    copy_params([cell.time_b.weight], s - cell.time_span * cell.time_a.weight.double().numpy())
 
 
 @torch.no_grad()
-def shrink(cell: Any, inputs: Ints, units: Ints) -> CfC:
+def prune_units(cell: Any, inputs: Ints, units: Ints) -> CfC:
     """Return a cell of these inputs and units, with the same backbone.
 
     Raises
@@ -334,14 +334,14 @@ def shrink(cell: Any, inputs: Ints, units: Ints) -> CfC:
     columns = reads
     if len(cell.backbone):
         first = cell.backbone[0]
-        smaller.backbone[0] = linear.shrink(first, reads, np.arange(first.out_features))
+        smaller.backbone[0] = linear.prune_units(first, reads, np.arange(first.out_features))
         columns = np.arange(cell.ff1.in_features)
     for name in ("ff1", "ff2", "time_a", "time_b"):
         if hasattr(cell, name):
-            setattr(smaller, name, linear.shrink(getattr(cell, name), columns, units))
+            setattr(smaller, name, linear.prune_units(getattr(cell, name), columns, units))
     if cell.mode == "pure":
-        smaller.w_tau = nn.Parameter(cut(cell.w_tau.T, units).T.contiguous())
-        smaller.A = nn.Parameter(cut(cell.A.T, units).T.contiguous())
+        smaller.w_tau = nn.Parameter(slice_rows(cell.w_tau.T, units).T.contiguous())
+        smaller.A = nn.Parameter(slice_rows(cell.A.T, units).T.contiguous())
     return smaller
 
 
@@ -370,11 +370,13 @@ def _state(
 CELL = Cell(
     CfC,
     convert,
-    refuse=refuse,
+    unsupported_reason=unsupported_reason,
     build=build,
     readout="mean",
-    assign=assign,
+    load_dequantized=load_dequantized,
     training={"lr": 3e-3, "weight_decay": 0.1},
     recur=CfC.forward,
-    shrink=shrink,
+    prune_units=prune_units,
+    name="cfc",
+    about="closed-form continuous-time cell",
 )

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeflow.cells.cell import Layer
+from edgeflow.cells.cells import layer_of
 from edgeflow.cells.norm import NormedLinear
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
@@ -117,7 +118,7 @@ class Delta(nn.Module):
     Parameters
     ----------
     layer : nn.Module
-        A single layer of a kind in `RECURRENCES`, or one that reads its input only.
+        A single layer whose cell has `recur`, or one that reads its input only.
     input : Hold
     state : Hold, optional
         None: the recurrent product is dense, or there is none.
@@ -129,8 +130,6 @@ class Delta(nn.Module):
 
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Return the layer's output [n, time, outputs] and the state to go on from."""
-        from edgeflow.cells.cells import layer_of
-
         inner, held_x, held_h = (None, None, None) if state is None else state
         steps = []
         for value in x.unbind(1):
@@ -160,8 +159,6 @@ def _has_state(layer: nn.Module) -> bool:
 
 def has_delta_state(layer: nn.Module) -> bool:
     """Tell whether the layer has a recurrent product that can be a delta one."""
-    from edgeflow.cells.cells import layer_of
-
     # an LMU without weights on the state is of the same class
     return layer_of(layer).recur is not None and not getattr(layer, "feed_forward", False)
 
@@ -176,8 +173,6 @@ def convert(
     CompressError
         If the integer layer has no delta form.
     """
-    from edgeflow.cells.cells import layer_of
-
     done = layer_of(layer.layer).convert(name, layer.layer, source, real, widths)
     node = done.node
     if not node.delta_sources:
@@ -194,13 +189,11 @@ def convert(
     return replace(done, node=replace(node, **matrices))
 
 
-def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
     """Give the layer inside these weights, where it takes any."""
-    from edgeflow.cells.cells import layer_of
-
-    inner = layer_of(layer.layer).assign
+    inner = layer_of(layer.layer).load_dequantized
     if inner is not None:
         inner(layer.layer, real)
 
 
-LAYER = Layer(Delta, convert, assign=assign)
+LAYER = Layer(Delta, convert, load_dequantized=load_dequantized)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeflow.cells.cell import Cell, cut, put, rows_of
+from edgeflow.cells.cell import Cell, copy_params, gate_rows, slice_rows
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes import GRU
 from edgeflow.quantization import (
@@ -58,12 +58,12 @@ def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn
     )
 
 
-def expand(layer: Any) -> list[nn.Module]:
+def unstack(layer: Any) -> list[nn.Module]:
     """Return a stack as single layers, with zero biases where it has none."""
-    return expand_stack(layer, nn.GRU)
+    return unstack_layers(layer, nn.GRU)
 
 
-def expand_stack(layer: Any, kind: Callable[..., nn.Module]) -> list[nn.Module]:
+def unstack_layers(layer: Any, kind: Callable[..., nn.Module]) -> list[nn.Module]:
     """Return the layers of a stacked ``nn.GRU``, ``LSTM`` or ``RNN`` as single, batch-first ones.
 
     `kind` makes one, given its sizes and ``batch_first``.
@@ -81,29 +81,29 @@ def expand_stack(layer: Any, kind: Callable[..., nn.Module]) -> list[nn.Module]:
     return result
 
 
-def refuse(layer: Any) -> str | None:
+def unsupported_reason(layer: Any) -> str | None:
     """Refuse what needs the future."""
     if layer.bidirectional:
         return "bidirectional: it needs the future, so it cannot run on a stream"
     return None
 
 
-def assign_recurrent(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_recurrent(layer: Any, real: Mapping[str, Floats]) -> None:
     """Give a single ``nn.GRU``, ``LSTM`` or ``RNN`` these weights."""
-    put([layer.weight_ih_l0], real["input"])
-    put([layer.weight_hh_l0], real["recurrent"])
+    copy_params([layer.weight_ih_l0], real["input"])
+    copy_params([layer.weight_hh_l0], real["recurrent"])
 
 
 @torch.no_grad()
-def shrink_recurrent(layer: Any, inputs: Ints, units: Ints) -> nn.Module:
+def prune_recurrent(layer: Any, inputs: Ints, units: Ints) -> nn.Module:
     """Return a single ``nn.GRU``, ``LSTM`` or ``RNN`` of these inputs and units."""
     size = layer.hidden_size
-    rows = rows_of(units, layer.weight_hh_l0.shape[0] // size, size)
+    rows = gate_rows(units, layer.weight_hh_l0.shape[0] // size, size)
     smaller = copy.deepcopy(layer)
     smaller.input_size, smaller.hidden_size = len(inputs), len(units)
     for name, cols in (("weight_ih", inputs), ("weight_hh", units), ("bias_ih", None),
                        ("bias_hh", None)):  # fmt: skip
-        kept = cut(getattr(layer, f"{name}_l0"), rows, cols)
+        kept = slice_rows(getattr(layer, f"{name}_l0"), rows, cols)
         setattr(smaller, f"{name}_l0", nn.Parameter(kept.contiguous()))
     smaller.flatten_parameters()
     return smaller
@@ -153,10 +153,12 @@ def convert(
 CELL = Cell(
     nn.GRU,
     convert,
-    expand,
-    refuse,
-    build,
-    assign=assign_recurrent,
+    unstack,
+    unsupported_reason,
+    build=build,
+    load_dequantized=load_recurrent,
     recur=recur,
-    shrink=shrink_recurrent,
+    prune_units=prune_recurrent,
+    name="gru",
+    about="gated recurrent unit",
 )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeflow.cells.cell import Layer, put
+from edgeflow.cells.cell import Layer, copy_params
 from edgeflow.program import nodes
 from edgeflow.quantization import (
     PREACTIVATION_SCALE,
@@ -109,10 +109,10 @@ def convert(
     return Converted(node, state, {"gates": share_beyond(np.maximum(np.abs(a), np.abs(u)))})
 
 
-def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
     """Give the layer these weights."""
-    put([layer.weight_ih_l0], real["input"])
-    put([layer.weight_hh_l0], np.concatenate([real["recurrent"], real["candidate"]]))
+    copy_params([layer.weight_ih_l0], real["input"])
+    copy_params([layer.weight_hh_l0], np.concatenate([real["recurrent"], real["candidate"]]))
 
 
-LAYER = Layer(GRUResetBefore, convert, assign=assign)
+LAYER = Layer(GRUResetBefore, convert, load_dequantized=load_dequantized)

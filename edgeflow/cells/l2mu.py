@@ -31,7 +31,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell, put
+from edgeflow.cells.cell import Cell, copy_params
 from edgeflow.cells.lif import (
     LIF,
     THRESHOLD_MIN,
@@ -302,15 +302,31 @@ def convert(
     return Converted(node, output, {"membrane": share_beyond(np.concatenate(used, axis=2), 1.0)})
 
 
-def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
     """Give the layer these weights; A and B are not trained."""
-    put([layer.e_x, layer.e_h, layer.e_m], real["encode"], axis=1)
-    put([layer.W_x, layer.W_h, layer.W_m], real["update"], axis=1)
+    copy_params([layer.e_x, layer.e_h, layer.e_m], real["encode"], axis=1)
+    copy_params([layer.W_x, layer.W_h, layer.W_m], real["update"], axis=1)
 
 
 #: A higher rate ends in an explosion of the gradient.
 TRAINING = {"lr": 3e-3, "weight_decay": 0.1}
-CELL = Cell(L2MU, convert, build=build_l2mu, readout="mean", training=TRAINING, assign=assign)
+CELL = Cell(
+    L2MU,
+    convert,
+    build=build_l2mu,
+    readout="mean",
+    training=TRAINING,
+    load_dequantized=load_dequantized,
+    name="l2mu",
+    about="spiking LMU",
+)
 CUBA = Cell(
-    CubaL2MU, convert, build=build_cuba_l2mu, readout="mean", training=TRAINING, assign=assign
+    CubaL2MU,
+    convert,
+    build=build_cuba_l2mu,
+    readout="mean",
+    training=TRAINING,
+    load_dequantized=load_dequantized,
+    name="cuba-l2mu",
+    about="spiking LMU with synaptic currents",
 )

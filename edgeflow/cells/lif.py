@@ -37,7 +37,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell, put
+from edgeflow.cells.cell import Cell, copy_params
 from edgeflow.cells.spikes import Spiking
 from edgeflow.cells.stack import Stack
 from edgeflow.errors import CompressError, TrainError
@@ -324,14 +324,14 @@ def convert(
 
 
 @torch.no_grad()
-def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
     """Give the layer these weights; those of normalised currents without the normalisation."""
     if isinstance(layer.input, nn.Linear):
-        put([layer.input.weight], real["input"])
+        copy_params([layer.input.weight], real["input"])
     else:
-        layer.input.assign(real["input"])
+        layer.input.load_dequantized(real["input"])
     if layer.recurrent is not None:
-        put([layer.recurrent.weight], real["recurrent"])
+        copy_params([layer.recurrent.weight], real["recurrent"])
 
 
 def membrane_reach(top: Floats, threshold: Floats) -> Floats:
@@ -348,7 +348,23 @@ def decay_factor(decay: Tensor) -> NDArray[np.int16]:
 
 
 TRAINING = {"batch": 256}
-LIF_CELL = Cell(LIF, convert, build=build_lif, readout="mean", training=TRAINING, assign=assign)
+LIF_CELL = Cell(
+    LIF,
+    convert,
+    build=build_lif,
+    readout="mean",
+    training=TRAINING,
+    load_dequantized=load_dequantized,
+    name="lif",
+    about="leaky integrate-and-fire neurons",
+)
 CUBA_LIF_CELL = Cell(
-    CubaLIF, convert, build=build_cuba_lif, readout="mean", training=TRAINING, assign=assign
+    CubaLIF,
+    convert,
+    build=build_cuba_lif,
+    readout="mean",
+    training=TRAINING,
+    load_dequantized=load_dequantized,
+    name="cuba-lif",
+    about="LIF with a synaptic current",
 )

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgeflow.cells.cell import Layer, cut, put
+from edgeflow.cells.cell import Layer, copy_params, slice_rows
 from edgeflow.program.fixedpoint import INT16_MAX, Ints
 from edgeflow.program.nodes import Linear
 from edgeflow.quantization import (
@@ -35,19 +35,19 @@ def convert(
     return Converted(node, Signal(np.zeros(size), np.full(size, scale), node.output_bits, real))
 
 
-def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
     """Give the layer these weights."""
-    put([layer.weight], real["matrix"])
+    copy_params([layer.weight], real["matrix"])
 
 
 @torch.no_grad()
-def shrink(layer: Any, inputs: Ints, units: Ints) -> nn.Linear:
+def prune_units(layer: Any, inputs: Ints, units: Ints) -> nn.Linear:
     """Return a layer of these inputs and outputs."""
     smaller = nn.Linear(len(inputs), len(units), bias=layer.bias is not None)
-    smaller.weight.copy_(cut(layer.weight, units, inputs))
+    smaller.weight.copy_(slice_rows(layer.weight, units, inputs))
     if layer.bias is not None:
-        smaller.bias.copy_(cut(layer.bias, units))
+        smaller.bias.copy_(slice_rows(layer.bias, units))
     return smaller
 
 
-LAYER = Layer(nn.Linear, convert, assign=assign, shrink=shrink)
+LAYER = Layer(nn.Linear, convert, load_dequantized=load_dequantized, prune_units=prune_units)

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell, put
+from edgeflow.cells.cell import Cell, copy_params
 from edgeflow.cells.legendre import legendre, powers, zero_order_hold
 from edgeflow.cells.stack import Stack
 from edgeflow.errors import CompressError, TrainError
@@ -426,12 +426,12 @@ def convert(
     return Converted(node, state, {"drive": share_beyond(largest.numpy())})
 
 
-def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
     """Give the layer these weights; A and B stay, as their integers are as good as exact."""
     parts = {"input": "x", "recurrent": "h", "memory": "m"}
     for field, weight in real.items():
         both = (getattr(layer, f"{kind}_{parts[field]}") for kind in "eW")
-        put([p for p in both if p is not None], weight)
+        copy_params([p for p in both if p is not None], weight)
 
 
 def _products(signals: list[Tensor], weights: tuple[Tensor | None, ...]) -> list[Tensor]:
@@ -452,5 +452,22 @@ def recur(
     return h, state
 
 
-CELL = Cell(LMU, convert, build=build, training={"lr": 3e-3}, assign=assign, recur=recur)
-FEED_FORWARD = Cell(LMU, convert, build=build_feed_forward, readout="mean", assign=assign)
+CELL = Cell(
+    LMU,
+    convert,
+    build=build,
+    training={"lr": 3e-3},
+    load_dequantized=load_dequantized,
+    recur=recur,
+    name="lmu",
+    about="Legendre Memory Unit",
+)
+FEED_FORWARD = Cell(
+    LMU,
+    convert,
+    build=build_feed_forward,
+    readout="mean",
+    load_dequantized=load_dequantized,
+    name="lmu-ff",
+    about="LMU without weights on its state",
+)

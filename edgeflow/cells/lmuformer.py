@@ -222,11 +222,27 @@ def convert(
 
 
 @torch.no_grad()
-def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
     """Give the mixer these weights, normalisation included."""
-    layer.up.assign(real["up"])
-    layer.down.assign(real["down"])
+    layer.up.load_dequantized(real["up"])
+    layer.down.load_dequantized(real["down"])
 
 
-CELL = Cell(ChannelMixer, convert, build=build, readout="mean", assign=assign)
-SPIKING = Cell(LIF, lif.convert, build=build_spiking, readout="mean", assign=lif.assign)
+CELL = Cell(
+    ChannelMixer,
+    convert,
+    build=build,
+    readout="mean",
+    load_dequantized=load_dequantized,
+    name="lmuformer",
+    about="convolutions, LMU and channel mixers",
+)
+SPIKING = Cell(
+    LIF,
+    lif.convert,
+    build=build_spiking,
+    readout="mean",
+    load_dequantized=lif.load_dequantized,
+    name="lmuformer-snn",
+    about="LMUFormer of spiking neurons",
+)

@@ -68,16 +68,16 @@ def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn
     return lstm
 
 
-def expand(layer: Any) -> list[nn.Module]:
+def unstack(layer: Any) -> list[nn.Module]:
     """Return a stack as single layers, with zero biases where it has none."""
-    return gru.expand_stack(layer, nn.LSTM)
+    return gru.unstack_layers(layer, nn.LSTM)
 
 
-def refuse(layer: Any) -> str | None:
+def unsupported_reason(layer: Any) -> str | None:
     """Refuse what needs the future, and projections."""
     if layer.proj_size:
         return "proj_size: projected states are not supported; use a smaller hidden_size"
-    return gru.refuse(layer)
+    return gru.unsupported_reason(layer)
 
 
 def cell_state(gates: Floats) -> Floats:
@@ -144,10 +144,12 @@ def convert(
 CELL = Cell(
     nn.LSTM,
     convert,
-    expand,
-    refuse,
-    build,
-    assign=gru.assign_recurrent,
+    unstack,
+    unsupported_reason,
+    build=build,
+    load_dequantized=gru.load_recurrent,
     recur=recur,
-    shrink=gru.shrink_recurrent,
+    prune_units=gru.prune_recurrent,
+    name="lstm",
+    about="long short-term memory",
 )

@@ -195,7 +195,7 @@ def build(
     return Stack([LTC(size, hidden, unfolds=unfolds, fan=few) for size in sizes], dropout)
 
 
-def refuse(layer: Any) -> str | None:
+def unsupported_reason(layer: Any) -> str | None:
     """Refuse a solver that is too long for a function body."""
     if layer.unfolds > MAX_UNFOLDS:
         return f"{layer.unfolds} solver steps: at most {MAX_UNFOLDS} can be compressed"
@@ -268,4 +268,12 @@ def _slopes(real: Floats) -> tuple[NDArray[np.int16], int]:
     return _int16(real.T * 2.0**shift), shift
 
 
-CELL = Cell(LTC, convert, refuse=refuse, build=build, readout="mean")
+CELL = Cell(
+    LTC,
+    convert,
+    unsupported_reason=unsupported_reason,
+    build=build,
+    readout="mean",
+    name="ltc",
+    about="liquid time-constant cell",
+)

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import put, rows_of
-from edgeflow.cells.linear import shrink as shrink_linear
+from edgeflow.cells.cell import copy_params, gate_rows
+from edgeflow.cells.linear import prune_units as prune_linear
 from edgeflow.cells.scan import scan
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes.min_rnn import MinRNN as Node
@@ -93,7 +93,7 @@ class MinRNN(nn.Module):
         return x, torch.stack(following)
 
 
-def expand(layer: Any) -> list[nn.Module]:
+def unstack(layer: Any) -> list[nn.Module]:
     """Return a stack as single layers."""
     result: list[nn.Module] = []
     for linear in layer.linear:
@@ -135,16 +135,16 @@ def convert(
     return Converted(done, output, saturation)
 
 
-def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
     """Give a single layer these weights."""
-    put([layer.linear[0].weight], real["input"])
+    copy_params([layer.linear[0].weight], real["input"])
 
 
-def shrink(layer: Any, inputs: Ints, units: Ints) -> MinRNN:
+def prune_units(layer: Any, inputs: Ints, units: Ints) -> MinRNN:
     """Return a single layer of these inputs and units."""
     smaller: MinRNN = type(layer)(len(inputs), len(units))
-    rows = rows_of(units, layer.blocks, layer.hidden)
-    smaller.linear[0] = shrink_linear(layer.linear[0], inputs, rows)
+    rows = gate_rows(units, layer.blocks, layer.hidden)
+    smaller.linear[0] = prune_linear(layer.linear[0], inputs, rows)
     return smaller
 
 

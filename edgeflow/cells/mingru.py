@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from edgeflow.cells.cell import Cell
-from edgeflow.cells.min_rnn import MinRNN, assign, convert, expand, shrink
+from edgeflow.cells.min_rnn import MinRNN, convert, load_dequantized, prune_units, unstack
 from edgeflow.program import nodes
 
 
@@ -34,5 +34,12 @@ class MinGRU(MinRNN):
 
 
 CELL = Cell(
-    MinGRU, partial(convert, nodes.MinGRU), expand, build=MinGRU, assign=assign, shrink=shrink
+    MinGRU,
+    partial(convert, nodes.MinGRU),
+    unstack,
+    build=MinGRU,
+    load_dequantized=load_dequantized,
+    prune_units=prune_units,
+    name="mingru",
+    about="GRU whose gates read the input only",
 )

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from edgeflow.cells.cell import Cell
-from edgeflow.cells.min_rnn import MinRNN, assign, convert, expand, shrink
+from edgeflow.cells.min_rnn import MinRNN, convert, load_dequantized, prune_units, unstack
 from edgeflow.program import nodes
 
 
@@ -38,5 +38,12 @@ class MinLSTM(MinRNN):
 
 
 CELL = Cell(
-    MinLSTM, partial(convert, nodes.MinLSTM), expand, build=MinLSTM, assign=assign, shrink=shrink
+    MinLSTM,
+    partial(convert, nodes.MinLSTM),
+    unstack,
+    build=MinLSTM,
+    load_dequantized=load_dequantized,
+    prune_units=prune_units,
+    name="minlstm",
+    about="LSTM whose gates read the input only",
 )

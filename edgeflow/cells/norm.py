@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells import linear
-from edgeflow.cells.cell import Layer, put
+from edgeflow.cells.cell import Layer, copy_params
 from edgeflow.errors import CompressError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX, symmetric_max
@@ -44,9 +44,9 @@ class NormedLinear(nn.Module):
     def bias(self) -> Tensor:
         return affine(self.norm)[1]
 
-    def assign(self, real: Floats) -> None:
+    def load_dequantized(self, real: Floats) -> None:
         """Make `weight` these values, by those of the linear map."""
-        put([self.linear.weight], real / affine(self.norm)[0].double().numpy()[:, None])
+        copy_params([self.linear.weight], real / affine(self.norm)[0].double().numpy()[:, None])
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.linear(x)
@@ -65,7 +65,7 @@ def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     return gain, offset if norm.bias is None else offset + norm.bias
 
 
-def refuse_norm(layer: Any) -> str | None:
+def unsupported_norm(layer: Any) -> str | None:
     """Refuse statistics of the batch."""
     if layer.running_mean is None:
         return "no running statistics: train it with track_running_stats=True"
@@ -79,7 +79,7 @@ def convert_norm(
     raise CompressError("a batch normalisation without a linear layer beside it")
 
 
-def refuse_layer_norm(layer: Any) -> str | None:
+def unsupported_layer_norm(layer: Any) -> str | None:
     """Refuse a norm over more than the channels of a step."""
     if len(layer.normalized_shape) != 1:
         return f"normalized_shape {list(layer.normalized_shape)}: use the number of channels"
@@ -120,11 +120,11 @@ def convert_layer_norm(
 
 
 @torch.no_grad()
-def assign(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
     """Give the layer these weights, normalisation included."""
-    layer.assign(real["matrix"])
+    layer.load_dequantized(real["matrix"])
 
 
-LAYER = Layer(NormedLinear, linear.convert, assign=assign)
-BATCH_NORM = Layer(nn.BatchNorm1d, convert_norm, refuse=refuse_norm)
-LAYER_NORM = Layer(nn.LayerNorm, convert_layer_norm, refuse=refuse_layer_norm)
+LAYER = Layer(NormedLinear, linear.convert, load_dequantized=load_dequantized)
+BATCH_NORM = Layer(nn.BatchNorm1d, convert_norm, unsupported_reason=unsupported_norm)
+LAYER_NORM = Layer(nn.LayerNorm, convert_layer_norm, unsupported_reason=unsupported_layer_norm)

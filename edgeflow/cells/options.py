@@ -11,7 +11,6 @@ from edgeflow.errors import TrainError
 
 def option_defaults(cell: Cell) -> dict[str, Any]:
     """Return the names of a cell's options with their default values."""
-    assert cell.build is not None
     parameters = inspect.signature(cell.build).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 

@@ -87,9 +87,9 @@ def relu_layer(inputs: int, hidden: int, batch_first: bool = True) -> nn.RNN:
     return nn.RNN(inputs, hidden, nonlinearity="relu", batch_first=batch_first)
 
 
-def expand(layer: Any) -> list[nn.Module]:
+def unstack(layer: Any) -> list[nn.Module]:
     """Return a stack as single layers, with zero biases where it has none."""
-    return gru.expand_stack(layer, nn.RNN if layer.nonlinearity == "tanh" else relu_layer)
+    return gru.unstack_layers(layer, nn.RNN if layer.nonlinearity == "tanh" else relu_layer)
 
 
 def recur(
@@ -142,11 +142,13 @@ def convert(
 CELL = Cell(
     nn.RNN,
     convert,
-    expand,
-    gru.refuse,
-    build,
+    unstack,
+    gru.unsupported_reason,
+    build=build,
     readout="mean",
-    assign=gru.assign_recurrent,
+    load_dequantized=gru.load_recurrent,
     recur=recur,
-    shrink=gru.shrink_recurrent,
+    prune_units=gru.prune_recurrent,
+    name="rnn",
+    about="Elman network, tanh or relu",
 )

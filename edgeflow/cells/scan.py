@@ -14,12 +14,13 @@ def scan(decay: Tensor, drive: Tensor, start: Tensor | None = None) -> Tensor:
 
     Works on pairs of steps, then on pairs of pairs (G. Blelloch, Prefix sums and their
     applications, 1990): about ``2 log2(time)`` operations on whole tensors, none of which
-    divides or takes a logarithm, so that it is as accurate as the loop for any decay in [0, 1],
-    0 included. The gradient is the same recurrence backwards.
+    divides or takes a logarithm, so that it is as accurate as the loop for any decay of magnitude
+    0 to 1. The gradient is the same recurrence backwards.
 
     Parameters
     ----------
     decay, drive : Tensor [n, time, size]
+        Both real or both complex.
     start : Tensor [n, size], optional
         The state before the first step; zeros by default.
 
@@ -46,9 +47,9 @@ class _Scan(torch.autograd.Function):
         decay, states = ctx.saved_tensors
         # d_t = gradient_t + decay_{t+1} d_{t+1}; the last step has nothing after it
         later = torch.cat([decay[:, 1:], torch.zeros_like(decay[:, :1])], dim=1)
-        d = _states(later.flip(1), gradients[0].flip(1)).flip(1)
+        d = _states(later.conj().flip(1), gradients[0].flip(1)).flip(1)
         before = torch.cat([torch.zeros_like(states[:, :1]), states[:, :-1]], dim=1)
-        return d * before, d
+        return d * before.conj(), d
 
 
 def _states(decay: Tensor, drive: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import put
+from edgeflow.cells.cell import copy_params
 from edgeflow.cells.lif import LIF
 from edgeflow.cells.norm import NormedLinear, affine
 from edgeflow.cells.stack import Stack
@@ -46,13 +46,13 @@ class Population(nn.Module):
     def bias(self) -> Tensor:
         return affine(self.norm)[1]
 
-    def assign(self, real: Floats) -> None:
+    def load_dequantized(self, real: Floats) -> None:
         """Make `weight` these values, by those of `gain`."""
         channels, size, taps = self.gain.shape
         plain = real / affine(self.norm)[0].double().numpy()[:, None]
         by_channel = plain.reshape(channels, size, taps, channels)
         own = np.arange(channels)
-        put([self.gain], by_channel[own, :, :, own])
+        copy_params([self.gain], by_channel[own, :, :, own])
 
     def forward(self, x: Tensor) -> Tensor:
         channels, size, taps = self.gain.shape

@@ -53,7 +53,7 @@ class Taps(nn.Module):
         return y, whole[:, time:]
 
 
-def expand_conv(layer: Any) -> list[nn.Module]:
+def unstack_conv(layer: Any) -> list[nn.Module]:
     """Return an ``nn.Conv1d`` as a delay line and a linear layer."""
     outputs, inputs, taps = layer.weight.shape
     linear = nn.Linear(inputs * taps, outputs)
@@ -66,7 +66,7 @@ def expand_conv(layer: Any) -> list[nn.Module]:
     return [linear] if taps == 1 else [Taps(taps, layer.dilation[0]), linear]
 
 
-def refuse_conv(layer: Any) -> str | None:
+def unsupported_conv(layer: Any) -> str | None:
     """Refuse what is no step of one sample in, one out, or reads the future."""
     if layer.stride != (1,):
         return f"stride {layer.stride[0]}: every sample needs an output, so use stride 1"
@@ -102,4 +102,4 @@ def convert_conv(
 
 
 LAYER = Layer(Taps, convert, pads=True)
-CONV = Layer(nn.Conv1d, convert_conv, expand_conv, refuse_conv)
+CONV = Layer(nn.Conv1d, convert_conv, unstack_conv, unsupported_conv)

@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from edgeflow.cell_names import cell_names
 from edgeflow.cli import console
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
 from edgeflow.errors import TrainError
@@ -26,8 +27,7 @@ def train(
     cell: str = typer.Option(
         "gru",
         "--cell",
-        help="Recurrent cell: gru, lstm, rnn, mingru, minlstm, lmu, lmu-ff, cfc, ltc, lif, "
-        "cuba-lif, l2mu, cuba-l2mu, lmuformer, lmuformer-snn.",
+        help=f"Recurrent cell: {', '.join(f'{n} ({a})' for n, a in cell_names().items())}.",
     ),
     hidden: int = typer.Option(32, "--hidden", help="Units a layer."),
     layers: int = typer.Option(1, "--layers", help="Layers of the cell."),

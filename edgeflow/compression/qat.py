@@ -104,7 +104,7 @@ def assign_real(model: ChainModel, program: Program) -> None:
     """Give the layers of `model` the weights that the integers of its program stand for."""
     nodes = {node.name: node for node in program.nodes}
     for name, layer in zip(model.names, model.layers, strict=True):
-        assign = layer_of(layer).assign
+        assign = layer_of(layer).load_dequantized
         if assign is not None:
             matrices = nodes[name].matrices().items()
             assign(layer, {k: m.real for k, m in matrices if isinstance(m, Quantized)})

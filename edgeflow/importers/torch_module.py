@@ -194,18 +194,18 @@ def _parts(call: _Call) -> list[nn.Module]:
     layer, arguments, options = call
     if is_ncps(layer):
         return from_ncps(layer, time_span(arguments, options))
-    return layer_of(layer).expand(layer)
+    return layer_of(layer).unstack(layer)
 
 
 def _refusal(call: _Call) -> str | None:
     layer = call[0]
     if not is_ncps(layer):
-        return layer_of(layer).refuse(layer)
+        return layer_of(layer).unsupported_reason(layer)
     try:
         parts = _parts(call)
     except CompressError as error:
         return str(error)
-    return next(filter(None, (layer_of(part).refuse(part) for part in parts)), None)
+    return next(filter(None, (layer_of(part).unsupported_reason(part) for part in parts)), None)
 
 
 def _unknown(layer: nn.Module) -> str:

@@ -248,7 +248,9 @@ def test_help_names_every_cell() -> None:
     from edgeflow.cells import CELLS
 
     option = next(p for p in commands()["train"].params if p.name == "cell")
-    assert set(CELLS) <= set(re.findall(r"[\w-]+", option.help))
+    assert [f"{name} ({cell.about})" for name, cell in CELLS.items()] == re.findall(
+        r"[\w-]+ \([^)]+\)", option.help
+    )
 
 
 def test_help_lists_the_commands_in_order(environment: dict[str, str]) -> None:

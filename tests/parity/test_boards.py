@@ -28,7 +28,7 @@ from tests.harness import (
     short,
     takes,
 )
-from tests.random_programs import DRAW, random_program, samples
+from tests.random_programs import DRAW, PLAIN, random_program, samples
 
 CONVOLUTION = ["taps", "gru", "norm", "relu", "taps", "mixer", "gru"]
 # Sizes that are not multiples of 4, a narrow and a full-width state, parameters at the limits.
@@ -50,6 +50,7 @@ PROGRAMS = {
     "spiking_recurrent": random_program(
         169, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]
     ),
+    **{cell: random_program(11, 5, [19, 7], 4, 12, 12, cells=[cell]) for cell in PLAIN},
 }
 
 

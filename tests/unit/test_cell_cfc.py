@@ -276,5 +276,5 @@ def test_wrong_nodes() -> None:
     assert node(**pure, **arrays).outputs == 5
     with pytest.raises(ProgramError, match="gain must be int32 values in -131072..131072"):
         node(**pure, **arrays | {"gain": np.full(5, -(1 << 17) - 1, np.int32)})
-    with pytest.raises(ProgramError, match="offset must be 5 int32"):
+    with pytest.raises(ProgramError, match="offset must have 5 values"):
         node(**pure, **arrays | {"offset": np.zeros(4, np.int32)})

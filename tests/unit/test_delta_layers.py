@@ -22,7 +22,7 @@ def single(cell: str, inputs: int = 5, hidden: int = 9) -> torch.nn.Module:
     torch.manual_seed(3)
     module = build_cell(cell, inputs, hidden, 1, 0.0)
     module = module.layers[0] if isinstance(module, Stack) else module
-    return layer_of(module).expand(module)[0].eval()
+    return layer_of(module).unstack(module)[0].eval()
 
 
 def delta(layer: torch.nn.Module, threshold: float, group: int = 1) -> Delta:

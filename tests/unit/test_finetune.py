@@ -77,7 +77,7 @@ def test_outputs_are_those_of_the_program(cell: str, weight: int) -> None:
         assert parameter.grad is not None and bool(parameter.grad.isfinite().all()), name
 
 
-@pytest.mark.parametrize("cell", [cell for cell in CELLS if CELLS[cell].assign])
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if CELLS[cell].load_dequantized])
 def test_assigned_weights_stand_for_the_integers(cell: str) -> None:
     """Converted again, they give the same integers but for units that move with calibration."""
     chain = chain_of(cell)

@@ -41,7 +41,7 @@ from edgeflow.training.method import Method
 from tests.unit.test_finetune import chain_of, samples, state_of
 from tests.unit.test_train import same_weights, waves
 
-SHRINKING = [name for name, cell in CELLS.items() if cell.shrink]
+SHRINKING = [name for name, cell in CELLS.items() if cell.prune_units]
 #: Whose matrices' weights can all become zero.
 PRUNABLE = [name for name in CELLS if name not in ("ltc", "l2mu", "cuba-l2mu")]
 
@@ -207,7 +207,7 @@ def test_cut_units_are_those_of_zero_outgoing_weights(cell: str) -> None:
 
 
 def test_a_pure_cfc_cell_loses_units_too() -> None:
-    from edgeflow.cells.cfc import CfC, shrink
+    from edgeflow.cells.cfc import CfC, prune_units
 
     torch.manual_seed(0)
     cell = CfC(3, 6, mode="pure", backbone_layers=0)
@@ -215,14 +215,14 @@ def test_a_pure_cfc_cell_loses_units_too() -> None:
         cell.w_tau.uniform_(-1, 1)
         cell.A.uniform_(0.5, 1)
     stays = np.array([0, 2, 5])
-    small = shrink(cell, np.arange(3), stays)
+    small = prune_units(cell, np.arange(3), stays)
     with torch.no_grad():
         cell.ff1.weight[:, 3 + np.array([1, 3, 4])] = 0
     x = torch.from_numpy(samples())
     assert torch.allclose(small(x)[0], cell(x)[0][..., stays], atol=1e-6)
     masked = CfC(3, 6, rank=2)
     with pytest.raises(CompressError, match="keeps its units"):
-        shrink(masked, np.arange(3), stays)
+        prune_units(masked, np.arange(3), stays)
 
 
 def test_the_units_that_stay_are_those_that_are_read() -> None:

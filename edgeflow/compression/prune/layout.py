@@ -1,7 +1,7 @@
 """The matrices of the integer program, seen from the float layers: what pruning looks at.
 
 Blocks must lie where the kernels find them, so masks belong to the program's matrices. Which
-parameters of a layer stand for a matrix, its cell tells by `Layer.assign`.
+parameters of a layer stand for a matrix, its cell tells by `Layer.load_dequantized`.
 """
 
 from collections.abc import Mapping
@@ -80,7 +80,7 @@ def _restore(layer: nn.Module, values: list[Tensor]) -> None:
 
 def _assigned(layer: nn.Module, matrices: Mapping[str, Any]) -> list[Tensor]:
     """Return the parameters after giving the layer these matrices."""
-    assign = layer_of(layer).assign
+    assign = layer_of(layer).load_dequantized
     if assign is not None:
         assign(layer, matrices)
     return _values(layer)

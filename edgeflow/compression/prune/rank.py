@@ -91,7 +91,7 @@ class RankReduction(Method):
         assert isinstance(model, ChainModel)
         converted = layers_converted(model, self._few)
         for layer, ranks, done in zip(model.layers, self._ranks, converted, strict=True):
-            assign = layer_of(layer).assign
+            assign = layer_of(layer).load_dequantized
             if ranks and assign is not None:
                 weights = trained_matrices(done)
                 assign(layer, weights | {f: _nearest(weights[f], r) for f, r in ranks.items()})

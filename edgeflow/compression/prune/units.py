@@ -64,12 +64,12 @@ class UnitPruning(Method):
                 units, found = largest(importance(layers, number), left), True
             whole = len(inputs) == done.node.inputs and len(units) == size
             if not whole and any(True for _ in layer.parameters()):
-                if known.shrink is None:
+                if known.prune_units is None:
                     raise CompressError(
                         f"layer {name} ({type(layer).__name__}) cannot lose whole units: prune its "
                         "weights instead"
                     )
-                model.layers[number] = known.shrink(layer, inputs, units).eval()
+                model.layers[number] = known.prune_units(layer, inputs, units).eval()
             inputs = units
         if not found:
             raise CompressError("the model has no recurrent layer whose units could be cut off")
