@@ -117,7 +117,7 @@ class Delta(nn.Module):
     Parameters
     ----------
     layer : nn.Module
-        A single layer of a kind in `RECURRENCES`, or one that reads its input only.
+        A single layer whose registered `Layer.recur` is not None, or one that reads only its input.
     input : Hold
     state : Hold, optional
         None: the recurrent product is dense, or there is none.
