@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeflow.codegen.backend import with_backend
 from edgeflow.codegen.build import compile_image, frame_size
-from edgeflow.codegen.c_library import write_library
-from edgeflow.codegen.choice import choose_kernels
-from edgeflow.codegen.kernels import choose_kernel, kernel_named
+from edgeflow.codegen.kernels import choose_kernel
+from edgeflow.codegen.plan import plan_library
+from edgeflow.codegen.render import render, write
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError
 from edgeflow.program import InputFormat, Linear, Matrix, Program
@@ -173,12 +172,9 @@ class _Image:
 
     def _library(self, case: Case, part: Path) -> list[str]:
         """Write the case's library as ``edgeflow compile`` does; return its kernels' sources."""
-        spec = with_backend(self.spec, "c")
-        sets = list(case.kernels) or None
-        choices = choose_kernels(case.program, spec.core, kernel_sets=sets)
-        chosen = {f"{c.layer}.{c.matrix}": kernel_named(c.kernel) for c in choices}
-        names = write_library(case.program, part, sets or spec.core.kernels, chosen, spec.core)
-        return names[1:]
+        plan = plan_library(case.program, self.spec.core, kernel_sets=list(case.kernels) or None)
+        write(render(plan), part)
+        return list(plan.kernel_files)
 
     def run(self) -> list[np.ndarray]:
         results = []

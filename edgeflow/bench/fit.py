@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeflow.bench.fit_delta import fit_delta_kernels
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
 from edgeflow.bench.measure import measure_layers
+from edgeflow.codegen.backends import OURS, owner
 from edgeflow.codegen.costs import MAX_BLOCK, KernelCost, KernelCosts, column_blocks
 from edgeflow.codegen.delta import break_evens
 from edgeflow.codegen.kernels import MatvecKernel, kernel_named
@@ -50,7 +51,7 @@ def fit_kernels(board: BoardSpec) -> KernelCosts:
     """
     layers: list[tuple[Linear, NDArray[np.int16]]] = []
     names: list[str] = []
-    for kernel in [k for k in runnable(board) if not k.by_tvm]:
+    for kernel in [k for k in runnable(board) if owner(k) is OURS]:
         for cols, rows in product(COLS, ROWS):
             case = fitting_case(kernel, rows, cols)
             if case is not None:

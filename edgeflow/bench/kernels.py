@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.bench.measure import measure_layer
-from edgeflow.codegen.backend import with_backend
+from edgeflow.codegen.backends import kernel_sets, owner
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
 from edgeflow.codegen.sparse import preferred_block
 from edgeflow.errors import TargetError
@@ -131,8 +131,8 @@ def runnable(board: BoardSpec, names: Iterable[str] | None = None) -> list[Matve
     TargetError
         If a name is not among them.
     """
-    board = with_backend(board, "auto")
-    found = {k.name: k for s in board.core.kernels for k in MATVEC_KERNELS if k.kernel_set == s}
+    sets = kernel_sets(board.core, "auto")
+    found = {k.name: k for s in sets for k in MATVEC_KERNELS if k.kernel_set == s}
     if names is None:
         return list(found.values())
     missing = [name for name in names if name not in found]
@@ -223,4 +223,4 @@ def bench_kernels(
 
 
 def _text_bytes(kernel: MatvecKernel, matrix: Matrix, sizes: Mapping[str, int]) -> int:
-    return sizes[kernel.body(matrix).symbol if kernel.by_tvm else kernel.name]
+    return sizes[owner(kernel).symbol(kernel, matrix)]

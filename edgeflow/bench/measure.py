@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from edgeflow.bench.playback import Playback
 from edgeflow.bench.source import Source
-from edgeflow.codegen.backend import with_backend
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.device import open_board
@@ -115,7 +114,6 @@ def measure_layers(
         As `measure_layer`.
     """
     names = kernels or [None] * len(layers)
-    core = with_backend(board, backend).core
     result: list[float] = []
     for part in _parts(layers, board):
         chain: list[Node] = []
@@ -131,7 +129,7 @@ def measure_layers(
             width = node.outputs
             name = names[i]
             if name is None:  # as in a program of its own
-                choices = choose_kernels(_program((node,)), core)
+                choices = choose_kernels(_program((node,)), board.core, backend=backend)
                 forced |= {f"{c.layer}.{c.matrix}": c.kernel for c in choices}
             else:
                 forced |= {f"{node.name}.{field}": name for field in node.products()}

@@ -13,7 +13,8 @@ from edgeflow.bench.fit import tool_versions
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
 from edgeflow.bench.measure import measure_layers
 from edgeflow.bench.steps import measure_steps
-from edgeflow.codegen.backend import require_tvm
+from edgeflow.codegen.backends import owner
+from edgeflow.codegen.backends.tvm import require_tvm
 from edgeflow.codegen.schedules import SEVERAL, Schedules, TvmCost
 from edgeflow.errors import TargetError
 from edgeflow.files import write_atomic
@@ -87,7 +88,7 @@ def search_schedules(
     """
     require_tvm()
     layers = _layers(shapes)
-    found = [kernel for kernel in runnable(board, kernels) if kernel.by_tvm]
+    found = [k for k in runnable(board, kernels) if owner(k).name == "tvm"]
     jobs = [(kernel.name, schedule) for kernel in found for schedule in candidates(kernel.name)]
     counts: dict[str, dict[Schedule, list[float]]] = {kernel.name: {} for kernel in found}
     for done, (name, schedule) in enumerate(jobs):

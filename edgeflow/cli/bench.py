@@ -347,6 +347,7 @@ def show(rows: "list[KernelRow]") -> None:
 
 def show_side_by_side(rows: "list[KernelRow]") -> None:
     """Print the instructions of all kernels, a table a format and density, a column a shape."""
+    from edgeflow.codegen.backends import OURS, owner
     from edgeflow.codegen.kernels import kernel_named
 
     for form, density in dict.fromkeys((row.format, row.density) for row in rows):
@@ -356,7 +357,8 @@ def show_side_by_side(rows: "list[KernelRow]") -> None:
         lines: list[list[Any]] = []
         for name in dict.fromkeys(row.kernel for row in these):
             kernel = kernel_named(name)
-            maker = "TVM" if kernel.by_tvm else "plain C" if kernel.kernel_set == "c" else "by hand"
+            ours = "plain C" if kernel.kernel_set == "c" else "by hand"
+            maker = ours if owner(kernel) is OURS else owner(kernel).name.upper()
             counts = [found.get((name, cols, height)) for cols, height in shapes]
             lines.append([name, maker, *(n if n is None else f"{n:,.0f}" for n in counts)])
         if len(lines) > 1:

@@ -47,7 +47,7 @@ def float_(
       edgeflow float mymodel.py:Head --input 1x64 --checkpoint head.pt
       edgeflow float mymodel.py:Pool --input 1x16 --state 1x8x16 --board qemu-m55
     """
-    from edgeflow.codegen.backend import require_tvm
+    from edgeflow.codegen.backends.tvm import require_tvm
     from edgeflow.importers.model_file import load_module
     from edgeflow.targets.board import load_board, load_core
 

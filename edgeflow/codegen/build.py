@@ -6,16 +6,15 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import __version__
-from edgeflow.codegen.backend import layers_by_tvm, with_backend
-from edgeflow.codegen.c_library import write_library
-from edgeflow.codegen.choice import Candidate, Choice, choose_kernels
-from edgeflow.codegen.kernels import MATVEC_KERNELS, kernel_named
+from edgeflow.codegen.choice import Candidate, Choice
+from edgeflow.codegen.plan import plan_library
+from edgeflow.codegen.render import render, write
 from edgeflow.errors import TargetError
 from edgeflow.files import write_atomic
 from edgeflow.program import Program
@@ -23,6 +22,7 @@ from edgeflow.program.inference import predict
 from edgeflow.progress import StageProgress, silent
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, Placement, load_board
+from edgeflow.targets.size import SizeReport, measure_size
 from edgeflow.targets.toolchain import (
     board_defines,
     board_include_dirs,
@@ -32,13 +32,10 @@ from edgeflow.targets.toolchain import (
     objcopy,
 )
 
-if TYPE_CHECKING:
-    from edgeflow.targets.size import SizeReport
-
 
 @dataclass(frozen=True, repr=False)
 class Build:
-    """What ``edgeflow compile -o DIR`` made.
+    """A folder that ``edgeflow compile -o DIR`` made.
 
     Parameters
     ----------
@@ -58,6 +55,8 @@ class Build:
         The memories that weights and kernels are read from.
     tvm_layers : tuple of str
         Layers whose step TVM wrote.
+    measured : SizeReport, optional
+        The bytes of the image; default: what the folder's ``size.json`` says.
     """
 
     directory: Path
@@ -70,6 +69,7 @@ class Build:
     choices: tuple[Choice, ...] = ()
     placement: Placement = field(default_factory=Placement)
     tvm_layers: tuple[str, ...] = ()
+    measured: SizeReport | None = None
 
     @property
     def elf(self) -> Path:
@@ -81,16 +81,16 @@ class Build:
         return self.directory / "objects"
 
     @property
-    def size(self) -> "SizeReport":
+    def size(self) -> SizeReport:
         """Bytes of flash and RAM, and what they are spent on; without the stack.
 
         Raises
         ------
         TargetError
-            If the folder's ``size.json`` is missing or damaged.
+            If the build was loaded, and the folder's ``size.json`` is missing or damaged.
         """
-        from edgeflow.targets.size import SizeReport
-
+        if self.measured is not None:
+            return self.measured
         file = self.directory / "size.json"
         try:
             return SizeReport(**json.loads(file.read_text(encoding="utf-8")))
@@ -228,9 +228,9 @@ def compile_program(
     directory : path
         Created, or updated: files of an older build are replaced.
     backend : str
-        Who makes the code: "auto", "c" or "tvm" (``codegen.backend.BACKENDS``).
+        Whose code it is: "auto", "c" or "tvm" (``codegen.backends.BACKENDS``).
     optimize : str
-        What kernels are chosen for: "speed", "balanced" or "size" (``codegen.choice.GOALS``).
+        Goal of the choice of kernels: "speed", "balanced" or "size" (``codegen.choice.GOALS``).
     kernel_sets : sequence of str, optional
         Instead of a choice by cost: the first that fits, for example ``["c"]`` for plain C.
     kernels : mapping, optional
@@ -247,52 +247,46 @@ def compile_program(
     TargetError
         If the code does not compile or fit the board.
     """
-    spec = with_backend(load_board(board) if isinstance(board, str) else board, backend)
+    spec = load_board(board) if isinstance(board, str) else board
     directory = Path(directory)
-    sets = spec.core.kernels if kernel_sets is None else kernel_sets
-    runnable = {k.name for k in MATVEC_KERNELS if k.kernel_set in spec.core.kernels}
-    foreign = set(sets) - set(spec.core.kernels) - runnable
-    if foreign:
-        raise TargetError(
-            f"{spec.core.name} has no kernels '{', '.join(sorted(foreign))}'; there are the sets "
-            f"{', '.join(spec.core.kernels)} and the kernels {', '.join(sorted(runnable))}"
-        )
     progress("generating C", 0, 0)
-    choices = choose_kernels(
-        program, spec.core, optimize=optimize, kernel_sets=kernel_sets, kernels=kernels
+    plan = plan_library(
+        program,
+        spec.core,
+        backend=backend,
+        optimize=optimize,
+        kernel_sets=kernel_sets,
+        kernels=kernels,
+        steps=None if tvm_layers is None else {"tvm": tvm_layers},
     )
-    chosen = {f"{choice.layer}.{choice.matrix}": kernel_named(choice.kernel) for choice in choices}
     if directory.exists() and not directory.is_dir():
         raise TargetError(f"{directory}: a file is in the way of the build folder")
     (directory / "build.json").unlink(missing_ok=True)  # no half-made build passes for a whole one
     shutil.rmtree(directory / "objects", ignore_errors=True)
-    layers = tvm_layers
-    if layers is None:
-        asked = kernel_sets is not None
-        layers = layers_by_tvm(program, spec.core, "c" if asked else backend, optimize)
-    sources = write_library(program, directory, sets, chosen, spec.core, layers)
+    write(render(plan), directory)
+    frame = frame_size(program.inputs, program.outputs)
+    elf = compile_image(spec, directory, ["model.c"], plan.kernel_files, frame, progress)
+    if spec.soc is not None:
+        for suffix in (".bin", ".hex"):
+            objcopy(spec, elf, elf.with_suffix(suffix))
     build = Build(
         directory=directory,
         board=spec.name,
         core=spec.core.name,
         model_hash=program.hash.hex(),
         layers=tuple(node.name for node in program.nodes),
-        kernels=tuple(sources[1:]),
+        kernels=plan.kernel_files,
         optimize=optimize,
-        choices=choices,
+        choices=plan.choices,
         placement=spec.placement,
-        tvm_layers=tuple(layers),
+        tvm_layers=plan.layers_by("tvm"),
+        measured=measure_size(elf, directory / "objects"),
     )
-    frame = frame_size(program.inputs, program.outputs)
-    compile_image(spec, directory, ["model.c"], build.kernels, frame, progress)
-    if spec.soc is not None:
-        for suffix in (".bin", ".hex"):
-            objcopy(spec, build.elf, build.elf.with_suffix(suffix))
     program.save(directory / "model.onnx")
-    _write_size(build)
+    build.size.save(directory / "size.json")
     content = dataclasses.asdict(build) | {"edgeflow": __version__}
     content["placement"] = build.placement.model_dump()
-    del content["directory"]
+    del content["directory"], content["measured"]
     write_atomic(directory / "build.json", json.dumps(content, indent=2) + "\n")
     return build
 
@@ -374,15 +368,3 @@ def compile_image(
     progress("compiling", total, total)
     progress("linking", 0, 0)
     return link(spec, objects, directory / "firmware.elf")
-
-
-def _write_size(build: Build) -> None:
-    from edgeflow.targets.size import measure_size
-
-    report: Any = measure_size(build.elf, build.objects)
-    write_atomic(
-        build.directory / "size.json", json.dumps(dataclasses.asdict(report), indent=2) + "\n"
-    )
-
-
-__all__ = ["Build", "compile_program"]

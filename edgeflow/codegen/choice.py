@@ -1,9 +1,11 @@
-"""Which kernel each matrix of a program gets on a core, and what the others would cost."""
+"""The kernel of each matrix of a program on a core, and what the others would cost."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from edgeflow.codegen.costs import Cost, known_costs
+from edgeflow.codegen.backends import kernel_sets as sets_of
+from edgeflow.codegen.backends import known_costs, owner
+from edgeflow.codegen.costs import Cost
 from edgeflow.codegen.delta import break_even, delta_instructions, expected_share
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel, choose_kernel, kernel_named
 from edgeflow.errors import TargetError
@@ -87,6 +89,7 @@ def choose_kernels(
     program: Program,
     core: CoreSpec,
     *,
+    backend: str = "c",
     optimize: str = "balanced",
     kernel_sets: Sequence[str] | None = None,
     kernels: Mapping[str, str] | None = None,
@@ -100,6 +103,8 @@ def choose_kernels(
     ----------
     program : Program
     core : CoreSpec
+    backend : str
+        Whose kernels: "auto", "c" or "tvm" (``edgeflow.codegen.backends.BACKENDS``).
     optimize : str
         One of `GOALS`.
     kernel_sets : sequence of str, optional
@@ -115,10 +120,15 @@ def choose_kernels(
     Raises
     ------
     TargetError
-        If the goal is unknown, no kernel fits, or the core's file of costs is wrong.
+        If the goal or backend is unknown, the core has none of the kernels asked for, no kernel is
+        exact, or the core's file of costs is wrong.
+    ToolMissingError
+        If the backend is not installed.
     """
+    offered = sets_of(core, backend)
     if optimize not in GOALS:
         raise TargetError(f"--optimize {optimize}: there are {', '.join(GOALS)}")
+    _check_offered(core, offered, kernel_sets or ())
     known = known_costs(core.name)
     matrices = {
         (node.name, field): matrix
@@ -135,7 +145,7 @@ def choose_kernels(
         for (layer, field), matrix in matrices.items()
     ]
     tables = [
-        _candidates(matrix, core, optimize, known, name, share)
+        _candidates(matrix, core, offered, optimize, known, name, share)
         for matrix, name, share in zip(matrices.values(), asked, shares, strict=True)
     ]
     picks = _pick(tables, optimize) if kernel_sets is None else [("", "")] * len(tables)
@@ -152,6 +162,17 @@ def choose_kernels(
             matrices.items(), tables, picks, shares, strict=True
         )
     )
+
+
+def _check_offered(core: CoreSpec, offered: Sequence[str], asked: Sequence[str]) -> None:
+    """Refuse what is neither a set of kernels that the core has nor one of these kernels."""
+    kernels = {k.name for k in MATVEC_KERNELS if k.kernel_set in offered}
+    foreign = set(asked) - set(offered) - kernels
+    if foreign:
+        raise TargetError(
+            f"{core.name} has no kernels '{', '.join(sorted(foreign))}'; there are the sets "
+            f"{', '.join(offered)} and the kernels {', '.join(sorted(kernels))}"
+        )
 
 
 def _break_even(
@@ -202,6 +223,7 @@ def _pick(tables: Sequence[Sequence[Candidate]], goal: str) -> list[tuple[str, s
 def _candidates(
     matrix: Matrix,
     core: CoreSpec,
+    offered: Sequence[str],
     goal: str,
     known: Mapping[str, Cost],
     asked: str | None,
@@ -213,7 +235,7 @@ def _candidates(
     of the columns of a delta matrix fire.
     """
     kernels: list[MatvecKernel] = []
-    for kernel_set in core.kernels:
+    for kernel_set in offered:
         for kernel in MATVEC_KERNELS:
             named = any(k.name == kernel.name for k in kernels)
             if kernel.kernel_set == kernel_set and kernel.fits(matrix) and not named:
@@ -222,10 +244,11 @@ def _candidates(
                     kernels.append(kernel)
     if not kernels:
         raise TargetError(f"{core.name} has no kernel for a {matrix.rows} x {matrix.cols} matrix")
-    if any(not kernel.by_tvm for kernel in kernels):
-        # TVM's must have been measured; their code grows with each shape
-        wanted = known if goal != "size" else {}
-        kernels = [k for k in kernels if not k.by_tvm or k.name in wanted or k.name == asked]
+    per_shape = {kernel.name for kernel in kernels if owner(kernel).per_shape}
+    if len(per_shape) < len(kernels):
+        # they must have been measured; their code grows with each shape
+        wanted = {*known, asked} if goal != "size" else {asked}
+        kernels = [k for k in kernels if k.name not in per_shape or k.name in wanted]
     fewest = min(kernel.weight_bits for kernel in kernels if not kernel.sparse)
     found = []
     for kernel in kernels:

@@ -5,18 +5,26 @@ The files are fitted to counts on emulated boards: ``edgeflow bench kernels --fi
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgeflow.calibration import load_of_core, read_data
-from edgeflow.codegen.schedules import TvmCost, load_schedules
 
 #: Kernels step through rows and columns in blocks of a power of two, up to this.
 MAX_BLOCK = 16
 
 Count = Annotated[float, Field(allow_inf_nan=False)]
 Block = Annotated[int, Field(ge=1, le=MAX_BLOCK)]
+
+
+class Cost(Protocol):
+    """What a call of a kernel costs by the shape of its matrix."""
+
+    def instructions(
+        self, rows: int, cols: int, items: float | None = None, fired: float | None = None
+    ) -> float:
+        """Return the expected instructions of a call, requantization included; see `KernelCost`."""
 
 
 class _Data(BaseModel):
@@ -109,22 +117,6 @@ class KernelCosts(_Data):
     kernels: dict[str, KernelCost]
     break_even: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
     delta_break_even: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
-
-
-#: What a call of a kernel costs by the shape of its matrix.
-Cost = KernelCost | TvmCost
-
-
-def known_costs(core: str) -> dict[str, Cost]:
-    """Return what is known of a core's kernels, TVM's included, by name.
-
-    Raises
-    ------
-    TargetError
-        If a file is wrong.
-    """
-    costs, schedules = load_costs(core), load_schedules(core)
-    return {**(costs.kernels if costs else {}), **(schedules.costs if schedules else {})}
 
 
 @lru_cache

@@ -7,12 +7,12 @@ owns; what is not needed at the same time shares memory.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow import __version__
+from edgeflow.codegen.c_text import c_array
 
 #: Of each type that a kernel may read or write.
 C_TYPES: Mapping[str, str] = {
@@ -165,8 +165,9 @@ void {name}_step({name}_t *{name}, const float x[{upper}_INPUTS], float y[{upper
         step, name, upper = self._step, self._name, self._name.upper()
         prototypes = {call.symbol: _prototype(call) for call in self._calls if call.symbol}
         constants = [
-            f"static const {C_TYPES[array.dtype]} {symbol}[{array.size}] = {{\n{_list(array)}\n}};"
+            c_array(C_TYPES[array.dtype], symbol, array.values, 8)
             for array, symbol in self._constants.items()
+            if array.values is not None
         ]
         statements = [f"    {self._statement(call)}\n" for call in self._calls]
         parts = [
@@ -271,25 +272,3 @@ def _bytes(dtype: str) -> int:
 
 def _shape(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape)) or "1"
-
-
-def _list(array: Array) -> str:
-    assert array.values is not None
-    words = [_literal(value) for value in array.values.reshape(-1)]
-    return ",\n".join(f"    {', '.join(words[i : i + 8])}" for i in range(0, len(words), 8))
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, np.floating):
-        if np.isnan(value):
-            return "NAN"
-        if np.isinf(value):
-            return "INFINITY" if value > 0 else "-INFINITY"
-        text = f"{float(value):.9g}"
-        return text + ("f" if any(c in text for c in ".e") else ".0f")
-    if isinstance(value, np.bool_):
-        return str(int(value))
-    number = int(value)
-    if value.dtype in (np.int32, np.int64) and number == np.iinfo(value.dtype).min:
-        return f"({_literal(value.dtype.type(number + 1))} - 1)"  # it is not a literal in C
-    return f"INT64_C({number})" if value.dtype == np.int64 else str(number)

@@ -1,24 +1,29 @@
 """A program as a library package: for CMake, Arduino, PlatformIO, Zephyr, ESP-IDF.
 
-``src/`` has the generated C, flat; around it stand what ``templates/<format>`` has: manifest, build
-files and an example that runs a window and checks its outputs. ``edgeflow.json`` lists the files.
+``src/`` has the generated C, flat, whose global names begin with the library's own, so that several
+packages can be in one firmware: ``NAME_step``, and for a kernel ``NAME_ef_x``. Around it stands
+what ``templates/<format>`` has: manifest, build files and an example that runs a window and checks
+its outputs. ``edgeflow.json`` lists the files.
 """
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from edgeflow import __version__
+from edgeflow.codegen.c_text import c_float, c_string, plain
+from edgeflow.codegen.plan import Plan, plan_library
+from edgeflow.codegen.render import render
 from edgeflow.errors import ExportError
-from edgeflow.exporting.c_sources import CSources, c_sources
+from edgeflow.exporting.names import check_name
 from edgeflow.exporting.options import Options
 from edgeflow.exporting.window import ExampleWindow, example_window
 from edgeflow.files import write_atomic
 from edgeflow.program import Program
 from edgeflow.resources import resource
+from edgeflow.targets.board import load_core
 
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Lists the files of an export, so that the next one into the same folder leaves none behind.
@@ -45,14 +50,20 @@ def write(program: Program, out: Path, options: Options) -> list[Path]:
         If the name cannot be one, or something else is in the folder.
     TargetError
         If there is no such core or goal.
+    ToolMissingError
+        If the backend is TVM and that is not installed.
     DataError
         If the data are not what the model was made for.
     """
     old = _earlier(out)
-    sources = c_sources(program, options)
+    check_name(options.name, program)
+    # the machine itself has plain C kernels and no others
+    core = load_core("host" if options.core == "c" else options.core)
+    plan = plan_library(program, core, backend=options.backend, optimize=options.optimize)
+    sources = render(plan, options.name, shared=True)
     window = example_window(program, options.data)
-    files = {f"src/{name}": text for name, text in sources.files.items()}
-    files |= _render(options.to, _context(program, options, sources, window))
+    files = {f"src/{Path(name).name}": text for name, text in sources.items()}
+    files |= _render(options.to, _context(plan, options, list(files), window))
     files["LICENSE"] = (resource("firmware").parent / "LICENSE").read_text(encoding="utf-8")
     record = {
         "edgeflow": __version__,
@@ -87,8 +98,9 @@ def _earlier(out: Path) -> set[str]:
 
 
 def _context(
-    program: Program, options: Options, sources: CSources, window: ExampleWindow
+    plan: Plan, options: Options, files: list[str], window: ExampleWindow
 ) -> dict[str, Any]:
+    program = plan.program
     measured = program.metadata if "accuracy_int" in program.metadata else {}
     return {
         "name": options.name,
@@ -96,10 +108,10 @@ def _context(
         "program": program,
         "hash": program.hash.hex(),
         "core": options.core,
-        "sources": [f"src/{name}" for name in sources.files if name.endswith((".c", ".S"))],
-        "has_assembly": any(name.endswith(".S") for name in sources.files),
-        "state_bytes": sources.state_bytes,
-        "weight_bytes": sources.weight_bytes,
+        "sources": [name for name in files if name.endswith((".c", ".S"))],
+        "has_assembly": any(name.endswith(".S") for name in files),
+        "state_bytes": plan.state_bytes,
+        "weight_bytes": plan.weight_bytes,
         "measured": measured,
         "window": window,
         "edgeflow": __version__,
@@ -124,22 +136,3 @@ def _render(to: str, context: dict[str, Any]) -> dict[str, str]:
                 template = environment.get_template(path.relative_to(_TEMPLATES).as_posix())
                 files[target.replace("NAME", context["name"])] = template.render(to=to, **context)
     return files
-
-
-def c_string(text: str) -> str:
-    """Return a C string literal, in ASCII whatever the text."""
-    plain = {'"': r"\"", "\\": r"\\", "?": r"\?"}  # no trigraphs
-    return '"' + "".join(
-        plain.get(chr(b), chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in text.encode()
-    ) + '"'  # fmt: skip
-
-
-def c_float(value: float) -> str:
-    """Return a C literal of a finite float32."""
-    text = f"{float(value):.9g}"
-    return text + ("f" if re.search("[.en]", text) else ".0f")
-
-
-def plain(text: str) -> str:
-    """Return `text` on one line, such that it ends no comment, in C and elsewhere."""
-    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")

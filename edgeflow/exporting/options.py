@@ -1,4 +1,4 @@
-"""What an export may be told; each format reads the fields that its entry in FORMATS names."""
+"""Options of exports; each format reads the fields that its entry in FORMATS names."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,9 +20,9 @@ class Options:
     core : str
         A core of ``targets/cores`` whose kernels the library has; ``c``: C that runs anywhere.
     optimize : str
-        What kernels are chosen for (``edgeflow.codegen.choice.GOALS``).
+        Goal of the choice of kernels (``edgeflow.codegen.choice.GOALS``).
     backend : str
-        Who makes the code: "c", "tvm" or "auto" (``edgeflow.codegen.backend.BACKENDS``).
+        Whose code it is: "c", "tvm" or "auto" (``edgeflow.codegen.backends.BACKENDS``).
     data : Dataset or None
         Real recordings, for what an export shows or measures on them.
     activations : str

@@ -45,9 +45,12 @@ class TestBuild:
     def test_size_and_repr(self, build: ef.Build, program: ef.Program) -> None:
         assert build.size.flash_bytes > 0 and build.size.flash["weights"] > 0
         assert repr(build) == f"Build(host, program {program.hash.hex()}, {str(build.directory)!r})"
+        loaded = ef.Build.load(build.directory)
+        assert loaded.size == build.size
         (build.directory / "size.json").rename(build.directory / "kept.json")
         with pytest.raises(TargetError, match="compile the model again"):
-            _ = build.size
+            _ = loaded.size
+        assert build.size.flash_bytes > 0  # it needs no file
         (build.directory / "kept.json").rename(build.directory / "size.json")
 
     def test_profile_of_arrays(self, build: ef.Build, program: ef.Program) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from edgeflow.codegen.c_library import write_library
+from edgeflow.codegen.plan import plan_library
+from edgeflow.codegen.render import render, write
 from edgeflow.program import Program
 from edgeflow.targets.board import load_core
 from edgeflow.targets.toolchain import compile_sources
@@ -24,7 +25,9 @@ def run_c(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., np.ndarray]
         flags: list[str] | None = None,
         kernels: Sequence[str] = ("c",),
     ) -> np.ndarray:
-        sources = write_library(program, folder, kernels)
+        plan = plan_library(program, load_core("host"), kernel_sets=kernels)
+        write(render(plan), folder)
+        sources = ["model.c", *plan.kernel_files]
         (folder / "main.c").write_text(HARNESS)
         # kernels come from the cache of objects: only the program is compiled each time
         objects = compile_sources(

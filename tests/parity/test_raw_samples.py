@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeflow.codegen.c_library import write_library
+from edgeflow.codegen.plan import plan_library
+from edgeflow.codegen.render import render, write
 from edgeflow.program import InputFormat
 from edgeflow.targets.board import load_core
 from edgeflow.targets.toolchain import compile_sources
@@ -43,7 +44,9 @@ def test_model_quantize_equals_python(tmp_path: Path) -> None:
     expected = program.quantize_input(raw)
     assert expected[:9, 0].tolist() == [1, -1, 2, -2, 3, 0, 32767, -32767, 32767]
 
-    sources = write_library(program, tmp_path, ["c"])
+    plan = plan_library(program, load_core("host"))
+    write(render(plan), tmp_path)
+    sources = ["model.c", *plan.kernel_files]
     (tmp_path / "main.c").write_text(MAIN)
     objects = compile_sources(
         load_core("host"), [tmp_path / name for name in ("main.c", *sources)],

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeflow.bench.playback import Playback
-from edgeflow.codegen.backend import with_backend
+from edgeflow.codegen.backends import kernel_sets
 from edgeflow.codegen.build import compile_program
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
 from edgeflow.device import open_board
@@ -132,7 +132,7 @@ def sweep(rng: np.random.Generator, kernel: MatvecKernel) -> Program:
 
 
 def kernels_of(board: str) -> list[MatvecKernel]:
-    sets = with_backend(load_board(board), "auto").core.kernels
+    sets = kernel_sets(load_board(board).core, "auto")
     found = {k.name: k for k in MATVEC_KERNELS if k.kernel_set in sets}
     return list(found.values())
 

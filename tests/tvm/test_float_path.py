@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgeflow.codegen.c_library import write_library
+from edgeflow.codegen.plan import plan_library
+from edgeflow.codegen.render import render, write
 from edgeflow.errors import TargetError
 from edgeflow.profiling.trace import prepare_trace, read_counts
 from edgeflow.targets.board import BoardSpec, QemuRunner, load_board, load_core
@@ -281,7 +282,9 @@ def test_beside_the_integer_part(board: str, tmp_path: Path) -> None:
     """An integer GRU's outputs go into float layers, both in one image."""
     spec = load_board(board)
     recurrent = random_program(1, 3, [12], 16, 12, 12)
-    sources = [tmp_path / file for file in write_library(recurrent, tmp_path, spec.core.kernels)]
+    plan = plan_library(recurrent, spec.core, kernel_sets=spec.core.kernels)
+    write(render(plan), tmp_path)
+    sources = [tmp_path / name for name in ("model.c", *plan.kernel_files)]
     module, examples = case("pooling")
     library = floating.float_library(module, examples, spec.core, tmp_path, "head")
     x = samples(recurrent, 5, 1, 12)

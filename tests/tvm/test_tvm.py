@@ -10,7 +10,7 @@ import pytest
 
 from edgeflow.bench.kernels import FORMATS, bench_matrix
 from edgeflow.bench.measure import run_program
-from edgeflow.codegen.backend import with_backend
+from edgeflow.codegen.backends import kernel_sets
 from edgeflow.codegen.build import compile_program
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import MATVEC_KERNELS
@@ -90,14 +90,13 @@ def test_every_kernel_and_layer_was_measured(core: str) -> None:
 
 
 def test_auto_takes_what_costs_less() -> None:
-    board = with_backend(load_board("qemu-a53"), "auto")
-    (small,) = choose_kernels(program_of(bench_matrix(192, 6, FORMATS["w8a12"])), board.core)
-    (large,) = choose_kernels(program_of(bench_matrix(192, 64, FORMATS["w8a12"])), board.core)
+    core = load_core("cortex-a53")
+    few, many = (program_of(bench_matrix(192, cols, FORMATS["w8a12"])) for cols in (6, 64))
+    (small,) = choose_kernels(few, core, backend="auto")
+    (large,) = choose_kernels(many, core, backend="auto")
     assert small.kernel == "ef_matvec_8x1_s8_s16_tvm"
     assert large.kernel == "ef_matvec_s8_s16_neon"
-    (compact,) = choose_kernels(
-        program_of(bench_matrix(192, 6, FORMATS["w8a12"])), board.core, optimize="size"
-    )
+    (compact,) = choose_kernels(few, core, backend="auto", optimize="size")
     assert compact.kernel == "ef_matvec_s8_s16_neon"
 
 
@@ -126,15 +125,13 @@ def test_kernels_asked_for_keep_the_steps_in_c(tmp_path: Path) -> None:
 def test_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     board = load_board("qemu-m4")
     with pytest.raises(TargetError, match="--backend gcc: there are auto, c, tvm"):
-        with_backend(board, "gcc")
-    unknown = board.model_copy(
-        update={"core": load_core("cortex-m4").model_copy(update={"tvm": None})}
-    )
+        kernel_sets(board.core, "gcc")
+    unknown = load_core("cortex-m4").model_copy(update={"tvm": None})
     with pytest.raises(TargetError, match="cortex-m4: TVM does not know this core"):
-        with_backend(unknown, "tvm")
-    assert with_backend(unknown, "auto") == unknown
-    monkeypatch.setattr("edgeflow.codegen.backend.find_spec", lambda name: None)
+        kernel_sets(unknown, "tvm")
+    assert kernel_sets(unknown, "auto") == unknown.kernels
+    monkeypatch.setattr("edgeflow.codegen.backends.tvm.find_spec", lambda name: None)
     with pytest.raises(ToolMissingError, match=r"pip install 'edgeflow\[tvm\]'"):
-        with_backend(board, "tvm")
+        kernel_sets(board.core, "tvm")
     build = compile_program(PROGRAMS["tiny"], board, tmp_path)
     assert not any("tvm" in kernel for kernel in build.kernels)

@@ -1,20 +1,21 @@
-"""What TVM adds to a C library: one file with the bodies of kernels and the steps of layers."""
+"""TVM's part of a C library: one file with the bodies of kernels and the steps of layers."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from edgeflow.codegen.backends.backend import Code
+from edgeflow.codegen.backends.tvm import TvmStep
 from edgeflow.codegen.kernels import TvmBody
 from edgeflow.codegen.schedules import schedule
 from edgeflow.codegen.tvm.emit import source
 from edgeflow.codegen.tvm.matvec import MATVECS, matvec
 from edgeflow.codegen.tvm.step import step_function
-from edgeflow.codegen.tvm_code import StepCode, TvmCode
 from edgeflow.errors import TargetError
 from edgeflow.program.nodes import Node
 from edgeflow.targets.board import CoreSpec
 
 
-def tvm_code(bodies: Iterable[TvmBody], layers: Iterable[Node], core: CoreSpec) -> TvmCode:
+def tvm_code(bodies: Iterable[TvmBody], layers: Iterable[Node], core: CoreSpec) -> Code:
     """Let TVM write kernels and steps.
 
     Parameters
@@ -36,7 +37,7 @@ def tvm_code(bodies: Iterable[TvmBody], layers: Iterable[Node], core: CoreSpec) 
         return thread.submit(_write, sorted(set(bodies)), list(layers), core).result()
 
 
-def _write(bodies: Sequence[TvmBody], layers: Sequence[Node], core: CoreSpec) -> TvmCode:
+def _write(bodies: Sequence[TvmBody], layers: Sequence[Node], core: CoreSpec) -> Code:
     assert core.tvm is not None
     functions = [
         matvec(b.symbol, MATVECS[b.kernel](schedule(core, b.kernel)), b.rows, b.cols, b.shift)
@@ -47,6 +48,7 @@ def _write(bodies: Sequence[TvmBody], layers: Sequence[Node], core: CoreSpec) ->
         symbol = f"ef_tvm_{node.name}_step"
         step = step_function(node, symbol)
         functions.append(step.function)
-        steps[node.name] = StepCode(node.name, symbol, step.arguments, step.c_types, step.scratch)
+        steps[node.name] = TvmStep(node.name, symbol, step.arguments, step.c_types, step.scratch)
     text, suffix = source(functions, core.tvm.target)
-    return TvmCode(f"ef_tvm{suffix}", text, steps)
+    called = frozenset({"ef_apply"} if steps else ())
+    return Code(steps, called, {f"ef_tvm{suffix}": text})

@@ -166,12 +166,6 @@ class Node(ABC):
         return "_".join([self.op_type, *unrolled, *optional, *delta, *low_rank])
 
     @property
-    def c_pointers(self) -> tuple[str | None, ...]:
-        """First members of the parameter struct: matrix and array fields; None for a null one."""
-        members = (*self.matrix_fields, *self.array_fields)
-        return tuple(None if getattr(self, field) is None else field for field in members)
-
-    @property
     def hidden(self) -> int:
         """Number of units."""
         return self.outputs

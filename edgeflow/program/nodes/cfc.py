@@ -145,10 +145,6 @@ class CfC(_Backbone):
     c_function: ClassVar[str | None] = "ef_cfc_step"
     heads_a_unit: ClassVar[int] = 3
 
-    @property
-    def c_pointers(self) -> tuple[str | None, ...]:
-        return (*super().c_pointers, None, None)  # offset and gain
-
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         v_f, v_g, v_t = split(self.heads_of(x, state), 3)
         f, g = lookup(tanh_table(), v_f), lookup(tanh_table(), v_g)

@@ -1,0 +1,69 @@
+"""The backends, and those that ``--backend`` stands for."""
+
+from collections.abc import Mapping
+
+from edgeflow.codegen.backends.backend import Backend
+from edgeflow.codegen.backends.ours import Ours
+from edgeflow.codegen.backends.tvm import Tvm
+from edgeflow.codegen.costs import Cost
+from edgeflow.codegen.kernels import MatvecKernel
+from edgeflow.errors import TargetError
+from edgeflow.targets.board import CoreSpec
+
+#: In order of preference where costs are equal or unknown. Ours writes what no other does.
+OURS: Backend = Ours()
+ALL: tuple[Backend, ...] = (OURS, Tvm())
+#: auto: for each kernel and step the cheapest of all backends that are available.
+BACKENDS = ("auto", *(backend.name for backend in ALL))
+
+
+def backends_of(core: CoreSpec, backend: str) -> tuple[Backend, ...]:
+    """Return the backends that write for a core.
+
+    Parameters
+    ----------
+    core : CoreSpec
+    backend : str
+        One of `BACKENDS`.
+
+    Raises
+    ------
+    TargetError
+        If there is no such backend, or it does not know the core.
+    ToolMissingError
+        If it is not installed.
+    """
+    if backend not in BACKENDS:
+        raise TargetError(f"--backend {backend}: there are {', '.join(BACKENDS)}")
+    if backend == "auto":
+        return tuple(each for each in ALL if each.available(core))
+    (chosen,) = (each for each in ALL if each.name == backend)
+    chosen.require(core)
+    return (chosen,)
+
+
+def kernel_sets(core: CoreSpec, backend: str) -> tuple[str, ...]:
+    """Return the kernel sets that a core has with a backend, in order of preference.
+
+    Raises
+    ------
+    TargetError, ToolMissingError
+        As `backends_of`.
+    """
+    return tuple(name for each in backends_of(core, backend) for name in each.kernel_sets(core))
+
+
+def owner(kernel: MatvecKernel) -> Backend:
+    """Return the backend that a kernel is of."""
+    return next(backend for backend in ALL if backend.owns(kernel))
+
+
+def known_costs(core: str) -> Mapping[str, Cost]:
+    """Return what is known of a core's kernels, by name.
+
+    Raises
+    ------
+    TargetError
+        If a file of costs is wrong.
+    """
+    return {name: cost for each in ALL for name, cost in each.costs(core).items()}
