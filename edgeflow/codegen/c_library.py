@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from edgeflow import __version__
 from edgeflow.codegen.kernels import MatvecKernel, TvmBody, choose_kernel
-from edgeflow.codegen.packing.packed import Packed
-from edgeflow.codegen.sources import included_files, source_file
+from edgeflow.codegen.layouts.layout import Packed
+from edgeflow.codegen.sources import included_files, source_file, source_text
 from edgeflow.codegen.tvm_code import StepCode, TvmCode
 from edgeflow.files import write_atomic
 from edgeflow.program.fixedpoint import symmetric_max
@@ -22,7 +22,6 @@ from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes import Node
 from edgeflow.program.nodes.base import factor_of
 from edgeflow.program.program import Program
-from edgeflow.resources import resource
 from edgeflow.targets.board import CoreSpec
 
 #: Headers that ``model.c`` includes.
@@ -71,12 +70,11 @@ def write_library(
         }
     code = _tvm_code(program, kernels, core, tvm_layers)
     sources = _kernel_sources(program, kernel_sets, kernels, code)
-    firmware = resource("firmware") / "kernels"
     folder = directory / "kernels"
     shutil.rmtree(folder, ignore_errors=True)
-    for name in {*HEADERS, *included_files(sources), *sources}:
+    for name in {*HEADERS, *included_files([*HEADERS, *sources]), *sources}:
         target = folder / Path(name).name
-        write_atomic(target, (firmware / name).read_text(encoding="utf-8"))
+        write_atomic(target, source_text(name))
     if code.file:
         write_atomic(folder / code.file, code.text)
     packed = {
