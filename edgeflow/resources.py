@@ -3,9 +3,13 @@
 In a checkout they stand at the top level; a wheel carries them inside the package.
 """
 
+import os
 from pathlib import Path
 
 from edgeflow.errors import EdgeFlowError
+
+#: Names folders of kernels beside EdgeFlow's own, separated as in ``PATH``.
+KERNELS_VARIABLE = "EDGEFLOW_KERNELS"
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -25,4 +29,28 @@ def resource(name: str) -> Path:
     raise EdgeFlowError(
         f"this installation of edgeflow has no '{name}' folder: reinstall it with "
         "'pip install --force-reinstall edgeflow'"
+    )
+
+
+def kernel_folders() -> list[Path]:
+    """Return the folders of kernels: ``firmware/kernels``, then those of ``EDGEFLOW_KERNELS``.
+
+    Raises
+    ------
+    EdgeFlowError
+        If one is not there.
+    """
+    folders = [resource("firmware") / "kernels"]
+    for name in filter(None, os.environ.get(KERNELS_VARIABLE, "").split(os.pathsep)):
+        folders.append(Path(name).resolve())
+        if not folders[-1].is_dir():
+            raise EdgeFlowError(f"{KERNELS_VARIABLE}: no folder {name}")
+    return folders
+
+
+def kernel_sets() -> list[str]:
+    """Return the names of kernel sets: ``c``, and the folders of sources in `kernel_folders`."""
+    folders = (path for folder in kernel_folders() for path in folder.iterdir())
+    return sorted(
+        {"c"} | {path.name for path in folders if path.is_dir() and any(path.glob("*.[cS]"))}
     )

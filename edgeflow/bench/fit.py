@@ -15,7 +15,7 @@ from edgeflow.codegen.backends import OURS, owner
 from edgeflow.codegen.costs import MAX_BLOCK, KernelCost, KernelCosts, column_blocks
 from edgeflow.codegen.delta import break_evens
 from edgeflow.codegen.kernels import MatvecKernel, kernel_named
-from edgeflow.codegen.packing.sparse import SparseFormat
+from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.codegen.sparse import break_even
 from edgeflow.files import write_atomic
 from edgeflow.program.matrix import Matrix
@@ -91,10 +91,10 @@ def fitting_case(
         density = DENSITIES[(rows + cols) % len(DENSITIES)]
         block = kernel.sparse.rows, kernel.sparse.cols
     matrix = bench_matrix(rows, cols, FORMATS["w4a8"], density=density, block=block)
-    if kernel.fits(matrix):
+    if kernel.is_exact_for(matrix):
         return matrix, bench_inputs(matrix, STEPS)
     matrix = bench_matrix(rows, cols, FORMATS["w8a2"])
-    if kernel.fits(matrix) and cols >= FEWEST_SPIKING_COLS:
+    if kernel.is_exact_for(matrix) and cols >= FEWEST_SPIKING_COLS:
         return matrix, spikes(cols)
     return None
 
@@ -139,7 +139,7 @@ def fit(points: Sequence[tuple[int, int, float]]) -> KernelCost:
     return best[1]
 
 
-def fit_sparse(points: Sequence[tuple[int, int, float]], form: SparseFormat) -> KernelCost:
+def fit_sparse(points: Sequence[tuple[int, int, float]], form: BlockFormat) -> KernelCost:
     """Fit the formula of `KernelCost` to (rows, items stored, instructions)."""
     rows, items, count = np.array(points, np.float64).T
     weight = np.maximum(count, SMALL)

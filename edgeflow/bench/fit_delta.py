@@ -80,7 +80,7 @@ def fit_delta_kernels(board: BoardSpec) -> dict[str, KernelCost]:
 def group_of(kernel: MatvecKernel) -> int:
     """Return the smallest groups that a delta kernel takes."""
     matrices = [delta_case(8, 8, 0.5, group)[0] for group in (1, 2)]
-    return 1 if kernel.fits(matrices[0]) else 2
+    return 1 if kernel.is_exact_for(matrices[0]) else 2
 
 
 def case_of(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgeflow.bench.measure import measure_layer
 from edgeflow.codegen.backends import kernel_sets, owner
-from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
+from edgeflow.codegen.kernels import MatvecKernel, kernels_of
 from edgeflow.codegen.sparse import preferred_block
 from edgeflow.errors import TargetError
 from edgeflow.program.fixedpoint import Ints, symmetric_max
@@ -132,7 +132,7 @@ def runnable(board: BoardSpec, names: Iterable[str] | None = None) -> list[Matve
         If a name is not among them.
     """
     sets = kernel_sets(board.core, "auto")
-    found = {k.name: k for s in sets for k in MATVEC_KERNELS if k.kernel_set == s}
+    found = {kernel.name: kernel for kernel in kernels_of(sets)}
     if names is None:
         return list(found.values())
     missing = [name for name in names if name not in found]
@@ -196,7 +196,7 @@ def bench_kernels(
         for form, (cols, rows), density in product(formats, shapes, densities):
             matrix = bench_matrix(rows, cols, FORMATS[form], density=density, block=shape)
             pointless = kernel.sparse is not None and density == 1 and kernels is None
-            if kernel.fits(matrix) and not pointless:
+            if kernel.is_exact_for(matrix) and not pointless:
                 cases.append((kernel, form, matrix, density, shape))
     result = []
     for done, (kernel, form, matrix, density, shape) in enumerate(cases):

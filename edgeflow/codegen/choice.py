@@ -7,7 +7,7 @@ from edgeflow.codegen.backends import kernel_sets as sets_of
 from edgeflow.codegen.backends import known_costs, owner
 from edgeflow.codegen.costs import Cost
 from edgeflow.codegen.delta import break_even, delta_instructions, expected_share
-from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel, choose_kernel, kernel_named
+from edgeflow.codegen.kernels import MatvecKernel, choose_kernel, kernel_named, kernels_of
 from edgeflow.errors import TargetError
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.program import Program
@@ -166,7 +166,7 @@ def choose_kernels(
 
 def _check_offered(core: CoreSpec, offered: Sequence[str], asked: Sequence[str]) -> None:
     """Refuse what is neither a set of kernels that the core has nor one of these kernels."""
-    kernels = {k.name for k in MATVEC_KERNELS if k.kernel_set in offered}
+    kernels = {kernel.name for kernel in kernels_of(offered)}
     foreign = set(asked) - set(offered) - kernels
     if foreign:
         raise TargetError(
@@ -234,14 +234,8 @@ def _candidates(
     Block-sparse ones only if the matrix has zeros to leave out, or they were asked for. `share`
     of the columns of a delta matrix fire.
     """
-    kernels: list[MatvecKernel] = []
-    for kernel_set in offered:
-        for kernel in MATVEC_KERNELS:
-            named = any(k.name == kernel.name for k in kernels)
-            if kernel.kernel_set == kernel_set and kernel.fits(matrix) and not named:
-                useless = kernel.sparse and kernel.sparse.share(matrix) > 1 - FEWEST_ZEROS
-                if not useless or kernel.name == asked:
-                    kernels.append(kernel)
+    exact = [kernel for kernel in kernels_of(offered) if kernel.is_exact_for(matrix)]
+    kernels = [k for k in exact if k.name == asked or not _lacks_zeros(k, matrix)]
     if not kernels:
         raise TargetError(f"{core.name} has no kernel for a {matrix.rows} x {matrix.cols} matrix")
     per_shape = {kernel.name for kernel in kernels if owner(kernel).per_shape}
@@ -262,7 +256,7 @@ def _candidates(
             Candidate(
                 kernel.name,
                 None if expected is None else round(expected, 1),
-                _weight_bytes(kernel, matrix),
+                kernel.layout.bytes(matrix),
                 _allowed(kernel, matrix, goal, fewest),
             )
         )
@@ -280,10 +274,9 @@ def _allowed(kernel: MatvecKernel, matrix: Matrix, goal: str, fewest: int) -> bo
     return kernel.weight_bits == 8 or (kernel.weight_bits == 16 and matrix.cols <= FEW_COLUMNS)
 
 
-def _weight_bytes(kernel: MatvecKernel, matrix: Matrix) -> int:
-    packed = kernel.pack(matrix)
-    ends = 0 if packed.complete else matrix.bias.nbytes + matrix.multiplier.nbytes
-    return packed.weights.nbytes + packed.memory.nbytes + ends
+def _lacks_zeros(kernel: MatvecKernel, matrix: Matrix) -> bool:
+    """Tell whether a block-sparse kernel has too few blocks of zeros to leave out."""
+    return kernel.sparse is not None and kernel.sparse.share(matrix) > 1 - FEWEST_ZEROS
 
 
 def _best(table: Sequence[Candidate], goal: str) -> tuple[str, str]:

@@ -35,8 +35,8 @@ class KernelCost(_Data):
     """Instructions of a call: ``a + b rows + c R + d C + e R C + f F``.
 
     R and C are the numbers of blocks of rows and of columns; with a block-sparse kernel the items
-    stored (``edgeflow.codegen.packing.sparse``) take the place of R C, with a delta kernel R F,
-    where F columns fire, and with one that is both, the items of these: their mean share.
+    stored (``edgeflow.codegen.layouts.block_format``) take the place of R C, with a delta kernel
+    R F, where F columns are updated, and with one that is both, the items of these.
 
     Attributes
     ----------

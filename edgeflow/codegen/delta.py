@@ -109,14 +109,16 @@ def break_evens(known: Mapping[str, Cost]) -> dict[str, float]:
     kernels = list({k.name: k for k in MATVEC_KERNELS if k.name in known}.values())
     result = {}
     for delta in (kernel for kernel in kernels if kernel.delta):
-        matrix = next(m for m in (_reference(group, delta) for group in (1, 2)) if delta.fits(m))
+        matrix = next(
+            m for m in (_reference(group, delta) for group in (1, 2)) if delta.is_exact_for(m)
+        )
         shares = [
             break_even(delta, other, matrix, known)
             for other in kernels
             if not other.delta
             and (delta.sparse or not other.sparse)
             and other.weight_bits <= delta.weight_bits
-            and other.fits(matrix)
+            and other.is_exact_for(matrix)
         ]
         result[delta.name] = round(min(share for share in shares if share is not None), 3)
     return result

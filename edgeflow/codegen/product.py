@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from edgeflow.codegen.kernels import MatvecKernel
-from edgeflow.codegen.packing.packed import Packed
+from edgeflow.codegen.layouts.layout import Packed
 from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes import Node
 

@@ -1,17 +1,20 @@
-"""Which file holds a C function, for the kernel sets of a core."""
+"""Files of C functions, for the kernel sets of a core."""
 
+import posixpath
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from edgeflow.codegen.kernels import MATVEC_KERNELS
+from edgeflow.codegen.kernels.header import HEADER, prototypes
 from edgeflow.errors import TargetError
-from edgeflow.resources import resource
+from edgeflow.resources import kernel_folders
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
 def source_file(function: str, kernel_sets: Sequence[str]) -> str:
-    """Return the file of a function, relative to ``firmware/kernels``.
+    """Return the file of a function, relative to its folder of `kernel_folders`.
 
     A file in the folder of a kernel set, ``dsp/ef_gru_step.c``, replaces the plain one of the same
     name, ``ef_gru_step.c``, on cores that have the set.
@@ -28,28 +31,42 @@ def source_file(function: str, kernel_sets: Sequence[str]) -> str:
         If there is none.
     """
     of_kernel = {kernel.name: kernel.kernel_set for kernel in MATVEC_KERNELS}
-    folder = resource("firmware") / "kernels"
     for name in (*(of_kernel.get(name, name) for name in kernel_sets), "."):
         for suffix in (".c", ".S"):
-            file = folder / name / (function + suffix)
-            if file.is_file():
-                return file.relative_to(folder).as_posix()
-    raise TargetError(f"{folder}: there is no file for the function {function}")
+            path = Path(name) / (function + suffix)
+            if _find(path.as_posix()) is not None:
+                return path.as_posix()
+    raise TargetError(f"{kernel_folders()[0]}: there is no file for the function {function}")
+
+
+def source_text(name: str) -> str:
+    """Return the text of a file of `source_file` or `included_files`.
+
+    That of the matvec kernels' prototypes is made anew, as further kernels may be registered.
+    """
+    file = _find(name)
+    assert file is not None
+    return prototypes(MATVEC_KERNELS) if name == HEADER else file.read_text(encoding="utf-8")
 
 
 def included_files(sources: Iterable[str]) -> list[str]:
     """Return the files that `sources` include, and those that these include, likewise relative."""
-    folder = resource("firmware") / "kernels"
     found: list[str] = []
     left = list(sources)
     while left:
-        file = folder / left.pop()
-        for name in _INCLUDE.findall(file.read_text(encoding="utf-8")):
-            for place in (file.parent, folder):
-                if (place / name).is_file():
-                    relative = (place / name).resolve().relative_to(folder.resolve()).as_posix()
+        including = Path(left.pop())
+        for name in _INCLUDE.findall(source_text(including.as_posix())):
+            for place in (including.parent, Path()):
+                relative = posixpath.normpath((place / name).as_posix())
+                if _find(relative) is not None:
                     if relative not in found:
                         found.append(relative)
                         left.append(relative)
                     break
     return sorted(found)
+
+
+def _find(name: str) -> Path | None:
+    """Return a file by its relative name, EdgeFlow's own first."""
+    files = (folder / name for folder in kernel_folders())
+    return next((file for file in files if file.is_file()), None)

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgeflow.codegen.costs import KernelCost, load_costs
-from edgeflow.codegen.fits import reads_spikes
-from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
-from edgeflow.codegen.packing.sparse import SparseFormat
+from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel, kernels_of
+from edgeflow.codegen.kernels.exact import reads_spikes
+from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.program.matrix import Matrix
 from edgeflow.targets.board import CoreSpec
 
@@ -49,7 +49,7 @@ def break_even(kernels: Mapping[str, KernelCost]) -> dict[str, float]:
     return result
 
 
-def preferred_block(core: CoreSpec, input_bits: int = 12) -> SparseFormat:
+def preferred_block(core: CoreSpec, input_bits: int = 12) -> BlockFormat:
     """Return the blocks that are cheapest on a core: what pruning for it should make zero.
 
     Those of the block-sparse kernel of 8-bit weights with the fewest instructions where `DENSITY`
@@ -63,11 +63,11 @@ def preferred_block(core: CoreSpec, input_bits: int = 12) -> SparseFormat:
 
     Returns
     -------
-    SparseFormat
+    BlockFormat
         A block has `rows` x `cols` weights. Kernels take as long for any number of blocks up to a
         multiple of `step` in a row of blocks, so pruning does well to leave such numbers.
     """
-    names = [k.name for s in core.kernels for k in MATVEC_KERNELS if k.kernel_set == s]
+    names = [kernel.name for kernel in kernels_of(core.kernels)]
     costs = load_costs(core.name)
     found = [
         (kernel, form)
@@ -87,12 +87,12 @@ def preferred_block(core: CoreSpec, input_bits: int = 12) -> SparseFormat:
 
 def _sparse(
     names: Sequence[str], widths: Sequence[int] = WIDTHS
-) -> list[tuple[MatvecKernel, SparseFormat, Matrix]]:
+) -> list[tuple[MatvecKernel, BlockFormat, Matrix]]:
     """Return the block-sparse kernels among `names`, in that order, and a matrix each takes."""
     result = []
     for kernel in _named(names):
         if kernel.sparse is not None:
-            matrices = (m for m in map(_reference, widths) if kernel.fits(m))
+            matrices = (m for m in map(_reference, widths) if kernel.is_exact_for(m))
             result += [(kernel, kernel.sparse, m) for m in list(matrices)[:1]]
     return result
 
@@ -104,10 +104,10 @@ def _named(names: Sequence[str] | Mapping[str, KernelCost]) -> list[MatvecKernel
 
 def _is_general(kernel: MatvecKernel, matrix: Matrix) -> bool:
     """Tell whether a dense kernel takes the matrix, whatever x is."""
-    return kernel.fits(matrix) and not kernel.delta and not reads_spikes(matrix)
+    return kernel.is_exact_for(matrix) and not kernel.delta and not reads_spikes(matrix)
 
 
-def _items(form: SparseFormat, share: float) -> float:
+def _items(form: BlockFormat, share: float) -> float:
     rows, cols = REFERENCE
     return share * -(-rows // form.rows) * -(-cols // form.cols) / form.step
 

@@ -28,7 +28,7 @@ struct ef_matrix {
     uint16_t rows;
     uint16_t cols;
     uint8_t shift;      /* 1..15 */
-    uint8_t group;      /* columns that fire together */
+    uint8_t group;      /* columns that are updated together */
     uint16_t threshold; /* 1..65535; 0: dense */
     int32_t memory;     /* bytes from x; of a matrix of low rank: the factor's result */
 };
@@ -43,75 +43,9 @@ typedef struct {
 
 ef_matvec ef_low_rank_matvec; /* any core: the ef_low_rank at `weights` */
 
-ef_matvec ef_matvec_s8_s16; /* any core: int8 row by row */
-ef_matvec ef_matvec_s4_s16; /* any core: int4, two columns a byte */
+ef_matvec ef_hold_matvec; /* any core: x_hat, then the dense matrix at `weights` */
 
-ef_matvec ef_delta_matvec_s8_s16; /* any core: adds the columns whose x moved */
-ef_matvec ef_hold_matvec;         /* any core: x_hat, then the dense matrix at `weights` */
-
-ef_matvec ef_delta_matvec_s8_s16_mve; /* Helium */
-
-/* Arm DSP extension, x of at most 15 bits; "pair": even groups of columns */
-ef_matvec ef_delta_matvec_s8_s16_dsp;       /* two rows in 64 bits: where 24 bits suffice */
-ef_matvec ef_delta_matvec_s16_s16_dsp;      /* likewise; fewest instructions, most flash */
-ef_matvec ef_delta_matvec_pair_s8_s16_dsp;  /* two rows a halfword: where 24 bits suffice */
-ef_matvec ef_delta_matvec_pair_s16_s16_dsp; /* weights in 16 bits */
-
-/* Delta and block-sparse: of a column that fires, only its blocks (rows x columns) are added */
-ef_matvec ef_delta_matvec_sparse_8x1_s8_s16;     /* any core */
-ef_matvec ef_delta_matvec_sparse_8x1_s8_s16_mve; /* Helium */
-ef_matvec ef_delta_matvec_sparse_4x1_s8_s16_dsp; /* Arm DSP extension: where 24 bits suffice */
-ef_matvec ef_delta_matvec_sparse_4x2_s8_s16_dsp; /* likewise, even groups of columns */
-
-/* Block-sparse: blocks of weights (rows x columns) that are all zero are not stored */
-ef_matvec ef_matvec_sparse_8x1_s8_s16;          /* any core */
-ef_matvec ef_matvec_sparse_8x1_s8_s16_armv6m;   /* Cortex-M0, M0+, at most 256 columns */
-ef_matvec ef_matvec_sparse_4x4_pair_s8_s16_dsp; /* Arm DSP extension: where 24 bits suffice */
-ef_matvec ef_matvec_sparse_4x2_pair_s8_s16_dsp;
-ef_matvec ef_matvec_sparse_4x1_pair_s8_s16_dsp;
-ef_matvec ef_matvec_sparse_4x4_s8_s16_dsp;  /* any int8 */
-ef_matvec ef_matvec_sparse_4x4_s16_s16_dsp; /* weights in 16 bits */
-ef_matvec ef_matvec_sparse_8x1_s8_s8_mve;   /* Helium, x of at most 8 bits, 128 columns */
-ef_matvec ef_matvec_sparse_8x1_s8_s16_mve;  /* Helium, at most 256 columns */
-
-/* Sparse: single weights that are zero are not stored */
-ef_matvec ef_matvec_sparse_1x1_s8_s16;        /* any core */
-ef_matvec ef_matvec_sparse_1x1_s8_s16_armv6m; /* Cortex-M0, M0+, at most 128 columns */
-ef_matvec ef_matvec_sparse_1x1_s8_s16_armv7m; /* Cortex-M3, at most 256 columns */
-ef_matvec ef_matvec_sparse_1x1_s8_s16_rv32;   /* RV32IM */
-ef_matvec ef_matvec_sparse_1x1_s8_s16_dsp;    /* Arm DSP extension, at most 256 columns */
-ef_matvec ef_matvec_sparse_1x1_s8_s16_mve;    /* Helium, at most 256 columns */
-ef_matvec ef_matvec_sparse_1x1_s16_s16_dsp;   /* likewise, any; 6 bytes a weight that is stored */
-
-/* Arm DSP extension: streams of four rows */
-ef_matvec ef_matvec_s8_s16_dsp;         /* int8, tiles of 4 x 4 */
-ef_matvec ef_matvec_pair_s8_s16_dsp;    /* int8, two rows a halfword: where 24 bits suffice */
-ef_matvec ef_matvec_narrow_s16_s16_dsp; /* weights in 16 bits, at most 8 columns */
-ef_matvec ef_matvec_s16_s16_dsp;        /* weights in 16 bits: fewest instructions, most flash */
-ef_matvec ef_matvec_s4_s16_dsp;         /* int4, four rows a halfword: where 20 bits suffice */
-ef_matvec ef_matvec_wide_s4_s16_dsp;    /* int4, any range */
-
-/* Helium: eight rows at a time; "shift" for ratios of 1 and more */
-ef_matvec ef_matvec_s8_s8_mve; /* x of at most 8 bits, narrowed to bytes on the stack */
-ef_matvec ef_matvec_shift_s8_s8_mve;
-ef_matvec ef_matvec_s8_s16_mve;
-ef_matvec ef_matvec_shift_s8_s16_mve;
-ef_matvec ef_matvec_split_s8_s16_mve; /* four rows; x as bytes high and low on the stack */
-ef_matvec ef_matvec_s4_s8_mve;        /* int4, two rows a byte; x of at most 8 bits */
-ef_matvec ef_matvec_split_s4_s16_mve; /* likewise, four rows, any x */
-
-/* Eight rows at a time, x shared by them: int8 */
-ef_matvec ef_matvec_s8_s16_armv6m; /* Cortex-M0, M0+ */
-ef_matvec ef_matvec_s8_s16_armv7m; /* Cortex-M3 */
-ef_matvec ef_matvec_s8_s16_rv32;   /* RV32IM */
-ef_matvec ef_matvec_s8_s16_neon;   /* AArch64 with Advanced SIMD */
-
-/* AArch64 with the dot product: tiles of 4 x 4 */
-ef_matvec ef_matvec_s8_s16_neon_dot; /* x as two bytes, at most 2048 columns */
-ef_matvec ef_matvec_s8_s8_neon_dot;  /* x of at most 8 bits */
-
-ef_matvec ef_add_columns_s8;     /* any core, x in {-1, 0, 1}: adds the columns of spikes */
-ef_matvec ef_add_columns_s8_dsp; /* the same, for the Arm DSP extension */
+#include "ef_matvec.h" /* those that weights are packed for */
 
 #include "ef_cells.h"
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from edgeflow.bench import kernels
 from edgeflow.bench.cells import random_cell
 from edgeflow.cli import app, console
-from edgeflow.codegen.packing.packed import Packed
+from edgeflow.codegen.kernels import kernel_named
+from edgeflow.codegen.layouts.dense import Rows
+from edgeflow.codegen.layouts.layout import Packed
 from edgeflow.errors import CheckFailed, EdgeFlowError, TargetError
 from edgeflow.program import Matrix
 
@@ -56,13 +57,15 @@ def test_blocks_of_zeros() -> None:
 
 @pytest.mark.board
 def test_a_kernel_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = next(k for k in kernels.MATVEC_KERNELS if k.name == "ef_matvec_s8_s16")
+    plain = kernel_named("ef_matvec_s8_s16")
 
-    def other_weights(matrix: Matrix) -> Packed:
-        return plain.pack(dataclasses.replace(matrix, weight=np.abs(matrix.weight)))
+    class OtherWeights(Rows):
+        def pack(self, matrix: Matrix) -> Packed:
+            return super().pack(dataclasses.replace(matrix, weight=np.abs(matrix.weight)))
 
-    wrong = dataclasses.replace(plain, pack=other_weights)
+    wrong = dataclasses.replace(plain, layout=OtherWeights())
     monkeypatch.setattr("edgeflow.codegen.kernels.MATVEC_KERNELS", (wrong,))
+    monkeypatch.setattr("edgeflow.codegen.kernels.KERNEL_SETS", {"c": (wrong,)})
     done = CliRunner().invoke(app, [*SMALL, "--kernel", plain.name])
     assert isinstance(done.exception, CheckFailed)
     assert "9 columns x 5 rows" in str(done.exception)

@@ -8,7 +8,7 @@ import pytest
 
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import choose_kernel, kernel_named
-from edgeflow.codegen.packing.sparse import SparseFormat
+from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.errors import TargetError
 from edgeflow.program import Linear, Matrix, Program
 from edgeflow.program.fixedpoint import largest_magnitude
@@ -232,27 +232,27 @@ def test_vectors_at_their_limit(tmp_path: Path) -> None:
 
 def test_kernels_refuse_what_they_cannot_do() -> None:
     matrix = dataclasses.replace(at_their_limits(127, 32, [23]), threshold=5, group=2)
-    assert all(kernel_named(name).fits(matrix) for name in DSP)
+    assert all(kernel_named(name).is_exact_for(matrix) for name in DSP)
     odd = dataclasses.replace(matrix, group=3)
-    assert [kernel_named(name).fits(odd) for name in DSP] == [True, True, False, False]
+    assert [kernel_named(name).is_exact_for(odd) for name in DSP] == [True, True, False, False]
     dense = dataclasses.replace(matrix, threshold=0, group=1)
-    assert not any(kernel_named(name).fits(dense) for name in DSP)
+    assert not any(kernel_named(name).is_exact_for(dense) for name in DSP)
     wide = dataclasses.replace(
         matrix, input_bits=16, weight=(matrix.weight // 100).astype(np.int8), bias=0 * matrix.bias
     )
-    assert not any(kernel_named(name).fits(wide) for name in DSP)
+    assert not any(kernel_named(name).is_exact_for(wide) for name in DSP)
 
 
 def test_block_kernels_refuse_what_they_cannot_do() -> None:
     matrix = dataclasses.replace(at_their_limits(127, 32, [23]), threshold=5, group=2)
-    assert [kernel_named(name).fits(matrix) for name in SPARSE] == [True] * 4
+    assert [kernel_named(name).is_exact_for(matrix) for name in SPARSE] == [True] * 4
     odd = dataclasses.replace(matrix, group=3)
-    assert [kernel_named(name).fits(odd) for name in SPARSE] == [True, False, True, True]
+    assert [kernel_named(name).is_exact_for(odd) for name in SPARSE] == [True, False, True, True]
     dense = dataclasses.replace(matrix, threshold=0, group=1)
-    assert not any(kernel_named(name).fits(dense) for name in SPARSE)
+    assert not any(kernel_named(name).is_exact_for(dense) for name in SPARSE)
     for rows, fits in ((1 << 14, True), (1 + (1 << 14), False)):
         tall = dataclasses.replace(linear_matrix(np.ones((rows, 2), np.int8)), threshold=5, group=2)
-        assert [kernel_named(name).fits(tall) for name in SPARSE] == [fits] * 3 + [True]
+        assert [kernel_named(name).is_exact_for(tall) for name in SPARSE] == [fits] * 3 + [True]
 
 
 @pytest.mark.board
@@ -260,7 +260,7 @@ def test_block_kernels_refuse_what_they_cannot_do() -> None:
 def test_chosen_kernels_give_the_bits(board: str, block: tuple[int, int], tmp_path: Path) -> None:
     program = random_program(8, 24, [32, 40], 7, 12, 12)
     program = with_thresholds(lighter(program, 31), [1, 2])
-    form = SparseFormat(*block)
+    form = BlockFormat(*block)
     nodes = [
         dataclasses.replace(n, **{f: masked(m, form, 0.2) for f, m in n.matrices().items()})
         for n in program.nodes

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgeflow.bench.kernels import bench_kernels
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import MATVEC_KERNELS, choose_kernel, kernel_named
-from edgeflow.codegen.packing.sparse import SparseFormat
+from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.program import Matrix, Program
 from edgeflow.targets.board import load_board
 from tests.harness import Case, lighter, linear, mismatches, none_of, short
@@ -40,7 +40,7 @@ for _name, (_board, _) in RUNS_ON.items():
 DENSITIES = (0.3, 0.0, 1.0, 0.08, 0.6)
 
 
-def masked(matrix: Matrix, form: SparseFormat, density: float, seed: int = 0) -> Matrix:
+def masked(matrix: Matrix, form: BlockFormat, density: float, seed: int = 0) -> Matrix:
     """Return the matrix with a share of its blocks, `density` on average, and zeros for others."""
     rng = np.random.default_rng(seed)
     stays = rng.random((-(-matrix.rows // form.rows), -(-matrix.cols // form.cols))) < density
@@ -49,7 +49,7 @@ def masked(matrix: Matrix, form: SparseFormat, density: float, seed: int = 0) ->
     return dataclasses.replace(matrix, weight=weight.astype(np.int8))
 
 
-def sparse(program: Program, form: SparseFormat) -> Program:
+def sparse(program: Program, form: BlockFormat) -> Program:
     """Return the program with matrices of one density after the other."""
     count = 0
     nodes = []
@@ -158,7 +158,7 @@ def single_weights(name: str) -> Case:
     bias = rng.integers(-(2**20), 2**20, len(weight)).astype(np.int32)
     # some rows saturate
     matrix = Matrix(weight, bias, np.full(len(weight), 1 << 23, np.int32), 1, bits)
-    assert kernel.fits(matrix)
+    assert kernel.is_exact_for(matrix)
     x = rng.integers(-(2 ** (bits - 1)) + 1, 2 ** (bits - 1), (12, cols)).astype(np.int16)
     case = Case(linear(matrix), [name], x[None])
     assert (np.abs(case.program.run(case.samples)) < 32767).any(axis=1).all()
@@ -182,7 +182,7 @@ def linear_matrix(weight: np.ndarray) -> Matrix:
 @pytest.mark.parametrize("board,form", [("qemu-m4", (4, 4)), ("qemu-m55", (8, 1))])
 def test_chosen_kernels_give_the_bits(board: str, form: tuple[int, int], tmp_path: Path) -> None:
     program = random_program(8, 4, [33, 40], 7, 12, 12)
-    program = sparse(lighter(program, 31), SparseFormat(*form))
+    program = sparse(lighter(program, 31), BlockFormat(*form))
     chosen = {choice.kernel for choice in choose_kernels(program, load_board(board).core)}
     assert any("sparse" in name for name in chosen)
     assert any("sparse" not in name for name in chosen)

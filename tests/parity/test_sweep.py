@@ -108,7 +108,7 @@ def draw(rng: np.random.Generator, kernel: MatvecKernel) -> Matrix:
         if kernel.delta or rng.integers(4) == 0:
             threshold = int(rng.choice([1, rng.integers(1, 1 << bits), 65535]))
             matrix = replace(matrix, threshold=threshold, group=int(rng.choice([1, 1, 2, 3, 4])))
-        if kernel.fits(matrix):
+        if kernel.is_exact_for(matrix):
             return matrix
 
 

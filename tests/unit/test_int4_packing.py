@@ -107,7 +107,7 @@ def test_sums_are_exact(
     name: str, rows: int, cols: int, bits: int, height: float, seed: int
 ) -> None:
     matrix, kernel = any_matrix(rows, cols, bits, height, seed), kernel_named(name)
-    if not kernel.fits(matrix):
+    if not kernel.is_exact_for(matrix):
         return
     rng = np.random.default_rng(seed)
     low, high = -largest_magnitude(bits), min(largest_magnitude(bits), 32767)
@@ -139,5 +139,5 @@ def test_two_rows_a_byte_up_to_27_bits() -> None:
     weight = np.full((3, 20), 7, np.int8)
     bias = np.full(3, 2**27 - 1 - 7 * 20 * 127, np.int32)
     multiplier = np.ones(3, np.int32)
-    assert kernel.fits(Matrix(weight, bias, multiplier, 1, 8))
-    assert not kernel.fits(Matrix(weight, bias + 1, multiplier, 1, 8))
+    assert kernel.is_exact_for(Matrix(weight, bias, multiplier, 1, 8))
+    assert not kernel.is_exact_for(Matrix(weight, bias + 1, multiplier, 1, 8))

@@ -69,7 +69,7 @@ def test_what_each_goal_promises(form: str, cols: int, rows: int, core: str) -> 
     of = {goal: chosen(form, cols, rows, goal, core) for goal in GOALS}
     for result in of.values():
         mine = next(k for k in MATVEC_KERNELS if k.name == result.kernel)
-        assert mine.fits(bench_matrix(rows, cols, FORMATS[form]))
+        assert mine.is_exact_for(bench_matrix(rows, cols, FORMATS[form]))
         assert result.kernel not in [other.kernel for other in result.alternatives]
     counts = {goal: result.instructions for goal, result in of.items()}
     assert counts["speed"] is not None and counts["balanced"] is not None

@@ -1,4 +1,4 @@
-"""Block-sparse packing, its costs, and where it is chosen."""
+"""Block formats, their costs, and where their kernels are chosen."""
 
 import dataclasses
 
@@ -13,7 +13,8 @@ from edgeflow.codegen import choice
 from edgeflow.codegen.choice import Choice, choose_kernels
 from edgeflow.codegen.costs import KernelCost, load_costs
 from edgeflow.codegen.kernels import MATVEC_KERNELS, kernel_named
-from edgeflow.codegen.packing.sparse import COLUMN_PAIRS, TILES, SparseFormat
+from edgeflow.codegen.kernels.sets.dsp import COLUMN_PAIRS, TILES
+from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.codegen.sparse import REFERENCE, break_even, preferred_block
 from edgeflow.program import Matrix
 from edgeflow.targets.board import load_core
@@ -21,8 +22,8 @@ from tests.unit.test_kernel_choice import program_of
 
 SPARSE = [kernel for kernel in MATVEC_KERNELS if kernel.sparse and not kernel.delta]
 FORMS = [kernel.sparse for kernel in MATVEC_KERNELS if kernel.sparse] + [
-    SparseFormat(2, 3, step=5, reach=9),
-    SparseFormat(2, 3, step=5, reach=6, by_columns=True),
+    BlockFormat(2, 3, step=5, reach=9),
+    BlockFormat(2, 3, step=5, reach=6, by_columns=True),
 ]
 CORES = ["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "rv32imc",
          "cortex-a53"]  # fmt: skip
@@ -45,7 +46,7 @@ def random_zeros(rows: int, cols: int, density: float, seed: int) -> Matrix:
     seed=st.integers(0, 1000),
 )
 def test_blocks_hold_the_matrix(
-    form: SparseFormat, rows: int, cols: int, density: float, seed: int
+    form: BlockFormat, rows: int, cols: int, density: float, seed: int
 ) -> None:
     matrix = random_zeros(rows, cols, density, seed)
     groups = list(form.groups(matrix))
@@ -177,9 +178,9 @@ def test_gathered_columns_are_at_most_what_a_byte_holds() -> None:
     for name, bits, most in (("s8_s16", 12, 256), ("s8_s8", 8, 128)):
         kernel = kernel_named(f"ef_matvec_sparse_8x1_{name}_mve")
         matrix = bench_matrix(8, most, FORMATS[f"w8a{bits}"])
-        assert kernel.fits(matrix)
+        assert kernel.is_exact_for(matrix)
         wider = np.concatenate([matrix.weight, matrix.weight[:, :1]], axis=1)
-        assert not kernel.fits(dataclasses.replace(matrix, weight=wider))
+        assert not kernel.is_exact_for(dataclasses.replace(matrix, weight=wider))
 
 
 @pytest.mark.parametrize("core,name,density", [
@@ -197,6 +198,6 @@ def test_columns_of_single_weights_are_at_most_what_a_byte_holds() -> None:
     for name, most in (("armv7m", 256), ("armv6m", 128), ("dsp", 256), ("mve", 256)):
         kernel = kernel_named(f"ef_matvec_sparse_1x1_s8_s16_{name}")
         matrix = bench_matrix(8, most, FORMATS["w8a12"])
-        assert kernel.fits(matrix)
+        assert kernel.is_exact_for(matrix)
         wider = np.concatenate([matrix.weight, matrix.weight[:, :1]], axis=1)
-        assert not kernel.fits(dataclasses.replace(matrix, weight=wider))
+        assert not kernel.is_exact_for(dataclasses.replace(matrix, weight=wider))

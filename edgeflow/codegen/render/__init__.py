@@ -14,9 +14,8 @@ from edgeflow.codegen.plan import Plan
 from edgeflow.codegen.render.header import model_header
 from edgeflow.codegen.render.names import Names
 from edgeflow.codegen.render.source import HEADERS, model_source
-from edgeflow.codegen.sources import included_files
+from edgeflow.codegen.sources import included_files, source_text
 from edgeflow.files import write_atomic
-from edgeflow.resources import resource
 
 # in kernels, global names begin with ef_, and so do the names of their files
 _KERNEL_NAME = re.compile(r"\bef_(?!\w+\.(?:h|inc|c|S)\b)")
@@ -40,9 +39,8 @@ def render(plan: Plan, prefix: str = "model", *, shared: bool = False) -> dict[s
         ``kernels/...``, ``PREFIX.c`` and ``PREFIX.h``.
     """
     names = Names(prefix, f"{prefix}_" if shared else "")
-    firmware = resource("firmware") / "kernels"
-    files = {*HEADERS, *included_files(plan.sources), *plan.sources} - {CELLS_HEADER}
-    texts = {Path(file).name: (firmware / file).read_text(encoding="utf-8") for file in files}
+    files = {*HEADERS, *included_files([*HEADERS, *plan.sources]), *plan.sources} - {CELLS_HEADER}
+    texts = {Path(file).name: source_text(file) for file in files}
     texts |= {CELLS_HEADER: cells_header(), **plan.generated}
     rendered = {f"kernels/{name}": _kernel(texts[name], names) for name in sorted(texts)}
     rendered[f"{prefix}.c"] = model_source(plan, names)

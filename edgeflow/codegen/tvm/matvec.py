@@ -1,7 +1,7 @@
 """Matrix-vector products in TVMScript: the bodies of the kernels of the ``tvm`` sets.
 
 They are made for one shape each, which leaves nothing to decide at run time, and read weights as
-``edgeflow.codegen.packing`` lays them out: groups of rows one behind the other, each with the start
+``edgeflow.codegen.layouts`` has them: groups of rows one behind the other, each with the start
 of its accumulators, its weights, its multipliers.
 """
 

@@ -1,0 +1,86 @@
+"""The descriptor of a matvec kernel."""
+
+from dataclasses import dataclass
+
+from edgeflow.codegen.kernels.exact import ANY, Exact
+from edgeflow.codegen.layouts.block_format import BlockFormat
+from edgeflow.codegen.layouts.layout import Layout, Packed
+from edgeflow.program.matrix import Matrix
+
+
+@dataclass(frozen=True)
+class MatvecKernel:
+    """A C function with the prototype of ``ef_matvec``.
+
+    A kernel of a delta layout takes delta matrices only; these also get any other kernel, which
+    reads x_hat (``ef_hold_matvec``).
+
+    Parameters
+    ----------
+    name : str
+        Name of the function and of its file (``edgeflow.codegen.sources``).
+    layout : Layout
+        How it reads the weights.
+    about : str
+        What it is for, one phrase: for the header and the table of the documentation.
+    is_exact_for : Exact
+        Whether it gives a matrix's results, bit for bit, for every input.
+    kernel_set : str
+        What a core must offer, as the ``kernels`` list of its file in ``targets/cores`` says; the
+        name of the module that lists the kernel.
+    """
+
+    name: str
+    layout: Layout
+    about: str
+    is_exact_for: Exact = ANY
+    kernel_set: str = ""
+
+    def pack(self, matrix: Matrix) -> Packed:
+        """Return the weights of a matrix as the kernel reads them."""
+        return self.layout.pack(matrix)
+
+    @property
+    def weight_bits(self) -> int:
+        """Width in which a weight is stored; the goal of a compilation decides if it may be."""
+        return self.layout.weight_bits
+
+    @property
+    def delta(self) -> bool:
+        """Whether it is for delta matrices only."""
+        return self.layout.delta
+
+    @property
+    def sparse(self) -> BlockFormat | None:
+        """The blocks that it stores; None: all weights."""
+        return self.layout.blocks
+
+    @property
+    def by_tvm(self) -> bool:
+        """Whether TVM writes the kernel's body."""
+        return self.kernel_set.startswith("tvm")
+
+    def body(self, matrix: Matrix) -> "TvmBody":
+        """Return what TVM has to write for a matrix."""
+        return TvmBody(self.name, matrix.rows, matrix.cols, matrix.shift)
+
+
+@dataclass(frozen=True, order=True)
+class TvmBody:
+    """A matrix-vector product that TVM writes for one shape.
+
+    Parameters
+    ----------
+    kernel : str
+    rows, cols, shift : int
+    """
+
+    kernel: str
+    rows: int
+    cols: int
+    shift: int
+
+    @property
+    def symbol(self) -> str:
+        """Name of the C function; it takes weights, x and y."""
+        return f"{self.kernel}_{self.rows}x{self.cols}_{self.shift}"

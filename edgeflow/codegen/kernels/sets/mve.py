@@ -1,0 +1,87 @@
+"""Arm Helium: eight rows at a time."""
+
+from edgeflow.codegen.kernels.exact import (
+    columns,
+    input_bits,
+    is_delta,
+    offsets_fit_16_bits,
+    ratios_below_1,
+    sums_fit,
+    weights_fit_4_bits,
+)
+from edgeflow.codegen.kernels.kernel import MatvecKernel
+from edgeflow.codegen.layouts.block_format import BlockFormat
+from edgeflow.codegen.layouts.blocks import GatheredBlocks
+from edgeflow.codegen.layouts.delta import DeltaVectors
+from edgeflow.codegen.layouts.delta_blocks import DeltaBlockVectors
+from edgeflow.codegen.layouts.dense import EightRows, SplitBytes
+from edgeflow.codegen.layouts.int4 import NibblePairs, SplitNibblePairs
+from edgeflow.codegen.layouts.unstructured import GatheredRows
+
+KERNELS = [
+    MatvecKernel(
+        "ef_delta_matvec_s8_s16_mve", DeltaVectors(), "delta update", is_delta & ratios_below_1
+    ),
+    MatvecKernel(
+        "ef_delta_matvec_sparse_8x1_s8_s16_mve",
+        DeltaBlockVectors(),
+        "delta update by blocks that are not zero",
+        is_delta & ratios_below_1 & offsets_fit_16_bits,
+    ),
+    MatvecKernel(
+        "ef_matvec_s8_s8_mve",
+        EightRows(16),
+        "x narrowed to bytes on the stack",
+        input_bits(8) & columns(2048, least=9) & ratios_below_1,
+    ),
+    MatvecKernel(
+        "ef_matvec_shift_s8_s8_mve",
+        EightRows(16, shift=False),
+        "likewise, for ratios of 1 and more",
+        input_bits(8) & columns(2048, least=9),
+    ),
+    MatvecKernel(
+        "ef_matvec_split_s8_s16_mve",
+        SplitBytes(),
+        "x as bytes high and low on the stack",
+        ratios_below_1 & columns(1024, least=25),
+    ),
+    MatvecKernel(
+        "ef_matvec_s8_s16_mve", EightRows(8), "x read once for eight rows", ratios_below_1
+    ),
+    MatvecKernel(
+        "ef_matvec_shift_s8_s16_mve",
+        EightRows(8, shift=False),
+        "likewise, for ratios of 1 and more",
+    ),
+    MatvecKernel(
+        "ef_matvec_s4_s8_mve",
+        NibblePairs(),
+        "int4, two rows a byte; x narrowed to bytes",
+        input_bits(8) & weights_fit_4_bits & sums_fit(28) & columns(1024, least=9),
+    ),
+    MatvecKernel(
+        "ef_matvec_split_s4_s16_mve",
+        SplitNibblePairs(),
+        "int4, two rows a byte; x as two bytes",
+        weights_fit_4_bits & sums_fit(28) & columns(1024),
+    ),
+    MatvecKernel(
+        "ef_matvec_sparse_8x1_s8_s8_mve",
+        GatheredBlocks(BlockFormat(8, 1, step=16)),
+        "blocks that are not zero, x in bytes",
+        ratios_below_1 & input_bits(8) & columns(128),
+    ),
+    MatvecKernel(
+        "ef_matvec_sparse_8x1_s8_s16_mve",
+        GatheredBlocks(BlockFormat(8, 1, step=8)),
+        "blocks that are not zero",
+        ratios_below_1 & columns(256),
+    ),
+    MatvecKernel(
+        "ef_matvec_sparse_1x1_s8_s16_mve",
+        GatheredRows(),
+        "weights that are not zero",
+        ratios_below_1 & columns(256),
+    ),
+]

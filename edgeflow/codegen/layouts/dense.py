@@ -1,0 +1,198 @@
+"""Layouts of all weights in 8 or 16 bits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgeflow.codegen.layouts.layout import (
+    EVEN_ODD,
+    Layout,
+    Packed,
+    bytes_to_words,
+    column_pairs,
+    complete,
+    group_stream,
+    lane_stream,
+    matrix_groups,
+    pad_columns,
+    row_groups,
+    vectors,
+    with_row_below,
+)
+from edgeflow.program.fixedpoint import INT32_MAX
+from edgeflow.program.matrix import Matrix
+
+#: 127 << 8 fits 16 bits.
+MAX_HALFWORD_SHIFT = 8
+
+
+class Rows(Layout):
+    """Row by row, unchanged; biases and multipliers apart."""
+
+    def pack(self, matrix: Matrix) -> Packed:
+        return Packed(np.ascontiguousarray(matrix.weight).reshape(-1), complete=False)
+
+
+class Tiles(Layout):
+    """Tiles of 4 x 4, a word a row with bytes c0 c2 c1 c3 (``ef_matvec_dsp.inc``)."""
+
+    def pack(self, matrix: Matrix) -> Packed:
+        weight, bias, multiplier = matrix_groups(matrix, 4)
+        weight = pad_columns(weight, 4)
+        tiles = weight.reshape(*weight.shape[:2], -1, 4)[..., [0, 2, 1, 3]].reshape(weight.shape)
+        return complete(group_stream(bias, vectors(tiles, 4), multiplier))
+
+
+@dataclass(frozen=True)
+class DotTiles(Layout):
+    """Tiles of 4 x 4, row by row (``ef_matvec_neon_dot.inc``).
+
+    Parameters
+    ----------
+    split : bool
+        The start of the accumulators makes up for low bytes of x less 128.
+    """
+
+    split: bool
+
+    def pack(self, matrix: Matrix) -> Packed:
+        weight, bias, multiplier = matrix_groups(matrix, 4)
+        start = bias + (128 * weight.sum(axis=-1) if self.split else 0)
+        return complete(group_stream(start, vectors(weight, 4), multiplier))
+
+
+class RowPairs(Layout):
+    """Halfwords ``256 a + b`` of rows A, B and of C, D, two columns (``ef_matvec_dsp.inc``)."""
+
+    def pack(self, matrix: Matrix) -> Packed:
+        weight, bias, multiplier = matrix_groups(matrix, 4)
+        words = column_pairs(256 * weight[:, 0::2] + weight[:, 1::2])
+        return complete(group_stream(with_row_below(bias), words, multiplier << matrix.shift))
+
+
+def halfword_shift(matrix: Matrix) -> int | None:
+    """Return how far weights of 16 bits take the shift that the multipliers have no room for.
+
+    None if they have not enough room either. The shifted accumulator is proven to fit.
+    """
+    most = int(matrix.multiplier.max())
+    for left in range(min(matrix.shift, MAX_HALFWORD_SHIFT) + 1):
+        if most << (matrix.shift - left) <= INT32_MAX:
+            return left
+    return None
+
+
+class Halfwords(Layout):
+    """A word a row for each 2 columns, weights in 16 bits (``ef_matvec_dsp.inc``)."""
+
+    weight_bits = 16
+
+    def pack(self, matrix: Matrix) -> Packed:
+        left = halfword_shift(matrix) or 0
+        weight, bias, multiplier = matrix_groups(matrix, 4)
+        end = multiplier << (matrix.shift - left)
+        return complete(group_stream(bias << left, column_pairs(weight << left), end))
+
+
+class SpikeColumns(Layout):
+    """For each 8 rows: biases, multipliers, results without spikes, columns of ``w + 128``."""
+
+    def pack(self, matrix: Matrix) -> Packed:
+        silent = matrix.apply(np.zeros(matrix.cols, np.int64)).astype(np.int16)
+        columns = row_groups(matrix.weight.astype(np.int64) + 128, 8).transpose(0, 2, 1)
+        _, bias, multiplier = matrix_groups(matrix, 8)
+        results = row_groups(silent, 8).astype("<i2").view("<u4").astype(np.int64)
+        parts = (multiplier, results, bytes_to_words(columns).reshape(len(bias), -1))
+        return complete(group_stream(bias, np.concatenate(parts[:2], axis=1), parts[2]))
+
+
+@dataclass(frozen=True)
+class ByteColumns(Layout):
+    """For each `rows` rows: biases, columns of bytes ``w + offset``, multipliers.
+
+    Parameters
+    ----------
+    multiple : int
+        Columns are padded to a multiple of it by bytes of 0, whatever the offset.
+    offset : int
+    rows : int
+    """
+
+    multiple: int = 2
+    offset: int = 0
+    rows: int = 8
+
+    def pack(self, matrix: Matrix) -> Packed:
+        _, bias, multiplier = matrix_groups(matrix, self.rows)
+        weight = row_groups(matrix.weight.astype(np.int64) + self.offset, self.rows)
+        columns = pad_columns(weight, self.multiple).transpose(0, 2, 1)
+        return complete(group_stream(bias, bytes_to_words(columns), multiplier))
+
+
+@dataclass(frozen=True)
+class EightRows(Layout):
+    """Blocks of 8 rows x `lanes` columns, the last block first (``ef_matvec_mve.inc``).
+
+    Parameters
+    ----------
+    lanes : int
+    shift : bool
+        Multipliers hold the shift less 1.
+    """
+
+    lanes: int
+    shift: bool = True
+
+    def pack(self, matrix: Matrix) -> Packed:
+        whole = whole_columns(matrix.cols) if self.lanes == 16 else matrix.cols
+        left = matrix.shift - 1 if self.shift else 0
+        parts = []
+        for part, order in eights_and_four(matrix.rows):
+            of_part = (matrix.weight[part], matrix.bias[part], matrix.multiplier[part])
+            weight, bias, multiplier = (row_groups(v, len(order))[:, order] for v in of_part)
+            parts.append(lane_stream(weight, bias, multiplier << left, self.lanes, whole, -1, 1))
+        return complete(*parts)
+
+
+def eights_and_four(rows: int) -> list[tuple[slice, list[int]]]:
+    """Return the parts of this many rows, with the order in their groups, for Helium kernels.
+
+    Those are groups of 8, and one of 4 behind them where it is enough.
+    """
+    if not 1 <= rows % 8 <= 4:
+        return [(slice(0, rows), EVEN_ODD)]
+    eights = [(slice(0, rows // 8 * 8), EVEN_ODD)] if rows >= 8 else []
+    return [*eights, (slice(rows // 8 * 8, rows), [0, 1, 2, 3])]
+
+
+def whole_columns(cols: int) -> int:
+    """Return the columns in front of half a block: those of whole sixteens if up to 8 are left."""
+    return cols // 16 * 16 if 1 <= cols % 16 <= 8 and cols > 16 else cols
+
+
+@dataclass(frozen=True)
+class FourRows(Layout):
+    """Blocks of 4 rows x 8 columns.
+
+    Parameters
+    ----------
+    shift : bool
+        Multipliers hold the shift.
+    """
+
+    shift: bool = True
+
+    def pack(self, matrix: Matrix) -> Packed:
+        weight, bias, multiplier = matrix_groups(matrix, 4)
+        return complete(lane_stream(weight, bias, multiplier << matrix.shift * self.shift, 8))
+
+
+class SplitBytes(Layout):
+    """Blocks of 4 rows x 16 columns for x in two bytes (``ef_matvec_split_s8_s16_mve.S``)."""
+
+    def pack(self, matrix: Matrix) -> Packed:
+        whole = whole_columns(matrix.cols)
+        weight, bias, multiplier = matrix_groups(matrix, 4)
+        start = bias + 128 * weight[..., :whole].sum(axis=-1)
+        end = multiplier << (matrix.shift - 1)
+        return complete(lane_stream(weight, start, end, 16, whole, 0, 2))
