@@ -1,4 +1,4 @@
-"""What TVM adds to a C library: one file with the bodies of kernels and the steps of layers."""
+"""TVM's part of a C library: one file with the bodies of kernels and the steps of layers."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What minGRU and minLSTM share: a leaky state whose rate reads the input only."""
+"""The common part of minGRU and minLSTM: a leaky state whose rate reads the input only."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class MinRNN(Node):
     state_bits: int
     output_shift: int
 
-    #: Rows of the matrix a unit.
+    #: Rows of the matrix per unit.
     blocks: ClassVar[int]
     matrix_fields: ClassVar[tuple[str, ...]] = ("input",)
     delta_sources: ClassVar[Mapping[str, str]] = {"input": "x"}
@@ -61,7 +61,7 @@ class MinRNN(Node):
     def __post_init__(self) -> None:
         if self.input.rows % self.blocks:
             raise ProgramError(
-                f"layer {self.name}: a {self.op_type} needs {self.blocks} rows a unit, not "
+                f"layer {self.name}: a {self.op_type} needs {self.blocks} rows per unit, not "
                 f"{self.input.rows} in all"
             )
         if not 8 <= self.state_bits <= 16:
