@@ -1,4 +1,4 @@
-"""How often columns of delta matrices and neurons fire: what a program saves on data."""
+"""Temporal sparsity on data: the density of delta updates and of spikes."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ SPIKE_BITS = 2
 
 
 def fired_shares(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
-    """Return the share of columns that fire a step, by layer and field of each delta matrix.
+    """Return the share of columns updated per step, by layer and field of each delta matrix.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def fired_shares(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
 
 
 def spike_rates(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
-    """Return the share of neurons that spike a step, by layer and state, like ``rnn.s``.
+    """Return the share of neurons that spike per step, by layer and state, like ``rnn.s``.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def spike_rates(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
 
 
 def sparsity(program: Program, fired: Mapping[str, float]) -> dict[str, float | None]:
-    """Return the shares of columns that do not fire, from `fired_shares`.
+    """Return the temporal sparsity, the share of columns not updated, from `fired_shares`.
 
     Returns
     -------
@@ -91,9 +91,9 @@ def sparsity(program: Program, fired: Mapping[str, float]) -> dict[str, float | 
     for name, (matrix, source) in _delta_matrices(program).items():
         columns[source == "x"].append((matrix.cols, matrix.cols * (1 - fired[name])))
     result = {}
-    for key, found in (("input_sparsity", columns[True]), ("state_sparsity", columns[False])):
-        silent = sum(share for _, share in found)
-        result[key] = silent / sum(cols for cols, _ in found) if found else None
+    for key, shares in (("input_sparsity", columns[True]), ("state_sparsity", columns[False])):
+        kept = sum(share for _, share in shares)
+        result[key] = kept / sum(cols for cols, _ in shares) if shares else None
     return result
 
 
@@ -107,7 +107,7 @@ def _delta_matrices(program: Program) -> dict[str, tuple[Matrix, str]]:
 
 
 def _share(matrix: Matrix, moved: Ints | NDArray[np.bool_]) -> float:
-    """Return the share of columns [n, cols] whose group has one that moved: those that fire."""
+    """Return the share of columns [n, cols] whose group has one that moved: those updated."""
     starts = np.arange(0, matrix.cols, matrix.group)
     groups = np.logical_or.reduceat(moved, starts, axis=1)
     sizes = np.diff(np.append(starts, matrix.cols))

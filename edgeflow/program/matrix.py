@@ -1,4 +1,4 @@
-"""A quantized affine map: int8 weights, int32 bias and one multiplier a row.
+"""A quantized affine map: int8 weights, int32 bias and one multiplier per row.
 
 It is dense or delta, or of low rank: a product of two.
 """
@@ -45,9 +45,9 @@ class Matrix:
     input_bits : int
         Declared width of x, 2..16: its values are within `largest_magnitude`.
     threshold : int
-        0: dense. 1..65535: of the changes that fire, in units of x.
+        0: dense. 1..65535: least change that updates a column, in units of x.
     group : int
-        Columns that fire together, 1..255: all of a group if one of them does.
+        Columns updated together, 1..255: all of a group if one of them changes enough.
     factor : Matrix, optional
         [cols, inputs]: what x is multiplied by first. It may be a delta one; this one is not then.
 
@@ -165,12 +165,12 @@ class Matrix:
         It is 0 after a reset. Where ``abs(x - x_hat) >= threshold`` for any of a group of columns,
         the whole group becomes x.
         """
-        fires = np.abs(x - held) >= self.threshold
+        updated = np.abs(x - held) >= self.threshold
         if self.group > 1:
-            padded = np.pad(fires, [(0, 0)] * (x.ndim - 1) + [(0, -self.cols % self.group)])
+            padded = np.pad(updated, [(0, 0)] * (x.ndim - 1) + [(0, -self.cols % self.group)])
             groups = padded.reshape(*x.shape[:-1], -1, self.group).any(axis=-1)
-            fires = np.repeat(groups, self.group, axis=-1)[..., : self.cols]
-        return np.where(fires, x, held)
+            updated = np.repeat(groups, self.group, axis=-1)[..., : self.cols]
+        return np.where(updated, x, held)
 
     def apply(self, x: Ints) -> Ints:
         """Return the int16 result [..., rows] for x [..., cols]."""

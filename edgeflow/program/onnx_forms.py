@@ -28,7 +28,7 @@ ROUNDING = (
 
 @dataclass(frozen=True)
 class Form:
-    """What an ONNX file of a program looks like from outside.
+    """Graph layout of a program's ONNX file: inputs, outputs and operators as seen from outside.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def as_form(step: onnx.ModelProto, program: "Program", form: Form) -> onnx.Model
 
 
 def describe(program: "Program", form: Form) -> dict[str, str]:
-    """Return what a consumer has to know, as metadata entries; lists and mappings are JSON."""
+    """Return the metadata entries for consumers; lists and mappings are JSON."""
     states = [
         f"{node.name}_{state}" for node in program.nodes for state in (*node.states, *node.held)
     ]

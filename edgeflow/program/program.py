@@ -28,7 +28,7 @@ def is_layer_name(name: str) -> bool:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InputFormat:
-    """How raw samples become integers: ``x_int = round((x - offset) / scale)``, clipped.
+    """Encoding of raw samples as integers: ``x_int = round((x - offset) / scale)``, clipped.
 
     Parameters
     ----------
@@ -91,13 +91,13 @@ class Program:
     output_scale : float
         Real value of one unit of the output.
     classes : tuple of str
-        One a output; empty where the output is not a classification.
+        One per output; empty where the output is not a classification.
     window : int
-        Samples a decision (the state is reset before each window), 0 for streaming.
+        Samples per decision (the state is reset before each window), 0 for streaming.
     rate_hz : float
         Sampling rate, 0 if unknown.
     metadata : dict
-        What compression measured; JSON values. Not part of the meaning nor of the hash.
+        Measurements of compression; JSON values. Not part of the meaning nor of the hash.
 
     Raises
     ------
@@ -142,11 +142,11 @@ class Program:
         if not 0 <= self.window <= MAX_SIZE:
             raise ProgramError(f"a window of {self.window} samples is not in 0..{MAX_SIZE}")
         if any(isinstance(node, Cutoff) for node in self.nodes[:-1]):
-            raise ProgramError("a cut-off must be the last layer")
+            raise ProgramError("an early exit must be the last layer")
         if self.cutoff is not None and self.window == 0:
             raise ProgramError(
-                f"layer {self.nodes[-1].name}: a cut-off holds its decision until the window ends, "
-                "and the program has no windows: it decides at every sample"
+                f"layer {self.nodes[-1].name}: an early exit holds its decision until the window "
+                "ends, and the program has no windows: it decides at every sample"
             )
         if not 0 < self.output_scale < np.inf or not 0 <= self.rate_hz < np.inf:
             raise ProgramError("the output scale must be positive, the rate not negative")
@@ -165,7 +165,7 @@ class Program:
 
     @property
     def cutoff(self) -> Cutoff | None:
-        """The cut-off that ends the chain, if there is one."""
+        """The early exit that ends the chain, if there is one."""
         return self.nodes[-1] if isinstance(self.nodes[-1], Cutoff) else None
 
     def without_cutoff(self) -> "Program":
@@ -226,7 +226,7 @@ class Program:
         return digest.digest()[:8]
 
     def quantize_input(self, x: ArrayLike) -> NDArray[np.int16]:
-        """Turn raw samples [..., channels] into the integers that a step reads."""
+        """Return raw samples [..., channels] as the integers that a step reads."""
         return self.input.quantize(x)
 
     def initial_state(self, n: int = 1) -> list[State]:

@@ -1,4 +1,4 @@
-"""How a program is shown: one line, or a table for notebooks."""
+"""Text and HTML of a program: one line, or a table for notebooks."""
 
 from collections.abc import Sequence
 from html import escape
@@ -39,7 +39,7 @@ def one_line(program: "Program") -> str:
 
 def html(program: "Program") -> str:
     """Return a table of the layers, as HTML."""
-    header = ["layer", "kind", "reads", "gives", "weights", "bytes", "MACs a step"]
+    header = ["layer", "kind", "reads", "gives", "weights", "bytes", "MACs per step"]
     rows = [
         [
             node.name,

@@ -1,6 +1,6 @@
 """Tensors that stand in for integer arrays while a step is traced."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,13 @@ class Traced(NDArrayOperatorsMixin):
     def size(self) -> Any:
         """Number of elements of a vector."""
         raise NotImplementedError
+
+
+def traced_copy(source: object, fields: Mapping[str, Any], kind: type[Any] | None = None) -> Any:
+    """Return a copy of a node or matrix, as another `kind`, with traced fields and no checks."""
+    result = object.__new__(kind or type(source))
+    vars(result).update(vars(source), **fields)
+    return result
 
 
 def axis_of(at: Any) -> tuple[int, Any]:

@@ -1,6 +1,5 @@
 """Steps as bodies of ONNX functions: standard integer operators, int64 inside, so nothing wraps."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from onnx import TensorProto, helper
 
 from edgeflow.errors import ProgramError
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.traced import Traced, axis_of
+from edgeflow.program.traced import Traced, axis_of, traced_copy
 
 if TYPE_CHECKING:
     from edgeflow.program.nodes.base import Node
@@ -259,11 +258,10 @@ class _Product(Matrix):
     @classmethod
     def of(cls, matrix: Matrix, field: str, factor: str, body: Body) -> "_Product":
         """Return the matrix of the field; its factor has the name `factor`."""
-        product = object.__new__(cls)
-        vars(product).update(vars(matrix), field=field, body=body)
+        fields: dict[str, Any] = {"field": field, "body": body}
         if matrix.factor is not None:
-            vars(product)["factor"] = cls.of(matrix.factor, factor, "", body)
-        return product
+            fields["factor"] = cls.of(matrix.factor, factor, "", body)
+        return traced_copy(matrix, fields, cls)
 
     @property
     def rows(self) -> Any:
@@ -311,9 +309,7 @@ def trace_step(node: "Node") -> Body:
         fields[field] = body.input(field, _kind(array.dtype.type))
     for field, matrix in node.matrices().items():
         fields[field] = _Product.of(matrix, field, factor_of(field), body)
-    traced = copy.copy(node)
-    vars(traced).update(fields)
-    y, following = traced.advance(body.input("x", INT16), state)
+    y, following = traced_copy(node, fields).advance(body.input("x", INT16), state)
     for name, vector in vectors.items():
         body.give(f"{name}_next", following[name], _kind(vector.dtype))
     same = [name for name, value in following.items() if value is y]

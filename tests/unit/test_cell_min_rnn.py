@@ -204,5 +204,5 @@ def test_bad_nodes(change: dict, message: str) -> None:
     with pytest.raises(ProgramError, match=message):
         dataclasses.replace(node, **change)
     matrix = random_program(0, 3, [1], 5, 12, 12).nodes[1].matrices()["matrix"]
-    with pytest.raises(ProgramError, match="2 rows a unit, not 5"):
+    with pytest.raises(ProgramError, match="2 rows per unit, not 5"):
         MinGRU("m", matrix, 12, 19)

@@ -62,12 +62,6 @@ def fits(known: Interval, bits: int) -> bool:
     return bool((known.lo >= -half).all() and (known.hi < half).all())
 
 
-def truncated(a: Ints, b: Ints) -> Ints:
-    """Return a / b, rounded towards zero."""
-    quotient = np.abs(a) // np.abs(b)
-    return np.where((a < 0) != (b < 0), -quotient, quotient)
-
-
 def of(value: "Value") -> Interval:
     """Return the interval of a value whose arguments have theirs."""
     return Evaluation({}).transfer(value)
@@ -286,18 +280,6 @@ def _and(a: Interval, mask: Interval) -> Interval:
     return Interval(np.where(inside, a.lo, 0), np.where(inside, a.hi, mask.hi))
 
 
-def _div(a: Interval, b: Interval) -> Interval:
-    if (b.lo <= 0).any():
-        return full(np.broadcast_shapes(a.lo.shape, b.lo.shape), LOWEST, HIGHEST)
-    return _corners(truncated, a, b)
-
-
-def _floordiv(a: Interval, b: Interval) -> Interval:
-    if (b.lo <= 0).any():
-        return full(np.broadcast_shapes(a.lo.shape, b.lo.shape), LOWEST, HIGHEST)
-    return _corners(np.floor_divide, a, b)
-
-
 def _mod(a: Interval, b: Interval) -> Interval:
     return Interval(np.minimum(b.lo + 1, 0) + 0 * a.lo, np.maximum(b.hi - 1, 0) + 0 * a.hi)
 
@@ -344,8 +326,6 @@ _ELEMENTS: dict[str, Any] = {
     "shr": _shr,
     "and": _and,
     "pow2": _pow2,
-    "div": _div,
-    "floordiv": _floordiv,
     "mod": _mod,
     "wrap16": _wrap(16),
     "wrap32": _wrap(32),

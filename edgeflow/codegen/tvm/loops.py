@@ -35,12 +35,10 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "max": tirx.Max,
     "shr": lambda a, b: a >> b,
     "and": lambda a, b: a & b,
-    "div": tirx.truncdiv,
-    "floordiv": tirx.floordiv,
     "mod": tirx.floormod,
 }
 #: What TVM takes apart when it is made narrower.
-_SUMS = ("add", "sub", "mul", "neg", "shr", "div", "and")
+_SUMS = ("add", "sub", "mul", "neg", "shr", "and")
 
 
 class Memory:

@@ -1,4 +1,4 @@
-"""What a step does in which order: calls of matrix kernels, and loops that compute values.
+"""The order of a step: calls of matrix kernels, and loops that compute values.
 
 Values are computed where they are used, in one loop with all others that can be: only what a matrix
 reads and gives, and what would be computed again and again, is stored in between.

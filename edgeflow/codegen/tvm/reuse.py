@@ -1,4 +1,4 @@
-"""What a step would compute again and again unless it stored it."""
+"""Values worth storing: those that a step would else compute again and again."""
 
 from edgeflow.codegen.tvm.scalars import REDUCTIONS, Scalar, walk
 from edgeflow.codegen.tvm.stages import Call, Loop, dependencies

@@ -1,6 +1,6 @@
-"""The whole step of a layer as one TVM function, from its ONNX function.
+"""The whole step of a layer as one TVM function, a trace of its step in numpy.
 
-The ONNX function is all that is known of a layer: there is no code for any cell here, and a new one
+`Node.step` is all that is known of a layer: there is no code for any cell here, and a new one
 is translated like the others. Matrices stay behind ``ef_apply``, a function in C.
 """
 
@@ -66,7 +66,7 @@ def step_function(node: Node, symbol: str) -> Step:
     Raises
     ------
     TargetError
-        If the layer's ONNX function has something that cannot be translated.
+        If the layer's step has something that cannot be translated.
     """
     known = _KNOWN.setdefault(node, {})
     if symbol not in known:

@@ -31,8 +31,6 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "shr": np.right_shift,
     "and": np.bitwise_and,
     "pow2": lambda e: np.left_shift(1, e),
-    "div": intervals.truncated,
-    "floordiv": np.floor_divide,
     "mod": np.mod,
     "both": np.logical_and,
     "either": np.logical_or,
@@ -193,25 +191,6 @@ class Graph:
         if exponents[0] and exponents[1]:
             return self.pow2(self.add(exponents[0], exponents[1]))
         return self._elementwise("mul", a, b)
-
-    def div(self, a: Value, b: Value) -> Value:
-        """Return a / b, truncated."""
-        if _neutral(a, b, 1):
-            return a
-        # (x - x mod u) / u
-        if a.op == "sub" and self.mod(a.args[0], b) is a.args[1]:
-            return self.floordiv(a.args[0], b)
-        down = exponent(self, b)
-        up = exponent(self, a)
-        if down and up and (up.range.lo.min() >= down.range.hi.max()):
-            return self.pow2(self.sub(up, down))
-        if down and a.range.lo.min() >= 0:
-            return self.shr(a, down)
-        return self._elementwise("div", a, b)
-
-    def floordiv(self, x: Value, unit: Value) -> Value:
-        down = exponent(self, unit)
-        return self.shr(x, down) if down else self._elementwise("floordiv", x, unit)
 
     def mod(self, x: Value, unit: Value) -> Value:
         """Return x mod unit, of the sign of `unit`."""

@@ -1,4 +1,4 @@
-"""What every integer layer offers to the program, the ONNX file and the code generator."""
+"""Interface of integer layers to the program, the ONNX file and the code generator."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

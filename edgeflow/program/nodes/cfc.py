@@ -170,7 +170,7 @@ class PureCfC(_Backbone):
     ----------
     name : str
     input, recurrent : Matrix
-        As in `CfC`, with one row of heads a unit.
+        As in `CfC`, with one row of heads per unit.
     gate : int
         0.
     state_bits, backbone_bits : int

@@ -100,5 +100,5 @@ class ChannelMixer(Node):
         # both products are at most 2^30: their sum and the half fit 32 bits
         branch = self.down.apply(hidden) << (self.state_bits - 1)
         limit = symmetric_max(self.state_bits)
-        y = shift_right_round(self.skip * x + branch, 15)
+        y = shift_right_round(x * self.skip + branch, 15)
         return saturate(y, -limit, limit), {}

@@ -1,4 +1,4 @@
-"""A confidence cut-off: the decision stands as soon as it is clear enough."""
+"""Early exit: the decision stands as soon as it is clear enough."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -44,7 +44,7 @@ def memory_fits(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _LegendreMemory(Node):
-    """What both variants share: `memory_size` memories of `order` values with one A and B.
+    """The common part of both variants: `memory_size` memories of `order` values with one A and B.
 
     ``m' = A m + B u`` is computed as ``m + (A - I) m + B u``: the first term keeps all 32 bits of
     m, the second reads its high half, rounded to int16. What that rounding costs enters as an

@@ -23,7 +23,7 @@ from edgeflow.program.fixedpoint import (
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import INT16, Node, Range, State, StateField
 
-#: Solver steps a sample.
+#: Most solver steps per sample.
 MAX_UNFOLDS = 12
 #: Denominators are Q2.30 numbers from here...
 MIN_DENOMINATOR = 1 << 16
@@ -87,7 +87,7 @@ class LTC(Node):
     leak, rest : int32 array [hidden]
         Q0.30.
     unfolds : int
-        Solver steps a sample, 1..`MAX_UNFOLDS`.
+        Solver steps per sample, 1..`MAX_UNFOLDS`.
     source_bits : int
         Width of the input, 2..16.
     motors : int

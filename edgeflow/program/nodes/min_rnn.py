@@ -1,4 +1,4 @@
-"""What minGRU and minLSTM share: a leaky state whose rate reads the input only."""
+"""The common part of minGRU and minLSTM: a leaky state whose rate reads the input only."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class MinRNN(Node):
     state_bits: int
     output_shift: int
 
-    #: Rows of the matrix a unit.
+    #: Rows of the matrix per unit.
     blocks: ClassVar[int]
     state_fields: ClassVar[Mapping[str, StateField]] = {"h": ("hidden", 32)}
     matrix_fields: ClassVar[tuple[str, ...]] = ("input",)
@@ -63,7 +63,7 @@ class MinRNN(Node):
         super().__post_init__()
         if self.input.rows % self.blocks:
             raise ProgramError(
-                f"layer {self.name}: a {self.op_type} needs {self.blocks} rows a unit, not "
+                f"layer {self.name}: a {self.op_type} needs {self.blocks} rows per unit, not "
                 f"{self.input.rows} in all"
             )
 

@@ -1,4 +1,4 @@
-"""What cells share whose output is a state that their own matrix reads."""
+"""The common part of cells whose output is a state that their own matrix reads."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -29,7 +29,7 @@ class Recurrent(Node):
             )
 
     def check_rows(self, kind: str, gates: int) -> None:
-        """Raise a ProgramError unless both matrices have `gates` rows a unit."""
+        """Raise a ProgramError unless both matrices have `gates` rows per unit."""
         hidden = self.recurrent.inputs
         if self.recurrent.rows != gates * hidden or self.input.rows != gates * hidden:
             raise ProgramError(

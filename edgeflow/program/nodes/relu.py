@@ -1,4 +1,4 @@
-"""Rectification, and what narrows values before a matrix reads them."""
+"""Rectification, with a shift that narrows values before a matrix reads them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

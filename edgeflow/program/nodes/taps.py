@@ -20,7 +20,7 @@ class Taps(Node):
     ----------
     name : str
     size : int
-        Values of a sample.
+        Values per sample.
     bits : int
         Their width, 2..16.
     taps : int
