@@ -1,5 +1,6 @@
 """``edgeflow train``: a classifier from recordings, with a progress bar, resumable."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,10 @@ import typer
 
 from edgeflow.cli import console
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
+from edgeflow.cli.schema import with_options
 from edgeflow.errors import TrainError
+from edgeflow.schema import METHODS, MODEL, by_field
+from edgeflow.training.options import TrainOptions
 
 OUT = typer.Option(..., "--out", "-o", help="Folder for the checkpoint and metrics.")
 
@@ -17,6 +21,13 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
 
 
+def cell_names() -> list[str]:
+    """Return the names of the registered cells, read from the source: importing it takes torch."""
+    source = Path(__file__).parent.parent / "cells" / "cells.py"
+    return re.findall(r'^    "([\w-]+)": \w+\.\w+,$', source.read_text("utf-8"), re.M)
+
+
+@with_options(options=TrainOptions)
 def train(
     data: str = DATA,
     out: Path = OUT,
@@ -26,60 +37,45 @@ def train(
     cell: str = typer.Option(
         "gru",
         "--cell",
-        help="Recurrent cell: gru, lstm, rnn, mingru, minlstm, lmu, lmu-ff, cfc, ltc, lif, "
-        "cuba-lif, l2mu, cuba-l2mu, lmuformer, lmuformer-snn.",
-    ),
-    hidden: int = typer.Option(32, "--hidden", help="Units a layer."),
-    layers: int = typer.Option(1, "--layers", help="Layers of the cell."),
-    set_: list[str] = typer.Option(
-        [], "--set", help="An option of the cell, like order=8; a wrong one lists all."
-    ),
-    readout: str | None = typer.Option(
-        None, "--readout", help="Decide by the last output or an average: last, mean, leaky."
-    ),
-    loss: str | None = typer.Option(None, "--loss", help="cross-entropy, l2-svm."),
-    dropout: float | None = typer.Option(None, "--dropout", help="In [0, 1)."),
-    window: int | None = typer.Option(None, "--window", help="Samples a window (about 2 s)."),
-    mode: str = typer.Option(
-        "window", "--mode", help="Decide once a window, or at every step: window, streaming."
-    ),
-    epochs: int | None = typer.Option(None, "--epochs", help="Passes over the training windows."),
-    batch: int | None = typer.Option(None, "--batch", help="Windows a step."),
-    lr: float | None = typer.Option(None, "--lr", help="Peak learning rate."),
-    patience: int | None = typer.Option(
-        None, "--patience", help="Epochs without a better validation score; 0: never stop early."
-    ),
-    tail: float | None = typer.Option(
-        None,
-        "--tail",
-        help="Share of a window whose outputs are trained, from its end: 0.1; 1 to decide early.",
-    ),
-    mirror: float | None = typer.Option(
-        None, "--mirror", help="Share of windows turned into the other wrist's, like 0.5."
+        help=f"Recurrent cell: {', '.join(cell_names())}.",
+        rich_help_panel=MODEL,
     ),
     teacher: list[str] = typer.Option(
-        [], "--teacher", help="Learn from this trained model too; several: from their mean."
+        [],
+        "--teacher",
+        help="Learn from this trained model too; several: from their mean.",
+        rich_help_panel=METHODS,
     ),
     sparse: float | None = typer.Option(
         None,
         "--sparse",
         help="Share of the cell's weights that are zero from the start, by chance.",
+        rich_help_panel=METHODS,
     ),
     block: str = typer.Option(
-        "1x1", "--block", help="Rows x columns of weights that are zero together, like 4x2."
+        "1x1",
+        "--block",
+        help="Rows x columns of weights that are zero together, like 4x2.",
+        rich_help_panel=METHODS,
     ),
     spike_rate: float | None = typer.Option(
-        None, "--spike-rate", help="Spikes a neuron and step that spiking cells keep to: 0.1."
+        None,
+        "--spike-rate",
+        help="Spikes per neuron and step that spiking cells keep to: 0.1.",
+        rich_help_panel=METHODS,
     ),
     spike_regularizer: str | None = typer.Option(
-        None, "--spike-regularizer", help="What keeps them to it: l1 (default), hoyer."
+        None,
+        "--spike-regularizer",
+        help="What keeps them to it: l1 (default), hoyer.",
+        rich_help_panel=METHODS,
     ),
-    seed: int = typer.Option(0, "--seed", help="Same seed, same result."),
-    threads: int = typer.Option(1, "--threads", help="CPU threads; part of what repeats."),
     restart: bool = typer.Option(False, "--restart", help="Begin anew in this folder."),
     json_: bool = JSON,
+    *,
+    options: dict[str, Any],
 ) -> None:
-    """Train on some people, choose the best epoch on others, test once on yet others.
+    """Train on some subjects, choose the best epoch on others, test once on yet others.
 
     Stopped at any moment, the same command goes on and ends with the same result.
 
@@ -88,7 +84,6 @@ def train(
       edgeflow train --data mine.csv --rate 50 --mode streaming -o runs/mine
       edgeflow train --data seglearn-watch --cell lmu --set order=6 -o runs/lmu
     """
-    from edgeflow.cells.options import parse_options
     from edgeflow.compression.prune.connectivity import FixedConnectivity
     from edgeflow.compression.prune.mask import Block
     from edgeflow.data import load_dataset
@@ -97,11 +92,6 @@ def train(
     from edgeflow.training.method import Method
     from edgeflow.training.spikes import SpikeRate
 
-    optional = {
-        "dropout": dropout, "epochs": epochs, "batch": batch, "lr": lr, "patience": patience,
-        "mirror": mirror, "readout": readout, "loss": loss, "tail": tail,
-        "cell_options": parse_options(set_) or None,
-    }  # fmt: skip
     shape = Block.parse(block)
     if sparse is None and block != "1x1":
         raise TrainError(f"--block {block}: it needs --sparse")
@@ -109,35 +99,19 @@ def train(
         raise TrainError(f"--spike-regularizer {spike_regularizer}: it needs --spike-rate")
     methods: list[Method] = []
     if sparse is not None:
-        methods.append(FixedConnectivity(sparse, shape, seed))
+        methods.append(FixedConnectivity(sparse, shape, options["seed"]))
     if spike_rate is not None:
         methods.append(SpikeRate(spike_rate, regularizer=spike_regularizer or "l1"))
     if teacher:
         methods.append(Distillation(teacher))
-    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
+    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=options["window"])
     with console.progress() as bar:
         task = bar.add_task("training", total=None, status="")
-
-        def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
-            status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
-            bar.update(task, completed=epoch, total=total, status=status)
-
         try:
             result = run(
-                dataset,
-                cell,
-                out=out,
-                restart=restart,
-                on_epoch=on_epoch,
-                hidden=hidden,
-                layers=layers,
-                mode=mode,
-                window=window,
-                seed=seed,
-                threads=threads,
-                methods=methods,
-                **{name: value for name, value in optional.items() if value is not None},
-            )
+                dataset, cell, out=out, restart=restart, methods=methods,
+                on_epoch=console.epochs(bar, task), **by_field(TrainOptions, options),
+            )  # fmt: skip
         except KeyboardInterrupt:
             bar.stop()
             if (out / "resume.pt").exists():
@@ -162,7 +136,7 @@ def _show(folder: Path, metrics: dict[str, Any]) -> None:
             f"{metrics[split]['accuracy']:.1%}",
             f"{metrics[split]['macro_f1']:.3f}",
         ]
-        for split, name in (("val", "validation people"), ("test", "test people"))
+        for split, name in (("val", "validation subjects"), ("test", "test subjects"))
     ]
-    console.table(title, ["", "people", "decisions", "accuracy", "macro-F1"], rows)
+    console.table(title, ["", "subjects", "decisions", "accuracy", "macro-F1"], rows)
     console.out.print(f"{folder}/model.pt", soft_wrap=True)

@@ -1,9 +1,9 @@
-"""Compression by target: recipes are tried in turn, and the best that meets all limits is taken.
+"""Compression within constraints: the best candidate recipe that meets all of them.
 
-The ladder is a fixed list of recipes, from those that cost hardly any accuracy to those that cost
-more. One that trains is sketched first: what would cost too much on the board is not trained. All
-others are trained, compiled and run on the board. Validation people decide; test people are looked
-at once, with the program that was taken.
+The candidate list (``ladder.toml``) is in order, from recipes that cost hardly any accuracy to
+those that cost more. Of a recipe that trains, a surrogate runs first: what would cost too much on
+the board is not trained. All others are trained, compiled and run on the board. Validation subjects
+decide; the chosen program alone is scored on test subjects.
 """
 
 import tomllib
@@ -35,16 +35,16 @@ OF_ALL = ("weights", "activations", "optimize")
 
 @dataclass(frozen=True)
 class Found:
-    """The end of a search.
+    """Result of a search.
 
     Attributes
     ----------
     rows : list of dict
-        A candidate each, the nearest first: "recipe", "state", "why", "accuracy", "drop",
-        "drop_error" (standard error over people), "flash", "ram", "instructions", "p99", "max",
+        One per candidate, the nearest first: "recipe", "state", "why", "accuracy", "drop",
+        "drop_error" (standard error over subjects), "flash", "ram", "instructions", "p99", "max",
         "energy_uj", "optimize"; None: not known.
     compressed : Compressed or None
-        The program taken, scored on test people.
+        The program taken, scored on test subjects.
     record : dict or None
         As it was written.
     """
@@ -60,7 +60,12 @@ def target_folder(out: str | Path) -> Path:
 
 
 def read_ladder(path: str | Path | None = None) -> list[str]:
-    """Return the recipes of a ladder, names or paths; None: of ``calibration/ladder.toml``.
+    """Return the recipes of a candidate list, names or paths.
+
+    Parameters
+    ----------
+    path : str or path, optional
+        A .toml file; None: ``calibration/ladder.toml``.
 
     Raises
     ------
@@ -101,7 +106,7 @@ def search(
 ) -> Found:
     """Try recipes on a model; go on where an interrupted search with equal arguments stopped.
 
-    Other limits are no other arguments: what was tried is not tried again.
+    Constraints are no such arguments: what was tried is not tried again under others.
 
     Parameters
     ----------
@@ -113,13 +118,13 @@ def search(
     out : path
         For the program that is taken; candidates are in `target_folder`.
     ladder : sequence of str
-        Names or files of recipes.
+        Names or files of the candidate recipes.
     options : mapping, optional
         Values by option in the place of the recipes' own: `OF_TRAINING` where a recipe trains,
         `OF_ALL` everywhere.
     checkpoint : path, optional
     restart : bool
-        Forget what was tried.
+        Start anew.
     on_candidate, on_done, on_epoch : callable, optional
         Called with number from 1, total and name before a candidate, with its row after it, and
         after each epoch of its training.
@@ -127,7 +132,7 @@ def search(
     Returns
     -------
     Found
-        `compressed` is None if no candidate meets the limits on validation people.
+        `compressed` is None if no candidate meets the constraints on validation subjects.
 
     Raises
     ------
@@ -176,7 +181,7 @@ def search(
 def _take(
     best: Candidate, job: Job, folder: Path, out: str | Path, rows: list[dict[str, Any]]
 ) -> Found:
-    """Score the best candidate on test people, and write it and its record."""
+    """Score the best candidate on test subjects, and write it and its record."""
     program = Program.load(best.program_file)
     taken = scored(job.chain, program, job.dataset, "test")
     goal = best.figures["cost"]["optimize"]
@@ -197,12 +202,12 @@ def _take(
 
 
 def check(found: Found, limits: Limits) -> None:
-    """Check the limits on test people.
+    """Check the constraints on test subjects.
 
     Raises
     ------
     CheckFailed
-        If no candidate met them on validation people, or the one taken does not on test people.
+        If no candidate met them on validation subjects, or the one taken does not on test subjects.
     """
     if found.compressed is None or found.record is None:
         first = found.rows[0]

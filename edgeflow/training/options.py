@@ -1,15 +1,20 @@
-"""What a training run is told, in one place; defaults chosen on validation people only."""
+"""Options of training runs, without torch; defaults were chosen on validation subjects only."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
-from edgeflow.cells.accumulate import READOUTS
 from edgeflow.errors import TrainError
-from edgeflow.training.losses import LOSSES
+from edgeflow.schema import MODEL, TRAINING, Option
 
 MODES = ("window", "streaming")
+
+
+def _parse_cell_options(texts: Sequence[str]) -> dict[str, Any]:
+    from edgeflow.cells.options import parse_options
+
+    return parse_options(texts)
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class FitOptions:
     loss : str
         Name in ``edgeflow.training.losses.LOSSES``.
     epochs, batch : int
-        Passes over the training windows, windows a step.
+        Passes over the training windows, windows per step.
     lr, weight_decay, clip : float
         AdamW's peak rate (one cycle of a cosine after a short warm-up), its decay, and the
         largest norm of a gradient.
@@ -36,36 +41,55 @@ class FitOptions:
         None: that of the data set.
     tail : float
         Share of a window, counted from its end, whose outputs are in the loss, in (0, 1]. 1 trains
-        each step to decide as well as it can, for a cut-off. Not when streaming.
+        each step to decide as well as it can, for early exit. Not when streaming.
     average : float
-        Decay, each step, of the moving average of the weights that is validated and kept;
+        Decay per step of the moving average of the weights that is validated and kept;
         0: the weights themselves.
     seed, threads : int
         Results repeat to the bit for equal options, data, torch version and type of CPU.
     """
 
-    loss: str = "cross-entropy"
-    epochs: int = 30
-    batch: int = 128
-    lr: float = 1e-2
+    loss: Annotated[str, Option("--loss", "cross-entropy or l2-svm.", TRAINING)] = "cross-entropy"
+    epochs: Annotated[int, Option("--epochs", "Passes over the training windows.", TRAINING)] = 30
+    batch: Annotated[int, Option("--batch", "Windows per step.", TRAINING)] = 128
+    lr: Annotated[float, Option("--lr", "Peak learning rate.", TRAINING)] = 1e-2
     weight_decay: float = 1e-2
     clip: float = 1.0
-    patience: int = 10
+    patience: Annotated[
+        int,
+        Option(
+            "--patience", "Epochs without a better validation score; 0: never stop early.", TRAINING
+        ),
+    ] = 10
     rotate: float = 15.0
     scale: float = 0.1
     noise: float = 0.05
     pace: float = 0.2
-    mirror: float | None = None
-    tail: float = 0.1
+    mirror: Annotated[
+        float | None,
+        Option("--mirror", "Share of windows turned into the other wrist's, like 0.5.", TRAINING),
+    ] = None
+    tail: Annotated[
+        float,
+        Option(
+            "--tail",
+            "Share of a window whose outputs are trained, from its end: 0.1; 1 for early exit.",
+            TRAINING,
+        ),
+    ] = 0.1
     average: float = 0.99
-    seed: int = 0
-    threads: int = 1
+    seed: Annotated[int, Option("--seed", "Same seed, same result.", TRAINING, shown=True)] = 0
+    threads: Annotated[
+        int, Option("--threads", "CPU threads; part of what repeats.", TRAINING, shown=True)
+    ] = 1
 
     def check(self) -> None:
         """Raise a TrainError that names the first option out of range."""
+        from edgeflow.training.losses import LOSSES
+
         for name in ("epochs", "batch"):
             _within(name, getattr(self, name), 1, math.inf)
-        # larger ones are slips of the finger, which would end in a lack of memory
+        # more threads are a typing error that would exhaust the memory
         _within("threads", self.threads, 1, 1024)
         for name in ("weight_decay", "patience", "rotate", "scale", "noise", "pace", "seed"):
             _within(name, getattr(self, name), 0, math.inf)
@@ -85,34 +109,57 @@ class TrainOptions(FitOptions):
     Attributes
     ----------
     hidden, layers : int
-        Units a layer, layers of the cell.
+        Units per layer, layers of the cell.
     dropout : float
         In [0, 1): on what the head reads, and between layers.
     window : int or None
-        Samples a window; None: the data set's. Streaming carries the state over windows.
+        Samples per window; None: the data set's. Streaming carries the state over windows.
     cell_options : mapping
         Of the cell: keyword-only parameters of its ``build``.
     readout : str or None
         What the classifier makes of its outputs over time, a name in
         ``edgeflow.cells.accumulate.READOUTS``; None: the cell's choice.
     mode : str
-        ``"window"``: one decision a window, at its last step. ``"streaming"``: a decision at
+        ``"window"``: one decision per window, at its last step. ``"streaming"``: a decision at
         every step.
     warmup : int or None
         Streaming: first steps of a recording that are not counted; None: half a window.
     """
 
-    hidden: int = 32
-    layers: int = 1
-    dropout: float = 0.2
-    window: int | None = None
-    cell_options: Mapping[str, Any] = field(default_factory=dict)
-    readout: str | None = None
-    mode: str = "window"
+    hidden: Annotated[int, Option("--hidden", "Units per layer.", MODEL, shown=True)] = 32
+    layers: Annotated[int, Option("--layers", "Layers of the cell.", MODEL, shown=True)] = 1
+    dropout: Annotated[float, Option("--dropout", "Share dropped, in [0, 1).", MODEL)] = 0.2
+    window: Annotated[int | None, Option("--window", "Samples per window (about 2 s).", MODEL)] = (
+        None
+    )
+    cell_options: Annotated[
+        Mapping[str, Any],
+        Option(
+            "--set",
+            "An option of the cell, like order=8; a wrong one lists all.",
+            MODEL,
+            _parse_cell_options,
+        ),
+    ] = field(default_factory=dict)
+    readout: Annotated[
+        str | None,
+        Option("--readout", "Decide by the last output or an average: last, mean, leaky.", MODEL),
+    ] = None
+    mode: Annotated[
+        str,
+        Option(
+            "--mode",
+            "Decide once per window, or at every step: window, streaming.",
+            MODEL,
+            shown=True,
+        ),
+    ] = "window"
     warmup: int | None = None
 
     def check(self) -> None:
         """Raise a TrainError that names the first option out of range."""
+        from edgeflow.cells.accumulate import READOUTS
+
         super().check()
         for name, most in (("hidden", 4096), ("layers", 64)):
             _within(name, getattr(self, name), 1, most)
