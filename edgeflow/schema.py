@@ -1,12 +1,15 @@
 """Options that fields of settings state once, for command line, recipe files and documentation.
 
-A field of a pydantic model or of a dataclass that an option sets is annotated with it::
+A field of a pydantic model or of a dataclass that an option sets is annotated with it. The help of
+the option is the field's text in the NumPy docstring of the class, its group the class's `panel`::
 
-    structured: Annotated[Share | None, Option("--structured", "Share of the units.", PRUNING)]
+    structured: Annotated[Share | None, Option("--structured")] = None
 """
 
+import inspect
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -17,7 +20,7 @@ FINE_TUNING, EARLY_EXIT = "Fine-tuning", "Early exit"
 SEARCH, MEASUREMENT = "Search", "Measurement"
 MODEL, TRAINING, METHODS = "Model", "Training", "Methods"
 #: Groups of options in the order of help and documentation.
-GROUPS = (
+PANELS = (
     MODEL, TRAINING, METHODS,
     QUANTIZATION, PRUNING, DELTA, FINE_TUNING, EARLY_EXIT, SEARCH, MEASUREMENT,
 )  # fmt: skip
@@ -46,11 +49,7 @@ class Option:
     Parameters
     ----------
     name : str
-        With its dashes: ``"--low-rank"``.
-    help : str
-        One sentence.
-    group : str
-        One of `GROUPS`.
+        With its dashes: ``"--low-rank"``; of a part of an option, an example: ``"state=0.8"``.
     parse : callable, optional
         Makes the field's value of a text; None: the text is converted to the field's type.
     shown : bool
@@ -58,26 +57,8 @@ class Option:
     """
 
     name: str
-    help: str
-    group: str
     parse: Callable[[Any], Any] | None = None
     shown: bool = False
-
-
-@dataclass(frozen=True)
-class Part:
-    """A field that an option of several parts sets, or none.
-
-    Parameters
-    ----------
-    example : str
-        A value.
-    help : str
-        A noun phrase.
-    """
-
-    example: str
-    help: str
 
 
 @dataclass(frozen=True)
@@ -92,12 +73,17 @@ class Setting:
     type : type
         Of the field, without None and checks.
     default : object
+    help : str
+    panel : str
+        Group of options, one of `PANELS`, or "".
     """
 
     option: Option
     path: tuple[str, ...]
     type: Any
     default: Any
+    help: str
+    panel: str
 
 
 @cache
@@ -110,14 +96,27 @@ def settings_of(schema: type) -> dict[str, Setting]:
         A pydantic model or a dataclass.
     """
     found: dict[str, Setting] = {}
+    texts = texts_of(schema)
     for name, kind, notes, default in _fields(schema):
         option = next((note for note in notes if isinstance(note, Option)), None)
         if option is not None:
+            owner = next(base for base in schema.__mro__ if name in inspect.get_annotations(base))
+            panel = getattr(owner, "panel", "")
             key = option.name.removeprefix("--")
-            found[key] = Setting(option, (name,), _plain(kind), default)
+            found[key] = Setting(option, (name,), _plain(kind), default, texts[name], panel)
         elif isinstance(kind, type) and issubclass(kind, BaseModel):
             for key, inner in settings_of(kind).items():
-                found[key] = Setting(inner.option, (name, *inner.path), inner.type, inner.default)
+                found[key] = replace(inner, path=(name, *inner.path))
+    return found
+
+
+def texts_of(schema: type) -> dict[str, str]:
+    """Return the texts of fields in the docstrings of a class and its bases, by field."""
+    found: dict[str, str] = {}
+    for base in reversed(schema.__mro__):
+        text = inspect.cleandoc(base.__doc__ or "").replace("``", "")
+        for names, body in re.findall(r"^(\w[\w, ]*) : .*\n((?: {4}.*\n?)+)", text, re.M):
+            found |= dict.fromkeys(names.split(", "), " ".join(body.split()))
     return found
 
 
@@ -131,17 +130,8 @@ def by_field(schema: type, options: Mapping[str, Any]) -> dict[str, Any]:
         Values by option without dashes; None, or an empty list, is not given.
     """
     settings = settings_of(schema)
-    return {
-        settings[key].path[0]: value
-        for key, value in options.items()
-        if value is not None and value != []
-    }
-
-
-def parts_of(schema: type) -> dict[str, Part]:
-    """Return the parts that fields of a model or dataclass state, by field."""
-    found = [(name, note) for name, _, notes, _ in _fields(schema) for note in notes]
-    return {name: note for name, note in found if isinstance(note, Part)}
+    given = {key: value for key, value in options.items() if value is not None and value != []}
+    return {settings[key].path[0]: value for key, value in given.items()}
 
 
 def _fields(schema: type) -> list[tuple[str, Any, tuple[Any, ...], Any]]:
@@ -151,10 +141,7 @@ def _fields(schema: type) -> list[tuple[str, Any, tuple[Any, ...], Any]]:
         return [(name, i.annotation, tuple(i.metadata), i.default) for name, i in infos]
     assert is_dataclass(schema)
     hints = get_type_hints(schema, include_extras=True)
-    parts = {
-        name: get_args(hint) if get_origin(hint) is Annotated else (hint,)
-        for name, hint in hints.items()
-    }
+    parts = {f.name: get_args(hints[f.name]) or (hints[f.name],) for f in fields(schema)}
     return [(f.name, parts[f.name][0], parts[f.name][1:], f.default) for f in fields(schema)]
 
 

@@ -37,7 +37,7 @@ from edgeflow.codegen.sparse import DENSITY  # noqa: E402
 from edgeflow.compression.options import DeltaOptions  # noqa: E402
 from edgeflow.recipes.limits import Limits  # noqa: E402
 from edgeflow.recipes.recipe import OPTIONS, Recipe  # noqa: E402
-from edgeflow.schema import parts_of, settings_of  # noqa: E402
+from edgeflow.schema import settings_of, texts_of  # noqa: E402
 from edgeflow.targets.board import CoreSpec, list_boards  # noqa: E402
 from edgeflow.training.options import TrainOptions  # noqa: E402
 from scripts import instruction_counts, spike_curve  # noqa: E402
@@ -266,15 +266,15 @@ def recipe_entries() -> str:
         for entry, default in step.items():
             what = options.get((table, entry)) or options.get((table,))
             shown = "" if default in (None, []) else f"`{json.dumps(default)}`"
-            rows.append([name, f"`{entry}`", shown, what or parts_of(kind)[entry].help])
+            rows.append([name, f"`{entry}`", shown, what or texts_of(kind)[entry]])
             name = ""
     return markdown(["table", "entry", "default", "option"], rows)
 
 
 def delta_parts() -> str:
     """The parts of ``--delta``."""
-    parts = parts_of(DeltaOptions).items()
-    return markdown(["part", "what"], [[f"`{name}={p.example}`", p.help] for name, p in parts])
+    rows = [[f"`{part}`", setting.help] for part, setting in settings_of(DeltaOptions).items()]
+    return markdown(["part", "what"], rows)
 
 
 # ---------------------------------------------------------------- measured figures

@@ -8,7 +8,7 @@ from typing import Any, get_origin
 import typer
 from typer.models import OptionInfo
 
-from edgeflow.schema import GROUPS, Setting, settings_of
+from edgeflow.schema import PANELS, Setting, settings_of
 
 
 def with_options(**schemas: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -27,20 +27,17 @@ def with_options(**schemas: type) -> Callable[[Callable[..., None]], Callable[..
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        stated = {
-            name: {_variable(key): (key, setting) for key, setting in settings_of(schema).items()}
-            for name, schema in schemas.items()
-        }
+        stated = {name: settings_of(schema) for name, schema in schemas.items()}
         signature = inspect.signature(command)
         parameters = [p for p in signature.parameters.values() if p.name not in schemas]
         for settings in stated.values():
-            parameters += [_parameter(name, setting) for name, (_, setting) in settings.items()]
-        parameters.sort(key=_group)
+            parameters += [_parameter(key, setting) for key, setting in settings.items()]
+        parameters.sort(key=_panel)
 
         @wraps(command)
         def run(**given: Any) -> None:
             chosen = {
-                name: {key: _value(s, given.pop(var)) for var, (key, s) in settings.items()}
+                name: {key: _value(s, given.pop(_variable(key))) for key, s in settings.items()}
                 for name, settings in stated.items()
             }
             command(**given, **chosen)
@@ -56,7 +53,7 @@ def _variable(key: str) -> str:
     return key.replace("-", "_")
 
 
-def _parameter(name: str, setting: Setting) -> inspect.Parameter:
+def _parameter(key: str, setting: Setting) -> inspect.Parameter:
     option = setting.option
     kind: Any = (str if option.parse else setting.type) | None
     default: Any = None
@@ -64,17 +61,16 @@ def _parameter(name: str, setting: Setting) -> inspect.Parameter:
         kind, default = list[str], []
     elif option.shown:
         kind, default = setting.type, setting.default
-    info = typer.Option(default, option.name, help=option.help, rich_help_panel=option.group)
-    return inspect.Parameter(
-        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=info, annotation=kind
-    )
+    info = typer.Option(default, option.name, help=setting.help, rich_help_panel=setting.panel)
+    both = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter(_variable(key), both, default=info, annotation=kind)
 
 
-def _group(parameter: inspect.Parameter) -> int:
-    """Return the place of a parameter's group; those without one are first."""
+def _panel(parameter: inspect.Parameter) -> int:
+    """Return the place of a parameter's panel; those without one are first."""
     info = parameter.default
     panel = info.rich_help_panel if isinstance(info, OptionInfo) else None
-    return -1 if panel is None else GROUPS.index(panel)
+    return -1 if panel is None else PANELS.index(panel)
 
 
 def _value(setting: Setting, value: Any) -> Any:

@@ -1,8 +1,8 @@
 """``edgeflow train``: a classifier from recordings, with a progress bar, resumable."""
 
-import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,8 +10,11 @@ from edgeflow.cli import console
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
 from edgeflow.cli.schema import with_options
 from edgeflow.errors import TrainError
-from edgeflow.schema import METHODS, MODEL, by_field
+from edgeflow.schema import METHODS, MODEL, Option, by_field
 from edgeflow.training.options import TrainOptions
+
+if TYPE_CHECKING:
+    from edgeflow.training.method import Method
 
 OUT = typer.Option(..., "--out", "-o", help="Folder for the checkpoint and metrics.")
 
@@ -21,13 +24,60 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
 
 
-def cell_names() -> list[str]:
-    """Return the names of the registered cells, read from the source: importing it takes torch."""
-    source = Path(__file__).parent.parent / "cells" / "cells.py"
-    return re.findall(r'^    "([\w-]+)": \w+\.\w+,$', source.read_text("utf-8"), re.M)
+@dataclass(frozen=True)
+class MethodOptions:
+    """Methods that a training uses besides.
+
+    Attributes
+    ----------
+    teacher : tuple of str
+        Learn from this trained model too; several: from their mean.
+    sparse : float, optional
+        Share of the cell's weights that are zero from the start, by chance.
+    block : str
+        Rows x columns of weights that are zero together, like 4x2.
+    spike_rate : float, optional
+        Spikes per neuron and step that spiking cells keep to: 0.1.
+    spike_regularizer : str, optional
+        What keeps them to it: l1 (default), hoyer.
+    """
+
+    panel = METHODS
+    teacher: Annotated[tuple[str, ...], Option("--teacher")] = ()
+    sparse: Annotated[float | None, Option("--sparse")] = None
+    block: Annotated[str, Option("--block", shown=True)] = "1x1"
+    spike_rate: Annotated[float | None, Option("--spike-rate")] = None
+    spike_regularizer: Annotated[str | None, Option("--spike-regularizer")] = None
+
+    def methods(self, seed: int) -> "list[Method]":
+        """Return the methods.
+
+        Raises
+        ------
+        CompressError, TrainError
+            If a value is wrong, or needs another option.
+        """
+        from edgeflow.compression.prune.connectivity import FixedConnectivity
+        from edgeflow.compression.prune.mask import Block
+        from edgeflow.training.distill import Distillation
+        from edgeflow.training.spikes import SpikeRate
+
+        shape, regularizer = Block.parse(self.block), self.spike_regularizer
+        if self.sparse is None and self.block != "1x1":
+            raise TrainError(f"--block {self.block}: it needs --sparse")
+        if self.spike_rate is None and regularizer is not None:
+            raise TrainError(f"--spike-regularizer {regularizer}: it needs --spike-rate")
+        found: list[Method] = []
+        if self.sparse is not None:
+            found.append(FixedConnectivity(self.sparse, shape, seed))
+        if self.spike_rate is not None:
+            found.append(SpikeRate(self.spike_rate, regularizer=regularizer or "l1"))
+        if self.teacher:
+            found.append(Distillation(self.teacher))
+        return found
 
 
-@with_options(options=TrainOptions)
+@with_options(options=TrainOptions, besides=MethodOptions)
 def train(
     data: str = DATA,
     out: Path = OUT,
@@ -37,43 +87,15 @@ def train(
     cell: str = typer.Option(
         "gru",
         "--cell",
-        help=f"Recurrent cell: {', '.join(cell_names())}.",
+        help="Recurrent cell: gru, lstm, rnn, mingru, minlstm, lmu, lmu-ff, cfc, ltc, lif, "
+        "cuba-lif, l2mu, cuba-l2mu, lmuformer, lmuformer-snn.",
         rich_help_panel=MODEL,
-    ),
-    teacher: list[str] = typer.Option(
-        [],
-        "--teacher",
-        help="Learn from this trained model too; several: from their mean.",
-        rich_help_panel=METHODS,
-    ),
-    sparse: float | None = typer.Option(
-        None,
-        "--sparse",
-        help="Share of the cell's weights that are zero from the start, by chance.",
-        rich_help_panel=METHODS,
-    ),
-    block: str = typer.Option(
-        "1x1",
-        "--block",
-        help="Rows x columns of weights that are zero together, like 4x2.",
-        rich_help_panel=METHODS,
-    ),
-    spike_rate: float | None = typer.Option(
-        None,
-        "--spike-rate",
-        help="Spikes per neuron and step that spiking cells keep to: 0.1.",
-        rich_help_panel=METHODS,
-    ),
-    spike_regularizer: str | None = typer.Option(
-        None,
-        "--spike-regularizer",
-        help="What keeps them to it: l1 (default), hoyer.",
-        rich_help_panel=METHODS,
     ),
     restart: bool = typer.Option(False, "--restart", help="Begin anew in this folder."),
     json_: bool = JSON,
     *,
     options: dict[str, Any],
+    besides: dict[str, Any],
 ) -> None:
     """Train on some subjects, choose the best epoch on others, test once on yet others.
 
@@ -84,26 +106,10 @@ def train(
       edgeflow train --data mine.csv --rate 50 --mode streaming -o runs/mine
       edgeflow train --data seglearn-watch --cell lmu --set order=6 -o runs/lmu
     """
-    from edgeflow.compression.prune.connectivity import FixedConnectivity
-    from edgeflow.compression.prune.mask import Block
     from edgeflow.data import load_dataset
     from edgeflow.training import train as run
-    from edgeflow.training.distill import Distillation
-    from edgeflow.training.method import Method
-    from edgeflow.training.spikes import SpikeRate
 
-    shape = Block.parse(block)
-    if sparse is None and block != "1x1":
-        raise TrainError(f"--block {block}: it needs --sparse")
-    if spike_rate is None and spike_regularizer is not None:
-        raise TrainError(f"--spike-regularizer {spike_regularizer}: it needs --spike-rate")
-    methods: list[Method] = []
-    if sparse is not None:
-        methods.append(FixedConnectivity(sparse, shape, options["seed"]))
-    if spike_rate is not None:
-        methods.append(SpikeRate(spike_rate, regularizer=spike_regularizer or "l1"))
-    if teacher:
-        methods.append(Distillation(teacher))
+    methods = MethodOptions(**by_field(MethodOptions, besides)).methods(options["seed"])
     dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=options["window"])
     with console.progress() as bar:
         task = bar.add_task("training", total=None, status="")

@@ -6,23 +6,28 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict
 
 from edgeflow.errors import CompressError
-from edgeflow.schema import Part, Share, share
+from edgeflow.schema import Option, Share, share
 
 
 @dataclass(frozen=True)
 class DeltaOptions:
     """Shares of the columns that delta updates leave out (`edgeflow.compression.delta`).
 
+    An input has few columns that do not move alike: groups of them leave out as many only with a
+    higher threshold.
+
     Parameters
     ----------
-    state, input : float
-        Share of columns that are not updated, of products that read a layer's state, and of those
-        that read the program's input; in [0, 1).
-    group, input_group : int
-        Columns that are updated together, of a layer's state and of the program's input. An input
-        has few columns that do not move alike: groups silence as many only with a higher threshold.
+    state : float
+        Share of a state's columns that products leave out, as they hardly moved; in [0, 1).
+    input : float
+        The same of the program's input.
+    group : int
+        Columns of a state that are updated together.
     pressure : float
-        Weight of the moves in the loss, >= 0.
+        Weight in the loss of how far values move, >= 0; with --epochs.
+    input_group : int
+        Columns of the input that are updated together.
 
     Raises
     ------
@@ -32,16 +37,11 @@ class DeltaOptions:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    state: Annotated[
-        Share,
-        Part("0.8", "share of a state's columns that products leave out, as they hardly moved"),
-    ] = 0.0
-    input: Annotated[Share, Part("0.5", "the same of the program's input")] = 0.0
-    group: Annotated[int, Part("2", "columns of a state that are updated together")] = 1
-    pressure: Annotated[
-        float, Part("0.1", "weight in the loss of how far values move, with --epochs")
-    ] = 0.0
-    input_group: Annotated[int, Part("1", "columns of the input that are updated together")] = 1
+    state: Annotated[Share, Option("state=0.8")] = 0.0
+    input: Annotated[Share, Option("input=0.5")] = 0.0
+    group: Annotated[int, Option("group=2")] = 1
+    pressure: Annotated[float, Option("pressure=0.1")] = 0.0
+    input_group: Annotated[int, Option("input_group=1")] = 1
 
     def __post_init__(self) -> None:
         from edgeflow.program.matrix import MAX_GROUP

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from edgeflow.errors import CheckFailed, CompressError
-from edgeflow.schema import MEASUREMENT, SEARCH, Option
+from edgeflow.schema import SEARCH, Option
 
 _UNITS = {"": 1, "k": 1000, "ki": 1024, "m": 1000**2, "mi": 1024**2}
 
@@ -33,11 +33,13 @@ class Limits:
     Parameters
     ----------
     drop : float, optional
-        Points of accuracy below the float model.
-    flash, ram : int, optional
-        Bytes of the whole image; RAM with the most stack used.
+        Points that accuracy may fall; exit with 1 if it falls by more.
+    flash : int, optional
+        Search for a recipe whose image has at most this many bytes: 16k.
+    ram : int, optional
+        Search: at most this many bytes of RAM, stack included.
     instructions : float, optional
-        Per step, on average.
+        Search: at most this many instructions per step, on average.
 
     Raises
     ------
@@ -45,38 +47,11 @@ class Limits:
         If one is not positive (or, `drop`, negative).
     """
 
-    drop: Annotated[
-        float | None,
-        Option(
-            "--max-drop", "Exit with 1 if accuracy falls by more points than this.", MEASUREMENT
-        ),
-    ] = None
-    flash: Annotated[
-        int | None,
-        Option(
-            "--max-flash",
-            "Search for a recipe whose image has at most this many bytes: 16k.",
-            SEARCH,
-            partial(parse_bytes, "--max-flash"),
-        ),
-    ] = None
-    ram: Annotated[
-        int | None,
-        Option(
-            "--max-ram",
-            "Search: at most this many bytes of RAM, stack included.",
-            SEARCH,
-            partial(parse_bytes, "--max-ram"),
-        ),
-    ] = None
-    instructions: Annotated[
-        float | None,
-        Option(
-            "--max-instructions",
-            "Search: at most this many instructions per step, on average.",
-            SEARCH,
-        ),
-    ] = None
+    panel = SEARCH
+    drop: Annotated[float | None, Option("--max-drop")] = None
+    flash: Annotated[int | None, Option("--max-flash", partial(parse_bytes, "--max-flash"))] = None
+    ram: Annotated[int | None, Option("--max-ram", partial(parse_bytes, "--max-ram"))] = None
+    instructions: Annotated[float | None, Option("--max-instructions")] = None
 
     def __post_init__(self) -> None:
         # below 0: accuracy has to rise

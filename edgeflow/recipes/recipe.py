@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     Field,
@@ -23,11 +23,7 @@ from edgeflow.compression.options import DeltaOptions
 from edgeflow.errors import CompressError
 from edgeflow.recipes.steps import Compile, Cutoff, Prune, Step, Train, WidthsStep, parse_delta
 from edgeflow.resources import resource
-from edgeflow.schema import DELTA, Option, parts_of, settings_of
-
-_DELTA_PARTS = ", ".join(
-    f"{name}={part.example} ({part.help})" for name, part in parts_of(DeltaOptions).items()
-)
+from edgeflow.schema import DELTA, Option, settings_of
 
 
 class Recipe(Step):
@@ -40,6 +36,10 @@ class Recipe(Step):
     ----------
     about : str
         Its purpose.
+    delta : DeltaOptions
+        Delta updates, like state=0.8,input=0.5: shares of the columns of states and inputs that
+        products leave out, as they hardly moved; also group=2 (columns of a state that are updated
+        together), input_group=1, pressure=0.1 (on moves, in training).
 
     Raises
     ------
@@ -54,17 +54,12 @@ class Recipe(Step):
     'int4'
     """
 
+    panel: ClassVar = DELTA
     about: str = ""
     prune: Prune = Field(default_factory=Prune)
-    delta: Annotated[
-        DeltaOptions,
-        Option(
-            "--delta",
-            f"Delta updates; parts, joined by commas: {_DELTA_PARTS}.",
-            DELTA,
-            parse_delta,
-        ),
-    ] = Field(default_factory=DeltaOptions)
+    delta: Annotated[DeltaOptions, Option("--delta", parse_delta)] = Field(
+        default_factory=DeltaOptions
+    )
     train: Train = Field(default_factory=Train)
     widths: WidthsStep = Field(default_factory=WidthsStep)
     cutoff: Cutoff = Field(default_factory=Cutoff)
@@ -146,7 +141,17 @@ def read_recipe(name: str | Path) -> dict[str, Any]:
     CompressError
         If there is no such recipe, or it is no TOML file.
     """
-    path = recipe_path(name)
+    return read_toml(recipe_path(name))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Raises
+    ------
+    CompressError
+        If it cannot be read.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

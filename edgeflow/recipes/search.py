@@ -6,7 +6,6 @@ the board is not trained. All others are trained, compiled and run on the board.
 decide; the chosen program alone is scored on test subjects.
 """
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from edgeflow.program import Program
 from edgeflow.recipes.candidate import Candidate, Job, nearest
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.measure import FINAL_STEPS, emulated_board, measure
-from edgeflow.recipes.recipe import make_recipe, read_recipe
+from edgeflow.recipes.recipe import make_recipe, read_recipe, read_toml
 from edgeflow.resources import resource
 from edgeflow.training.resume import fingerprint, locked
 
@@ -73,13 +72,7 @@ def read_ladder(path: str | Path | None = None) -> list[str]:
         If the file cannot be read or has no list "recipes" of different names.
     """
     path = resource("calibration") / "ladder.toml" if path is None else Path(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CompressError(f"{path}: not a TOML file ({error})") from None
-    except OSError as error:
-        raise CompressError(f"{path}: cannot be read ({error.strerror})") from None
-    names = content.get("recipes")
+    names = read_toml(path).get("recipes")
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise CompressError(f'{path}: needs a list of recipes, like recipes = ["int8", "my.toml"]')
     stems = [Path(name).stem for name in names]

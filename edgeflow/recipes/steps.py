@@ -1,7 +1,7 @@
 """Steps of a recipe, whose fields state their values, checks and options."""
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
@@ -13,7 +13,6 @@ from edgeflow.schema import (
     PRUNING,
     QUANTIZATION,
     Option,
-    Part,
     Share,
 )
 from edgeflow.training.options import FitOptions
@@ -29,6 +28,16 @@ ACTIVATIONS = {"int16": 12, "int8": 8}
 THE_BOARD = "board"
 
 
+def _name_in(names: Callable[[], Collection[str]]) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        known = names()
+        if value not in known:
+            raise ValueError(f"there are {', '.join(known)}")
+        return value
+
+    return BeforeValidator(check)
+
+
 def _goals() -> Collection[str]:
     from edgeflow.codegen.choice import GOALS
 
@@ -39,16 +48,6 @@ def _regularizers() -> Collection[str]:
     from edgeflow.training.spikes import REGULARIZERS
 
     return REGULARIZERS
-
-
-def _name_in(names: Callable[[], Collection[str]]) -> BeforeValidator:
-    def check(value: Any) -> Any:
-        known = names()
-        if value not in known:
-            raise ValueError(f"there are {', '.join(known)}")
-        return value
-
-    return BeforeValidator(check)
 
 
 def _not_negative(value: int) -> int:
@@ -94,6 +93,8 @@ def parse_delta(text: str) -> dict[str, str]:
 
 
 Points = Annotated[float, AfterValidator(_points)]
+Shares = Annotated[str, _by_matrix("PruneOptions", "0.75")]
+Ranks = Annotated[str, _by_matrix("Ranks", "12")]
 
 
 class Step(BaseModel):
@@ -106,99 +107,60 @@ class Step(BaseModel):
 class Prune(Step):
     """Weights that become zero, units that are removed, matrices of low rank.
 
-    The block "board" is that of the board which the program is for.
+    Attributes
+    ----------
+    share : str, optional
+        Share of weights to make zero while fine-tuning: 0.75, or by matrix, like
+        input=0.5,recurrent=0.8.
+    block : str
+        Rows x columns of weights that become zero together, like 4x2 (1x1); or a board, for the
+        blocks that are cheapest on it.
+    structured : float, optional
+        Share of the units to remove before fine-tuning, like 0.5.
+    low_rank : str, optional
+        Rank that matrices of a state get while fine-tuning, to be two small ones: 12, or 0.2 of the
+        smaller side; or by matrix, like recurrent=12.
     """
 
-    share: Annotated[
-        Annotated[str, _by_matrix("PruneOptions", "0.75")] | None,
-        Option(
-            "--prune",
-            "Share of weights to make zero while fine-tuning: 0.75, or by matrix, like "
-            "input=0.5,recurrent=0.8.",
-            PRUNING,
-        ),
-    ] = None
-    block: Annotated[
-        str,
-        Option(
-            "--block",
-            "Rows x columns of weights that become zero together, like 4x2 (1x1); or a board, for "
-            "the blocks that are cheapest on it.",
-            PRUNING,
-        ),
-    ] = "1x1"
-    structured: Annotated[
-        Share | None,
-        Option(
-            "--structured", "Share of the units to remove before fine-tuning, like 0.5.", PRUNING
-        ),
-    ] = None
-    low_rank: Annotated[
-        Annotated[str, _by_matrix("Ranks", "12")] | None,
-        Option(
-            "--low-rank",
-            "Rank that matrices of a state get while fine-tuning, to be two small ones: 12, or "
-            "0.2 of the smaller side; or by matrix, like recurrent=12.",
-            PRUNING,
-        ),
-    ] = None
+    panel: ClassVar = PRUNING
+    share: Annotated[Shares | None, Option("--prune")] = None
+    block: Annotated[str, Option("--block")] = "1x1"
+    structured: Annotated[Share | None, Option("--structured")] = None
+    low_rank: Annotated[Ranks | None, Option("--low-rank")] = None
 
 
 class Train(Step):
     """Fine-tuning with the outputs of the integers, of all that comes before and after.
 
-    Without `lr` and `batch`: those of `edgeflow.compression.finetune.FineTuneOptions`.
+    Attributes
+    ----------
+    epochs : int
+        Number of epochs of fine-tuning with the integer outputs; 0: none.
+    lr : float, optional
+        Peak learning rate of the fine-tuning.
+    batch : int, optional
+        Windows per step of the fine-tuning.
+    seed : int
+        Of the fine-tuning: same seed, same result (0).
+    tail : float, optional
+        Share of a window whose outputs are fine-tuned, from its end; as it was trained.
+    teachers : tuple of str
+        Fine-tune towards this trained model; several: towards their mean.
+    spike_rate : float, optional
+        Fine-tune towards this number of spikes per neuron and step: 0.1.
+    spike_regularizer : str
+        What pulls towards that rate: l1 (default), hoyer.
     """
 
-    epochs: Annotated[
-        int,
-        AfterValidator(_not_negative),
-        Option(
-            "--epochs",
-            "Number of epochs of fine-tuning with the integer outputs; 0: none.",
-            FINE_TUNING,
-        ),
-    ] = 0
-    lr: Annotated[
-        float | None, Option("--lr", "Peak learning rate of the fine-tuning.", FINE_TUNING)
-    ] = None
-    batch: Annotated[
-        int | None, Option("--batch", "Windows per step of the fine-tuning.", FINE_TUNING)
-    ] = None
-    seed: Annotated[
-        int, Option("--seed", "Of the fine-tuning: same seed, same result (0).", FINE_TUNING)
-    ] = FitOptions.seed
-    tail: Annotated[
-        float | None,
-        Option(
-            "--tail",
-            "Share of a window whose outputs are fine-tuned, from its end; as it was trained.",
-            FINE_TUNING,
-        ),
-    ] = None
-    teachers: Annotated[
-        tuple[str, ...],
-        Option(
-            "--teacher",
-            "Fine-tune towards this trained model; several: towards their mean.",
-            FINE_TUNING,
-        ),
-    ] = ()
-    spike_rate: Annotated[
-        Share | None,
-        Option(
-            "--spike-rate",
-            "Fine-tune towards this number of spikes per neuron and step: 0.1.",
-            FINE_TUNING,
-        ),
-    ] = None
-    spike_regularizer: Annotated[
-        str,
-        _name_in(_regularizers),
-        Option(
-            "--spike-regularizer", "What pulls towards that rate: l1 (default), hoyer.", FINE_TUNING
-        ),
-    ] = "l1"
+    panel: ClassVar = FINE_TUNING
+    epochs: Annotated[int, AfterValidator(_not_negative), Option("--epochs")] = 0
+    lr: Annotated[float | None, Option("--lr")] = None
+    batch: Annotated[int | None, Option("--batch")] = None
+    seed: Annotated[int, Option("--seed")] = FitOptions.seed
+    tail: Annotated[float | None, Option("--tail")] = None
+    teachers: Annotated[tuple[str, ...], Option("--teacher")] = ()
+    spike_rate: Annotated[Share | None, Option("--spike-rate")] = None
+    spike_regularizer: Annotated[str, _name_in(_regularizers), Option("--spike-regularizer")] = "l1"
 
     def options(self, tail: float | None) -> "FineTuneOptions | None":
         """Return what the fine-tuning takes; `tail` is the model's own, if it is known."""
@@ -214,53 +176,46 @@ class Train(Step):
 
 
 class WidthsStep(Step):
-    """Bits of weights and activations."""
+    """Bits of weights and activations.
 
-    weights: Annotated[
-        str,
-        _name_in(lambda: WEIGHTS),
-        Option(
-            "--weights",
-            "int8, int4, or mixed: int4 where validation subjects lose at most --max-drop points "
-            "(0.5).",
-            QUANTIZATION,
-        ),
-    ] = "int8"
-    activations: Annotated[
-        str,
-        _name_in(lambda: ACTIVATIONS),
-        Option(
-            "--activations", "int16 (12 bits in int16) or int8 inputs and states.", QUANTIZATION
-        ),
-    ] = "int16"
-    max_drop: Annotated[
-        Points | None, Part("1", "points that the int4 weights of mixed may cost")
-    ] = None
+    Attributes
+    ----------
+    weights : str
+        int8, int4, or mixed: int4 where validation subjects lose at most --max-drop points (0.5).
+    activations : str
+        int16 (12 bits in int16) or int8 inputs and states.
+    max_drop : float, optional
+        Points that the int4 weights of mixed may cost before the fine-tuning.
+    """
+
+    panel: ClassVar = QUANTIZATION
+    weights: Annotated[str, _name_in(lambda: WEIGHTS), Option("--weights")] = "int8"
+    activations: Annotated[str, _name_in(lambda: ACTIVATIONS), Option("--activations")] = "int16"
+    max_drop: Points | None = None
 
 
 class Cutoff(Step):
-    """Early exit from a window; None: all samples are read."""
+    """Early exit from a window.
 
-    max_drop: Annotated[
-        Points | None,
-        Option(
-            "--cutoff",
-            "Stop reading a window once the decision is clear; percentage points of accuracy that "
-            "this may cost on validation subjects, like 0.5.",
-            EARLY_EXIT,
-        ),
-    ] = None
+    Attributes
+    ----------
+    max_drop : float, optional
+        Stop reading a window once the decision is clear; percentage points of accuracy that this
+        may cost on validation subjects, like 0.5.
+    """
+
+    panel: ClassVar = EARLY_EXIT
+    max_drop: Annotated[Points | None, Option("--cutoff")] = None
 
 
 class Compile(Step):
-    """Goal of the choice of kernels (`edgeflow.codegen.choice.GOALS`)."""
+    """Compilation of the program.
 
-    optimize: Annotated[
-        str,
-        _name_in(_goals),
-        Option(
-            "--optimize",
-            "Goal of the compilation for it: speed, balanced (default), size.",
-            MEASUREMENT,
-        ),
-    ] = "balanced"
+    Attributes
+    ----------
+    optimize : str
+        Goal of the compilation for it: speed, balanced (default), size.
+    """
+
+    panel: ClassVar = MEASUREMENT
+    optimize: Annotated[str, _name_in(_goals), Option("--optimize")] = "balanced"

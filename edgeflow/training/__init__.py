@@ -2,18 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from edgeflow.training.options import MODES, TrainOptions
-
 if TYPE_CHECKING:
-    from edgeflow.training.loop import TrainResult, train
-
-__all__ = ["MODES", "TrainOptions", "TrainResult", "train"]
+    from edgeflow.training.loop import train as train
 
 
 def __getattr__(name: str) -> Any:
-    """Import the loop, and torch, on first use."""
-    if name not in __all__:
+    """Import the loop, and torch, on first use: the command line reads the options only."""
+    if name != "train":
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    from edgeflow.training import loop
+    from edgeflow.training.loop import train
 
-    return getattr(loop, name)
+    return train

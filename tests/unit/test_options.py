@@ -5,21 +5,21 @@ from dataclasses import MISSING, fields
 import pytest
 import typer
 
-from edgeflow.cells import CELLS
 from edgeflow.cli import app
-from edgeflow.cli.train import cell_names
+from edgeflow.cli.train import MethodOptions
 from edgeflow.compression.options import DeltaOptions
 from edgeflow.errors import CompressError
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.recipe import OPTIONS, Recipe
-from edgeflow.schema import GROUPS, by_field, settings_of
+from edgeflow.schema import PANELS, by_field, settings_of
 from edgeflow.training.options import TrainOptions
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
-    ("command", "schemas"), [("compress", (Recipe, Limits)), ("train", (TrainOptions,))]
+    ("command", "schemas"),
+    [("compress", (Recipe, Limits)), ("train", (TrainOptions, MethodOptions))],
 )
 def test_a_command_has_the_options_of_its_schemas(command: str, schemas: tuple[type, ...]) -> None:
     """Alone catches an option that is lost, or gets another help or group, on its way."""
@@ -28,10 +28,10 @@ def test_a_command_has_the_options_of_its_schemas(command: str, schemas: tuple[t
         for setting in settings_of(schema).values():
             option = setting.option
             parameter = found[option.name]
-            assert (parameter.help, parameter.rich_help_panel) == (option.help, option.group)
+            assert (parameter.help, parameter.rich_help_panel) == (setting.help, setting.panel)
             assert parameter.default in ([setting.default] if option.shown else [None, []])
     panels = [p.rich_help_panel for p in COMMANDS[command].params if p.rich_help_panel]
-    assert panels == sorted(panels, key=GROUPS.index)
+    assert panels == sorted(panels, key=PANELS.index)
 
 
 def test_every_entry_of_a_recipe_has_an_option_or_a_place_in_the_table() -> None:
@@ -49,11 +49,6 @@ def test_values_by_field() -> None:
     assert by_field(TrainOptions, {"set": {"order": 3}, "lr": None}) == {
         "cell_options": {"order": 3}
     }
-
-
-def test_the_cells_in_help_are_those_of_the_registry() -> None:
-    """Alone catches a cell that help does not name: it reads the source, for a fast start."""
-    assert cell_names() == list(CELLS)
 
 
 def test_delta_updates_have_one_default() -> None:
