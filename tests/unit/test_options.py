@@ -1,11 +1,14 @@
 """Options of the commands: each is stated by a field, once."""
 
 from dataclasses import MISSING, fields
+from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from edgeflow.cli import app
+from edgeflow.cli.schema import with_options
 from edgeflow.cli.train import MethodOptions
 from edgeflow.compression.options import DeltaOptions
 from edgeflow.errors import CompressError
@@ -32,6 +35,26 @@ def test_a_command_has_the_options_of_its_schemas(command: str, schemas: tuple[t
             assert parameter.default in ([setting.default] if option.shown else [None, []])
     panels = [p.rich_help_panel for p in COMMANDS[command].params if p.rich_help_panel]
     assert panels == sorted(panels, key=PANELS.index)
+
+
+def test_values_reach_the_command() -> None:
+    """Alone catches an option that the command line takes and then drops."""
+    small, seen = typer.Typer(), {}
+
+    @small.command()
+    @with_options(options=Recipe, limits=Limits)
+    def run(*, options: dict[str, Any], limits: dict[str, Any]) -> None:
+        seen.update(options | limits)
+
+    arguments = {
+        "optimize": "size", "max-flash": "16k", "delta": "state=0.8", "teacher": "a", "lr": "0.1"
+    }  # fmt: skip
+    words = [word for name, value in arguments.items() for word in (f"--{name}", value)]
+    assert CliRunner().invoke(small, words).exit_code == 0
+    assert {name: value for name, value in seen.items() if value not in (None, [])} == {
+        "optimize": "size", "max-flash": 16000, "delta": {"state": "0.8"}, "teacher": ["a"],
+        "lr": 0.1,
+    }  # fmt: skip
 
 
 def test_every_entry_of_a_recipe_has_an_option_or_a_place_in_the_table() -> None:
