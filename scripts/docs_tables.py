@@ -6,8 +6,8 @@
 
 Tables, and what the pages of the reference list, stand between ``<!-- generated: NAME -->`` and
 ``<!-- end: NAME -->``, with NAME from `TABLES`. Sources: the names of ``edgeflow``, the registries
-of cells and kernels, the cores in ``targets/cores``, the files of ``firmware/kernels``, and
-``benchmarks/*.json``.
+of cells and kernels, the schemas of options, the cores in ``targets/cores``, the files of
+``firmware/kernels``, and ``benchmarks/*.json``.
 """
 
 import argparse
@@ -25,15 +25,23 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import typer  # noqa: E402
+
 import edgeflow  # noqa: E402
 from edgeflow.bench.cells import random_cell  # noqa: E402
 from edgeflow.bench.fit import DENSITIES  # noqa: E402
 from edgeflow.cells import CELLS  # noqa: E402
 from edgeflow.cells.options import option_defaults  # noqa: E402
+from edgeflow.cli import app  # noqa: E402
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel  # noqa: E402
 from edgeflow.codegen.sources import source_file  # noqa: E402
 from edgeflow.codegen.sparse import DENSITY  # noqa: E402
+from edgeflow.compression.options import DeltaOptions  # noqa: E402
+from edgeflow.recipes.limits import Limits  # noqa: E402
+from edgeflow.recipes.recipe import OPTIONS, Recipe  # noqa: E402
+from edgeflow.schema import settings_of, texts_of  # noqa: E402
 from edgeflow.targets.board import CoreSpec, list_boards  # noqa: E402
+from edgeflow.training.options import TrainOptions  # noqa: E402
 from scripts import instruction_counts, spike_curve  # noqa: E402
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -224,6 +232,51 @@ def cells_reference() -> str:
             parts.append(f"The layer is `torch.nn.{cell.module.__name__}`.")
         classes.add(path)
     return "\n\n".join(parts)
+
+
+# ---------------------------------------------------------------- options
+
+
+def options_of(command: str, *schemas: type) -> Callable[[], str]:
+    """Return the table of a command's options, by group as in its help."""
+
+    def table() -> str:
+        stated = [setting for schema in schemas for setting in settings_of(schema).values()]
+        defaults = {setting.option.name: setting.default for setting in stated}
+        rows, last = [], ""
+        for p in typer.main.get_command(app).commands[command].params:  # type: ignore[attr-defined]
+            group = p.rich_help_panel or "General"
+            name = ", ".join(f"`{o}`" for o in p.opts) if p.opts[0].startswith("-") else p.name
+            default = defaults.get(p.opts[0], p.default)
+            told = isinstance(default, str | int | float | Path) and default is not False
+            shown = str(default) if told else ""
+            rows.append(["" if group == last else group, name, p.help, shown])
+            last = group
+        return markdown(["", "option", "what", "default"], rows)
+
+    return table
+
+
+def recipe_entries() -> str:
+    """The tables of a recipe and their entries, with the options that override them."""
+    options = {setting.path: f"`{setting.option.name}`" for setting in OPTIONS.values()}
+    rows = []
+    for table, step in Recipe().settings().items():
+        kind = Recipe.model_fields[table].annotation
+        assert kind is not None
+        name = f"`{table}`"
+        for entry, default in step.items():
+            what = options.get((table, entry)) or options.get((table,))
+            shown = "" if default in (None, []) else f"`{json.dumps(default)}`"
+            rows.append([name, f"`{entry}`", shown, what or texts_of(kind)[entry]])
+            name = ""
+    return markdown(["table", "entry", "default", "option"], rows)
+
+
+def delta_parts() -> str:
+    """The parts of ``--delta``."""
+    rows = [[f"`{part}`", setting.help] for part, setting in settings_of(DeltaOptions).items()]
+    return markdown(["part", "what"], rows)
 
 
 # ---------------------------------------------------------------- measured figures
@@ -476,6 +529,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "others-gru-m55": others("cortex-m55", "GRU-64"),
     "others-lstm-m4": others("cortex-m4", "LSTM-64"),
     "others-lstm-m55": others("cortex-m55", "LSTM-64"),
+    "compress-options": options_of("compress", Recipe, Limits),
+    "train-options": options_of("train", TrainOptions),
+    "recipe-entries": recipe_entries,
+    "delta-parts": delta_parts,
     "products": products,
     "cells": cells,
     "spikes": spikes,

@@ -1,5 +1,6 @@
 """``edgeflow compress``: a trained model becomes an integer program."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,12 @@ import typer
 
 from edgeflow.cli import console
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
-from edgeflow.errors import CheckFailed, CompressError
+from edgeflow.cli.schema import with_options
+from edgeflow.errors import CompressError
 from edgeflow.metrics import lowest_recall
+from edgeflow.recipes.limits import Limits
+from edgeflow.recipes.recipe import Recipe, make_recipe, read_recipe
+from edgeflow.schema import MEASUREMENT, SEARCH, by_field
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command()(compress)
 
 
+@with_options(options=Recipe, constraints=Limits)
 def compress(
     model: str = typer.Argument(
         ...,
@@ -26,7 +32,7 @@ def compress(
     root: Path | None = ROOT,
     people: Path | None = PEOPLE,
     rate: float | None = RATE,
-    window: int | None = typer.Option(None, "--window", help="Samples a decision of mymodel.py."),
+    window: int | None = typer.Option(None, "--window", help="Samples per decision of mymodel.py."),
     checkpoint: Path | None = typer.Option(
         None, "--checkpoint", help="state_dict with the weights of mymodel.py:Net."
     ),
@@ -35,104 +41,33 @@ def compress(
         "--recipe",
         help="A .toml file with all steps, or a name; a wrong one lists them. Options override it.",
     ),
-    weights: str | None = typer.Option(
-        None,
-        "--weights",
-        help="int8, int4, or mixed: int4 where validation people lose at most --max-drop points "
-        "(0.5).",
-    ),
-    activations: str | None = typer.Option(
-        None, "--activations", help="int16 (12 bits in int16) or int8 inputs and states."
-    ),
-    cutoff: float | None = typer.Option(
-        None,
-        "--cutoff",
-        help="Stop reading a window once the decision is clear; points of accuracy that this may "
-        "cost on validation people, like 0.5.",
-    ),
-    delta: str | None = typer.Option(
-        None,
-        "--delta",
-        help="Share of the columns of states and inputs that a product leaves out as they hardly "
-        "moved: state=0.8,input=0.5; also group=2 (columns of a state), pressure=0.1 (on moves, in "
-        "training).",
-    ),
-    epochs: int | None = typer.Option(
-        None, "--epochs", help="Fine-tune for so many epochs with the integer outputs; 0: do not."
-    ),
-    teacher: list[str] = typer.Option(
-        [], "--teacher", help="Fine-tune towards this trained model; several: towards their mean."
-    ),
-    spike_rate: float | None = typer.Option(
-        None, "--spike-rate", help="Fine-tune towards so many spikes a neuron and step: 0.1."
-    ),
-    spike_regularizer: str | None = typer.Option(
-        None, "--spike-regularizer", help="What pulls towards that rate: l1 (default), hoyer."
-    ),
-    prune: str | None = typer.Option(
-        None,
-        "--prune",
-        help="Share of weights to make zero while fine-tuning: 0.75, or by matrix, like "
-        "input=0.5,recurrent=0.8.",
-    ),
-    block: str | None = typer.Option(
-        None,
-        "--block",
-        help="Rows x columns of weights that become zero together, like 4x2 (1x1); or a board, for "
-        "the blocks that are cheapest on it.",
-    ),
-    structured: float | None = typer.Option(
-        None, "--structured", help="Share of the units to cut off before fine-tuning, like 0.5."
-    ),
-    low_rank: str | None = typer.Option(
-        None,
-        "--low-rank",
-        help="Rank that matrices of a state get while fine-tuning, to be two small ones: 12, or "
-        "0.2 of the smaller side; or by matrix, like recurrent=12.",
-    ),
-    lr: float | None = typer.Option(None, "--lr", help="Peak learning rate of the fine-tuning."),
-    batch: int | None = typer.Option(None, "--batch", help="Windows a step of the fine-tuning."),
-    tail: float | None = typer.Option(
-        None,
-        "--tail",
-        help="Share of a window whose outputs are fine-tuned, from its end; as it was trained.",
-    ),
-    seed: int | None = typer.Option(
-        None, "--seed", help="Of the fine-tuning: same seed, same result (0)."
-    ),
     restart: bool = typer.Option(False, "--restart", help="Begin fine-tuning or search anew."),
-    max_drop: float | None = typer.Option(
-        None, "--max-drop", help="Exit with 1 if accuracy falls by more points than this."
-    ),
-    max_flash: str | None = typer.Option(
-        None, "--max-flash", help="Search for a recipe whose image has at most so many bytes: 16k."
-    ),
-    max_ram: str | None = typer.Option(
-        None, "--max-ram", help="Search: at most so many bytes of RAM, stack included."
-    ),
-    max_instructions: float | None = typer.Option(
-        None, "--max-instructions", help="Search: at most so many instructions a step, mean."
+    ladder: Path | None = typer.Option(
+        None,
+        "--ladder",
+        help="A .toml file with the recipes that a search tries, in their order.",
+        rich_help_panel=SEARCH,
     ),
     board: str | None = typer.Option(
-        None, "--board", help="Measure the program on this emulated board; of a search: qemu-m4."
-    ),
-    optimize: str | None = typer.Option(
-        None, "--optimize", help="What it is compiled for there: speed, balanced (default), size."
-    ),
-    ladder: Path | None = typer.Option(
-        None, "--ladder", help="A .toml file with the recipes that a search tries, in their order."
+        None,
+        "--board",
+        help="Measure the program on this emulated board; of a search: qemu-m4.",
+        rich_help_panel=MEASUREMENT,
     ),
     json_: bool = JSON,
+    *,
+    options: dict[str, Any],
+    constraints: dict[str, Any],
 ) -> None:
     """Quantize a trained model into one ONNX file of integer operations.
 
-    Scales come from the training people, accuracy before and after from the
-    test people. The run is recorded in a .json file beside the result, and its
+    Scales come from the training subjects, accuracy before and after from the
+    test subjects. The run is recorded in a .json file beside the result, and its
     fine-tuning in a .run folder; stopped, the same command goes on.
 
     With --max-flash, --max-ram or --max-instructions recipes are tried in turn
-    on a board, and the one within all limits that validation people are best
-    served by is taken; its candidates stay in a .target folder.
+    on a board, and of those within all constraints the one with the best accuracy
+    on validation subjects is taken; its candidates stay in a .target folder.
 
     Examples:
       edgeflow compress runs/gru32 --data seglearn-watch -o model.onnx
@@ -147,23 +82,44 @@ def compress(
     from edgeflow.cli.target import search_and_show
     from edgeflow.data import load_dataset
     from edgeflow.recipes.apply import DEFAULT_BOARD, compress_by_recipe
-    from edgeflow.recipes.limits import Limits, parse_bytes
     from edgeflow.recipes.measure import add_cost, emulated_board
-    from edgeflow.recipes.recipe import make_recipe, parse_delta, read_recipe
 
-    options: dict[str, Any] = {
-        "prune": prune, "block": block, "structured": structured, "low-rank": low_rank,
-        "delta": None if delta is None else parse_delta(delta),
-        "epochs": epochs, "lr": lr, "batch": batch, "seed": seed, "tail": tail, "teacher": teacher,
-        "weights": weights, "activations": activations, "cutoff": cutoff,
-        "spike-rate": spike_rate, "spike-regularizer": spike_regularizer,
-    }  # fmt: skip
-    limits = Limits(
-        drop=max_drop,
-        flash=None if max_flash is None else parse_bytes("--max-flash", max_flash),
-        ram=None if max_ram is None else parse_bytes("--max-ram", max_ram),
-        instructions=max_instructions,
-    )
+    limits = Limits(**by_field(Limits, constraints))
+    _check(model, out, recipe, ladder, limits)
+    measured = None if board is None else emulated_board(board)
+    load = partial(load_dataset, data, root=root, people=people, rate_hz=rate, window=window)
+    if limits.on_board:
+        search_and_show(
+            model, load(), limits, board or DEFAULT_BOARD, out, ladder, options,
+            checkpoint=checkpoint, restart=restart, json_=json_,
+        )  # fmt: skip
+        return
+    steps = make_recipe({} if recipe is None else read_recipe(recipe), options, where=recipe or "")
+    with console.progress() as bar:
+        console.stages(bar)("loading the data", 0, 0)
+        dataset = load()
+    with console.progress() as bar:
+        task = bar.add_task("fine-tuning", total=None, status="", visible=steps.trains)
+        on_stage = console.stages(bar)
+        made = compress_by_recipe(
+            model, dataset, steps.allowing(limits.drop), out,
+            name=recipe, board=board or DEFAULT_BOARD, checkpoint=checkpoint, restart=restart,
+            on_epoch=console.epochs(bar, task), progress=on_stage,
+        )  # fmt: skip
+        record = made.record
+        if measured is not None:
+            record = add_cost(
+                out, record, measured, dataset, optimize=steps.compile.optimize,
+                progress=partial(on_stage, f"profiling on {board}"),
+            )  # fmt: skip
+    _show(out, made.compressed, record, json_)
+    for line in made.notes():
+        console.note(line, label="note: ")
+    limits.check_drop(made.compressed.scores)
+
+
+def _check(model: str, out: Path, recipe: str | None, ladder: Path | None, limits: Limits) -> None:
+    """Refuse files and options that do not go together."""
     if out.exists() and Path(model).exists() and out.samefile(model):
         raise CompressError(f"{out}: the result would replace the model: choose another --out")
     if limits.on_board and recipe is not None:
@@ -174,58 +130,6 @@ def compress(
         raise CompressError(
             f"--ladder {ladder}: it needs --max-flash, --max-ram or --max-instructions"
         )
-    if board is not None:
-        emulated_board(board)
-    if limits.on_board:
-        dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
-        search_and_show(
-            model, dataset, limits, board or DEFAULT_BOARD, out, ladder, options,
-            checkpoint=checkpoint, restart=restart, json_=json_,
-        )  # fmt: skip
-        return
-    steps = make_recipe({} if recipe is None else read_recipe(recipe), options, where=recipe or "")
-    with console.progress() as bar:
-        console.stages(bar)("loading the data", 0, 0)
-        dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
-    if steps.widths.weights == "mixed" and max_drop is not None:
-        widths = steps.widths.model_copy(update={"max_drop": max_drop})
-        steps = steps.model_copy(update={"widths": widths})
-    with console.progress() as bar:
-        task = bar.add_task("fine-tuning", total=None, status="", visible=steps.trains)
-        on_stage = console.stages(bar)
-
-        def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
-            status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
-            bar.update(task, completed=epoch, total=total, status=status, visible=epoch < total)
-
-        made = compress_by_recipe(
-            model, dataset, steps, out,
-            name=recipe, board=board or DEFAULT_BOARD, checkpoint=checkpoint, restart=restart,
-            on_epoch=on_epoch, progress=on_stage,
-        )  # fmt: skip
-        result, record = made.compressed, made.record
-        if board is not None:
-            task = bar.add_task(f"profiling on {board}", total=None, status="")
-            record = add_cost(
-                out, record, emulated_board(board), dataset, optimize=steps.compile.optimize,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-            )  # fmt: skip
-    _show(out, result, record, json_)
-    if steps.cutoff.max_drop is not None and result.program.cutoff is None:
-        console.note(
-            f"no cut-off saves samples at a loss of {steps.cutoff.max_drop:g} points: there is "
-            "none in it",
-            label="note: ",
-        )
-    for values, share in result.program.metadata["saturation"].items():
-        if share > 1e-3:
-            console.note(
-                f"{values}: {share:.1%} of the values in calibration saturate in their format",
-                label="note: ",
-            )
-    drop = 100 * (result.scores["accuracy_float"] - result.scores["accuracy_int"])
-    if max_drop is not None and drop > max_drop:
-        raise CheckFailed(f"accuracy fell by {drop:.2f} points, more than --max-drop {max_drop}")
 
 
 def _show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:

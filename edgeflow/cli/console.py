@@ -5,7 +5,7 @@ Results go to stdout, progress and errors to stderr, so that ``--json`` output c
 
 import json
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -22,6 +22,9 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeflow.progress import StageProgress
+
+if TYPE_CHECKING:
+    from edgeflow.training.fit import OnEpoch
 
 
 class _Console(Console):
@@ -74,6 +77,16 @@ def stages(bar: Progress) -> StageProgress:
         bar.update(shown[1], completed=done, total=length, visible=not 0 < total <= done)
 
     return on_progress
+
+
+def epochs(bar: Progress, task: TaskID) -> "OnEpoch":
+    """Return what shows the epochs of a training on a bar, until the last one."""
+
+    def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
+        status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
+        bar.update(task, completed=epoch, total=total, status=status, visible=epoch < total)
+
+    return on_epoch
 
 
 def table(

@@ -10,7 +10,7 @@ ROOT: Path | None = typer.Option(None, "--root", help="Folder with a local copy 
 PEOPLE: Path | None = typer.Option(
     None, "--people", help='Split: JSON {"train": [...], "val": [...], "test": [...]}.'
 )
-RATE: float | None = typer.Option(None, "--rate", help="Samples a second of your own file.")
+RATE: float | None = typer.Option(None, "--rate", help="Samples per second of your own file.")
 PORT: str | None = typer.Option(
     None,
     "--port",

@@ -1,4 +1,4 @@
-"""What ``edgeflow compress`` prints of a search by limits."""
+"""Search within constraints, as ``edgeflow compress`` runs and prints it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +29,7 @@ def search_and_show(
     restart: bool,
     json_: bool,
 ) -> None:
-    """Search, print all that was tried, and check the limits on test people."""
+    """Search, print all candidates, and check the constraints on test subjects."""
     from edgeflow.recipes.search import check, read_ladder, search
 
     names = read_ladder(ladder)
@@ -45,14 +45,11 @@ def search_and_show(
             figures = _cells(row)
             console.note(f"{', '.join(c for c in figures[1:] if c)}", label=f"{row['recipe']:12s} ")
 
-        def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
-            status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
-            bar.update(training, completed=epoch, total=total, status=status, visible=True)
-
         found = search(
             model, dataset, limits, board, out,
             ladder=names, options=options, checkpoint=checkpoint, restart=restart,
-            on_candidate=on_candidate, on_done=on_done, on_epoch=on_epoch,
+            on_candidate=on_candidate, on_done=on_done,
+            on_epoch=console.epochs(bar, training),
         )  # fmt: skip
     if json_:
         record = found.record
@@ -70,7 +67,7 @@ def search_and_show(
     else:
         console.table(
             f"{board}: recipes, the nearest to the limits first; accuracy, drop (± its error) on "
-            "validation people",
+            "validation subjects",
             _COLUMNS,
             map(_cells, found.rows),
             text=("optimize", "result"),
@@ -79,9 +76,9 @@ def search_and_show(
             scores, cost = found.record["scores"], found.record["cost"]
             console.out.print(
                 f"{out}: '{found.rows[0]['recipe']}', {scores['accuracy_int']:.2%} of "
-                f"{scores['windows']} windows of test people (float "
+                f"{scores['windows']} windows of test subjects (float "
                 f"{scores['accuracy_float']:.2%}), {cost['instructions']['mean']:,.0f} "
-                f"instructions a step; 'edgeflow compile {out} --board {board} --optimize "
+                f"instructions per step; 'edgeflow compile {out} --board {board} --optimize "
                 f"{cost['optimize']}' makes its image",
                 soft_wrap=True,
             )
@@ -89,7 +86,7 @@ def search_and_show(
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    """Return the cells of a row; "~" is before what is expected only."""
+    """Return the cells of a row; "~" marks figures of a surrogate."""
     error = "" if row["drop_error"] is None else f" ± {row['drop_error']:.2f}"
     about = "~" if row["state"] == "skipped" else ""
 
@@ -97,7 +94,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         return "" if row[name] is None else f"{about}{row[name]:,.0f}"
 
     result = {
-        "met": "within all limits",
+        "met": "within all constraints",
         "missed": f"too much: {row['why']}",
         "skipped": f"not trained, too much: {row['why']}",
         "unsuited": row["why"],

@@ -1,15 +1,23 @@
 """``edgeflow train``: a classifier from recordings, with a progress bar, resumable."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgeflow.cell_names import cell_names
 from edgeflow.cli import console
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
+from edgeflow.cli.schema import with_options
 from edgeflow.errors import TrainError
+from edgeflow.schema import METHODS, MODEL, Option, by_field
+from edgeflow.training.options import TrainOptions
 
+if TYPE_CHECKING:
+    from edgeflow.training.method import Method
+
+_CELL_HELP = ", ".join(f"{name} ({about})" for name, about in cell_names().items())
 OUT = typer.Option(..., "--out", "-o", help="Folder for the checkpoint and metrics.")
 
 
@@ -18,6 +26,60 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
 
 
+@dataclass(frozen=True)
+class MethodOptions:
+    """Methods that a training uses besides.
+
+    Attributes
+    ----------
+    teacher : tuple of str
+        Learn from this trained model too; several: from their mean.
+    sparse : float, optional
+        Share of the cell's weights that are zero from the start, by chance.
+    block : str
+        Rows x columns of weights that are zero together, like 4x2.
+    spike_rate : float, optional
+        Spikes per neuron and step that spiking cells keep to: 0.1.
+    spike_regularizer : str, optional
+        What keeps them to it: l1 (default), hoyer.
+    """
+
+    panel = METHODS
+    teacher: Annotated[tuple[str, ...], Option("--teacher")] = ()
+    sparse: Annotated[float | None, Option("--sparse")] = None
+    block: Annotated[str, Option("--block", shown=True)] = "1x1"
+    spike_rate: Annotated[float | None, Option("--spike-rate")] = None
+    spike_regularizer: Annotated[str | None, Option("--spike-regularizer")] = None
+
+    def methods(self, seed: int) -> "list[Method]":
+        """Return the methods.
+
+        Raises
+        ------
+        CompressError, TrainError
+            If a value is wrong, or needs another option.
+        """
+        from edgeflow.compression.prune.connectivity import FixedConnectivity
+        from edgeflow.compression.prune.mask import Block
+        from edgeflow.training.distill import Distillation
+        from edgeflow.training.spikes import SpikeRate
+
+        shape, regularizer = Block.parse(self.block), self.spike_regularizer
+        if self.sparse is None and self.block != "1x1":
+            raise TrainError(f"--block {self.block}: it needs --sparse")
+        if self.spike_rate is None and regularizer is not None:
+            raise TrainError(f"--spike-regularizer {regularizer}: it needs --spike-rate")
+        found: list[Method] = []
+        if self.sparse is not None:
+            found.append(FixedConnectivity(self.sparse, shape, seed))
+        if self.spike_rate is not None:
+            found.append(SpikeRate(self.spike_rate, regularizer=regularizer or "l1"))
+        if self.teacher:
+            found.append(Distillation(self.teacher))
+        return found
+
+
+@with_options(options=TrainOptions, besides=MethodOptions)
 def train(
     data: str = DATA,
     out: Path = OUT,
@@ -27,59 +89,16 @@ def train(
     cell: str = typer.Option(
         "gru",
         "--cell",
-        help=f"Recurrent cell: {', '.join(f'{n} ({a})' for n, a in cell_names().items())}.",
+        help=f"Recurrent cell: {_CELL_HELP}.",
+        rich_help_panel=MODEL,
     ),
-    hidden: int = typer.Option(32, "--hidden", help="Units a layer."),
-    layers: int = typer.Option(1, "--layers", help="Layers of the cell."),
-    set_: list[str] = typer.Option(
-        [], "--set", help="An option of the cell, like order=8; a wrong one lists all."
-    ),
-    readout: str | None = typer.Option(
-        None, "--readout", help="Decide by the last output or an average: last, mean, leaky."
-    ),
-    loss: str | None = typer.Option(None, "--loss", help="cross-entropy, l2-svm."),
-    dropout: float | None = typer.Option(None, "--dropout", help="In [0, 1)."),
-    window: int | None = typer.Option(None, "--window", help="Samples a window (about 2 s)."),
-    mode: str = typer.Option(
-        "window", "--mode", help="Decide once a window, or at every step: window, streaming."
-    ),
-    epochs: int | None = typer.Option(None, "--epochs", help="Passes over the training windows."),
-    batch: int | None = typer.Option(None, "--batch", help="Windows a step."),
-    lr: float | None = typer.Option(None, "--lr", help="Peak learning rate."),
-    patience: int | None = typer.Option(
-        None, "--patience", help="Epochs without a better validation score; 0: never stop early."
-    ),
-    tail: float | None = typer.Option(
-        None,
-        "--tail",
-        help="Share of a window whose outputs are trained, from its end: 0.1; 1 to decide early.",
-    ),
-    mirror: float | None = typer.Option(
-        None, "--mirror", help="Share of windows turned into the other wrist's, like 0.5."
-    ),
-    teacher: list[str] = typer.Option(
-        [], "--teacher", help="Learn from this trained model too; several: from their mean."
-    ),
-    sparse: float | None = typer.Option(
-        None,
-        "--sparse",
-        help="Share of the cell's weights that are zero from the start, by chance.",
-    ),
-    block: str = typer.Option(
-        "1x1", "--block", help="Rows x columns of weights that are zero together, like 4x2."
-    ),
-    spike_rate: float | None = typer.Option(
-        None, "--spike-rate", help="Spikes a neuron and step that spiking cells keep to: 0.1."
-    ),
-    spike_regularizer: str | None = typer.Option(
-        None, "--spike-regularizer", help="What keeps them to it: l1 (default), hoyer."
-    ),
-    seed: int = typer.Option(0, "--seed", help="Same seed, same result."),
-    threads: int = typer.Option(1, "--threads", help="CPU threads; part of what repeats."),
     restart: bool = typer.Option(False, "--restart", help="Begin anew in this folder."),
     json_: bool = JSON,
+    *,
+    options: dict[str, Any],
+    besides: dict[str, Any],
 ) -> None:
-    """Train on some people, choose the best epoch on others, test once on yet others.
+    """Train on some subjects, choose the best epoch on others, test once on yet others.
 
     Stopped at any moment, the same command goes on and ends with the same result.
 
@@ -88,56 +107,18 @@ def train(
       edgeflow train --data mine.csv --rate 50 --mode streaming -o runs/mine
       edgeflow train --data seglearn-watch --cell lmu --set order=6 -o runs/lmu
     """
-    from edgeflow.cells.options import parse_options
-    from edgeflow.compression.prune.connectivity import FixedConnectivity
-    from edgeflow.compression.prune.mask import Block
     from edgeflow.data import load_dataset
     from edgeflow.training import train as run
-    from edgeflow.training.distill import Distillation
-    from edgeflow.training.method import Method
-    from edgeflow.training.spikes import SpikeRate
 
-    optional = {
-        "dropout": dropout, "epochs": epochs, "batch": batch, "lr": lr, "patience": patience,
-        "mirror": mirror, "readout": readout, "loss": loss, "tail": tail,
-        "cell_options": parse_options(set_) or None,
-    }  # fmt: skip
-    shape = Block.parse(block)
-    if sparse is None and block != "1x1":
-        raise TrainError(f"--block {block}: it needs --sparse")
-    if spike_rate is None and spike_regularizer is not None:
-        raise TrainError(f"--spike-regularizer {spike_regularizer}: it needs --spike-rate")
-    methods: list[Method] = []
-    if sparse is not None:
-        methods.append(FixedConnectivity(sparse, shape, seed))
-    if spike_rate is not None:
-        methods.append(SpikeRate(spike_rate, regularizer=spike_regularizer or "l1"))
-    if teacher:
-        methods.append(Distillation(teacher))
-    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
+    methods = MethodOptions(**by_field(MethodOptions, besides)).methods(options["seed"])
+    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=options["window"])
     with console.progress() as bar:
         task = bar.add_task("training", total=None, status="")
-
-        def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
-            status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
-            bar.update(task, completed=epoch, total=total, status=status)
-
         try:
             result = run(
-                dataset,
-                cell,
-                out=out,
-                restart=restart,
-                on_epoch=on_epoch,
-                hidden=hidden,
-                layers=layers,
-                mode=mode,
-                window=window,
-                seed=seed,
-                threads=threads,
-                methods=methods,
-                **{name: value for name, value in optional.items() if value is not None},
-            )
+                dataset, cell, out=out, restart=restart, methods=methods,
+                on_epoch=console.epochs(bar, task), **by_field(TrainOptions, options),
+            )  # fmt: skip
         except KeyboardInterrupt:
             bar.stop()
             if (out / "resume.pt").exists():
@@ -162,7 +143,7 @@ def _show(folder: Path, metrics: dict[str, Any]) -> None:
             f"{metrics[split]['accuracy']:.1%}",
             f"{metrics[split]['macro_f1']:.3f}",
         ]
-        for split, name in (("val", "validation people"), ("test", "test people"))
+        for split, name in (("val", "validation subjects"), ("test", "test subjects"))
     ]
-    console.table(title, ["", "people", "decisions", "accuracy", "macro-F1"], rows)
+    console.table(title, ["", "subjects", "decisions", "accuracy", "macro-F1"], rows)
     console.out.print(f"{folder}/model.pt", soft_wrap=True)

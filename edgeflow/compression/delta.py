@@ -9,7 +9,7 @@ makes it move less (A. Yousefzadeh and M. Sifalakis, Training for temporal spars
 networks, arXiv 2107.07305).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from edgeflow.cells.chain import FloatChain, output_of
 from edgeflow.cells.delta import Delta, Hold, has_delta_state
 from edgeflow.compression.model import ChainModel
+from edgeflow.compression.options import DeltaOptions
 from edgeflow.compression.quantize import converted, few_windows, input_format
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
-from edgeflow.program.matrix import MAX_GROUP
 from edgeflow.quantization import Widths
 from edgeflow.training.batches import Batch
 from edgeflow.training.method import Method
@@ -36,47 +36,6 @@ REACH = (2.0**-12, 2.0)
 COARSEST = 16.0
 #: Share of the epochs over which the wanted shares rise.
 RAMP = 0.4
-
-
-@dataclass(frozen=True)
-class DeltaOptions:
-    """What is wanted.
-
-    Parameters
-    ----------
-    state : float
-        Share of columns that do not fire, of products that read a layer's state, in [0, 1).
-    input : float
-        The same of the products that read the program's input.
-    group, input_group : int
-        Columns that fire together, of a layer's state and of the program's input. An input has few
-        columns that do not move alike: groups silence as many only with a higher threshold.
-    pressure : float
-        Weight of the moves in the loss, >= 0.
-
-    Raises
-    ------
-    CompressError
-        If a value is out of range.
-    """
-
-    state: float = 0.8
-    input: float = 0.5
-    group: int = 1
-    pressure: float = 0.0
-    input_group: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("state", "input"):
-            if not 0 <= getattr(self, name) < 1:
-                raise CompressError(f"delta {name}={getattr(self, name):g}: a share is in [0, 1)")
-        for name in ("group", "input_group"):
-            if not 1 <= getattr(self, name) <= MAX_GROUP:
-                raise CompressError(
-                    f"delta {name}={getattr(self, name)}: a group has 1..{MAX_GROUP} columns"
-                )
-        if not self.pressure >= 0:
-            raise CompressError(f"delta pressure={self.pressure:g}: it is not negative")
 
 
 class DeltaSparsity(Method):

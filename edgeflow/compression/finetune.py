@@ -52,13 +52,13 @@ class FineTuned:
     chain : FloatChain
         Its float layers, after the methods' `finish`.
     history : list of dict
-        A row an epoch: "epoch", "loss", "val_accuracy" and "val_macro_f1" of the integer program
-        on validation people (shares), and what the methods add.
+        One row per epoch: "epoch", "loss", "val_accuracy" and "val_macro_f1" of the integer program
+        on validation subjects (shares), and what the methods add.
     best_epoch : int
         The one kept; 0: the model as it came.
     seconds : float
     arguments : dict
-        All that the result depends on.
+        What the result depends on.
     """
 
     chain: FloatChain
@@ -82,8 +82,8 @@ def finetune(
 ) -> FineTuned:
     """Train a model on; go on where an interrupted run with equal arguments stopped.
 
-    It learns from the training people. The epoch whose integer program, of these widths, decides
-    best on validation people is kept; before the first epoch counts as one.
+    It learns from the training subjects. The epoch whose integer program, of these widths, decides
+    best on validation subjects is kept; before the first epoch counts as one.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def finetune(
 
 
 class _Validation:
-    """Scores a model by its integer program on validation people."""
+    """Scores a model by its integer program on validation subjects."""
 
     def __init__(
         self, dataset: "Dataset", length: int, calibration: NDArray[np.float32], widths: Widths

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.compression.delta import DeltaOptions, DeltaSparsity, with_thresholds
+from edgeflow.compression.delta import DeltaSparsity, with_thresholds
 from edgeflow.compression.finetune import FineTuned, FineTuneOptions, finetune
+from edgeflow.compression.options import DeltaOptions
 from edgeflow.compression.prune import PruneOptions, pruning
 from edgeflow.compression.qat import QuantizationAware
 from edgeflow.compression.sensitivity import Sensitivity, choose_widths

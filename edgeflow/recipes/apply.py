@@ -1,4 +1,4 @@
-"""Carries out a recipe: a trained model becomes a program and its record."""
+"""Compression by a recipe: a trained model becomes a program and its record."""
 
 import json
 import re
@@ -27,7 +27,8 @@ from edgeflow.errors import CompressError
 from edgeflow.importers import load_float_model, model_text
 from edgeflow.progress import StageProgress, silent
 from edgeflow.quantization import Widths
-from edgeflow.recipes.recipe import ACTIVATIONS, THE_BOARD, WEIGHTS, Recipe, as_options
+from edgeflow.recipes.recipe import Recipe, as_options
+from edgeflow.recipes.steps import ACTIVATIONS, THE_BOARD, WEIGHTS
 from edgeflow.targets.board import load_board
 from edgeflow.training.fit import OnEpoch
 from edgeflow.training.spikes import SpikeRate
@@ -40,21 +41,38 @@ if TYPE_CHECKING:
 
 #: The board of a recipe's blocks if none is named.
 DEFAULT_BOARD = "qemu-m4"
+#: Share of values in calibration that may saturate without a remark.
+MOST_SATURATED = 1e-3
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a recipe made.
+    """The program of a recipe.
 
     Attributes
     ----------
+    recipe : Recipe
     compressed : Compressed
     record : dict
         As it was written.
     """
 
+    recipe: Recipe
     compressed: Compressed
     record: dict[str, Any]
+
+    def notes(self) -> list[str]:
+        """Return remarks of a line each: no early exit was found, values that saturate."""
+        program, drop = self.compressed.program, self.recipe.cutoff.max_drop
+        found = [
+            f"{values}: {share:.1%} of the values in calibration saturate in their format"
+            for values, share in program.metadata["saturation"].items()
+            if share > MOST_SATURATED
+        ]
+        if drop is not None and program.cutoff is None:
+            none = f"no cut-off saves samples at a loss of {drop:g} points: there is none in it"
+            found.insert(0, none)
+        return found
 
 
 def compress_by_recipe(
@@ -93,7 +111,7 @@ def compress_by_recipe(
         Begin the fine-tuning anew.
     on_epoch : callable, optional
     progress : callable, optional
-        Told of the stages before and after the fine-tuning.
+        Called at the stages before and after the fine-tuning.
 
     Raises
     ------
@@ -115,7 +133,7 @@ def compress_by_recipe(
         teachers=train.teachers,
         mixed=mixed,
         prune=prune_options(recipe, board),
-        delta=recipe.delta.options(),
+        delta=recipe.delta or None,
         restart=restart,
         on_epoch=on_epoch,
         on_matrix=lambda done, total: progress("choosing widths", done, total),
@@ -132,7 +150,8 @@ def compress_by_recipe(
     )
     compressed.program.save(out)
     command = {"recipe": name, **as_options(recipe)}
-    return Result(compressed, write_record(out, model_text(model), compressed, command, tuning))
+    record = write_record(out, model_text(model), compressed, command, tuning)
+    return Result(recipe, compressed, record)
 
 
 def compress_on_windows(
@@ -147,7 +166,7 @@ def compress_on_windows(
     rate_hz: float = 0.0,
     widths: Widths | None = None,
 ) -> "Program":
-    """Compress a trained model of whose data nothing but windows to calibrate on is known.
+    """Compress a trained model on windows to calibrate on, without labels.
 
     On a data set's training windows it gives the program that `compress_by_recipe` does.
 
@@ -188,7 +207,7 @@ def compress_on_windows(
             f"not {', '.join(classes)}"
         )
     widths = widths or widths_of(recipe)
-    delta = recipe.delta.options()
+    delta = recipe.delta or None
     if delta is not None:
         chain = with_thresholds(chain, calibration, delta, widths)
     return with_fired(quantize(chain, calibration, widths), calibration)
@@ -201,7 +220,7 @@ def widths_of(recipe: Recipe) -> Widths:
 
 
 def prune_options(recipe: Recipe, board: str = DEFAULT_BOARD) -> PruneOptions | None:
-    """Return what a recipe says about pruning; None: nothing is pruned.
+    """Return the pruning of a recipe; None: nothing is pruned.
 
     Raises
     ------
@@ -223,7 +242,7 @@ def prune_options(recipe: Recipe, board: str = DEFAULT_BOARD) -> PruneOptions | 
 
 
 def trained_tail(model: "nn.Module | str | Path") -> float | None:
-    """Return the share of a window whose outputs a model was trained on; None if unknown.
+    """Return the share of a window, from its end, that a model was trained on; None if unknown.
 
     ``edgeflow train`` writes it into ``metrics.json`` beside the model.
     """

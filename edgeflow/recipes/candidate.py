@@ -1,4 +1,4 @@
-"""A candidate of a search: a recipe in a folder of its own, with what is known of it so far."""
+"""Candidate of a search: a recipe in a folder of its own, with the figures known so far."""
 
 import json
 import tempfile
@@ -20,7 +20,7 @@ from edgeflow.recipes.apply import compress_by_recipe
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.measure import measure
 from edgeflow.recipes.recipe import Recipe, as_options
-from edgeflow.recipes.sketch import sketch
+from edgeflow.recipes.surrogate import surrogate
 from edgeflow.targets.board import BoardSpec
 from edgeflow.training.fit import OnEpoch
 from edgeflow.training.resume import check_arguments
@@ -28,17 +28,18 @@ from edgeflow.training.resume import check_arguments
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
-#: Steps of validation people that a candidate, and a sketch of one, run on the board.
-STEPS, SKETCH_STEPS = 5000, 500
-#: Share of the samples that a cut-off reads after a fine-tuning, where it reads few.
-CUTOFF_READS = 0.35
-#: How far beyond a limit a sketch may be, as a share of it: training moves what fires and is read.
+#: Steps of validation subjects that a candidate, and its surrogate, run on the board.
+STEPS, SURROGATE_STEPS = 5000, 500
+#: Share of the samples that early exit reads after a fine-tuning, where it reads few.
+EARLY_EXIT_READS = 0.35
+#: Excess of a surrogate over a constraint that is tolerated, as a share of the constraint: training
+#: changes the columns that are updated and the samples that are read.
 SLACK = 0.1
 
 
 @dataclass(frozen=True)
 class Job:
-    """What all candidates of a search share.
+    """Model, data and constraints that all candidates of a search share.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ class Job:
     board : BoardSpec
     limits : Limits
     arguments : mapping
-        All that the figures depend on besides the recipe, JSON values.
+        What the figures depend on besides the recipe, JSON values.
     checkpoint : path, optional
     restart : bool
     """
@@ -67,7 +68,7 @@ class Job:
 
 
 class Candidate:
-    """A recipe to be tried.
+    """Recipe of a search.
 
     Parameters
     ----------
@@ -80,15 +81,14 @@ class Candidate:
     Attributes
     ----------
     state : str
-        "unsuited": the recipe is not for this model; "skipped": a sketch costs too much; "missed"
-        and "met": it was tried and misses, or meets, the limits. "" before `go`.
+        "unsuited": the recipe is not for this model; "skipped": its surrogate costs too much;
+        "missed" and "met": it was tried and misses, or meets, the constraints. "" before `go`.
     why : str
-        What is in the way.
+        The constraints that are exceeded, or why the recipe is unsuited.
     figures : dict
-        "accuracy_float", "accuracy_int" (of validation people), "drop" (points), "drop_error" (its
-        standard error over people; None of one), "cost" (as of `measure`), and for `Limits`
-        "flash", "ram", "instructions"; of a skipped one those of the
-        sketch, without accuracies.
+        "accuracy_float", "accuracy_int" (of validation subjects), "drop" (points), "drop_error"
+        (its standard error over subjects; None of one), "cost" (as of `measure`), and for `Limits`
+        "flash", "ram", "instructions"; of a skipped one those of its surrogate, without accuracies.
 
     Raises
     ------
@@ -125,11 +125,11 @@ class Candidate:
 
     @property
     def excess(self) -> dict[str, float]:
-        """By how much the figures exceed the limits."""
+        """Excess of the figures over the constraints."""
         return self.job.limits.excess(self.figures)
 
     def go(self, on_epoch: OnEpoch | None = None) -> None:
-        """Find out what the candidate costs and how well it decides."""
+        """Measure costs and accuracy of the candidate."""
         try:
             if self.recipe.trains and self._known["scores"] is None and not self._may_fit():
                 self.state = "skipped"
@@ -141,11 +141,11 @@ class Candidate:
             self.state, self.why = "unsuited", str(error)
 
     def _may_fit(self) -> bool:
-        """Tell whether a sketch is within the limits, or nearly."""
-        program = sketch(self.job.chain, self.job.calibration, self.recipe, self.job.board.name)
+        """Return whether the surrogate is within the constraints, or nearly."""
+        program = surrogate(self.job.chain, self.job.calibration, self.recipe, self.job.board.name)
         program = with_fired(program, self.job.calibration)
-        reads = 1.0 if self.recipe.cutoff.max_drop is None else CUTOFF_READS
-        self.figures = self._cheapest(program, "expected", SKETCH_STEPS, reads)
+        reads = 1.0 if self.recipe.cutoff.max_drop is None else EARLY_EXIT_READS
+        self.figures = self._cheapest(program, "expected", SURROGATE_STEPS, reads)
         return all(excess <= SLACK for excess in self.excess.values())
 
     def _try(self, on_epoch: OnEpoch | None) -> None:
@@ -167,10 +167,10 @@ class Candidate:
         save_record(self.program_file, {**record, "cost": found["cost"]})
 
     def _cheapest(self, program: Program, key: str, steps: int, reads: float) -> dict[str, Any]:
-        """Return the figures of the first goal of the compiler that meets the limits.
+        """Return the figures of the first goal of the compiler that meets the constraints.
 
-        The recipe's own goal comes first; others are looked at where they may help. If none meets
-        the limits, it is the one that is least beyond them.
+        The recipe's own goal comes first, then those that may help. If none meets the constraints,
+        it is the goal with the least excess.
         """
         tried: list[dict[str, Any]] = []
         own = self.recipe.compile.optimize
@@ -196,10 +196,10 @@ class Candidate:
 
 
 def nearest(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return candidates in order: those that meet all limits first, then by the limits missed.
+    """Return candidates in order: those that meet all constraints first, then by excess.
 
     Of those that meet all, the best validation accuracy comes first, among equals the fewest
-    instructions; of the others those that miss the fewest limits, then by the largest excess.
+    instructions; of the others those that miss the fewest constraints, then by the largest excess.
     """
 
     def order(candidate: Candidate) -> tuple[Any, ...]:
@@ -217,8 +217,8 @@ def nearest(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _drop_error(people: Mapping[str, Mapping[str, float]]) -> float | None:
-    """Return the standard error of the points lost, from the accuracies of each person."""
-    drops = [100 * (person["float"] - person["int"]) for person in people.values()]
+    """Return the standard error of the points lost, from the accuracies of each subject."""
+    drops = [100 * (subject["float"] - subject["int"]) for subject in people.values()]
     if len(drops) < 2:
         return None
     return float(np.std(drops, ddof=1) / np.sqrt(len(drops)))

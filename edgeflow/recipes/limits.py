@@ -1,73 +1,15 @@
-"""What a user can pay, and how far a candidate is from it."""
+"""Constraints of a search: the largest costs of a program, and the excess over them."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
-from edgeflow.errors import CompressError
+from edgeflow.errors import CheckFailed, CompressError
+from edgeflow.schema import SEARCH, Option
 
 _UNITS = {"": 1, "k": 1000, "ki": 1024, "m": 1000**2, "mi": 1024**2}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The most that a program may cost; None: as much as it likes.
-
-    Parameters
-    ----------
-    drop : float, optional
-        Points of accuracy below the float model.
-    flash, ram : int, optional
-        Bytes of the whole image; RAM with the most stack used.
-    instructions : float, optional
-        Mean of a step.
-
-    Raises
-    ------
-    CompressError
-        If one is not positive (or, `drop`, negative).
-    """
-
-    drop: float | None = None
-    flash: int | None = None
-    ram: int | None = None
-    instructions: float | None = None
-
-    def __post_init__(self) -> None:
-        # below 0: accuracy has to rise
-        if self.drop is not None and not abs(self.drop) < float("inf"):
-            raise CompressError(f"--max-drop {self.drop:g}: give a number of points")
-        for name in ("flash", "ram", "instructions"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise CompressError(f"--max-{name} {value:g}: give more than 0")
-
-    @property
-    def on_board(self) -> bool:
-        """Whether a board must tell."""
-        return any(limit is not None for limit in (self.flash, self.ram, self.instructions))
-
-    def excess(self, figures: Mapping[str, Any]) -> dict[str, float]:
-        """Return by how much figures exceed the limits, of those that they exceed.
-
-        Parameters
-        ----------
-        figures : mapping
-            "drop", "flash", "ram", "instructions"; None is not known, and exceeds nothing.
-
-        Returns
-        -------
-        dict
-            As a share of the limit, > 0; of "drop" in points.
-        """
-        found = {}
-        for item in fields(self):
-            limit, value = getattr(self, item.name), figures.get(item.name)
-            if limit is not None and value is not None and value > limit:
-                scale = 1.0 if item.name == "drop" else limit
-                found[item.name] = (value - limit) / scale
-        return found
 
 
 def parse_bytes(option: str, text: str) -> int:
@@ -82,3 +24,80 @@ def parse_bytes(option: str, text: str) -> int:
     if not match:
         raise CompressError(f"{option} {text}: use bytes like 800, 16k (16,000) or 16Ki (16,384)")
     return int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest costs of a program; None: no constraint.
+
+    Parameters
+    ----------
+    drop : float, optional
+        Points that accuracy may fall; exit with 1 if it falls by more.
+    flash : int, optional
+        Search for a recipe whose image has at most this many bytes: 16k.
+    ram : int, optional
+        Search: at most this many bytes of RAM, stack included.
+    instructions : float, optional
+        Search: at most this many instructions per step, on average.
+
+    Raises
+    ------
+    CompressError
+        If one is not positive (or, `drop`, negative).
+    """
+
+    panel = SEARCH
+    drop: Annotated[float | None, Option("--max-drop")] = None
+    flash: Annotated[int | None, Option("--max-flash", partial(parse_bytes, "--max-flash"))] = None
+    ram: Annotated[int | None, Option("--max-ram", partial(parse_bytes, "--max-ram"))] = None
+    instructions: Annotated[float | None, Option("--max-instructions")] = None
+
+    def __post_init__(self) -> None:
+        # below 0: accuracy has to rise
+        if self.drop is not None and not abs(self.drop) < float("inf"):
+            raise CompressError(f"--max-drop {self.drop:g}: give a number of points")
+        for name in ("flash", "ram", "instructions"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise CompressError(f"--max-{name} {value:g}: give more than 0")
+
+    @property
+    def on_board(self) -> bool:
+        """Whether costs on a board are constrained."""
+        return any(limit is not None for limit in (self.flash, self.ram, self.instructions))
+
+    def excess(self, figures: Mapping[str, Any]) -> dict[str, float]:
+        """Return the excess of figures over the constraints that they violate.
+
+        Parameters
+        ----------
+        figures : mapping
+            "drop", "flash", "ram", "instructions"; None is not known, and violates nothing.
+
+        Returns
+        -------
+        dict
+            As a share of the constraint, > 0; of "drop" in points.
+        """
+        found = {}
+        for item in fields(self):
+            limit, value = getattr(self, item.name), figures.get(item.name)
+            if limit is not None and value is not None and value > limit:
+                scale = 1.0 if item.name == "drop" else limit
+                found[item.name] = (value - limit) / scale
+        return found
+
+    def check_drop(self, scores: Mapping[str, Any]) -> None:
+        """Check the accuracy of a compressed program, whose scores are shares.
+
+        Raises
+        ------
+        CheckFailed
+            If it is below that of the float model by more points than `drop`.
+        """
+        drop = 100 * (scores["accuracy_float"] - scores["accuracy_int"])
+        if self.drop is not None and drop > self.drop:
+            raise CheckFailed(
+                f"accuracy fell by {drop:.2f} points, more than --max-drop {self.drop}"
+            )

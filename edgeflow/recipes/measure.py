@@ -1,4 +1,4 @@
-"""What a program costs on a board: compiled and run there."""
+"""Costs of a program that is compiled for an emulated board and run there."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from edgeflow.targets.board import BoardSpec, load_board
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
-#: Steps of test people whose cost a record tells.
+#: Steps of test subjects by which the cost in a record is measured.
 FINAL_STEPS = 10_000
 
 
@@ -47,7 +47,7 @@ def measure(
     optimize: str = "balanced",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Compile a program for an emulated board, and profile it on people of a split.
+    """Compile a program for an emulated board, and profile it on the subjects of a split.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def measure(
         For the build, ``profile.json`` included.
     split : str
     steps : int, optional
-        At most so many, evenly from the split's windows.
+        At most this many, evenly from the split's windows; None: all.
     optimize : str
         Goal of the choice of kernels.
     progress : callable, optional
@@ -67,15 +67,15 @@ def measure(
     Returns
     -------
     dict
-        "board", "core", "optimize", "split", "steps", "instructions" (of a step: "mean", "p50",
-        "p99", "max"), "energy_uj" (of a step: "mean", "kind", "model", "error_percent"; None
+        "board", "core", "optimize", "split", "steps", "instructions" (per step: "mean",
+        "p50", "p99", "max"), "energy_uj" (per step: "mean", "kind", "model", "error_percent"; None
         without an energy model), "flash_bytes", "ram_bytes" (with the most stack used),
         "weight_bytes" (constants of the model in the image).
 
     Raises
     ------
     CheckFailed
-        If the board's outputs differ from the oracle's.
+        If the board's outputs differ from those of the bit-exact reference.
     TargetError, ToolMissingError, DeviceError
         If the program does not compile, fit or run.
     """
@@ -108,7 +108,7 @@ def add_cost(
     optimize: str = "balanced",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure the program at `out` on test people, and write its record with the cost.
+    """Measure the program at `out` on test subjects, and write its record with the cost.
 
     The build goes into a temporary folder.
 

@@ -1,209 +1,45 @@
-"""Recipes: all that a compression is told, as a TOML file or as options of the command line.
+"""Recipes: all steps of a compression, as a TOML file or as options of the command line.
 
-The tables of a file are the steps, in the order in which they are taken. What both a file and an
-option say, the option decides.
+The tables of a file are the steps, in the order in which they are taken. An option overrides what
+the file says. Each field states its option; `Recipe` is the schema of the command line's options
+and of the tables in the documentation.
 """
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
+    Field,
     ModelWrapValidatorHandler,
     ValidationError,
     ValidationInfo,
     model_validator,
 )
 
-from edgeflow.codegen.choice import GOALS
-from edgeflow.compression.delta import DeltaOptions
-from edgeflow.compression.finetune import FineTuneOptions
-from edgeflow.compression.prune.options import PruneOptions, Ranks, parse_by_matrix
+from edgeflow.compression.options import DeltaOptions
 from edgeflow.errors import CompressError
+from edgeflow.recipes.steps import Compile, Cutoff, Prune, Step, Train, WidthsStep, parse_delta
 from edgeflow.resources import resource
-from edgeflow.training.spikes import REGULARIZERS
-
-#: Bits by the names of widths.
-WEIGHTS = {"int8": 8, "int4": 4, "mixed": 8}
-ACTIVATIONS = {"int16": 12, "int8": 8}
-#: As a block: that of the board which is compressed for.
-THE_BOARD = "board"
+from edgeflow.schema import DELTA, Option, settings_of
 
 
-def _name_in(known: Iterable[str]) -> BeforeValidator:
-    def check(value: Any) -> Any:
-        if value not in known:
-            raise ValueError(f"there are {', '.join(known)}")
-        return value
-
-    return BeforeValidator(check)
-
-
-def _not_negative(value: int) -> int:
-    if value < 0:
-        raise ValueError("use 0 or more")
-    return value
-
-
-def _by_matrix(make: Callable[..., Any], example: str) -> BeforeValidator:
-    def check(value: Any) -> Any:
-        try:
-            make(*parse_by_matrix(str(value), example))
-        except CompressError as error:
-            raise ValueError(str(error)) from None
-        return str(value)
-
-    return BeforeValidator(check)
-
-
-def _share(value: float) -> float:
-    if not 0 <= value < 1:
-        raise ValueError("a share is in [0, 1)")
-    return value
-
-
-def _points(value: float) -> float:
-    if not 0 <= value < float("inf"):
-        raise ValueError("give 0 or more points")
-    return value
-
-
-Share = Annotated[float, AfterValidator(_share)]
-Points = Annotated[float, AfterValidator(_points)]
-
-
-class _Step(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Prune(_Step):
-    """Weights that become zero, units that are cut off, matrices of low rank.
-
-    Attributes
-    ----------
-    share : str, optional
-        ``"0.75"``, or by matrix: ``"input=0.5,recurrent=0.8"``.
-    block : str
-        Rows x columns, or a board whose kernels' blocks are taken, or "board": the one that the
-        program is for.
-    structured : float, optional
-        Share of the units.
-    low_rank : str, optional
-        ``"12"`` of the matrices that read a state, or by matrix: ``"recurrent=12"``; below 1, a
-        share of what it could be.
-    """
-
-    share: Annotated[str, _by_matrix(PruneOptions, "0.75")] | None = None
-    block: str = "1x1"
-    structured: Share | None = None
-    low_rank: Annotated[str, _by_matrix(Ranks, "12")] | None = None
-
-
-class Delta(_Step):
-    """Shares of columns that do not fire: `edgeflow.compression.delta.DeltaOptions`."""
-
-    state: Share = 0.0
-    input: Share = 0.0
-    group: int = 1
-    pressure: float = 0.0
-    input_group: int = 1
-
-    def options(self) -> DeltaOptions | None:
-        """Return what the fine-tuning takes; None where no column is to stay silent.
-
-        Raises
-        ------
-        CompressError
-            If a value is out of range.
-        """
-        found = DeltaOptions(**self.model_dump())
-        return found if self.state or self.input else None
-
-
-class Train(_Step):
-    """Fine-tuning with the outputs of the integers, of all that comes before and after.
-
-    Attributes
-    ----------
-    epochs : int
-        0: none.
-    lr, batch, seed
-        None: the defaults of `edgeflow.compression.finetune.FineTuneOptions`.
-    tail : float, optional
-        Share of a window whose outputs are trained; None: as the model was trained.
-    teachers : tuple of str
-        Trained models for a distillation.
-    spike_rate : float, optional
-        Spikes a neuron and step to keep to (`edgeflow.training.spikes.SpikeRate`).
-    spike_regularizer : str
-        l1 or hoyer.
-    """
-
-    epochs: Annotated[int, AfterValidator(_not_negative)] = 0
-    lr: float | None = None
-    batch: int | None = None
-    seed: int = 0
-    tail: float | None = None
-    teachers: tuple[str, ...] = ()
-    spike_rate: Share | None = None
-    spike_regularizer: Annotated[str, _name_in(REGULARIZERS)] = "l1"
-
-    def options(self, tail: float | None) -> FineTuneOptions | None:
-        """Return what the fine-tuning takes; `tail` is the model's own, if it is known."""
-        if self.epochs == 0:
-            return None
-        wanted = {"lr": self.lr, "batch": self.batch, "tail": self.tail or tail}
-        set_: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
-        options = FineTuneOptions(epochs=self.epochs, seed=self.seed, **set_)
-        options.check()
-        return options
-
-
-class WidthsStep(_Step):
-    """Bits of weights and activations.
-
-    Attributes
-    ----------
-    weights : str
-        int8, int4 or mixed.
-    activations : str
-        int16 (12 bits) or int8.
-    max_drop : float, optional
-        Points that the int4 weights of ``mixed`` may cost before the fine-tuning.
-    """
-
-    weights: Annotated[str, _name_in(WEIGHTS)] = "int8"
-    activations: Annotated[str, _name_in(ACTIVATIONS)] = "int16"
-    max_drop: Points | None = None
-
-
-class Cutoff(_Step):
-    """Anytime decisions: points of accuracy that stopping early may cost; None: no cut-off."""
-
-    max_drop: Points | None = None
-
-
-class Compile(_Step):
-    """What the image is compiled for: speed, balanced or size (`edgeflow.codegen.choice.GOALS`)."""
-
-    optimize: Annotated[str, _name_in(GOALS)] = "balanced"
-
-
-class Recipe(_Step):
+class Recipe(Step):
     """A compression: its steps, in their order.
 
-    Widths are part of the fine-tuning already, and mixed ones are chosen before it; the cut-off is
-    calibrated on what comes out. The last step leaves the program as it is.
+    Widths are part of the fine-tuning already, and mixed ones are chosen before it; early exit is
+    calibrated on the result. The last step leaves the program as it is.
 
     Attributes
     ----------
     about : str
-        What it is for.
+        Its purpose.
+    delta : DeltaOptions
+        Delta updates, like state=0.8,input=0.5: shares of the columns of states and inputs that
+        products leave out, as they hardly moved; also group=2 (columns of a state that are updated
+        together), input_group=1, pressure=0.1 (on moves, in training).
 
     Raises
     ------
@@ -218,13 +54,16 @@ class Recipe(_Step):
     'int4'
     """
 
+    panel: ClassVar = DELTA
     about: str = ""
-    prune: Prune = Prune()
-    delta: Delta = Delta()
-    train: Train = Train()
-    widths: WidthsStep = WidthsStep()
-    cutoff: Cutoff = Cutoff()
-    compile: Compile = Compile()
+    prune: Prune = Field(default_factory=Prune)
+    delta: Annotated[DeltaOptions, Option("--delta", parse_delta)] = Field(
+        default_factory=DeltaOptions
+    )
+    train: Train = Field(default_factory=Train)
+    widths: WidthsStep = Field(default_factory=WidthsStep)
+    cutoff: Cutoff = Field(default_factory=Cutoff)
+    compile: Compile = Field(default_factory=Compile)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -256,40 +95,37 @@ class Recipe(_Step):
         """
         return make_recipe(read_recipe(name), where=str(name))
 
+    def allowing(self, drop: float | None) -> "Recipe":
+        """Return the recipe with the points of accuracy that its mixed weights may cost.
+
+        Parameters
+        ----------
+        drop : float or None
+            None: as the recipe says.
+        """
+        if drop is None or self.widths.weights != "mixed":
+            return self
+        widths = self.widths.model_copy(update={"max_drop": drop})
+        return self.model_copy(update={"widths": widths})
+
     def settings(self) -> dict[str, Any]:
         """Return the steps as JSON values, without what the result does not depend on."""
         return self.model_dump(mode="json", exclude={"about"})
 
 
-#: Options of the command line, and the steps and fields that they are.
-OPTIONS = {
-    "prune": ("prune", "share"),
-    "block": ("prune", "block"),
-    "structured": ("prune", "structured"),
-    "low-rank": ("prune", "low_rank"),
-    "delta": ("delta", None),
-    "epochs": ("train", "epochs"),
-    "lr": ("train", "lr"),
-    "batch": ("train", "batch"),
-    "seed": ("train", "seed"),
-    "tail": ("train", "tail"),
-    "teacher": ("train", "teachers"),
-    "spike-rate": ("train", "spike_rate"),
-    "spike-regularizer": ("train", "spike_regularizer"),
-    "weights": ("widths", "weights"),
-    "activations": ("widths", "activations"),
-    "cutoff": ("cutoff", "max_drop"),
-    "optimize": ("compile", "optimize"),
-}
+#: Fields by the option of the command line that sets them.
+OPTIONS = settings_of(Recipe)
 
 
 def as_options(recipe: Recipe) -> dict[str, Any]:
     """Return the values of a recipe by the names of the options."""
     content = recipe.settings()
-    return {
-        option: content[step] if field is None else content[step][field]
-        for option, (step, field) in OPTIONS.items()
-    }
+    values = {}
+    for option, setting in OPTIONS.items():
+        values[option] = content
+        for name in setting.path:
+            values[option] = values[option][name]
+    return values
 
 
 def read_recipe(name: str | Path) -> dict[str, Any]:
@@ -305,7 +141,17 @@ def read_recipe(name: str | Path) -> dict[str, Any]:
     CompressError
         If there is no such recipe, or it is no TOML file.
     """
-    path = recipe_path(name)
+    return read_toml(recipe_path(name))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Raises
+    ------
+    CompressError
+        If it cannot be read.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -363,10 +209,10 @@ def make_recipe(
     }
     given: dict[tuple[str, ...], str] = {}
     for option, value in (options or {}).items():
-        step, field = OPTIONS[option]
+        step, *field = OPTIONS[option].path
         if value is None or value == []:
             continue
-        values = value if field is None else {field: value}
+        values = {field[0]: value} if field else value
         if isinstance(merged.setdefault(step, {}), dict):
             merged[step] |= values
         given |= {(step, key): f"--{option}" for key in values}
@@ -397,27 +243,10 @@ def as_recipe(given: Recipe | Mapping[str, Any] | str | Path | None) -> tuple[Re
     )
 
 
-def parse_delta(text: str) -> dict[str, str]:
-    """Return the fields of a text like ``state=0.8,input=0.5,group=2``.
-
-    Raises
-    ------
-    CompressError
-        If a part is not NAME=NUMBER.
-    """
-    found = {}
-    for part in text.split(","):
-        name, equals, value = part.partition("=")
-        if not equals:
-            raise CompressError(f"--delta {text}: use NAME=NUMBER, like state=0.8,input=0.5")
-        found[name.strip()] = value.strip()
-    return found
-
-
 def _check(recipe: Recipe) -> None:
     """Refuse steps that do not go together."""
     prune, train = recipe.prune, recipe.train
-    if recipe.delta != Delta() and recipe.delta.options() is None:
+    if recipe.delta != DeltaOptions() and not recipe.delta:
         raise CompressError("delta: say of which columns, like state=0.8,input=0.5")
     if prune.share is None and prune.block != "1x1":
         raise CompressError(f"--block {prune.block}: it needs --prune")
@@ -437,11 +266,12 @@ def _message(error: ValidationError, given: Mapping[tuple[str, ...], str], where
     problem = error.errors()[0]
     place = tuple(str(key) for key in problem["loc"])
     text = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known: Any = Recipe
         for key in place[:-1]:
             known = known.model_fields[key].annotation
-        text = f"there is no such entry; there are {', '.join(known.model_fields)}"
+        names = [f.name for f in fields(known)] if is_dataclass(known) else known.model_fields
+        text = f"there is no such entry; there are {', '.join(names)}"
     option = given.get(place[:2])
     if option == "--delta":
         return f"{option} {place[-1]}={problem['input']}: {text}"

@@ -1,12 +1,11 @@
-"""Compression by target: recipes are tried in turn, and the best that meets all limits is taken.
+"""Compression within constraints: the best candidate recipe that meets all of them.
 
-The ladder is a fixed list of recipes, from those that cost hardly any accuracy to those that cost
-more. One that trains is sketched first: what would cost too much on the board is not trained. All
-others are trained, compiled and run on the board. Validation people decide; test people are looked
-at once, with the program that was taken.
+The candidate list (``ladder.toml``) is in order, from recipes that cost hardly any accuracy to
+those that cost more. Of a recipe that trains, a surrogate runs first: what would cost too much on
+the board is not trained. All others are trained, compiled and run on the board. Validation subjects
+decide; the chosen program alone is scored on test subjects.
 """
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from edgeflow.program import Program
 from edgeflow.recipes.candidate import Candidate, Job, nearest
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.measure import FINAL_STEPS, emulated_board, measure
-from edgeflow.recipes.recipe import make_recipe, read_recipe
+from edgeflow.recipes.recipe import make_recipe, read_recipe, read_toml
 from edgeflow.resources import resource
 from edgeflow.training.resume import fingerprint, locked
 
@@ -35,16 +34,16 @@ OF_ALL = ("weights", "activations", "optimize")
 
 @dataclass(frozen=True)
 class Found:
-    """The end of a search.
+    """Result of a search.
 
     Attributes
     ----------
     rows : list of dict
-        A candidate each, the nearest first: "recipe", "state", "why", "accuracy", "drop",
-        "drop_error" (standard error over people), "flash", "ram", "instructions", "p99", "max",
+        One per candidate, the nearest first: "recipe", "state", "why", "accuracy", "drop",
+        "drop_error" (standard error over subjects), "flash", "ram", "instructions", "p99", "max",
         "energy_uj", "optimize"; None: not known.
     compressed : Compressed or None
-        The program taken, scored on test people.
+        The program taken, scored on test subjects.
     record : dict or None
         As it was written.
     """
@@ -60,7 +59,12 @@ def target_folder(out: str | Path) -> Path:
 
 
 def read_ladder(path: str | Path | None = None) -> list[str]:
-    """Return the recipes of a ladder, names or paths; None: of ``calibration/ladder.toml``.
+    """Return the recipes of a candidate list, names or paths.
+
+    Parameters
+    ----------
+    path : str or path, optional
+        A .toml file; None: ``calibration/ladder.toml``.
 
     Raises
     ------
@@ -68,13 +72,7 @@ def read_ladder(path: str | Path | None = None) -> list[str]:
         If the file cannot be read or has no list "recipes" of different names.
     """
     path = resource("calibration") / "ladder.toml" if path is None else Path(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CompressError(f"{path}: not a TOML file ({error})") from None
-    except OSError as error:
-        raise CompressError(f"{path}: cannot be read ({error.strerror})") from None
-    names = content.get("recipes")
+    names = read_toml(path).get("recipes")
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise CompressError(f'{path}: needs a list of recipes, like recipes = ["int8", "my.toml"]')
     stems = [Path(name).stem for name in names]
@@ -101,7 +99,7 @@ def search(
 ) -> Found:
     """Try recipes on a model; go on where an interrupted search with equal arguments stopped.
 
-    Other limits are no other arguments: what was tried is not tried again.
+    Constraints are no such arguments: what was tried is not tried again under others.
 
     Parameters
     ----------
@@ -113,13 +111,13 @@ def search(
     out : path
         For the program that is taken; candidates are in `target_folder`.
     ladder : sequence of str
-        Names or files of recipes.
+        Names or files of the candidate recipes.
     options : mapping, optional
         Values by option in the place of the recipes' own: `OF_TRAINING` where a recipe trains,
         `OF_ALL` everywhere.
     checkpoint : path, optional
     restart : bool
-        Forget what was tried.
+        Start anew.
     on_candidate, on_done, on_epoch : callable, optional
         Called with number from 1, total and name before a candidate, with its row after it, and
         after each epoch of its training.
@@ -127,7 +125,7 @@ def search(
     Returns
     -------
     Found
-        `compressed` is None if no candidate meets the limits on validation people.
+        `compressed` is None if no candidate meets the constraints on validation subjects.
 
     Raises
     ------
@@ -176,7 +174,7 @@ def search(
 def _take(
     best: Candidate, job: Job, folder: Path, out: str | Path, rows: list[dict[str, Any]]
 ) -> Found:
-    """Score the best candidate on test people, and write it and its record."""
+    """Score the best candidate on test subjects, and write it and its record."""
     program = Program.load(best.program_file)
     taken = scored(job.chain, program, job.dataset, "test")
     goal = best.figures["cost"]["optimize"]
@@ -197,12 +195,12 @@ def _take(
 
 
 def check(found: Found, limits: Limits) -> None:
-    """Check the limits on test people.
+    """Check the constraints on test subjects.
 
     Raises
     ------
     CheckFailed
-        If no candidate met them on validation people, or the one taken does not on test people.
+        If no candidate met them on validation subjects, or the one taken does not on test subjects.
     """
     if found.compressed is None or found.record is None:
         first = found.rows[0]

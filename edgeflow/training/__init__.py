@@ -1,6 +1,15 @@
-"""Training on some people, stopping on others, testing once on yet others; resumable."""
+"""Training on some subjects, stopping on others, testing once on yet others; resumable."""
 
-from edgeflow.training.loop import TrainResult, train
-from edgeflow.training.options import MODES, TrainOptions
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["MODES", "TrainOptions", "TrainResult", "train"]
+if TYPE_CHECKING:
+    from edgeflow.training.loop import train as train
+
+
+def __getattr__(name: str) -> Any:
+    """Import the loop, and torch, on first use: the command line reads the options only."""
+    if name != "train":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from edgeflow.training.loop import train
+
+    return train

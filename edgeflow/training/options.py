@@ -1,15 +1,20 @@
-"""What a training run is told, in one place; defaults chosen on validation people only."""
+"""Options of training runs, without torch; defaults were chosen on validation subjects only."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
-from edgeflow.cells.accumulate import READOUTS
 from edgeflow.errors import TrainError
-from edgeflow.training.losses import LOSSES
+from edgeflow.schema import MODEL, TRAINING, Option
 
 MODES = ("window", "streaming")
+
+
+def _parse_cell_options(texts: Sequence[str]) -> dict[str, Any]:
+    from edgeflow.cells.options import parse_options
+
+    return parse_options(texts)
 
 
 @dataclass(frozen=True)
@@ -19,53 +24,62 @@ class FitOptions:
     Attributes
     ----------
     loss : str
-        Name in ``edgeflow.training.losses.LOSSES``.
-    epochs, batch : int
-        Passes over the training windows, windows a step.
-    lr, weight_decay, clip : float
-        AdamW's peak rate (one cycle of a cosine after a short warm-up), its decay, and the
-        largest norm of a gradient.
+        Loss: cross-entropy, l2-svm.
+    epochs : int
+        Passes over the training windows.
+    batch : int
+        Windows per step.
+    lr : float
+        Peak learning rate.
+    weight_decay, clip : float
+        Decay of AdamW (whose rate is one cycle of a cosine after a short warm-up), and the largest
+        norm of a gradient.
     patience : int
-        Epochs without a better validation score before training stops; 0: never.
+        Epochs without a better validation score; 0: never stop early.
     rotate, scale, noise, pace : float
         Augmentation of each training window: standard deviations of the rotation of the
         sensors' axes (degrees), of the logarithm of the gain, of white noise (in standard
         deviations of the channel), and of the logarithm of the pace (not when streaming).
     mirror : float or None
-        Share of the training windows that are turned into those of the other wrist, in [0, 1];
-        None: that of the data set.
+        Share of windows turned into the other wrist's, in [0, 1], like 0.5; default: that of the
+        data set.
     tail : float
-        Share of a window, counted from its end, whose outputs are in the loss, in (0, 1]. 1 trains
-        each step to decide as well as it can, for a cut-off. Not when streaming.
+        Share of a window whose outputs are trained, from its end: 0.1; 1 for early exit. Not when
+        streaming.
     average : float
-        Decay, each step, of the moving average of the weights that is validated and kept;
+        Decay per step of the moving average of the weights that is validated and kept;
         0: the weights themselves.
-    seed, threads : int
-        Results repeat to the bit for equal options, data, torch version and type of CPU.
+    seed : int
+        Same seed, same result, for equal options, data, torch version and type of CPU.
+    threads : int
+        CPU threads; part of what repeats.
     """
 
-    loss: str = "cross-entropy"
-    epochs: int = 30
-    batch: int = 128
-    lr: float = 1e-2
+    panel = TRAINING
+    loss: Annotated[str, Option("--loss")] = "cross-entropy"
+    epochs: Annotated[int, Option("--epochs")] = 30
+    batch: Annotated[int, Option("--batch")] = 128
+    lr: Annotated[float, Option("--lr")] = 1e-2
     weight_decay: float = 1e-2
     clip: float = 1.0
-    patience: int = 10
+    patience: Annotated[int, Option("--patience")] = 10
     rotate: float = 15.0
     scale: float = 0.1
     noise: float = 0.05
     pace: float = 0.2
-    mirror: float | None = None
-    tail: float = 0.1
+    mirror: Annotated[float | None, Option("--mirror")] = None
+    tail: Annotated[float, Option("--tail")] = 0.1
     average: float = 0.99
-    seed: int = 0
-    threads: int = 1
+    seed: Annotated[int, Option("--seed", shown=True)] = 0
+    threads: Annotated[int, Option("--threads", shown=True)] = 1
 
     def check(self) -> None:
         """Raise a TrainError that names the first option out of range."""
+        from edgeflow.training.losses import LOSSES
+
         for name in ("epochs", "batch"):
             _within(name, getattr(self, name), 1, math.inf)
-        # larger ones are slips of the finger, which would end in a lack of memory
+        # more threads are a typing error that would exhaust the memory
         _within("threads", self.threads, 1, 1024)
         for name in ("weight_decay", "patience", "rotate", "scale", "noise", "pace", "seed"):
             _within(name, getattr(self, name), 0, math.inf)
@@ -84,35 +98,41 @@ class TrainOptions(FitOptions):
 
     Attributes
     ----------
-    hidden, layers : int
-        Units a layer, layers of the cell.
+    hidden : int
+        Units per layer.
+    layers : int
+        Layers of the cell.
     dropout : float
-        In [0, 1): on what the head reads, and between layers.
+        Share dropped of what the head reads, and between layers, in [0, 1).
     window : int or None
-        Samples a window; None: the data set's. Streaming carries the state over windows.
+        Samples per window (about 2 s); default: the data set's. Streaming carries the state over
+        windows.
     cell_options : mapping
-        Of the cell: keyword-only parameters of its ``build``.
+        Option of the cell, like order=8; a wrong one lists all.
     readout : str or None
-        What the classifier makes of its outputs over time, a name in
-        ``edgeflow.cells.accumulate.READOUTS``; None: the cell's choice.
+        Decide by the last output or an average: last, mean, leaky; default: the cell's choice.
     mode : str
-        ``"window"``: one decision a window, at its last step. ``"streaming"``: a decision at
-        every step.
+        Decide once per window, at its last step, or at every step: window, streaming.
     warmup : int or None
         Streaming: first steps of a recording that are not counted; None: half a window.
     """
 
-    hidden: int = 32
-    layers: int = 1
-    dropout: float = 0.2
-    window: int | None = None
-    cell_options: Mapping[str, Any] = field(default_factory=dict)
-    readout: str | None = None
-    mode: str = "window"
+    panel = MODEL
+    hidden: Annotated[int, Option("--hidden", shown=True)] = 32
+    layers: Annotated[int, Option("--layers", shown=True)] = 1
+    dropout: Annotated[float, Option("--dropout")] = 0.2
+    window: Annotated[int | None, Option("--window")] = None
+    cell_options: Annotated[Mapping[str, Any], Option("--set", _parse_cell_options)] = field(
+        default_factory=dict
+    )
+    readout: Annotated[str | None, Option("--readout")] = None
+    mode: Annotated[str, Option("--mode", shown=True)] = "window"
     warmup: int | None = None
 
     def check(self) -> None:
         """Raise a TrainError that names the first option out of range."""
+        from edgeflow.cells.accumulate import READOUTS
+
         super().check()
         for name, most in (("hidden", 4096), ("layers", 64)):
             _within(name, getattr(self, name), 1, most)

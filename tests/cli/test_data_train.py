@@ -124,7 +124,7 @@ def test_train(mine, tmp_path):
     assert found == json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert found["test"]["accuracy"] > 0.9
     out, _ = run(*command, cache=tmp_path)
-    assert "test people" in out and "model.pt" in out
+    assert "test subjects" in out and "model.pt" in out
     _, err = run(*command, "--seed", "1", cache=tmp_path, code=2)
     assert "seed 0, not 1" in err and "--restart" in err
     _, err = run("train", "--data", mine, "--cell", "nope", "-o", tmp_path / "x", cache=tmp_path,

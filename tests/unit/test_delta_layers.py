@@ -9,7 +9,8 @@ from edgeflow.cells.cells import build_cell, layer_of
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.delta import Delta, Hold, has_delta_state
 from edgeflow.cells.stack import Stack
-from edgeflow.compression.delta import COARSEST, DeltaOptions, DeltaSparsity, with_thresholds
+from edgeflow.compression.delta import COARSEST, DeltaSparsity, with_thresholds
+from edgeflow.compression.options import DeltaOptions
 from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError
 from edgeflow.quantization import Widths

@@ -9,9 +9,10 @@ from torch import nn
 
 from edgeflow.cells.cfc import CfC
 from edgeflow.cells.chain import FloatChain
-from edgeflow.compression.delta import DeltaOptions, with_thresholds
+from edgeflow.compression.delta import with_thresholds
 from edgeflow.compression.low_rank import BITS, factored, is_worth, rank_of
 from edgeflow.compression.model import ChainModel
+from edgeflow.compression.options import DeltaOptions
 from edgeflow.compression.prune import PruneOptions, pruning
 from edgeflow.compression.prune.options import Ranks
 from edgeflow.compression.prune.rank import RankReduction

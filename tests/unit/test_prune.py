@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from edgeflow.cells import load_model
 from edgeflow.cells.cells import CELLS
-from edgeflow.compression.delta import DeltaOptions, DeltaSparsity
+from edgeflow.compression.delta import DeltaSparsity
 from edgeflow.compression.evaluate import load_chain
 from edgeflow.compression.finetune import FineTuned, FineTuneOptions, finetune
 from edgeflow.compression.model import ChainModel
+from edgeflow.compression.options import DeltaOptions
 from edgeflow.compression.prune import PruneOptions, pruning
 from edgeflow.compression.prune.connectivity import FixedConnectivity
 from edgeflow.compression.prune.layout import (

@@ -16,11 +16,11 @@ from edgeflow.recipes.recipe import (
     Recipe,
     as_options,
     make_recipe,
-    parse_delta,
     read_recipe,
     recipe_names,
 )
 from edgeflow.recipes.search import read_ladder
+from edgeflow.recipes.steps import parse_delta
 
 TEXT = """
 about = "all steps"

@@ -1,7 +1,7 @@
-"""What a recipe's program will cost, known before it is trained.
+"""Surrogate of a recipe's program, whose cost is known before any training.
 
-A sketch is the model with all that a recipe takes away taken away at once: its decisions are of no
-use, but its matrices have the shapes, zeros and thresholds of the trained ones.
+A surrogate is the model after all steps of a recipe at once, without training: its decisions are of
+no use, but its matrices have the shapes, zeros and thresholds of the trained ones.
 """
 
 import numpy as np
@@ -13,30 +13,28 @@ from edgeflow.compression.prune import pruning
 from edgeflow.compression.quantize import quantize
 from edgeflow.importers import FloatChain
 from edgeflow.program import Program
-from edgeflow.quantization import Widths
-from edgeflow.recipes.apply import prune_options
-from edgeflow.recipes.recipe import ACTIVATIONS, WEIGHTS, Recipe
+from edgeflow.recipes.apply import prune_options, widths_of
+from edgeflow.recipes.recipe import Recipe
 
 
-def sketch(
+def surrogate(
     chain: FloatChain, calibration: NDArray[np.float32], recipe: Recipe, board: str
 ) -> Program:
-    """Return the program of a recipe without its training, its cut-off and mixed widths.
+    """Return the program of a recipe without its training, early exit and mixed widths.
 
     Raises
     ------
     CompressError, ProgramError
         If the recipe is not for this model.
     """
-    bits = ACTIVATIONS[recipe.widths.activations]
-    widths = Widths(bits, bits, WEIGHTS[recipe.widths.weights])
+    widths = widths_of(recipe)
     model = ChainModel(chain)
     prune = prune_options(recipe, board)
     # a schedule of one epoch is over at its start
     for method in pruning(calibration, prune, epochs=1) if prune is not None else []:
         method.prepare(model)
         method.before_epoch(model, 0.0)
-    delta = recipe.delta.options()
+    delta = recipe.delta or None
     if delta is not None:
         thresholds = DeltaSparsity(calibration, delta, widths)
         thresholds.prepare(model)

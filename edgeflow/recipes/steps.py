@@ -1,0 +1,221 @@
+"""Steps of a recipe, whose fields state their values, checks and options."""
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+from edgeflow.errors import CompressError
+from edgeflow.schema import (
+    EARLY_EXIT,
+    FINE_TUNING,
+    MEASUREMENT,
+    PRUNING,
+    QUANTIZATION,
+    Option,
+    Share,
+)
+from edgeflow.training.options import FitOptions
+
+# what imports torch is imported when a value is checked: the command line reads this schema
+if TYPE_CHECKING:
+    from edgeflow.compression.finetune import FineTuneOptions
+
+#: Bits by the names of widths.
+WEIGHTS = {"int8": 8, "int4": 4, "mixed": 8}
+ACTIVATIONS = {"int16": 12, "int8": 8}
+#: As a block: that of the board which is compressed for.
+THE_BOARD = "board"
+
+
+def _name_in(names: Callable[[], Collection[str]]) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        known = names()
+        if value not in known:
+            raise ValueError(f"there are {', '.join(known)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _goals() -> Collection[str]:
+    from edgeflow.codegen.choice import GOALS
+
+    return GOALS
+
+
+def _regularizers() -> Collection[str]:
+    from edgeflow.training.spikes import REGULARIZERS
+
+    return REGULARIZERS
+
+
+def _not_negative(value: int) -> int:
+    if value < 0:
+        raise ValueError("use 0 or more")
+    return value
+
+
+def _by_matrix(kind: str, example: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        from edgeflow.compression.prune import options
+
+        try:
+            getattr(options, kind)(*options.parse_by_matrix(str(value), example))
+        except CompressError as error:
+            raise ValueError(str(error)) from None
+        return str(value)
+
+    return BeforeValidator(check)
+
+
+def _points(value: float) -> float:
+    if not 0 <= value < float("inf"):
+        raise ValueError("give 0 or more points")
+    return value
+
+
+def parse_delta(text: str) -> dict[str, str]:
+    """Return the fields of a text like ``state=0.8,input=0.5,group=2``.
+
+    Raises
+    ------
+    CompressError
+        If a part is not NAME=NUMBER.
+    """
+    found = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise CompressError(f"--delta {text}: use NAME=NUMBER, like state=0.8,input=0.5")
+        found[name.strip()] = value.strip()
+    return found
+
+
+Points = Annotated[float, AfterValidator(_points)]
+Shares = Annotated[str, _by_matrix("PruneOptions", "0.75")]
+Ranks = Annotated[str, _by_matrix("Ranks", "12")]
+
+
+class Step(BaseModel):
+    """A table of a recipe."""
+
+    # built on first use: the command line starts with the options only
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class Prune(Step):
+    """Weights that become zero, units that are removed, matrices of low rank.
+
+    Attributes
+    ----------
+    share : str, optional
+        Share of weights to make zero while fine-tuning: 0.75, or by matrix, like
+        input=0.5,recurrent=0.8.
+    block : str
+        Rows x columns of weights that become zero together, like 4x2 (1x1); or a board, for the
+        blocks that are cheapest on it.
+    structured : float, optional
+        Share of the units to remove before fine-tuning, like 0.5.
+    low_rank : str, optional
+        Rank that matrices of a state get while fine-tuning, to be two small ones: 12, or 0.2 of the
+        smaller side; or by matrix, like recurrent=12.
+    """
+
+    panel: ClassVar = PRUNING
+    share: Annotated[Shares | None, Option("--prune")] = None
+    block: Annotated[str, Option("--block")] = "1x1"
+    structured: Annotated[Share | None, Option("--structured")] = None
+    low_rank: Annotated[Ranks | None, Option("--low-rank")] = None
+
+
+class Train(Step):
+    """Fine-tuning with the outputs of the integers, of all that comes before and after.
+
+    Attributes
+    ----------
+    epochs : int
+        Number of epochs of fine-tuning with the integer outputs; 0: none.
+    lr : float, optional
+        Peak learning rate of the fine-tuning.
+    batch : int, optional
+        Windows per step of the fine-tuning.
+    seed : int
+        Of the fine-tuning: same seed, same result (0).
+    tail : float, optional
+        Share of a window whose outputs are fine-tuned, from its end; as it was trained.
+    teachers : tuple of str
+        Fine-tune towards this trained model; several: towards their mean.
+    spike_rate : float, optional
+        Fine-tune towards this number of spikes per neuron and step: 0.1.
+    spike_regularizer : str
+        What pulls towards that rate: l1 (default), hoyer.
+    """
+
+    panel: ClassVar = FINE_TUNING
+    epochs: Annotated[int, AfterValidator(_not_negative), Option("--epochs")] = 0
+    lr: Annotated[float | None, Option("--lr")] = None
+    batch: Annotated[int | None, Option("--batch")] = None
+    seed: Annotated[int, Option("--seed")] = FitOptions.seed
+    tail: Annotated[float | None, Option("--tail")] = None
+    teachers: Annotated[tuple[str, ...], Option("--teacher")] = ()
+    spike_rate: Annotated[Share | None, Option("--spike-rate")] = None
+    spike_regularizer: Annotated[str, _name_in(_regularizers), Option("--spike-regularizer")] = "l1"
+
+    def options(self, tail: float | None) -> "FineTuneOptions | None":
+        """Return what the fine-tuning takes; `tail` is the model's own, if it is known."""
+        from edgeflow.compression.finetune import FineTuneOptions
+
+        if self.epochs == 0:
+            return None
+        wanted = {"lr": self.lr, "batch": self.batch, "tail": self.tail or tail}
+        set_: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+        options = FineTuneOptions(epochs=self.epochs, seed=self.seed, **set_)
+        options.check()
+        return options
+
+
+class WidthsStep(Step):
+    """Bits of weights and activations.
+
+    Attributes
+    ----------
+    weights : str
+        int8, int4, or mixed: int4 where validation subjects lose at most --max-drop points (0.5).
+    activations : str
+        int16 (12 bits in int16) or int8 inputs and states.
+    max_drop : float, optional
+        Points that the int4 weights of mixed may cost before the fine-tuning.
+    """
+
+    panel: ClassVar = QUANTIZATION
+    weights: Annotated[str, _name_in(lambda: WEIGHTS), Option("--weights")] = "int8"
+    activations: Annotated[str, _name_in(lambda: ACTIVATIONS), Option("--activations")] = "int16"
+    max_drop: Points | None = None
+
+
+class Cutoff(Step):
+    """Early exit from a window.
+
+    Attributes
+    ----------
+    max_drop : float, optional
+        Stop reading a window once the decision is clear; percentage points of accuracy that this
+        may cost on validation subjects, like 0.5.
+    """
+
+    panel: ClassVar = EARLY_EXIT
+    max_drop: Annotated[Points | None, Option("--cutoff")] = None
+
+
+class Compile(Step):
+    """Compilation of the program.
+
+    Attributes
+    ----------
+    optimize : str
+        Goal of the compilation for it: speed, balanced (default), size.
+    """
+
+    panel: ClassVar = MEASUREMENT
+    optimize: Annotated[str, _name_in(_goals), Option("--optimize")] = "balanced"
