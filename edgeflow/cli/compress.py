@@ -6,9 +6,9 @@ from typing import Any
 import typer
 
 from edgeflow.cli import console
+from edgeflow.cli.compressed import check_drop, show
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
-from edgeflow.errors import CheckFailed, CompressError
-from edgeflow.metrics import lowest_recall
+from edgeflow.errors import CompressError
 
 
 def register(app: typer.Typer) -> None:
@@ -195,7 +195,7 @@ def compress(
         on_stage = console.stages(bar)
 
         def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
-            status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
+            status = f"loss {row['loss']:.3f}  {dataset.task.validation_text(row)}"
             bar.update(task, completed=epoch, total=total, status=status, visible=epoch < total)
 
         made = compress_by_recipe(
@@ -210,7 +210,7 @@ def compress(
                 out, record, emulated_board(board), dataset, optimize=steps.compile.optimize,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )  # fmt: skip
-    _show(out, result, record, json_)
+    show(out, result, record, json_)
     if steps.cutoff.max_drop is not None and result.program.cutoff is None:
         console.note(
             f"no cut-off saves samples at a loss of {steps.cutoff.max_drop:g} points: there is "
@@ -223,94 +223,4 @@ def compress(
                 f"{values}: {share:.1%} of the values in calibration saturate in their format",
                 label="note: ",
             )
-    drop = 100 * (result.scores["accuracy_float"] - result.scores["accuracy_int"])
-    if max_drop is not None and drop > max_drop:
-        raise CheckFailed(f"accuracy fell by {drop:.2f} points, more than --max-drop {max_drop}")
-
-
-def _show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
-    """Print what came out."""
-    scores, metadata = result.scores, result.program.metadata
-    if json_:
-        console.print_json(
-            {
-                "model": str(out),
-                "hash": record["hash"],
-                "drop_points": 100 * (scores["accuracy_float"] - scores["accuracy_int"]),
-                **scores,
-                **{key: metadata[key] for key in ("cutoff", "fired", "spikes") if key in metadata},
-                "cost": record["cost"],
-            }
-        )
-        return
-    console.table(
-        f"{out}: program {record['hash']}",
-        ["", "float", "integer"],
-        [
-            [
-                f"accuracy on {scores['windows']} windows of {scores['split']} subjects",
-                f"{scores['accuracy_float']:.2%}",
-                f"{scores['accuracy_int']:.2%}",
-            ],
-            ["lowest of a subject", *_lowest(scores["people"])],
-            ["macro-F1", *(f"{scores['macro_f1'][kind]:.3f}" for kind in ("float", "int"))],
-            ["lowest recall of a class", *_lowest_recall(scores["recall"])],
-            ["same decision as float", "", f"{scores['agreement']:.2%}"],
-            [
-                "samples to 95 % of the accuracy of all",
-                *(str(scores["warmup"][kind]["samples"]) for kind in ("float", "int")),
-            ],
-            *_cutoff_rows(scores),
-            *(
-                [f"columns of {name} that fire per step", "", f"{share:.1%}"]
-                for name, share in metadata.get("fired", {}).items()
-            ),
-            *(
-                [f"neurons of {name} that spike per step", "", f"{share:.1%}"]
-                for name, share in metadata.get("spikes", {}).items()
-            ),
-            [
-                "weights",
-                f"{4 * sum(_parameters(n) for n in result.program.nodes)} B",
-                f"{record['size']['weight_bytes']} B",
-            ],
-            *_cost_rows(record["cost"]),
-        ],
-    )
-
-
-def _cost_rows(cost: dict[str, Any] | None) -> list[list[str]]:
-    if cost is None:
-        return []
-    counts = cost["instructions"]
-    return [
-        [f"instructions per step on {cost['board']}, on average", "", f"{counts['mean']:,.0f}"],
-        ["p99 / max", "", f"{counts['p99']:,.0f} / {counts['max']:,.0f}"],
-        ["flash / RAM", "", f"{cost['flash_bytes']:,} B / {cost['ram_bytes']:,} B"],
-    ]
-
-
-def _cutoff_rows(scores: dict[str, Any]) -> list[list[str]]:
-    if "samples_read" not in scores:
-        return []
-    window = len(scores["warmup"]["int"]["accuracy"])
-    return [
-        [f"samples read of {window}, on average", str(window), f"{scores['samples_read']:.1f}"],
-        ["accuracy if all were read", "", f"{scores['accuracy_int_whole']:.2%}"],
-    ]
-
-
-def _lowest(people: dict[str, dict[str, Any]]) -> list[str]:
-    return [f"{min(person[kind] for person in people.values()):.2%}" for kind in ("float", "int")]
-
-
-def _lowest_recall(recalls: dict[str, dict[str, float | None]]) -> list[str]:
-    found = [
-        lowest_recall({name: shares[kind] for name, shares in recalls.items()})
-        for kind in ("float", "int")
-    ]
-    return ["" if one is None else f"{one[1]:.2%} ({one[0]})" for one in found]
-
-
-def _parameters(node: Any) -> int:
-    return sum(matrix.weight.size + matrix.rows for matrix in node.products().values())
+    check_drop(result, max_drop)

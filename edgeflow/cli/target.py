@@ -9,6 +9,7 @@ from edgeflow.cli import console
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
     from edgeflow.recipes.limits import Limits
+    from edgeflow.tasks import Metric
 
 _COLUMNS = (
     "recipe", "validation", "drop", "instructions", "p99", "max", "flash", "RAM", "µJ", "optimize",
@@ -32,7 +33,7 @@ def search_and_show(
     """Search, print all that was tried, and check the limits on test people."""
     from edgeflow.recipes.search import check, read_ladder, search
 
-    names = read_ladder(ladder)
+    names, metric = read_ladder(ladder), dataset.task.headline
     with console.progress() as bar:
         task = bar.add_task("recipes", total=len(names), status="")
         training = bar.add_task("fine-tuning", total=None, status="", visible=False)
@@ -42,11 +43,11 @@ def search_and_show(
             bar.update(training, visible=False)
 
         def on_done(row: dict[str, Any]) -> None:
-            figures = _cells(row)
+            figures = _cells(row, metric)
             console.note(f"{', '.join(c for c in figures[1:] if c)}", label=f"{row['recipe']:12s} ")
 
         def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
-            status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
+            status = f"loss {row['loss']:.3f}  {dataset.task.validation_text(row)}"
             bar.update(training, completed=epoch, total=total, status=status, visible=True)
 
         found = search(
@@ -69,18 +70,19 @@ def search_and_show(
         )
     else:
         console.table(
-            f"{board}: recipes, the nearest to the limits first; accuracy, drop (± its error) on "
-            "validation people",
+            f"{board}: recipes, the nearest to the limits first; {metric.label}, drop (± its "
+            "error) on validation people",
             _COLUMNS,
-            map(_cells, found.rows),
+            [_cells(row, metric) for row in found.rows],
             text=("optimize", "result"),
         )
         if found.record is not None:
             scores, cost = found.record["scores"], found.record["cost"]
+            before, after = (scores[key] for key in dataset.task.pair)
             console.out.print(
-                f"{out}: '{found.rows[0]['recipe']}', {scores['accuracy_int']:.2%} of "
+                f"{out}: '{found.rows[0]['recipe']}', {metric.named(after)} of "
                 f"{scores['windows']} windows of test people (float "
-                f"{scores['accuracy_float']:.2%}), {cost['instructions']['mean']:,.0f} "
+                f"{metric.text(before)}), {cost['instructions']['mean']:,.0f} "
                 f"instructions a step; 'edgeflow compile {out} --board {board} --optimize "
                 f"{cost['optimize']}' makes its image",
                 soft_wrap=True,
@@ -88,7 +90,7 @@ def search_and_show(
     check(found, limits)
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
+def _cells(row: Mapping[str, Any], metric: "Metric") -> list[str]:
     """Return the cells of a row; "~" is before what is expected only."""
     error = "" if row["drop_error"] is None else f" ± {row['drop_error']:.2f}"
     about = "~" if row["state"] == "skipped" else ""
@@ -104,7 +106,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     }[row["state"]]
     return [
         row["recipe"],
-        "" if row["accuracy"] is None else f"{row['accuracy']:.2%}",
+        metric.text(row[metric.name]),
         "" if row["drop"] is None else f"{row['drop']:.2f}{error}",
         *(count(name) for name in ("instructions", "p99", "max", "flash", "ram")),
         "" if row["energy_uj"] is None else f"{row['energy_uj']:.3g}",

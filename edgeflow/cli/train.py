@@ -1,13 +1,17 @@
 """``edgeflow train``: a classifier from recordings, with a progress bar, resumable."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from edgeflow.cli import console
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
 from edgeflow.errors import TrainError
+
+if TYPE_CHECKING:
+    from edgeflow.tasks import Metric
 
 OUT = typer.Option(..., "--out", "-o", help="Folder for the checkpoint and metrics.")
 
@@ -119,7 +123,7 @@ def train(
         task = bar.add_task("training", total=None, status="")
 
         def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
-            status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
+            status = f"loss {row['loss']:.3f}  {dataset.task.validation_text(row)}"
             bar.update(task, completed=epoch, total=total, status=status)
 
         try:
@@ -146,10 +150,10 @@ def train(
     if json_:
         console.print_json(result.metrics)
         return
-    _show(result.folder, result.metrics)
+    _show(result.folder, result.metrics, result.model.task.metrics)
 
 
-def _show(folder: Path, metrics: dict[str, Any]) -> None:
+def _show(folder: Path, metrics: dict[str, Any], shown: Sequence["Metric"]) -> None:
     title = (
         f"{metrics['cell']} on {metrics['data']}: {metrics['parameters']} parameters, best epoch "
         f"{metrics['best_epoch']}, {metrics['seconds']:.0f} s"
@@ -159,10 +163,10 @@ def _show(folder: Path, metrics: dict[str, Any]) -> None:
             name,
             len(metrics["people"][split]),
             metrics[split]["decisions"],
-            f"{metrics[split]['accuracy']:.1%}",
-            f"{metrics[split]['macro_f1']:.3f}",
+            *(metric.text(metrics[split][metric.name], 1) for metric in shown),
         ]
         for split, name in (("val", "validation people"), ("test", "test people"))
     ]
-    console.table(title, ["", "people", "decisions", "accuracy", "macro-F1"], rows)
+    columns = ["", "people", "decisions", *(metric.label for metric in shown)]
+    console.table(title, columns, rows)
     console.out.print(f"{folder}/model.pt", soft_wrap=True)

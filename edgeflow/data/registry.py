@@ -19,6 +19,7 @@ from edgeflow.data import sets
 from edgeflow.data.dataset import Dataset, Recording, everybody
 from edgeflow.data.people import apply_people, check_people, fixed_split, read_people
 from edgeflow.errors import DataError
+from edgeflow.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Source:
         Takes the set's folder in the cache; downloads into it. Raises DataError.
     installed : callable, optional
         Returns a path to give to `find`, inside an installed package.
-    mirror : float
+    mirror, target
         As in ``Dataset``.
     small : bool
         ``load_dataset`` may download it without being asked to.
@@ -70,6 +71,7 @@ class Source:
     installed: Callable[[], Path | None] = lambda: None
     mirror: float = 0.0
     small: bool = False
+    target: Task | None = None
 
     def locate(self, root: str | Path | None = None) -> Path | None:
         """Return where the data are on this machine, or None.
@@ -225,4 +227,5 @@ def load_dataset(
         people=split,
         window=source.window if window is None else window,
         mirror=source.mirror,
+        target=source.target,
     )

@@ -89,7 +89,8 @@ def _earlier(out: Path) -> set[str]:
 def _context(
     program: Program, options: Options, sources: CSources, window: ExampleWindow
 ) -> dict[str, Any]:
-    measured = program.metadata if "accuracy_int" in program.metadata else {}
+    task = program.task
+    measured = program.metadata if task.metrics and task.pair[1] in program.metadata else {}
     return {
         "name": options.name,
         "NAME": options.name.upper(),
@@ -101,6 +102,8 @@ def _context(
         "state_bytes": sources.state_bytes,
         "weight_bytes": sources.weight_bytes,
         "measured": measured,
+        "metric": task.headline.label if measured else "",
+        "score": task.headline.text(measured.get(task.pair[1])) if measured else "",
         "window": window,
         "edgeflow": __version__,
     }

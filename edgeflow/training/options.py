@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypedDict
 
 from edgeflow.cells.accumulate import READOUTS
 from edgeflow.errors import TrainError
-from edgeflow.training.losses import LOSSES
+from edgeflow.tasks import Task
 
 MODES = ("window", "streaming")
 
@@ -18,8 +18,9 @@ class FitOptions:
 
     Attributes
     ----------
-    loss : str
-        Name in ``edgeflow.training.losses.LOSSES``.
+    loss : str or None
+        Name in the task's `losses`: "cross-entropy" (the default) or "l2-svm" of classification;
+        None: the task's default.
     epochs, batch : int
         Passes over the training windows, windows a step.
     lr, weight_decay, clip : float
@@ -44,7 +45,7 @@ class FitOptions:
         Results repeat to the bit for equal options, data, torch version and type of CPU.
     """
 
-    loss: str = "cross-entropy"
+    loss: str | None = None
     epochs: int = 30
     batch: int = 128
     lr: float = 1e-2
@@ -75,7 +76,19 @@ class FitOptions:
         for name in ("lr", "clip"):
             _within(name, getattr(self, name), 1e-12, math.inf)
         _within("tail", self.tail, 1e-12, 1)
-        _one_of("loss", self.loss, tuple(LOSSES))
+
+    def for_task(self, task: Task) -> Self:
+        """Return options with a loss of this task.
+
+        Raises
+        ------
+        TrainError
+            If the task has no such loss.
+        """
+        if self.loss is None:
+            return replace(self, loss=next(iter(task.losses)))
+        _one_of("loss", self.loss, tuple(task.losses))
+        return self
 
 
 @dataclass(frozen=True)
@@ -128,7 +141,7 @@ class TrainOptions(FitOptions):
 class TrainKeywords(TypedDict, total=False):
     """The fields of `TrainOptions`, as keywords of :func:`edgeflow.train`."""
 
-    loss: str
+    loss: str | None
     epochs: int
     batch: int
     lr: float

@@ -16,10 +16,10 @@ from edgeflow.cells import CELLS, load_model
 from edgeflow.cells.options import parse_options
 from edgeflow.errors import TrainError
 from edgeflow.metrics import accuracy_by_sample
+from edgeflow.tasks.classification import l2_svm
 from edgeflow.training import train
 from edgeflow.training.augment import mirror, mirror_signs
 from edgeflow.training.batches import tail_weight
-from edgeflow.training.losses import l2_svm
 from tests.unit.test_train import SMALL, waves
 
 
