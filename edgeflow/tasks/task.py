@@ -1,5 +1,6 @@
 """The interface of a task: the loss that trains it, its decisions, their scores, what is shown."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
@@ -102,7 +103,9 @@ class Metric:
         if self.share:
             return 100 * (before - after) if self.higher_is_better else 100 * (after - before)
         worse = self.cost(after) - self.cost(before)
-        return 100 * worse / abs(before) if before else float(np.sign(worse) * np.inf)
+        if before == 0:
+            return math.copysign(math.inf, worse) if worse else 0.0
+        return 100 * worse / abs(before)
 
 
 class Extreme(NamedTuple):
@@ -205,7 +208,7 @@ class Task:
     @property
     def size_text(self) -> str:
         """What the outputs are, and their number."""
-        return f"{self.size} values"
+        return "1 value" if self.size == 1 else f"{self.size} values"
 
     @property
     def headline(self) -> Metric:
