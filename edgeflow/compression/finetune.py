@@ -81,8 +81,8 @@ def finetune(
 ) -> FineTuned:
     """Train a model on; go on where an interrupted run with equal arguments stopped.
 
-    It learns from the training people. The epoch whose integer program, of these widths, decides
-    best on validation people is kept; before the first epoch counts as one.
+    It learns from the training subjects. The epoch whose integer program, of these widths, is best
+    on validation subjects by the task's headline is kept; before the first epoch counts as one.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def finetune(
 
 
 class _Validation:
-    """Scores a model by its integer program on validation people."""
+    """Scores a model by its integer program on validation subjects."""
 
     def __init__(
         self, dataset: "Dataset", length: int, calibration: NDArray[np.float32], widths: Widths

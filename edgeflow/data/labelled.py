@@ -10,7 +10,7 @@ from edgeflow.errors import DataError
 from edgeflow.samples import as_float32
 from edgeflow.tasks import Task, task_of
 
-#: Who was recorded, where nobody says so.
+#: The subject, where none is named.
 NOBODY = "unknown"
 
 
@@ -39,9 +39,9 @@ def from_arrays(
     target : Task, optional
         What y holds, if it is not one of `classes`.
     person : array [n], optional
-        Whose window it is; without it all are one person's.
+        The subject of each window; without it all are of one.
     split : str
-        Where these people are.
+        The split that these subjects are in.
     window : int
         Samples a decision; 0: those of a window in x.
     rate_hz : float

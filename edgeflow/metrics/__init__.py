@@ -1,10 +1,7 @@
 """Figures of merit of decisions, computed from integers and labels with numpy alone."""
 
 from edgeflow.metrics.classification import (
-    Classification,
-    SubjectScores,
     accuracy,
-    classification,
     confusion,
     lowest_recall,
     macro_f1,
@@ -15,7 +12,6 @@ from edgeflow.metrics.sides import one_side, side_by_side
 from edgeflow.metrics.warmup import ENOUGH, accuracy_by_sample, samples_to_enough
 
 __all__ = [
-    "ENOUGH", "Classification", "SubjectScores", "accuracy", "accuracy_by_sample",
-    "classification", "confusion", "lowest_recall", "macro_f1", "mcc", "one_side", "recall",
-    "samples_to_enough", "side_by_side",
+    "ENOUGH", "accuracy", "accuracy_by_sample", "confusion", "lowest_recall", "macro_f1", "mcc",
+    "one_side", "recall", "samples_to_enough", "side_by_side",
 ]  # fmt: skip

@@ -16,7 +16,6 @@ from edgeflow.profiling import figures
 from edgeflow.profiling.report import template
 from edgeflow.profiling.result import ProfileResult, headline_of_run, task_of_run
 from edgeflow.tasks import Task, task_of
-from edgeflow.tasks.classification import ACCURACY
 from edgeflow.tasks.task import Extreme, Metric
 
 #: Costs that scores are plotted against: field, and label.
@@ -72,7 +71,7 @@ class Run:
     split: str
     score_float: float | None
     score: float
-    metric: Metric = ACCURACY
+    metric: Metric
     others: Mapping[Metric, float | None] = field(default_factory=dict)
     extremes: Sequence[Extreme] = ()
     recipe: str | None = None
@@ -104,11 +103,12 @@ class Run:
         for name in ("score_float", "score", "metric", "others", "extremes"):
             del plain[name]
         return {
-            **plain,
+            **{name: plain.pop(name) for name in ("name", "hash", "data", "split")},
             f"{self.metric.name}_float": self.score_float,
             self.metric.name: self.score,
             **{metric.name: value for metric, value in self.others.items()},
             **{one.key: one.to_json() for one in self.extremes},
+            **plain,
             "drop": self.drop,
         }
 
@@ -167,9 +167,17 @@ def write_comparison(runs: Sequence[Run], path: str | Path) -> None:
             drawn.append({"title": f"{metric.title} against {label}", "svg": svg})
     page = template("compare.html.j2").render(
         runs=runs, figures=drawn, table=tables(runs), version=__version__,
-        title=" or ".join(metric.title for metric in metrics),
+        title=" or ".join(metric.title for metric in metrics), legend=_legend(runs),
     )  # fmt: skip
     write_atomic(path, page)
+
+
+def _legend(runs: Sequence[Run]) -> str:
+    """Return the scores besides the headline, for the caption of the table."""
+    names = [metric.label for run in runs for metric in run.others]
+    *most, last = dict.fromkeys(names + [one.label for run in runs for one in run.extremes])
+    text = f"{', '.join(most)} and {last}" if most else last
+    return text[:1].upper() + text[1:]
 
 
 def tables(runs: Sequence[Run], *, narrow: bool = False) -> list[dict[str, str]]:
@@ -289,8 +297,8 @@ def _details(
     """Return the fields of a run that its task decides about, from scores of the program."""
     metric, found = task.headline, task.headline.worst(subjects)
     text = "" if found is None else f"{metric.text(found[1])} ({found[0]})"
-    column = f"{metric.extreme} subject"
-    subject = Extreme(f"{metric.extreme}_subject", column, column, found, text)
+    column, label = f"{metric.extreme} subject", f"{metric.extreme} {metric.label} of a subject"
+    subject = Extreme(f"{metric.extreme}_subject", column, label, found, text)
     return {
         "metric": metric,
         "others": {other: overall.get(other.name) for other in task.metrics[1:]},

@@ -28,7 +28,6 @@ from edgeflow.program.firing import fired_shares, sparsity
 from edgeflow.targets.board import BoardSpec, NativeRunner
 from edgeflow.targets.elf import compiler_of
 from edgeflow.targets.size import layer_bytes, measure_size
-from edgeflow.tasks import Task
 
 Progress = Callable[[int, int], None]
 
@@ -299,6 +298,7 @@ def _scores(
     found, name = task.scores(truth, decided, person), task.headline.name
     exact = task.score(truth, task.decisions(oracle, scale))[name]
     values = dict(zip(kinds, (before, exact, found["overall"][name]), strict=True))
+    # profile.json has fields of its own for the headline of classification
     has_field = f"{name}_device" in ProfileResult.__dataclass_fields__
     subjects = {subject: found["subjects"][subject] for subject in sort_people(set(person))}
     metrics: dict[str, Any] = {"overall": found["overall"], "subjects": subjects}
@@ -314,7 +314,7 @@ def _scores(
 def _warmup(
     program: Program, device: np.ndarray, truth: np.ndarray, before: dict[str, Any]
 ) -> dict[str, Any] | None:
-    task: Task = program.task
+    task = program.task
     if not task.metrics:
         return None
     metric = task.headline

@@ -41,7 +41,7 @@ def _answers(program: "Program", x: ArrayLike, run: Run | None) -> NDArray[np.in
     if not fits or (window and raw.shape[1] != window):
         raise ProgramError(f"samples must be {_expected(program)}, not {shape}")
     y = (run or program.run)(program.quantize_input(raw))
-    if window:  # a cut-off holds its decision until then
+    if window:  # an early exit holds its outputs until then
         return y[:, -1]
     return y[0] if single else y
 
@@ -82,7 +82,7 @@ class Stream:
 
     @property
     def decided(self) -> bool:
-        """Whether the answer stands: at the end of a window, or from a cut-off on."""
+        """Whether the answer stands: at the end of a window, or from an early exit on."""
         cutoff, window = self._program.cutoff, self._program.window
         early = cutoff is not None and bool(self._state[-1]["count"][0, 0] < 0)
         return self.samples > 0 and (early or self.samples >= window)

@@ -9,6 +9,7 @@ Y. Tang, Deep learning using linear support vector machines, arXiv 1306.0239; on
 Agarap, arXiv 1709.03082. Weight decay takes the place of its penalty of the weights.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -123,8 +124,14 @@ class Classification(Task):
         return {"confusion": metrics.confusion(truth, decided, self.size).tolist()}
 
     def scores(self, truth: NDArray[Any], decided: NDArray[Any], subjects: ArrayLike) -> Scores:
-        found: dict[str, Any] = {**metrics.classification(truth, decided, self.classes, subjects)}
-        return {"subjects": found.pop("subjects"), "overall": found}
+        matrix = metrics.confusion(truth, decided, self.size)
+        shares = zip(self.classes, metrics.recall(matrix).tolist(), strict=True)
+        found = super().scores(truth, decided, subjects)
+        found["overall"] |= {
+            "mcc": metrics.mcc(matrix),
+            "recall": {name: None if math.isnan(share) else share for name, share in shares},
+        }
+        return found
 
     def by_sample(
         self, outputs: NDArray[Any], truth: NDArray[Any], scale: float = 1.0

@@ -268,7 +268,7 @@ class Task:
         return y
 
     def target_text(self, target: Any) -> str:
-        """Return a target for people."""
+        """Return a target as text."""
         return str(target)
 
     # ---- decisions

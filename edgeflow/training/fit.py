@@ -35,7 +35,7 @@ class Fit:
     options : FitOptions
     dataset : Dataset
     batches : callable
-        Returns an epoch's batches.
+        Returns the batches of an epoch.
     evaluate : callable
         Returns a row of the history for a model: "val_accuracy" of the metric "accuracy", ...
     metric : Metric

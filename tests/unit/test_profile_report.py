@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeflow.metrics import classification, confusion
+from edgeflow.metrics import confusion
 from edgeflow.profiling.compare import read_runs, write_comparison
 from edgeflow.profiling.compare import tables as compared
 from edgeflow.profiling.report import FEW_SUBJECTS, render, table_rows
 from edgeflow.profiling.result import ProfileResult, histogram, summarize
+from edgeflow.tasks import Classification
 from tests.boards.test_profile_run import Page
 
 
@@ -24,7 +25,7 @@ def a_result(subjects: int = 2, **changes: Any) -> ProfileResult:
     predicted[0:2] = 0
     classes = ["run", "sit", "walk"]
     whose = np.repeat([f"subject {i}" for i in range(subjects)], 2)
-    scores = classification(truth, predicted, classes, whose)
+    scores = Classification(tuple(classes)).scores(truth, predicted, whose)
     steps = np.arange(100, 110)
     result = ProfileResult(
         edgeflow="0.1.0",
@@ -42,8 +43,8 @@ def a_result(subjects: int = 2, **changes: Any) -> ProfileResult:
         rate_hz=50.0,
         accuracy_float=0.875,
         accuracy_float_windows=2 * subjects,
-        accuracy_oracle=scores["accuracy"],
-        accuracy_device=scores["accuracy"],
+        accuracy_oracle=scores["overall"]["accuracy"],
+        accuracy_device=scores["overall"]["accuracy"],
         mismatches=0,
         confusion=confusion(truth, predicted, 3).tolist(),
         instructions_per_step=summarize(steps),
@@ -72,10 +73,7 @@ def a_result(subjects: int = 2, **changes: Any) -> ProfileResult:
         instruction_mix={"mac": 60.0, "load": 40.0},
         delta={"input_sparsity": None, "state_sparsity": None},
         distributions={"instructions_per_step": histogram(steps)},
-        metrics={
-            "overall": {k: v for k, v in scores.items() if k != "subjects"},
-            "subjects": scores["subjects"],
-        },
+        metrics={**scores},
         date="2026-01-02T03:04:05+00:00",
         versions={"edgeflow": "0.1.0", "python": "3.11.2", "compiler": "GCC 12.2.1", "qemu": "7.2.1"},
     )  # fmt: skip

@@ -21,6 +21,7 @@ from edgeflow.recipes.recipe import (
     recipe_names,
 )
 from edgeflow.recipes.search import read_ladder
+from edgeflow.tasks.classification import ACCURACY
 
 TEXT = """
 about = "all steps"
@@ -189,7 +190,7 @@ def test_what_are_no_bytes(text: str) -> None:
 
 
 def a_run(accuracy: int, cost: int | None, board: str | None) -> Run:
-    return Run("", "", "d", "test", 1.0, accuracy / 4, board=board, instructions=cost)
+    return Run("", "", "d", "test", 1.0, accuracy / 4, ACCURACY, board=board, instructions=cost)
 
 
 RUNS = st.lists(
