@@ -8,17 +8,7 @@ from edgeflow.errors import CheckFailed
 
 
 def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
-    """Print a program and its record, as JSON or as a table.
-
-    Parameters
-    ----------
-    out : Path
-        The program's file.
-    result : edgeflow.compression.evaluate.Compressed
-    record : dict
-        As of `edgeflow.compression.record.write_record`.
-    json_ : bool
-    """
+    """Print the program at `out`, a `Compressed`, and its record, as JSON or as a table."""
     scores, metadata, task = result.scores, result.program.metadata, result.program.task
     if json_:
         console.print_json(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +113,7 @@ def finetune(
     """
     widths, options = widths or Widths(), options or FineTuneOptions()
     options.check()
-    options = options.for_task(dataset.task)
+    options = replace(options, loss=dataset.task.loss_name(options.loss))
     folder = Path(folder)
     length = chain.window or dataset.window
     # the tail of a window counts, as in training; half of a stream's

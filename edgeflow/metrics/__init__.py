@@ -9,9 +9,9 @@ from edgeflow.metrics.classification import (
     recall,
 )
 from edgeflow.metrics.sides import one_side, side_by_side
-from edgeflow.metrics.warmup import ENOUGH, accuracy_by_sample, samples_to_enough
+from edgeflow.metrics.warmup import ENOUGH, samples_to_enough
 
 __all__ = [
-    "ENOUGH", "accuracy", "accuracy_by_sample", "confusion", "lowest_recall", "macro_f1", "mcc",
+    "ENOUGH", "accuracy", "confusion", "lowest_recall", "macro_f1", "mcc",
     "one_side", "recall", "samples_to_enough", "side_by_side",
 ]  # fmt: skip

@@ -298,14 +298,13 @@ def _scores(
     found, name = task.scores(truth, decided, person), task.headline.name
     exact = task.score(truth, task.decisions(oracle, scale))[name]
     values = dict(zip(kinds, (before, exact, found["overall"][name]), strict=True))
-    # profile.json has fields of its own for the headline of classification
-    has_field = f"{name}_device" in ProfileResult.__dataclass_fields__
+    own = "task" in program.metadata  # the fields of profile.json are those of classification
     subjects = {subject: found["subjects"][subject] for subject in sort_people(set(person))}
     metrics: dict[str, Any] = {"overall": found["overall"], "subjects": subjects}
-    if not has_field:
+    if own:
         metrics |= {"task": task.to_json(), "headline": values}
     return {
-        **{f"accuracy_{kind}": value if has_field else None for kind, value in values.items()},
+        **{f"accuracy_{kind}": None if own else value for kind, value in values.items()},
         "confusion": task.counts(truth, decided).get("confusion", []),
         "metrics": metrics,
     }

@@ -133,11 +133,6 @@ class Classification(Task):
         }
         return found
 
-    def by_sample(
-        self, outputs: NDArray[Any], truth: NDArray[Any], scale: float = 1.0
-    ) -> list[float]:
-        return metrics.accuracy_by_sample(outputs, truth)
-
     def criterion(self, outputs: NDArray[Any], truth: NDArray[Any]) -> float:
         shifted = outputs - outputs.max(axis=1, keepdims=True)
         log_sum = np.log(np.exp(shifted).sum(axis=1))

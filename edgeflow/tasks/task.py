@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgeflow.errors import DataError
+from edgeflow.errors import DataError, TrainError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -337,9 +337,17 @@ class Task:
 
     # ---- training
 
-    def loss(self, name: str | None = None) -> Loss:
-        """Return a loss by name; None: the default."""
-        return self.losses[next(iter(self.losses)) if name is None else name]
+    def loss_name(self, name: str | None) -> str:
+        """Return the name of a loss; of the default for None.
+
+        Raises
+        ------
+        TrainError
+            If there is no such loss.
+        """
+        if name is not None and name not in self.losses:
+            raise TrainError(f"loss is '{name}': use one of {', '.join(self.losses)}")
+        return name or next(iter(self.losses))
 
     def imitation(
         self, outputs: "Tensor", teacher: "Tensor", temperature: float, weight: float

@@ -75,7 +75,7 @@ class Fit:
     ) -> None:
         self.model, self.options, self.methods = model, options, list(methods)
         self.batches, self.evaluate, self.metric = batches, evaluate, metric
-        self.loss = dataset.task.loss(options.loss)
+        self.loss = dataset.task.losses[dataset.task.loss_name(options.loss)]
         self.folder, self.pace, self.keep_start = folder, pace, keep_start
         self.arguments = dict(arguments)
         for method in self.methods:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def train(
     except TypeError as error:
         raise TrainError(f"unknown training option: {error}") from None
     settings.check()
-    settings = settings.for_task(dataset.task)
+    settings = replace(settings, loss=dataset.task.loss_name(settings.loss))
     folder = Path(out)
     with locked(folder), repeatable(settings.seed, settings.threads):
         run = _Run(dataset, cell, settings, folder, methods)

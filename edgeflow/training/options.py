@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypedDict
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
 
 from edgeflow.cells.accumulate import READOUTS
 from edgeflow.errors import TrainError
-from edgeflow.tasks import Task
 
 MODES = ("window", "streaming")
 
@@ -76,19 +75,6 @@ class FitOptions:
         for name in ("lr", "clip"):
             _within(name, getattr(self, name), 1e-12, math.inf)
         _within("tail", self.tail, 1e-12, 1)
-
-    def for_task(self, task: Task) -> Self:
-        """Return options with a loss of this task.
-
-        Raises
-        ------
-        TrainError
-            If the task has no such loss.
-        """
-        if self.loss is None:
-            return replace(self, loss=next(iter(task.losses)))
-        _one_of("loss", self.loss, tuple(task.losses))
-        return self
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,8 @@ def test_it_compresses_and_says_so(
     decided = loaded.predict(windows.x)
     assert decided.shape == windows.y.shape and windows.y.dtype == np.float32
     assert level.score(windows.y, decided)["rmse"] == pytest.approx(scores["rmse_int"])
+    arrays = from_arrays(windows.x, windows.y, channels=["x"], target=level, window=20)
+    assert (choose_windows(loaded, arrays, "test").y == windows.y).all()
     stream = loaded.stream()
     answers = [stream.step(sample) for sample in windows.x[0]]
     assert answers[-1] == pytest.approx(decided[0])
