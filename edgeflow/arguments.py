@@ -136,6 +136,7 @@ def as_labelled(
         person=person,
         classes=program.classes,
         channels=program.input.channels,
+        target=program.task if "task" in program.metadata else None,
         split=split,
         window=program.window,
         rate_hz=program.rate_hz,

@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeflow.tasks import Task
+
 
 def output_of(layer: nn.Module, x: Tensor) -> Tensor:
     """Return a layer's output [n, time, outputs] of x from zeros, without the state beside it."""
@@ -31,6 +33,8 @@ class FloatChain:
     rate_hz : float
     data : str
         Data set it was trained on, "" if unknown.
+    task : Task or None
+        What it was trained for; None: classification, or not known.
     """
 
     layers: list[tuple[str, nn.Module]]
@@ -42,6 +46,7 @@ class FloatChain:
     rate_hz: float = 0.0
     data: str = ""
     source: str = field(default="model")
+    task: Task | None = None
 
     def activations(self, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return each layer's input and, last, the output, for raw x [n, time, channels].

@@ -11,6 +11,7 @@ import torch
 from edgeflow.cells.classifier import SequenceClassifier
 from edgeflow.errors import EdgeFlowError, TrainError
 from edgeflow.files import atomic_path
+from edgeflow.tasks import from_json
 
 FORMAT = 1
 _KEYS = (
@@ -34,6 +35,7 @@ def save_model(model: SequenceClassifier, path: str | Path) -> None:
         "std": model.std.tolist(),
         "data": model.data,
         "seed": model.seed,
+        **({} if model.target is None else {"task": model.target.to_json()}),
     }
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
@@ -103,6 +105,7 @@ def load_model(path: str | Path) -> SequenceClassifier:
             window=content["window"],
             data=content["data"],
             seed=content["seed"],
+            target=from_json(content["task"]) if "task" in content else None,
             **content["hyper"],
         )
         model.load_state_dict(content["state_dict"])

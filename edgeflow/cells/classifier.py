@@ -10,6 +10,7 @@ from edgeflow.cells.accumulate import build_readout
 from edgeflow.cells.cells import CELLS, build_cell
 from edgeflow.cells.options import option_defaults
 from edgeflow.errors import TrainError
+from edgeflow.tasks import Task, task_of
 
 
 class SequenceClassifier(nn.Module):
@@ -37,6 +38,8 @@ class SequenceClassifier(nn.Module):
         leaky average (``edgeflow.cells.accumulate``). None: the cell's.
     options : mapping, optional
         Of the cell (``edgeflow.cells.options``).
+    target : Task, optional
+        What the outputs are for, if they are not `classes`.
 
     Attributes
     ----------
@@ -72,9 +75,10 @@ class SequenceClassifier(nn.Module):
         seed: int = 0,
         readout: str | None = None,
         options: Mapping[str, Any] | None = None,
+        target: Task | None = None,
     ) -> None:
         super().__init__()
-        if len(classes) < 2:
+        if target is None and len(classes) < 2:
             raise TrainError(f"{len(classes)} classes: a classifier needs at least 2")
         self.cell = cell
         self.classes = list(classes)
@@ -84,11 +88,13 @@ class SequenceClassifier(nn.Module):
         self.window = int(window)
         self.data = data
         self.seed = seed
+        self.target = target
+        self.task = task_of(classes) if target is None else target
         self.rnn = build_cell(cell, len(channels), hidden, layers, dropout, options)
         # with the defaults, which another version may change
         self.hyper["options"] = {**option_defaults(CELLS[cell]), **(options or {})}
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden, len(classes))
+        self.head = nn.Linear(hidden, self.task.size)
         if readout is None:
             readout = CELLS[cell].readout
             readout = "leaky" if readout == "mean" and not window else readout

@@ -1,4 +1,4 @@
-"""``edgeflow compare``: runs side by side, accuracy against what they cost."""
+"""``edgeflow compare``: runs side by side, scores against costs."""
 
 from pathlib import Path
 
@@ -32,17 +32,20 @@ def compare(
       edgeflow compare model.target -o fronts.html
       edgeflow compare model.onnx build --json
     """
-    from edgeflow.profiling.compare import NARROW_TABLE, read_runs, table_rows, write_comparison
+    from edgeflow.profiling.compare import read_runs, tables, write_comparison
 
     found = read_runs(runs)
     write_comparison(found, out)
     if json_:
         console.print_json([run.to_json() for run in found])
         return
+    rows = tables(found, narrow=True)
+    metrics = dict.fromkeys(run.metric for run in found)
+    labels = ", ".join(" in ".join(filter(None, (m.label, m.measure))) for m in metrics)
     console.table(
-        "accuracy in % of windows, drop in points; instructions and µJ per step; bytes",
-        NARROW_TABLE,
-        table_rows(found, NARROW_TABLE),
+        f"{labels}, drop in points; instructions and µJ per step; bytes",
+        list(rows[0]),
+        [list(row.values()) for row in rows],
         text=("of",),
     )
     console.note(f"page: {out}")

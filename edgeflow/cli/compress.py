@@ -7,10 +7,10 @@ from typing import Any
 import typer
 
 from edgeflow.cli import console
+from edgeflow.cli.compressed import show
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
 from edgeflow.cli.schema import with_options
 from edgeflow.errors import CompressError
-from edgeflow.metrics import lowest_recall
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.recipe import Recipe, make_recipe, read_recipe
 from edgeflow.schema import MEASUREMENT, SEARCH, by_field
@@ -104,7 +104,7 @@ def compress(
         made = compress_by_recipe(
             model, dataset, steps.allowing(limits.drop), out,
             name=recipe, board=board or DEFAULT_BOARD, checkpoint=checkpoint, restart=restart,
-            on_epoch=console.epochs(bar, task), progress=on_stage,
+            on_epoch=console.epochs(bar, task, dataset.task), progress=on_stage,
         )  # fmt: skip
         record = made.record
         if measured is not None:
@@ -112,10 +112,10 @@ def compress(
                 out, record, measured, dataset, optimize=steps.compile.optimize,
                 progress=partial(on_stage, f"profiling on {board}"),
             )  # fmt: skip
-    _show(out, made.compressed, record, json_)
+    show(out, made.compressed, record, json_)
     for line in made.notes():
         console.note(line, label="note: ")
-    limits.check_drop(made.compressed.scores)
+    limits.check_drop(dataset.task, made.compressed.scores)
 
 
 def _check(model: str, out: Path, recipe: str | None, ladder: Path | None, limits: Limits) -> None:
@@ -130,91 +130,3 @@ def _check(model: str, out: Path, recipe: str | None, ladder: Path | None, limit
         raise CompressError(
             f"--ladder {ladder}: it needs --max-flash, --max-ram or --max-instructions"
         )
-
-
-def _show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
-    """Print what came out."""
-    scores, metadata = result.scores, result.program.metadata
-    if json_:
-        console.print_json(
-            {
-                "model": str(out),
-                "hash": record["hash"],
-                "drop_points": 100 * (scores["accuracy_float"] - scores["accuracy_int"]),
-                **scores,
-                **{key: metadata[key] for key in ("cutoff", "fired", "spikes") if key in metadata},
-                "cost": record["cost"],
-            }
-        )
-        return
-    console.table(
-        f"{out}: program {record['hash']}",
-        ["", "float", "integer"],
-        [
-            [
-                f"accuracy on {scores['windows']} windows of {scores['split']} subjects",
-                f"{scores['accuracy_float']:.2%}",
-                f"{scores['accuracy_int']:.2%}",
-            ],
-            ["lowest of a subject", *_lowest(scores["people"])],
-            ["macro-F1", *(f"{scores['macro_f1'][kind]:.3f}" for kind in ("float", "int"))],
-            ["lowest recall of a class", *_lowest_recall(scores["recall"])],
-            ["same decision as float", "", f"{scores['agreement']:.2%}"],
-            [
-                "samples to 95 % of the accuracy of all",
-                *(str(scores["warmup"][kind]["samples"]) for kind in ("float", "int")),
-            ],
-            *_cutoff_rows(scores),
-            *(
-                [f"columns of {name} that fire per step", "", f"{share:.1%}"]
-                for name, share in metadata.get("fired", {}).items()
-            ),
-            *(
-                [f"neurons of {name} that spike per step", "", f"{share:.1%}"]
-                for name, share in metadata.get("spikes", {}).items()
-            ),
-            [
-                "weights",
-                f"{4 * sum(_parameters(n) for n in result.program.nodes)} B",
-                f"{record['size']['weight_bytes']} B",
-            ],
-            *_cost_rows(record["cost"]),
-        ],
-    )
-
-
-def _cost_rows(cost: dict[str, Any] | None) -> list[list[str]]:
-    if cost is None:
-        return []
-    counts = cost["instructions"]
-    return [
-        [f"instructions per step on {cost['board']}, on average", "", f"{counts['mean']:,.0f}"],
-        ["p99 / max", "", f"{counts['p99']:,.0f} / {counts['max']:,.0f}"],
-        ["flash / RAM", "", f"{cost['flash_bytes']:,} B / {cost['ram_bytes']:,} B"],
-    ]
-
-
-def _cutoff_rows(scores: dict[str, Any]) -> list[list[str]]:
-    if "samples_read" not in scores:
-        return []
-    window = len(scores["warmup"]["int"]["accuracy"])
-    return [
-        [f"samples read of {window}, on average", str(window), f"{scores['samples_read']:.1f}"],
-        ["accuracy if all were read", "", f"{scores['accuracy_int_whole']:.2%}"],
-    ]
-
-
-def _lowest(people: dict[str, dict[str, Any]]) -> list[str]:
-    return [f"{min(person[kind] for person in people.values()):.2%}" for kind in ("float", "int")]
-
-
-def _lowest_recall(recalls: dict[str, dict[str, float | None]]) -> list[str]:
-    found = [
-        lowest_recall({name: shares[kind] for name, shares in recalls.items()})
-        for kind in ("float", "int")
-    ]
-    return ["" if one is None else f"{one[1]:.2%} ({one[0]})" for one in found]
-
-
-def _parameters(node: Any) -> int:
-    return sum(matrix.weight.size + matrix.rows for matrix in node.products().values())

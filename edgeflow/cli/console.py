@@ -24,6 +24,7 @@ from rich.text import Text
 from edgeflow.progress import StageProgress
 
 if TYPE_CHECKING:
+    from edgeflow.tasks import Task
     from edgeflow.training.fit import OnEpoch
 
 
@@ -79,12 +80,12 @@ def stages(bar: Progress) -> StageProgress:
     return on_progress
 
 
-def epochs(bar: Progress, task: TaskID) -> "OnEpoch":
-    """Return what shows the epochs of a training on a bar, until the last one."""
+def epochs(bar: Progress, row: TaskID, task: "Task") -> "OnEpoch":
+    """Return what shows the epochs of a training in a row of a bar, until the last one."""
 
-    def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
-        status = f"loss {row['loss']:.3f}  validation {row['val_accuracy']:.1%}"
-        bar.update(task, completed=epoch, total=total, status=status, visible=epoch < total)
+    def on_epoch(epoch: int, total: int, scores: dict[str, float]) -> None:
+        status = f"loss {scores['loss']:.3f}  {task.validation_text(scores)}"
+        bar.update(row, completed=epoch, total=total, status=status, visible=epoch < total)
 
     return on_epoch
 

@@ -98,12 +98,12 @@ def info(
     for split, names in dataset.people.items():
         chosen = [r for r in dataset.recordings if r.person in set(names)]
         samples = dict.fromkeys(dataset.classes, 0)
-        for recording in chosen:
+        for recording in chosen if dataset.target is None else []:
             samples[dataset.classes[recording.label]] += len(recording.x)
         about["splits"][split] = {
             "people": names,
             "recordings": len(chosen),
-            "samples": sum(samples.values()),
+            "samples": sum(len(recording.x) for recording in chosen),
             "samples_per_class": samples,
         }
     _show(about, json_)

@@ -60,21 +60,22 @@ def demo(
         task = bar.add_task("train", total=None, status="")
 
         def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
-            status = f"validation {row['val_accuracy']:.1%}"
+            status = dataset.task.validation_text(row)
             bar.update(task, completed=epoch, total=total, status=status)
 
         trained = train(dataset, "gru", out=model, on_epoch=on_epoch, **options)
-    metrics = trained.metrics
+    metrics, metric = trained.metrics, dataset.task.headline
     console.note(
         f"GRU-{hidden}, {metrics['parameters']} parameters: "
-        f"{metrics['test']['accuracy']:.1%} on unseen people",
+        f"{metric.named(metrics['test'][metric.name], 1)} on unseen people",
         label="train     ",
     )
     with console.progress() as bar:
         compressed = compress_model(model, dataset, progress=console.stages(bar))
     compressed.program.save(file)
+    after = metric.named(compressed.scores[dataset.task.pair[1]], 1)
     console.note(
-        f"int8 weights, 12-bit states: {compressed.scores['accuracy_int']:.1%}; {file}",
+        f"int8 weights, 12-bit states: {after}; {file}",
         label="compress  ",
     )
     with console.progress() as bar:

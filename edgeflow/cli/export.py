@@ -123,11 +123,14 @@ def export_(
         f"{target}: {to} of program {program.hash.hex()}, {count}, {size:,} bytes", soft_wrap=True
     )
     if figures:
+        metric, same = program.task.headline, figures["agreement"]
+        agreement = "" if same is None else f"same class in {same:.2%}; "
         console.out.print(
-            f"{figures['windows']} windows of test people: accuracy {figures['accuracy']:.2%} as a "
-            f"program, {figures['accuracy_exported']:.2%} as exported; same class in "
-            f"{figures['agreement']:.2%}; outputs differ by {figures['mean_difference']:.2f} units "
-            f"on average, by {figures['largest_difference']:.1f} at most",
+            f"{figures['windows']} windows of test people: {metric.label} "
+            f"{metric.text(figures[metric.name])} as a program, "
+            f"{metric.text(figures[f'{metric.name}_exported'])} as exported; "
+            f"{agreement}outputs differ by {figures['mean_difference']:.2f} units on average, "
+            f"by {figures['largest_difference']:.1f} at most",
             soft_wrap=True,
         )
     if target.is_dir():

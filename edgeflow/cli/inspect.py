@@ -75,9 +75,8 @@ def inspect(
         ],
     )
     decision = f"every {program.window} samples" if program.window else "at every sample"
-    console.out.print(
-        f"{program.macs} MACs a step; decides {decision} between {', '.join(program.classes)}"
-    )
+    between = f" between {', '.join(program.classes)}" if program.classes else ""
+    console.out.print(f"{program.macs} MACs a step; decides {decision}{between}")
 
 
 def _layer(node: Any) -> dict[str, Any]:

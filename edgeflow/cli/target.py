@@ -9,6 +9,7 @@ from edgeflow.cli import console
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
     from edgeflow.recipes.limits import Limits
+    from edgeflow.tasks import Metric
 
 _COLUMNS = (
     "recipe", "validation", "drop", "instructions", "p99", "max", "flash", "RAM", "µJ", "optimize",
@@ -32,7 +33,7 @@ def search_and_show(
     """Search, print all candidates, and check the constraints on test subjects."""
     from edgeflow.recipes.search import check, read_ladder, search
 
-    names = read_ladder(ladder)
+    names, metric = read_ladder(ladder), dataset.task.headline
     with console.progress() as bar:
         task = bar.add_task("recipes", total=len(names), status="")
         training = bar.add_task("fine-tuning", total=None, status="", visible=False)
@@ -42,14 +43,14 @@ def search_and_show(
             bar.update(training, visible=False)
 
         def on_done(row: dict[str, Any]) -> None:
-            figures = _cells(row)
+            figures = _cells(row, metric)
             console.note(f"{', '.join(c for c in figures[1:] if c)}", label=f"{row['recipe']:12s} ")
 
         found = search(
             model, dataset, limits, board, out,
             ladder=names, options=options, checkpoint=checkpoint, restart=restart,
             on_candidate=on_candidate, on_done=on_done,
-            on_epoch=console.epochs(bar, training),
+            on_epoch=console.epochs(bar, training, dataset.task),
         )  # fmt: skip
     if json_:
         record = found.record
@@ -66,18 +67,19 @@ def search_and_show(
         )
     else:
         console.table(
-            f"{board}: recipes, the nearest to the limits first; accuracy, drop (± its error) on "
-            "validation subjects",
+            f"{board}: recipes, the nearest to the limits first; {metric.label}, drop (± its "
+            "error) on validation subjects",
             _COLUMNS,
-            map(_cells, found.rows),
+            [_cells(row, metric) for row in found.rows],
             text=("optimize", "result"),
         )
         if found.record is not None:
             scores, cost = found.record["scores"], found.record["cost"]
+            before, after = (scores[key] for key in dataset.task.pair)
             console.out.print(
-                f"{out}: '{found.rows[0]['recipe']}', {scores['accuracy_int']:.2%} of "
+                f"{out}: '{found.rows[0]['recipe']}', {metric.named(after)} of "
                 f"{scores['windows']} windows of test subjects (float "
-                f"{scores['accuracy_float']:.2%}), {cost['instructions']['mean']:,.0f} "
+                f"{metric.text(before)}), {cost['instructions']['mean']:,.0f} "
                 f"instructions per step; 'edgeflow compile {out} --board {board} --optimize "
                 f"{cost['optimize']}' makes its image",
                 soft_wrap=True,
@@ -85,7 +87,7 @@ def search_and_show(
     check(found, limits)
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
+def _cells(row: Mapping[str, Any], metric: "Metric") -> list[str]:
     """Return the cells of a row; "~" marks figures of a surrogate."""
     error = "" if row["drop_error"] is None else f" ± {row['drop_error']:.2f}"
     about = "~" if row["state"] == "skipped" else ""
@@ -101,7 +103,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     }[row["state"]]
     return [
         row["recipe"],
-        "" if row["accuracy"] is None else f"{row['accuracy']:.2%}",
+        metric.text(row[metric.name]),
         "" if row["drop"] is None else f"{row['drop']:.2f}{error}",
         *(count(name) for name in ("instructions", "p99", "max", "flash", "ram")),
         "" if row["energy_uj"] is None else f"{row['energy_uj']:.3g}",

@@ -1,5 +1,6 @@
 """``edgeflow train``: a classifier from recordings, with a progress bar, resumable."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from edgeflow.schema import METHODS, MODEL, Option, by_field
 from edgeflow.training.options import TrainOptions
 
 if TYPE_CHECKING:
+    from edgeflow.tasks import Metric
     from edgeflow.training.method import Method
 
 _CELL_HELP = ", ".join(f"{name} ({about})" for name, about in cell_names().items())
@@ -117,7 +119,7 @@ def train(
         try:
             result = run(
                 dataset, cell, out=out, restart=restart, methods=methods,
-                on_epoch=console.epochs(bar, task), **by_field(TrainOptions, options),
+                on_epoch=console.epochs(bar, task, dataset.task), **by_field(TrainOptions, options),
             )  # fmt: skip
         except KeyboardInterrupt:
             bar.stop()
@@ -127,10 +129,10 @@ def train(
     if json_:
         console.print_json(result.metrics)
         return
-    _show(result.folder, result.metrics)
+    _show(result.folder, result.metrics, result.model.task.metrics)
 
 
-def _show(folder: Path, metrics: dict[str, Any]) -> None:
+def _show(folder: Path, metrics: dict[str, Any], shown: Sequence["Metric"]) -> None:
     title = (
         f"{metrics['cell']} on {metrics['data']}: {metrics['parameters']} parameters, best epoch "
         f"{metrics['best_epoch']}, {metrics['seconds']:.0f} s"
@@ -140,10 +142,10 @@ def _show(folder: Path, metrics: dict[str, Any]) -> None:
             name,
             len(metrics["people"][split]),
             metrics[split]["decisions"],
-            f"{metrics[split]['accuracy']:.1%}",
-            f"{metrics[split]['macro_f1']:.3f}",
+            *(metric.text(metrics[split][metric.name], 1) for metric in shown),
         ]
         for split, name in (("val", "validation subjects"), ("test", "test subjects"))
     ]
-    console.table(title, ["", "subjects", "decisions", "accuracy", "macro-F1"], rows)
+    columns = ["", "subjects", "decisions", *(metric.label for metric in shown)]
+    console.table(title, columns, rows)
     console.out.print(f"{folder}/model.pt", soft_wrap=True)

@@ -1,9 +1,9 @@
-"""Anytime decisions: calibrates a cut-off on validation people.
+"""Early exit: thresholds that validation subjects choose.
 
 A window's decision may stand before its last sample where the largest output leads clearly enough
 (:class:`edgeflow.program.nodes.Cutoff`). Threshold and first sample are the pair that reads the
 fewest samples among those whose loss of accuracy, plus one standard error, is within what the
-user allows: the loss is small and counted on few people, and the pair is chosen by it.
+user allows: the loss is small and counted on few subjects, and the pair is chosen by it.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -21,11 +21,11 @@ from edgeflow.program.nodes.cutoff import NEVER, lead, samples_until_clear
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
-#: Thresholds that are tried: so many quantiles of the leads on validation people.
+#: Thresholds that are tried: this many quantiles of the leads on validation subjects.
 THRESHOLDS = 100
 #: First samples that are tried, as shares of the window; 0 is the first sample.
 STARTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-#: Share of the samples that a cut-off must save: it costs instructions and a risk itself.
+#: Share of the samples that an early exit must save: it costs instructions and a risk itself.
 LEAST_SAVED = 0.02
 #: Points of the curve that metadata keeps, at most.
 CURVE_POINTS = 40
@@ -33,20 +33,20 @@ CURVE_POINTS = 40
 
 @dataclass(frozen=True)
 class CutoffPoint:
-    """What a cut-off does on validation people.
+    """An early exit, and what it does on validation subjects.
 
     Parameters
     ----------
     threshold, start : int
         Of :class:`edgeflow.program.nodes.Cutoff`.
     samples_read : float
-        Mean of a window.
+        Mean over the windows.
     accuracy : float
         0..1.
     drop_points : float
         Percentage points below the accuracy of reading each window to its end.
     error_points : float
-        Standard error of `drop_points`: over windows or over people, whichever is larger.
+        Standard error of `drop_points`: over windows or over subjects, whichever is larger.
     """
 
     threshold: int
@@ -63,7 +63,7 @@ def cutoff_curve(program: Program, dataset: "Dataset", split: str = "val") -> li
     Parameters
     ----------
     program : Program
-        With windows; a cut-off that it has is not looked at.
+        With windows; an early exit that it has is not looked at.
     dataset : Dataset
         With the program's classes.
     split : str
@@ -88,7 +88,7 @@ def cutoff_curve(program: Program, dataset: "Dataset", split: str = "val") -> li
     leads = lead(y)
     tried = np.unique(np.quantile(leads, np.linspace(0, 1, THRESHOLDS), method="higher"))
     starts = sorted({min(max(1, round(share * whole.window)), INT16_MAX) for share in STARTS})
-    right = y.argmax(axis=2) == windows.y[:, None]
+    right = whole.task.right(y, windows.y)
     points = [_point(leads, right, windows.person, NEVER, 1)]
     for start in starts:
         points += [_point(leads, right, windows.person, int(t), start) for t in tried]
@@ -101,22 +101,22 @@ def cutoff_curve(program: Program, dataset: "Dataset", split: str = "val") -> li
 
 
 def with_cutoff(program: Program, dataset: "Dataset", max_drop: float) -> Program:
-    """Add the cut-off that reads the fewest samples for at most `max_drop` points of accuracy.
+    """Add the early exit that reads the fewest samples for at most `max_drop` points of accuracy.
 
     Parameters
     ----------
     program : Program
-        With windows; a cut-off that it has is replaced.
+        With windows; an early exit that it has is replaced.
     dataset : Dataset
-        Its validation people decide.
+        Its validation subjects decide.
     max_drop : float
         Percentage points, not negative: bound of the loss plus its standard error.
 
     Returns
     -------
     Program
-        Its metadata holds under "cutoff" `max_drop`, the chosen point and the "curve"; without a
-        cut-off, and "chosen" None, where none saves 2 % of the samples within `max_drop`.
+        Its metadata holds under "cutoff" `max_drop`, the chosen point and the "curve"; without an
+        early exit, and "chosen" None, where none saves 2 % of the samples within `max_drop`.
 
     Raises
     ------
@@ -143,18 +143,18 @@ def with_cutoff(program: Program, dataset: "Dataset", max_drop: float) -> Progra
 def decide(
     program: Program, outputs: NDArray[np.int16]
 ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-    """Return what a program with or without a cut-off decides, from outputs without.
+    """Return outputs of a program with or without an early exit, from outputs without.
 
     Parameters
     ----------
     program : Program
-    outputs : int16 array [n, time, classes]
+    outputs : int16 array [n, time, size]
         Of ``program.without_cutoff()``.
 
     Returns
     -------
-    outputs : int16 array [n, classes]
-        At the end of each window.
+    outputs : int16 array [n, size]
+        At the end of each window, where an early exit holds those that it took.
     read : int64 array [n]
         Samples that were read.
     """
@@ -170,6 +170,8 @@ def _check(program: Program, dataset: "Dataset") -> None:
         )
     if program.outputs < 2:
         raise CompressError("a cut-off compares classes: the model has one output")
+    if not program.classes:
+        raise CompressError("a cut-off compares classes: the model has none")
     if list(program.classes) != list(dataset.classes):
         raise CompressError(
             f"the program's classes ({', '.join(program.classes)}) are not those of "
@@ -194,22 +196,22 @@ def _point(
 
 
 def standard_error(values: NDArray[np.int64], person: NDArray[Any]) -> float:
-    """Return the standard error of a mean: over all values or over people, the larger one.
+    """Return the standard error of a mean: over all values or over subjects, the larger one.
 
-    Values of one person are alike, so that few people say less than their many windows seem to.
+    Values of one subject are alike, so that few subjects say less than their many windows seem to.
 
     Parameters
     ----------
     values : array [n]
     person : array [n]
-        Whose value it is.
+        The subject of each value.
     """
     apart = values - values.mean()
     names, place = np.unique(person, return_inverse=True)
-    of_people = np.bincount(place, weights=apart)
+    of_subjects = np.bincount(place, weights=apart)
     squares = [float((apart**2).sum())]
     if len(names) > 1:
-        squares.append(float((of_people**2).sum()) * len(names) / (len(names) - 1))
+        squares.append(float((of_subjects**2).sum()) * len(names) / (len(names) - 1))
     return float(np.sqrt(max(squares))) / len(values)
 
 

@@ -1,4 +1,4 @@
-"""Compress a model on a data set and measure what it cost."""
+"""Compression of a model on a data set, and scores before and after."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from edgeflow.compression.quantize import quantize
 from edgeflow.data.dataset import sort_people
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model, model_text
-from edgeflow.metrics import accuracy_by_sample, classification, samples_to_enough
+from edgeflow.metrics import samples_to_enough, side_by_side
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, spike_rates
 from edgeflow.progress import StageProgress, silent
@@ -42,18 +42,20 @@ class Compressed:
     Parameters
     ----------
     program : Program
-        Its metadata holds `scores` but for the people's and, of a program with delta matrices,
-        "fired": the shares of columns that fire a step on training people, by layer and field;
-        of one with spiking neurons, "spikes": the shares of neurons, by layer and state.
+        Its metadata holds `scores` but for the subjects' and, of a program with delta matrices,
+        "fired": the shares of columns that are updated per step on training subjects, by layer and
+        field; of one with spiking neurons, "spikes": the shares of neurons, by layer and state.
     scores : dict
         "split", "windows", "accuracy_float", "accuracy_int" (shares of windows),
         "agreement" (share of windows with the same decision), "output_error" (largest difference
         of an output, in units of the float outputs' standard deviation), "macro_f1" and "mcc"
         (each of "float" and "int"), "recall" (for each class, "float" and "int"; None of a class
-        without windows), "people" (for each person the two accuracies "float" and "int",
+        without windows), "people" (for each subject the two accuracies "float" and "int",
         "windows", and "macro_f1" of "float" and "int"), "warmup" (for "float" and "int": "accuracy"
-        after each sample since the reset, and "samples" to 95 % of the last); with a cut-off also
-        "samples_read" (mean of a window) and "accuracy_int_whole" (of reading all samples).
+        after each sample since the reset, and "samples" to 95 % of the last); with an early exit
+        also "samples_read" (mean over windows) and "accuracy_int_whole" (of reading all samples).
+        Of another task than classification the same with its metrics: the headline's name in the
+        place of "accuracy", and what else its `Task.scores` has in that of the others.
     """
 
     program: Program
@@ -71,15 +73,15 @@ def compress_model(
     tune: Tune | None = None,
     progress: StageProgress = silent,
 ) -> Compressed:
-    """Quantize `model`, calibrated on the training people, scored on people of `split`.
+    """Quantize `model`, calibrated on the training subjects, scored on subjects of `split`.
 
-    `cutoff` adds a cut-off that may cost so many points of accuracy on validation people
-    (:func:`edgeflow.compression.anytime.with_cutoff`).
+    `cutoff` adds an early exit that may cost this many percentage points of accuracy on validation
+    subjects (:func:`edgeflow.compression.anytime.with_cutoff`).
 
     `tune` may change the float model and the widths before they become integers, such as
     `edgeflow.compression.tuning.Tuning`; scores compare with the model as it came.
 
-    `progress` is told of each stage but of what `tune` does.
+    `progress` is told of each stage but those of `tune`.
 
     Raises
     ------
@@ -101,11 +103,11 @@ def compress_model(
 
 
 def with_fired(program: Program, x: NDArray[np.float32]) -> Program:
-    """Return a program whose metadata tells how often its delta matrices and neurons fire.
+    """Return a program whose metadata holds the shares of delta updates and of spikes.
 
-    On raw samples x [n, time, channels], each if there are any: "fired", the share of columns that
-    fire a step, by layer and field, by which `edgeflow compile` chooses kernels; "spikes", the
-    share of neurons that spike a step, by layer and state.
+    On raw samples x [n, time, channels], each if there are any: "fired", the share of columns of
+    delta matrices that are updated per step, by layer and field, by which `edgeflow compile`
+    chooses kernels; "spikes", the share of neurons that spike per step, by layer and state.
     """
     whole = program.quantize_input(x)
     found = {"fired": fired_shares(program, whole), "spikes": spike_rates(program, whole)}
@@ -121,7 +123,7 @@ def scored(
     *,
     progress: StageProgress = silent,
 ) -> Compressed:
-    """Return a program with its scores on people of `split` in the place of any others."""
+    """Return a program with its scores on subjects of `split` in the place of any others."""
     scores = score(chain, program, dataset, split, progress=progress)
     of_all = {name: value for name, value in scores.items() if name != "people"}
     metadata = {**program.metadata, **of_all, "data": dataset.name}
@@ -131,7 +133,7 @@ def scored(
 def load_chain(
     model: "nn.Module | str | Path", dataset: "Dataset", *, checkpoint: str | Path | None = None
 ) -> tuple[FloatChain, NDArray[np.float32]]:
-    """Return a trained model that fits the data, and windows of training people to calibrate on.
+    """Return a trained model that fits the data, and windows of training subjects to calibrate on.
 
     Raises
     ------
@@ -155,11 +157,16 @@ def load_chain(
             f"({', '.join(chain.classes)}) apart, the data has {len(dataset.classes)} "
             f"({', '.join(dataset.classes)})"
         )
+    if chain.task is not None and chain.task != dataset.task:
+        raise CompressError(
+            f"{model_text(model)}: the model was trained for another task than {dataset.task}"
+        )
+    chain.task = dataset.target
     outputs = chain.run(calibration[:1]).shape[-1]
-    if outputs != len(dataset.classes):
+    if dataset.task.size not in (0, outputs):
         raise CompressError(
             f"{model_text(model)}: the model has {outputs} outputs, the data "
-            f"{len(dataset.classes)} classes"
+            f"{dataset.task.size_text}"
         )
     if chain.window not in (0, dataset.window):
         calibration = calibration_sample(dataset.windows("train", length=chain.window).x)
@@ -184,45 +191,42 @@ def score(
         lambda x: whole_program.run(program.quantize_input(x)), windows.x, INTEGER_BATCH,
         f"scoring the integers on the {split} split", progress,
     )  # fmt: skip
-    decided, read = decide(program, integer)
-    float_class, int_class = real[:, -1].argmax(axis=1), decided.argmax(axis=1)
-    error = np.abs(integer * program.output_scale - real).max() / (real.std() or 1.0)
-    found = {
-        name: classification(windows.y, classes, dataset.classes, windows.person)
-        for name, classes in (("float", float_class), ("int", int_class))
+    last, read = decide(program, integer)
+    task, scale = dataset.task, program.output_scale
+    metric, name = task.headline, task.headline.name
+    decided = {"float": task.decisions(real), "int": task.decisions(integer, scale)}
+    whole = {}
+    if program.cutoff is not None:
+        all_read = task.score(windows.y, decided["int"])[name]
+        whole = {"samples_read": float(read.mean()), f"{name}_int_whole": all_read}
+        decided["int"] = task.decide(last, scale)
+    error = np.abs(integer * scale - real).max() / (real.std() or 1.0)
+    found = {kind: task.scores(windows.y, one, windows.person) for kind, one in decided.items()}
+    overall = side_by_side({kind: one["overall"] for kind, one in found.items()})
+    subjects = side_by_side({kind: one["subjects"] for kind, one in found.items()})
+    curves = {
+        "float": task.by_sample(real, windows.y),
+        "int": task.by_sample(integer, windows.y, scale),
     }
-    people = {
-        person: {
-            **{name: one["subjects"][person]["accuracy"] for name, one in found.items()},
-            "windows": found["int"]["subjects"][person]["windows"],
-            "macro_f1": {n: one["subjects"][person]["macro_f1"] for n, one in found.items()},
-        }
-        for person in sort_people(set(windows.person.tolist()))
+    enough = {
+        kind: samples_to_enough(curve, higher_is_better=metric.higher_is_better)
+        for kind, curve in curves.items()
     }
-    warmup = {
-        name: {"accuracy": accuracy, "samples": samples_to_enough(accuracy)}
-        for name, outputs in (("float", real), ("int", integer))
-        for accuracy in [accuracy_by_sample(outputs, windows.y)]
-    }
-    whole = {} if program.cutoff is None else {
-        "samples_read": float(read.mean()),
-        "accuracy_int_whole": float((integer[:, -1].argmax(axis=1) == windows.y).mean()),
-    }  # fmt: skip
+    described = {} if dataset.target is None else {"task": task.to_json()}
     return {
+        **described,
         "split": split,
         "windows": len(windows.y),
-        "accuracy_float": float((float_class == windows.y).mean()),
-        "accuracy_int": float((int_class == windows.y).mean()),
-        "agreement": float((float_class == int_class).mean()),
+        **{f"{name}_{kind}": value for kind, value in overall.pop(name).items()},
+        "agreement": task.agreement(decided["float"], decided["int"]),
         "output_error": float(error),
-        "macro_f1": {name: one["macro_f1"] for name, one in found.items()},
-        "mcc": {name: one["mcc"] for name, one in found.items()},
-        "recall": {
-            label: {name: one["recall"][label] for name, one in found.items()}
-            for label in dataset.classes
+        **overall,
+        "people": {
+            subject: {**one.pop(name), **one, "windows": one["windows"]["int"]}
+            for subject in sort_people(list(subjects))
+            for one in [subjects[subject]]
         },
-        "people": people,
-        "warmup": warmup,
+        "warmup": {kind: {name: curve, "samples": enough[kind]} for kind, curve in curves.items()},
         **whole,
     }
 

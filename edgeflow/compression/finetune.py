@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgeflow import metrics
 from edgeflow.cells.checkpoint import read_torch
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.quantize import quantize
@@ -52,8 +51,8 @@ class FineTuned:
     chain : FloatChain
         Its float layers, after the methods' `finish`.
     history : list of dict
-        One row per epoch: "epoch", "loss", "val_accuracy" and "val_macro_f1" of the integer program
-        on validation subjects (shares), and what the methods add.
+        One row per epoch: "epoch", "loss", the task's metrics of the integer program on validation
+        subjects, such as "val_accuracy" and "val_macro_f1", and what the methods add.
     best_epoch : int
         The one kept; 0: the model as it came.
     seconds : float
@@ -82,8 +81,8 @@ def finetune(
 ) -> FineTuned:
     """Train a model on; go on where an interrupted run with equal arguments stopped.
 
-    It learns from the training subjects. The epoch whose integer program, of these widths, decides
-    best on validation subjects is kept; before the first epoch counts as one.
+    It learns from the training subjects. The epoch whose integer program, of these widths, is best
+    on validation subjects by the task's headline is kept; before the first epoch counts as one.
 
     Parameters
     ----------
@@ -114,6 +113,7 @@ def finetune(
     """
     widths, options = widths or Widths(), options or FineTuneOptions()
     options.check()
+    options = replace(options, loss=dataset.task.loss_name(options.loss))
     folder = Path(folder)
     length = chain.window or dataset.window
     # the tail of a window counts, as in training; half of a stream's
@@ -139,7 +139,7 @@ def finetune(
             dataset,
             batches=lambda: train_windows(dataset, length, options.batch, tail),
             evaluate=_Validation(dataset, length, calibration, widths),
-            score="val_accuracy",
+            metric=dataset.task.headline,
             arguments=arguments,
             folder=folder,
             methods=methods,
@@ -174,15 +174,16 @@ class _Validation:
         self, dataset: "Dataset", length: int, calibration: NDArray[np.float32], widths: Widths
     ) -> None:
         self.windows = dataset.windows("val", length=length)
-        self.classes = len(dataset.classes)
+        self.task = dataset.task
         self.convert: Callable[[FloatChain], Program] = lambda c: quantize(c, calibration, widths)
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, ChainModel)
         program = self.convert(model.chain())
-        last = program.run(program.quantize_input(self.windows.x))[:, -1]
-        matrix = metrics.confusion(self.windows.y, last.argmax(axis=1), self.classes)
-        return {"val_accuracy": metrics.accuracy(matrix), "val_macro_f1": metrics.macro_f1(matrix)}
+        outputs = program.run(program.quantize_input(self.windows.x))
+        decided = self.task.decisions(outputs, program.output_scale)
+        found = self.task.score(self.windows.y, decided)
+        return {f"val_{name}": value for name, value in found.items()}
 
 
 def _finished(folder: Path, arguments: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeflow.cells.chain import FloatChain, output_of
+from edgeflow.tasks import Task
 
 
 class ChainModel(nn.Module):
@@ -41,6 +42,11 @@ class ChainModel(nn.Module):
         for parameter in self.parameters():
             parameter.requires_grad_(True)
         self.eval()
+
+    @property
+    def target(self) -> Task | None:
+        """What the outputs are for, if it is not `classes`."""
+        return self._form.task
 
     @property
     def classes(self) -> list[str]:

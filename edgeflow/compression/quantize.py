@@ -90,7 +90,12 @@ def quantize(
         classes=chain.classes,
         window=chain.window,
         rate_hz=chain.rate_hz,
-        metadata={"saturation": saturation, "data": chain.data, "source": chain.source},
+        metadata={
+            "saturation": saturation,
+            "data": chain.data,
+            "source": chain.source,
+            **({} if chain.task is None else {"task": chain.task.to_json()}),
+        },
     )
 
 

@@ -1,7 +1,8 @@
-"""Which matrices can do with fewer bits: each alone first, then as many as a bound allows."""
+"""Matrices that can do with fewer bits: each alone first, then as many as a bound allows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from edgeflow.compression.quantize import quantize
 from edgeflow.importers import FloatChain
 from edgeflow.program import Program
 from edgeflow.quantization import Widths
+from edgeflow.tasks import Metric
 
 #: Bits of the weights that are tried.
 NARROW = 4
@@ -21,14 +23,21 @@ class Score:
 
     Attributes
     ----------
-    accuracy : float
-        Share of right decisions.
+    value : float
+        The headline of its task: the accuracy of a classification.
     loss : float
-        Mean cross-entropy of the decisions, in nats.
+        The task's criterion: of a classification the mean cross-entropy, in nats.
+    metric : Metric
+        The headline.
     """
 
-    accuracy: float
+    value: float
     loss: float
+    metric: Metric
+
+    def drop(self, after: "Score") -> float:
+        """Return how much worse another program is (`Metric.drop`)."""
+        return self.metric.drop(self.value, after.value)
 
 
 @dataclass(frozen=True)
@@ -42,9 +51,10 @@ class Sensitivity:
     weights : int
         Their number.
     drop : float
-        Points of accuracy lost, the other matrices as they were; negative for a gain.
+        Points of accuracy lost (`Metric.drop`), the other matrices as they were; negative for a
+        gain.
     loss : float
-        Rise of the cross-entropy, in nats.
+        Rise of the task's criterion, of a classification in nats.
     """
 
     matrix: str
@@ -53,20 +63,19 @@ class Sensitivity:
     loss: float
 
 
-def score(program: Program, x: NDArray[np.float32], y: NDArray[np.int64]) -> Score:
-    """Return accuracy and loss of the last outputs for raw x [n, time, channels], labels y [n]."""
-    last = program.run(program.quantize_input(x))[:, -1] * program.output_scale
-    shifted = last - last.max(axis=1, keepdims=True)
-    log_sum = np.log(np.exp(shifted).sum(axis=1))
-    loss = float((log_sum - shifted[np.arange(len(y)), y]).mean())
-    return Score(float((last.argmax(axis=1) == y).mean()), loss)
+def score(program: Program, x: NDArray[np.float32], y: NDArray[Any]) -> Score:
+    """Return headline and loss of a program for raw x [n, time, channels] and targets y [n]."""
+    task, outputs = program.task, program.run(program.quantize_input(x))
+    found = task.score(y, task.decisions(outputs, program.output_scale))
+    loss = task.criterion(outputs[:, -1] * program.output_scale, y)
+    return Score(found[task.headline.name], loss, task.headline)
 
 
 def sensitivities(
     chain: FloatChain,
     calibration: NDArray[np.float32],
     x: NDArray[np.float32],
-    y: NDArray[np.int64],
+    y: NDArray[Any],
     widths: Widths,
     *,
     bits: int = NARROW,
@@ -78,9 +87,9 @@ def sensitivities(
     ----------
     chain : FloatChain
     calibration : float32 array [m, time, channels]
-        Raw samples of training people.
-    x, y : float32 array [n, time, channels], int64 array [n]
-        Windows of validation people, and their labels.
+        Raw samples of training subjects.
+    x, y : float32 array [n, time, channels], array [n]
+        Windows of validation subjects, and their targets.
     widths : Widths
         Of all else.
     bits : int
@@ -104,8 +113,8 @@ def sensitivities(
     for name, matrix in matrices.items():
         narrow = replace(widths, matrices={**widths.matrices, name: bits})
         after = score(quantize(chain, calibration, narrow), x, y)
-        drop = 100 * (before.accuracy - after.accuracy)
-        found.append(Sensitivity(name, matrix.weight.size, drop, after.loss - before.loss))
+        rise = after.loss - before.loss
+        found.append(Sensitivity(name, matrix.weight.size, before.drop(after), rise))
         if on_matrix:
             on_matrix(len(found), len(matrices))
     return found
@@ -115,14 +124,14 @@ def choose_widths(
     chain: FloatChain,
     calibration: NDArray[np.float32],
     x: NDArray[np.float32],
-    y: NDArray[np.int64],
+    y: NDArray[Any],
     widths: Widths,
     *,
     max_drop: float,
     bits: int = NARROW,
     on_matrix: Callable[[int, int], None] | None = None,
 ) -> tuple[Widths, list[Sensitivity]]:
-    """Make as many weights narrow as a bound on validation people allows.
+    """Make as many weights narrow as a bound on validation subjects allows.
 
     In the order of the rise of the loss for each weight that becomes narrow, a matrix stays narrow
     if all of them together then cost at most `max_drop` points.
@@ -130,7 +139,7 @@ def choose_widths(
     Parameters
     ----------
     max_drop : float
-        Points of accuracy on x, y.
+        Points of accuracy on x, y (`Metric.drop`).
     chain, calibration, x, y, widths, bits, on_matrix
         As for `sensitivities`.
 
@@ -146,6 +155,6 @@ def choose_widths(
     for candidate in order:
         narrow = replace(widths, matrices={**widths.matrices, candidate.matrix: bits})
         after = score(quantize(chain, calibration, narrow), x, y)
-        if 100 * (before.accuracy - after.accuracy) <= max_drop:
+        if before.drop(after) <= max_drop:
             widths = narrow
     return widths, order

@@ -1,10 +1,14 @@
-"""What every data set is once it is read: recordings of people, and windows cut from them."""
+"""Recordings of subjects, and windows cut from them: what a data set is once it is read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeflow.errors import DataError
+from edgeflow.tasks import Task, task_of
 
 SPLITS = ("train", "val", "test")
 
@@ -17,14 +21,14 @@ class Recording:
     ----------
     x : float32 [time, channels]
         Samples in the data set's units.
-    label : int
-        Index into ``Dataset.classes``.
+    label : int, float or float array [values]
+        The target: an index into ``Dataset.classes``, or what ``Dataset.target`` is about.
     person : str
-        Who was recorded.
+        The subject who was recorded.
     """
 
     x: np.ndarray
-    label: int
+    label: Any
     person: str
 
     def __repr__(self) -> str:
@@ -38,7 +42,8 @@ class Windows:
     Attributes
     ----------
     x : float32 [n, time, channels]
-    y : int64 [n]
+    y : int64 [n], or float32 [n] or [n, values]
+        The recordings' targets.
     person : str [n]
     """
 
@@ -53,7 +58,7 @@ class Windows:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Recordings, and the people of each split.
+    """Recordings, and the subjects of each split.
 
     Attributes
     ----------
@@ -64,13 +69,15 @@ class Dataset:
         Samples a second.
     recordings : list of Recording
     people : dict
-        ``"train"``, ``"val"`` and ``"test"`` to disjoint lists of people.
+        ``"train"``, ``"val"`` and ``"test"`` to disjoint lists of subjects.
     window : int
         Default length of a window, in samples.
     mirror : float
-        Share of the training windows that training turns into those of the other wrist, unless it
-        is told another. 0 where the sensors were not worn on a wrist, or validation people gain
-        nothing.
+        Share of the training windows that training turns into those of the other wrist, if its
+        options name no other share. 0 where the sensors were not worn on a wrist, or validation
+        subjects gain nothing.
+    target : Task or None
+        What recordings are labelled with; None: with `classes`.
     """
 
     name: str
@@ -82,16 +89,22 @@ class Dataset:
     people: dict[str, list[str]]
     window: int
     mirror: float = 0.0
+    target: Task | None = None
+
+    @property
+    def task(self) -> Task:
+        """What a model of these recordings is for."""
+        return task_of(self.classes) if self.target is None else self.target
 
     def __repr__(self) -> str:
         return (
             f"Dataset({self.name}: {len(self.recordings)} recordings of "
-            f"{len(everybody(self.recordings))} people; {len(self.classes)} classes; "
+            f"{len(everybody(self.recordings))} people; {self.task.size_text}; "
             f"{len(self.channels)} channels at {self.rate_hz:g} Hz; windows of {self.window})"
         )
 
     def split(self, name: str) -> list[Recording]:
-        """Return the recordings of a split's people, in the data set's order.
+        """Return the recordings of a split's subjects, in the data set's order.
 
         Raises
         ------
@@ -155,14 +168,20 @@ class Dataset:
                 f"samples (the longest has {longest}): use a shorter window"
             )
         x = np.ascontiguousarray(np.concatenate(parts), dtype=np.float32)
-        return Windows(x, np.array(labels, dtype=np.int64), np.array(people))
+        return Windows(x, as_targets(labels), np.array(people))
+
+
+def as_targets(labels: Sequence[Any]) -> NDArray[Any]:
+    """Return the targets of windows or recordings as `Windows.y` has them."""
+    found = np.array(labels)
+    return found.astype(np.float32 if found.dtype.kind == "f" else np.int64)
 
 
 def everybody(recordings: list[Recording]) -> list[str]:
-    """Return the people of `recordings`, sorted; whole numbers by value."""
+    """Return the subjects of `recordings`, sorted; whole numbers by value."""
     return sort_people({r.person for r in recordings})
 
 
 def sort_people(people: set[str] | list[str]) -> list[str]:
-    """Sort names of people; whole numbers come first, by value."""
+    """Sort names of subjects; whole numbers come first, by value."""
     return sorted(people, key=lambda p: (0, int(p), p) if p.isdecimal() else (1, 0, p))

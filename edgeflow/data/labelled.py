@@ -1,7 +1,6 @@
-"""Windows and labels as a data set, for those who have them as arrays."""
+"""Windows and targets in arrays as a data set."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,8 +8,9 @@ from numpy.typing import ArrayLike
 from edgeflow.data.dataset import SPLITS, Dataset, Recording
 from edgeflow.errors import DataError
 from edgeflow.samples import as_float32
+from edgeflow.tasks import Task, task_of
 
-#: Who was recorded, where nobody says so.
+#: The subject, where none is named.
 NOBODY = "unknown"
 
 
@@ -18,8 +18,9 @@ def from_arrays(
     x: ArrayLike,
     y: ArrayLike | Sequence[str],
     *,
-    classes: Sequence[str],
+    classes: Sequence[str] = (),
     channels: Sequence[str],
+    target: Task | None = None,
     person: ArrayLike | Sequence[str] | None = None,
     split: str = "test",
     window: int = 0,
@@ -33,12 +34,14 @@ def from_arrays(
     x : array [n, time, channels]
         Raw samples.
     y : array [n]
-        Labels: names of classes, or their numbers.
+        Labels: names of classes, or their numbers; or what `target` is about.
     classes, channels : sequence of str
+    target : Task, optional
+        What y holds, if it is not one of `classes`.
     person : array [n], optional
-        Whose window it is; without it all are one person's.
+        The subject of each window; without it all are of one.
     split : str
-        Where these people are.
+        The split that these subjects are in.
     window : int
         Samples a decision; 0: those of a window in x.
     rate_hz : float
@@ -49,8 +52,6 @@ def from_arrays(
     DataError
         If x or y has another shape, is not finite, or y has other labels.
     """
-    if not classes:
-        raise DataError("the program gives values, no classes: there is nothing to compare y with")
     expected = f"[n, {window or 'time'}, {len(channels)}] ({', '.join(channels)})"
     samples = as_float32(x, f"x: samples {expected}", DataError)
     shape = list(samples.shape)
@@ -59,7 +60,7 @@ def from_arrays(
         raise DataError(f"x must be {expected}, not {shape}")
     if not np.isfinite(samples).all():
         raise DataError("x holds NaN or infinite values")
-    labels = _numbers(y, classes)
+    labels = (target or task_of(classes)).targets(y)
     if len(labels) != len(samples):
         raise DataError(
             f"y must have one label for each of {len(samples)} windows, not {len(labels)}"
@@ -79,21 +80,5 @@ def from_arrays(
         recordings=list(map(Recording, samples, labels, who)),
         people=people,
         window=shape[1],
+        target=target,
     )
-
-
-def _numbers(y: Any, classes: Sequence[str]) -> list[int]:
-    """Return labels as indices into `classes`."""
-    found = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
-    names = ", ".join(classes)
-    if found.ndim != 1 or found.dtype.kind not in "iuUO":
-        raise DataError(f"y must be [n]: names of classes ({names}) or their numbers")
-    labels = found.tolist()
-    for label in labels:
-        known = label in classes if isinstance(label, str) else label in range(len(classes))
-        if not known:
-            raise DataError(
-                f"y has the label {label!r}: use a name ({names}), or its number from 0 to "
-                f"{len(classes) - 1}"
-            )
-    return [list(classes).index(label) if isinstance(label, str) else label for label in labels]

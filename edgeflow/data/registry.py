@@ -114,4 +114,5 @@ def load_dataset(
         people=split,
         window=source.window if window is None else window,
         mirror=source.mirror,
+        target=source.target,
     )

@@ -1,4 +1,4 @@
-"""Windows of a data set that fit a program's channels, classes and window."""
+"""Windows of a data set that fit a program's channels, task and window."""
 
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 def choose_windows(
     program: "Program", dataset: Dataset, split: str, steps: int | None = None
 ) -> Windows:
-    """Return the windows to run, with labels as the program numbers its classes.
+    """Return the windows to run, with targets as the program's task has them.
 
     Raises
     ------
     DataError
-        If channels or classes are not the model's, or `steps` is not positive.
+        If channels or task are not the model's, or `steps` is not positive.
     """
     if steps is not None and steps < 1:
         raise DataError(f"{steps} steps: run at least one")
@@ -29,17 +29,10 @@ def choose_windows(
             f"data set '{dataset.name}' has the channels {', '.join(dataset.channels)}; "
             f"the model was trained on {', '.join(channels)}"
         )
-    classes = list(program.classes)
-    unknown = set(dataset.classes) - set(classes)
-    if unknown:
-        raise DataError(
-            f"data set '{dataset.name}' has the class '{sorted(unknown)[0]}', which the model "
-            f"does not know (it knows {', '.join(classes) or 'none'})"
-        )
     windows = dataset.windows(split, length=program.window or None)
-    number = np.array([classes.index(name) for name in dataset.classes], np.int64)
+    targets = program.task.aligned(windows.y, dataset.task, dataset.name)
     keep = np.arange(len(windows.y))
     if steps is not None:
         count = min(len(keep), max(1, steps // windows.x.shape[1]))
         keep = np.linspace(0, len(keep) - 1, count).round().astype(np.int64)
-    return Windows(windows.x[keep], number[windows.y[keep]], windows.person[keep])
+    return Windows(windows.x[keep], targets[keep], windows.person[keep])

@@ -14,6 +14,7 @@ import platformdirs
 
 from edgeflow.data.dataset import Recording
 from edgeflow.errors import DataError
+from edgeflow.tasks import Task
 
 
 def cache_folder() -> Path:
@@ -45,7 +46,7 @@ class Source:
         Takes the set's folder in the cache; downloads into it. Raises DataError.
     installed : callable, optional
         Returns a path to give to `find`, inside an installed package.
-    mirror : float
+    mirror, target
         As in ``Dataset``.
     small : bool
         ``load_dataset`` may download it without being asked to.
@@ -70,6 +71,7 @@ class Source:
     installed: Callable[[], Path | None] = lambda: None
     mirror: float = 0.0
     small: bool = False
+    target: Task | None = None
 
     def locate(self, root: str | Path | None = None) -> Path | None:
         """Return where the data are on this machine, or None.

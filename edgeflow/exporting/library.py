@@ -100,8 +100,8 @@ def _earlier(out: Path) -> set[str]:
 def _context(
     plan: Plan, options: Options, files: list[str], window: ExampleWindow
 ) -> dict[str, Any]:
-    program = plan.program
-    measured = program.metadata if "accuracy_int" in program.metadata else {}
+    program, task = plan.program, plan.program.task
+    measured = program.metadata if task.metrics and task.pair[1] in program.metadata else {}
     return {
         "name": options.name,
         "NAME": options.name.upper(),
@@ -113,6 +113,8 @@ def _context(
         "state_bytes": plan.state_bytes,
         "weight_bytes": plan.weight_bytes,
         "measured": measured,
+        "metric": task.headline.label if measured else "",
+        "score": task.headline.text(measured.get(task.pair[1])) if measured else "",
         "window": window,
         "edgeflow": __version__,
     }

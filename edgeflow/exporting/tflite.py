@@ -105,12 +105,15 @@ def check(program: Program, out: Path, data: Dataset) -> dict[str, Any]:
     y = exported.run(exported.quantize_input(windows.x))
     expected = program.run(program.quantize_input(windows.x))
     apart = np.abs(y - expected * (program.output_scale / exported.output_scale))
-    ours, theirs = expected[:, -1].argmax(axis=1), y[:, -1].argmax(axis=1)
+    task = program.task
+    ours = task.decisions(expected, program.output_scale)
+    theirs = task.decisions(y, exported.output_scale)
+    name = task.headline.name
     return {
         "windows": len(windows.y),
-        "accuracy": float((ours == windows.y).mean()),
-        "accuracy_exported": float((theirs == windows.y).mean()),
-        "agreement": float((ours == theirs).mean()),
+        name: task.score(windows.y, ours)[name],
+        f"{name}_exported": task.score(windows.y, theirs)[name],
+        "agreement": task.agreement(ours, theirs),
         "largest_difference": float(apart.max()),
         "mean_difference": float(apart.mean()),
     }

@@ -1,6 +1,7 @@
 """The window that the example of a library package runs, and the outputs that it must give."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,16 +59,20 @@ def example_window(program: Program, data: Dataset | None) -> ExampleWindow:
     if not usable.size:
         raise DataError(f"data set '{data.name}': no window of its test people has only numbers")
     chosen = next(
-        (i for i in usable if _outputs(program, windows.x[i]).argmax() == windows.y[i]), usable[0]
+        (i for i in usable if _is_right(program, windows.x[i], windows.y[i : i + 1])), usable[0]
     )
     x = windows.x[chosen]
     return ExampleWindow(
         x,
         _outputs(program, x),
         source=f"person {windows.person[chosen]} of the data set {data.name}",
-        label=program.classes[windows.y[chosen]],
+        label=program.task.target_text(windows.y[chosen]),
         units=tuple(data.units),
     )
+
+
+def _is_right(program: Program, x: NDArray[np.float32], truth: NDArray[Any]) -> bool:
+    return bool(program.task.right(_outputs(program, x)[None], truth)[0])
 
 
 def _outputs(program: Program, x: NDArray[np.float32]) -> NDArray[np.int16]:

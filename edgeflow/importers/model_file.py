@@ -108,7 +108,7 @@ def _from_classifier(
         window=trained.window,
         rate_hz=trained.rate_hz,
     )
-    chain.data = trained.data
+    chain.data, chain.task = trained.data, trained.target
     return chain
 
 

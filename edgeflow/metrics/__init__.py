@@ -1,20 +1,17 @@
-"""Figures of merit of decisions, from integers and labels alone: numpy is all that is needed."""
+"""Figures of merit of decisions, computed from integers and labels with numpy alone."""
 
 from edgeflow.metrics.classification import (
-    Classification,
-    SubjectScores,
     accuracy,
-    classification,
     confusion,
     lowest_recall,
     macro_f1,
     mcc,
     recall,
 )
-from edgeflow.metrics.warmup import ENOUGH, accuracy_by_sample, samples_to_enough
+from edgeflow.metrics.sides import one_side, side_by_side
+from edgeflow.metrics.warmup import ENOUGH, samples_to_enough
 
 __all__ = [
-    "ENOUGH", "Classification", "SubjectScores", "accuracy", "accuracy_by_sample",
-    "classification", "confusion", "lowest_recall", "macro_f1", "mcc", "recall",
-    "samples_to_enough",
+    "ENOUGH", "accuracy", "confusion", "lowest_recall", "macro_f1", "mcc",
+    "one_side", "recall", "samples_to_enough", "side_by_side",
 ]  # fmt: skip

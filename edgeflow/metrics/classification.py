@@ -1,56 +1,15 @@
-"""How well a classifier decides: one decision a window, or a step where it decides at each.
+"""Metrics of a classification, from a confusion matrix.
 
-All figures but the subjects' come from the confusion matrix, counts [classes, classes] whose rows
-are the true classes and whose columns are the predicted ones.
+Counts [classes, classes]: rows are the true classes, columns the predicted ones. A decision is one
+per window or, of a classifier without windows, one per step.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-
-class SubjectScores(TypedDict):
-    """What one subject's windows score.
-
-    Attributes
-    ----------
-    windows : int
-    accuracy : float
-        0..1.
-    macro_f1 : float
-        0..1; over the classes that the subject shows or is taken to show, which are rarely all.
-    """
-
-    windows: int
-    accuracy: float
-    macro_f1: float
-
-
-class Classification(TypedDict):
-    """What a classifier scores; JSON values.
-
-    Attributes
-    ----------
-    accuracy : float
-        Share of right decisions, 0..1 (`accuracy`).
-    macro_f1 : float
-        Mean of the classes' F1, 0..1 (`macro_f1`).
-    mcc : float
-        Matthews' correlation coefficient, -1..1 (`mcc`).
-    recall : dict
-        By class: share of its windows that were recognized, 0..1; None of a class without windows.
-    subjects : dict
-        By subject, in the order in which they first occur.
-    """
-
-    accuracy: float
-    macro_f1: float
-    mcc: float
-    recall: dict[str, float | None]
-    subjects: dict[str, SubjectScores]
 
 
 def confusion(
@@ -131,62 +90,13 @@ def mcc(matrix: ArrayLike) -> float:
     return float(np.clip(value, -1, 1))  # rounding
 
 
-def classification(
-    truth: NDArray[np.integer[Any]],
-    predicted: NDArray[np.integer[Any]],
-    classes: Sequence[str],
-    subjects: ArrayLike,
-) -> Classification:
-    """Score decisions, over all of them and by subject.
-
-    Parameters
-    ----------
-    truth, predicted : int array [n]
-        Numbers of classes.
-    classes : sequence of str
-        Their names.
-    subjects : str array [n]
-        Whose window each is.
-
-    Returns
-    -------
-    Classification
-        JSON values.
-
-    Raises
-    ------
-    ValueError
-        If a number is not that of a class.
-    """
-    whose = np.asarray(subjects).astype(str)
-    matrix = confusion(truth, predicted, len(classes))
-    by_subject: dict[str, SubjectScores] = {}
-    for name in dict.fromkeys(whose.tolist()):
-        mine = confusion(truth[whose == name], predicted[whose == name], len(classes))
-        by_subject[name] = {
-            "windows": int(mine.sum()),
-            "accuracy": accuracy(mine),
-            "macro_f1": macro_f1(mine),
-        }
-    return {
-        "accuracy": accuracy(matrix),
-        "macro_f1": macro_f1(matrix),
-        "mcc": mcc(matrix),
-        "recall": {
-            name: None if math.isnan(share) else float(share)
-            for name, share in zip(classes, recall(matrix), strict=True)
-        },
-        "subjects": by_subject,
-    }
-
-
 def lowest_recall(shares: Mapping[str, float | None]) -> tuple[str, float] | None:
     """Return the class that is recognized least, and how often; None if no class has windows.
 
     Parameters
     ----------
     shares : mapping
-        `Classification.recall`.
+        Recall by class, 0..1; None of a class without windows.
     """
     known = [(name, share) for name, share in shares.items() if share is not None]
     return min(known, key=lambda one: one[1], default=None)

@@ -1,8 +1,9 @@
-"""Runs side by side: accuracy against what they cost, from records and profiles."""
+"""Runs side by side: scores against costs, from records and profiles."""
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from edgeflow import __version__
 from edgeflow.compression.record import read_record
 from edgeflow.errors import EdgeFlowError
 from edgeflow.files import write_atomic
-from edgeflow.metrics import lowest_recall
+from edgeflow.metrics import one_side
 from edgeflow.profiling import figures
 from edgeflow.profiling.report import template
-from edgeflow.profiling.result import ProfileResult
+from edgeflow.profiling.result import ProfileResult, headline_of_run, task_of_run
+from edgeflow.tasks import Task, task_of
+from edgeflow.tasks.task import Extreme, Metric
 
-#: What accuracy is plotted against: field, and label.
+#: Costs that scores are plotted against: field, and label.
 COSTS = {
     "instructions": "instructions per step, on average",
     "bytes": "bytes of weights and constants",
@@ -26,24 +29,25 @@ COSTS = {
 
 @dataclass(frozen=True)
 class Run:
-    """A program and what is known of it.
+    """A program, its scores and its costs.
 
     Attributes
     ----------
     name : str
-        Its path, as short as tells it from the others.
+        The part of its path that is not shared with the other runs.
     hash : str
         16 hex digits.
     data, split : str
-        Whose windows `accuracy` is of.
-    accuracy_float, accuracy : float or None
-        Of the model as it came and of the program, 0..1.
-    macro_f1 : float or None
-        Of the program, 0..1 (`edgeflow.metrics.macro_f1`); None in a file of an older version.
-    lowest_class : tuple of (str, float) or None
-        The class that is recognized least, and its recall, 0..1.
-    lowest_subject : tuple of (str, float) or None
-        The subject that the program decides worst for, and its accuracy, 0..1.
+        The windows that `score` is of.
+    score_float, score : float or None
+        Headline of the task, such as the accuracy (0..1), of the model as it came and of the
+        program.
+    metric : Metric
+        The headline.
+    others : dict
+        Other metrics of the program, and their values; None in a file of an older version.
+    extremes : list of Extreme
+        What the program is worst at, and for which subject.
     recipe : str or None
     bytes : int
         Weights and other constants: those in the image where it was compiled, else packed in
@@ -51,25 +55,25 @@ class Run:
     board, optimize : str or None
         None: not measured, as all that follow.
     instructions, p99, max : float or None
-        Of a step.
+        Per step.
     energy_uj : float or None
-        Of a step.
+        Per step.
     flash, ram : int or None
         Bytes of the image.
     front : tuple of str
-        Costs (`COSTS`) by which no run of the same data, split and board is as cheap and more
-        accurate, or as accurate and cheaper.
+        Costs (`COSTS`) by which no run of the same data, split and board is as cheap and better,
+        or as good and cheaper.
     """
 
     name: str
     hash: str
     data: str
     split: str
-    accuracy_float: float | None
-    accuracy: float
-    macro_f1: float | None = None
-    lowest_class: tuple[str, float] | None = None
-    lowest_subject: tuple[str, float] | None = None
+    score_float: float | None
+    score: float
+    metric: Metric
+    others: Mapping[Metric, float | None] = field(default_factory=dict)
+    extremes: Sequence[Extreme] = ()
     recipe: str | None = None
     bytes: int | None = None
     board: str | None = None
@@ -89,18 +93,22 @@ class Run:
 
     @property
     def drop(self) -> float | None:
-        """Points of accuracy lost; None if it is not known."""
-        return None if self.accuracy_float is None else 100 * (self.accuracy_float - self.accuracy)
+        """Loss by compression (`Metric.drop`); None if it is not known."""
+        before = self.score_float
+        return None if before is None else self.metric.drop(before, self.score)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields and `drop` as JSON values; the lowest as ``{"name", "value"}``."""
-        lowest = {
-            key: None if one is None else {"name": one[0], "value": one[1]}
-            for key, one in (("class", self.lowest_class), ("subject", self.lowest_subject))
-        }
+        """Return the fields and `drop` as JSON values; extremes as ``{"name", "value"}``."""
+        plain = {item.name: getattr(self, item.name) for item in fields(self)}
+        for name in ("score_float", "score", "metric", "others", "extremes"):
+            del plain[name]
         return {
-            **asdict(self),
-            **{f"lowest_{key}": one for key, one in lowest.items()},
+            **{name: plain.pop(name) for name in ("name", "hash", "data", "split")},
+            f"{self.metric.name}_float": self.score_float,
+            self.metric.name: self.score,
+            **{metric.name: value for metric, value in self.others.items()},
+            **{one.key: one.to_json() for one in self.extremes},
+            **plain,
             "drop": self.drop,
         }
 
@@ -145,57 +153,72 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
 
 def write_comparison(runs: Sequence[Run], path: str | Path) -> None:
     """Write a page with the fronts and a table of all runs."""
-    drawn = [
-        {"title": f"Accuracy against {label}", "svg": figures.pareto(points, label, f"front-{key}")}
-        for key, label in COSTS.items()
-        if (
-            points := [
-                (float(cost), run.accuracy, run.name, run.group, key in run.front)
-                for run in runs
-                if (cost := getattr(run, key)) is not None
-            ]
-        )
-    ]
+    metrics = list(dict.fromkeys(run.metric for run in runs))
+    drawn = []
+    for metric, (key, label) in itertools.product(metrics, COSTS.items()):
+        points = [
+            (float(cost), run.score, run.name, run.group, key in run.front)
+            for run in runs
+            if run.metric == metric and (cost := getattr(run, key)) is not None
+        ]
+        if points:
+            name = "-".join(["front", key] + ([metric.name] if metric != metrics[0] else []))
+            svg = figures.pareto(points, label, name, metric)
+            drawn.append({"title": f"{metric.title} against {label}", "svg": svg})
     page = template("compare.html.j2").render(
-        runs=runs, figures=drawn, columns=TABLE, rows=table_rows(runs), version=__version__
-    )
+        runs=runs, figures=drawn, table=tables(runs), version=__version__,
+        title=" or ".join(metric.title for metric in metrics), legend=_legend(runs),
+    )  # fmt: skip
     write_atomic(path, page)
 
 
-def table_rows(runs: Sequence[Run], columns: Sequence[str] | None = None) -> list[list[str]]:
-    """Return the cells of a table; an asterisk is after costs on a front.
+def _legend(runs: Sequence[Run]) -> str:
+    """Return the scores besides the headline, for the caption of the table."""
+    names = [metric.label for run in runs for metric in run.others]
+    *most, last = dict.fromkeys(names + [one.label for run in runs for one in run.extremes])
+    text = f"{', '.join(most)} and {last}" if most else last
+    return text[:1].upper() + text[1:]
+
+
+def tables(runs: Sequence[Run], *, narrow: bool = False) -> list[dict[str, str]]:
+    """Return a row per run, its cells by column; an asterisk is after costs on a front.
 
     Parameters
     ----------
     runs : sequence of Run
-    columns : sequence of str, optional
-        Some of `TABLE`, which is the default.
+    narrow : bool
+        Without the extremes, for which a terminal has no room.
     """
-    shown = [TABLE.index(name) for name in (TABLE if columns is None else columns)]
+    others = list(dict.fromkeys(metric.label for run in runs for metric in run.others))
+    extremes = list(dict.fromkeys(one.column for run in runs for one in run.extremes))
     rows = []
     for run in runs:
-        cells = [run.name, run.group]
-        cells += [_percent(run.accuracy_float), _percent(run.accuracy)]
-        cells.append("" if run.drop is None else f"{run.drop:.2f}")
-        cells.append("" if run.macro_f1 is None else f"{run.macro_f1:.3f}")
-        cells += [_lowest(run.lowest_class), _lowest(run.lowest_subject)]
-        for key in ("instructions", "p99", "max", "energy_uj", "bytes", "flash", "ram"):
+        row = {
+            "run": run.name,
+            "of": run.group,
+            "float": run.metric.text(run.score_float),
+            "integer": run.metric.text(run.score),
+            "drop": "" if run.drop is None else f"{run.drop:.2f}",
+            **dict.fromkeys(others, ""),
+            **({} if narrow else dict.fromkeys(extremes, "")),
+        }
+        row |= {metric.label: metric.text(value) for metric, value in run.others.items()}
+        row |= {} if narrow else {one.column: one.text for one in run.extremes}
+        for key, column in _COLUMNS.items():
             value = getattr(run, key)
             text = (
                 "" if value is None else f"{value:.3g}" if key == "energy_uj" else f"{value:,.0f}"
             )
-            cells.append(f"{text}*" if key in run.front else text)
-        rows.append([cells[i] for i in shown])
+            row[column] = f"{text}*" if key in run.front else text
+        rows.append(row)
     return rows
 
 
-#: Columns of `table_rows`.
-TABLE = (
-    "run", "of", "float", "integer", "drop", "macro-F1", "lowest class", "lowest subject",
-    "instructions", "p99", "max", "µJ", "weights", "flash", "RAM",
-)  # fmt: skip
-#: Those that a terminal has room for.
-NARROW_TABLE = tuple(name for name in TABLE if name not in ("lowest class", "lowest subject"))
+#: Columns of costs, by field.
+_COLUMNS = {
+    "instructions": "instructions", "p99": "p99", "max": "max", "energy_uj": "µJ",
+    "bytes": "weights", "flash": "flash", "ram": "RAM",
+}  # fmt: skip
 
 
 def _files(path: Path) -> list[Path]:
@@ -216,18 +239,18 @@ def _files(path: Path) -> list[Path]:
 
 def _of_record(record: Mapping[str, Any]) -> Run:
     scores, cost = record["scores"], record.get("cost")
+    # classes are of no matter here
+    task = task_of(("",), scores.get("task"))
+    name = task.headline.name
+    subjects = {subject: one["int"] for subject, one in scores["people"].items()}
     run = Run(
         name="",
         hash=record["hash"],
         data=record["data"],
         split=scores["split"],
-        accuracy_float=scores["accuracy_float"],
-        accuracy=scores["accuracy_int"],
-        macro_f1=scores.get("macro_f1", {}).get("int"),
-        lowest_class=lowest_recall(
-            {name: one["int"] for name, one in scores.get("recall", {}).items()}
-        ),
-        lowest_subject=_least({name: one["int"] for name, one in scores["people"].items()}),
+        score_float=scores[f"{name}_float"],
+        score=scores[f"{name}_int"],
+        **_details(task, one_side(scores, "int"), subjects),
         recipe=record["command"].get("recipe"),
         bytes=record["size"]["weight_bytes"],
     )
@@ -251,18 +274,36 @@ def _of_record(record: Mapping[str, Any]) -> Run:
 def _of_profile(result: ProfileResult) -> Run:
     # of other windows than those that ran, it says nothing about the loss
     same = result.accuracy_float_windows in (None, result.windows)
-    metrics = result.metrics or {"overall": {"recall": {}}, "subjects": {}}
+    metrics = result.metrics or {"overall": {}, "subjects": {}}
+    task = task_of_run(vars(result))
+    values, name = headline_of_run(vars(result)), task.headline.name
+    assert values["oracle"] is not None
     return Run(
         name="",
         hash=result.model,
         data=result.dataset,
         split=result.split,
-        accuracy_float=result.accuracy_float if same else None,
-        accuracy=result.accuracy_oracle,
-        macro_f1=metrics["overall"].get("macro_f1"),
-        lowest_class=lowest_recall(metrics["overall"]["recall"]),
-        lowest_subject=_least({k: one["accuracy"] for k, one in metrics["subjects"].items()}),
+        score_float=values["float"] if same else None,
+        score=values["oracle"],
+        **_details(
+            task, metrics["overall"], {who: one[name] for who, one in metrics["subjects"].items()}
+        ),
     )
+
+
+def _details(
+    task: Task, overall: Mapping[str, Any], subjects: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return the fields of a run that its task decides about, from scores of the program."""
+    metric, found = task.headline, task.headline.worst(subjects)
+    text = "" if found is None else f"{metric.text(found[1])} ({found[0]})"
+    column, label = f"{metric.extreme} subject", f"{metric.extreme} {metric.label} of a subject"
+    subject = Extreme(f"{metric.extreme}_subject", column, label, found, text)
+    return {
+        "metric": metric,
+        "others": {other: overall.get(other.name) for other in task.metrics[1:]},
+        "extremes": [*task.extremes(overall), subject],
+    }
 
 
 def _with_profile(run: Run, result: ProfileResult) -> Run:
@@ -290,38 +331,27 @@ def _with_fronts(runs: Sequence[Run]) -> list[Run]:
 
 
 def front(runs: Sequence[Run], key: str) -> set[int]:
-    """Return which runs no other of their group beats in accuracy and a cost."""
+    """Return the runs that no other of their group beats in score and a cost."""
 
     def beats(other: Run, run: Run) -> bool:
         costs = getattr(other, key), getattr(run, key)
         if other.group != run.group or costs[0] is None:
             return False
-        as_good = other.accuracy >= run.accuracy and costs[0] <= costs[1]
-        return as_good and (other.accuracy > run.accuracy or costs[0] < costs[1])
+        better = run.metric.better(other.score, run.score)
+        as_good = (better or other.score == run.score) and costs[0] <= costs[1]
+        return as_good and (better or costs[0] < costs[1])
 
     known = [i for i, run in enumerate(runs) if getattr(run, key) is not None]
     return {i for i in known if not any(beats(other, runs[i]) for other in runs)}
 
 
 def _names(files: Sequence[Path]) -> list[str]:
-    """Name files by what their paths do not share."""
+    """Name files by the parts of their paths that they do not share."""
     paths = [(file.parent if _only_its_kind(file) else file.with_suffix("")) for file in files]
     shared = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
     return [path.relative_to(shared).as_posix() for path in paths]
 
 
 def _only_its_kind(file: Path) -> bool:
-    """Tell whether a file's folder says what it is, as that of ``gru/model.json`` does."""
+    """Tell whether a file's folder has its name, as that of ``gru/model.json`` does."""
     return file.stem in ("model", "profile")
-
-
-def _least(shares: Mapping[str, float]) -> tuple[str, float] | None:
-    return min(shares.items(), key=lambda one: one[1], default=None)
-
-
-def _lowest(one: tuple[str, float] | None) -> str:
-    return "" if one is None else f"{one[1]:.2%} ({one[0]})"
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.2%}"

@@ -1,4 +1,4 @@
-"""Figures of the report, as SVG that stands inside an HTML page."""
+"""Figures of the report, as SVG inside an HTML page."""
 
 import io
 import re
@@ -12,6 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from edgeflow.tasks import Metric
+from edgeflow.tasks.task import Heatmap
 
 # Okabe and Ito's colours, which people with colour-blindness can tell apart.
 BLUE, ORANGE, GREEN, SKY, YELLOW, RED, PURPLE, GREY = (
@@ -70,7 +74,7 @@ _PARTS = {
 
 
 def memory(runs: Sequence[Run], labels: Sequence[str], key: str, title: str) -> str:
-    """Stacked bars of what the flash or the RAM is spent on, one bar a run."""
+    """Stacked bars of what the flash or the RAM is spent on, one bar per run."""
     with _figure(6.2, 1.15 + 0.42 * len(runs)) as (figure, axes):
         places = np.arange(len(runs))[::-1]
         left = np.zeros(len(runs))
@@ -121,32 +125,46 @@ def distribution(run: Run, key: str, label: str, name: str) -> str:
         return _svg(figure, name, f"Distribution of {label}")
 
 
-def warmup(runs: Sequence[Run], labels: Sequence[str]) -> str:
-    """Lines of the accuracy if a window ended after so many samples; float model and boards."""
+def _scaled(metric: Metric, values: Any) -> NDArray[np.float64]:
+    """Return values of a metric as its axis has them."""
+    return (100 if metric.share else 1) * np.array(values, dtype=np.float64)
+
+
+def _axis(axes: Axes, metric: Metric) -> None:
+    """Name the vertical axis of a metric; a share's goes from 0 to 100."""
+    if metric.share:
+        axes.set_ylim(0, 100)
+    axes.set_ylabel(metric.axis)
+
+
+def warmup(runs: Sequence[Run], labels: Sequence[str], metric: Metric) -> str:
+    """Lines of the headline if a window ended after 1, 2, ... samples; float model and boards."""
     colours = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
     with _figure(6.2, 2.6) as (figure, axes):
         for i, (run, label) in enumerate(zip(runs, labels, strict=True)):
             data = run["warmup"]
-            lines = [("accuracy", label if len(runs) > 1 else "board", colours[i % len(colours)])]
+            key = metric.name
+            lines = [(key, label if len(runs) > 1 else "board", colours[i % len(colours)])]
             if len(runs) == 1:
-                lines.insert(0, ("accuracy_float", "float", GREY))
+                lines.insert(0, (f"{key}_float", "float", GREY))
             for key, name, colour in lines:
                 if data[key]:
                     samples = np.arange(1, len(data[key]) + 1)
-                    axes.plot(samples, 100 * np.array(data[key]), color=colour, label=name)
+                    axes.plot(samples, _scaled(metric, data[key]), color=colour, label=name)
             place = data["samples"]
-            axes.plot(place, 100 * data["accuracy"][place - 1], "o", color=lines[-1][2], ms=5)
-        axes.set_ylim(0, 100)
+            value = _scaled(metric, data[metric.name][place - 1])
+            axes.plot(place, value, "o", color=lines[-1][2], ms=5)
+        _axis(axes, metric)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        axes.set_xlabel("samples since the reset; dot: 95 % of the last accuracy")
-        axes.set_ylabel("accuracy, % of windows")
+        axes.set_xlabel(f"samples since the reset; dot: 95 % of the last {metric.label}")
         axes.legend(frameon=False, loc="lower right")
-        return _svg(figure, "warmup", "Accuracy against the samples since the reset")
+        title = f"{metric.title} against the samples since the reset"
+        return _svg(figure, "warmup", title)
 
 
-def confusion(run: Run, name: str) -> str:
-    """Confusion matrix of the board's decisions, shaded by the share of the true class."""
-    matrix = np.array(run["confusion"])
+def heatmap(shown: Heatmap, name: str) -> str:
+    """Counts of the board's decisions, shaded by their share of the row."""
+    matrix = shown.counts
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     size = len(matrix)
     side = 1.6 + 0.46 * min(size, 20)
@@ -162,42 +180,48 @@ def confusion(run: Run, name: str) -> str:
                     column + 0.5, row + 0.5, f"{count}", ha="center", va="center", color=colour
                 )
         places = np.arange(size) + 0.5
-        axes.set_xticks(places, run["classes"], rotation=45, ha="right")
-        axes.set_yticks(places, run["classes"])
-        axes.set_xlabel("decision of the board")
-        axes.set_ylabel("true class")
-        return _svg(figure, name, "Confusion matrix of the board")
+        axes.set_xticks(places, shown.labels, rotation=45, ha="right")
+        axes.set_yticks(places, shown.labels)
+        axes.set_xlabel(shown.x)
+        axes.set_ylabel(shown.y)
+        return _svg(figure, name, f"{shown.title} of the board")
 
 
-def subjects(run: Run, name: str) -> str:
-    """Bars of the accuracy on each subject's windows, the lowest first; a line at that of all."""
+def subjects(run: Run, name: str, metric: Metric) -> str:
+    """Bars of the headline on each subject's windows, the worst first; a line at that of all."""
     scores = sorted(
-        (one["accuracy"], subject) for subject, one in run["metrics"]["subjects"].items()
+        ((one[metric.name], subject) for subject, one in run["metrics"]["subjects"].items()),
+        reverse=not metric.higher_is_better,
     )
     with _figure(6.2, 2.4) as (figure, axes):
         places = np.arange(len(scores))
-        axes.bar(places, [100 * share for share, _ in scores], color=BLUE, width=0.8)
-        axes.axhline(100 * run["accuracy_device"], color=_INK, lw=1, ls=":")
+        values = _scaled(metric, [value for value, _ in scores])
+        whole = float(_scaled(metric, run["metrics"]["overall"][metric.name]))
+        axes.bar(places, values, color=BLUE, width=0.8)
+        axes.axhline(whole, color=_INK, lw=1, ls=":")
         names = [subject for _, subject in scores] if len(scores) <= _MOST_NAMES else []
         axes.set_xticks(places[: len(names)], names, rotation=90 if len(names) > 12 else 0)
         axes.set_xlim(-0.7, len(scores) - 0.3)
-        axes.set_ylim(0, 100)
+        _axis(axes, metric)
         axes.set_xlabel(f"{len(scores)} subjects; dotted: all windows")
-        axes.set_ylabel("accuracy, % of windows")
-        return _svg(figure, name, "Accuracy of each subject")
+        return _svg(figure, name, f"{metric.title} of each subject")
 
 
-def pareto(points: Sequence[tuple[float, float, str, str, bool]], label: str, name: str) -> str:
-    """Accuracy against a cost: a dot a run; what no other run beats is joined and named.
+def pareto(
+    points: Sequence[tuple[float, float, str, str, bool]], label: str, name: str, metric: Metric
+) -> str:
+    """Headline against a cost: a dot per run; what no other run beats is joined and named.
 
     Parameters
     ----------
     points
-        Cost, accuracy (0..1), name, group, and whether it is on the front of its group.
+        Cost, value, name, group, and whether it is on the front of its group.
     label
         Of the cost.
     name
         Of the figure, for its ids.
+    metric
+        Of the values.
     """
     colours = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
     groups = list(dict.fromkeys(point[3] for point in points))
@@ -208,29 +232,27 @@ def pareto(points: Sequence[tuple[float, float, str, str, bool]], label: str, na
             front = [point for point in mine if point[4]]
             rest = [point for point in mine if not point[4]]
             for chosen, style, alpha in ((front, "-o", 1.0), (rest, "o", 0.35)):
-                costs, shares = [p[0] for p in chosen], [100 * p[1] for p in chosen]
+                costs, values = [p[0] for p in chosen], _scaled(metric, [p[1] for p in chosen])
                 axes.plot(
-                    costs, shares, style, color=colour, ms=5, lw=1.2, alpha=alpha,
+                    costs, values, style, color=colour, ms=5, lw=1.2, alpha=alpha,
                     label=group if chosen is front else None,
                 )  # fmt: skip
             # names of the others would cover these
-            for cost, share, text, _, _ in front:
-                axes.annotate(
-                    text, (cost, 100 * share), xytext=(4, 4), textcoords="offset points",
-                    fontsize=7.5,
-                )  # fmt: skip
+            for cost, value, text, _, _ in front:
+                place = (cost, float(_scaled(metric, value)))
+                axes.annotate(text, place, xytext=(4, 4), textcoords="offset points", fontsize=7.5)
         axes.margins(0.12)
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
         axes.set_xlabel(label)
-        axes.set_ylabel("accuracy, % of windows")
+        axes.set_ylabel(metric.axis)
         if len(groups) > 1:
             axes.legend(frameon=False, fontsize=8)
-        return _svg(figure, name, f"Accuracy against {label}")
+        return _svg(figure, name, f"{metric.title} against {label}")
 
 
 def size_text(size: int) -> str:
-    """Write bytes for people: 812 B, 11.6 kB, 1.2 MB (decimal)."""
+    """Return bytes as text: 812 B, 11.6 kB, 1.2 MB (decimal)."""
     if size < 1000:
         return f"{size} B"
     if size < 1_000_000:

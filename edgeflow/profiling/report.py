@@ -8,14 +8,14 @@ from typing import Any
 import jinja2
 
 from edgeflow.files import write_atomic
-from edgeflow.metrics import lowest_recall
 from edgeflow.profiling import figures
 from edgeflow.profiling.figures import size_text
-from edgeflow.profiling.result import ESTIMATED, ProfileResult
+from edgeflow.profiling.result import ESTIMATED, ProfileResult, headline_of_run, task_of_run
+from edgeflow.tasks.task import Metric, Table
 
 EXACT = "exact"
 
-#: So many subjects fit a table; of more there is a figure, and the table is folded.
+#: Number of subjects that fit a table; of more there is a figure, and the table is folded.
 FEW_SUBJECTS = 12
 
 _NAMES = {"edgeflow": "EdgeFlow", "compiler": "", "qemu": "QEMU", "python": "Python"}
@@ -29,7 +29,7 @@ def write_report(
     Parameters
     ----------
     results
-        One column a run.
+        One column per run.
     path
         The HTML file.
     title
@@ -54,6 +54,7 @@ def render(results: ProfileResult | Sequence[ProfileResult], title: str | None =
         layers=[_layer_rows(run) for run in runs],
         table=table_rows(runs),
         figures=_figures(runs, labels),
+        measured=_titles(runs),
     )
 
 
@@ -79,7 +80,7 @@ def run_labels(runs: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Write a number for people: 12,522, 153.4, 0.0812; a dash for None."""
+    """Return a number as text: 12,522, 153.4, 0.0812; a dash for None."""
     if value is None:
         return "–"
     if abs(value) >= 10 ** (digits - 1):
@@ -101,7 +102,7 @@ def _percent(value: float | None) -> str | None:
 
 
 def _fact_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what was run, when and with what: name, and a text a run."""
+    """Return what was run, when and with what: name, and a text per run."""
     facts: dict[str, Sequence[str | None]] = {
         "date": [_date(run) for run in runs],
         "board": [f"{run['board']}: {run['board_description']} ({run['core']})" for run in runs],
@@ -149,56 +150,85 @@ def _versions(run: dict[str, Any]) -> str | None:
 
 def score_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows of the table of scores, as `table_rows`."""
-    metrics = [run["metrics"] for run in runs]
-    overall = [None if one is None else one["overall"] for one in metrics]
-    rows = [
-        ("accuracy before compression", [_float_accuracy(run) for run in runs]),
-        ("accuracy of the integer oracle", [_percent(run["accuracy_oracle"]) for run in runs]),
-        ("accuracy on the board", [_percent(run["accuracy_device"]) for run in runs]),
-        ("macro-F1", [None if one is None else f"{one['macro_f1']:.3f}" for one in overall]),
-        ("MCC", [None if one is None else f"{one['mcc']:.3f}" for one in overall]),
-        ("lowest recall of a class", [_lowest_class(one) for one in overall]),
-        ("lowest accuracy of a subject", [_lowest_subject(one) for one in metrics]),
-    ]
+    found = [_scores(run) for run in runs]
     return [
-        {"name": name, "cells": cells, "kind": ""}
-        for name, cells in rows
-        if any(cell is not None for cell in cells)
+        {"name": name, "cells": [one.get(name) for one in found], "kind": ""}
+        for name in dict.fromkeys(name for one in found for name in one)
     ]
 
 
-def _lowest_class(overall: dict[str, Any] | None) -> str | None:
-    found = None if overall is None else lowest_recall(overall["recall"])
-    return None if found is None else f"{100 * found[1]:.2f} % ({found[0]})"
-
-
-def _lowest_subject(metrics: dict[str, Any] | None) -> str | None:
-    if metrics is None or len(metrics["subjects"]) < 2:
-        return None
-    name, scores = min(metrics["subjects"].items(), key=lambda one: one[1]["accuracy"])
-    return f"{_percent(scores['accuracy'])} ({name})"
+def _scores(run: dict[str, Any]) -> dict[str, str]:
+    """Return the scores of a run by the name of their row."""
+    task = task_of_run(run)
+    if not task.metrics:
+        return {}
+    metric, values = task.headline, headline_of_run(run)
+    before, windows = metric.text(values["float"]), run["accuracy_float_windows"]
+    # of other windows than those that ran: not to be compared to the decimal
+    if before and windows not in (None, run["windows"]):
+        before += f" of {windows:,} windows"
+    rows = {
+        f"{metric.label} before compression": before,
+        f"{metric.label} of the integer oracle": metric.text(values["oracle"]),
+        f"{metric.label} on the board": metric.text(values["device"]),
+    }
+    if run["metrics"]:
+        overall, subjects = run["metrics"]["overall"], run["metrics"]["subjects"]
+        for other in (*task.metrics[1:], *task.more_metrics):
+            rows[other.label] = other.text(overall[other.name])
+        rows |= {one.label: one.text for one in task.extremes(overall)}
+        worst = metric.worst({name: one[metric.name] for name, one in subjects.items()})
+        if worst is not None and len(subjects) > 1:
+            label = f"{metric.extreme} {metric.label} of a subject"
+            rows[label] = f"{metric.text(worst[1])} ({worst[0]})"
+    return {name: text.replace("%", " %", 1) for name, text in rows.items() if text}
 
 
 def _decisions(run: dict[str, Any], number: int) -> dict[str, Any]:
-    """Return what the page shows of a run's classes and subjects."""
-    shown: dict[str, Any] = {"confusion": "", "classes": [], "subjects": [], "figure": ""}
-    if run["classes"]:
-        shown["confusion"] = figures.confusion(run, f"confusion-{number}")
+    """Return what the page shows of a run's decisions and subjects."""
+    task = task_of_run(run)
+    drawn = task.heatmap(run)
+    shown: dict[str, Any] = {
+        "title": "" if drawn is None else drawn.title,
+        "heatmap": "" if drawn is None else figures.heatmap(drawn, f"confusion-{number}"),
+        "tables": [],
+        "subjects": None,
+        "figure": "",
+    }
     if run["metrics"] is None:
         return shown
-    windows = [sum(row) for row in run["confusion"]]
-    recalls = run["metrics"]["overall"]["recall"].items()
-    shown["classes"] = [
-        {"name": name, "windows": count, "recall": share}
-        for (name, share), count in zip(recalls, windows, strict=True)
-    ]
+    shown["tables"] = task.tables(run)
     subjects = run["metrics"]["subjects"]
     if len(subjects) > 1:
-        by_accuracy = sorted(subjects.items(), key=lambda one: one[1]["accuracy"])
-        shown["subjects"] = [{"name": name, **scores} for name, scores in by_accuracy]
+        shown["subjects"] = _subjects(subjects, task.metrics)
     if len(subjects) > FEW_SUBJECTS:
-        shown["figure"] = figures.subjects(run, f"subjects-{number}")
+        shown["figure"] = figures.subjects(run, f"subjects-{number}", task.headline)
     return shown
+
+
+def _subjects(subjects: dict[str, dict[str, Any]], metrics: Sequence[Metric]) -> Table:
+    """Return a row per subject, the worst first; the headline stands last."""
+    headline, *others = metrics
+    found = sorted(subjects.items(), key=lambda one: -headline.cost(one[1][headline.name]))
+    rows = [
+        [name, f"{one['windows']:,}", *(other.text(one[other.name]) for other in others)]
+        for name, one in found
+    ]
+    columns = ["subject", "windows", *(other.label for other in others), headline.label]
+    values = [one[headline.name] for _, one in found]
+    if headline.share:
+        return Table("Subjects", columns, rows, [100 * value for value in values])
+    for row, value in zip(rows, values, strict=True):
+        row.append(headline.text(value))
+    return Table("Subjects", columns, rows)
+
+
+def _titles(runs: Sequence[dict[str, Any]]) -> str:
+    """Return what is measured by comparing outputs: headlines, and mismatches."""
+    titles = dict.fromkeys(
+        task.headline.title for run in runs if (task := task_of_run(run)).metrics
+    )
+    return f"{' and '.join((*titles, 'mismatches'))}".capitalize()
 
 
 def _layer_rows(run: dict[str, Any]) -> dict[str, Any]:
@@ -226,12 +256,12 @@ def _layer_rows(run: dict[str, Any]) -> dict[str, Any]:
 
 def _tiles(run: dict[str, Any]) -> list[dict[str, str | None]]:
     """Return the numbers that stand out at the top."""
+    task, scores = task_of_run(run), _scores(run)
+    named = [f"{metric.label} on the board" for metric in task.metrics[:1]]
+    named += [metric.label for metric in task.metrics[1:]]
     tiles: list[dict[str, str | None]] = [
-        {"name": "accuracy on the board", "value": _percent(run["accuracy_device"]), "kind": ""}
+        {"name": name, "value": scores[name], "kind": ""} for name in named if name in scores
     ]
-    if run["metrics"]:
-        value = f"{run['metrics']['overall']['macro_f1']:.3f}"
-        tiles.append({"name": "macro-F1", "value": value, "kind": ""})
     tiles += [
         {"name": "mismatches with the oracle", "value": f"{run['mismatches']:,}",
          "kind": f"of {run['steps']:,} steps"},
@@ -255,7 +285,7 @@ def _tiles(run: dict[str, Any]) -> list[dict[str, str | None]]:
 
 
 def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of the table of all numbers: name, kind, and a cell a run (None: unknown)."""
+    """Return the rows of the table of all numbers: name, kind, a cell per run (None: unknown)."""
     rows: list[dict[str, Any]] = []
 
     def add(name: str, cells: list[str | None], kind: str = "") -> None:
@@ -290,20 +320,15 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for key, name in (("input_sparsity", "inputs"), ("state_sparsity", "states")):
         add(f"columns of {name} that did not fire", [_percent(run["delta"][key]) for run in runs])
     warmups = [run["warmup"] for run in runs]
-    add("samples to 95 % of the accuracy", [str(w["samples"]) if w else None for w in warmups])
+    for label in dict.fromkeys(task_of_run(run).headline.label for run in runs if run["warmup"]):
+        cells = [str(w["samples"]) if w else None for w in warmups]
+        add(f"samples to 95 % of the {label}", cells)
     timed = sorted({kind_text(run["latency_us"]) for run in runs if run["latency_us"]})
     add("share of the time between samples", [_load(run) for run in runs], " or ".join(timed))
     add("flash, bytes", [f"{run['flash_bytes']:,}" for run in runs])
     add("RAM, bytes", [f"{run['ram_bytes']:,}" for run in runs])
     add("stack, most used, bytes", [number(run["stack_bytes"], 7) for run in runs])
     return rows
-
-
-def _float_accuracy(run: dict[str, Any]) -> str | None:
-    text, windows = _percent(run["accuracy_float"]), run["accuracy_float_windows"]
-    # of other windows than those that ran: not to be compared to the decimal
-    other = text is not None and windows is not None and windows != run["windows"]
-    return f"{text} of {windows:,} windows" if other else text
 
 
 def _load(run: dict[str, Any]) -> str | None:
@@ -318,8 +343,9 @@ def _figures(runs: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict
         {"title": "Flash", "svg": figures.memory(runs, labels, "flash", "flash")},
         {"title": "RAM", "svg": figures.memory(runs, labels, "ram", "RAM")},
     ]
-    if all(run["warmup"] for run in runs):
-        result.append({"title": "Warm-up", "svg": figures.warmup(runs, labels)})
+    if all(run["warmup"] for run in runs) and len({task_of_run(run).name for run in runs}) == 1:
+        metric = task_of_run(runs[0]).headline
+        result.append({"title": "Warm-up", "svg": figures.warmup(runs, labels, metric)})
     for i, (run, label) in enumerate(zip(runs, labels, strict=True)):
         suffix = f", {label}" if len(runs) > 1 else ""
         for key, title, axis in (

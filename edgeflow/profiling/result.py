@@ -1,6 +1,7 @@
-"""What profiling found: the content of ``profile.json``, and the statistics in it."""
+"""Results of profiling: the content of ``profile.json``, and the statistics in it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from edgeflow.errors import EdgeFlowError
 from edgeflow.files import write_atomic
+from edgeflow.tasks import Task, from_json, task_of
 
 MEASURED, ESTIMATED = "measured", "estimated"
 
@@ -43,6 +45,19 @@ def histogram(values: np.ndarray, bins: int = 40) -> dict[str, list[float]]:
     return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
+def task_of_run(run: Mapping[str, Any]) -> Task:
+    """Return the task of a profile, the content of ``profile.json``."""
+    described = (run["metrics"] or {}).get("task")
+    return task_of(run["classes"]) if described is None else from_json(described)
+
+
+def headline_of_run(run: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the task's headline by "float" (before compression), "oracle" and "device"."""
+    kinds = ("float", "oracle", "device")
+    found = (run["metrics"] or {}).get("headline")
+    return found or {kind: run[f"accuracy_{kind}"] for kind in kinds}
+
+
 @dataclass(frozen=True)
 class ProfileResult:
     """One run on one board; the fields are those of ``profile.json``.
@@ -61,45 +76,50 @@ class ProfileResult:
         How many ran.
     accuracy_float, accuracy_oracle, accuracy_device
         0..1: of the model before compression, of the program's oracle on the windows that ran,
-        and of the board on the same.
+        and of the board on the same. None of another task than classification.
     accuracy_float_windows
         On how many windows `accuracy_float` was measured; None if that is not known.
     mismatches
         Steps in which any output differed from the oracle's.
     confusion
-        Of the device, counts: row the true class, column the predicted one.
+        Of the device, counts: row the true class, column the predicted one; [] without classes.
     instructions_per_step
         Exact counts; see ``docs/profiling.md`` for what they include.
     layers
-        A row a layer: ``name``, ``type``, ``inputs`` and ``outputs`` (numbers of values),
+        A row per layer: ``name``, ``type``, ``inputs`` and ``outputs`` (numbers of values),
         ``bytes`` (of its weights and other constants in the image), ``instructions_mean`` and,
         of an emulated board, ``cycles_mean``, both per step. Where instructions are counted,
         ``(rest)`` is what belongs to no layer: its bytes are the input's scales and offsets, and
         ``type``, ``inputs`` and ``outputs`` are None.
     instruction_mix
-        Mean instructions a step by class.
+        Mean instructions per step by class.
     delta
-        ``input_sparsity`` and ``state_sparsity``: share of the columns of delta matrices that did
-        not fire, of those that read their layer's input and of those that read a state; None
+        ``input_sparsity`` and ``state_sparsity``: share of the columns of delta matrices that were
+        not updated, of those that read their layer's input and of those that read a state; None
         without any.
     distributions
         Histograms by the name of the quantity: ``edges`` and ``counts``.
     estimate
         Part, clock, models and their sources that the estimates rest on.
     warmup
-        Of the board: ``accuracy`` if a window ended after 1, 2, ... samples, and ``samples`` from
-        which on it stays at 95 % of the last. ``accuracy_float`` is that of the model before
-        compression, [] where it was not stored for these people.
+        Of the board: ``accuracy`` (or another headline of the task) if a window ended after 1, 2,
+        ... samples, and ``samples`` from which on it stays at 95 % of the last. ``accuracy_float``
+        is that of the model before compression, [] where it was not stored for these subjects.
+        None of a program whose outputs nothing scores.
     cutoff
-        None without one. ``samples_read`` of a window (mean, p50, p99, max), ``steps_skipped``,
-        the share of steps, and their mean instructions, ``instructions_per_skipped_step``.
+        Of an early exit, None without one. ``samples_read`` of a window (mean, p50, p99, max),
+        ``steps_skipped``, the share of steps, and their mean instructions,
+        ``instructions_per_skipped_step``.
     task
-        What the outputs are for, and so what `metrics` holds: ``classification``.
+        What the outputs are for, and so what `metrics` holds: ``classification``, another one of
+        `edgeflow.tasks`, or ``values``.
     metrics
         Of the device's decisions on the windows that ran. ``overall``: ``accuracy``, ``macro_f1``,
         ``mcc``, and ``recall`` by class (None of a class without windows). ``subjects``: of each,
-        ``windows``, ``accuracy`` and ``macro_f1``. Definitions are in `edgeflow.metrics`. None in
-        a file of an older version.
+        ``windows``, ``accuracy`` and ``macro_f1``. Definitions are in `edgeflow.metrics`. Of
+        another task its own metrics, its description (``task``) and the headline of the model
+        before compression, the oracle and the board (``headline``). None of ``values``, and in a
+        file of an older version.
     samples_per_step
         Samples that a step reads.
     date
@@ -123,8 +143,8 @@ class ProfileResult:
     rate_hz: float
     accuracy_float: float | None
     accuracy_float_windows: int | None
-    accuracy_oracle: float
-    accuracy_device: float
+    accuracy_oracle: float | None
+    accuracy_device: float | None
     mismatches: int
     confusion: list[list[int]]
     instructions_per_step: dict[str, Any] | None

@@ -1,4 +1,4 @@
-"""Profiling: streams windows to a board, compares every output with the oracle, collects."""
+"""Profiling: streams windows to a board and compares every output with the program's."""
 
 import platform
 import shutil
@@ -16,7 +16,7 @@ from edgeflow.data import Dataset, Windows, choose_windows
 from edgeflow.data.dataset import sort_people
 from edgeflow.device import Client, open_board
 from edgeflow.errors import DeviceError, TargetError
-from edgeflow.metrics import accuracy_by_sample, classification, confusion, samples_to_enough
+from edgeflow.metrics import samples_to_enough
 from edgeflow.profiling.classes import describe
 from edgeflow.profiling.models import Part, estimate_cycles, estimated_part, load_cycle_model
 from edgeflow.profiling.plugin import qemu_version
@@ -54,8 +54,8 @@ def profile(
     dataset, split
         The windows of this split are streamed, each from a reset.
     steps
-        At most so many steps, rounded to whole windows (at least one), taken evenly from the
-        whole split; None: all.
+        At most this number of steps, rounded to whole windows (at least one), taken evenly from
+        the whole split; None: all.
     board
         Instead of the one that the build was made for; of the same core.
     port
@@ -64,7 +64,8 @@ def profile(
         Flash tool that first writes the image to the board behind `port`; without it the image
         must be there, which the handshake checks.
     float_accuracy
-        Accuracy of the model before compression, 0..1; default: what the program stored.
+        Accuracy (or another headline of the task) of the model before compression; default: what
+        the program stored.
     out
         Folder for ``profile.json``; default: the build's.
     progress
@@ -79,7 +80,7 @@ def profile(
     Raises
     ------
     DataError
-        If the data set has other channels or classes than the model.
+        If the data set has other channels or another task than the model.
     DeviceError
         If the board cannot be reached or goes away.
     TargetError, ToolMissingError
@@ -93,7 +94,7 @@ def profile(
     part = estimated_part(spec)
     float_windows = None
     if float_accuracy is None:
-        float_accuracy, float_windows = _stored_accuracy(program, dataset, split)
+        float_accuracy, float_windows = _stored_score(program, dataset, split)
 
     run = _Run(program.quantize_input(windows.x), progress)
     out.mkdir(parents=True, exist_ok=True)
@@ -149,12 +150,14 @@ def profile(
     return result
 
 
-def _stored_accuracy(
+def _stored_score(
     program: Program, dataset: Dataset, split: str
 ) -> tuple[float | None, int | None]:
-    """Return accuracy before compression and number of windows, if of the same people."""
+    """Return the headline before compression and number of windows, if of the same subjects."""
+    if not program.task.metrics:
+        return None, None
     stored = program.metadata
-    value = stored.get("accuracy_float")
+    value = stored.get(f"{program.task.headline.name}_float")
     if not isinstance(value, int | float):
         return None, None
     if stored.get("data") != dataset.name or stored.get("split") != split:
@@ -163,7 +166,7 @@ def _stored_accuracy(
 
 
 class _Run:
-    """What the board answered so far."""
+    """Answers of the board so far."""
 
     def __init__(self, x: np.ndarray, progress: Progress | None) -> None:
         self.x = x  # int16 [windows, time, inputs]
@@ -222,7 +225,6 @@ def _evaluate(
     truth = windows.y[: run.windows]
     device = np.stack(run.y)
     oracle = program.run(run.x[: run.windows])
-    predicted = device[:, -1].argmax(axis=1)
     cycle_model = load_cycle_model(spec.core.name) if part is not None else None
     by_layer = None
     if counts is not None and cycle_model is not None:
@@ -233,8 +235,9 @@ def _evaluate(
         timing = _measured(spec, run)
     size = measure_size(build.elf, build.objects).with_stack(run.stack_bytes)
 
-    scores = classification(truth, predicted, program.classes, windows.person[: run.windows])
-    subjects = scores["subjects"]
+    person = windows.person[: run.windows]
+    scored = _scores(program, device, oracle, truth, person, float_accuracy)
+    stored = program.metadata if float_windows is not None else {}
     distributions = {}
     if counts is not None:
         distributions["instructions_per_step"] = histogram(counts.instructions)
@@ -254,12 +257,9 @@ def _evaluate(
         windows=run.windows,
         window=run.x.shape[1],
         rate_hz=float(dataset.rate_hz),
-        accuracy_float=float_accuracy,
         accuracy_float_windows=float_windows,
-        accuracy_oracle=float((oracle[:, -1].argmax(axis=1) == truth).mean()),
-        accuracy_device=float((predicted == truth).mean()),
+        **scored,
         mismatches=int((device != oracle).any(axis=2).sum()),
-        confusion=confusion(truth, predicted, len(program.classes)).tolist(),
         instructions_per_step=None if counts is None else summarize(counts.instructions),
         cycles_per_step=timing.summary(timing.cycles),
         latency_us=timing.summary(timing.latency_us),
@@ -274,24 +274,54 @@ def _evaluate(
         delta=sparsity(program, fired_shares(program, run.x[: run.windows])),
         distributions=distributions,
         estimate=timing.provenance(build.placement.weights),
-        warmup=_warmup(device, truth, program if float_windows is not None else None),
+        warmup=_warmup(program, device, truth, stored.get("warmup", {}).get("float", {})),
         cutoff=_cutoff(program, run.x[: run.windows], counts),
-        metrics={
-            "overall": {name: value for name, value in scores.items() if name != "subjects"},
-            "subjects": {name: subjects[name] for name in sort_people(list(subjects))},
-        },
+        task=program.task.name,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=_versions(build, emulator),
     )
 
 
-def _warmup(device: np.ndarray, truth: np.ndarray, stored: Program | None) -> dict[str, Any]:
-    accuracy = accuracy_by_sample(device, truth)
-    before = {} if stored is None else stored.metadata.get("warmup", {}).get("float", {})
+def _scores(
+    program: Program,
+    device: np.ndarray,
+    oracle: np.ndarray,
+    truth: np.ndarray,
+    person: np.ndarray,
+    before: float | None,
+) -> dict[str, Any]:
+    """Return the fields of a `ProfileResult` that the task decides about."""
+    task, scale, kinds = program.task, program.output_scale, ("float", "oracle", "device")
+    if not task.metrics:
+        return {f"accuracy_{kind}": None for kind in kinds} | {"confusion": [], "metrics": None}
+    decided = task.decisions(device, scale)
+    found, name = task.scores(truth, decided, person), task.headline.name
+    exact = task.score(truth, task.decisions(oracle, scale))[name]
+    values = dict(zip(kinds, (before, exact, found["overall"][name]), strict=True))
+    own = "task" in program.metadata  # the fields of profile.json are those of classification
+    subjects = {subject: found["subjects"][subject] for subject in sort_people(set(person))}
+    metrics: dict[str, Any] = {"overall": found["overall"], "subjects": subjects}
+    if own:
+        metrics |= {"task": task.to_json(), "headline": values}
     return {
-        "accuracy": accuracy,
-        "samples": samples_to_enough(accuracy),
-        "accuracy_float": before.get("accuracy", []),
+        **{f"accuracy_{kind}": None if own else value for kind, value in values.items()},
+        "confusion": task.counts(truth, decided).get("confusion", []),
+        "metrics": metrics,
+    }
+
+
+def _warmup(
+    program: Program, device: np.ndarray, truth: np.ndarray, before: dict[str, Any]
+) -> dict[str, Any] | None:
+    task = program.task
+    if not task.metrics:
+        return None
+    metric = task.headline
+    values = task.by_sample(device, truth, program.output_scale)
+    return {
+        metric.name: values,
+        "samples": samples_to_enough(values, higher_is_better=metric.higher_is_better),
+        f"{metric.name}_float": before.get(metric.name, []),
     }
 
 
@@ -327,7 +357,7 @@ def _layers(
     counts: Counts | None,
     cycles: np.ndarray | None,
 ) -> list[dict[str, Any]]:
-    """Return a row a layer and, where instructions are counted, what belongs to none."""
+    """Return a row per layer and, where instructions are counted, one of what belongs to none."""
     sizes = layer_bytes(build.elf, build.layers)
     rows: list[dict[str, Any]] = [
         {

@@ -46,7 +46,7 @@ class Timing:
         }
 
     def energy(self, part: Part | None) -> dict[str, Any] | None:
-        """Return the mean energy of a step in microjoules; None without a calibration.
+        """Return the mean energy per step in microjoules; None without a calibration.
 
         Always an estimate, also of measured cycles. Its error is the worst of both: cycles and
         energy a cycle that are wrong the same way.

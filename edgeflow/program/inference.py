@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.show import name_list
 from edgeflow.samples import as_float32
 
@@ -20,7 +19,8 @@ Run = Callable[[NDArray[np.int16]], NDArray[np.int16]]
 
 def predict(program: "Program", x: ArrayLike, run: Run | None = None) -> NDArray[Any]:
     """Return labels or values, as `Program.predict`; by `run` rather than the reference."""
-    return _decoded(program, _answers(program, x, run))
+    task = program.task
+    return task.answer(task.decide(_answers(program, x, run), program.output_scale))
 
 
 def values(program: "Program", x: ArrayLike, run: Run | None = None) -> NDArray[np.float64]:
@@ -29,7 +29,7 @@ def values(program: "Program", x: ArrayLike, run: Run | None = None) -> NDArray[
 
 
 def _answers(program: "Program", x: ArrayLike, run: Run | None) -> NDArray[np.int16]:
-    """Return the outputs [..., outputs] of the windows, or else of the samples, of x."""
+    """Return the outputs [..., outputs] for each window of x or, without windows, each sample."""
     raw = as_float32(x, f"samples {_expected(program)}")
     single, window = raw.ndim == 2, program.window
     shape = list(raw.shape)
@@ -41,15 +41,9 @@ def _answers(program: "Program", x: ArrayLike, run: Run | None) -> NDArray[np.in
     if not fits or (window and raw.shape[1] != window):
         raise ProgramError(f"samples must be {_expected(program)}, not {shape}")
     y = (run or program.run)(program.quantize_input(raw))
-    if window:  # an early exit holds its decision until then
+    if window:  # an early exit holds its outputs until then
         return y[:, -1]
     return y[0] if single else y
-
-
-def _decoded(program: "Program", y: Ints | NDArray[np.int16]) -> NDArray[Any]:
-    if not program.classes:
-        return y.astype(np.float64) * program.output_scale
-    return np.array(program.classes)[y.argmax(axis=-1)]
 
 
 def _expected(program: "Program") -> str:
@@ -77,7 +71,7 @@ class Stream:
     """
 
     def __init__(self, program: "Program") -> None:
-        self._program = program
+        self._program, self._task = program, program.task
         self.reset()
 
     def reset(self) -> None:
@@ -93,8 +87,8 @@ class Stream:
         early = cutoff is not None and bool(self._state[-1]["count"][0, 0] < 0)
         return self.samples > 0 and (early or self.samples >= window)
 
-    def step(self, sample: ArrayLike) -> str | NDArray[np.float64]:
-        """Read a raw sample [channels]; return the label so far, or the values without classes.
+    def step(self, sample: ArrayLike) -> Any:
+        """Read a raw sample [channels]; return what `Program.predict` would answer so far.
 
         Raises
         ------
@@ -111,7 +105,8 @@ class Stream:
         y, self._state = program.step(program.quantize_input(raw[None]), self._state)
         self.samples += 1
         self.values = y[0] * program.output_scale
-        return str(_decoded(program, y[0])) if program.classes else self.values
+        found = np.asarray(self._task.answer(self._task.decide(y[0], program.output_scale)))
+        return found if found.ndim else found.item()
 
     def __repr__(self) -> str:
         return f"Stream({self._program!r}; {self.samples} samples since the reset)"

@@ -19,6 +19,7 @@ from edgeflow.program.nodes.base import Node, State, zeros
 from edgeflow.program.nodes.cutoff import Cutoff
 from edgeflow.program.show import html, name_list, one_line
 from edgeflow.samples import as_float32
+from edgeflow.tasks import Task, task_of
 
 
 def is_layer_name(name: str) -> bool:
@@ -162,6 +163,11 @@ class Program:
     def outputs(self) -> int:
         """Number of output values."""
         return self.nodes[-1].outputs
+
+    @property
+    def task(self) -> Task:
+        """What the outputs are for: as metadata say, else classification or plain values."""
+        return task_of(self.classes, self.metadata.get("task"))
 
     @property
     def cutoff(self) -> Cutoff | None:

@@ -22,6 +22,7 @@ from edgeflow.recipes.measure import measure
 from edgeflow.recipes.recipe import Recipe, as_options
 from edgeflow.recipes.surrogate import surrogate
 from edgeflow.targets.board import BoardSpec
+from edgeflow.tasks import Metric
 from edgeflow.training.fit import OnEpoch
 from edgeflow.training.resume import check_arguments
 
@@ -86,9 +87,10 @@ class Candidate:
     why : str
         The constraints that are exceeded, or why the recipe is unsuited.
     figures : dict
-        "accuracy_float", "accuracy_int" (of validation subjects), "drop" (points), "drop_error"
-        (its standard error over subjects; None of one), "cost" (as of `measure`), and for `Limits`
-        "flash", "ram", "instructions"; of a skipped one those of its surrogate, without accuracies.
+        "accuracy_float", "accuracy_int" (or another headline of the task, of validation subjects),
+        "drop" (`Metric.drop`), "drop_error" (its standard error over subjects; None of one), "cost"
+        (as of `measure`), and for `Limits` "flash", "ram", "instructions"; of a skipped one those
+        of its surrogate, without accuracies.
 
     Raises
     ------
@@ -149,6 +151,7 @@ class Candidate:
         return all(excess <= SLACK for excess in self.excess.values())
 
     def _try(self, on_epoch: OnEpoch | None) -> None:
+        task = self.job.dataset.task
         if self._known["scores"] is None:
             made = compress_by_recipe(
                 self.job.model, self.job.dataset, self.recipe, self.program_file,
@@ -156,10 +159,11 @@ class Candidate:
                 split="val", restart=self.job.restart, on_epoch=on_epoch,
             )  # fmt: skip
             scores = made.compressed.scores
-            found = {k: scores[k] for k in ("accuracy_float", "accuracy_int")}
-            self._keep(scores={**found, "drop_error": _drop_error(scores["people"])})
+            found = {k: scores[k] for k in task.pair}
+            error = _drop_error(task.headline, scores["people"])
+            self._keep(scores={**found, "drop_error": error})
         scores = self._known["scores"]
-        drop = 100 * (scores["accuracy_float"] - scores["accuracy_int"])
+        drop = task.drop(scores)
         program = Program.load(self.program_file)
         found = self._cheapest(program, "costs", STEPS, 1.0)
         self.figures = {**scores, "drop": drop, **found}
@@ -198,27 +202,28 @@ class Candidate:
 def nearest(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Return candidates in order: those that meet all constraints first, then by excess.
 
-    Of those that meet all, the best validation accuracy comes first, among equals the fewest
+    Of those that meet all, the best validation score comes first, among equals the fewest
     instructions; of the others those that miss the fewest constraints, then by the largest excess.
     """
 
     def order(candidate: Candidate) -> tuple[Any, ...]:
         rank = ("met", "missed", "skipped", "unsuited").index(candidate.state)
         excess, figures = candidate.excess, candidate.figures
+        metric = candidate.job.dataset.task.headline
         return (
             rank,
             len(excess),
             max(excess.values(), default=0.0),
-            -figures.get("accuracy_int", 0.0),
+            metric.cost(figures.get(f"{metric.name}_int", 0.0)),
             figures.get("instructions", 0.0),
         )
 
     return sorted(candidates, key=order)
 
 
-def _drop_error(people: Mapping[str, Mapping[str, float]]) -> float | None:
-    """Return the standard error of the points lost, from the accuracies of each subject."""
-    drops = [100 * (subject["float"] - subject["int"]) for subject in people.values()]
+def _drop_error(metric: Metric, subjects: Mapping[str, Mapping[str, float]]) -> float | None:
+    """Return the standard error of the drop, from the headline of each subject."""
+    drops = [metric.drop(one["float"], one["int"]) for one in subjects.values()]
     if len(drops) < 2:
         return None
     return float(np.std(drops, ddof=1) / np.sqrt(len(drops)))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from edgeflow.errors import CheckFailed, CompressError
 from edgeflow.schema import SEARCH, Option
+from edgeflow.tasks import Task
 
 _UNITS = {"": 1, "k": 1000, "ki": 1024, "m": 1000**2, "mi": 1024**2}
 
@@ -88,16 +89,17 @@ class Limits:
                 found[item.name] = (value - limit) / scale
         return found
 
-    def check_drop(self, scores: Mapping[str, Any]) -> None:
-        """Check the accuracy of a compressed program, whose scores are shares.
+    def check_drop(self, task: Task, scores: Mapping[str, Any]) -> None:
+        """Check what compression cost, by the scores of `Compressed`.
 
         Raises
         ------
         CheckFailed
-            If it is below that of the float model by more points than `drop`.
+            If the headline of the task is worse than the float model's by more points than `drop`.
         """
-        drop = 100 * (scores["accuracy_float"] - scores["accuracy_int"])
+        drop, metric = task.drop(scores), task.headline
         if self.drop is not None and drop > self.drop:
             raise CheckFailed(
-                f"accuracy fell by {drop:.2f} points, more than --max-drop {self.drop}"
+                f"{metric.label} {metric.got_worse} by {drop:.2f} points, more than "
+                f"--max-drop {self.drop}"
             )

@@ -39,9 +39,9 @@ class Found:
     Attributes
     ----------
     rows : list of dict
-        One per candidate, the nearest first: "recipe", "state", "why", "accuracy", "drop",
-        "drop_error" (standard error over subjects), "flash", "ram", "instructions", "p99", "max",
-        "energy_uj", "optimize"; None: not known.
+        One per candidate, the nearest first: "recipe", "state", "why", "accuracy" (or another
+        headline of the task), "drop", "drop_error" (standard error over subjects), "flash", "ram",
+        "instructions", "p99", "max", "energy_uj", "optimize"; None: not known.
     compressed : Compressed or None
         The program taken, scored on test subjects.
     record : dict or None
@@ -211,7 +211,7 @@ def check(found: Found, limits: Limits) -> None:
     scores, cost = found.compressed.scores, found.record["cost"]
     excess = limits.excess(
         {
-            "drop": 100 * (scores["accuracy_float"] - scores["accuracy_int"]),
+            "drop": found.compressed.program.task.drop(scores),
             "flash": cost["flash_bytes"],
             "ram": cost["ram_bytes"],
             "instructions": cost["instructions"]["mean"],
@@ -236,7 +236,7 @@ def _of(content: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any
 
 
 def _row(candidate: Candidate) -> dict[str, Any]:
-    figures = candidate.figures
+    figures, metric = candidate.figures, candidate.job.dataset.task.headline
     cost = figures.get("cost") or {}
     tried = candidate.state in ("met", "missed")
     counts = cost.get("instructions") or {} if tried else {}
@@ -245,7 +245,7 @@ def _row(candidate: Candidate) -> dict[str, Any]:
         "recipe": candidate.name,
         "state": candidate.state,
         "why": candidate.why,
-        "accuracy": figures.get("accuracy_int"),
+        metric.name: figures.get(f"{metric.name}_int"),
         "drop": figures.get("drop"),
         "drop_error": figures.get("drop_error"),
         "flash": figures.get("flash"),

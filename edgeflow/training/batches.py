@@ -1,4 +1,4 @@
-"""What the training loop iterates over: windows, or recordings side by side as streams."""
+"""Batches of training: windows, or recordings side by side as streams."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgeflow.data.dataset import Dataset, Recording
+from edgeflow.data.dataset import Dataset, Recording, as_targets
 from edgeflow.training.augment import axis_triples
 
 
@@ -18,7 +18,8 @@ class Batch:
     Attributes
     ----------
     x : Tensor float32 [n, time, channels]
-    y : Tensor int64 [n]
+    y : Tensor int64 [n], or float32 [n] or [n, values]
+        Targets.
     weight : Tensor float32 [n, time]
         What each step counts in loss and metrics.
     keep : bool
@@ -32,7 +33,7 @@ class Batch:
 
 
 def normalisation(dataset: Dataset) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation [channels] over the training people's samples.
+    """Return mean and standard deviation [channels] over the training subjects' samples.
 
     An axis of a sensor takes at least a tenth of the sensor's root-mean-square length: one
     that hardly moved in training would else dwarf all others once it does. A channel that
@@ -63,7 +64,7 @@ def tail_weight(n: int, length: int, tail: int) -> Tensor:
 
 
 def train_windows(dataset: Dataset, length: int, batch: int, tail: int) -> Iterator[Batch]:
-    """Yield shuffled windows of the training people that overlap by half.
+    """Yield shuffled windows of the training subjects that overlap by half.
 
     All windows shift by the same random number of samples, so that every epoch cuts the
     recordings elsewhere.
@@ -117,7 +118,7 @@ def streams(
         for row, i in enumerate(group):
             x[row, : len(parts[i])] = torch.from_numpy(parts[i])
             weight[row, warmup : len(parts[i])] = 1.0
-        y = torch.tensor([recordings[i].label for i in group])
+        y = torch.from_numpy(as_targets([recordings[i].label for i in group]))
         for begin in range(0, longest, length):
             piece = slice(begin, begin + length)
             yield Batch(x[:, piece], y, weight[:, piece], keep=begin > 0)

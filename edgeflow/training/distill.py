@@ -1,10 +1,10 @@
-r"""Distillation: a student learns the class probabilities of trained teachers.
+r"""Distillation: a student learns the outputs of trained teachers.
 
-With logits y of the student, the mean z of the teachers' logits, temperature T and share a, the
-loss of a step is
+With outputs y of the student, the mean z of the teachers' outputs, temperature T and share a, the
+loss of a step is ``(1 - a) loss(y) + a imitation(y, z, T)``, with the task's
+:meth:`edgeflow.tasks.Task.imitation`. That of class probabilities is
 
-.. math::
-    (1 - a)\, loss(y) + a\, T^2\, KL\big(softmax(z / T)\,\|\,softmax(y / T)\big)
+.. math:: T^2\, KL\big(softmax(z / T)\,\|\,softmax(y / T)\big)
 
 G. Hinton, O. Vinyals, J. Dean, Distilling the knowledge in a neural network, arXiv 1503.02531.
 """
@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from edgeflow.cells import SequenceClassifier, load_model
 from edgeflow.errors import TrainError
@@ -72,9 +71,13 @@ class Distillation(Method):
         Raises
         ------
         TrainError
-            If classes, channels or windows differ.
+            If classes, task, channels or windows differ.
         """
         for path, teacher in zip(self.paths, self.teachers, strict=True):
+            # a chain of another origin does not say what it is for
+            task = getattr(model, "target", None) or teacher.target
+            if teacher.target != task:
+                raise TrainError(f"{path}: the teacher was trained for another task")
             for what in ("classes", "channels"):
                 theirs, ours = list(getattr(teacher, what)), list(getattr(model, what))
                 if theirs != ours:
@@ -91,22 +94,16 @@ class Distillation(Method):
 
     def losses(self, model: nn.Module, batch: Batch, logits: Tensor, losses: Tensor) -> Tensor:
         """Return the mixture [n, time]."""
-        target = self.target(batch)
-        t = self.temperature
-        divergence = functional.kl_div(
-            functional.log_softmax(logits / t, dim=2),
-            functional.log_softmax(target / t, dim=2),
-            reduction="none",
-            log_target=True,
-        ).sum(dim=2)
-        return (1 - self.share) * losses + self.share * t * t * divergence
+        task, target = self.teachers[0].task, self.target(batch)
+        imitation = task.imitation(logits, target, self.temperature, self.share)
+        return (1 - self.share) * losses + imitation
 
     @torch.no_grad()
     def target(self, batch: Batch) -> Tensor:
-        """Return the mean of the teachers' logits [n, time, classes]."""
-        logits = []
+        """Return the mean of the teachers' outputs [n, time, size]."""
+        outputs = []
         for k, teacher in enumerate(self.teachers):
             before = self._states[k] if batch.keep else None
             y, self._states[k] = teacher.stream(batch.x, before)
-            logits.append(y)
-        return torch.stack(logits).mean(dim=0)
+            outputs.append(y)
+        return torch.stack(outputs).mean(dim=0)

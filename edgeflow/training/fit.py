@@ -1,4 +1,4 @@
-"""The loop over epochs that training and fine-tuning share: one model, its optimiser, its past."""
+"""The loop over epochs that training and fine-tuning share."""
 
 import copy
 import time
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from edgeflow.data.dataset import Dataset
 from edgeflow.errors import TrainError
+from edgeflow.tasks import Metric
 from edgeflow.training import resume
 from edgeflow.training.augment import augment, axis_triples, change_pace, mirror, mirror_signs
 from edgeflow.training.batches import Batch
-from edgeflow.training.losses import LOSSES
 from edgeflow.training.method import Method
 from edgeflow.training.options import FitOptions
 from edgeflow.training.repeat import rng_states, set_rng_states
@@ -31,15 +31,15 @@ class Fit:
     Parameters
     ----------
     model : nn.Module
-        Has ``stream(x, state) -> (logits [n, time, classes], state)`` and the buffer `std`.
+        Has ``stream(x, state) -> (outputs [n, time, size], state)`` and the buffer `std`.
     options : FitOptions
     dataset : Dataset
     batches : callable
-        Returns an epoch's batches.
+        Returns the batches of an epoch.
     evaluate : callable
-        Returns a row of the history for a model: "val_accuracy" and whatever else.
-    score : str
-        The entry of that row by which the best epoch is chosen.
+        Returns a row of the history for a model: "val_accuracy" of the metric "accuracy", ...
+    metric : Metric
+        By which the best epoch is chosen.
     arguments : mapping
         All that the result depends on; an interrupted run with other arguments is refused.
     folder : Path
@@ -66,7 +66,7 @@ class Fit:
         *,
         batches: Callable[[], Iterator[Batch]],
         evaluate: Callable[[nn.Module], dict[str, float]],
-        score: str,
+        metric: Metric,
         arguments: Mapping[str, Any],
         folder: Path,
         methods: Sequence[Method] = (),
@@ -74,7 +74,8 @@ class Fit:
         pace: bool = True,
     ) -> None:
         self.model, self.options, self.methods = model, options, list(methods)
-        self.batches, self.evaluate, self.score = batches, evaluate, score
+        self.batches, self.evaluate, self.metric = batches, evaluate, metric
+        self.loss = dataset.task.losses[dataset.task.loss_name(options.loss)]
         self.folder, self.pace, self.keep_start = folder, pace, keep_start
         self.arguments = dict(arguments)
         for method in self.methods:
@@ -91,7 +92,7 @@ class Fit:
         self.epoch = 0
         self.seconds = 0.0
         self.history: list[dict[str, float]] = []
-        self.best: dict[str, Any] = {"score": -1.0, "epoch": 0, "weights": None}
+        self.best: dict[str, Any] = {"score": None, "epoch": 0, "weights": None}
 
     def run(self, on_epoch: OnEpoch | None = None) -> None:
         """Train to the end; `average` then holds the best weights."""
@@ -125,9 +126,10 @@ class Fit:
 
     def _keep(self, row: dict[str, float]) -> None:
         """Remember the average's weights if they are the best so far."""
-        if row[self.score] > self.best["score"]:
+        score = row[f"val_{self.metric.name}"]
+        if self.best["weights"] is None or self.metric.better(score, self.best["score"]):
             weights = {k: v.clone() for k, v in self.average.state_dict().items()}
-            self.best = {"score": row[self.score], "epoch": self.epoch, "weights": weights}
+            self.best = {"score": score, "epoch": self.epoch, "weights": weights}
 
     def _rate(self, epoch: int) -> float:
         """Return the share of the peak rate: two epochs up, then a cosine down to 1 %."""
@@ -195,15 +197,15 @@ class Fit:
                 for method in self.methods:
                     stack.enter_context(method.during_step(self.model))
                 stream: Any = self.model.stream
-                logits, state = stream(batch.x, _detach(state) if batch.keep else None)
+                outputs, state = stream(batch.x, _detach(state) if batch.keep else None)
                 weights = float(batch.weight.sum())
                 if weights == 0:
                     continue
                 for method in self.methods:
-                    logits = method.outputs(self.model, batch, logits)
-                losses = LOSSES[self.options.loss](logits, batch.y)
+                    outputs = method.outputs(self.model, batch, outputs)
+                losses = self.loss(outputs, batch.y)
                 for method in self.methods:
-                    losses = method.losses(self.model, batch, logits, losses)
+                    losses = method.losses(self.model, batch, outputs, losses)
                 loss = (losses * batch.weight).sum() / weights
                 self.optimiser.zero_grad()
                 loss.backward()

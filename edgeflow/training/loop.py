@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgeflow import metrics
 from edgeflow.cells import SequenceClassifier, load_model, save_model
 from edgeflow.cells.cells import cell_of
 from edgeflow.data.dataset import SPLITS, Dataset
@@ -36,7 +35,7 @@ class TrainResult:
     folder : Path
         Holds ``model.pt`` and ``metrics.json``.
     model : SequenceClassifier
-        The best on validation people, in evaluation mode.
+        The best on validation subjects, in evaluation mode.
     metrics : dict
         The content of ``metrics.json``.
     """
@@ -46,11 +45,11 @@ class TrainResult:
     metrics: dict[str, Any]
 
     def __repr__(self) -> str:
-        found = self.metrics
+        found, metric = self.metrics, self.model.task.headline
         return (
             f"TrainResult({found['cell']} on {found['data']}: {found['parameters']} parameters; "
-            f"{found['test']['accuracy']:.1%} of {found['test']['decisions']} decisions on test "
-            f"people; {str(self.folder)!r})"
+            f"{metric.named(found['test'][metric.name], 1)} of {found['test']['decisions']} "
+            f"decisions on test people; {str(self.folder)!r})"
         )
 
 
@@ -64,10 +63,11 @@ def train(
     methods: Sequence[Method] = (),
     **options: Any,
 ) -> TrainResult:
-    """Train a classifier; go on where an interrupted run with equal arguments stopped.
+    """Train a model; go on where an interrupted run with equal arguments stopped.
 
-    The model sees the training people only; the epoch with the best macro-F1 on validation
-    people is kept; test people are looked at once, at the end.
+    The model sees the training subjects only; the epoch that is best on validation subjects by the
+    task's `selection`, macro-F1 of a classification, is kept; test subjects are looked at once, at
+    the end.
 
     Parameters
     ----------
@@ -102,6 +102,7 @@ def train(
     except TypeError as error:
         raise TrainError(f"unknown training option: {error}") from None
     settings.check()
+    settings = replace(settings, loss=dataset.task.loss_name(settings.loss))
     folder = Path(out)
     with locked(folder), repeatable(settings.seed, settings.threads):
         run = _Run(dataset, cell, settings, folder, methods)
@@ -156,6 +157,7 @@ class _Run:
             seed=options.seed,
             readout=options.readout,
             options=options.cell_options,
+            target=dataset.target,
         )
         mean, std = batches.normalisation(dataset)
         model.mean.copy_(mean)
@@ -166,7 +168,7 @@ class _Run:
             dataset,
             batches=lambda: self._batches("train"),
             evaluate=self._row,
-            score="val_macro_f1",
+            metric=dataset.task.selection or dataset.task.headline,
             arguments=self.arguments,
             folder=folder,
             methods=methods,
@@ -201,12 +203,11 @@ class _Run:
             "seconds": round(self.fit.seconds, 2),
         }
         for split in ("val", "test"):
-            matrix = self._evaluate(model, split)
+            truth, decided = self._decisions(model, split)
             result[split] = {
-                "decisions": int(matrix.sum()),
-                "accuracy": metrics.accuracy(matrix),
-                "macro_f1": metrics.macro_f1(matrix),
-                "confusion": matrix.tolist(),
+                "decisions": len(decided),
+                **self.dataset.task.score(truth, decided),
+                **self.dataset.task.counts(truth, decided),
             }
         result |= {"history": self.fit.history, "arguments": self.arguments}
         save_model(model, self.folder / "model.pt")
@@ -216,8 +217,8 @@ class _Run:
         return TrainResult(self.folder, model, result)
 
     def _row(self, model: nn.Module) -> dict[str, float]:
-        matrix = self._evaluate(model, "val")
-        return {"val_accuracy": metrics.accuracy(matrix), "val_macro_f1": metrics.macro_f1(matrix)}
+        found = self.dataset.task.score(*self._decisions(model, "val"))
+        return {f"val_{name}": value for name, value in found.items()}
 
     def _batches(self, split: str) -> Iterator[batches.Batch]:
         options = self.options
@@ -231,16 +232,12 @@ class _Run:
         )
 
     @torch.no_grad()
-    def _evaluate(self, model: Any, split: str) -> np.ndarray:
-        """Return the confusion matrix [classes, classes] over the decisions of a split."""
-        classes = len(self.dataset.classes)
-        matrix = np.zeros((classes, classes), dtype=np.int64)
-        state = None
+    def _decisions(self, model: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return targets and decisions [n] of a split: of its windows, or of a stream's steps."""
+        truth, decided, state = [], [], None
         for batch in self._batches(split):
-            logits, state = model.stream(batch.x, state if batch.keep else None)
+            outputs, state = model.stream(batch.x, state if batch.keep else None)
             chosen = batch.weight > 0
-            truth = batch.y[:, None].expand(chosen.shape)[chosen]
-            matrix += metrics.confusion(
-                truth.numpy(), logits.argmax(dim=2)[chosen].numpy(), classes
-            )
-        return matrix
+            truth.append(batch.y[chosen.nonzero()[:, 0]].numpy())
+            decided.append(self.dataset.task.decide(outputs[chosen].numpy()))
+        return np.concatenate(truth), np.concatenate(decided)

@@ -45,7 +45,7 @@ class Method:
         return nullcontext()
 
     def outputs(self, model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
-        """Return the logits [n, time, classes] that the loss sees."""
+        """Return the outputs [n, time, size] that the loss sees."""
         return logits
 
     def losses(self, model: nn.Module, batch: Batch, logits: Tensor, losses: Tensor) -> Tensor:

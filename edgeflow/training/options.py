@@ -23,8 +23,8 @@ class FitOptions:
 
     Attributes
     ----------
-    loss : str
-        Loss: cross-entropy, l2-svm.
+    loss : str or None
+        Loss, one of the task's: cross-entropy (default), l2-svm.
     epochs : int
         Passes over the training windows.
     batch : int
@@ -56,7 +56,7 @@ class FitOptions:
     """
 
     panel = TRAINING
-    loss: Annotated[str, Option("--loss")] = "cross-entropy"
+    loss: Annotated[str | None, Option("--loss")] = None
     epochs: Annotated[int, Option("--epochs")] = 30
     batch: Annotated[int, Option("--batch")] = 128
     lr: Annotated[float, Option("--lr")] = 1e-2
@@ -75,7 +75,6 @@ class FitOptions:
 
     def check(self) -> None:
         """Raise a TrainError that names the first option out of range."""
-        from edgeflow.training.losses import LOSSES
 
         for name in ("epochs", "batch"):
             _within(name, getattr(self, name), 1, math.inf)
@@ -89,7 +88,6 @@ class FitOptions:
         for name in ("lr", "clip"):
             _within(name, getattr(self, name), 1e-12, math.inf)
         _within("tail", self.tail, 1e-12, 1)
-        _one_of("loss", self.loss, tuple(LOSSES))
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ class TrainOptions(FitOptions):
 class TrainKeywords(TypedDict, total=False):
     """The fields of `TrainOptions`, as keywords of :func:`edgeflow.train`."""
 
-    loss: str
+    loss: str | None
     epochs: int
     batch: int
     lr: float

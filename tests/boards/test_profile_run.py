@@ -209,6 +209,18 @@ def test_classes_may_come_in_another_order(program: Program, data: Path) -> None
     assert np.array_equal(choose_windows(turned, dataset, "test").y, 2 - ours)
 
 
+def test_outputs_without_classes_run_unscored(program: Program, data: Path, tmp_path: Path) -> None:
+    """It alone would catch a profile or report that needs something to score."""
+    build = compile_program(dataclasses.replace(program, classes=()), "host", tmp_path)
+    result = profile(build, load_dataset(data))
+    assert result.mismatches == 0 and result.steps == EACH * WINDOW
+    assert result.task == "values" and result.metrics is None and result.warmup is None
+    assert result.accuracy_float is result.accuracy_oracle is result.accuracy_device is None
+    assert ProfileResult.load(tmp_path / "profile.json") == result
+    page = render(result)
+    assert "ccuracy" not in page and "mismatches with the oracle" in page
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

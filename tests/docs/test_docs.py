@@ -22,7 +22,10 @@ BLOCK = re.compile(
 NOT_HERE = ("make ", "git clone", "pip install", "sudo ")
 # Pages whose Python is not a program of its own, with the test that runs it. A fragment on any
 # other page, shown to explain something, has the fence ```py.
-PYTHON_ELSEWHERE = {"add-a-cell.md": "tests/docs/test_add_a_cell.py"}
+PYTHON_ELSEWHERE = {
+    "add-a-cell.md": "tests/docs/test_add_a_cell.py",
+    "add-a-task.md": "tests/docs/test_add_a_task.py",
+}
 
 
 def blocks(page: Path) -> list[tuple[str | None, str, str]]:

@@ -8,10 +8,11 @@ import pytest
 from edgeflow.compression.anytime import cutoff_curve, decide, standard_error, with_cutoff
 from edgeflow.data import Dataset, Recording
 from edgeflow.errors import CompressError, ProgramError
-from edgeflow.metrics import accuracy_by_sample, samples_to_enough
+from edgeflow.metrics import samples_to_enough
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.program.nodes import Accumulate
 from edgeflow.program.nodes.cutoff import NEVER, Cutoff
+from edgeflow.tasks import Classification
 
 WINDOW = 12
 
@@ -142,7 +143,7 @@ def test_standard_error_counts_people_who_are_alike_as_few() -> None:
 
 def test_accuracy_by_sample() -> None:
     outputs = np.array([[[1, 0], [0, 1], [0, 1]], [[1, 0], [1, 0], [0, 1]]])
-    assert accuracy_by_sample(outputs, np.array([1, 1])) == [0, 0.5, 1]
+    assert Classification(("a", "b")).by_sample(outputs, np.array([1, 1])) == [0, 0.5, 1]
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_it_recovers_what_quantization_lost(tmp_path: Path) -> None:
     kept = copy.deepcopy([layer.state_dict() for _, layer in chain.layers])
     found, accuracy = run((noisy, out), tmp_path / "run", widths, epochs=8, lr=1e-2)
     after = score(quantize(found.chain, calibration, widths), windows.x, windows.y)
-    assert before.accuracy < 0.8 and after.accuracy == accuracy > 0.9
+    assert before.value < 0.8 and after.value == accuracy > 0.9
     assert after.loss < before.loss / 2
     assert found.history[-1]["loss"] < found.history[0]["loss"]
     for (_, layer), state in zip(chain.layers, kept, strict=True):
@@ -207,7 +207,7 @@ def test_the_model_as_it_came_is_kept_if_training_makes_it_worse(
     found, _ = run(trained, tmp_path, Widths(), lr=3.0, average=0.0, epochs=2)
     chain, calibration = load_chain(model, data)
     windows = data.windows("val")
-    start = score(quantize(chain, calibration), windows.x, windows.y).accuracy
+    start = score(quantize(chain, calibration), windows.x, windows.y).value
     assert max(row["val_accuracy"] for row in found.history) <= start
     assert found.best_epoch == 0
     for one, other in zip(state_of(chain), state_of(found.chain), strict=True):

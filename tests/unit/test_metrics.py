@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from edgeflow.metrics import (
     accuracy,
-    classification,
     confusion,
     lowest_recall,
     macro_f1,
@@ -18,6 +17,7 @@ from edgeflow.metrics import (
     recall,
     samples_to_enough,
 )
+from edgeflow.tasks import Classification
 
 CLASSES = ("run", "sit", "walk")
 #: True class, predicted class and subject of some windows.
@@ -58,17 +58,14 @@ def test_figures_are_those_of_their_definitions(decisions: list[tuple[int, int, 
     known = [value for value in ours if value is not None]
     assert macro_f1(matrix) == pytest.approx(sum(known) / len(known))
 
-    found = classification(truth, predicted, CLASSES, subjects)
+    task = Classification(CLASSES)
+    found = task.scores(truth, predicted, subjects)
     assert list(found["subjects"]) == list(dict.fromkeys(subjects.tolist()))
     assert sum(one["windows"] for one in found["subjects"].values()) == len(decisions)
     for name, one in found["subjects"].items():
-        mine = classification(
-            truth[subjects == name],
-            predicted[subjects == name],
-            CLASSES,
-            subjects[subjects == name],
-        )
-        assert (one["accuracy"], one["macro_f1"]) == (mine["accuracy"], mine["macro_f1"])
+        mine = subjects == name
+        alone = task.scores(truth[mine], predicted[mine], subjects[mine])["overall"]
+        assert (one["accuracy"], one["macro_f1"]) == (alone["accuracy"], alone["macro_f1"])
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
@@ -97,11 +94,13 @@ def test_ends_of_the_ranges() -> None:
 
 
 def test_a_class_without_windows_has_no_recall() -> None:
-    found = classification(np.array([0, 0, 1]), np.array([0, 2, 1]), CLASSES, ["a", "a", "b"])
+    truth, decided = np.array([0, 0, 1]), np.array([0, 2, 1])
+    scores = Classification(CLASSES).scores(truth, decided, ["a", "a", "b"])
+    found = scores["overall"]
     assert found["recall"] == {"run": 0.5, "sit": 1.0, "walk": None}
     # but where others are taken for it, that is an error of it: F1 of 0
     assert found["macro_f1"] == pytest.approx((2 / 3 + 1 + 0) / 3)
-    assert found["subjects"]["b"] == {"windows": 1, "accuracy": 1.0, "macro_f1": 1.0}
+    assert scores["subjects"]["b"] == {"windows": 1, "accuracy": 1.0, "macro_f1": 1.0}
     assert lowest_recall(found["recall"]) == ("run", 0.5)
     assert lowest_recall({"run": None}) is None
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeflow.metrics import classification, confusion
-from edgeflow.profiling.compare import TABLE, read_runs, write_comparison
-from edgeflow.profiling.compare import table_rows as compared
+from edgeflow.metrics import confusion
+from edgeflow.profiling.compare import read_runs, write_comparison
+from edgeflow.profiling.compare import tables as compared
 from edgeflow.profiling.report import FEW_SUBJECTS, render, table_rows
 from edgeflow.profiling.result import ProfileResult, histogram, summarize
+from edgeflow.tasks import Classification
 from tests.boards.test_profile_run import Page
 
 
@@ -24,7 +25,7 @@ def a_result(subjects: int = 2, **changes: Any) -> ProfileResult:
     predicted[0:2] = 0
     classes = ["run", "sit", "walk"]
     whose = np.repeat([f"subject {i}" for i in range(subjects)], 2)
-    scores = classification(truth, predicted, classes, whose)
+    scores = Classification(tuple(classes)).scores(truth, predicted, whose)
     steps = np.arange(100, 110)
     result = ProfileResult(
         edgeflow="0.1.0",
@@ -42,8 +43,8 @@ def a_result(subjects: int = 2, **changes: Any) -> ProfileResult:
         rate_hz=50.0,
         accuracy_float=0.875,
         accuracy_float_windows=2 * subjects,
-        accuracy_oracle=scores["accuracy"],
-        accuracy_device=scores["accuracy"],
+        accuracy_oracle=scores["overall"]["accuracy"],
+        accuracy_device=scores["overall"]["accuracy"],
         mismatches=0,
         confusion=confusion(truth, predicted, 3).tolist(),
         instructions_per_step=summarize(steps),
@@ -72,10 +73,7 @@ def a_result(subjects: int = 2, **changes: Any) -> ProfileResult:
         instruction_mix={"mac": 60.0, "load": 40.0},
         delta={"input_sparsity": None, "state_sparsity": None},
         distributions={"instructions_per_step": histogram(steps)},
-        metrics={
-            "overall": {k: v for k, v in scores.items() if k != "subjects"},
-            "subjects": scores["subjects"],
-        },
+        metrics={**scores},
         date="2026-01-02T03:04:05+00:00",
         versions={"edgeflow": "0.1.0", "python": "3.11.2", "compiler": "GCC 12.2.1", "qemu": "7.2.1"},
     )  # fmt: skip
@@ -152,7 +150,7 @@ def test_a_comparison_has_macro_f1_and_the_lowest(tmp_path: Path) -> None:
     assert found["lowest_class"] == {"name": "run", "value": 0.6}
     assert found["lowest_subject"] == {"name": "subject 1", "value": 0.5}
     assert json.loads(json.dumps(found)) == {**found, "front": list(found["front"])}
-    cells = dict(zip(TABLE, compared([run])[0], strict=True))
+    (cells,) = compared([run])
     assert cells["macro-F1"] == "0.375" and cells["lowest subject"] == "50.00% (subject 1)"
     write_comparison([run], tmp_path / "page.html")
     assert "60.00% (run)" in (tmp_path / "page.html").read_text()
@@ -172,7 +170,9 @@ def test_a_comparison_reads_older_files(tmp_path: Path) -> None:
     }  # fmt: skip
     (tmp_path / "old.json").write_text(json.dumps(record))
     old, profiled = read_runs([tmp_path / "old.json", tmp_path / "profile.json"])
-    assert old.macro_f1 is None and old.lowest_class is None
-    assert old.lowest_subject == ("a", 0.7)
-    assert profiled.macro_f1 is None and profiled.lowest_subject is None
-    assert compared([old, profiled])[1][5:8] == ["", "", ""]
+    before, after = old.to_json(), profiled.to_json()
+    assert before["macro_f1"] is None and before["lowest_class"] is None
+    assert before["lowest_subject"] == {"name": "a", "value": 0.7}
+    assert after["macro_f1"] is None and after["lowest_subject"] is None
+    cells = compared([old, profiled])[1]
+    assert [cells[n] for n in ("macro-F1", "lowest class", "lowest subject")] == ["", "", ""]

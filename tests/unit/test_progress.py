@@ -10,7 +10,7 @@ from rich.console import Console
 from edgeflow.cli import console
 from edgeflow.compression.evaluate import Compressed, compress_model
 from edgeflow.data import Dataset
-from edgeflow.metrics import classification
+from edgeflow.tasks import Classification
 from edgeflow.training import train
 from tests.unit.test_train import SMALL, waves
 
@@ -57,7 +57,8 @@ def test_scores_by_class_and_subject(compressed: tuple[Compressed, Dataset, Told
     scores, program = result.scores, result.program
     windows = data.windows("test", length=program.window)
     predicted = program.run(program.quantize_input(windows.x))[:, -1].argmax(axis=1)
-    found = classification(windows.y, predicted, data.classes, windows.person)
+    of_all = Classification(tuple(data.classes)).scores(windows.y, predicted, windows.person)
+    found = of_all["overall"]
     assert scores["accuracy_int"] == found["accuracy"]
     assert scores["macro_f1"]["int"] == found["macro_f1"]
     assert scores["mcc"]["int"] == found["mcc"]
@@ -66,7 +67,7 @@ def test_scores_by_class_and_subject(compressed: tuple[Compressed, Dataset, Told
     for name, one in scores["people"].items():
         mine = windows.person == name
         assert one["int"] == pytest.approx((predicted == windows.y)[mine].mean())
-        assert one["macro_f1"]["int"] == found["subjects"][name]["macro_f1"]
+        assert one["macro_f1"]["int"] == of_all["subjects"][name]["macro_f1"]
         assert one["windows"] == mine.sum() and 0 <= one["float"] <= 1
     kept = {name: program.metadata[name] for name in ("macro_f1", "mcc", "recall")}
     assert kept == {name: scores[name] for name in kept} and "people" not in program.metadata

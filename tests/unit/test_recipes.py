@@ -21,6 +21,7 @@ from edgeflow.recipes.recipe import (
 )
 from edgeflow.recipes.search import read_ladder
 from edgeflow.recipes.steps import parse_delta
+from edgeflow.tasks.classification import ACCURACY
 
 TEXT = """
 about = "all steps"
@@ -189,7 +190,7 @@ def test_what_are_no_bytes(text: str) -> None:
 
 
 def a_run(accuracy: int, cost: int | None, board: str | None) -> Run:
-    return Run("", "", "d", "test", 1.0, accuracy / 4, board=board, instructions=cost)
+    return Run("", "", "d", "test", 1.0, accuracy / 4, ACCURACY, board=board, instructions=cost)
 
 
 RUNS = st.lists(
@@ -216,13 +217,12 @@ def test_a_front_beats_all_others_and_none_of_itself(runs: list[Run]) -> None:
         for i in mine:
             # something on the front is as good in both
             assert any(
-                runs[j].accuracy >= runs[i].accuracy
-                and runs[j].instructions <= runs[i].instructions
+                runs[j].score >= runs[i].score and runs[j].instructions <= runs[i].instructions
                 for j in on
             )
         # along the front both rise, or both are equal
         for i in on:
             for j in on:
-                more = runs[i].accuracy > runs[j].accuracy
+                more = runs[i].score > runs[j].score
                 assert more == (runs[i].instructions > runs[j].instructions)
     assert all(runs[i].instructions is not None for i in best)

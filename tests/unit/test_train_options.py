@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from edgeflow.cells import CELLS, load_model
 from edgeflow.cells.options import parse_options
 from edgeflow.errors import TrainError
-from edgeflow.metrics import accuracy_by_sample
+from edgeflow.tasks.classification import l2_svm
 from edgeflow.training import train
 from edgeflow.training.augment import mirror, mirror_signs
 from edgeflow.training.batches import tail_weight
-from edgeflow.training.losses import l2_svm
 from tests.unit.test_train import SMALL, waves
 
 
@@ -132,7 +131,7 @@ def test_training_on_every_step_decides_earlier(tmp_path: Path) -> None:
         windows = waves().windows("test")
         with torch.no_grad():
             outputs = result.model(torch.from_numpy(windows.x)).numpy()
-        early[tail] = np.mean(accuracy_by_sample(outputs, windows.y)[3:12])
+        early[tail] = np.mean(waves().task.by_sample(outputs, windows.y)[3:12])
     assert early[1.0] > early[0.05] + 0.03
 
 

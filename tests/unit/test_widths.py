@@ -126,18 +126,18 @@ def test_sensitivities_are_those_of_one_matrix_alone() -> None:
     before = score(quantize(chain, samples()), x, y)
     for s in found:
         after = score(quantize(chain, samples(), Widths(matrices={s.matrix: 2})), x, y)
-        assert s.drop == pytest.approx(100 * (before.accuracy - after.accuracy))
+        assert s.drop == pytest.approx(100 * (before.value - after.value))
         assert s.loss == pytest.approx(after.loss - before.loss)
 
 
 def test_chosen_widths_keep_the_bound() -> None:
     chain = chain_of()
     x, y = labelled(chain)
-    before = score(quantize(chain, samples()), x, y).accuracy
+    before = score(quantize(chain, samples()), x, y).value
     counts = []
     for bound in (-100.0, 2.0, 8.0, 100.0):
         widths, found = choose_widths(chain, samples(), x, y, Widths(), max_drop=bound, bits=2)
-        after = score(quantize(chain, samples(), widths), x, y).accuracy
+        after = score(quantize(chain, samples(), widths), x, y).value
         assert not widths.matrices or 100 * (before - after) <= bound
         counts.append(len(widths.matrices))
         rises = [s.loss / s.weights for s in found]

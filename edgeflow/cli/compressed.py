@@ -1,0 +1,89 @@
+"""Output of ``edgeflow compress``: a program, its scores before and after, and its cost."""
+
+from pathlib import Path
+from typing import Any
+
+from edgeflow.cli import console
+
+
+def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
+    """Print the program at `out`, a `Compressed`, and its record, as JSON or as a table."""
+    scores, metadata, task = result.scores, result.program.metadata, result.program.task
+    if json_:
+        console.print_json(
+            {
+                "model": str(out),
+                "hash": record["hash"],
+                "drop_points": task.drop(scores),
+                **scores,
+                **{key: metadata[key] for key in ("cutoff", "fired", "spikes") if key in metadata},
+                "cost": record["cost"],
+            }
+        )
+        return
+    console.table(
+        f"{out}: program {record['hash']}",
+        ["", "float", "integer"],
+        [
+            *_score_rows(task, scores),
+            *(
+                [f"columns of {name} that fire per step", "", f"{share:.1%}"]
+                for name, share in metadata.get("fired", {}).items()
+            ),
+            *(
+                [f"neurons of {name} that spike per step", "", f"{share:.1%}"]
+                for name, share in metadata.get("spikes", {}).items()
+            ),
+            [
+                "weights",
+                f"{4 * sum(_parameters(n) for n in result.program.nodes)} B",
+                f"{record['size']['weight_bytes']} B",
+            ],
+            *_cost_rows(record["cost"]),
+        ],
+    )
+
+
+def _score_rows(task: Any, scores: dict[str, Any]) -> list[list[str]]:
+    from edgeflow.metrics import one_side
+
+    metric, same, kinds = task.headline, scores["agreement"], ("float", "int")
+    sides = [one_side(scores, kind) for kind in kinds]
+    people = scores["people"].values()
+    worst = [metric.worst({str(i): one[kind] for i, one in enumerate(people)}) for kind in kinds]
+    extremes = zip(*(task.extremes(side) for side in sides), strict=True)
+    enough = [str(scores["warmup"][kind]["samples"]) for kind in kinds]
+    rows = [
+        [
+            f"{metric.label} on {scores['windows']} windows of {scores['split']} subjects",
+            *(metric.text(scores[key]) for key in task.pair),
+        ],
+        [f"{metric.extreme} of a subject", *(metric.text(one and one[1]) for one in worst)],
+        *([m.label, *(m.text(side[m.name]) for side in sides)] for m in task.metrics[1:]),
+        *([one.label, one.text, other.text] for one, other in extremes),
+        *([["same decision as float", "", f"{same:.2%}"]] if same is not None else []),
+        [f"samples to 95 % of the {metric.label} of all", *enough],
+    ]
+    if "samples_read" in scores:
+        window = len(scores["warmup"]["int"][metric.name])
+        read, whole = f"{scores['samples_read']:.1f}", scores[f"{task.pair[1]}_whole"]
+        rows += [
+            [f"samples read of {window}, on average", str(window), read],
+            [f"{metric.label} if all were read", "", metric.text(whole)],
+        ]
+    return rows
+
+
+def _cost_rows(cost: dict[str, Any] | None) -> list[list[str]]:
+    if cost is None:
+        return []
+    counts = cost["instructions"]
+    return [
+        [f"instructions per step on {cost['board']}, on average", "", f"{counts['mean']:,.0f}"],
+        ["p99 / max", "", f"{counts['p99']:,.0f} / {counts['max']:,.0f}"],
+        ["flash / RAM", "", f"{cost['flash_bytes']:,} B / {cost['ram_bytes']:,} B"],
+    ]
+
+
+def _parameters(node: Any) -> int:
+    return sum(matrix.weight.size + matrix.rows for matrix in node.products().values())

@@ -1,0 +1,52 @@
+"""Tasks: what the outputs of a program are for. A new one is one file in this folder."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgeflow.errors import ProgramError
+from edgeflow.tasks.classification import Classification
+from edgeflow.tasks.task import Metric, Scores, Task
+from edgeflow.tasks.values import Values
+
+__all__ = [
+    "Classification", "Metric", "Scores", "Task", "Values", "from_json", "task_of", "tasks",
+]  # fmt: skip
+
+
+def tasks() -> dict[str, type[Task]]:
+    """Return the tasks of the modules in this folder, by name."""
+    found: dict[str, type[Task]] = {}
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda one: one.name):
+        content = importlib.import_module(f"{__name__}.{module.name}")
+        for _, kind in inspect.getmembers(content, inspect.isclass):
+            if issubclass(kind, Task) and kind.__module__ == content.__name__ and kind.name:
+                found[kind.name] = kind
+    return found
+
+
+def from_json(content: Mapping[str, Any]) -> Task:
+    """Return the task that `Task.to_json` described.
+
+    Raises
+    ------
+    ProgramError
+        If there is no such task, or it has other fields.
+    """
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items() if k != "name"}
+    known, name = tasks(), content.get("name")
+    if name not in known:
+        raise ProgramError(f"there is no task '{name}': use one of {', '.join(known)}")
+    try:
+        return known[name](**fields)
+    except TypeError as error:
+        raise ProgramError(f"task '{name}': {error}") from None
+
+
+def task_of(classes: Sequence[str], content: Mapping[str, Any] | None = None) -> Task:
+    """Return the task that `content` describes; without it classification, or values."""
+    if content is not None:
+        return from_json(content)
+    return Classification(tuple(classes)) if classes else Values()

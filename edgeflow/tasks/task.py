@@ -1,0 +1,377 @@
+"""The interface of a task: the loss that trains it, its decisions, their scores, what is shown."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgeflow.errors import DataError, TrainError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: Losses [n, time] of outputs [n, time, size] and targets [n] or [n, size].
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of merit.
+
+    Parameters
+    ----------
+    name : str
+        Its key in JSON; files keep it, with "_float" and "_int" before and after compression.
+    label : str
+        Its name in tables and on axes.
+    unit : str
+        "%" of a share, which is stored as 0..1 and shown times 100; "" without a unit.
+    higher_is_better : bool
+    digits : int
+        Decimals of a value that is no share.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+    higher_is_better: bool = True
+    digits: int = 3
+
+    @property
+    def share(self) -> bool:
+        """Whether values are shares, 0..1."""
+        return self.unit == "%"
+
+    @property
+    def title(self) -> str:
+        """Its label as the first word of a line."""
+        return self.label[:1].upper() + self.label[1:]
+
+    @property
+    def measure(self) -> str:
+        """What values are shown in."""
+        return "% of windows" if self.share else self.unit
+
+    @property
+    def axis(self) -> str:
+        """Label of an axis."""
+        return f"{self.label}, {self.measure}" if self.measure else self.label
+
+    def text(self, value: float | None, percent_digits: int = 2) -> str:
+        """Return a value for tables; "" for None."""
+        if value is None:
+            return ""
+        if self.share:
+            return f"{value:.{percent_digits}%}"
+        return f"{value:.{self.digits}f} {self.unit}".rstrip()
+
+    def named(self, value: float, percent_digits: int = 2) -> str:
+        """Return a value that stands in a sentence: a share needs no name."""
+        text = self.text(value, percent_digits)
+        return text if self.share else f"{self.label} {text}"
+
+    def better(self, value: float, other: float) -> bool:
+        """Tell whether a value is better than another."""
+        return value > other if self.higher_is_better else value < other
+
+    def cost(self, value: float) -> float:
+        """Return what sorts values from the best to the worst."""
+        return -value if self.higher_is_better else value
+
+    @property
+    def extreme(self) -> str:
+        """What the worst of several values is."""
+        return "lowest" if self.higher_is_better else "highest"
+
+    @property
+    def got_worse(self) -> str:
+        """What happened to it, where it got worse."""
+        return "fell" if self.higher_is_better else "rose"
+
+    def worst(self, values: Mapping[str, float]) -> tuple[str, float] | None:
+        """Return the name of the worst value, and the value; None if there is none."""
+        return max(values.items(), key=lambda one: self.cost(one[1]), default=None)
+
+    def drop(self, before: float, after: float) -> float:
+        """Return how much worse `after` is: percentage points of a share, else percent of `before`.
+
+        Negative for a gain.
+        """
+        if self.share:
+            return 100 * (before - after) if self.higher_is_better else 100 * (after - before)
+        worse = self.cost(after) - self.cost(before)
+        if before == 0:
+            return math.copysign(math.inf, worse) if worse else 0.0
+        return 100 * worse / abs(before)
+
+
+class Extreme(NamedTuple):
+    """What a program is worst at.
+
+    Attributes
+    ----------
+    key, column, label : str
+        In JSON, as the head of a column, and as the name of a row.
+    found : tuple of (str, float) or None
+        Its name and value; None: not known.
+    text : str
+    """
+
+    key: str
+    column: str
+    label: str
+    found: tuple[str, float] | None
+    text: str
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Return name and value; None if they are not known."""
+        return None if self.found is None else {"name": self.found[0], "value": self.found[1]}
+
+
+class Table(NamedTuple):
+    """A table of a report; `bars` [rows] are percents shown after the cells, None: unknown."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    bars: list[float | None] | None = None
+
+
+class Heatmap(NamedTuple):
+    """Counts [rows, columns] of a report, shaded by their share of the row."""
+
+    title: str
+    counts: NDArray[np.int64]
+    labels: list[str]
+    x: str
+    y: str
+
+
+class Scores(TypedDict):
+    """Scores of decisions; JSON values.
+
+    Attributes
+    ----------
+    overall : dict
+        By name of a metric, and what else the task has to say.
+    subjects : dict
+        The same by subject, in the order in which they first occur; with "windows", their number.
+    """
+
+    overall: dict[str, Any]
+    subjects: dict[str, dict[str, Any]]
+
+
+def squared_error(outputs: "Tensor", target: "Tensor") -> "Tensor":
+    """Return the mean squared error over the outputs [n, time]."""
+    return (outputs - target.reshape(len(target), 1, -1)).square().mean(dim=2)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the outputs of a program are for.
+
+    A task is a frozen dataclass in a module of ``edgeflow/tasks``; its fields are what differs
+    between data sets (names, units), JSON values and tuples of them. It must have a `name`,
+    `metrics`, `size` and `score`. Outputs are floats of a model or integers of a program: those
+    times `scale` are real values. Arrays are numpy's but for losses and what is imitated.
+
+    Attributes
+    ----------
+    name : str
+        In files.
+    metrics : tuple of Metric
+        What `score` returns. The first is the headline: fine-tuning, searches and comparisons go
+        by it.
+    more_metrics : tuple of Metric
+        What only `scores` returns, and only reports show.
+    selection : Metric or None
+        By which training keeps an epoch; None: the headline.
+    losses : mapping
+        By name; the first is the default.
+    """
+
+    name: ClassVar[str] = ""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    more_metrics: ClassVar[tuple[Metric, ...]] = ()
+    selection: ClassVar[Metric | None] = None
+    losses: ClassVar[Mapping[str, Loss]] = {"squared-error": squared_error}
+
+    @property
+    def size(self) -> int:
+        """Number of outputs that a model needs; 0: any."""
+        return 0
+
+    @property
+    def size_text(self) -> str:
+        """What the outputs are, and their number."""
+        return "1 value" if self.size == 1 else f"{self.size} values"
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that says how good a program is.
+
+        Raises
+        ------
+        DataError
+            If the task has no metrics.
+        """
+        if not self.metrics:
+            raise DataError("the program gives values, no classes: nothing scores them")
+        return self.metrics[0]
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Keys of the headline before and after compression, in scores and metadata."""
+        return f"{self.headline.name}_float", f"{self.headline.name}_int"
+
+    def drop(self, scores: Mapping[str, Any]) -> float:
+        """Return how much worse a program is than its float model (`Metric.drop`)."""
+        before, after = self.pair
+        return self.headline.drop(scores[before], scores[after])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return name and fields, from which ``edgeflow.tasks.from_json`` makes the task."""
+        return {"name": self.name, **asdict(self)}
+
+    # ---- targets
+
+    def targets(self, y: Any) -> list[Any]:
+        """Return a user's targets, one for each of n windows, as recordings hold them.
+
+        Raises
+        ------
+        DataError
+            If they are not finite numbers [n] or [n, values].
+        """
+        found = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
+        numbers = found.ndim in (1, 2) and found.dtype.kind in "iuf"
+        if not numbers or not np.isfinite(found).all():
+            raise DataError("y must be finite numbers [n] or [n, values]")
+        return list(found.astype(np.float32))
+
+    def aligned(self, y: NDArray[Any], source: "Task", data: str) -> NDArray[Any]:
+        """Return targets of a data set, whose task is `source`, as this task has them.
+
+        Raises
+        ------
+        DataError
+            If the data set, of the name `data`, is for another task.
+        """
+        if source != self:
+            raise DataError(
+                f"data set '{data}' is for {source.name}, the model for {self.name or 'values'}"
+            )
+        return y
+
+    def target_text(self, target: Any) -> str:
+        """Return a target as text."""
+        return str(target)
+
+    # ---- decisions
+
+    def decide(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
+        """Return what each step decides, [...], of outputs [..., size].
+
+        By default the real values of the outputs; of one output, without the last axis.
+        """
+        real = outputs.astype(np.float64) * scale
+        return real[..., 0] if self.size == 1 else real
+
+    def decisions(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
+        """Return what each window decides, [n], of outputs [n, time, size]: its last step."""
+        return self.decide(outputs[:, -1], scale)
+
+    def answer(self, decided: NDArray[Any]) -> NDArray[Any]:
+        """Return decisions in the user's terms."""
+        return decided
+
+    def right(self, outputs: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell whether each step's decision is right, bool [n, ...], of outputs [n, ..., size].
+
+        By default all are: a value is more or less exact, not right or wrong.
+        """
+        return np.ones(outputs.shape[:-1], dtype=bool)
+
+    def agreement(self, decided: NDArray[Any], other: NDArray[Any]) -> float | None:
+        """Return the share of equal decisions, 0..1; None where decisions are hardly ever equal."""
+        return None
+
+    # ---- scores
+
+    def score(self, truth: NDArray[Any], decided: NDArray[Any]) -> dict[str, float]:
+        """Return the `metrics` of n decisions, by name."""
+        raise NotImplementedError
+
+    def counts(self, truth: NDArray[Any], decided: NDArray[Any]) -> dict[str, Any]:
+        """Return what files hold of decisions besides scores, JSON values by key."""
+        return {}
+
+    def scores(self, truth: NDArray[Any], decided: NDArray[Any], subjects: ArrayLike) -> Scores:
+        """Return scores of all windows and by subject; `subjects` [n] says whose each is."""
+        whose = np.asarray(subjects).astype(str)
+        by_subject = {}
+        for name in dict.fromkeys(whose.tolist()):
+            mine = whose == name
+            found = self.score(truth[mine], decided[mine])
+            by_subject[name] = {"windows": int(mine.sum()), **found}
+        return {"overall": dict(self.score(truth, decided)), "subjects": by_subject}
+
+    def by_sample(
+        self, outputs: NDArray[Any], truth: NDArray[Any], scale: float = 1.0
+    ) -> list[float]:
+        """Return the headline if windows ended after 1, 2, ... samples since the reset [time]."""
+        steps = range(1, outputs.shape[1] + 1)
+        ends = (self.decisions(outputs[:, :time], scale) for time in steps)
+        return [self.score(truth, decided)[self.headline.name] for decided in ends]
+
+    def criterion(self, outputs: NDArray[Any], truth: NDArray[Any]) -> float:
+        """Return a smooth loss of real outputs [n, size], by which small changes are told apart.
+
+        By default the headline, less being better.
+        """
+        return self.headline.cost(self.score(truth, self.decide(outputs))[self.headline.name])
+
+    # ---- training
+
+    def loss_name(self, name: str | None) -> str:
+        """Return the name of a loss; of the default for None.
+
+        Raises
+        ------
+        TrainError
+            If there is no such loss.
+        """
+        if name is not None and name not in self.losses:
+            raise TrainError(f"loss is '{name}': use one of {', '.join(self.losses)}")
+        return name or next(iter(self.losses))
+
+    def imitation(
+        self, outputs: "Tensor", teacher: "Tensor", temperature: float, weight: float
+    ) -> "Tensor":
+        """Return losses [n, time], times `weight`, of outputs [n, time, size] unlike a teacher's.
+
+        `temperature` softens probabilities, where outputs are logits.
+        """
+        return weight * (outputs - teacher).square().mean(dim=2)
+
+    def validation_text(self, row: Mapping[str, float]) -> str:
+        """Return the validation score of a row of the history, for a line of progress."""
+        return f"validation {self.headline.text(row[f'val_{self.headline.name}'], 1)}"
+
+    # ---- reports
+
+    def extremes(self, overall: Mapping[str, Any]) -> list[Extreme]:
+        """Return what a program is worst at, of `Scores.overall` ({} if that is not known)."""
+        return []
+
+    def tables(self, run: Mapping[str, Any]) -> list[Table]:
+        """Return tables of a profile, the content of ``profile.json``, with `metrics`."""
+        return []
+
+    def heatmap(self, run: Mapping[str, Any]) -> Heatmap | None:
+        """Return counts of a profile to be drawn."""
+        return None
