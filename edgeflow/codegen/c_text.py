@@ -62,11 +62,11 @@ def c_array(kind: str, name: str, values: NDArray[np.generic], per_line: int) ->
 
 def c_struct(kind: str, name: str, members: Mapping[str, str | int]) -> str:
     """Return the definition of a constant struct that only its file sees; zeros are left out."""
-    return c_initialised(kind, name, [f".{m} = {v}" for m, v in members.items() if v])
+    return c_struct_of(kind, name, [f".{m} = {v}" for m, v in members.items() if v])
 
 
-def c_initialised(kind: str, name: str, items: Sequence[str]) -> str:
-    """Return the definition of a constant struct by the items of its initialiser."""
+def c_struct_of(kind: str, name: str, items: Sequence[str]) -> str:
+    """Return the same from the items of the initialiser."""
     lines = [""]
     for item in items:
         if lines[-1] and len(lines[-1]) + len(item) + 6 > _WIDTH:
