@@ -1,4 +1,4 @@
-"""Which file holds a C function, for the kernel sets of a core."""
+"""Source files of C functions, by the kernel sets of a core."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -38,7 +38,7 @@ def source_file(function: str, kernel_sets: Sequence[str]) -> str:
 
 
 def included_files(sources: Iterable[str]) -> list[str]:
-    """Return the files that `sources` include, and those that these include, likewise relative."""
+    """Return what files of ``firmware/kernels`` include there, and what that includes in turn."""
     folder = resource("firmware") / "kernels"
     found: list[str] = []
     left = list(sources)
