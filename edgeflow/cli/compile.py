@@ -26,7 +26,7 @@ def compile_(
     backend: str = typer.Option(
         "auto",
         "--backend",
-        help="Who makes the code: c, tvm, or auto, which takes "
+        help="Backend that writes the code: c, tvm, or auto, which takes "
         "the cheaper of both for each kernel and layer.",
     ),
     optimize: str = typer.Option(
@@ -44,7 +44,9 @@ def compile_(
         "Default: the board's own, usually flash.",
     ),
     kernels_in: str | None = typer.Option(
-        None, "--kernels-in", help="The same for the code of a step."
+        None,
+        "--kernels-in",
+        help="Memory of the board that the code of a step is copied to at start.",
     ),
     json_: bool = JSON,
 ) -> None:
@@ -110,7 +112,7 @@ def compile_(
 
 
 def show_choices(choices: "Sequence[Choice]", optimize: str) -> None:
-    """Print the kernel of each matrix, and below it what others cost."""
+    """Print the kernel of each matrix, and below it the costs of others."""
     rows: list[list[Any]] = []
     for choice in choices:
         shape = f"{choice.layer}.{choice.matrix} {choice.rows} x {choice.cols}"
@@ -129,7 +131,7 @@ def show_choices(choices: "Sequence[Choice]", optimize: str) -> None:
 
 
 def _fires(choice: "Choice") -> str:
-    """Return how much of a delta matrix is expected to fire, and up to where that pays."""
+    """Return the expected density of a delta matrix, and up to where that pays."""
     if choice.fired is None:
         return ""
     limit = "" if choice.break_even is None else f", delta pays up to {choice.break_even:.0%}"

@@ -41,7 +41,7 @@ def export_(
         None, "--optimize", help="Of a library: speed, balanced (default) or size."
     ),
     backend: str | None = typer.Option(
-        None, "--backend", help="Of a library, who makes the code: c (default), tvm or auto."
+        None, "--backend", help="Of a library, its kernels and steps: c (default), tvm or auto."
     ),
     data: str | None = typer.Option(
         None,

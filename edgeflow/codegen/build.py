@@ -52,7 +52,7 @@ class Build:
     choices : tuple of Choice
         The kernel of each matrix, and why.
     placement : Placement
-        The memories that weights and kernels are read from.
+        Memories that weights and kernels are read from.
     tvm_layers : tuple of str
         Layers whose step TVM wrote.
     measured : SizeReport, optional
@@ -121,7 +121,7 @@ class Build:
         port: str | None = None,
         runner: str | None = None,
     ) -> NDArray[Any]:
-        """Return what the board answers to raw samples.
+        """Return the board's predictions for raw samples.
 
         Parameters
         ----------

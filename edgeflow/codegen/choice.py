@@ -13,19 +13,19 @@ from edgeflow.program.matrix import Matrix
 from edgeflow.program.program import Program
 from edgeflow.targets.board import CoreSpec
 
-#: What `edgeflow compile` optimizes for.
+#: Goals of `edgeflow compile`.
 #:
 #: speed: the fewest instructions. balanced: the fewest with weights of 8 bits, or of 16 in
-#: matrices of at most `FEW_COLUMNS` columns, where they cost little flash. size: the fewest bits a
-#: weight that hold the matrix, up to 8; among equals the fewest instructions; or a block-sparse
+#: matrices of at most `FEW_COLUMNS` columns, where they cost little flash. size: the fewest bits
+#: per weight that hold the matrix, up to 8; among equals the fewest instructions; or a block-sparse
 #: kernel where that needs fewer bytes.
 GOALS = ("speed", "balanced", "size")
 FEW_COLUMNS = 8
 #: Share of a product's instructions that buys no larger weights, nor one more kernel's code.
 TOLERANCE = 0.01
-#: Block-sparse kernels are looked at where at least this share of their blocks is zero.
+#: Block-sparse kernels are candidates where at least this share of their blocks is zero.
 FEWEST_ZEROS = 0.05
-#: Why, where the caller named the kernel.
+#: The reason where the caller named the kernel.
 ASKED = "asked for"
 
 
@@ -37,7 +37,7 @@ class Candidate:
     ----------
     kernel : str
     instructions : float or None
-        Expected for a call; None if they were not measured on the core.
+        Expected per call; None if they were not measured on the core.
     weight_bytes : int
         Weights, biases and multipliers as the kernel reads them; sums that it starts with.
     allowed : bool
@@ -60,15 +60,15 @@ class Choice:
     rows, cols, input_bits : int
     kernel : str
     instructions : float or None
-        Expected for a call; for an input of spikes, at the rate that was measured.
+        Expected per call; for an input of spikes, at the rate that was measured.
     weight_bytes : int
     why : str
     alternatives : tuple of Candidate
         The other kernels of the core that are exact on the matrix, the best first.
     fired : float or None
-        Share of columns of a delta matrix that are expected to fire.
+        Expected delta density: share of a delta matrix's columns whose change is computed.
     break_even : float or None
-        Share up to which the best delta kernel costs less than the best other one.
+        Delta density up to which the best delta kernel costs less than the best other one.
     """
 
     layer: str
@@ -115,7 +115,7 @@ def choose_kernels(
     Returns
     -------
     tuple of Choice
-        A matrix each, in the order of the program.
+        One per matrix, in the order of the program.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def _check_offered(core: CoreSpec, offered: Sequence[str], asked: Sequence[str])
 def _break_even(
     matrix: Matrix, table: Sequence[Candidate], known: Mapping[str, Cost]
 ) -> float | None:
-    """Return the share of columns from which on the best of the kernels allowed is no delta one."""
+    """Return the delta density from which on the best of the kernels allowed is no delta one."""
     allowed = [kernel_named(c.kernel) for c in table if c.allowed]
     delta = next((kernel for kernel in allowed if kernel.delta), None)
     other = next((kernel for kernel in allowed if not kernel.delta), None)
@@ -232,7 +232,7 @@ def _candidates(
     """Return all kernels that are exact, those that the goal allows first, the best first.
 
     Block-sparse ones only if the matrix has zeros to leave out, or they were asked for. `share`
-    of the columns of a delta matrix fire.
+    is the density of a delta matrix.
     """
     exact = [kernel for kernel in kernels_of(offered) if kernel.is_exact_for(matrix)]
     kernels = [k for k in exact if k.name == asked or not _lacks_zeros(k, matrix)]
@@ -280,7 +280,7 @@ def _lacks_zeros(kernel: MatvecKernel, matrix: Matrix) -> bool:
 
 
 def _best(table: Sequence[Candidate], goal: str) -> tuple[str, str]:
-    """Return the smallest of the kernels that cost hardly more than the best, and why."""
+    """Return the smallest of the kernels within `TOLERANCE` of the best, and why."""
     allowed = [c for c in table if c.allowed]
     if goal == "size" and any(kernel_named(c.kernel).sparse for c in allowed):
         return _smallest(allowed)
@@ -307,7 +307,7 @@ def _smallest(allowed: Sequence[Candidate]) -> tuple[str, str]:
 
 
 def _needless(tables: Sequence[Sequence[Candidate]], chosen: Sequence[str]) -> str | None:
-    """Return the kernel that the others chosen can stand in for at hardly a cost, if any."""
+    """Return the kernel that the others chosen can replace within `TOLERANCE`, if any."""
     by_name = [{c.kernel: c for c in table if c.allowed} for table in tables]
     total, losses = 0.0, dict.fromkeys(chosen, 0.0)
     for table, name in zip(by_name, chosen, strict=True):

@@ -1,16 +1,15 @@
 """The plan of a C library: kernels, steps, memory and files, before any text is made."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edgeflow.codegen.backends import ALL, OURS, backends_of, owner
-from edgeflow.codegen.backends.backend import Backend, Code, StepCode
+from edgeflow.codegen.backends.backend import Code, Product, Site, StepCode
 from edgeflow.codegen.choice import Choice, choose_kernels
 from edgeflow.codegen.kernels import kernel_named
-from edgeflow.codegen.product import Product
 from edgeflow.codegen.sources import source_file
 from edgeflow.program import Program
 from edgeflow.program.matrix import round_up
@@ -20,16 +19,7 @@ from edgeflow.targets.board import CoreSpec
 
 @dataclass(frozen=True)
 class Member:
-    """An array in ``model_t``; its size is a multiple of 8 bytes, so that all are aligned.
-
-    Parameters
-    ----------
-    dtype : str
-        "int16" or "int32".
-    name : str
-    size : int
-        Number of values.
-    """
+    """An array of int16 or int32 in ``model_t``: multiples of 8 bytes, so all are aligned."""
 
     dtype: str
     name: str
@@ -90,10 +80,6 @@ class Plan:
         names = (*(Path(source).name for source in self.sources), *self.generated)
         return tuple(f"kernels/{name}" for name in names)
 
-    def of(self, node: Node) -> list[Product]:
-        """Return the products of a layer."""
-        return [product for product in self.products if product.node is node]
-
     def layers_by(self, backend: str) -> tuple[str, ...]:
         """Return the layers whose step a backend writes."""
         return tuple(layer for layer, name in self.backends.items() if name == backend)
@@ -115,9 +101,7 @@ def plan_library(
     ----------
     program : Program
     core : CoreSpec
-    backend : str
-        "auto", "c" or "tvm" (``edgeflow.codegen.backends.BACKENDS``).
-    optimize, kernel_sets, kernels
+    backend, optimize, kernel_sets, kernels
         As in :func:`edgeflow.codegen.choice.choose_kernels`.
     steps : mapping, optional
         By a backend's name, the layers whose step it writes, ours those that are in none; default:
@@ -142,21 +126,20 @@ def plan_library(
     chosen = backends_of(core, backend) if kernel_sets is None else (OURS,)
     if steps is None:
         steps = {b.name: b.layers(program, core, optimize, len(chosen) == 1) for b in chosen}
-    writers = {node.name: _writer(node, steps) for node in program.nodes}
+    writers = {node.name: OURS for node in program.nodes}
+    for each in ALL:
+        writers |= dict.fromkeys(writers.keys() & set(steps.get(each.name, ())), each)
+    sites = _sites(program)
     code = [
         each.write(
             [product for product in products if owner(product.kernel) is each],
-            [node for node in program.nodes if writers[node.name] is each],
+            [site for site in sites if writers[site.node.name] is each],
             core,
         )
         for each in ALL
     ]
     written = {name: step for part in code for name, step in part.steps.items()}
-    from_sets = (
-        kernel_sets
-        if kernel_sets is not None
-        else [name for each in chosen for name in each.kernel_sets(core)]
-    )
+    sets = kernel_sets or [name for each in chosen for name in each.kernel_sets(core)]
     return Plan(
         program=program,
         core=core,
@@ -165,12 +148,12 @@ def plan_library(
         steps=written,
         backends={layer: writer.name for layer, writer in writers.items()},
         members=tuple(_members(program, products, written)),
-        sources=_sources(program, products, code, from_sets),
+        sources=_sources(program, products, code, sets),
         generated={name: text for part in code for name, text in part.files.items()},
     )
 
 
-def _products(program: Program, choices: Iterable[Choice]) -> Iterable[Product]:
+def _products(program: Program, choices: Sequence[Choice]) -> Iterator[Product]:
     nodes = {node.name: node for node in program.nodes}
     for choice in choices:
         node, kernel = nodes[choice.layer], kernel_named(choice.kernel)
@@ -178,14 +161,19 @@ def _products(program: Program, choices: Iterable[Choice]) -> Iterable[Product]:
         yield Product(node, choice.matrix, matrix, kernel, kernel.pack(matrix))
 
 
-def _writer(node: Node, steps: Mapping[str, Collection[str]]) -> Backend:
-    """Return the last of the backends that writes the layer's step."""
-    named = [each for each in ALL if node.name in steps.get(each.name, ())]
-    return named[-1] if named else OURS
+def _sites(program: Program) -> list[Site]:
+    sites: list[Site] = []
+    x = "model->in.x"
+    for node in program.nodes:
+        last = node is program.nodes[-1] and node.output_state is None
+        y = "y" if last else f"model->{output_member(node)}"
+        sites.append(Site(node, x, y, {s: f"model->{node.name}_{s}" for s in node.states}))
+        x = y
+    return sites
 
 
 def _sources(
-    program: Program, products: Sequence[Product], code: Iterable[Code], sets: Sequence[str]
+    program: Program, products: Sequence[Product], code: Sequence[Code], sets: Sequence[str]
 ) -> tuple[str, ...]:
     functions = {"ef_clamp_s16"}.union(*(part.functions for part in code))
     if any(product.matrix.threshold and not product.kernel.delta for product in products):
@@ -203,24 +191,22 @@ def output_member(node: Node) -> str:
 
 def _members(
     program: Program, products: Sequence[Product], steps: Mapping[str, StepCode]
-) -> Iterable[Member]:
+) -> Iterator[Member]:
     yield Member("int16", "x", round_up(program.inputs))
     for node in program.nodes:
         for name, vector in node.states.items():
             dtype = np.dtype(vector.dtype).name
             yield Member(dtype, f"{node.name}_{name}", round_up(vector.size))
         mine = [product for product in products if product.node is node]
-        for product in mine:
-            if product.matrix.threshold:
-                yield Member("int32", f"{product.name}_memory", round_up(product.memory_words))
-        for product in mine:
-            if product.matrix.factor is not None:
-                yield Member("int16", f"{product.name}_reads", round_up(product.matrix.cols))
+        for product in (p for p in mine if p.matrix.threshold):
+            words = product.packed.memory.size + round_up(product.matrix.cols) // 2
+            yield Member("int32", f"{product.name}_memory", round_up(words))
+        for product in (p for p in mine if p.matrix.factor):
+            yield Member("int16", f"{product.name}_reads", round_up(product.matrix.cols))
     for node in program.nodes[:-1]:
         if node.output_state is None:
             yield Member("int16", output_member(node), round_up(node.outputs))
-    scratch = max(step.scratch for step in steps.values())
-    scratch32 = max(step.scratch32 for step in steps.values())
-    for dtype, name, size in (("int16", "scratch", scratch), ("int32", "scratch32", scratch32)):
-        if size:
-            yield Member(dtype, name, round_up(size))
+    if size := max(step.scratch for step in steps.values()):
+        yield Member("int16", "scratch", round_up(size))
+    if size := max(step.scratch32 for step in steps.values()):
+        yield Member("int32", "scratch32", round_up(size))

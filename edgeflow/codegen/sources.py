@@ -1,10 +1,12 @@
-"""Files of C functions, for the kernel sets of a core."""
+"""Source files of C functions, by the kernel sets of a core."""
 
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from edgeflow.codegen.cells_header import NAME as CELLS_HEADER
+from edgeflow.codegen.cells_header import cells_header
 from edgeflow.codegen.kernels import MATVEC_KERNELS
 from edgeflow.codegen.kernels.header import HEADER, prototypes
 from edgeflow.errors import TargetError
@@ -42,15 +44,19 @@ def source_file(function: str, kernel_sets: Sequence[str]) -> str:
 def source_text(name: str) -> str:
     """Return the text of a file of `source_file` or `included_files`.
 
-    That of the matvec kernels' prototypes is made anew, as further kernels may be registered.
+    Headers of kernels and cells are made anew, as further ones may be registered.
     """
+    if name == HEADER:
+        return prototypes(MATVEC_KERNELS)
+    if name == CELLS_HEADER:
+        return cells_header()
     file = _find(name)
     assert file is not None
-    return prototypes(MATVEC_KERNELS) if name == HEADER else file.read_text(encoding="utf-8")
+    return file.read_text(encoding="utf-8")
 
 
 def included_files(sources: Iterable[str]) -> list[str]:
-    """Return the files that `sources` include, and those that these include, likewise relative."""
+    """Return what files of ``firmware/kernels`` include there, and what that includes in turn."""
     found: list[str] = []
     left = list(sources)
     while left:

@@ -1,4 +1,4 @@
-"""Leaving EdgeFlow with a program: as a file for other runtimes, or a library for other builds."""
+"""Exports of programs: files for other runtimes, libraries for other builds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -63,7 +63,7 @@ def write(program: Program, out: Path, options: Options) -> list[Path]:
     sources = render(plan, options.name, shared=True)
     window = example_window(program, options.data)
     files = {f"src/{Path(name).name}": text for name, text in sources.items()}
-    files |= _render(options.to, _context(plan, options, list(files), window))
+    files |= _render(options.to, _context(program, plan, options, list(files), window))
     files["LICENSE"] = (resource("firmware").parent / "LICENSE").read_text(encoding="utf-8")
     record = {
         "edgeflow": __version__,
@@ -98,9 +98,9 @@ def _earlier(out: Path) -> set[str]:
 
 
 def _context(
-    plan: Plan, options: Options, files: list[str], window: ExampleWindow
+    program: Program, plan: Plan, options: Options, files: list[str], window: ExampleWindow
 ) -> dict[str, Any]:
-    program, task = plan.program, plan.program.task
+    task = program.task
     measured = program.metadata if task.metrics and task.pair[1] in program.metadata else {}
     return {
         "name": options.name,

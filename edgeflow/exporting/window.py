@@ -30,7 +30,7 @@ class ExampleWindow:
     label : str
         What was recorded.
     units : tuple of str
-        One a channel; empty if not known.
+        One per channel; empty if not known.
     """
 
     x: NDArray[np.float32]

@@ -10,7 +10,7 @@ from edgeflow.codegen.kernels import MatvecKernel
 from edgeflow.errors import TargetError
 from edgeflow.targets.board import CoreSpec
 
-#: In order of preference where costs are equal or unknown. Ours writes what no other does.
+#: In order of preference where costs are unknown. Ours writes what no other does.
 OURS: Backend = Ours()
 ALL: tuple[Backend, ...] = (OURS, Tvm())
 #: auto: for each kernel and step the cheapest of all backends that are available.
@@ -18,13 +18,7 @@ BACKENDS = ("auto", *(backend.name for backend in ALL))
 
 
 def backends_of(core: CoreSpec, backend: str) -> tuple[Backend, ...]:
-    """Return the backends that write for a core.
-
-    Parameters
-    ----------
-    core : CoreSpec
-    backend : str
-        One of `BACKENDS`.
+    """Return what one of `BACKENDS` stands for on a core.
 
     Raises
     ------
@@ -36,20 +30,15 @@ def backends_of(core: CoreSpec, backend: str) -> tuple[Backend, ...]:
     if backend not in BACKENDS:
         raise TargetError(f"--backend {backend}: there are {', '.join(BACKENDS)}")
     if backend == "auto":
-        return tuple(each for each in ALL if each.available(core))
+        return tuple(each for each in ALL if each.unavailable(core) is None)
     (chosen,) = (each for each in ALL if each.name == backend)
-    chosen.require(core)
+    if error := chosen.unavailable(core):
+        raise error
     return (chosen,)
 
 
 def kernel_sets(core: CoreSpec, backend: str) -> tuple[str, ...]:
-    """Return the kernel sets that a core has with a backend, in order of preference.
-
-    Raises
-    ------
-    TargetError, ToolMissingError
-        As `backends_of`.
-    """
+    """Return the kernel sets of a core, the preferred ones first; errors as of `backends_of`."""
     return tuple(name for each in backends_of(core, backend) for name in each.kernel_sets(core))
 
 
@@ -59,11 +48,5 @@ def owner(kernel: MatvecKernel) -> Backend:
 
 
 def known_costs(core: str) -> Mapping[str, Cost]:
-    """Return what is known of a core's kernels, by name.
-
-    Raises
-    ------
-    TargetError
-        If a file of costs is wrong.
-    """
+    """Return the known costs of a core's kernels, by name; a TargetError if a file is wrong."""
     return {name: cost for each in ALL for name, cost in each.costs(core).items()}

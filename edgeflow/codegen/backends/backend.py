@@ -6,36 +6,64 @@ from typing import Protocol
 
 from edgeflow.codegen.costs import Cost
 from edgeflow.codegen.kernels import MatvecKernel
-from edgeflow.codegen.product import Product
+from edgeflow.codegen.layouts.layout import Packed
+from edgeflow.errors import EdgeFlowError
 from edgeflow.program import Program
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Node
 from edgeflow.targets.board import CoreSpec
 
-# In all of these, `own` stands before the names of kernels: "" or "NAME_".
 
+@dataclass(frozen=True, eq=False)
+class Product:
+    """A matrix-vector product of a layer: a field of ``node.products()``, its kernel, its weights.
 
-class StepCode(Protocol):
-    """A layer's step as ``model.c`` has it."""
+    Its constants in C have names that begin with `name`.
+    """
+
+    node: Node
+    field: str
+    matrix: Matrix
+    kernel: MatvecKernel
+    packed: Packed
 
     @property
-    def scratch(self) -> int:
-        """Number of int16 values that a step needs as working memory."""
+    def name(self) -> str:
+        return f"{self.node.name}_{self.field}"
 
-    @property
-    def scratch32(self) -> int:
-        """Number of int32 values that a step needs besides."""
 
-    def reads(self, field: str) -> bool:
-        """Tell whether the step reads an array of the layer."""
+@dataclass(frozen=True)
+class Site:
+    """A layer, and the C expressions of what its step reads and writes in ``model_t``."""
 
-    def declaration(self, own: str) -> str:
-        """Return what has to stand before the call, after the layer's constants; or nothing."""
+    node: Node
+    x: str
+    y: str
+    states: Mapping[str, str]
+    scratch: tuple[str, str] = ("model->scratch", "model->scratch32")
 
-    def call(
-        self, x: str, y: str, states: Mapping[str, str], scratch: tuple[str, str], own: str
-    ) -> str:
-        """Return the C statement of a step, given C expressions of its arrays."""
+
+@dataclass(frozen=True)
+class StepCode:
+    """A layer's step in ``model.c``, where ``@`` stands before all names of ``ef_kernels.h``.
+
+    Parameters
+    ----------
+    statement : str
+        Calls it.
+    declaration : str
+        What the statement needs after the layer's constants; may be empty.
+    arrays : tuple of str
+        Arrays of the layer that it reads.
+    scratch, scratch32 : int
+        Numbers of int16 and of int32 values that it needs as working memory.
+    """
+
+    statement: str
+    declaration: str
+    arrays: tuple[str, ...]
+    scratch: int
+    scratch32: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +73,7 @@ class Code:
     Parameters
     ----------
     steps : mapping
-        The steps of layers, by name.
+        By the layer's name.
     functions : frozenset of str
         Functions of ``firmware/kernels`` that are called.
     files : mapping
@@ -62,52 +90,32 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """As of ``--backend``."""
+        """As ``--backend`` has it."""
 
     @property
     def per_shape(self) -> bool:
-        """Whether each shape of a matrix adds code.
+        """Whether each shape has a function of its own, of weights, x and y, which adds code.
 
         Such kernels are chosen only where they were measured, and never for size.
         """
 
-    def available(self, core: CoreSpec) -> bool:
-        """Tell whether it can write for a core here."""
-
-    def require(self, core: CoreSpec) -> None:
-        """Raise a TargetError or a ToolMissingError unless it is `available`."""
+    def unavailable(self, core: CoreSpec) -> EdgeFlowError | None:
+        """Return why it cannot write for a core here, or None."""
 
     def kernel_sets(self, core: CoreSpec) -> tuple[str, ...]:
         """Return the kernel sets that a core has with it, in order of preference."""
 
-    def costs(self, core: str) -> Mapping[str, Cost]:
-        """Return what is known of its kernels on a core, by name.
-
-        Raises
-        ------
-        TargetError
-            If a file of costs is wrong.
-        """
-
-    def layers(
-        self, program: Program, core: CoreSpec, optimize: str, alone: bool
-    ) -> tuple[str, ...]:
-        """Return the layers whose step it should write: all that it can if `alone`."""
-
     def owns(self, kernel: MatvecKernel) -> bool:
         """Tell whether a kernel is of this backend."""
 
-    def matvec(self, product: Product, own: str) -> tuple[str, str]:
-        """Return the C function of a product, and its definition if ``model.c`` has to have it."""
+    def costs(self, core: str) -> Mapping[str, Cost]:
+        """Return what is known of its kernels on a core; a TargetError if a file is wrong."""
+
+    def layers(self, program: Program, core: CoreSpec, goal: str, alone: bool) -> tuple[str, ...]:
+        """Return the layers whose step it should write: all that it can if `alone`."""
 
     def symbol(self, kernel: MatvecKernel, matrix: Matrix) -> str:
-        """Return the symbol of the code that multiplies by a matrix."""
+        """Return the C function that multiplies by a matrix."""
 
-    def write(self, products: Sequence[Product], layers: Sequence[Node], core: CoreSpec) -> Code:
-        """Write the products whose kernels it owns and the steps of layers.
-
-        Raises
-        ------
-        TargetError
-            If it does not know the core, or cannot translate a layer.
-        """
+    def write(self, products: Sequence[Product], sites: Sequence[Site], core: CoreSpec) -> Code:
+        """Write products whose kernels it owns, and steps; a TargetError if it cannot."""

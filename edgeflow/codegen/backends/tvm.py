@@ -4,80 +4,26 @@ Only ``edgeflow.codegen.tvm`` imports TVM, which takes seconds; that happens whe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from edgeflow.codegen.backends.backend import Code
+from edgeflow.codegen.backends.backend import Code, Product, Site, StepCode
 from edgeflow.codegen.costs import Cost
 from edgeflow.codegen.kernels import MatvecKernel
-from edgeflow.codegen.product import Product
-from edgeflow.codegen.schedules import StepSaving, load_schedules
-from edgeflow.errors import TargetError, ToolMissingError
+from edgeflow.codegen.schedules import load_schedules
+from edgeflow.errors import EdgeFlowError, TargetError, ToolMissingError
 from edgeflow.program import Program
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes import Node
 from edgeflow.targets.board import CoreSpec
 
-
-def tvm_installed() -> bool:
-    """Tell whether TVM can be imported, without the seconds that takes."""
-    return find_spec("tvm") is not None
+if TYPE_CHECKING:
+    from edgeflow.codegen.tvm.step import Step
 
 
 def require_tvm() -> None:
     """Raise a ToolMissingError if TVM is not installed."""
-    if not tvm_installed():
+    if find_spec("tvm") is None:
         raise ToolMissingError("TVM is not installed: pip install 'edgeflow[tvm]'")
-
-
-@dataclass(frozen=True)
-class TvmStep:
-    """A layer's step as a function by TVM; see `backend.StepCode`.
-
-    Parameters
-    ----------
-    layer, symbol : str
-    arguments : tuple of (kind, name)
-        Kinds: "matrix", "array", "table", "state", "x", "y", "scratch".
-    c_types : tuple of str
-        Of each argument.
-    scratch_bytes : int
-        Bytes of working memory.
-    """
-
-    layer: str
-    symbol: str
-    arguments: tuple[tuple[str, str], ...]
-    c_types: tuple[str, ...]
-    scratch_bytes: int
-
-    @property
-    def scratch(self) -> int:
-        return -(-self.scratch_bytes // 2)
-
-    @property
-    def scratch32(self) -> int:
-        return 0
-
-    def reads(self, field: str) -> bool:
-        return ("array", field) in self.arguments
-
-    def declaration(self, own: str) -> str:
-        """Return the function's prototype."""
-        types = (kind.replace("ef_matrix", f"{own}ef_matrix") for kind in self.c_types)
-        return f"void {own}{self.symbol}({', '.join(types)});"
-
-    def call(
-        self, x: str, y: str, states: Mapping[str, str], scratch: tuple[str, str], own: str
-    ) -> str:
-        given = {"x": x, "y": y, "scratch": scratch[0]}
-        values = []
-        for kind, name in self.arguments:
-            constants = {"matrix": f"&{self.layer}_{name}", "array": f"{self.layer}_{name}"}
-            constants |= {"table": f"{own}ef_table_{name}"}
-            value = states[name] if kind == "state" else constants.get(kind) or given[kind]
-            values.append(value)
-        return f"{own}{self.symbol}({', '.join(values)});"
 
 
 class Tvm:
@@ -86,59 +32,76 @@ class Tvm:
     name = "tvm"
     per_shape = True
 
-    def available(self, core: CoreSpec) -> bool:
-        return core.tvm is not None and tvm_installed()
-
-    def require(self, core: CoreSpec) -> None:
+    def unavailable(self, core: CoreSpec) -> EdgeFlowError | None:
         if core.tvm is None:
-            raise TargetError(f"{core.name}: TVM does not know this core: use --backend c")
-        require_tvm()
+            return TargetError(f"{core.name}: TVM does not know this core: use --backend c")
+        try:
+            require_tvm()
+        except ToolMissingError as error:
+            return error
+        return None
 
     def kernel_sets(self, core: CoreSpec) -> tuple[str, ...]:
         return core.tvm.kernels if core.tvm else ()
+
+    def owns(self, kernel: MatvecKernel) -> bool:
+        return kernel.by_tvm
 
     def costs(self, core: str) -> Mapping[str, Cost]:
         known = load_schedules(core)
         return known.costs if known else {}
 
-    def layers(
-        self, program: Program, core: CoreSpec, optimize: str, alone: bool
-    ) -> tuple[str, ...]:
+    def layers(self, program: Program, core: CoreSpec, goal: str, alone: bool) -> tuple[str, ...]:
         """Return all with a step if alone, else those that were measured to cost less.
 
         Those grow the code, so there are none for size.
         """
-        layers = [node for node in program.nodes if node.c_function]
-        if alone:
-            return tuple(node.name for node in layers)
-        known = load_schedules(core.name)
-        if known is None or optimize == "size":
-            return ()
-        return tuple(node.name for node in layers if _saves(known.steps.get(node.op_type), node))
-
-    def owns(self, kernel: MatvecKernel) -> bool:
-        return kernel.by_tvm
-
-    def matvec(self, product: Product, own: str) -> tuple[str, str]:
-        """Return a function that takes an ef_matrix and calls the one for its shape."""
-        function = f"{product.name}_matvec"
-        symbol = own + self.symbol(product.kernel, product.matrix)
-        return function, (
-            f"void {symbol}(const void *weights, const int16_t *x, int16_t *y);\n"
-            f"static void {function}(const {own}ef_matrix *matrix, const int16_t *x, int16_t *y) {{"
-            f"\n    {symbol}(matrix->weights, x, y);\n}}"
-        )
+        nodes = [node for node in program.nodes if node.c_function]
+        if not alone:
+            known = load_schedules(core.name)
+            saved = known.steps if known is not None and goal != "size" else {}
+            nodes = [n for n in nodes if n.op_type in saved]
+            nodes = [n for n in nodes if saved[n.op_type].instructions(n.outputs) > 0]
+        return tuple(node.name for node in nodes)
 
     def symbol(self, kernel: MatvecKernel, matrix: Matrix) -> str:
         return kernel.body(matrix).symbol
 
-    def write(self, products: Sequence[Product], layers: Sequence[Node], core: CoreSpec) -> Code:
-        if not products and not layers:
+    def write(self, products: Sequence[Product], sites: Sequence[Site], core: CoreSpec) -> Code:
+        if not products and not sites:
             return Code()
-        from edgeflow.codegen.tvm.library import tvm_code
+        if core.tvm is None:
+            raise TargetError(f"{core.name}: TVM does not know this core: use --backend c")
+        from edgeflow.codegen.tvm.library import tvm_library
 
-        return tvm_code([p.kernel.body(p.matrix) for p in products], layers, core)
+        symbols = {f"ef_tvm_{site.node.name}_step": site for site in sites}
+        name, text, steps = tvm_library(
+            [p.kernel.body(p.matrix) for p in products],
+            {symbol: site.node for symbol, site in symbols.items()},
+            core,
+        )
+        return Code(
+            {site.node.name: _step(site, s, steps[s]) for s, site in symbols.items()},
+            frozenset({"ef_apply"} if steps else ()),
+            {name: text},
+        )
 
 
-def _saves(saving: StepSaving | None, node: Node) -> bool:
-    return saving is not None and saving.instructions(node.outputs) > 0
+def _step(site: Site, symbol: str, step: "Step") -> StepCode:
+    layer = site.node.name
+
+    def argument(kind: str, name: str) -> str:
+        if kind == "state":
+            return site.states[name]
+        named = {"matrix": f"&{layer}_{name}", "array": f"{layer}_{name}"}
+        named |= {"x": site.x, "y": site.y, "scratch": site.scratch[0]}
+        return named.get(kind) or f"@ef_table_{name}"
+
+    types = ", ".join(step.c_types).replace("ef_matrix", "@ef_matrix")
+    arguments = ", ".join(argument(kind, name) for kind, name in step.arguments)
+    return StepCode(
+        statement=f"@{symbol}({arguments});",
+        declaration=f"void @{symbol}({types});",
+        arrays=tuple(name for kind, name in step.arguments if kind == "array"),
+        scratch=-(-step.scratch // 2),
+    )

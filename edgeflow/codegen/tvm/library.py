@@ -1,54 +1,54 @@
 """TVM's part of a C library: one file with the bodies of kernels and the steps of layers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from edgeflow.codegen.backends.backend import Code
-from edgeflow.codegen.backends.tvm import TvmStep
 from edgeflow.codegen.kernels import TvmBody
 from edgeflow.codegen.schedules import schedule
 from edgeflow.codegen.tvm.emit import source
 from edgeflow.codegen.tvm.matvec import MATVECS, matvec
-from edgeflow.codegen.tvm.step import step_function
-from edgeflow.errors import TargetError
+from edgeflow.codegen.tvm.step import Step, step_function
 from edgeflow.program.nodes import Node
 from edgeflow.targets.board import CoreSpec
 
 
-def tvm_code(bodies: Iterable[TvmBody], layers: Iterable[Node], core: CoreSpec) -> Code:
+def tvm_library(
+    bodies: Iterable[TvmBody], layers: Mapping[str, Node], core: CoreSpec
+) -> tuple[str, str, dict[str, Step]]:
     """Let TVM write kernels and steps.
 
     Parameters
     ----------
     bodies : iterable of TvmBody
-    layers : iterable of Node
-        Those whose step TVM writes.
+    layers : mapping
+        Those whose step TVM writes, by the symbol that it gets.
     core : CoreSpec
+        One that TVM knows.
+
+    Returns
+    -------
+    str, str, dict of Step
+        Name and text of the source, and the steps by symbol.
 
     Raises
     ------
     TargetError
-        If TVM does not know the core, or cannot translate a layer.
+        If TVM cannot translate a layer.
     """
-    if core.tvm is None:
-        raise TargetError(f"{core.name}: TVM does not know this core: use --backend c")
     # TVM's parser asks for the source line of every caller: a thread of its own has few
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_write, sorted(set(bodies)), list(layers), core).result()
+        return thread.submit(_write, sorted(set(bodies)), layers, core).result()
 
 
-def _write(bodies: Sequence[TvmBody], layers: Sequence[Node], core: CoreSpec) -> Code:
+def _write(
+    bodies: Sequence[TvmBody], layers: Mapping[str, Node], core: CoreSpec
+) -> tuple[str, str, dict[str, Step]]:
     assert core.tvm is not None
     functions = [
         matvec(b.symbol, MATVECS[b.kernel](schedule(core, b.kernel)), b.rows, b.cols, b.shift)
         for b in bodies
     ]
-    steps = {}
-    for node in layers:
-        symbol = f"ef_tvm_{node.name}_step"
-        step = step_function(node, symbol)
-        functions.append(step.function)
-        steps[node.name] = TvmStep(node.name, symbol, step.arguments, step.c_types, step.scratch)
+    steps = {symbol: step_function(node, symbol) for symbol, node in layers.items()}
+    functions += [step.function for step in steps.values()]
     text, suffix = source(functions, core.tvm.target)
-    called = frozenset({"ef_apply"} if steps else ())
-    return Code(steps, called, {f"ef_tvm{suffix}": text})
+    return f"ef_tvm{suffix}", text, steps
