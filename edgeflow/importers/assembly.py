@@ -1,6 +1,6 @@
 """What importers of graphs share: layers collected along the path from input to output."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,14 +11,10 @@ from torch import nn
 
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
-from edgeflow.importers.check import check_output, identifier
+from edgeflow.importers.check import identifier
 
 Floats = NDArray[np.float64]
 
-#: What a graph that is valid, but like none that was thought of, leads to.
-UNEXPECTED = (ValueError, IndexError, KeyError, AttributeError, TypeError, RuntimeError)
-#: Why attention is refused, and what to use.
-ATTENTION = "attention: it weighs all samples of a window at once, so use a recurrent layer"
 #: Samples that an import is checked on.
 CHECKED = 8
 
@@ -192,18 +188,3 @@ def samples(
     noise = np.random.default_rng(0).standard_normal(real.shape)
     spread, centre = real.std(axis=(0, 1)), real.mean(axis=(0, 1))
     return [real, (centre + noise * np.where(spread > 0, spread, 1.0)).astype(np.float32)]
-
-
-def check_samples(
-    chain: FloatChain,
-    batches: Sequence[NDArray[np.float32]],
-    outputs: Sequence[NDArray[np.float32]],
-    *,
-    softmax: bool = False,
-) -> None:
-    """Check the chain against its source's outputs, whose axes of size 1 do not count."""
-    for x, y in zip(batches, outputs, strict=True):
-        width = y.shape[-1] if y.ndim else 1
-        # [1, n, outputs] or [n, 1, outputs] is the last step's
-        single = y.size == len(x) * width and 1 in y.shape[:-1]
-        check_output(chain, x, y.reshape(len(x), width) if single else y, softmax=softmax)

@@ -1,8 +1,8 @@
 """Files of ``torch.export.save``: recurrent and linear layers in a chain."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,38 +12,26 @@ from torch import Tensor, fx, nn
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.rnn import relu_layer
 from edgeflow.errors import CompressError
-from edgeflow.importers.assembly import (
-    ATTENTION,
-    UNEXPECTED,
-    Assembly,
-    Description,
-    check_samples,
-    samples,
-)
+from edgeflow.importers.assembly import Description
+from edgeflow.importers.graph import ATTENTION, MEAN, NORM, Graph, Operation, importing, one_line
 
-SUPPORTED = (
-    "forward GRU, LSTM and RNN, linear, dropout, +, -, *, / with one constant a channel, selecting "
-    "the last step, and softmax at the end"
-)
-#: Operations that only move values; the check of the outputs shows that they move none elsewhere.
-_GLUE = ("alias", "clone", "contiguous", "detach", "dropout", "flatten", "movedim", "permute",
-         "reshape", "select", "slice", "squeeze", "swapaxes", "to", "_to_copy", "transpose",
-         "unsqueeze", "view")  # fmt: skip
 _RECURRENT: dict[str, Callable[..., nn.Module]] = {
     "gru": nn.GRU,
     "lstm": nn.LSTM,
     "rnn_tanh": nn.RNN,
     "rnn_relu": relu_layer,
 }
-_ADVICE = {
-    "scaled_dot_product_attention": ATTENTION,
-    "bmm": ATTENTION,
-    "baddbmm": ATTENTION,
-    "mean": "use the last step's outputs instead of the mean over time",
-    "batch_norm": "fold it into the linear layer next to it, or normalise the data",
-}
-#: Names listed of the same unsupported operation.
+_MOVES = ("alias", "clone", "contiguous", "detach", "dropout", "flatten", "getitem", "movedim",
+          "permute", "reshape", "select", "slice", "squeeze", "swapaxes", "to", "_to_copy",
+          "transpose", "unsqueeze", "view")  # fmt: skip
+#: Names listed of operations that are refused for the same reason.
 _LISTED = 4
+_ROLES = {
+    **{kind: kind for kind in ("linear", "matmul", "add", "sub", "mul", "div", "softmax")},
+    **{"addmm": "linear", "mm": "linear", "rsub": "sub", "_softmax": "softmax", "sym_size": "size"},
+    **dict.fromkeys(_RECURRENT, "recurrent"),
+    **dict.fromkeys(_MOVES, "move"),
+}
 
 
 def from_exported(
@@ -71,247 +59,136 @@ def from_exported(
         If the file cannot be read, or has unsupported operations: all are listed.
     """
     try:
-        program = torch.export.load(Path(path))
-        graph = _Graph(program)
+        graph = _Exported(torch.export.load(Path(path)))
     except OSError as error:
         raise CompressError(f"{path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # torch raises many unrelated types
-        reason = " ".join(str(error).split())[:200]
         raise CompressError(
-            f"{path}: not a file of torch.export.save of this torch version ({reason})"
+            f"{path}: not a file of torch.export.save of this torch version ({one_line(error)})"
         ) from error
-    try:
-        chain = graph.chain(example, description or Description())
-    except CompressError as error:
-        raise CompressError(f"{path}: {error}") from error
-    except UNEXPECTED as error:
-        raise CompressError(
-            f"{path}: its graph has an unexpected form ({type(error).__name__}: {error})"
-        ) from error
-    chain.source = Path(path).stem
-    return chain
+    with importing(path):
+        return graph.chain(example, description, Path(path).stem)
 
 
-class _Recorder(fx.Interpreter):
-    """Runs a graph and keeps the value of each node."""
+class _Exported(Graph):
+    """The graph of an exported program; a value is the node that makes it."""
 
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module, garbage_collect_values=False)
-        self.values: dict[fx.Node, Any] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        self.values[n] = super().run_node(n)
-        return self.values[n]
-
-
-class _Graph:
-    """The path from input to output, and what the program computes."""
+    advice: ClassVar = {
+        **dict.fromkeys(("scaled_dot_product_attention", "bmm", "baddbmm"), ATTENTION),
+        "mean": MEAN,
+        "batch_norm": NORM,
+    }
+    supported = (
+        "forward GRU, LSTM and RNN, linear, dropout, +, -, *, / with one constant a channel, "
+        "selecting the last step, and softmax at the end"
+    )
+    engine = "torch"
 
     def __init__(self, program: torch.export.ExportedProgram) -> None:
         self._module: Any = program.module()
-        names = program.graph_signature.user_inputs
+        self._values: dict[Any, Any] = {}
         by_name = {node.name: node for node in program.graph.nodes}
-        self._sizes = [
+        sizes = [
             [s if isinstance(s, int) else None for s in by_name[str(name)].meta["val"].shape]
-            for name in names
+            for name in program.graph_signature.user_inputs
         ]
         nodes = list(self._module.graph.nodes)
-        self._inputs = [node for node in nodes if node.op == "placeholder"]
+        inputs = [node for node in nodes if node.op == "placeholder"]
         result = nodes[-1].args[0]
-        self._output: fx.Node = result[0] if isinstance(result, (tuple, list)) else result
-        self._values: dict[fx.Node, Any] = {}
-        self._data = {self._inputs[0]}
-        self._path = list(self._nodes_on_path())
+        output = result[0] if isinstance(result, (tuple, list)) else result
+        super().__init__(
+            [_operation(n) for n in nodes], list(zip(inputs, sizes, strict=True)), output
+        )
 
-    def chain(self, example: NDArray[np.float32], description: Description) -> FloatChain:
-        self._refuse()
-        sizes, channels = self._sizes[0], example.shape[-1]
-        if len(sizes) != 3 or sizes[2] not in (None, channels):
-            raise CompressError(
-                f"its input '{self._inputs[0].name}' is {sizes}, the samples are "
-                f"[n, time, {channels}]: export a model of [n, time, channels]"
-            )
-        time_first = self._time_first()
-        n, time = (sizes[1], sizes[0]) if time_first else (sizes[0], sizes[1])
-        batches = samples(example, n, time)
-        outputs = []
-        for batch in batches:
-            y = self._run(batch.swapaxes(0, 1) if time_first else batch, len(batch))
-            outputs.append(y.swapaxes(0, 1) if time_first and y.ndim == 3 else y)
-        assembly = Assembly(channels)
-        self._assemble(assembly)
-        chain = assembly.finish(description, "")
-        check_samples(chain, batches, outputs, softmax=assembly.softmax)
-        return chain
+    def listed(self, problems: Sequence[tuple[Operation, str]]) -> str:
+        groups: dict[tuple[str, str], list[str]] = {}
+        for op, why in problems:
+            groups.setdefault((op.kind, why), []).append(op.name)
+        parts = []
+        for (kind, why), names in groups.items():
+            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+            parts.append(f"{', '.join(names[:_LISTED])}{more} ({kind}: {why})")
+        return f"these operations cannot be compressed: {'; '.join(parts)}"
 
-    def _nodes_on_path(self) -> Iterator[fx.Node]:
-        """Yield, in order, the nodes whose values depend on the input and reach the output."""
-        nodes, needed = list(self._module.graph.nodes), {self._output}
-        for node in reversed(nodes):
-            if node in needed:
-                needed |= set(node.all_input_nodes)
-        for node in nodes:
-            if node in needed and self._data & set(node.all_input_nodes):
-                if _operation(node) == "sym_size":
-                    continue  # sizes are no data
-                self._data.add(node)
-                yield node
-
-    def _refuse(self) -> None:
-        problems: dict[str, list[str]] = {}
-        for node in self._path:
-            why = self._refusal(node)
-            if why:
-                problems.setdefault(f"{_operation(node)}: {why}", []).append(node.name)
-        if problems:
-            parts = []
-            for why, names in problems.items():
-                more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-                parts.append(f"{', '.join(names[:_LISTED])}{more} ({why})")
-            raise CompressError(
-                f"these operations cannot be compressed: {'; '.join(parts)}. Supported are "
-                f"{SUPPORTED}"
-            )
-
-    def _refusal(self, node: fx.Node) -> str | None:
-        """Return why a node on the path cannot be part of a chain, and what to do."""
-        kind = _operation(node)
-        if kind in _RECURRENT:
-            return self._recurrent_refusal(node)
-        if kind == "getitem":
-            parent, index = node.args
-            if _operation(parent) == "lstm" and index == 2:
+    def limitation(self, op: Operation) -> str | None:
+        args, options = op.node.args, op.node.kwargs
+        if op.role == "recurrent":
+            return self._recurrent_limitation(op)
+        if op.kind == "getitem":
+            if _kind(args[0]) == "lstm" and args[1] == 2:
                 return "the cell state is read: use the output"
-            return None if _operation(parent) in _RECURRENT else "joins or splits paths"
-        if kind == "dropout":
-            return "exported in training mode: call model.eval() first" if node.args[2] else None
-        if kind in ("add", "sub", "rsub", "mul", "div", "linear", "matmul", "mm", "addmm"):
-            if sum(argument in self._data for argument in node.all_input_nodes) > 1:
-                return ATTENTION if kind == "matmul" else "joins two paths: a chain is needed"
-            position = 1 if kind == "addmm" else 0
-            if kind not in ("add", "mul", "sub") and node.args[position] not in self._data:
-                return "the constant must be the second operand"
-            return None
-        if kind in ("softmax", "_softmax") and node is self._output:
-            return None
-        if kind in _GLUE:
-            return None
-        return _ADVICE.get(kind, "not supported: leave it out or put it outside of the model")
+            return None if _kind(args[0]) in _RECURRENT else "joins or splits paths"
+        if op.kind == "dropout" and args[2]:
+            return "exported in training mode: call model.eval() first"
+        if options.get("rounding_mode") or options.get("alpha", 1) != 1:
+            return f"has options: write it as plain {op.role}"
+        return None
 
-    def _recurrent_refusal(self, node: fx.Node) -> str | None:
-        if str(node.target).rpartition(".")[2] != "input":
+    def _recurrent_limitation(self, op: Operation) -> str | None:
+        if str(op.node.target).rpartition(".")[2] != "input":
             return "packed sequences: export the model on plain tensors"
-        _, hx, parameters, biases, layers, dropout, training, bidirectional, _ = node.args
+        _, _, parameters, biases, layers, dropout, training, bidirectional, _ = op.node.args
         if bidirectional:
             return "bidirectional: it needs the future, so use a forward layer"
         if dropout and training:
             return "exported in training mode: call model.eval() first"
-        if len(parameters) != layers * (4 if biases else 2):  # type: ignore[arg-type, operator]
+        if len(parameters) != layers * (4 if biases else 2):
             return "proj_size: projected states are not supported; use a smaller hidden_size"
-        states = hx if isinstance(hx, (list, tuple)) else [hx]
-        if any(value in self._data for value in (*states, *parameters)):  # type: ignore[misc]
+        if any(value in self.data for value in op.reads[1:]):
             return "its weights or first state depend on the samples"
         return None
 
-    def _time_first(self) -> bool:
-        """Tell whether x is [time, n, channels], by the transpositions before the first layer."""
-        swapped = False
-        for node in self._path:
-            kind = _operation(node)
-            if kind in _RECURRENT:
-                return swapped if node.args[-1] else not swapped
-            if kind in ("transpose", "swapaxes", "movedim"):
-                swapped ^= {int(d) % 3 for d in node.args[1:]} == {0, 1}  # type: ignore[arg-type]
-            elif kind == "permute":
-                swapped ^= [int(d) % 3 for d in node.args[1]] == [1, 0, 2]  # type: ignore
-        return False
-
     @torch.no_grad()
-    def _run(self, x: NDArray[np.float32], n: int) -> NDArray[np.float32]:
-        """Run the program and keep the values; inputs other than the first are zero states."""
-        zeros = [torch.zeros([size or n for size in sizes]) for sizes in self._sizes[1:]]
-        recorder = _Recorder(self._module)
-        try:
-            tensor = torch.from_numpy(np.ascontiguousarray(x))
-            recorder.run(tensor, *zeros, enable_io_processing=False)
-        except Exception as error:  # torch raises many unrelated types
-            reason = " ".join(str(error).split())[:200]
-            raise CompressError(f"it cannot be run on samples {list(x.shape)}: {reason}") from error
-        self._values = recorder.values
-        result: NDArray[np.float32] = self._values[self._output].detach().float().numpy()
+    def run(self, x: NDArray[np.float32], n: int) -> NDArray[np.float32]:
+        zeros = [torch.zeros([size or n for size in sizes]) for _, sizes in self.inputs[1:]]
+        runner = fx.Interpreter(self._module, garbage_collect_values=False)
+        runner.run(torch.from_numpy(x), *zeros, enable_io_processing=False)
+        self._values = dict(runner.env)
+        result: NDArray[np.float32] = self._values[self.output].detach().float().numpy()
         return result
 
-    def _assemble(self, chain: Assembly) -> None:
-        # the version of the chain that a value is; those of all layers for a stack's states
-        versions: dict[fx.Node, list[int]] = {self._inputs[0]: [chain.version]}
-        problems = []
-        for node in self._path:
-            kind = _operation(node)
-            read = [v for value in node.all_input_nodes for v in versions.get(value, ())]
-            if kind == "getitem":
-                read = read if node.args[1] else read[-1:]
-            elif kind == "select" and len(read) > 1:
-                read = [read[node.args[2]]]  # type: ignore[index]
-            elif kind not in _GLUE:
-                if read != [chain.version]:
-                    problems.append(f"{node.name} ({kind}): it reads what another layer has read")
-                read = self._add(chain, node)
-            versions[node] = read
-        if versions.get(self._output) != [chain.version]:
-            problems.append("the output is not that of the last layer")
-        if problems:
-            raise CompressError(f"the layers are no chain: {'; '.join(problems)}")
-
-    def _add(self, chain: Assembly, node: fx.Node) -> list[int]:
-        """Add an operation; return the versions after each of its layers."""
-        kind, args = _operation(node), node.args
-        if kind in _RECURRENT:
-            return self._add_recurrent(chain, node)
-        if kind in ("linear", "matmul", "mm", "addmm"):
-            position = 2 if kind == "addmm" else 1
-            weight = self._constant(args[position])
-            bias = None
-            if kind == "addmm":
-                bias = self._constant(args[0])
-            elif kind == "linear" and len(args) > 2 and args[2] is not None:
-                bias = self._constant(args[2])
-            chain.linear(_layer_name(node), weight if kind == "linear" else weight.T, bias)
-        elif kind in ("softmax", "_softmax"):
-            chain.softmax = True
-        else:
-            first = args[0] not in self._data  # "constant op value"
-            if kind == "rsub":
-                kind, first, args = "sub", True, (args[1], args[0])
-            c = self._constant(args[0] if first else args[1])
-            alpha = node.kwargs.get("alpha", 1)
-            if node.kwargs.get("rounding_mode") or alpha != 1:
-                raise CompressError(f"{node.name} has options: write it as plain {kind}")
-            factor: Any = {"mul": c, "div": 1 / np.where(c == 0, np.nan, c)}.get(kind, 1.0)
-            term: Any = {"add": c, "sub": c if first else -c}.get(kind, 0.0)
-            chain.affine(-1.0 if kind == "sub" and first else factor, term)
-        return [chain.version]
-
-    def _add_recurrent(self, chain: Assembly, node: fx.Node) -> list[int]:
-        args: Any = node.args
-        states = args[1] if isinstance(args[1], (list, tuple)) else [args[1]]
-        if any(np.any(self._constant(state)) for state in states):
-            raise CompressError(f"{node.name} does not start from a state of zeros: leave it out")
-        each, name = (4 if args[3] else 2), _layer_name(node)
-        versions = []
-        for layer in range(args[4]):
-            given = [self._constant(p) for p in args[2][each * layer : each * (layer + 1)]]
-            weights = given if args[3] else [*given, None, None]
-            single = name if args[4] == 1 else f"{name}{layer}"
-            chain.recurrent(single, _RECURRENT[_operation(node)], *weights)
-            versions.append(chain.version)
-        return versions
-
-    def _constant(self, argument: Any) -> NDArray[Any]:
-        value = self._values[argument] if isinstance(argument, fx.Node) else argument
+    def constant(self, value: Any) -> NDArray[Any]:
+        value = self._values[value] if isinstance(value, fx.Node) else value
         return value.detach().numpy() if isinstance(value, Tensor) else np.asarray(value)
 
+    def linear(self, op: Operation) -> tuple[Any, ...]:
+        _, weight, *bias = (self.constant(value) for value in op.operands if value is not None)
+        return _layer(op.node), weight if op.kind == "linear" else weight.T, *bias
 
-def _operation(node: Any) -> str:
+    def recurrent(self, op: Operation) -> Iterator[tuple[Any, ...]]:
+        _, states, parameters, _, layers, *_ = op.node.args
+        self.check_states(op, states if isinstance(states, (list, tuple)) else [states])
+        weights = [self.constant(parameter) for parameter in parameters]
+        each = len(weights) // layers
+        for layer in range(layers):
+            given = weights[each * layer : each * (layer + 1)] + [None] * (4 - each)
+            name = f"{_layer(op.node)}{layer if layers > 1 else ''}"
+            yield name, _RECURRENT[op.kind], *given
+
+
+def _operation(node: fx.Node) -> Operation:
+    args: Any = node.args
+    kind = _kind(node)
+    operands, swaps, pick = args[:3] if kind == "linear" else args[:2], False, None
+    if kind == "addmm":
+        operands = (*args[1:3], args[0])
+    elif kind == "rsub":
+        operands = args[1::-1]
+    elif kind in _RECURRENT:
+        swaps = not args[-1]
+    elif kind == "permute":
+        swaps = [int(d) % 3 for d in args[1]] == [1, 0, 2]
+    elif kind in ("transpose", "swapaxes", "movedim"):
+        swaps = {int(d) % 3 for d in args[1:]} == {0, 1}
+    elif kind == "getitem":
+        pick = None if args[1] else -1
+    elif kind == "select":
+        pick = args[2]
+    role, reads = _ROLES.get(kind, ""), node.all_input_nodes
+    return Operation(node, node.name, kind, role, reads, [node], operands, swaps, pick)
+
+
+def _kind(node: fx.Node) -> str:
     """Return 'gru' of ``aten.gru.input``, 'getitem' of the operator."""
     if node.op != "call_function":
         return str(node.op)
@@ -320,7 +197,7 @@ def _operation(node: Any) -> str:
     return str(getattr(node.target, "__name__", node.target))
 
 
-def _layer_name(node: fx.Node) -> str:
+def _layer(node: fx.Node) -> str:
     """Return the name of the module that holds the node's weights."""
     for argument in node.all_input_nodes:
         if argument.op == "get_attr" and "weight" in str(argument.target):

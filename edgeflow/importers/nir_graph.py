@@ -13,8 +13,9 @@ from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.lif import LIF, from_nir
 from edgeflow.errors import CompressError, ToolMissingError
-from edgeflow.importers.assembly import UNEXPECTED, Assembly, Description, samples
+from edgeflow.importers.assembly import Assembly, Description, samples
 from edgeflow.importers.check import TOLERANCE
+from edgeflow.importers.graph import importing, one_line
 from edgeflow.importers.nir_reference import evaluate
 
 SUPPORTED = "LIF, CubaLIF, LI, Linear, Affine and Flatten, in a chain from Input to Output"
@@ -73,18 +74,11 @@ def from_nir_file(
         # nir's check of sizes refuses neurons that share one value; ours are in _chain
         graph = nir.read(str(path), type_check=False)
     except Exception as error:  # h5py and nir raise several unrelated types
-        reason = " ".join(str(error).split())[:200]
         raise CompressError(
-            f"{path}: not a NIR graph ({type(error).__name__}: {reason})"
+            f"{path}: not a NIR graph ({type(error).__name__}: {one_line(error)})"
         ) from error
-    try:
+    with importing(path):
         return _chain(graph, example, description or Description(), Path(path).stem)
-    except CompressError as error:
-        raise CompressError(f"{path}: {error}") from error
-    except UNEXPECTED as error:
-        raise CompressError(
-            f"{path}: its graph has an unexpected form ({type(error).__name__}: {error})"
-        ) from error
 
 
 def _chain(

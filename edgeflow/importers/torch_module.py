@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from edgeflow.cells.cells import is_known, layer_of, supported
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
-from edgeflow.importers.assembly import ATTENTION
 from edgeflow.importers.check import check_output, identifier
 from edgeflow.importers.fold import fold_norms
+from edgeflow.importers.graph import ATTENTION
 from edgeflow.importers.ncps import from_ncps, is_ncps, time_span
 
 _INERT = (nn.Dropout, nn.Identity, nn.AlphaDropout)
