@@ -50,7 +50,5 @@ def kernel_folders() -> list[Path]:
 
 def kernel_sets() -> list[str]:
     """Return the names of kernel sets: ``c``, and the folders of sources in `kernel_folders`."""
-    folders = (path for folder in kernel_folders() for path in folder.iterdir())
-    return sorted(
-        {"c"} | {path.name for path in folders if path.is_dir() and any(path.glob("*.[cS]"))}
-    )
+    sources = (file for folder in kernel_folders() for file in folder.glob("*/*.[cS]"))
+    return sorted({"c"} | {file.parent.name for file in sources})

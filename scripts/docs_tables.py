@@ -33,7 +33,7 @@ from edgeflow.bench.fit import DENSITIES  # noqa: E402
 from edgeflow.cells import CELLS  # noqa: E402
 from edgeflow.cells.options import option_defaults  # noqa: E402
 from edgeflow.cli import app  # noqa: E402
-from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel  # noqa: E402
+from edgeflow.codegen.kernels import KERNEL_SETS, MATVEC_KERNELS, MatvecKernel, kernels_of  # noqa: E402
 from edgeflow.codegen.sources import source_file  # noqa: E402
 from edgeflow.codegen.sparse import DENSITY  # noqa: E402
 from edgeflow.compression.options import DeltaOptions  # noqa: E402
@@ -138,7 +138,7 @@ def step_of(cell: str, core: CoreSpec) -> str:
 def best_of(core: CoreSpec, wanted: Callable[[MatvecKernel], bool]) -> str:
     """Return how the kernel is written that the first of a core's sets has for a product."""
     for kernel_set in core.kernels:
-        names = [k.name for k in MATVEC_KERNELS if k.kernel_set == kernel_set and wanted(k)]
+        names = [k.name for k in kernels_of([kernel_set]) if wanted(k)]
         if names:
             ways = {written(name, core) for name in names}
             return next(way for way in (ASM, TUNED, PORTABLE) if way in ways)
@@ -367,11 +367,12 @@ def home_boards() -> dict[str, str]:
     return {**homes, "c": "qemu-m3"}
 
 
-def _counts(kernels: Sequence[MatvecKernel], suffix: str = "") -> list[list[str]]:
+def _counts(wanted: Callable[[MatvecKernel], bool], suffix: str = "") -> list[list[str]]:
     stored, homes = instruction_counts.read(), home_boards()
     rows = []
-    for kernel in kernels:
-        board = stored[homes[kernel.kernel_set]]
+    of_sets = [(name, k) for name, members in KERNEL_SETS.items() for k in members if wanted(k)]
+    for kernel_set, kernel in of_sets:
+        board = stored[homes[kernel_set]]
         counts = [
             board["instructions"].get(f"{kernel.name} {cols}x{rows}{suffix}")
             for cols, rows in instruction_counts.SHAPES
@@ -387,10 +388,19 @@ def _shapes(also: str = "") -> list[str]:
     return [f"{cols} x {rows}{also}" for cols, rows in instruction_counts.SHAPES]
 
 
+def kernels() -> str:
+    """All kernels: what each reads, what it is about, and on which matrices it is exact."""
+    rows = [
+        [f"`{k.name}`", f"`{type(k.layout).__name__}`", k.about, k.is_exact_for.about or "all"]
+        for k in MATVEC_KERNELS
+    ]
+    return markdown(["kernel", "layout", "about", "exact on"], rows)
+
+
 def kernels_dense() -> str:
     """Kernels of all weights, on the core that they are for; portable C on a Cortex-M3."""
-    dense = [k for k in MATVEC_KERNELS if not k.delta and not k.sparse]
-    return markdown(["kernel", "core", *_shapes()], _counts(dense))
+    dense = _counts(lambda k: not k.delta and not k.sparse)
+    return markdown(["kernel", "core", *_shapes()], dense)
 
 
 def kernels_sparse() -> str:
@@ -399,15 +409,14 @@ def kernels_sparse() -> str:
         f"{cols} x {rows}, {100 * DENSITIES[(rows + cols) % len(DENSITIES)]:.0f} % stored"
         for cols, rows in instruction_counts.SHAPES
     ]
-    sparse = [k for k in MATVEC_KERNELS if not k.delta and k.sparse]
-    return markdown(["kernel", "core", *stored], _counts(sparse))
+    sparse = _counts(lambda k: not k.delta and k.sparse is not None)
+    return markdown(["kernel", "core", *stored], sparse)
 
 
 def kernels_delta() -> str:
     """Kernels of the columns that fire."""
     fired = f", {instruction_counts.FIRED:.0%} fire"
-    delta = [k for k in MATVEC_KERNELS if k.delta]
-    rows = _counts(delta, fired)
+    rows = _counts(lambda k: k.delta, fired)
     for row in rows:
         if "_sparse_" in row[0]:
             row[1] += f", {100 * DENSITY:.0f} % stored"
@@ -540,6 +549,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "boards": boards,
     "cells-wisdm-watch-hand": cells_of("wisdm-watch-hand"),
     "cells-seglearn-watch": cells_of("seglearn-watch"),
+    "kernels": kernels,
     "kernels-dense": kernels_dense,
     "kernels-sparse": kernels_sparse,
     "kernels-delta": kernels_delta,

@@ -15,8 +15,6 @@ from edgeflow.targets.tools import find_tool
 
 __all__ = ["QemuBoard"]
 
-_WITHOUT_FIFO = ("cmsdk",)  # UART drivers
-
 
 class QemuBoard(ProcessBoard):
     """An emulated board.
@@ -88,7 +86,7 @@ class QemuBoard(ProcessBoard):
         without the stalls of a second that they else have. UARTs with a FIFO are slower with it.
         """
         device, serial = f"{kind},id=uart", ["-serial", "chardev:uart"]
-        if self.spec.uart is None or self.spec.uart.driver not in _WITHOUT_FIFO:
+        if self.spec.uart is None or self.spec.uart.fifo:
             return ["-chardev", device, *serial]
         # 256 is no byte, so the multiplexer's escape commands are off
         return ["-chardev", f"{device},mux=on", *serial, "-echr", "256"]

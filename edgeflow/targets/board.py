@@ -11,10 +11,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from edgeflow.errors import TargetError
-from edgeflow.resources import resource
+from edgeflow.resources import kernel_sets, resource
 
 __all__ = [
     "BoardSpec",
@@ -31,8 +39,6 @@ __all__ = [
     "load_core",
 ]
 
-KernelSet = Literal["c", "dsp", "mve", "armv6m", "armv7m", "rv32", "neon", "neon_dot"]
-
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 
 
@@ -47,6 +53,16 @@ def _size(value: object) -> object:
 
 Size = Annotated[int, BeforeValidator(_size), Field(strict=True, gt=0, le=1 << 32)]
 Address = Annotated[int, Field(strict=True, ge=0, lt=1 << 32)]
+
+
+def _kernel_set(name: str) -> str:
+    known = kernel_sets()
+    if name not in known:
+        raise ValueError(_unknown("kernel set", name, known))
+    return name
+
+
+KernelSet = Annotated[str, AfterValidator(_kernel_set)]
 
 
 class _Spec(BaseModel):
@@ -107,7 +123,7 @@ class CoreSpec(_Spec):
     disassembler
         Instruction set, for tools that read machine code.
     kernels
-        Kernel sets under ``firmware/kernels`` in order of preference.
+        Kernel sets in order of preference: folders of ``firmware/kernels``, and ``c``.
     macros
         What the compiler must predefine under `flags`, checked at each build.
     tvm
@@ -141,16 +157,17 @@ class Region(_Spec):
 class Uart(_Spec):
     """The serial port that the firmware talks over.
 
-    `driver` names ``firmware/hal/ef_hal_uart_<driver>.c``; `irq` is the number of its receive
-    interrupt at the interrupt controller; `clock_hz` feeds its baud rate generator, and is the
-    core's where it is not given.
+    `driver` names ``ef_hal_uart_<driver>.c``, in the SoC's folder or ``firmware/hal``; `irq` is the
+    number of its receive interrupt at the interrupt controller; `clock_hz` feeds its baud rate
+    generator, and is the core's where it is not given. Without a `fifo` it takes a byte at a time.
     """
 
-    driver: Literal["cmsdk", "nrf", "16550"]
+    driver: str
     base: Address
     irq: int = Field(ge=0, lt=1024)
     baud: int = Field(default=115200, ge=1200, le=4_000_000)
     clock_hz: int | None = Field(default=None, gt=0)
+    fifo: bool = True
 
 
 class QemuRunner(_Spec):
@@ -223,7 +240,8 @@ class BoardSpec(_Spec):
     core
         See :class:`CoreSpec`.
     soc
-        Folder under ``targets/soc`` with the linker script and start-up code; None for a board
+        Folder with the linker script, start-up code and the SoC's half of the HAL, which a board
+        file names by its name under ``targets/soc``, or ``soc`` beside the file; None for a board
         with an operating system, whose serial port is standard input and output.
     clock_hz
         Core clock; None where the board has none worth naming.
@@ -244,7 +262,7 @@ class BoardSpec(_Spec):
     name: str
     description: str
     core: CoreSpec
-    soc: Literal["cortexm", "riscv"] | None = None
+    soc: Path | None = None
     clock_hz: int | None = Field(default=None, gt=0)
     stack: Annotated[Size, Field(multiple_of=16)] | Literal[0] = 0
     memory: dict[str, Region] = Field(default_factory=dict)
@@ -281,6 +299,10 @@ class BoardSpec(_Spec):
             raise ValueError("uart: missing key")
         if self.uart.clock_hz is None and self.clock_hz is None:
             raise ValueError("uart.clock_hz: missing key (there is no clock_hz either)")
+        drivers = uart_drivers(self.soc)
+        if self.uart.driver not in drivers:
+            known = _unknown("UART driver", self.uart.driver, sorted(drivers))
+            raise ValueError(f"uart.driver: {known}")
         if not 0 < self.stack <= self.memory["ram"].size:
             raise ValueError("stack: must be more than 0 and at most memory.ram.size")
         for key, name in self.placement.model_dump().items():
@@ -357,7 +379,7 @@ def load_board(name: str | Path) -> BoardSpec:
     ----------
     name
         A name that ``edgeflow boards`` lists, or the path of a TOML file. A file of one's own may
-        have its core in a ``cores`` folder beside it.
+        have its core in a ``cores`` folder beside it, and its SoC in ``soc``.
 
     Raises
     ------
@@ -375,10 +397,19 @@ def load_board(name: str | Path) -> BoardSpec:
                 f"no board '{text}'; {_did_you_mean(text, known)}'edgeflow boards' lists them"
             )
     values = _read(path)
-    core = values.get("core")
-    if isinstance(core, str):
-        values["core"] = _find_core(core, path)
+    if isinstance(values.get("core"), str):
+        values["core"] = _find_core(values["core"], path)
+    if isinstance(values.get("soc"), str):
+        values["soc"] = _find("soc", values["soc"], path)
     return _validate(BoardSpec, values, path)
+
+
+def uart_drivers(soc: Path) -> dict[str, Path]:
+    """Return the sources of UART drivers by name; those in a SoC's folder go first."""
+    prefix = "ef_hal_uart_"
+    folders = (resource("firmware") / "hal", soc)
+    files = (file for folder in folders for file in folder.glob(f"{prefix}*.c"))
+    return {file.stem.removeprefix(prefix): file for file in files}
 
 
 def load_core(name: str) -> CoreSpec:
@@ -393,18 +424,24 @@ def load_core(name: str) -> CoreSpec:
 
 
 def _find_core(name: str, board: Path | None) -> CoreSpec:
-    folders = [resource("targets") / "cores"]
-    if board is not None:
-        folders.insert(0, board.parent / "cores")
-    for folder in folders:
-        path = folder / f"{name}.toml"
-        if path.is_file():
-            return _validate(CoreSpec, _read(path), path)
-    known = sorted({file.stem for folder in folders for file in folder.glob("*.toml")})
-    where = f"{_shown(board)}: core: " if board is not None else ""
-    raise TargetError(
-        f"{where}no core '{name}'; {_did_you_mean(name, known)}known: {', '.join(known)}"
-    )
+    path = _find("core", name, board)
+    return _validate(CoreSpec, _read(path), path)
+
+
+def _find(key: Literal["core", "soc"], name: str, board: Path | None) -> Path:
+    """Return the file of a core or the folder of a SoC: beside a board's file, or EdgeFlow's."""
+    folder, pattern = {"core": ("cores", "*.toml"), "soc": ("soc", "*/link.ld")}[key]
+    places = [resource("targets"), *([board.resolve().parent] if board is not None else [])]
+    files = [file for place in places for file in (place / folder).glob(pattern)]
+    known = {path.stem: path for path in (f if key == "core" else f.parent for f in files)}
+    if name in known:
+        return known[name]
+    where = f"{_shown(board)}: {key}: " if board is not None else ""
+    raise TargetError(f"{where}{_unknown(key, name, sorted(known))}")
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> str:
+    return f"no {kind} '{name}'; {_did_you_mean(name, known)}known: {', '.join(known)}"
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Literal
 from edgeflow.errors import TargetError
 from edgeflow.files import atomic_path
 from edgeflow.resources import resource
-from edgeflow.targets.board import BoardSpec, CoreSpec, Placement
+from edgeflow.targets.board import BoardSpec, CoreSpec, Placement, uart_drivers
 from edgeflow.targets.objects import fetch, object_key, store
 from edgeflow.targets.tools import find_tool
 
@@ -41,9 +41,9 @@ def board_sources(board: BoardSpec) -> list[Path]:
     hal = resource("firmware") / "hal"
     if board.soc is None or board.uart is None:
         return [hal / "ef_hal_stdio.c"]
-    start_up = sorted((resource("targets") / "soc" / board.soc).glob("start.*"))
-    drivers = (board.soc, f"uart_{board.uart.driver}", "bare")
-    return [*start_up, *(hal / f"ef_hal_{driver}.c" for driver in drivers)]
+    start_up = sorted(board.soc.glob("start.*"))
+    of_soc = [file for file in sorted(board.soc.glob("ef_hal_*.c")) if "_uart_" not in file.stem]
+    return [*start_up, *of_soc, uart_drivers(board.soc)[board.uart.driver], hal / "ef_hal_bare.c"]
 
 
 def board_include_dirs() -> list[Path]:
@@ -184,7 +184,7 @@ def _link_script(board: BoardSpec) -> str:
         f'REGION_ALIAS("{key.upper()}", {name.upper()})\n'
         for key, name in board.placement.model_dump().items()
     )
-    script = resource("targets") / "soc" / board.soc / "link.ld"
+    script = board.soc / "link.ld"
     return (
         f"MEMORY\n{{\n{memories}}}\n{aliases}__stack_size = {board.stack:#x};\n"
         f"{script.read_text(encoding='utf-8')}"

@@ -71,7 +71,7 @@ def test_shipped_board_has_its_files(name):
     if board.stdio:
         assert board.soc is None and not board.memory
         return
-    assert (resource("targets") / "soc" / board.soc / "link.ld").is_file()
+    assert (board.soc / "link.ld").is_file()
     assert (resource("firmware") / "hal" / f"ef_hal_uart_{board.uart.driver}.c").is_file()
     assert isinstance(board.runner, QemuRunner)
     assert board.emulator in board.tools
@@ -105,7 +105,16 @@ def test_core_beside_the_board_file(write, tmp_path):
         ("base = 0x2000_0000", "base = 0x0803_F000", "memory.ram: overlaps memory.flash"),
         ('stack = "4K"', 'stack = "1M"', "stack: must be more than 0 and at most memory.ram.size"),
         ('stack = "4K"', "", "stack: must be more than 0 and at most memory.ram.size"),
-        ('driver = "cmsdk"', 'driver = "pl011"', "uart.driver: 'pl011': input should be 'cmsdk'"),
+        (
+            'driver = "cmsdk"',
+            'driver = "pl011"',
+            "uart.driver: no UART driver 'pl011'; known: 16550",
+        ),
+        (
+            'soc = "cortexm"',
+            'soc = "cortexn"',
+            "soc: no soc 'cortexn'; did you mean 'cortexm'? known",
+        ),
         ("irq = 0", "irq = 0\ncolour = 1", "uart.colour: unknown key"),
         ("irq = 0", "", "uart.irq: missing key"),
         ('machine = "mps2-an386"', "", "runner.machine: missing key"),
@@ -140,7 +149,9 @@ def test_mistake_in_a_core_file_is_named(write, tmp_path):
     (tmp_path / "cores" / "odd.toml").write_text(
         'description = "odd"\nprefix = ""\ndisassembler = "native"\nkernels = ["asm"]\n'
     )
-    with pytest.raises(TargetError, match=r"odd\.toml: kernels\.0: 'asm'"):
+    with pytest.raises(
+        TargetError, match=r"odd\.toml: kernels\.0: no kernel set 'asm'; known: armv6m"
+    ):
         load_board(write(GOOD.replace("cortex-m4", "odd")))
 
 
