@@ -29,6 +29,7 @@ lint: setup
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
+	$(RUN)/lint-imports --no-cache
 	$(RUN)/clang-format --dry-run --Werror $(C_FILES)
 
 format: setup

@@ -11,10 +11,12 @@ of cells and kernels, the cores in ``targets/cores``, the files of ``firmware/ke
 """
 
 import argparse
+import importlib
 import inspect
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -446,12 +448,29 @@ def others_best() -> str:
     )
 
 
+def layers() -> str:
+    """Return the packages of ``edgeflow`` and their floors, the top first."""
+    contract, *_ = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    rows = []
+    for floor, level in enumerate(reversed(contract["layers"]), 1):
+        for name in level.split(" | "):
+            module = importlib.import_module(f"edgeflow.{name}")
+            about = (module.__doc__ or "").splitlines()[0]
+            kind = "/" if hasattr(module, "__path__") else ".py"
+            rows.append([str(floor), f"`{name}{kind}`", about])
+    rows.sort(key=lambda row: -int(row[0]))
+    return markdown(["floor", "in `edgeflow/`", "what it is"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "api-functions": api_functions,
     "api-classes": api_classes,
     "cells-reference": cells_reference,
     "support": support,
     "demo": demo,
+    "layers": layers,
     "others-best": others_best,
     "others-gru-m4": others("cortex-m4", "GRU-64"),
     "others-gru-m55": others("cortex-m55", "GRU-64"),

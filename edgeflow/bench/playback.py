@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import INT16_MAX, Ints
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import INT16, Node, Range, State, StateField
@@ -60,19 +58,9 @@ class Playback(Node):
         return self.bits
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        samples = self.samples.reshape(self.steps, self.width).astype(np.int64)
-        time = state["time"]
-        return samples[time[:, 0]], {"time": (time + 1) % self.steps}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        time = b.cast("time")
-        row = b.op("Mul", time, b.attribute("width"))
-        columns = b.op("Range", b.const(0), b.attribute("width"), b.const(1))
-        b.op("Gather", "samples", b.op("Add", row, columns), output="y")
-        after = b.op("Mod", b.op("Add", time, b.const(1)), b.attribute("steps"))
-        b.cast(after, onnx.TensorProto.INT16, "time_next")
-        return self.as_function(b)
+        samples, time = self.samples.astype(np.int64), state["time"]
+        row = samples.reshape(self.steps, self.width)[time].reshape(-1, self.width)
+        return row, {"time": (time + 1) % self.steps}
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         time = f"{state['time']}[0]"

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import onnx
-
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import Node, Range, State
@@ -48,11 +45,6 @@ class Source(Node):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         return x, {}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        body = fn.Body()
-        body.op("Identity", "x", output="y")
-        return self.as_function(body)
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         return f"memcpy({y}, {x}, sizeof {y});"

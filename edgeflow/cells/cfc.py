@@ -43,14 +43,15 @@ from edgeflow.program.fixedpoint import Ints, symmetric_max
 from edgeflow.program.nodes.cfc import BACKBONES, MAX_BACKBONE, MAX_GAIN
 from edgeflow.quantization import (
     PREACTIVATION_SCALE,
+    Affine,
     Converted,
     Floats,
     Signal,
     Widths,
+    clipped_fraction,
     delayed,
     parameters,
-    quantize_matrix,
-    share_beyond,
+    quantized,
     state_signal,
 )
 
@@ -254,44 +255,39 @@ def convert(
 ) -> Converted:
     """Quantize; the state of a gated cell needs no calibration, as it stays within +-1 or +-2."""
     scale, slope = ACTIVATIONS[cell.activation]
-    products = [parameters(weight, bias) for weight, bias in cell.products()]
+    layers = [parameters(weight, bias) for weight, bias in cell.products()]
     # the factors of the activation, and the pure cell's time span, go into the weights
-    slopes = [slope] * (len(products) - 1) + [cell.time_span if cell.mode == "pure" else 1.0]
-    products = [(k * weight, k * bias) for k, (weight, bias) in zip(slopes, products, strict=True)]
+    slopes = [slope] * (len(layers) - 1) + [cell.time_span if cell.mode == "pure" else 1.0]
+    layers = [(k * weight, k * bias) for k, (weight, bias) in zip(slopes, layers, strict=True)]
     output, arrays = _state(cell, real, widths.state)
-    (first, bias), *deeper = products
+    (first, bias), *deeper = layers
     weight_x, weight_h = first[:, : cell.inputs], first[:, cell.inputs :]
-    fields: dict[str, Any] = {
-        "input": quantize_matrix(
-            weight_x, bias, source, PREACTIVATION_SCALE, widths.of(name, "input")
-        ),
-        "recurrent": quantize_matrix(
-            weight_h, 0 * bias, output, PREACTIVATION_SCALE, widths.of(name, "recurrent")
-        ),
+    products = {
+        "input": Affine(weight_x, bias, source, PREACTIVATION_SCALE),
+        "recurrent": Affine(weight_h, 0 * bias, output, PREACTIVATION_SCALE),
     }
     a = source.real @ weight_x.T.astype(np.float32) + bias.astype(np.float32)
     u = delayed(real) @ weight_h.T.astype(np.float32)
     v = a + u
     beyond = np.maximum(np.maximum(np.abs(a), np.abs(u)), np.abs(v))
-    saturation = {"backbone" if deeper else "heads": share_beyond(beyond)}
+    saturation = {"backbone" if deeper else "heads": clipped_fraction(beyond)}
     for field, (weight, offset) in zip(BACKBONES[len(deeper)], deeper, strict=True):
         size = weight.shape[1]
         unit = np.full(size, scale * 2.0 ** -(widths.state - 1))
         signal = Signal(np.zeros(size), unit, widths.state, scale * np.tanh(v))
-        fields[field] = quantize_matrix(
-            weight, offset, signal, PREACTIVATION_SCALE, widths.of(name, field)
-        )
+        products[field] = Affine(weight, offset, signal, PREACTIVATION_SCALE)
         v = signal.real @ weight.T.astype(np.float32) + offset.astype(np.float32)
-        saturation[field] = share_beyond(v)
+        saturation[field] = clipped_fraction(v)
     kind = nodes.PureCfC if cell.mode == "pure" else nodes.CfC
+    fields: dict[str, Any] = {**quantized(products, name, widths), **arrays}
     node = kind(
         name=name,
         gate=int(cell.mode == "default"),
         state_bits=widths.state,
         backbone_bits=widths.state,
-        **(fields | arrays),
+        **fields,
     )
-    return Converted(node, output, saturation)
+    return Converted(node, output, saturation, products)
 
 
 @torch.no_grad()

@@ -31,14 +31,15 @@ from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes import GRU
 from edgeflow.quantization import (
     PREACTIVATION_SCALE,
+    Affine,
     Converted,
     Floats,
     Signal,
     Widths,
+    clipped_fraction,
     delayed,
     parameters,
-    quantize_matrix,
-    share_beyond,
+    quantized,
     state_signal,
 )
 
@@ -137,17 +138,13 @@ def convert(
     u = delayed(real) @ weight_h.T.astype(np.float32) + bias_h.astype(np.float32)
     # the gates r and z add both parts: their biases go into one
     both = np.where(np.arange(3 * hidden) < 2 * hidden, bias_h, 0.0)
-    node = GRU(
-        name,
-        input=quantize_matrix(
-            weight_x, bias_x + both, source, PREACTIVATION_SCALE, widths.of(name, "input")
-        ),
-        recurrent=quantize_matrix(
-            weight_h, bias_h - both, state, PREACTIVATION_SCALE, widths.of(name, "recurrent")
-        ),
-        state_bits=widths.state,
-    )
-    return Converted(node, state, {"gates": share_beyond(np.maximum(np.abs(a), np.abs(u)))})
+    products = {
+        "input": Affine(weight_x, bias_x + both, source, PREACTIVATION_SCALE),
+        "recurrent": Affine(weight_h, bias_h - both, state, PREACTIVATION_SCALE),
+    }
+    node = GRU(name, **quantized(products, name, widths), state_bits=widths.state)
+    saturation = {"gates": clipped_fraction(np.maximum(np.abs(a), np.abs(u)))}
+    return Converted(node, state, saturation, products)
 
 
 CELL = Cell(

@@ -26,14 +26,15 @@ from edgeflow.cells.cell import Layer, copy_params
 from edgeflow.program import nodes
 from edgeflow.quantization import (
     PREACTIVATION_SCALE,
+    Affine,
     Converted,
     Floats,
     Signal,
     Widths,
+    clipped_fraction,
     delayed,
     parameters,
-    quantize_matrix,
-    share_beyond,
+    quantized,
     state_signal,
 )
 
@@ -89,24 +90,15 @@ def convert(
     u = before @ gates.T.astype(np.float32)
     r = 0.5 + 0.5 * np.tanh(0.5 * (a[..., :hidden] + u[..., :hidden]))
     u = np.concatenate([u, (r * before) @ candidate.T.astype(np.float32)], axis=-1)
-    node = nodes.GRUResetBefore(
-        name,
-        input=quantize_matrix(
-            weight_x, bias, source, PREACTIVATION_SCALE, widths.of(name, "input")
-        ),
-        recurrent=quantize_matrix(
-            gates,
-            zeros[: 2 * hidden],
-            state,
-            PREACTIVATION_SCALE,
-            widths.of(name, "recurrent"),
-        ),
-        candidate=quantize_matrix(
-            candidate, zeros[:hidden], state, PREACTIVATION_SCALE, widths.of(name, "candidate")
-        ),
-        state_bits=widths.state,
-    )
-    return Converted(node, state, {"gates": share_beyond(np.maximum(np.abs(a), np.abs(u)))})
+    products = {
+        "input": Affine(weight_x, bias, source, PREACTIVATION_SCALE),
+        "recurrent": Affine(gates, zeros[: 2 * hidden], state, PREACTIVATION_SCALE),
+        "candidate": Affine(candidate, zeros[:hidden], state, PREACTIVATION_SCALE),
+    }
+    matrices = quantized(products, name, widths)
+    node = nodes.GRUResetBefore(name, **matrices, state_bits=widths.state)
+    saturation = {"gates": clipped_fraction(np.maximum(np.abs(a), np.abs(u)))}
+    return Converted(node, state, saturation, products)
 
 
 def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:

@@ -50,13 +50,14 @@ from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX
 from edgeflow.program.nodes.lif import RESETS
 from edgeflow.quantization import (
+    Affine,
     Converted,
     Floats,
     Signal,
     Widths,
+    clipped_fraction,
     delayed,
-    quantize_matrix,
-    share_beyond,
+    quantized,
 )
 
 #: Default coefficients of a memory, and its window in samples.
@@ -270,7 +271,7 @@ def convert(
         "update": torch.cat([x, before[0], m], 2),
     }
     threshold = layer.threshold.clamp(min=THRESHOLD_MIN).double()
-    matrices, units, used = {}, [], []
+    products, units, used = {}, [], []
     for field, parts, limits in zip(weights, traces, threshold.split(layer.sizes), strict=True):
         current = read[field] @ weights[field].T + bias.get(field, 0.0)
         values = [parts[0], *parts[2:]]
@@ -284,12 +285,10 @@ def convert(
         columns = weights[field].shape[1]
         spikes = Signal(np.zeros(columns), np.ones(columns), 2, real)
         weight = weights[field].double().numpy()
-        matrices[field] = quantize_matrix(
-            weight, offset, spikes, units[-1][:rows], widths.of(name, field)
-        )
+        products[field] = Affine(weight, offset, spikes, units[-1][:rows])
         used.append(np.max([np.abs(v.numpy()) / reach for v in values], axis=0))
     fields: dict[str, Any] = {
-        **matrices,
+        **quantized(products, name, widths),
         "beta": decay_factor(torch.sigmoid(layer.beta_logit)),
         "threshold": np.round(threshold.numpy() / np.concatenate(units)).astype(np.int16),
         "reset": RESETS.index(layer.reset),
@@ -299,7 +298,8 @@ def convert(
     node = nodes.L2MU(name=name, **fields)
     hidden = layer.hidden_size
     output = Signal(np.zeros(hidden), np.ones(hidden), 2, real)
-    return Converted(node, output, {"membrane": share_beyond(np.concatenate(used, axis=2), 1.0)})
+    saturation = {"membrane": clipped_fraction(np.concatenate(used, axis=2), 1.0)}
+    return Converted(node, output, saturation, products)
 
 
 def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:

@@ -45,14 +45,15 @@ from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX
 from edgeflow.program.nodes.lif import RESETS
 from edgeflow.quantization import (
+    Affine,
     Converted,
     Floats,
     Signal,
     Widths,
+    clipped_fraction,
     delayed,
     parameters,
-    quantize_matrix,
-    share_beyond,
+    quantized,
 )
 
 #: Slope of the fast sigmoid that current-based layers train best with.
@@ -299,28 +300,22 @@ def convert(
     reach = membrane_reach(top, threshold)
     unit = reach / INT16_MAX
     output = Signal(np.zeros(len(unit)), np.ones(len(unit)), 2, real)
+    current = parameters(layer.input.weight, layer.input.bias)
+    products = {"input": Affine(*current, source, unit, compensate=True)}
+    if layer.recurrent is not None:
+        weight, none = parameters(layer.recurrent.weight, None)
+        products["recurrent"] = Affine(weight, none, output, unit, compensate=True)
     fields: dict[str, Any] = {
-        "input": quantize_matrix(
-            *parameters(layer.input.weight, layer.input.bias),
-            source,
-            unit,
-            widths.of(name, "input"),
-            compensate=True,
-        ),
+        **quantized(products, name, widths),
         "beta": decay_factor(layer.beta),
         "threshold": np.round(threshold / unit).astype(np.int16),
         "reset": RESETS.index(layer.reset),
     }
-    if layer.recurrent is not None:
-        weight, none = parameters(layer.recurrent.weight, None)
-        fields["recurrent"] = quantize_matrix(
-            weight, none, output, unit, widths.of(name, "recurrent"), compensate=True
-        )
     if layer.synapse:
         fields["alpha"] = decay_factor(layer.alpha)
     node = nodes.LIF(name=name, **fields)
-    share = share_beyond(np.max([np.abs(t.numpy() / reach) for t in traces], axis=0), 1.0)
-    return Converted(node, output, {"membrane": share})
+    clipped = clipped_fraction(np.max([np.abs(t.numpy() / reach) for t in traces], axis=0), 1.0)
+    return Converted(node, output, {"membrane": clipped}, products)
 
 
 @torch.no_grad()

@@ -11,14 +11,7 @@ from torch import nn
 from edgeflow.cells.cell import Layer, copy_params, slice_rows
 from edgeflow.program.fixedpoint import INT16_MAX, Ints
 from edgeflow.program.nodes import Linear
-from edgeflow.quantization import (
-    Converted,
-    Floats,
-    Signal,
-    Widths,
-    parameters,
-    quantize_matrix,
-)
+from edgeflow.quantization import Affine, Converted, Floats, Signal, Widths, parameters, quantized
 
 #: Head room of the output over the largest value seen in calibration.
 OUTPUT_MARGIN = 1.25
@@ -30,9 +23,10 @@ def convert(
     """Quantize; the output's scale comes from calibration."""
     weight, bias = parameters(layer.weight, layer.bias)
     scale = max(float(np.abs(real).max()) * OUTPUT_MARGIN, 1e-6) / INT16_MAX
-    node = Linear(name, quantize_matrix(weight, bias, source, scale, widths.of(name, "matrix")))
-    size = node.outputs
-    return Converted(node, Signal(np.zeros(size), np.full(size, scale), node.output_bits, real))
+    products = {"matrix": Affine(weight, bias, source, scale)}
+    node, size = Linear(name, **quantized(products, name, widths)), len(bias)
+    output = Signal(np.zeros(size), np.full(size, scale), node.output_bits, real)
+    return Converted(node, output, provenance=products)
 
 
 def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:

@@ -29,19 +29,18 @@ from edgeflow.cells.legendre import legendre, powers, zero_order_hold
 from edgeflow.cells.stack import Stack
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program.fixedpoint import INT16_MAX
-from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import lmu as nodes
-from edgeflow.program.nodes.base import Node
 from edgeflow.quantization import (
     PREACTIVATION_SCALE,
+    Affine,
     Converted,
     Floats,
     Signal,
     Widths,
+    clipped_fraction,
     delayed,
     parameters,
-    quantize_matrix,
-    share_beyond,
+    quantized,
     state_signal,
 )
 
@@ -396,34 +395,29 @@ def convert(
     unit_h = np.full(hidden, PREACTIVATION_SCALE)
     units = np.concatenate([scale_u, unit_h])
 
-    def matrix(
-        field: str, of_u: Tensor | None, of_h: Tensor, bias: Tensor | None, signal: Signal
-    ) -> Matrix:
+    def product(of_u: Tensor | None, of_h: Tensor, bias: Tensor | None, signal: Signal) -> Affine:
         weight, constant = parameters(of_h, bias)
-        bits = widths.of(name, field)
         if of_u is None:
-            return quantize_matrix(weight, constant, signal, unit_h, bits)
+            return Affine(weight, constant, signal, unit_h)
         weight = np.concatenate([of_u.double().numpy(), weight])
         constant = np.concatenate([np.zeros(size), constant])
-        return quantize_matrix(weight, constant, signal, units, bits)
+        return Affine(weight, constant, signal, units)
 
-    common = {
+    products = {"input": product(layer.e_x, layer.W_x, layer.b, source)}
+    if not layer.feed_forward:
+        products["recurrent"] = product(layer.e_h, layer.W_h, None, state)
+    products["memory"] = product(layer.e_m, layer.W_m, None, reading)
+    fields: dict[str, Any] = {
+        **quantized(products, name, widths),
         **memory,
         "memory_size": size,
         "read_shift": read_shift,
         "read_bits": bits,
         "state_bits": bits,
     }
-    from_x = matrix("input", layer.e_x, layer.W_x, layer.b, source)
-    from_m = matrix("memory", layer.e_m, layer.W_m, None, reading)
-    node: Node
-    if layer.feed_forward:
-        node = nodes.LMUFeedForward(name, input=from_x, memory=from_m, **common)
-    else:
-        from_h = matrix("recurrent", layer.e_h, layer.W_h, None, state)
-        node = nodes.LMU(name, input=from_x, recurrent=from_h, memory=from_m, **common)
+    node = (nodes.LMUFeedForward if layer.feed_forward else nodes.LMU)(name, **fields)
     largest = torch.stack(parts_h).abs().amax(0)
-    return Converted(node, state, {"drive": share_beyond(largest.numpy())})
+    return Converted(node, state, {"drive": clipped_fraction(largest.numpy())}, products)
 
 
 def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:

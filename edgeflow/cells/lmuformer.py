@@ -40,14 +40,7 @@ from edgeflow.cells.taps import Taps
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import symmetric_max
-from edgeflow.quantization import (
-    Converted,
-    Floats,
-    Signal,
-    Widths,
-    parameters,
-    quantize_matrix,
-)
+from edgeflow.quantization import Affine, Converted, Floats, Signal, Widths, parameters, quantized
 
 #: Samples that the embedding sees.
 KERNEL_SIZE = 5
@@ -200,25 +193,20 @@ def convert(
     top = max(float(np.abs(real).max()), float(np.abs(branch).max()), 1e-6)
     unit = max(top / limit, float(source.scale.max()) * 32768 / 32767)
     reading = Signal(np.zeros(hidden), np.full(hidden, unit_inside), bits, inside.numpy())
+    up, down = (parameters(linear.weight, linear.bias) for linear in (layer.up, layer.down))
+    products = {
+        "up": Affine(*up, source, unit_inside),
+        "down": Affine(*down, reading, unit * 2.0 ** (bits - 16)),
+    }
     node = nodes.ChannelMixer(
         name,
-        up=quantize_matrix(
-            *parameters(layer.up.weight, layer.up.bias),
-            source,
-            unit_inside,
-            widths.of(name, "up"),
-        ),
-        down=quantize_matrix(
-            *parameters(layer.down.weight, layer.down.bias),
-            reading,
-            unit * 2.0 ** (bits - 16),
-            widths.of(name, "down"),
-        ),
+        **quantized(products, name, widths),
         skip=np.round(source.scale / unit * 32768).astype(np.int16),
         hidden_bits=bits,
         state_bits=bits,
     )
-    return Converted(node, Signal(np.zeros(size), np.full(size, unit), bits, real))
+    output = Signal(np.zeros(size), np.full(size, unit), bits, real)
+    return Converted(node, output, provenance=products)
 
 
 @torch.no_grad()

@@ -33,13 +33,14 @@ from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes.lru import ROTATION, STATE_BITS
 from edgeflow.quantization import (
     PREACTIVATION_SCALE,
+    Affine,
     Converted,
     Floats,
     Signal,
     Widths,
+    clipped_fraction,
     parameters,
-    quantize_matrix,
-    share_beyond,
+    quantized,
     state_signal,
 )
 
@@ -155,21 +156,22 @@ def convert(
     reading = Signal(np.zeros(2 * size), scale, bits, seen)
     poles = layer.poles().detach().to(torch.complex128).numpy() * 2.0**ROTATION
     most = nodes.LRU.array_fields["real"][1]
+    products = {
+        "input": Affine(weight, bias, source, units),
+        "output": Affine(*parameters(layer.output.weight, None), reading, PREACTIVATION_SCALE),
+    }
     node = nodes.LRU(
         name,
-        input=quantize_matrix(weight, bias, source, units, widths.of(name, "input")),
-        output=quantize_matrix(
-            *parameters(layer.output.weight, None), reading, PREACTIVATION_SCALE,
-            widths.of(name, "output"),
-        ),
+        **quantized(products, name, widths),
         real=np.clip(np.round(poles.real), -most, most).astype(np.int32),
         imaginary=np.clip(np.round(poles.imag), -most, most).astype(np.int32),
         shift=shift,
         state_bits=bits,
-    )  # fmt: skip
+    )
     v = source.real @ weight[2 * size :].T + bias[2 * size :]
     v = v + seen @ layer.output.weight.detach().numpy().T
-    return Converted(node, state_signal(layer.hidden, bits, real), {"output": share_beyond(v)})
+    saturation = {"output": clipped_fraction(v)}
+    return Converted(node, state_signal(layer.hidden, bits, real), saturation, products)
 
 
 def _reach(values: Tensor) -> Floats:

@@ -33,14 +33,15 @@ from edgeflow.program.fixedpoint import INT16_MAX
 from edgeflow.program.nodes import LSTM
 from edgeflow.quantization import (
     PREACTIVATION_SCALE,
+    Affine,
     Converted,
     Floats,
     Signal,
     Widths,
+    clipped_fraction,
     delayed,
     parameters,
-    quantize_matrix,
-    share_beyond,
+    quantized,
     state_signal,
 )
 
@@ -123,22 +124,17 @@ def convert(
     c = cell_state(a + u)
     reach = max(float(np.abs(c).max()) * CELL_MARGIN, 2.0**-8)
     fraction = int(np.clip(np.floor(np.log2(INT16_MAX / reach)), 8, 15))
-    node = LSTM(
-        name,
-        input=quantize_matrix(
-            weight_x, bias, source, PREACTIVATION_SCALE, widths.of(name, "input")
-        ),
-        recurrent=quantize_matrix(
-            weight_h, 0 * bias, state, PREACTIVATION_SCALE, widths.of(name, "recurrent")
-        ),
-        state_bits=widths.state,
-        cell_fraction=fraction,
-    )
-    saturation = {
-        "gates": share_beyond(np.maximum(np.abs(a), np.abs(u))),
-        "cell state": share_beyond(c, (INT16_MAX + 1) / 2.0**fraction),
+    products = {
+        "input": Affine(weight_x, bias, source, PREACTIVATION_SCALE),
+        "recurrent": Affine(weight_h, 0 * bias, state, PREACTIVATION_SCALE),
     }
-    return Converted(node, state, saturation)
+    matrices = quantized(products, name, widths)
+    node = LSTM(name, **matrices, state_bits=widths.state, cell_fraction=fraction)
+    saturation = {
+        "gates": clipped_fraction(np.maximum(np.abs(a), np.abs(u))),
+        "cell state": clipped_fraction(c, (INT16_MAX + 1) / 2.0**fraction),
+    }
+    return Converted(node, state, saturation, products)
 
 
 CELL = Cell(

@@ -34,7 +34,7 @@ from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX, PREACTIVATION_FRACTION
 from edgeflow.program.nodes.ltc import MAX_UNFOLDS, OFFSET_SHIFT
-from edgeflow.quantization import Converted, Floats, Signal, Widths, share_beyond
+from edgeflow.quantization import Converted, Floats, Signal, Widths, clipped_fraction
 
 #: Solver steps a sample, and units that a unit reads, in a new cell.
 UNFOLDS, FAN = 1, 8
@@ -252,7 +252,7 @@ def convert(
     )
     output = Signal(p["output_b"], p["output_w"] * reach / 2.0**15, 16, real)
     beyond = [np.abs(offset)[w > 0], np.abs(sensory_offset)[sensory_w > 0]]
-    return Converted(node, output, {"synapses": share_beyond(np.concatenate(beyond), 32.0)})
+    return Converted(node, output, {"synapses": clipped_fraction(np.concatenate(beyond), 32.0)})
 
 
 def _int16(real: Floats) -> NDArray[np.int16]:

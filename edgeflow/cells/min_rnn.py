@@ -19,13 +19,14 @@ from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes.min_rnn import MinRNN as Node
 from edgeflow.quantization import (
     PREACTIVATION_SCALE,
+    Affine,
     Converted,
     Floats,
     Signal,
     Widths,
+    clipped_fraction,
     parameters,
-    quantize_matrix,
-    share_beyond,
+    quantized,
 )
 
 #: Head room of candidates and outputs over the largest value seen in calibration.
@@ -120,19 +121,19 @@ def convert(
     limit = 2.0 ** (widths.state - 1)
     shift = 15 + max(0, int(np.ceil(np.log2(_reach(real) / (limit * unit)))))
     scale = np.full(layer.hidden, unit * 2.0 ** (shift - 15))
-    saturation = {"output": share_beyond(real, limit * float(scale[0]))}
+    saturation = {"output": clipped_fraction(real, limit * float(scale[0]))}
     ints = {"state_bits": widths.state, "output_shift": shift}
     gate_unit = PREACTIVATION_SCALE
     if "gate_shift" in kind.int_fields:
         gates = np.abs(values[..., :split])
         ints["gate_shift"] = int(np.clip(np.ceil(np.log2(max(gates.max(), 1.0) / 8)), 0, 4))
         gate_unit *= 2.0 ** ints["gate_shift"]
-        saturation["gates"] = share_beyond(gates, 8.0 * 2 ** ints["gate_shift"])
+        saturation["gates"] = clipped_fraction(gates, 8.0 * 2 ** ints["gate_shift"])
     output_unit = np.where(np.arange(len(bias)) < split, gate_unit, unit)
-    matrix = quantize_matrix(weight, bias, source, output_unit, widths.of(name, "input"))
-    done = kind(name, input=matrix, **ints)
+    products = {"input": Affine(weight, bias, source, output_unit)}
+    fields: dict[str, Any] = {**quantized(products, name, widths), **ints}
     output = Signal(np.zeros(layer.hidden), scale, widths.state, real)
-    return Converted(done, output, saturation)
+    return Converted(kind(name, **fields), output, saturation, products)
 
 
 def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:

@@ -24,13 +24,14 @@ from edgeflow.errors import TrainError
 from edgeflow.program.nodes import RNN
 from edgeflow.quantization import (
     PREACTIVATION_SCALE,
+    Affine,
     Converted,
     Signal,
     Widths,
+    clipped_fraction,
     delayed,
     parameters,
-    quantize_matrix,
-    share_beyond,
+    quantized,
     state_signal,
 )
 
@@ -123,20 +124,23 @@ def convert(
         shift = max(0, int(np.ceil(np.log2(finest))))
         scale = np.full(layer.hidden_size, unit * 2.0**shift)
         state = Signal(np.zeros(layer.hidden_size), scale, widths.state, real)
-        saturation = {"state": share_beyond(real, limit * float(scale[0]))}
+        saturation = {"state": clipped_fraction(real, limit * float(scale[0]))}
     else:
         unit, shift = PREACTIVATION_SCALE, 16 - widths.state
         state = state_signal(layer.hidden_size, widths.state, real)
-        saturation = {"gates": share_beyond(parts)}
+        saturation = {"gates": clipped_fraction(parts)}
+    products = {
+        "input": Affine(weight_x, bias, source, unit),
+        "recurrent": Affine(weight_h, 0 * bias, state, unit),
+    }
     node = RNN(
         name,
-        input=quantize_matrix(weight_x, bias, source, unit, widths.of(name, "input")),
-        recurrent=quantize_matrix(weight_h, 0 * bias, state, unit, widths.of(name, "recurrent")),
+        **quantized(products, name, widths),
         state_bits=widths.state,
         state_shift=shift,
         relu=int(relu),
     )
-    return Converted(node, state, saturation)
+    return Converted(node, state, saturation, products)
 
 
 CELL = Cell(

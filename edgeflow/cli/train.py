@@ -10,6 +10,7 @@ from edgeflow.cli import console
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
 from edgeflow.errors import TrainError
 
+CELLS = ", ".join(f"{name} ({about})" for name, about in cell_names().items())
 OUT = typer.Option(..., "--out", "-o", help="Folder for the checkpoint and metrics.")
 
 
@@ -27,7 +28,7 @@ def train(
     cell: str = typer.Option(
         "gru",
         "--cell",
-        help=f"Recurrent cell: {', '.join(f'{n} ({a})' for n, a in cell_names().items())}.",
+        help=f"Recurrent cell: {CELLS}.",
     ),
     hidden: int = typer.Option(32, "--hidden", help="Units a layer."),
     layers: int = typer.Option(1, "--layers", help="Layers of the cell."),

@@ -1,0 +1,1 @@
+"""Integer programs as C libraries and firmware images."""

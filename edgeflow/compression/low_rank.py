@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from edgeflow.program.fixedpoint import largest_magnitude, symmetric_max
-from edgeflow.program.nodes import Node
-from edgeflow.quantization import Floats, Quantized, Signal, Widths, quantize_matrix
+from edgeflow.program.matrix import Matrix
+from edgeflow.quantization import Affine, Converted, Floats, Signal, Widths, gain_of
 
 #: Width of what lies between the two: proven, so that nothing is clipped.
 BITS = 13
@@ -43,49 +43,44 @@ def is_worth(rank: int, weight: Floats) -> bool:
     return 0 < products <= WORTH * int(np.count_nonzero(weight))
 
 
-def with_factors(node: Node, widths: Widths) -> Node:
-    """Return a layer fresh from quantization with its matrices of low rank as products of two."""
+def with_factors(done: Converted, widths: Widths) -> Converted:
+    """Return a converted layer with its matrices of low rank as products of two."""
+    node = done.node
     found: dict[str, Any] = {}
-    for field, matrix in node.matrices().items():
-        if field in node.delta_sources and isinstance(matrix, Quantized):
-            rank = rank_of(matrix.exact)
-            if is_worth(rank, matrix.exact):
-                found[field] = factored(matrix, rank, widths.of(node.name, field))
-    return replace(node, **found) if found else node
+    for field, affine in done.provenance.items():
+        rank = rank_of(affine.weight) if field in node.delta_sources else 0
+        if is_worth(rank, affine.weight):
+            matrix, bits = node.matrices()[field], widths.of(node.name, field)
+            found[field] = factored(affine, matrix, rank, bits)
+    return replace(done, node=replace(node, **found)) if found else done
 
 
-def factored(matrix: Quantized, rank: int, bits: int = 8) -> Quantized:
+def factored(affine: Affine, matrix: Matrix, rank: int, bits: int = 8) -> Matrix:
     """Return a matrix as a product of two.
 
     Parameters
     ----------
-    matrix : Quantized
-        [rows, inputs].
+    affine : Affine
+        What the matrix was made of.
+    matrix : Matrix
+        [rows, inputs]; its bias, threshold and group are kept.
     rank : int
-        Of the nearest matrix that is taken for it, at least 1.
+        Rank of the nearest matrix that is taken for it, at least 1.
     bits : int
-        Of the weights of both, 2..8.
+        Width of the weights of both, 2..8.
     """
-    source = matrix.source
-    assert source is not None
+    source = affine.source
     # of integers, as they are what is rounded
-    left, values, right = np.linalg.svd(matrix.exact * source.scale, full_matrices=False)
+    left, values, right = np.linalg.svd(affine.weight * source.scale, full_matrices=False)
     first, nothing = values[:rank, None] * right[:rank] / source.scale, np.zeros(rank)
-    x = replace(source, offset=np.zeros(matrix.cols))
     # one unit for all: the columns of U, each of length 1, then share the rows' scales
-    unit = 1.0
+    inner = Affine(first, nothing, replace(source, offset=np.zeros(matrix.cols)), 1.0)
     for _ in range(2):  # the bound is that of rounded weights
-        factor = quantize_matrix(first, nothing, x, unit, bits)
-        reach = (np.abs(factor.real) * source.scale).sum(axis=1).max()
+        reach = (np.abs(inner.dequantize(inner.quantize(bits))) * source.scale).sum(axis=1).max()
         unit = reach * largest_magnitude(source.bits) * _ROOM / symmetric_max(BITS)
-    factor = quantize_matrix(first, nothing, x, unit, bits)
+        inner = replace(inner, unit=unit)
+    factor = replace(inner.quantize(bits), threshold=matrix.threshold, group=matrix.group)
     between = Signal(nothing, np.full(rank, unit), BITS, np.zeros((0, 0, 0), np.float32))
-    bias = 2.0 ** (matrix.shift - 32) * matrix.multiplier * matrix.bias * matrix.unit
-    second = quantize_matrix(left[:, :rank], bias, between, matrix.unit, bits)
-    return replace(
-        second,
-        factor=replace(factor, threshold=matrix.threshold, group=matrix.group),
-        real=second.real @ factor.real,
-        exact=matrix.exact,
-        source=source,
-    )
+    bias = gain_of(matrix) * matrix.bias * affine.unit
+    outer = Affine(left[:, :rank], bias, between, affine.unit)
+    return replace(outer.quantize(bits), factor=factor)

@@ -13,7 +13,7 @@ Estimating or propagating gradients through stochastic neurons, arXiv 1308.3432;
 al., BinaryConnect, NeurIPS 2015).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -27,7 +27,7 @@ from edgeflow.cells.cells import layer_of
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.quantize import few_windows, input_format, quantize
 from edgeflow.program import InputFormat, Program
-from edgeflow.quantization import Quantized, Widths
+from edgeflow.quantization import Converted, Widths
 from edgeflow.training.batches import Batch
 from edgeflow.training.method import Method
 
@@ -70,10 +70,13 @@ class QuantizationAware(Method):
     def during_step(self, model: nn.Module) -> Iterator[None]:
         """Replace the weights by those that the integers stand for."""
         assert isinstance(model, ChainModel)
-        self.program = quantize(model.chain(), self._few, self.widths, form=self._form)
+        layers: list[Converted] = []
+        self.program = quantize(
+            model.chain(), self._few, self.widths, form=self._form, on_layer=layers.append
+        )
         kept = [(parameter, parameter.data.clone()) for parameter in model.parameters()]
         try:
-            assign_real(model, self.program)
+            load_dequantized(model, layers)
             yield
         finally:
             for parameter, value in kept:
@@ -100,11 +103,10 @@ class _Replace(torch.autograd.Function):
         return gradients[0], None
 
 
-def assign_real(model: ChainModel, program: Program) -> None:
-    """Give the layers of `model` the weights that the integers of its program stand for."""
-    nodes = {node.name: node for node in program.nodes}
-    for name, layer in zip(model.names, model.layers, strict=True):
+def load_dequantized(model: ChainModel, converted: Iterable[Converted]) -> None:
+    """Give the layers of `model` the weights that the integers of their converted forms mean."""
+    for layer, done in zip(model.layers, converted, strict=True):
         assign = layer_of(layer).load_dequantized
         if assign is not None:
-            matrices = nodes[name].matrices().items()
-            assign(layer, {k: m.real for k, m in matrices if isinstance(m, Quantized)})
+            matrices = done.node.matrices()
+            assign(layer, {f: a.dequantize(matrices[f]) for f, a in done.provenance.items()})

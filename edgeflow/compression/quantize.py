@@ -4,7 +4,7 @@ Weights are int8 with one symmetric scale a row. The input's scale and the outpu
 calibration data; the state of a GRU needs none, as it stays within +-1.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +31,7 @@ def quantize(
     widths: Widths = DEFAULT_WIDTHS,
     *,
     form: InputFormat | None = None,
+    on_layer: Callable[[Converted], None] = lambda done: None,
     progress: StageProgress = silent,
 ) -> Program:
     """Turn `chain` into integers.
@@ -39,12 +40,14 @@ def quantize(
     ----------
     chain : FloatChain
     calibration : float32 array [n, time, channels]
-        Raw samples of training people.
+        Raw samples of training subjects.
     widths : Widths
     form : InputFormat, optional
         Of the program's input; by default it comes from the calibration data.
+    on_layer : callable, optional
+        Called with each converted layer, whose provenance the program does not keep.
     progress : callable, optional
-        Told of each layer, which is run on the calibration data and converted.
+        Called with the stage, and the numbers of layers converted and of all.
 
     Returns
     -------
@@ -63,11 +66,12 @@ def quantize(
         raise CompressError("calibration needs samples [n, time, channels], and at least one")
     if not np.isfinite(calibration).all():
         raise CompressError("calibration data holds NaN or infinite values")
-    form = balanced(form or input_format(chain, calibration, widths.input), chain)
+    form = equalized(form or input_format(chain, calibration, widths.input), chain)
     nodes: list[Node] = []
     saturation: dict[str, float] = {}
     progress("quantizing", 0, len(chain.layers))
     for _, done in converted(chain, calibration, widths, form):
+        on_layer(done)
         nodes.append(done.node)
         signal = done.output
         name = done.node.name
@@ -109,7 +113,7 @@ def converted(
             done = layer_of(layer).convert(name, layer, signal, real, widths)
         except (CompressError, ProgramError) as error:
             raise type(error)(f"layer {name}: {error}") from error
-        done = replace(done, node=with_factors(done.node, widths))
+        done = with_factors(done, widths)
         yield signal, done
         signal = done.output
 
@@ -127,7 +131,7 @@ def few_windows(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     return x[np.random.default_rng(0).permutation(len(x))[:count]]
 
 
-def balanced(form: InputFormat, chain: FloatChain) -> InputFormat:
+def equalized(form: InputFormat, chain: FloatChain) -> InputFormat:
     """Return the input's format with units as coarse as the thresholds of its channels want."""
     first = chain.layers[0][1]
     if not isinstance(first, Delta):

@@ -2,8 +2,9 @@
 
 from edgeflow.data.dataset import SPLITS, Dataset, Recording, Windows
 from edgeflow.data.labelled import from_arrays
-from edgeflow.data.registry import Source, find_source, load_dataset, sources
+from edgeflow.data.registry import find_source, load_dataset, sources
 from edgeflow.data.select import choose_windows
+from edgeflow.data.source import Source
 
 __all__ = [
     "SPLITS",

@@ -1,14 +1,19 @@
 """The integer arithmetic that every part of EdgeFlow agrees on.
 
 Everything here is defined for every input; ``docs/integer-semantics.md`` says why it looks
-like this, ``firmware/kernels/ef_math.h`` is the same in C and ``onnx_functions`` in ONNX.
-All functions take and return int64 arrays so that nothing wraps; results fit the range given.
+like this, ``firmware/kernels/ef_math.h`` is the same in C. All functions take and return int64
+arrays so that nothing wraps; results fit the range given. They take `Traced` tensors, too: the
+ONNX functions are traces of them.
 """
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from edgeflow.program.traced import Traced
 
 Ints = NDArray[np.int64]
 
@@ -34,15 +39,14 @@ def largest_magnitude(bits: int) -> int:
     return 1 << 15 if bits == 16 else symmetric_max(bits)
 
 
-def saturate(value: ArrayLike, low: int = INT16_MIN, high: int = INT16_MAX) -> Ints:
+def saturate(value: ArrayLike, low: int | Ints = INT16_MIN, high: int | Ints = INT16_MAX) -> Ints:
     """Clip to [low, high], int16 by default."""
-    return np.clip(np.asarray(value, dtype=np.int64), low, high)
+    return np.maximum(np.minimum(_wide(value), high), low)
 
 
-def shift_right_round(value: ArrayLike, bits: int) -> Ints:
+def shift_right_round(value: ArrayLike, bits: int | Ints) -> Ints:
     """Return ``floor(value / 2**bits + 1/2)`` (arithmetic shift, half rounds up)."""
-    value = np.asarray(value, dtype=np.int64)
-    return (value + (1 << (bits - 1))) >> bits
+    return (_wide(value) + (1 << (bits - 1))) >> bits
 
 
 def requantize(accumulator: ArrayLike, multiplier: ArrayLike, shift: int) -> Ints:
@@ -60,17 +64,59 @@ def requantize(accumulator: ArrayLike, multiplier: ArrayLike, shift: int) -> Int
     shift : int
         In 1..15.
     """
-    acc = np.asarray(accumulator, dtype=np.int64) << shift
-    return saturate((acc * np.asarray(multiplier, dtype=np.int64) + (1 << 31)) >> 32)
+    acc = _wide(accumulator) << shift
+    return saturate((acc * _wide(multiplier) + (1 << 31)) >> 32)
+
+
+def interpolate(nodes: Ints, position: Ints, bits: int) -> Ints:
+    """Interpolate linearly between nodes that are ``2**bits`` apart; rounded once."""
+    index, fraction = position >> bits, position & ((1 << bits) - 1)
+    left = nodes[index]
+    return left + (((nodes[index + 1] - left) * fraction + (1 << (bits - 1))) >> bits)
+
+
+def nodes_of(table: NDArray[np.int16], like: Ints) -> Ints:
+    """Return a table for `interpolate`: as int64, or traced as `like` is."""
+    if isinstance(like, Traced):
+        return like.table(_name_of(table), table)
+    return table.astype(np.int64)
 
 
 def lookup(table: NDArray[np.int16], value: ArrayLike) -> Ints:
     """Interpolate a 257-entry table linearly at an int16 Q3.12 value; the result is Q0.15."""
-    position = np.asarray(value, dtype=np.int64) + (1 << 15)
-    index, fraction = position >> 8, position & 0xFF
-    nodes = table.astype(np.int64)
-    left = nodes[index]
-    return left + (((nodes[index + 1] - left) * fraction + 128) >> 8)
+    if isinstance(value, Traced):
+        return value.lookup(_name_of(table), table)
+    return interpolate(nodes_of(table, _wide(value)), _wide(value) + (1 << 15), 8)
+
+
+def split(value: Ints, parts: int) -> Sequence[Ints]:
+    """Return equal parts of the last axis."""
+    if isinstance(value, Traced):
+        return value.split(parts)
+    size = value.shape[-1] // parts
+    return [value[..., k * size : (k + 1) * size] for k in range(parts)]
+
+
+def largest(value: Ints, count: int) -> Ints:
+    """Return the `count` largest values of the last axis, in descending order."""
+    if isinstance(value, Traced):
+        return value.largest(count)
+    return np.sort(np.partition(value, -count, axis=-1)[..., -count:], axis=-1)[..., ::-1]
+
+
+def switch(number: int, *cases: Callable[[], Ints]) -> Ints:
+    """Return what the case at a position gives: a traced number takes all, and chooses one."""
+    if not isinstance(number, Traced):
+        return cases[number]()
+    result = cases[-1]()
+    for position in reversed(range(len(cases) - 1)):
+        result = np.where(number == position, cases[position](), result)
+    return result
+
+
+def _wide(value: Any) -> Any:
+    """Return int64, or a traced tensor as it is."""
+    return value if isinstance(value, Traced) else np.asarray(value, dtype=np.int64)
 
 
 @functools.cache
@@ -105,6 +151,20 @@ def log_sigmoid_table() -> NDArray[np.int16]:
 def reciprocal_table() -> NDArray[np.int16]:
     """Return 1 / m at m = 1, 1 + 1/256, ..., 2 in Q0.15, at most 32767."""
     return _q15(1 / (1 + np.arange(TABLE_SIZE) / 256))
+
+
+#: Constant tables by name.
+TABLES: dict[str, Callable[[], NDArray[np.int16]]] = {
+    "sigmoid": sigmoid_table,
+    "tanh": tanh_table,
+    "decay": decay_table,
+    "log_sigmoid": log_sigmoid_table,
+    "reciprocal": reciprocal_table,
+}
+
+
+def _name_of(table: NDArray[np.int16]) -> str:
+    return next(name for name, made in TABLES.items() if made() is table)
 
 
 def _q15(real: NDArray[np.float64]) -> NDArray[np.int16]:

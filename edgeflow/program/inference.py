@@ -19,7 +19,7 @@ Run = Callable[[NDArray[np.int16]], NDArray[np.int16]]
 
 
 def predict(program: "Program", x: ArrayLike, run: Run | None = None) -> NDArray[Any]:
-    """Return labels or values, as `Program.predict`; `run` instead of the program's own oracle."""
+    """Return labels or values, as `Program.predict`; by `run` rather than the reference."""
     return _decoded(program, _answers(program, x, run))
 
 

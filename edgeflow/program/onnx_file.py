@@ -14,27 +14,18 @@ from edgeflow import __version__
 from edgeflow.errors import ProgramError
 from edgeflow.files import write_atomic
 from edgeflow.program import onnx_functions as fn
-from edgeflow.program.fixedpoint import (
-    decay_table,
-    log_sigmoid_table,
-    reciprocal_table,
-    sigmoid_table,
-    tanh_table,
-)
+from edgeflow.program.fixedpoint import TABLES
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes import NODES, Node
-from edgeflow.program.nodes.base import factor_of, is_optional
+from edgeflow.program.nodes import NODES
+from edgeflow.program.nodes.base import Node, factor_of, is_optional
 from edgeflow.program.onnx_forms import Form, as_form, layers_of
 from edgeflow.program.program import InputFormat, Program
 
 PRODUCER = "edgeflow"
-TABLES = {
-    "sigmoid": sigmoid_table,
-    "tanh": tanh_table,
-    "decay": decay_table,
-    "log_sigmoid": log_sigmoid_table,
-    "reciprocal": reciprocal_table,
-}
+#: Version of the files that are written. The graph of one of another version is not compared with
+#: what this one would write; its contents are, by their hash.
+FORMAT = 2
+READ = (1, FORMAT)
 
 
 def save(program: Program, path: str | Path) -> None:
@@ -112,7 +103,7 @@ def to_onnx(program: Program) -> onnx.ModelProto:
             helper.make_opsetid("", fn.OPSET),
             helper.make_opsetid(fn.DOMAIN, fn.DOMAIN_VERSION),
         ],
-        functions=functions + [node.onnx_function() for node in kinds.values()],
+        functions=functions + [fn.layer_function(node) for node in kinds.values()],
     )
     helper.set_model_props(model, {"edgeflow": json.dumps(_header(program))})
     return model
@@ -125,7 +116,7 @@ def _value(name: str, size: int, dtype: type[np.generic] = np.int16) -> onnx.Val
 
 def _header(program: Program) -> dict[str, Any]:
     return {
-        "format": 1,
+        "format": FORMAT,
         "hash": program.hash.hex(),
         "input": {
             "offset": program.input.offset.tolist(),
@@ -185,7 +176,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
-    if header["format"] != 1:
+    if header["format"] not in READ:
         raise ProgramError(
             f"format {header['format']} is newer than this edgeflow ({__version__}): update it"
         )
@@ -231,6 +222,8 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
     )
     if program.hash.hex() != header["hash"]:
         raise ProgramError("contents and hash disagree: the file was changed after it was made")
+    if header["format"] != FORMAT:
+        return program
     made = to_onnx(program)
     if outside != Form():
         made = as_form(made, program, outside)

@@ -15,8 +15,8 @@ from edgeflow.errors import ProgramError
 from edgeflow.program import inference
 from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
 from edgeflow.program.matrix import MAX_SIZE
-from edgeflow.program.nodes import Cutoff, Node
-from edgeflow.program.nodes.base import State, zeros
+from edgeflow.program.nodes.base import Node, State, zeros
+from edgeflow.program.nodes.cutoff import Cutoff
 from edgeflow.program.show import html, name_list, one_line
 from edgeflow.samples import as_float32
 

@@ -1,27 +1,27 @@
 """Real numbers as integers: signals, bit widths, weight matrices."""
 
-from edgeflow.quantization.matrix import Quantized, parameters, quantize_matrix
+from edgeflow.quantization.affine import Affine, Converted, gain_of, parameters, quantized
 from edgeflow.quantization.signal import (
     PREACTIVATION_SCALE,
-    Converted,
     Floats,
     Signal,
+    clipped_fraction,
     delayed,
-    share_beyond,
     state_signal,
 )
 from edgeflow.quantization.widths import Widths
 
 __all__ = [
     "PREACTIVATION_SCALE",
+    "Affine",
     "Converted",
     "Floats",
-    "Quantized",
     "Signal",
     "Widths",
+    "clipped_fraction",
     "delayed",
+    "gain_of",
     "parameters",
-    "quantize_matrix",
-    "share_beyond",
+    "quantized",
     "state_signal",
 ]

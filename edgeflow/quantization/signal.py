@@ -1,12 +1,11 @@
 """Signals between layers: real values, and the integers that stand for them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.program.fixedpoint import PREACTIVATION_FRACTION
-from edgeflow.program.nodes import Node
 
 Floats = NDArray[np.float64]
 
@@ -16,7 +15,7 @@ PREACTIVATION_SCALE = 2.0**-PREACTIVATION_FRACTION
 
 @dataclass(frozen=True)
 class Signal:
-    """What runs between two layers: ``real = offset + scale * integer``, a channel each.
+    """What runs between two layers: ``real = offset + scale * integer``, per channel.
 
     Parameters
     ----------
@@ -32,22 +31,13 @@ class Signal:
     real: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Converted:
-    """An integer node, its output, and shares of calibration steps in which a value saturates."""
-
-    node: Node
-    output: Signal
-    saturation: dict[str, float] = field(default_factory=dict)
-
-
 def state_signal(size: int, bits: int, real: NDArray[np.float32]) -> Signal:
     """Return the signal of a state within +-1: one unit is ``2**-(bits - 1)``."""
     return Signal(np.zeros(size), np.full(size, 2.0 ** -(bits - 1)), bits, real)
 
 
-def share_beyond(values: NDArray[np.floating], limit: float = 8.0) -> float:
-    """Return the share of `values` whose magnitude reaches `limit`."""
+def clipped_fraction(values: NDArray[np.floating], limit: float = 8.0) -> float:
+    """Return the fraction of `values` whose magnitude reaches `limit`."""
     return float((np.abs(values) >= limit).mean())
 
 

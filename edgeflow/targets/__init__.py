@@ -1,0 +1,1 @@
+"""Boards, cores, tool-chains, and what an image of a board holds."""

@@ -7,8 +7,8 @@
  *   8 words     multipliers
  *   4 words     y where nothing spikes, the first row in the lower half
  *   2 words     for each column: bytes w + 128, the first row in the lowest byte
- * Bytes are summed in pairs, two 16-bit lanes a word: at most CHUNK * 255 a lane, so none runs
- * over. Sums of chunks fit 32 bits in any order: Matrix proves it.
+ * Bytes are summed in pairs, two 16-bit lanes per word: at most CHUNK * 255 per lane, so none
+ * runs over. Sums of chunks fit 32 bits in any order: Matrix proves it.
  */
 #include "ef_kernels.h"
 #include "ef_math.h"

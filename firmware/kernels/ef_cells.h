@@ -8,94 +8,15 @@
 #ifndef EF_CELLS_H
 #define EF_CELLS_H
 
-/* GRU cell (Cho et al. 2014, arXiv 1406.1078; torch.nn.GRU's form) */
+/* a' = clip(a - ((a k + 2^14) >> 15) + x, +-2^30), k = 2^15 - decay */
 typedef struct {
-    /* [3 * hidden, inputs] Holds b_ir + b_hr, b_iz + b_hz, b_in as bias */
-    const ef_matrix *input;
-    const ef_matrix *recurrent; /* [3 * hidden, hidden] Holds 0, 0, b_hn as bias */
-    uint16_t hidden;            /* Number of units */
-    uint8_t state_bits;         /* Width of the state, 8..16 */
-} ef_gru;
+    uint16_t size;
+    uint8_t bits;   /* Width of the input, 2..16 */
+    uint16_t decay; /* Q0.15, 0..32768; 32768 sums without a leak */
+    uint8_t shift;  /* 0..15 */
+} ef_accumulate;
 
-void ef_gru_step(const ef_gru *cell, const int16_t *x, int16_t *h, int16_t *scratch);
-
-/* GRU cell (Cho et al. 2014, arXiv 1406.1078v3; ONNX's linear_before_reset=0) */
-typedef struct {
-    const ef_matrix *input;     /* [3 * hidden, inputs] Holds all biases */
-    const ef_matrix *recurrent; /* [2 * hidden, hidden] */
-    const ef_matrix *candidate; /* [hidden, hidden] */
-    uint16_t hidden;            /* Number of units */
-    uint8_t state_bits;         /* Width of the state, 8..16 */
-} ef_gru_reset_before;
-
-void ef_gru_reset_before_step(const ef_gru_reset_before *cell, const int16_t *x, int16_t *h,
-                              int16_t *scratch);
-
-/* Elman cell (Elman 1990; torch.nn.RNN's form) */
-typedef struct {
-    const ef_matrix *input;     /* [hidden, inputs] Holds both biases */
-    const ef_matrix *recurrent; /* [hidden, hidden] */
-    uint16_t hidden;            /* Number of units */
-    uint8_t state_bits;         /* Width of the state, 8..16 */
-    uint8_t state_shift;        /* In 0..15 */
-    uint8_t relu;               /* 1: relu; 0: tanh */
-} ef_rnn;
-
-void ef_rnn_step(const ef_rnn *cell, const int16_t *x, int16_t *h, int16_t *scratch);
-
-/* LSTM cell (Hochreiter and Schmidhuber 1997; torch.nn.LSTM's form) */
-typedef struct {
-    const ef_matrix *input;     /* [4 * hidden, inputs] Holds both biases */
-    const ef_matrix *recurrent; /* [4 * hidden, hidden] */
-    uint16_t hidden;            /* Number of units */
-    uint8_t state_bits;         /* Width of h, 8..16 */
-    uint8_t cell_fraction;      /* Fractional bits of c, 8..15 */
-} ef_lstm;
-
-void ef_lstm_step(const ef_lstm *cell, const int16_t *x, int16_t *h, int16_t *c, int16_t *scratch);
-
-/* Linear Recurrent Unit (equations: edgeflow.cells.lru) */
-typedef struct {
-    /* [2 * size + hidden, inputs] Rows of d and e drive the states, those of s, in Q3.12, the
-       output; they hold its bias */
-    const ef_matrix *input;
-    /* [hidden, 2 * size] Reads the states in state_bits; Q3.12 */
-    const ef_matrix *output;
-    const int32_t *real; /* [size] Poles, Q1.30 */
-    const int32_t *imaginary;
-    const int16_t *shift; /* [size] From what drives a state to the state, 0..14 */
-    uint16_t hidden;      /* Number of units */
-    uint16_t size;        /* Complex states */
-    uint8_t state_bits;   /* Width of y and of what output reads, 8..16 */
-} ef_lru;
-
-void ef_lru_step(const ef_lru *cell, const int16_t *x, int32_t *h, int16_t *y, int16_t *scratch);
-
-/* minGRU: z = \sigma(v_z), rows in the order z (Q3.12), candidate */
-typedef struct {
-    /* [blocks * hidden, inputs] Rows of the gates, then of the candidate */
-    const ef_matrix *input;
-    uint16_t hidden;      /* Number of units */
-    uint8_t state_bits;   /* Width of the output, 8..16 */
-    uint8_t output_shift; /* In 1..30 */
-} ef_mingru;
-
-void ef_mingru_step(const ef_mingru *cell, const int16_t *x, int32_t *h, int16_t *y,
-                    int16_t *scratch);
-
-/* minLSTM: z = i / (f + i), rows in the order f, i, candidate */
-typedef struct {
-    /* [blocks * hidden, inputs] Rows of the gates, then of the candidate */
-    const ef_matrix *input;
-    uint16_t hidden;      /* Number of units */
-    uint8_t state_bits;   /* Width of the output, 8..16 */
-    uint8_t output_shift; /* In 1..30 */
-    /* The gates' rows are in units of 2^(gate_shift - 12); 0..4 */
-    uint8_t gate_shift;
-} ef_minlstm;
-
-void ef_minlstm_step(const ef_minlstm *cell, const int16_t *x, int32_t *h, int16_t *y,
-                     int16_t *scratch);
+void ef_accumulate_step(const ef_accumulate *cell, const int16_t *x, int32_t *sum, int16_t *y);
 
 /* Gated CfC cell (Hasani et al. 2022, Nature Machine Intelligence 4), constant time steps */
 /* CfC cell that is the closed-form solution itself, constant time steps */
@@ -121,42 +42,85 @@ typedef struct {
 void ef_cfc_step(const ef_cfc *cell, const int16_t *x, int16_t *h, int16_t *scratch);
 void ef_cfc_pure_step(const ef_cfc *cell, const int16_t *x, int16_t *h, int16_t *scratch);
 
-/* LTC cell (Hasani et al. 2021, arXiv 2006.04439), constant time steps */
+/* y = x + W_2 relu(W_1 x + b_1) + b_2 */
 typedef struct {
-    /* [hidden * inputs] Of the inputs' synapses; the arguments of the sigmoid are in Q3.12, offsets
-       in Q5.10, conductances in Q0.15 */
-    const int16_t *sensory_slope;
-    const int16_t *sensory_offset;
-    const int16_t *sensory_weight;
-    const int16_t *sensory_reversal;
-    const int16_t *slope; /* [hidden * hidden] Of the synapses between units */
-    const int16_t *offset;
-    const int16_t *weight;
-    const int16_t *reversal;
-    const int16_t *capacity; /* [hidden] Q0.15 */
-    const int32_t *leak;     /* [hidden] Q0.30 */
-    const int32_t *rest;
-    uint16_t inputs;
-    uint16_t hidden;       /* Number of units */
-    uint8_t unfolds;       /* Solver steps a sample, 1..MAX_UNFOLDS */
-    uint8_t source_bits;   /* Width of the input, 2..16 */
-    uint16_t motors;       /* The first units, which are the output */
-    uint8_t sensory_shift; /* One unit of a slope is 2**-shift, 1..15 */
-    uint8_t shift;
-} ef_ltc;
+    const ef_matrix *up;   /* [hidden, size] */
+    const ef_matrix *down; /* [size, hidden] */
+    /* [size] A unit of x in units of y, Q0.15, not negative */
+    const int16_t *skip;
+    uint16_t size;       /* Values of x and of y */
+    uint16_t hidden;     /* Values between the two matrices */
+    uint8_t hidden_bits; /* Widths of h, 2..16, and of y, 8..16 */
+    uint8_t state_bits;
+} ef_channel_mixer;
 
-void ef_ltc_step(const ef_ltc *cell, const int16_t *x, int16_t *v, int16_t *scratch,
-                 int32_t *scratch32);
+void ef_channel_mixer_step(const ef_channel_mixer *cell, const int16_t *x, int16_t *y,
+                           int16_t *scratch);
 
-/* a' = clip(a - ((a k + 2^14) >> 15) + x, +-2^30), k = 2^15 - decay */
+/* Hold the outputs from the first sample on at which the largest leads by threshold */
 typedef struct {
-    uint16_t size;
-    uint8_t bits;   /* Width of the input, 2..16 */
-    uint16_t decay; /* Q0.15, 0..32768; 32768 sums without a leak */
-    uint8_t shift;  /* 0..15 */
-} ef_accumulate;
+    uint16_t size; /* Classes, at least 2 */
+    /* In units of the output, 0..65536; 0 decides at start, NEVER not before the window ends */
+    int32_t threshold;
+    uint16_t start; /* Samples that are read at least, 1..32767 */
+} ef_cutoff;
 
-void ef_accumulate_step(const ef_accumulate *cell, const int16_t *x, int32_t *sum, int16_t *y);
+void ef_cutoff_step(const ef_cutoff *cell, const int16_t *x, int16_t *held, int16_t *count);
+
+/* GRU cell (Cho et al. 2014, arXiv 1406.1078; torch.nn.GRU's form) */
+typedef struct {
+    /* [3 * hidden, inputs] Holds b_ir + b_hr, b_iz + b_hz, b_in as bias */
+    const ef_matrix *input;
+    const ef_matrix *recurrent; /* [3 * hidden, hidden] Holds 0, 0, b_hn as bias */
+    uint16_t hidden;            /* Number of units */
+    uint8_t state_bits;         /* Width of the state, 8..16 */
+} ef_gru;
+
+void ef_gru_step(const ef_gru *cell, const int16_t *x, int16_t *h, int16_t *scratch);
+
+/* GRU cell (Cho et al. 2014, arXiv 1406.1078v3; ONNX's linear_before_reset=0) */
+typedef struct {
+    const ef_matrix *input;     /* [3 * hidden, inputs] Holds all biases */
+    const ef_matrix *recurrent; /* [2 * hidden, hidden] */
+    const ef_matrix *candidate; /* [hidden, hidden] */
+    uint16_t hidden;            /* Number of units */
+    uint8_t state_bits;         /* Width of the state, 8..16 */
+} ef_gru_reset_before;
+
+void ef_gru_reset_before_step(const ef_gru_reset_before *cell, const int16_t *x, int16_t *h,
+                              int16_t *scratch);
+
+/* Legendre Memory Unit of three spiking populations (equations: edgeflow.cells.l2mu) */
+typedef struct {
+    const ef_matrix *encode; /* [memory_size, inputs + hidden + memory_size * order] */
+    /* [order, order + 1] A and B of all memories; reads spikes, so its input has 2 bits */
+    const ef_matrix *transition;
+    /* [hidden, inputs + hidden + memory_size * order] encode and update read x beside spikes, at
+       x's width; with 2 bits all are spikes */
+    const ef_matrix *update;
+    /* or null; Q0.15, not negative; with it there are synaptic currents j */
+    const int16_t *alpha;
+    /* [memory_size + memory_size * order + hidden] Q0.15, not negative, of e, m, h */
+    const int16_t *beta;
+    const int16_t *threshold; /* Not negative */
+    uint8_t reset;            /* Position in edgeflow.program.nodes.lif.RESETS */
+} ef_l2mu;
+
+void ef_l2mu_step(const ef_l2mu *cell, const int16_t *x, int16_t *j, int16_t *u, int16_t *e,
+                  int16_t *m, int16_t *h, int16_t *scratch);
+
+/* Normalise n values (Ba et al. 2016, arXiv 1607.06450) */
+typedef struct {
+    const int16_t *gain; /* [n] In units of 2^-shift of y's */
+    const int32_t *bias; /* [n] Likewise; at most MAX_BIAS */
+    uint16_t size;       /* Number of values, at most 2^14 */
+    int64_t epsilon;     /* Times n^2, in units of x squared; 1..2^59 */
+    uint8_t source_bits; /* Width of x, 2..16 */
+    uint8_t state_bits;  /* Width of y, 8..16 */
+    uint8_t shift;       /* 0..15 */
+} ef_layer_norm;
+
+void ef_layer_norm_step(const ef_layer_norm *cell, const int16_t *x, int16_t *y);
 
 /* Integrate-and-fire layer (equations: edgeflow.cells.lif) */
 typedef struct {
@@ -218,24 +182,98 @@ typedef struct {
 void ef_lmu_feedforward_step(const ef_lmu_feedforward *cell, const int16_t *x, int32_t *m,
                              int16_t *y, int16_t *scratch);
 
-/* Legendre Memory Unit of three spiking populations (equations: edgeflow.cells.l2mu) */
+/* Linear Recurrent Unit (equations: edgeflow.cells.lru) */
 typedef struct {
-    const ef_matrix *encode; /* [memory_size, inputs + hidden + memory_size * order] */
-    /* [order, order + 1] A and B of all memories; reads spikes, so its input has 2 bits */
-    const ef_matrix *transition;
-    /* [hidden, inputs + hidden + memory_size * order] encode and update read x beside spikes, at
-       x's width; with 2 bits all are spikes */
-    const ef_matrix *update;
-    /* or null; Q0.15, not negative; with it there are synaptic currents j */
-    const int16_t *alpha;
-    /* [memory_size + memory_size * order + hidden] Q0.15, not negative, of e, m, h */
-    const int16_t *beta;
-    const int16_t *threshold; /* Not negative */
-    uint8_t reset;            /* Position in edgeflow.program.nodes.lif.RESETS */
-} ef_l2mu;
+    /* [2 * size + hidden, inputs] Rows of d and e drive the states, those of s, in Q3.12, the
+       output; they hold its bias */
+    const ef_matrix *input;
+    /* [hidden, 2 * size] Reads the states in state_bits; Q3.12 */
+    const ef_matrix *output;
+    const int32_t *real; /* [size] Poles, Q1.30 */
+    const int32_t *imaginary;
+    const int16_t *shift; /* [size] From what drives a state to the state, 0..14 */
+    uint16_t hidden;      /* Number of units */
+    uint16_t size;        /* Complex states */
+    uint8_t state_bits;   /* Width of y and of what output reads, 8..16 */
+} ef_lru;
 
-void ef_l2mu_step(const ef_l2mu *cell, const int16_t *x, int16_t *j, int16_t *u, int16_t *e,
-                  int16_t *m, int16_t *h, int16_t *scratch);
+void ef_lru_step(const ef_lru *cell, const int16_t *x, int32_t *h, int16_t *y, int16_t *scratch);
+
+/* LSTM cell (Hochreiter and Schmidhuber 1997; torch.nn.LSTM's form) */
+typedef struct {
+    const ef_matrix *input;     /* [4 * hidden, inputs] Holds both biases */
+    const ef_matrix *recurrent; /* [4 * hidden, hidden] */
+    uint16_t hidden;            /* Number of units */
+    uint8_t state_bits;         /* Width of h, 8..16 */
+    uint8_t cell_fraction;      /* Fractional bits of c, 8..15 */
+} ef_lstm;
+
+void ef_lstm_step(const ef_lstm *cell, const int16_t *x, int16_t *h, int16_t *c, int16_t *scratch);
+
+/* LTC cell (Hasani et al. 2021, arXiv 2006.04439), constant time steps */
+typedef struct {
+    /* [hidden * inputs] Of the inputs' synapses; the arguments of the sigmoid are in Q3.12, offsets
+       in Q5.10, conductances in Q0.15 */
+    const int16_t *sensory_slope;
+    const int16_t *sensory_offset;
+    const int16_t *sensory_weight;
+    const int16_t *sensory_reversal;
+    const int16_t *slope; /* [hidden * hidden] Of the synapses between units */
+    const int16_t *offset;
+    const int16_t *weight;
+    const int16_t *reversal;
+    const int16_t *capacity; /* [hidden] Q0.15 */
+    const int32_t *leak;     /* [hidden] Q0.30 */
+    const int32_t *rest;
+    uint16_t inputs;
+    uint16_t hidden;       /* Number of units */
+    uint8_t unfolds;       /* Solver steps a sample, 1..MAX_UNFOLDS */
+    uint8_t source_bits;   /* Width of the input, 2..16 */
+    uint16_t motors;       /* The first units, which are the output */
+    uint8_t sensory_shift; /* One unit of a slope is 2**-shift, 1..15 */
+    uint8_t shift;
+} ef_ltc;
+
+void ef_ltc_step(const ef_ltc *cell, const int16_t *x, int16_t *v, int16_t *scratch,
+                 int32_t *scratch32);
+
+/* minGRU: z = \sigma(v_z), rows in the order z (Q3.12), candidate */
+typedef struct {
+    /* [blocks * hidden, inputs] Rows of the gates, then of the candidate */
+    const ef_matrix *input;
+    uint16_t hidden;      /* Number of units */
+    uint8_t state_bits;   /* Width of the output, 8..16 */
+    uint8_t output_shift; /* In 1..30 */
+} ef_mingru;
+
+void ef_mingru_step(const ef_mingru *cell, const int16_t *x, int32_t *h, int16_t *y,
+                    int16_t *scratch);
+
+/* minLSTM: z = i / (f + i), rows in the order f, i, candidate */
+typedef struct {
+    /* [blocks * hidden, inputs] Rows of the gates, then of the candidate */
+    const ef_matrix *input;
+    uint16_t hidden;      /* Number of units */
+    uint8_t state_bits;   /* Width of the output, 8..16 */
+    uint8_t output_shift; /* In 1..30 */
+    /* The gates' rows are in units of 2^(gate_shift - 12); 0..4 */
+    uint8_t gate_shift;
+} ef_minlstm;
+
+void ef_minlstm_step(const ef_minlstm *cell, const int16_t *x, int32_t *h, int16_t *y,
+                     int16_t *scratch);
+
+/* Elman cell (Elman 1990; torch.nn.RNN's form) */
+typedef struct {
+    const ef_matrix *input;     /* [hidden, inputs] Holds both biases */
+    const ef_matrix *recurrent; /* [hidden, hidden] */
+    uint16_t hidden;            /* Number of units */
+    uint8_t state_bits;         /* Width of the state, 8..16 */
+    uint8_t state_shift;        /* In 0..15 */
+    uint8_t relu;               /* 1: relu; 0: tanh */
+} ef_rnn;
+
+void ef_rnn_step(const ef_rnn *cell, const int16_t *x, int16_t *h, int16_t *scratch);
 
 /* y = [x(t - (taps - 1) dilation), ..., x(t - dilation), x(t)], zeros after a reset */
 typedef struct {
@@ -246,43 +284,5 @@ typedef struct {
 } ef_taps;
 
 void ef_taps_step(const ef_taps *cell, const int16_t *x, int16_t *past, int16_t *y);
-
-/* y = x + W_2 relu(W_1 x + b_1) + b_2 */
-typedef struct {
-    const ef_matrix *up;   /* [hidden, size] */
-    const ef_matrix *down; /* [size, hidden] */
-    /* [size] A unit of x in units of y, Q0.15, not negative */
-    const int16_t *skip;
-    uint16_t size;       /* Values of x and of y */
-    uint16_t hidden;     /* Values between the two matrices */
-    uint8_t hidden_bits; /* Widths of h, 2..16, and of y, 8..16 */
-    uint8_t state_bits;
-} ef_channel_mixer;
-
-void ef_channel_mixer_step(const ef_channel_mixer *cell, const int16_t *x, int16_t *y,
-                           int16_t *scratch);
-
-/* Normalise n values (Ba et al. 2016, arXiv 1607.06450) */
-typedef struct {
-    const int16_t *gain; /* [n] In units of 2^-shift of y's */
-    const int32_t *bias; /* [n] Likewise; at most MAX_BIAS */
-    uint16_t size;       /* Number of values, at most 2^14 */
-    int64_t epsilon;     /* Times n^2, in units of x squared; 1..2^59 */
-    uint8_t source_bits; /* Width of x, 2..16 */
-    uint8_t state_bits;  /* Width of y, 8..16 */
-    uint8_t shift;       /* 0..15 */
-} ef_layer_norm;
-
-void ef_layer_norm_step(const ef_layer_norm *cell, const int16_t *x, int16_t *y);
-
-/* Hold the outputs from the first sample on at which the largest leads by threshold */
-typedef struct {
-    uint16_t size; /* Classes, at least 2 */
-    /* In units of the output, 0..65536; 0 decides at start, NEVER not before the window ends */
-    int32_t threshold;
-    uint16_t start; /* Samples that are read at least, 1..32767 */
-} ef_cutoff;
-
-void ef_cutoff_step(const ef_cutoff *cell, const int16_t *x, int16_t *held, int16_t *count);
 
 #endif

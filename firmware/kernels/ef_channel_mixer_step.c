@@ -5,7 +5,7 @@
 void ef_channel_mixer_step(const ef_channel_mixer *mixer, const int16_t *x, int16_t *y,
                            int16_t *scratch) {
     int16_t *hidden = scratch;
-    int16_t *branch = scratch + ((mixer->hidden + 3u) & ~3u);
+    int16_t *branch = scratch + ef_round_up(mixer->hidden);
     const int32_t unit = (int32_t)1 << (mixer->state_bits - 1u);
     const int32_t top = ((int32_t)1 << (mixer->hidden_bits - 1u)) - 1;
     mixer->up->matvec(mixer->up, x, hidden);

@@ -1,4 +1,4 @@
-/* Cut-off; see edgeflow/program/nodes/cutoff.py. */
+/* Early exit; see edgeflow/program/nodes/cutoff.py. */
 #include "ef_kernels.h"
 
 void ef_cutoff_step(const ef_cutoff *cell, const int16_t *x, int16_t *held, int16_t *count) {

@@ -3,9 +3,9 @@
  * it only what is stored, columns of 8 rows that are not zero.
  *
  * Weights, as words: multipliers [rows]; the byte at which each column's blocks begin, and where
- * the last ones end [cols + 1]; 9 bytes a block: distance in groups of 8 rows from the one before
- * (from the first row), weights of the rows. Memory: sums [rows rounded up to a multiple of 8], at
- * first the biases; then x_hat.
+ * the last ones end [cols + 1]; 9 bytes per block: distance in groups of 8 rows from the one
+ * before (from the first row), weights of the rows. Memory: sums [rows rounded up to a multiple of
+ * 8], at first the biases; then x_hat.
  */
 #include "ef_hold.h"
 #include "ef_kernels.h"

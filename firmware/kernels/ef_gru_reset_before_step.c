@@ -6,9 +6,9 @@
 void ef_gru_reset_before_step(const ef_gru_reset_before *gru, const int16_t *x, int16_t *h,
                               int16_t *scratch) {
     const unsigned hidden = gru->hidden;
-    int16_t *kept = scratch;                      /* r h, aligned and padded as a matvec reads it */
-    int16_t *a = scratch + ((hidden + 3u) & ~3u); /* input part of r, z, n: Q3.12 */
-    int16_t *u = a + 3 * hidden;                  /* recurrent part of r, z, then of n */
+    int16_t *kept = scratch;                    /* r h, aligned and padded as a matvec reads it */
+    int16_t *a = scratch + ef_round_up(hidden); /* input part of r, z, n: Q3.12 */
+    int16_t *u = a + 3 * hidden;                /* recurrent part of r, z, then of n */
     gru->input->matvec(gru->input, x, a);
     gru->recurrent->matvec(gru->recurrent, h, u);
     int16_t *z = a + hidden;

@@ -1,4 +1,4 @@
-/* Which columns of a delta matrix fire. */
+/* Delta updates: the columns whose x moved by the threshold or more since they were read. */
 #ifndef EF_HOLD_H
 #define EF_HOLD_H
 
@@ -6,7 +6,7 @@
 
 #include "ef_kernels.h"
 
-/* A column that fires. */
+/* A column to update. */
 typedef struct {
     const int8_t *column; /* its weights, row by row */
     int32_t change;       /* of x */

@@ -148,4 +148,6 @@ extern const int16_t ef_table_decay[257]; /* x exp(-|x|) */
 /* Q0.15 at 1, 1 + 1/256, ..., 2 */
 extern const int16_t ef_table_reciprocal[257];
 
+#include "ef_layout.h" /* compares the offsets that assembler code uses */
+
 #endif

@@ -2,10 +2,7 @@
 #include <string.h>
 
 #include "ef_kernels.h"
-
-static unsigned round_up(unsigned size) {
-    return (size + 3u) & ~3u;
-}
+#include "ef_math.h"
 
 /* Steps the neurons from `first` on: as many as the matrix has rows. */
 static void population(const ef_l2mu *cell, const ef_matrix *matrix, unsigned first,
@@ -28,8 +25,8 @@ void ef_l2mu_step(const ef_l2mu *cell, const int16_t *x, int16_t *j, int16_t *u,
     const unsigned hidden = cell->update->rows, memory = size * order;
     const unsigned inputs = cell->encode->cols - hidden - memory;
     int16_t *all = scratch; /* x, h, m */
-    int16_t *pair = all + round_up(cell->encode->cols);
-    int16_t *current = pair + round_up(order + 1u);
+    int16_t *pair = all + ef_round_up(cell->encode->cols);
+    int16_t *current = pair + ef_round_up(order + 1u);
     memcpy(all, x, inputs * sizeof *x);
     memcpy(all + inputs, h, hidden * sizeof *h);
     memcpy(all + inputs + hidden, m, memory * sizeof *m);

@@ -2,18 +2,14 @@
 #include "ef_kernels.h"
 #include "ef_math.h"
 
-static unsigned round_up(unsigned size) {
-    return (size + 3u) & ~3u;
-}
-
 void ef_lmu_feedforward_step(const ef_lmu_feedforward *lmu, const int16_t *x, int32_t *m,
                              int16_t *y, int16_t *scratch) {
     const unsigned size = lmu->memory_size, order = lmu->order, outputs = lmu->outputs;
     const ef_legendre memory = {lmu->transition, lmu->drive, lmu->shift, order, lmu->fraction};
     int16_t *read = scratch; /* the memory as its matrix reads it */
-    int16_t *work = read + round_up(size * order);
-    int16_t *a = work + round_up(order); /* input part: u, then the outputs' in Q3.12 */
-    int16_t *c = a + size + outputs;     /* memory's part */
+    int16_t *work = read + ef_round_up(size * order);
+    int16_t *a = work + ef_round_up(order); /* input part: u, then the outputs' in Q3.12 */
+    int16_t *c = a + size + outputs;        /* memory's part */
     lmu->input->matvec(lmu->input, x, a);
     for (unsigned k = 0; k < size; k++) {
         int32_t *value = m + k * order;

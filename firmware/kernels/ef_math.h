@@ -10,6 +10,11 @@
 /* Right shifts of negative numbers must be arithmetic: C leaves it to the compiler. */
 typedef char ef_arithmetic_shift_required[(-3 >> 1) == -2 ? 1 : -1];
 
+/* To a multiple of 4: what a matvec may read of x. */
+static inline unsigned ef_round_up(unsigned size) {
+    return (size + 3u) & ~3u;
+}
+
 static inline int32_t ef_clip(int32_t value, int32_t low, int32_t high) {
     return value < low ? low : value > high ? high : value;
 }

@@ -1,4 +1,4 @@
-/* Plain C matrix-vector product of int4 weights, two columns a byte, the first in the low half. */
+/* Plain C matrix-vector product: int4 weights, two columns per byte, the first in the low half. */
 #include "ef_kernels.h"
 #include "ef_math.h"
 

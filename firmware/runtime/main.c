@@ -1,4 +1,4 @@
-/* The firmware: text commands for people, then frames for the host (docs/protocol.md). */
+/* The firmware: text commands for a terminal, then frames for the host (docs/protocol.md). */
 #include "ef_hal.h"
 #include "ef_link.h"
 #include "ef_profile.h"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
 
@@ -16,7 +15,6 @@ from edgeflow.codegen.build import compile_program
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
 from edgeflow.device import open_board
 from edgeflow.program import InputFormat, Linear, Matrix, Program
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints, largest_magnitude, symmetric_max
 from edgeflow.program.nodes.base import Node, State
 from edgeflow.targets.board import load_board
@@ -44,16 +42,6 @@ class Feed(Playback):
         samples, following = super().step(x, state)
         return np.concatenate([samples, x], axis=1), following
 
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        row = b.op("Mul", b.cast("time"), b.attribute("width"))
-        columns = b.op("Range", b.const(0), b.attribute("width"), b.const(1))
-        played = b.op("Gather", "samples", b.op("Add", row, columns))
-        b.op("Concat", played, "x", output="y", axis=1)
-        after = b.op("Mod", b.op("Add", b.cast("time"), b.const(1)), b.attribute("steps"))
-        b.cast(after, onnx.TensorProto.INT16, "time_next")
-        return self.as_function(b)
-
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         return f"{super().c_call(x, y, state, scratch)}\n    {y}[{self.width}] = {x}[0];"
 
@@ -62,7 +50,11 @@ class Feed(Playback):
 class Digested(Linear):
     """A product of all but the last value, folded into that one: any bit of it changes the rest."""
 
+    #: 1, 3, 5, ... by row: any bit of a result changes the sum.
+    odd: NDArray[np.int16]
+
     op_type: ClassVar[str] = "Digested"
+    array_fields: ClassVar[tuple[str, ...]] = ("odd",)
 
     @property
     def inputs(self) -> int:
@@ -82,31 +74,8 @@ class Digested(Linear):
 
     def advance(self, x: Ints, state: State) -> tuple[Ints, State]:
         y, following = Linear("inner", self.matrix).advance(x[:, :-1], state)
-        folded = x[:, -1] * 31 + y @ (2 * np.arange(self.matrix.rows) + 1)
-        return ((folded + 32768) % 65536 - 32768)[:, None], following
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        op = b.op
-        zero, one, last = (op("Constant", value_ints=[k]) for k in (0, 1, -1))
-        op("Slice", "x", zero, last, one, output="samples")
-        delta = [fn.hold("samples", field) for field in self.delta_matrices()]
-        b.nodes += [*delta, self.onnx_product("samples", "matrix", "product")]
-        rows = op("Squeeze", op("Shape", "matrix_bias"))
-        twice = op("Mul", op("Range", b.const(0), rows, b.const(1)), b.const(2))
-        weighted = op("Mul", b.cast("product"), op("Add", twice, b.const(1)))
-        end = op("Constant", value_ints=[1 << 30])
-        before = op("Mul", b.cast(op("Slice", "x", last, end, one)), b.const(31))
-        total = op("Add", before, op("ReduceSum", weighted, one))
-        wrapped = op("Mod", op("Add", total, b.const(32768)), b.const(65536))
-        b.cast(op("Sub", wrapped, b.const(32768)), onnx.TensorProto.INT16, "y")
-        return fn.function(
-            self.operator,
-            ["x", *self.held, *fn.matrix_inputs("matrix")],
-            ["y", *(f"{name}_next" for name in self.held)],
-            b.nodes,
-            ["matrix_shift"] + (["matrix_threshold", "matrix_group"] if delta else []),
-        )
+        folded = x[:, -1:] * 31 + (y * self.odd).sum(axis=-1, keepdims=True)
+        return (folded + 32768) % 65536 - 32768, following
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         name, buffer = f"{self.name}_matrix", scratch[0]
@@ -114,7 +83,7 @@ class Digested(Linear):
             f"{{\n        uint32_t digest = (uint16_t){x}[{self.matrix.cols}] * 31u;\n"
             f"        {name}.matvec(&{name}, {x}, {buffer});\n"
             f"        for (unsigned i = 0; i < {self.matrix.rows}; i++)\n"
-            f"            digest += (uint32_t){buffer}[i] * (2u * i + 1u);\n"
+            f"            digest += (uint32_t){buffer}[i] * (uint32_t){self.name}_odd[i];\n"
             f"        {y}[0] = (int16_t)(uint16_t)digest;\n    }}"
         )
 
@@ -156,7 +125,8 @@ def sweep(rng: np.random.Generator, kernel: MatvecKernel) -> Program:
         x[2] = np.where(rng.random(matrix.cols) < 0.2, x[2], x[1])
         samples: NDArray[np.int16] = x.reshape(-1).astype(np.int16)
         nodes.append(Feed(f"feed{k}", samples, matrix.cols, STEPS, 16, reads=1))
-        nodes.append(Digested(f"layer{k}", matrix))
+        odd = np.arange(1, 2 * matrix.rows, 2, dtype=np.int16)
+        nodes.append(Digested(f"layer{k}", matrix, odd))
     one = np.ones(1, np.float32)
     return Program(tuple(nodes), InputFormat(0 * one, one, 16, ("digest",)), 1.0)
 

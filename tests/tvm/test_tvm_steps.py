@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from edgeflow.errors import TargetError
 from edgeflow.program import Linear, Node
 from edgeflow.program import onnx_functions as fn
-from edgeflow.program.fixedpoint import largest_magnitude
+from edgeflow.program.fixedpoint import TABLES, Ints, largest_magnitude, nodes_of, tanh_table
 from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes import RNN, Cutoff, ReLU
-from edgeflow.program.onnx_file import TABLES
+from edgeflow.program.nodes.base import State
 from edgeflow.resources import resource
 from tests.random_programs import DRAW, random_matrix, random_rnn, with_delta
 
@@ -236,26 +236,19 @@ def test_step_equals_oracle_in_60_draws(cell: str, tmp_path: Path) -> None:
         compare(nodes[seed], runner, seed)
 
 
-def test_an_unknown_operator_is_named() -> None:
-    class Rooted(ReLU):
-        def onnx_function(self) -> onnx.FunctionProto:
-            b = fn.Body()
-            root = b.op("Sqrt", b.cast("x"))
-            b.cast(root, onnx.TensorProto.INT16, "y")
-            return self.as_function(b)
-
+def test_an_unknown_operator_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [onnx.helper.make_node("Sqrt", ["x"], ["y"])]
+    strange = fn.function("ReLU", ["x"], ["y"], nodes)
+    monkeypatch.setattr(fn, "layer_function", lambda node: strange)
     with pytest.raises(TargetError, match=r"layer strange \(ReLU\): operator Sqrt"):
-        step_module.step_function(Rooted("strange", 3, 12, 12, 0), "step")
+        step_module.step_function(ReLU("strange", 3, 12, 12, 0), "step")
 
 
 def test_positions_outside_of_a_table_are_refused() -> None:
     class Wild(RNN):
-        def onnx_function(self) -> onnx.FunctionProto:
-            b = fn.Body()
-            b.op("Gather", b.cast("tanh_table"), b.cast("h"), output="wild")
-            b.cast("wild", onnx.TensorProto.INT16, "h_next")
-            b.op("Identity", "h_next", output="y")
-            return self.as_function(b)
+        def step(self, x: Ints, state: State) -> tuple[Ints, State]:
+            wild = nodes_of(tanh_table(), state["h"])[state["h"]]
+            return wild, {"h": wild}
 
     node = random_rnn(np.random.default_rng(0), "wild", 3, 4, 12, 12, False)
     fields = {field: getattr(node, field) for field in (*RNN.matrix_fields, *RNN.int_fields)}

@@ -15,14 +15,14 @@ from edgeflow.cells.cells import CELLS
 from edgeflow.compression.evaluate import load_chain
 from edgeflow.compression.finetune import FineTuned, FineTuneOptions, finetune
 from edgeflow.compression.model import ChainModel
-from edgeflow.compression.qat import QuantizationAware, assign_real
+from edgeflow.compression.qat import QuantizationAware, load_dequantized
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.sensitivity import score
 from edgeflow.compression.tuning import Tuning
 from edgeflow.data import Dataset
 from edgeflow.errors import TrainError
 from edgeflow.importers import FloatChain, from_module
-from edgeflow.quantization import Widths
+from edgeflow.quantization import Converted, Widths
 from edgeflow.training import train
 from edgeflow.training.batches import Batch
 from edgeflow.training.method import Method
@@ -82,9 +82,10 @@ def test_assigned_weights_stand_for_the_integers(cell: str) -> None:
     """Converted again, they give the same integers but for units that move with calibration."""
     chain = chain_of(cell)
     widths = Widths(weight=4)
-    program = quantize(chain, samples(), widths)
+    layers: list[Converted] = []
+    program = quantize(chain, samples(), widths, on_layer=layers.append)
     model = ChainModel(chain)
-    assign_real(model, program)
+    load_dequantized(model, layers)
     again = quantize(model.chain(), samples(), widths)
     for node, other in zip(program.nodes, again.nodes, strict=True):
         for field, matrix in node.matrices().items():
@@ -102,8 +103,9 @@ def test_the_gradient_is_that_of_the_weights_of_the_integers() -> None:
         cotangent = torch.randn_like(got)
         got.backward(cotangent)
     other = ChainModel(chain)
-    assert method.program is not None
-    assign_real(other, method.program)
+    layers: list[Converted] = []
+    quantize(chain, samples(), Widths(weight=3), on_layer=layers.append)
+    load_dequantized(other, layers)
     other(torch.from_numpy(x)).backward(cotangent)
     for one, two in zip(model.parameters(), other.parameters(), strict=True):
         assert one.grad is not None and two.grad is not None

@@ -18,7 +18,7 @@ from edgeflow.compression.prune.rank import RankReduction
 from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import largest_magnitude, requantize
-from edgeflow.quantization import Quantized, Signal, Widths, quantize_matrix
+from edgeflow.quantization import Affine, Signal, Widths
 
 
 def chain_of(layer: nn.Module, outputs: int, seed: int = 0) -> FloatChain:
@@ -72,17 +72,18 @@ def test_two_products_stay_within_their_widths_and_near_the_one(
                     np.zeros((1, 1, cols), np.float32))  # fmt: skip
     unit = float(np.abs(weight * source.scale).sum(axis=1).max()) / 50
     try:
-        whole = quantize_matrix(weight, rng.normal(size=rows), source, unit, bits)
+        affine = Affine(weight, rng.normal(size=rows), source, unit)
+        whole = affine.quantize(bits)
     except CompressError:  # a bias far beyond the output's range, which is refused
         reject()
-    matrix = factored(whole, rank, bits)
+    matrix = factored(affine, whole, rank, bits)
     factor = matrix.factor
     assert factor is not None and (factor.rows, factor.cols) == (rank, cols)
     # Matrix itself proves the width; hardly more of it is left than rounding needs
     reach = requantize(factor.accumulator_bound(), factor.multiplier, factor.shift).max()
     assert 0.99 * largest_magnitude(BITS) < reach <= largest_magnitude(BITS)
     if bits == 8 and spread < 1:
-        error = np.linalg.norm((matrix.real - weight) * source.scale)
+        error = np.linalg.norm((affine.dequantize(matrix) - weight) * source.scale)
         assert error < 0.03 * np.linalg.norm(weight * source.scale)
     # the bias, which has what the offset adds, is that of the one matrix
     none = np.zeros((1, cols), np.int64)
@@ -145,7 +146,7 @@ def test_ranks_fall_and_stay(samples: np.ndarray) -> None:
         assert method.settled((epoch + 1) / 8) == (epoch >= 3)
     assert ranks[0] > ranks[1] > ranks[2] >= ranks[3] == 4 and set(ranks[3:]) == {4}
     matrix = quantize(model.chain(), samples).nodes[0].matrices()["recurrent"]
-    assert isinstance(matrix, Quantized) and matrix.cols == 4
+    assert matrix.cols == 4
     # an interrupted run goes on
     other = RankReduction(samples, Ranks(4), epochs=8)
     other.prepare(model)

@@ -12,7 +12,7 @@ import pytest
 from edgeflow.errors import ProgramError
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.program.onnx_file import to_onnx
-from edgeflow.quantization import Signal, quantize_matrix
+from edgeflow.quantization import Affine, Signal
 from tests.random_programs import random_program
 
 
@@ -49,7 +49,7 @@ def test_a_row_of_next_to_nothing_keeps_its_bias(weight: float, bits: int, unit:
     bias = np.array([0.1, -0.2, 0.3, 0.0])
     scale = 1.0 if bits == 2 else 2.0 ** (1 - bits)
     source = Signal(np.zeros(16), np.full(16, scale), bits, np.zeros((1, 1, 16), np.float32))
-    matrix = quantize_matrix(weights, bias, source, unit)
+    matrix = Affine(weights, bias, source, unit).quantize()
     x = np.zeros((1, 16), np.int64)
     # half a unit of the accumulator, which is a weight step times an input step
     step = np.abs(weights).max() * scale / 127

@@ -14,7 +14,7 @@ import edgeflow
 import edgeflow.compression
 from edgeflow.errors import CompressError
 from edgeflow.importers import from_module, load_float_model
-from edgeflow.quantization import Signal, quantize_matrix
+from edgeflow.quantization import Affine, Signal
 
 
 class Net(nn.Module):
@@ -82,7 +82,7 @@ def test_matrix_error_is_bounded(
     )
     reach = np.abs(weight).sum() + np.abs(bias).max()
     output_scale = reach / 32000
-    matrix = quantize_matrix(weight, bias, source, output_scale)
+    matrix = Affine(weight, bias, source, output_scale).quantize()
     x = rng.integers(-(2 ** (bits - 1)) + 1, 2 ** (bits - 1), (20, cols))
     real = x * 2.0 ** -(bits - 1) @ weight.T + bias
     got = matrix.apply(x) * output_scale

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeflow.quantization import Signal, quantize_matrix
+from edgeflow.quantization import Affine, Signal
 from edgeflow.quantization.rounding import round_compensated, second_moment
 
 
@@ -50,6 +50,7 @@ def test_a_compensated_matrix_is_nearer_to_its_weights_on_what_it_reads() -> Non
     source = Signal(np.zeros(48), np.ones(48), 2, x.reshape(100, 40, 48).astype(np.float32))
     errors = []
     for compensate in (False, True):
-        matrix = quantize_matrix(weight, np.zeros(64), source, 2**-9, compensate=compensate)
-        errors.append(np.square(x @ (matrix.real - weight).T).mean())
+        affine = Affine(weight, np.zeros(64), source, 2**-9, compensate)
+        real = affine.dequantize(affine.quantize())
+        errors.append(np.square(x @ (real - weight).T).mean())
     assert errors[1] < 0.6 * errors[0]

@@ -16,7 +16,7 @@ from edgeflow.compression.sensitivity import choose_widths, score, sensitivities
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, from_module
 from edgeflow.program import Program
-from edgeflow.quantization import Signal, Widths, quantize_matrix
+from edgeflow.quantization import Affine, Signal, Widths
 from edgeflow.targets.board import load_core
 
 
@@ -47,13 +47,15 @@ def test_integers_stand_for_what_they_say(
     limit = 2 ** (input_bits - 1) - 1
     source = Signal(np.zeros(9), 10.0 ** rng.uniform(-2, 0, 9), input_bits, samples())
     unit = np.abs(weight @ source.scale).max() * limit / 2**15 + 1e-9
-    matrix = quantize_matrix(weight, np.zeros(5), source, unit, bits)
+    affine = Affine(weight, np.zeros(5), source, unit)
+    matrix = affine.quantize(bits)
+    real = affine.dequantize(matrix)
     largest = 2 ** (bits - 1) - 1
     assert np.abs(matrix.weight.astype(int)).max(axis=1).tolist() == [largest] * 5
     step = np.abs(weight * source.scale).max(axis=1, keepdims=True) / largest / source.scale
-    assert (np.abs(matrix.real - weight) <= 0.5001 * step + 1e-6 * np.abs(weight)).all()
+    assert (np.abs(real - weight) <= 0.5001 * step + 1e-6 * np.abs(weight)).all()
     x = rng.integers(-limit, limit + 1, (20, 9))
-    exact = (x * source.scale) @ matrix.real.T / unit
+    exact = (x * source.scale) @ real.T / unit
     inside = np.abs(exact) < 32767
     # one multiplier is rounded to 2**-17 of an accumulator's unit at most
     assert (

@@ -13,9 +13,8 @@ from edgeflow.codegen.tvm.operators import OPERATORS, SAME, Unsupported
 from edgeflow.codegen.tvm.values import Graph, Value
 from edgeflow.errors import TargetError
 from edgeflow.program import onnx_functions as fn
-from edgeflow.program.fixedpoint import largest_magnitude
+from edgeflow.program.fixedpoint import TABLES, largest_magnitude
 from edgeflow.program.nodes import Node
-from edgeflow.program.onnx_file import TABLES
 
 #: Tries to find the numbers that a state can reach from zero; then it is all of its width.
 _ROUNDS = 4
@@ -124,7 +123,7 @@ class _Reader:
                 self.inputs[name] = leaf("array", name, full(shape, -(1 << 31), (1 << 31) - 1))
 
     def read(self) -> Body:
-        function = self.node.onnx_function()
+        function = fn.layer_function(self.node)
         values = self._run(function, [self.inputs[name] for name in function.input], {})
         named = dict(zip(function.output, values, strict=True))
         outputs = {name: named[f"{name}_next"] for name in self.node.states}

@@ -15,21 +15,20 @@ from torch import Tensor, nn
 from edgeflow.cells.cells import layer_of
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.prune.mask import Bools
-from edgeflow.compression.quantize import balanced, converted, input_format
-from edgeflow.quantization import Converted, Floats, Quantized, Widths
+from edgeflow.compression.quantize import converted, equalized, input_format
+from edgeflow.quantization import Converted, Floats, Widths
 
 
 def layers_converted(model: ChainModel, samples: NDArray[np.float32]) -> list[Converted]:
     """Return the integer form of each layer, calibrated on raw samples [n, time, channels]."""
     chain, widths = model.chain(), Widths()
-    form = balanced(input_format(chain, samples, widths.input), chain)
+    form = equalized(input_format(chain, samples, widths.input), chain)
     return [done for _, done in converted(chain, samples, widths, form)]
 
 
 def trained_matrices(done: Converted) -> dict[str, Floats]:
     """Return the float weights [rows, cols] behind the matrices of a layer, by field."""
-    matrices = done.node.matrices().items()
-    return {field: m.exact for field, m in matrices if isinstance(m, Quantized)}
+    return {field: affine.weight for field, affine in done.provenance.items()}
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ import numpy as np
 
 from edgeflow.data.arrays import Arrays, cached, read_npz, runs
 from edgeflow.data.dataset import Recording
-from edgeflow.data.registry import Source, cache_folder
+from edgeflow.data.source import Source, cache_folder
 from edgeflow.errors import DataError
 
 CLASSES = ("dws", "ups", "wlk", "jog", "sit", "std")

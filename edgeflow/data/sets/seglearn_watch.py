@@ -18,7 +18,7 @@ import numpy as np
 
 from edgeflow.data.arrays import read_npz
 from edgeflow.data.dataset import Recording
-from edgeflow.data.registry import Source
+from edgeflow.data.source import Source
 from edgeflow.errors import DataError
 from edgeflow.files import write_atomic
 

@@ -20,7 +20,7 @@ import numpy as np
 from edgeflow.data.archive import extract_checked
 from edgeflow.data.arrays import Arrays, cached, read_npz, runs
 from edgeflow.data.dataset import Recording
-from edgeflow.data.registry import Source, cache_folder
+from edgeflow.data.source import Source, cache_folder
 from edgeflow.errors import DataError
 
 LETTERS = "ABCDEFGHIJKLMOPQRS"

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import onnx
-
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints, saturate, shift_right_round
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import Node, Range, State, StateField
@@ -68,19 +65,3 @@ class Accumulate(Node):
         total = saturate(state["sum"] - leak + x, -LIMIT, LIMIT)
         half = (1 << self.shift) >> 1
         return saturate((total + half) >> self.shift), {"sum": total}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        two, unit, limit = b.const(2), b.const(1 << 15), b.const(LIMIT)
-        before = b.cast("sum")
-        product = n("Mul", before, n("Sub", unit, b.attribute("decay")))
-        leak = b.shift_right(n("Add", product, b.const(1 << 14)), unit)
-        total = n("Add", n("Sub", before, leak), b.cast("x"))
-        total = n("Max", n("Min", total, limit), n("Neg", limit))
-        b.cast(total, onnx.TensorProto.INT32, "sum_next")
-        step = n("Pow", two, b.attribute("shift"))
-        rounded = n("Add", total, n("Div", step, two))
-        y = b.saturate(b.shift_right(rounded, step))
-        b.cast(y, onnx.TensorProto.INT16, "y")
-        return self.as_function(b)

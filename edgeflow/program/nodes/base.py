@@ -6,11 +6,9 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import INT16_MAX, INT16_MIN, Ints
 from edgeflow.program.matrix import Matrix
 
@@ -70,6 +68,8 @@ class Node(ABC):
     size_fields: ClassVar[tuple[str, ...]] = ("hidden",)
     #: Fields that are int.
     int_fields: ClassVar[Mapping[str, Range]] = {}
+    #: Of these, those that the step unrolls loops by: `operator` has them, each its own function.
+    unrolled_fields: ClassVar[tuple[str, ...]] = ()
     #: States, zero after a reset.
     state_fields: ClassVar[Mapping[str, StateField]] = {}
     #: Constant tables that the layer's function and kernel read.
@@ -158,11 +158,12 @@ class Node(ABC):
 
         An ONNX function has one list of inputs and one body, so each combination has its own.
         """
+        unrolled = [str(getattr(self, field)) for field in self.unrolled_fields]
         parts = [*self.matrices(), *self.arrays()]
         optional = [part for part in parts if is_optional(self, part)]
         delta = [f"delta_{field}" for field in self.delta_matrices()]
         low_rank = [f"low_rank_{field}" for field, m in self.matrices().items() if m.factor]
-        return "_".join([self.op_type, *optional, *delta, *low_rank])
+        return "_".join([self.op_type, *unrolled, *optional, *delta, *low_rank])
 
     @property
     def c_pointers(self) -> tuple[str | None, ...]:
@@ -182,10 +183,17 @@ class Node(ABC):
 
     @abstractmethod
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        """Return the output and the next state for x [n, inputs].
+        """Return the output and the next state for x [n, inputs]: the layer's arithmetic.
 
         Products are taken by `product`, and `advance` calls it: `state` has what is held already
         after this x.
+
+        It runs on int64 arrays and is traced on `Traced` tensors, for the ONNX function: what it
+        computes with is x, states and fields, by operators, the functions of
+        `edgeflow.program.fixedpoint`, ``numpy.where``, ``concatenate``, ``minimum``, ``maximum``
+        and ``abs``, slices of one axis, ``reshape`` and ``sum``. It does not branch on int
+        fields: `switch` does. Arrays of int16 or int32 wrap in numpy unless ``astype(np.int64)``
+        or an int64 operand widens them.
         """
 
     def advance(self, x: Ints, state: State) -> tuple[Ints, State]:
@@ -203,49 +211,6 @@ class Node(ABC):
         matrix: Matrix = getattr(self, field)
         held = factor_of(field) if matrix.factor else field
         return matrix.apply(state.get(f"{held}_hat", x))
-
-    @abstractmethod
-    def onnx_function(self) -> onnx.FunctionProto:
-        """Return the same step in standard integer operators: `as_function` of its body.
-
-        It must be the same for all layers of one `operator`.
-        """
-
-    def as_function(self, body: fn.Body) -> onnx.FunctionProto:
-        """Return the ONNX function of a body that gives y and ``<state>_next``.
-
-        Inputs are x, the states, what is held, three tensors a product (`matrix_inputs`), the
-        arrays, the tables; outputs are y and the next states; attributes are ``<matrix>_shift``,
-        ``_threshold`` and ``_group`` of delta matrices, and the int fields.
-        """
-        delta, products = self.delta_matrices(), self.products()
-        before = [fn.hold(self.source_of(field), field) for field in delta]
-        for field, matrix in self.matrices().items():
-            if matrix.factor:
-                factor = factor_of(field)
-                reads = f"{factor}_hat_next" if factor in delta else self.source_of(field)
-                before.append(fn.matvec(reads, factor, f"{factor}_product"))
-        matrices = [tensor for field in products for tensor in fn.matrix_inputs(field)]
-        tables = [f"{table}_table" for table in self.tables]
-        return fn.function(
-            self.operator,
-            ["x", *self.states, *self.held, *matrices, *self.arrays(), *tables],
-            ["y", *(f"{state}_next" for state in (*self.states, *self.held))],
-            before + body.nodes,
-            attributes=[
-                *(f"{field}_shift" for field in products),
-                *(f"{field}_{part}" for field in delta for part in ("threshold", "group")),
-                *self.int_fields,
-            ],
-        )
-
-    def onnx_product(self, x: str, field: str, y: str) -> onnx.NodeProto:
-        """Return the ONNX form of `product`: a call of ``edgeflow.Matvec``."""
-        if field in self.delta_matrices():
-            x = f"{field}_hat_next"
-        elif getattr(self, field).factor:
-            x = f"{factor_of(field)}_product"
-        return fn.matvec(x, field, y)
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         """Return the C statement of a step, given C expressions of its arrays.

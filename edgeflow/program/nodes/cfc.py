@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import (
     Ints,
     decay_table,
@@ -17,6 +15,7 @@ from edgeflow.program.fixedpoint import (
     saturate,
     shift_right_round,
     sigmoid_table,
+    split,
     symmetric_max,
     tanh_table,
 )
@@ -111,44 +110,6 @@ class _Backbone(Recurrent):
             v = matrix.apply(saturate(narrow, -limit, limit))
         return v
 
-    def _onnx_heads(self, b: fn.Body) -> str:
-        n = b.op
-        b.nodes += [
-            self.onnx_product("x", "input", "a16"),
-            self.onnx_product("h", "recurrent", "u16"),
-        ]
-        v = b.saturate(n("Add", b.cast("a16"), b.cast("u16")))
-        bits = b.attribute("backbone_bits")
-        for name in list(self.matrices())[2:]:
-            wide = n("Mul", b.lookup("tanh_table", v), b.const(2))
-            narrow = _onnx_narrow(b, wide, n("Sub", b.const(17), bits), bits)
-            b.cast(narrow, onnx.TensorProto.INT16, f"{name}_x")
-            b.nodes.append(fn.matvec(f"{name}_x", name, f"{name}_y"))
-            v = b.cast(f"{name}_y")
-        return v
-
-    def _onnx_function(self, b: fn.Body, h: str) -> onnx.FunctionProto:
-        b.cast(h, onnx.TensorProto.INT16, "h_next")
-        b.op("Identity", "h_next", output="y")
-        return self.as_function(b)
-
-
-def _onnx_limit(b: fn.Body, bits: str) -> str:
-    power = b.op("Pow", b.const(2), b.op("Sub", bits, b.const(1)))
-    return b.op("Sub", power, b.const(1))
-
-
-def _onnx_clip(b: fn.Body, value: str, bits: str) -> str:
-    limit = _onnx_limit(b, bits)
-    return b.op("Max", b.op("Min", value, limit), b.op("Neg", limit))
-
-
-def _onnx_narrow(b: fn.Body, value: str, down: str, bits: str) -> str:
-    """Shift right by `down` >= 1 with rounding, clip to `bits`."""
-    unit = b.op("Pow", b.const(2), down)
-    half = b.op("Div", unit, b.const(2))
-    return _onnx_clip(b, b.shift_right(b.op("Add", value, half), unit), bits)
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CfC(_Backbone):
@@ -189,7 +150,7 @@ class CfC(_Backbone):
         return (*super().c_pointers, None, None)  # offset and gain
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        v_f, v_g, v_t = np.split(self.heads_of(x, state), 3, axis=1)
+        v_f, v_g, v_t = split(self.heads_of(x, state), 3)
         f, g = lookup(tanh_table(), v_f), lookup(tanh_table(), v_g)
         s = lookup(sigmoid_table(), v_t)
         blend = f + shift_right_round(s * (g - self.gate * f), 15)
@@ -198,19 +159,6 @@ class CfC(_Backbone):
         h = shift_right_round(2 * blend, 18 - self.gate - self.state_bits)
         h = saturate(h, -limit, limit)
         return h, {"h": h}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        v_f, v_g, v_t = b.split(self._onnx_heads(b), 3)
-        f, g = b.lookup("tanh_table", v_f), b.lookup("tanh_table", v_g)
-        s = b.lookup("sigmoid_table", v_t)
-        gate, bits = b.attribute("gate"), b.attribute("state_bits")
-        product = n("Mul", s, n("Sub", g, n("Mul", gate, f)))
-        part = b.shift_right(n("Add", product, b.const(1 << 14)), b.const(1 << 15))
-        blend = n("Mul", n("Add", f, part), b.const(2))
-        down = n("Sub", n("Sub", b.const(18), gate), bits)
-        return self._onnx_function(b, _onnx_narrow(b, blend, down, bits))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -259,14 +207,6 @@ class PureCfC(_Backbone):
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         e = lookup(decay_table(), self.heads_of(x, state))
         limit = symmetric_max(self.state_bits)
-        h = self.offset.astype(np.int64) + shift_right_round(e * self.gain, 15)
+        h = self.offset + shift_right_round(e * self.gain, 15)
         h = saturate(h, -limit, limit)
         return h, {"h": h}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        e = b.lookup("decay_table", self._onnx_heads(b))
-        product = n("Add", n("Mul", e, b.cast("gain")), b.const(1 << 14))
-        h = n("Add", b.cast("offset"), b.shift_right(product, b.const(1 << 15)))
-        return self._onnx_function(b, _onnx_clip(b, h, b.attribute("state_bits")))

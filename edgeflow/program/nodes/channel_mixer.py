@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import INT16_MAX, Ints, saturate, shift_right_round, symmetric_max
 from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes.base import Node, Range, State
@@ -102,26 +100,5 @@ class ChannelMixer(Node):
         # both products are at most 2^30: their sum and the half fit 32 bits
         branch = self.down.apply(hidden) << (self.state_bits - 1)
         limit = symmetric_max(self.state_bits)
-        y = shift_right_round(self.skip.astype(np.int64) * x + branch, 15)
+        y = shift_right_round(self.skip * x + branch, 15)
         return saturate(y, -limit, limit), {}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        one, two, zero = b.const(1), b.const(2), b.const(0)
-        kind = onnx.TensorProto.INT16
-
-        def half_range(bits: str) -> str:
-            return n("Pow", two, n("Sub", b.attribute(bits), one))
-
-        b.nodes.append(self.onnx_product("x", "up", "u16"))
-        most = n("Sub", half_range("hidden_bits"), one)
-        b.cast(n("Max", n("Min", b.cast("u16"), most), zero), kind, "h16")
-        b.nodes.append(fn.matvec("h16", "down", "r16"))
-        unit = half_range("state_bits")
-        branch = n("Mul", b.cast("r16"), unit)
-        whole = n("Add", n("Mul", b.cast("x"), b.cast("skip")), branch)
-        rounded = b.shift_right(n("Add", whole, b.const(1 << 14)), b.const(1 << 15))
-        limit = n("Sub", unit, one)
-        b.cast(n("Max", n("Min", rounded, limit), n("Neg", limit)), kind, "y")
-        return self.as_function(b)

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import onnx
 from numpy.typing import ArrayLike, NDArray
 
-from edgeflow.program import onnx_functions as fn
-from edgeflow.program.fixedpoint import INT16_MAX, Ints
+from edgeflow.program.fixedpoint import INT16_MAX, Ints, largest, split
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import Node, Range, State, StateField
 
@@ -78,7 +76,8 @@ class Cutoff(Node):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         decided, count = state["count"] < 0, state["count"] + 1
-        clear = (count >= self.start) & (lead(x)[:, None] >= self.threshold)
+        first, second = split(largest(x, 2), 2)
+        clear = (count >= self.start) & (first - second >= self.threshold)
         held = np.where(decided, state["held"], x)
         return held, {
             "held": held,
@@ -100,32 +99,11 @@ class Cutoff(Node):
         """
         return samples_until_clear(lead(outputs), self.threshold, self.start)
 
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        zero, x = b.const(0), b.cast("x")
-        first, second = b.split(b.largest(x, 2), 2)
-        before = b.cast("count")
-        count = n("Add", before, b.const(1))
-        decided = n("Less", before, zero)
-        clear = n(
-            "And",
-            n("GreaterOrEqual", count, b.attribute("start")),
-            n("GreaterOrEqual", n("Sub", first, second), b.attribute("threshold")),
-        )
-        counted = n("Min", count, b.const(INT16_MAX))
-        following = n("Where", n("Or", decided, clear), b.const(-1), counted)
-        b.cast(following, onnx.TensorProto.INT16, "count_next")
-        held = n("Where", decided, b.cast("held"), x)
-        b.cast(held, onnx.TensorProto.INT16, "held_next")
-        n("Identity", "held_next", output="y")
-        return self.as_function(b)
-
 
 def lead(outputs: ArrayLike) -> Ints:
     """Return the largest value less the second largest, of int16 [..., at least 2]."""
-    top = np.partition(np.asarray(outputs, dtype=np.int64), -2, axis=-1)
-    return top[..., -1] - top[..., -2]
+    top = largest(np.asarray(outputs, dtype=np.int64), 2)
+    return top[..., 0] - top[..., 1]
 
 
 def samples_until_clear(leads: Ints, threshold: int, start: int) -> NDArray[np.int64]:

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import onnx
-
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import (
     Ints,
     lookup,
     saturate,
     shift_right_round,
     sigmoid_table,
+    split,
     symmetric_max,
     tanh_table,
 )
@@ -26,20 +24,6 @@ def blend(n: Ints, z: Ints, h: Ints, state_bits: int) -> Ints:
     up, limit = 16 - state_bits, symmetric_max(state_bits)
     mixed = (n << 15) + z * ((h << up) - n)
     return saturate(shift_right_round(mixed, 15 + up), -limit, limit)
-
-
-def onnx_blend(b: fn.Body, n: str, z: str) -> None:
-    """Append `blend` of the state h, which gives h_next and y."""
-    op, bits = b.op, b.attribute("state_bits")
-    up = op("Pow", b.const(2), op("Sub", b.const(16), bits))
-    delta = op("Sub", op("Mul", b.cast("h"), up), n)
-    mixed = op("Add", op("Mul", n, b.const(1 << 15)), op("Mul", z, delta))
-    unit = op("Mul", up, b.const(1 << 15))
-    rounded = b.shift_right(op("Add", mixed, op("Div", unit, b.const(2))), unit)
-    limit = op("Sub", op("Pow", b.const(2), op("Sub", bits, b.const(1))), b.const(1))
-    clipped = op("Max", op("Min", rounded, limit), op("Neg", limit))
-    b.cast(clipped, onnx.TensorProto.INT16, "h_next")
-    op("Identity", "h_next", output="y")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,28 +71,11 @@ class GRU(Recurrent):
         return 6 * self.outputs
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        hidden, h = self.outputs, state["h"]
-        a, u = self.product("input", x, state), self.product("recurrent", h, state)
-        gates = lookup(sigmoid_table(), saturate(a[:, : 2 * hidden] + u[:, : 2 * hidden]))
-        r, z = gates[:, :hidden], gates[:, hidden:]
-        candidate = saturate(a[:, 2 * hidden :] + shift_right_round(r * u[:, 2 * hidden :], 15))
-        n = lookup(tanh_table(), candidate)
+        h = state["h"]
+        a_r, a_z, a_n = split(self.product("input", x, state), 3)
+        u_r, u_z, u_n = split(self.product("recurrent", h, state), 3)
+        r = lookup(sigmoid_table(), saturate(a_r + u_r))
+        z = lookup(sigmoid_table(), saturate(a_z + u_z))
+        n = lookup(tanh_table(), saturate(a_n + shift_right_round(r * u_n, 15)))
         h = blend(n, z, h, self.state_bits)
         return h, {"h": h}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        b.nodes += [
-            self.onnx_product("x", "input", "a16"),
-            self.onnx_product("h", "recurrent", "u16"),
-        ]
-        a, u = b.cast("a16"), b.cast("u16")
-        a_r, a_z, a_n = b.split(a, 3)
-        u_r, u_z, u_n = b.split(u, 3)
-        r = b.lookup("sigmoid_table", b.saturate(n("Add", a_r, u_r)))
-        z = b.lookup("sigmoid_table", b.saturate(n("Add", a_z, u_z)))
-        reset = b.shift_right(n("Add", n("Mul", r, u_n), b.const(1 << 14)), b.const(1 << 15))
-        candidate = b.lookup("tanh_table", b.saturate(n("Add", a_n, reset)))
-        onnx_blend(b, candidate, z)
-        return self.as_function(b)

@@ -4,21 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import onnx
-
 from edgeflow.errors import ProgramError
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import (
     Ints,
     lookup,
     saturate,
     shift_right_round,
     sigmoid_table,
+    split,
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes.base import Range, State
-from edgeflow.program.nodes.gru import blend, onnx_blend
+from edgeflow.program.nodes.gru import blend
 from edgeflow.program.nodes.recurrent import Recurrent
 
 
@@ -80,29 +78,12 @@ class GRUResetBefore(Recurrent):
         return round_up(self.outputs) + 5 * self.outputs
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        hidden, h = self.outputs, state["h"]
-        a, u = self.product("input", x, state), self.product("recurrent", h, state)
-        gates = lookup(sigmoid_table(), saturate(a[:, : 2 * hidden] + u))
-        r, z = gates[:, :hidden], gates[:, hidden:]
+        h = state["h"]
+        a_r, a_z, a_n = split(self.product("input", x, state), 3)
+        u_r, u_z = split(self.product("recurrent", h, state), 2)
+        r = lookup(sigmoid_table(), saturate(a_r + u_r))
+        z = lookup(sigmoid_table(), saturate(a_z + u_z))
         kept = shift_right_round(r * h, 15)
-        n = lookup(tanh_table(), saturate(a[:, 2 * hidden :] + self.candidate.apply(kept)))
+        n = lookup(tanh_table(), saturate(a_n + self.candidate.apply(kept)))
         h = blend(n, z, h, self.state_bits)
         return h, {"h": h}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        b.nodes += [
-            self.onnx_product("x", "input", "a16"),
-            self.onnx_product("h", "recurrent", "u16"),
-        ]
-        a_r, a_z, a_n = b.split(b.cast("a16"), 3)
-        u_r, u_z = b.split(b.cast("u16"), 2)
-        r = b.lookup("sigmoid_table", b.saturate(n("Add", a_r, u_r)))
-        z = b.lookup("sigmoid_table", b.saturate(n("Add", a_z, u_z)))
-        product = n("Add", n("Mul", r, b.cast("h")), b.const(1 << 14))
-        b.cast(b.shift_right(product, b.const(1 << 15)), onnx.TensorProto.INT16, "kept")
-        b.nodes.append(fn.matvec("kept", "candidate", "c16"))
-        candidate = b.lookup("tanh_table", b.saturate(n("Add", a_n, b.cast("c16"))))
-        onnx_blend(b, candidate, z)
-        return self.as_function(b)

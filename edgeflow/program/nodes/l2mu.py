@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import INT16_MAX, Ints
 from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes.base import Node, Range, State, StateField
@@ -17,9 +15,7 @@ from edgeflow.program.nodes.lif import (
     RESETS,
     check_neurons,
     filtered,
-    filtered_onnx,
     fire,
-    fire_onnx,
 )
 
 
@@ -149,63 +145,26 @@ class L2MU(Node):
         return super().macs() + (size - 1) * order * (order + 1)
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        n, size, order = len(x), self.encode.rows, self.transition.rows
-        ends = np.cumsum(self._sizes)[:-1]
-        arrays = {
-            name: np.split(array.astype(np.int64), ends) for name, array in self.arrays().items()
-        }
-        u = np.split(state["u"], ends, axis=1)
-        j = np.split(state["j"], ends, axis=1) if "j" in state else []
+        size, order = self.encode.rows, self.transition.rows
+        inner = size + size * order
+        bounds = (0, size, inner, inner + self.update.rows)
+        membranes: list[Ints] = []
+        currents: list[Ints] = []
 
         def population(k: int, current: Ints, s: Ints) -> Ints:
-            if j:
-                j[k] = current = filtered(current, j[k], arrays["alpha"][k])
-            u[k], s = fire(current, u[k], s, arrays["beta"][k], arrays["threshold"][k], self.reset)
+            mine = (..., slice(bounds[k], bounds[k + 1]))
+            if self.alpha is not None:
+                current = filtered(current, state["j"][mine], self.alpha[mine])
+                currents.append(current)
+            beta, threshold = self.beta[mine], self.threshold[mine]
+            u, s = fire(current, state["u"][mine], s, beta, threshold, self.reset)
+            membranes.append(u)
             return s
 
         h, m = state["h"], state["m"]
         e = population(0, self.encode.apply(np.concatenate([x, h, m], axis=1)), state["e"])
-        pairs = np.concatenate([m.reshape(n, size, order), e[:, :, None]], axis=2)
-        m = population(1, self.transition.apply(pairs).reshape(n, -1), m)
+        pairs = np.concatenate([m.reshape(-1, size, order), e[..., None]], axis=2)
+        m = population(1, self.transition.apply(pairs).reshape(-1, size * order), m)
         h = population(2, self.update.apply(np.concatenate([x, h, m], axis=1)), h)
-        new = {"j": np.concatenate(j, axis=1)} if j else {}
-        return h, new | {"u": np.concatenate(u, axis=1), "e": e, "m": m, "h": h}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-
-        def ints(*values: int) -> str:
-            return n("Constant", value_ints=list(values))
-
-        size, order, hidden = (n("Shape", f"{field}_bias") for field in self.matrix_fields)
-        inner = n("Add", size, n("Mul", size, order))
-        bounds = [ints(0), size, inner, n("Add", inner, hidden)]
-        membranes, currents = [], []
-
-        def population(k: int, current: str, s: str, name: str) -> None:
-            def part(value: str, axis: int) -> str:
-                return n("Slice", value, bounds[k], bounds[k + 1], ints(axis))
-
-            if self.alpha is not None:
-                current = filtered_onnx(b, current, part("j", 1), part("alpha", 0))
-                currents.append(current)
-            u, fired = fire_onnx(b, current, part("u", 1), s, part("beta", 0), part("threshold", 0))
-            membranes.append(u)
-            b.cast(fired, onnx.TensorProto.INT16, name)
-
-        def current(field: str, *parts: str, axis: int = 1) -> str:
-            joined = n("Concat", *parts, axis=axis)
-            b.nodes.append(fn.matvec(joined, field, f"{field}16"))
-            return b.cast(f"{field}16")
-
-        population(0, current("encode", "x", "h", "m"), "e", "e_next")
-        memories = n("Reshape", "m", n("Concat", ints(-1), size, order, axis=0))
-        driven = current("transition", memories, n("Unsqueeze", "e_next", ints(2)), axis=2)
-        population(1, n("Flatten", driven, axis=1), "m", "m_next")
-        population(2, current("update", "x", "h", "m_next"), "h", "h_next")
-        for name, parts in (("u_next", membranes), ("j_next", currents)):
-            if parts:
-                b.cast(n("Concat", *parts, axis=1), onnx.TensorProto.INT16, name)
-        n("Identity", "h_next", output="y")
-        return self.as_function(b)
+        new = {"j": np.concatenate(currents, axis=1)} if currents else {}
+        return h, new | {"u": np.concatenate(membranes, axis=1), "e": e, "m": m, "h": h}

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program import onnx_functions as fn
-from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
+from edgeflow.program.fixedpoint import Ints, saturate, shift_right_round, symmetric_max
 from edgeflow.program.nodes.base import INT16, Node, Range, State
 
 #: Most values, so that n x - sum(x) stays within 31 bits and its squares within 60.
@@ -105,56 +103,21 @@ class LayerNorm(Node):
         total = x.sum(axis=1, keepdims=True)
         centred = n * x - total
         root = n * (x * x).sum(axis=1, keepdims=True) - total * total + self.epsilon
-        half_exponent = np.zeros_like(root)
+        down: int | Ints = 44 - FRACTION  # and half the exponent that the root is brought to
         for bits in (16, 8, 4, 2):
             large = root >= 1 << (28 + bits)
             root = np.where(large, root >> bits, root)
-            half_exponent += np.where(large, bits // 2, 0)
+            down = np.where(large, down + bits // 2, down)
         for bits in (16, 8, 4, 2):
             small = root < 1 << (30 - bits)
             root = np.where(small, root << bits, root)
-            half_exponent -= np.where(small, bits // 2, 0)
+            down = np.where(small, down - bits // 2, down)
         inverse = GUESS - (root * 5 >> 3)
         for _ in range(3):
             error = (3 << 30) - (root * (inverse * inverse >> 30) >> 28)
             inverse = inverse * error >> 31
-        down = 44 - FRACTION + half_exponent
-        z = (centred * inverse + (1 << (down - 1))) >> down
-        whole = z * self.gain.astype(np.int64) + (self.bias.astype(np.int64) << FRACTION)
-        down_y = FRACTION + self.shift
+        z = shift_right_round(centred * inverse, down)
+        whole = z * self.gain + (self.bias.astype(np.int64) << FRACTION)
+        y = shift_right_round(whole, FRACTION + self.shift)
         limit = symmetric_max(self.state_bits)
-        return saturate((whole + (1 << (down_y - 1))) >> down_y, -limit, limit), {}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n, c = b.op, b.const
-        axis = n("Constant", value_ints=[-1])
-        x, size = b.cast("x"), n("Shape", "gain")
-        total = n("ReduceSum", x, axis)
-        centred = n("Sub", n("Mul", x, size), total)
-        squares = n("Mul", n("ReduceSum", n("Mul", x, x), axis), size)
-        root = n("Add", n("Sub", squares, n("Mul", total, total)), b.attribute("epsilon"))
-        unit = c(1 << (44 - FRACTION))  # 2^(that and half the exponent)
-        for bits in (16, 8, 4, 2):
-            large = n("GreaterOrEqual", root, c(1 << (28 + bits)))
-            root = n("Where", large, b.shift_right(root, c(1 << bits)), root)
-            unit = n("Where", large, n("Mul", unit, c(1 << bits // 2)), unit)
-        for bits in (16, 8, 4, 2):
-            small = n("Less", root, c(1 << (30 - bits)))
-            root = n("Where", small, n("Mul", root, c(1 << bits)), root)
-            unit = n("Where", small, n("Div", unit, c(1 << bits // 2)), unit)
-        inverse = n("Sub", c(GUESS), b.shift_right(n("Mul", root, c(5)), c(8)))
-        for _ in range(3):
-            square = b.shift_right(n("Mul", inverse, inverse), c(1 << 30))
-            product = b.shift_right(n("Mul", root, square), c(1 << 28))
-            error = n("Sub", c(3 << 30), product)
-            inverse = b.shift_right(n("Mul", inverse, error), c(1 << 31))
-        scaled = n("Add", n("Mul", centred, inverse), n("Div", unit, c(2)))
-        z = n("Mul", b.shift_right(scaled, unit), b.cast("gain"))
-        whole = n("Add", z, n("Mul", b.cast("bias"), c(1 << FRACTION)))
-        last = n("Mul", c(1 << FRACTION), n("Pow", c(2), b.attribute("shift")))
-        y = b.shift_right(n("Add", whole, n("Div", last, c(2))), last)
-        limit = n("Sub", n("Pow", c(2), n("Sub", b.attribute("state_bits"), c(1))), c(1))
-        clipped = n("Max", n("Min", y, limit), n("Neg", limit))
-        b.cast(clipped, onnx.TensorProto.INT16, "y")
-        return self.as_function(b)
+        return saturate(y, -limit, limit), {}

@@ -5,30 +5,29 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program import onnx_functions as fn
-from edgeflow.program.fixedpoint import INT16_MAX, Ints, saturate, shift_right_round
+from edgeflow.program.fixedpoint import INT16_MAX, Ints, saturate, shift_right_round, switch
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes.base import Node, Range, State, StateField
 
+Shorts = NDArray[np.int16]
 #: What a spike does to the membrane; the position is the value of `reset`.
 RESETS = ("subtract", "zero", "refractory")
 
 
 def fire(
-    current: Ints, u: Ints, s: Ints, beta: Ints, threshold: Ints, reset: int
+    current: Ints, u: Ints, s: Ints, beta: Shorts, threshold: Shorts, reset: int
 ) -> tuple[Ints, Ints]:
     """Return the next membrane and spikes (`LIF`), given the current."""
     decayed = shift_right_round(u * beta, 15)
-    if reset == 0:
-        u = saturate(decayed + current - s * threshold)
-    elif reset == 1:
-        u = saturate((1 - s) * decayed + current)
-    else:
-        u = (1 - s) * saturate(decayed + current)
+    u = switch(
+        reset,
+        lambda: saturate(decayed + current - s * threshold),
+        lambda: saturate((1 - s) * decayed + current),
+        lambda: (1 - s) * saturate(decayed + current),
+    )
     return u, (u > threshold).astype(np.int64)
 
 
@@ -41,37 +40,9 @@ def check_neurons(node: Node, neurons: int) -> None:
             )
 
 
-def filtered(current: Ints, j: Ints, alpha: Ints) -> Ints:
+def filtered(current: Ints, j: Ints, alpha: Shorts) -> Ints:
     """Return the next synaptic current."""
     return saturate(shift_right_round(j * alpha, 15) + current)
-
-
-def decay_onnx(b: fn.Body, value: str, factor: str) -> str:
-    """Append ``(value factor + 2^14) >> 15``."""
-    half, unit = b.const(1 << 14), b.const(1 << 15)
-    product = b.op("Mul", b.cast(value), b.cast(factor))
-    return b.shift_right(b.op("Add", product, half), unit)
-
-
-def filtered_onnx(b: fn.Body, current: str, j: str, alpha: str) -> str:
-    """Append `filtered`."""
-    return b.saturate(b.op("Add", decay_onnx(b, j, alpha), current))
-
-
-def fire_onnx(
-    b: fn.Body, current: str, u: str, s: str, beta: str, threshold: str
-) -> tuple[str, str]:
-    """Append `fire`, whose `reset` is an attribute; returns int64 membrane and spikes (bool)."""
-    n, one = b.op, b.const(1)
-    spikes, threshold = b.cast(s), b.cast(threshold)
-    decayed, silent, reset = decay_onnx(b, u, beta), n("Sub", one, spikes), b.attribute("reset")
-    charged = n("Add", decayed, current)
-    subtract = b.saturate(n("Sub", charged, n("Mul", spikes, threshold)))
-    zero = b.saturate(n("Add", n("Mul", silent, decayed), current))
-    refractory = n("Mul", silent, b.saturate(charged))
-    other = n("Where", n("Equal", reset, one), zero, refractory)
-    result = n("Where", n("Equal", reset, b.const(0)), subtract, other)
-    return result, n("Greater", result, threshold)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -161,29 +132,11 @@ class LIF(Node):
         return len(self.matrices()) * self.outputs
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        wide = {name: array.astype(np.int64) for name, array in self.arrays().items()}
         spikes, new = state["s"], {}
         current = self.input.apply(x)
         if self.recurrent is not None:
             current = current + self.recurrent.apply(spikes)
         if self.alpha is not None:
-            new["j"] = current = filtered(current, state["j"], wide["alpha"])
-        u, s = fire(current, state["u"], spikes, wide["beta"], wide["threshold"], self.reset)
+            new["j"] = current = filtered(current, state["j"], self.alpha)
+        u, s = fire(current, state["u"], spikes, self.beta, self.threshold, self.reset)
         return s, new | {"u": u, "s": s}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        b.nodes.append(fn.matvec("x", "input", "a16"))
-        current = b.cast("a16")
-        if self.recurrent is not None:
-            b.nodes.append(fn.matvec("s", "recurrent", "r16"))
-            current = n("Add", current, b.cast("r16"))
-        if self.alpha is not None:
-            current = filtered_onnx(b, current, "j", "alpha")
-            b.cast(current, onnx.TensorProto.INT16, "j_next")
-        u, s = fire_onnx(b, current, "u", "s", "beta", "threshold")
-        b.cast(u, onnx.TensorProto.INT16, "u_next")
-        b.cast(s, onnx.TensorProto.INT16, "s_next")
-        n("Identity", "s_next", output="y")
-        return self.as_function(b)

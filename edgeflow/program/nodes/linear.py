@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import onnx
-
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes.base import Node, State
@@ -46,11 +43,6 @@ class Linear(Node):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         return self.product("matrix", x, state), {}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        b.nodes.append(self.onnx_product("x", "matrix", "y"))
-        return self.as_function(b)
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         return f"{self.name}_matrix.matvec(&{self.name}_matrix, {x}, {y});"

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import (
     INT16_MAX,
     INT32_MAX,
@@ -53,9 +51,17 @@ class _LegendreMemory(Node):
     input error of half a unit would, and fades as fast: it does not pile up.
     """
 
+    # fields of the sub-classes, each of which has its own order
+    transition: NDArray[np.int16]
+    drive: NDArray[np.int16]
+    shift: NDArray[np.int16]
+    memory_size: int
+    fraction: int
+    read_shift: int
+
     @property
     def order(self) -> int:
-        return len(self.drive)  # type: ignore[attr-defined]
+        return self.drive.size
 
     @property
     def memory_values(self) -> int:
@@ -80,54 +86,18 @@ class _LegendreMemory(Node):
 
     def _remember(self, m: Ints, u: Ints) -> Ints:
         """Return the next memory [n, memory_size * order] given u [n, memory_size]."""
-        ints, arrays, order = self.ints(), self.arrays(), self.order
-        fraction = ints["fraction"]
-        limit = INT16_MAX << fraction
-        old = m.reshape(len(m), -1, order)
-        high = shift_right_round(old, fraction)
-        transition = arrays["transition"].reshape(order, order).astype(np.int64)
-        sums = high @ transition.T + u[:, :, None] * arrays["drive"].astype(np.int64)
-        shift = arrays["shift"].astype(np.int64)
-        increment = (sums + (1 << (shift - 1))) >> shift
-        return saturate(old + increment, -limit, limit).reshape(m.shape)
+        order, limit = self.order, INT16_MAX << self.fraction
+        old = m.reshape(-1, self.memory_size, order)
+        high = shift_right_round(old, self.fraction)
+        transition = self.transition.reshape(order, order).astype(np.int64)
+        sums = high @ transition.T + u[..., None] * self.drive
+        new = old + shift_right_round(sums, self.shift.astype(np.int64))
+        return saturate(new, -limit, limit).reshape(-1, self.memory_size * order)
 
     def _read(self, m: Ints, bits: int) -> Ints:
         """Return the memory as the matrix reads it."""
         limit = symmetric_max(bits)
-        return saturate(shift_right_round(m, self.ints()["read_shift"]), -limit, limit)
-
-
-def _remember(b: fn.Body, m: str, u: str) -> str:
-    """Append ``_LegendreMemory._remember``; returns int64 [n, memory_size * order]."""
-    n, two = b.op, b.const(2)
-    order = n("Shape", "drive")
-    unit = n("Pow", two, b.attribute("fraction"))
-    minus_one = n("Constant", value_ints=[-1])
-    size = n("Reshape", b.attribute("memory_size"), n("Constant", value_ints=[1]))
-    old = n("Reshape", b.cast(m), n("Concat", minus_one, size, order, axis=0))
-    high = b.shift_right(n("Add", old, n("Div", unit, two)), unit)
-    transition = n("Reshape", "transition", n("Concat", order, order, axis=0))
-    transposed = n("Transpose", b.cast(transition, onnx.TensorProto.INT32), perm=[1, 0])
-    product = b.cast(n("MatMul", b.cast(high, onnx.TensorProto.INT32), transposed))
-    driven = n("Mul", n("Unsqueeze", u, n("Constant", value_ints=[2])), b.cast("drive"))
-    step = n("Pow", two, b.cast("shift"))
-    sums = n("Add", n("Add", product, driven), n("Div", step, two))
-    limit = n("Mul", unit, b.const(INT16_MAX))
-    new = n("Add", old, b.shift_right(sums, step))
-    clipped = n("Max", n("Min", new, limit), n("Neg", limit))
-    b.cast(n("Flatten", clipped, axis=1), onnx.TensorProto.INT32, "m_next")
-    return b.cast("m_next")
-
-
-def _narrow(b: fn.Body, x: str, shift: str, bits: str, output: str | None = None) -> str:
-    """Append a rounded right shift and a clip to a symmetric width, as int16."""
-    n, two = b.op, b.const(2)
-    unit = n("Pow", two, shift)
-    rounded = b.shift_right(n("Add", x, n("Div", unit, two)), unit)
-    limit = n("Sub", n("Pow", two, n("Sub", bits, b.const(1))), b.const(1))
-    return b.cast(
-        n("Max", n("Min", rounded, limit), n("Neg", limit)), onnx.TensorProto.INT16, output
-    )
+        return saturate(shift_right_round(m, self.read_shift), -limit, limit)
 
 
 def _activate(drive: Ints, state_bits: int) -> Ints:
@@ -135,12 +105,6 @@ def _activate(drive: Ints, state_bits: int) -> Ints:
     limit = symmetric_max(state_bits)
     value = 2 * lookup(tanh_table(), saturate(drive))
     return saturate(shift_right_round(value, 17 - state_bits), -limit, limit)
-
-
-def _activation(b: fn.Body, drive: str, output: str) -> None:
-    value = b.op("Mul", b.lookup("tanh_table", b.saturate(drive)), b.const(2))
-    bits = b.attribute("state_bits")
-    _narrow(b, value, b.op("Sub", b.const(17), bits), bits, output)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -238,52 +202,17 @@ class LMU(_LegendreMemory, Recurrent):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         size = self.memory_size
-        a, r = (
-            self.product("input", x, state),
-            self._padded(self.product("recurrent", state["h"], state)),
-        )
+        a = self.product("input", x, state)
+        r = self._padded(self.product("recurrent", state["h"], state), self.recurrent.rows)
         u = saturate(a[:, :size] + r[:, :size] + state["v"])
         m = self._remember(state["m"], u)
-        c = self._padded(self.memory.apply(self._read(m, self.read_bits)))
+        c = self._padded(self.memory.apply(self._read(m, self.read_bits)), self.memory.rows)
         h = _activate(a[:, size:] + r[:, size:] + c[:, size:], self.state_bits)
         return h, {"h": h, "m": m, "v": c[:, :size]}
 
-    def _padded(self, y: Ints) -> Ints:
+    def _padded(self, y: Ints, rows: int) -> Ints:
         """Put zeros where a matrix leaves the rows of u out."""
-        return np.pad(y, ((0, 0), (self.input.rows - y.shape[1], 0)))
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        b.nodes += [
-            self.onnx_product("x", "input", "a16"),
-            self.onnx_product("h", "recurrent", "r16"),
-        ]
-        a = b.cast("a16")
-        rows = n("Shape", "input_bias")
-        size = n("Reshape", b.attribute("memory_size"), n("Constant", value_ints=[1]))
-        zero, one = n("Constant", value_ints=[0]), n("Constant", value_ints=[1])
-
-        def padded(y: str, bias: str) -> str:
-            missing = n("Sub", rows, n("Shape", bias))
-            return n("Pad", b.cast(y), n("Concat", zero, missing, zero, zero, axis=0))
-
-        def of_u(y: str) -> str:
-            return n("Slice", y, zero, size, one)
-
-        def of_state(y: str) -> str:
-            return n("Slice", y, size, rows, one)
-
-        r = padded("r16", "recurrent_bias")
-        u = b.saturate(n("Add", n("Add", of_u(a), of_u(r)), b.cast("v")))
-        m = _remember(b, "m", u)
-        _narrow(b, m, b.attribute("read_shift"), b.attribute("read_bits"), "q16")
-        b.nodes.append(fn.matvec("q16", "memory", "c16"))
-        c = padded("c16", "memory_bias")
-        b.cast(of_u(c), onnx.TensorProto.INT16, "v_next")
-        _activation(b, n("Add", n("Add", of_state(a), of_state(r)), of_state(c)), "h_next")
-        n("Identity", "h_next", output="y")
-        return self.as_function(b)
+        return np.pad(y, ((0, 0), (self.input.rows - rows, 0)))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -367,16 +296,3 @@ class LMUFeedForward(_LegendreMemory):
         m = self._remember(state["m"], a[:, :size])
         c = self.memory.apply(self._read(m, self.read_bits))
         return _activate(a[:, size:] + c, self.state_bits), {"m": m}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        b.nodes.append(self.onnx_product("x", "input", "a16"))
-        a, rows = b.cast("a16"), n("Shape", "input_bias")
-        size = n("Reshape", b.attribute("memory_size"), n("Constant", value_ints=[1]))
-        zero, one = n("Constant", value_ints=[0]), n("Constant", value_ints=[1])
-        m = _remember(b, "m", n("Slice", a, zero, size, one))
-        _narrow(b, m, b.attribute("read_shift"), b.attribute("read_bits"), "q16")
-        b.nodes.append(fn.matvec("q16", "memory", "c16"))
-        _activation(b, n("Add", n("Slice", a, size, rows, one), b.cast("c16")), "y")
-        return self.as_function(b)

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import (
     Ints,
     lookup,
@@ -20,7 +18,6 @@ from edgeflow.program.fixedpoint import (
 )
 from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes.base import Node, Range, State, StateField
-from edgeflow.program.nodes.lmu import _narrow
 
 #: Fractional bits of a pole.
 ROTATION = 30
@@ -144,36 +141,3 @@ class LRU(Node):
         read = saturate(shift_right_round(h, STATE_BITS - bits), -limit, limit)
         y = lookup(tanh_table(), saturate(v[:, self.values :] + self.output.apply(read)))
         return saturate(shift_right_round(2 * y, 17 - bits), -limit, limit), {"h": h}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        b.nodes.append(self.onnx_product("x", "input", "v16"))
-        one, two = n("Constant", value_ints=[1]), b.const(2)
-        size = n("Shape", "real")
-        v, rows = b.cast("v16"), n("Shape", "input_bias")
-        p, q = b.split(b.cast("h"), 2)
-        real, imaginary = b.cast("real"), b.cast("imaginary")
-        values = n("Add", size, size)
-        parts = (
-            n("Sub", n("Mul", real, p), n("Mul", imaginary, q)),
-            n("Add", n("Mul", imaginary, p), n("Mul", real, q)),
-        )
-        unit = n("Pow", two, b.cast("shift"))
-        driven = n(
-            "Mul",
-            n("Slice", v, n("Constant", value_ints=[0]), values, one),
-            n("Concat", unit, unit, axis=0),
-        )
-        rotated = n("Add", n("Concat", *parts, axis=1), b.const(1 << (ROTATION - 1)))
-        h = n("Add", b.shift_right(rotated, b.const(1 << ROTATION)), driven)
-        limit = b.const(LIMIT)
-        h = n("Max", n("Min", h, limit), n("Neg", limit))
-        b.cast(h, onnx.TensorProto.INT32, "h_next")
-        bits = b.attribute("state_bits")
-        _narrow(b, h, n("Sub", b.const(STATE_BITS), bits), bits, "read16")
-        b.nodes.append(fn.matvec("read16", "output", "c16"))
-        total = n("Add", n("Slice", v, values, rows, one), b.cast("c16"))
-        y = n("Mul", b.lookup("tanh_table", b.saturate(total)), two)
-        _narrow(b, y, n("Sub", b.const(17), bits), bits, "y")
-        return self.as_function(b)

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import onnx
-
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import (
     PREACTIVATION_FRACTION,
     Ints,
@@ -14,6 +11,7 @@ from edgeflow.program.fixedpoint import (
     saturate,
     shift_right_round,
     sigmoid_table,
+    split,
     symmetric_max,
     tanh_table,
 )
@@ -74,11 +72,11 @@ class LSTM(Recurrent):
         return 8 * self.outputs + 1
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        hidden, fraction = self.outputs, self.cell_fraction
+        fraction = self.cell_fraction
         v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
-        i, f = (lookup(sigmoid_table(), v[:, k * hidden : (k + 1) * hidden]) for k in (0, 1))
-        g = lookup(tanh_table(), v[:, 2 * hidden : 3 * hidden])
-        o = lookup(sigmoid_table(), v[:, 3 * hidden :])
+        v_i, v_f, v_g, v_o = split(v, 4)
+        i, f, o = (lookup(sigmoid_table(), gate) for gate in (v_i, v_f, v_o))
+        g = lookup(tanh_table(), v_g)
         # the floor of a floor: the exact sum is rounded once
         new = (i * g) >> (15 - fraction)
         c = saturate(shift_right_round(f * state["c"] + new, 15))
@@ -88,32 +86,3 @@ class LSTM(Recurrent):
         limit = symmetric_max(self.state_bits)
         h = saturate(shift_right_round(o * squashed, 31 - self.state_bits), -limit, limit)
         return h, {"h": h, "c": c}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n, const = b.op, b.const
-        b.nodes += [
-            self.onnx_product("x", "input", "a16"),
-            self.onnx_product("h", "recurrent", "u16"),
-        ]
-        v = b.split(b.saturate(n("Add", b.cast("a16"), b.cast("u16"))), 4)
-        i, f, o = (b.lookup("sigmoid_table", v[k]) for k in (0, 1, 3))
-        g = b.lookup("tanh_table", v[2])
-        fraction = b.attribute("cell_fraction")
-        down = n("Pow", const(2), n("Sub", const(15), fraction))
-        new = b.shift_right(n("Mul", i, g), down)
-        blend = n("Add", n("Add", n("Mul", f, b.cast("c")), new), const(1 << 14))
-        c = b.saturate(b.shift_right(blend, const(1 << 15)))
-        b.cast(c, onnx.TensorProto.INT16, "c_next")
-        one = n("Pow", const(2), fraction)
-        scaled = n("Mul", c, const(1 << PREACTIVATION_FRACTION))
-        scaled = b.shift_right(n("Add", scaled, n("Div", one, const(2))), one)
-        product = n("Mul", o, b.lookup("tanh_table", b.saturate(scaled)))
-        bits = b.attribute("state_bits")
-        unit = n("Pow", const(2), n("Sub", const(31), bits))
-        rounded = b.shift_right(n("Add", product, n("Div", unit, const(2))), unit)
-        limit = n("Sub", n("Pow", const(2), n("Sub", bits, const(1))), const(1))
-        clipped = n("Max", n("Min", rounded, limit), n("Neg", limit))
-        b.cast(clipped, onnx.TensorProto.INT16, "h_next")
-        n("Identity", "h_next", output="y")
-        return self.as_function(b)

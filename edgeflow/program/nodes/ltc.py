@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import (
     INT16_MAX,
     Ints,
+    interpolate,
     lookup,
+    nodes_of,
     reciprocal_table,
     saturate,
     shift_right_round,
@@ -48,15 +48,13 @@ def quotient(numerator: Ints, denominator: Ints) -> Ints:
     denominator : int array
         In [2^16, 2^30).
     """
-    scale = np.ones_like(denominator)
-    for e in range(16, 29):
-        scale <<= (denominator < 1 << (e + 1)).astype(np.int64)
-    n = np.clip(numerator, -denominator, denominator) * scale
+    doublings = (denominator < 1 << 17).astype(np.int64)
+    for e in range(18, 30):
+        doublings = doublings + (denominator < 1 << e)
+    scale = 1 << doublings
+    n = saturate(numerator, -denominator, denominator) * scale
     m = ((denominator * scale) >> 14) - (1 << 15)
-    index, fraction = m >> 7, m & 127
-    nodes = reciprocal_table().astype(np.int64)
-    left = nodes[index]
-    reciprocal = left + (((nodes[index + 1] - left) * fraction + 64) >> 7)
+    reciprocal = interpolate(nodes_of(reciprocal_table(), m), m, 7)
     product = shift_right_round(n, 15) * reciprocal
     return saturate(shift_right_round(product, 14), -INT16_MAX, INT16_MAX)
 
@@ -127,6 +125,7 @@ class LTC(Node):
         "unfolds": (1, MAX_UNFOLDS), "source_bits": (2, 16), "motors": (1, MAX_SIZE),
         "sensory_shift": (1, 15), "shift": (1, 15),
     }  # fmt: skip
+    unrolled_fields: ClassVar[tuple[str, ...]] = ("unfolds",)
     tables: ClassVar[tuple[str, ...]] = ("sigmoid", "reciprocal")
     output_state: ClassVar[str | None] = "v"
     state_fields: ClassVar[Mapping[str, StateField]] = {"v": ("hidden", 16)}
@@ -157,17 +156,13 @@ class LTC(Node):
         return np.abs(values.astype(np.int64)).reshape(self.hidden, -1).sum(axis=1)
 
     @property
-    def operator(self) -> str:
-        return f"{self.op_type}_{self.unfolds}"  # the ONNX function has every solver step
-
-    @property
     def hidden(self) -> int:
         """Number of units."""
-        return int(self.capacity.size)
+        return self.capacity.size
 
     @property
     def inputs(self) -> int:
-        return int(self.sensory_slope.size) // self.hidden
+        return self.sensory_slope.size // self.hidden
 
     @property
     def outputs(self) -> int:
@@ -204,70 +199,9 @@ class LTC(Node):
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         limit = symmetric_max(16)
         sensory_numerator, sensory_denominator = self._sums("sensory_", x, self.sensory_shift)
+        pull, rest = sensory_numerator + self.leak, sensory_denominator + self.rest
         v = saturate(state["v"], -limit, limit)
         for _ in range(self.unfolds):
             numerator, denominator = self._sums("", v, self.shift)
-            own = self.capacity.astype(np.int64) * v + self.leak.astype(np.int64)
-            rest = sensory_denominator + self.rest.astype(np.int64)
-            v = quotient(own + sensory_numerator + numerator, rest + denominator)
+            v = quotient(numerator + pull + self.capacity * v, denominator + rest)
         return v[:, : self.motors], {"v": v}
-
-    @classmethod
-    def _onnx_sums(cls, b: fn.Body, prefix: str, x: str, shift: str) -> tuple[str, str]:
-        n = b.op
-        shape = n("Concat", n("Constant", value_ints=[-1]), n("Shape", x, start=1), axis=0)
-        slope, offset, weight, reversal = (
-            n("Reshape", b.cast(prefix + field), shape) for field in _SYNAPSE
-        )
-        axis = n("Constant", value_ints=[1])
-        last = n("Constant", value_ints=[-1])
-        unit = n("Pow", b.const(2), shift)
-        product = n("Mul", n("Unsqueeze", x, axis), slope)
-        rounded = b.shift_right(n("Add", product, n("Div", unit, b.const(2))), unit)
-        start = n("Mul", offset, b.const(1 << OFFSET_SHIFT))
-        s = b.lookup("sigmoid_table", b.saturate(n("Add", rounded, start)))
-        return (
-            n("ReduceSum", n("Mul", s, reversal), last, keepdims=0),
-            n("ReduceSum", n("Mul", s, weight), last, keepdims=0),
-        )
-
-    @classmethod
-    def _onnx_quotient(cls, b: fn.Body, numerator: str, denominator: str) -> str:
-        n = b.op
-        doublings = [b.cast(n("Less", denominator, b.const(1 << (e + 1)))) for e in range(16, 29)]
-        count = doublings[0]
-        for more in doublings[1:]:
-            count = n("Add", count, more)
-        scale = n("Pow", b.const(2), count)
-        clipped = n("Max", n("Min", numerator, denominator), n("Neg", denominator))
-        m = b.shift_right(n("Mul", denominator, scale), b.const(1 << 14))
-        m = n("Sub", m, b.const(1 << 15))
-        fraction = n("Mod", m, b.const(128))
-        index = n("Div", n("Sub", m, fraction), b.const(128))
-        nodes = b.cast("reciprocal_table")
-        left = n("Gather", nodes, index)
-        right = n("Gather", nodes, n("Add", index, b.const(1)))
-        rise = n("Add", n("Mul", n("Sub", right, left), fraction), b.const(64))
-        reciprocal = n("Add", left, b.shift_right(rise, b.const(128)))
-        scaled = n("Add", n("Mul", clipped, scale), b.const(1 << 14))
-        product = n("Mul", b.shift_right(scaled, b.const(1 << 15)), reciprocal)
-        value = b.shift_right(n("Add", product, b.const(1 << 13)), b.const(1 << 14))
-        return n("Max", n("Min", value, b.const(INT16_MAX)), b.const(-INT16_MAX))
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        sensory = self._onnx_sums(b, "sensory_", b.cast("x"), b.attribute("sensory_shift"))
-        base_numerator = n("Add", sensory[0], b.cast("leak"))
-        base_denominator = n("Add", sensory[1], b.cast("rest"))
-        capacity, shift = b.cast("capacity"), b.attribute("shift")
-        v = n("Max", b.cast("v"), b.const(-INT16_MAX))
-        for _ in range(self.unfolds):
-            numerator, denominator = self._onnx_sums(b, "", v, shift)
-            numerator = n("Add", n("Add", numerator, base_numerator), n("Mul", capacity, v))
-            v = self._onnx_quotient(b, numerator, n("Add", denominator, base_denominator))
-        b.cast(v, onnx.TensorProto.INT16, "v_next")
-        zero, axis = n("Constant", value_ints=[0]), n("Constant", value_ints=[1])
-        motors = n("Reshape", b.attribute("motors"), axis)
-        n("Slice", "v_next", zero, motors, axis, output="y")
-        return self.as_function(b)

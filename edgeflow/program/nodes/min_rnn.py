@@ -5,10 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import onnx
-
 from edgeflow.errors import ProgramError
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import (
     INT16_MIN,
     Ints,
@@ -16,6 +13,7 @@ from edgeflow.program.fixedpoint import (
     saturate,
     shift_right_round,
     sigmoid_table,
+    split,
     symmetric_max,
 )
 from edgeflow.program.matrix import Matrix
@@ -90,39 +88,14 @@ class MinRNN(Node):
         return self.input.rows
 
     @abstractmethod
-    def preactivation(self, gates: Ints) -> Ints:
-        """Return what z is the logistic function of, int16 in Q3.12, from the gates' rows."""
-
-    @classmethod
-    @abstractmethod
-    def onnx_preactivation(cls, b: fn.Body, gates: list[str]) -> str:
-        """Append `preactivation`, one name a gate."""
+    def preactivation(self, *gates: Ints) -> Ints:
+        """Return what z is the logistic function of, int16 in Q3.12, from the rows per gate."""
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        values, h = self.product("input", x, state), state["h"]
-        gates, candidate = values[:, : -self.outputs], values[:, -self.outputs :]
-        v = self.preactivation(gates)
+        *gates, candidate = split(self.product("input", x, state), self.blocks)
+        h, v = state["h"], self.preactivation(*gates)
         z = lookup(sigmoid_table(), v) * (v > INT16_MIN)
         h = h + z * (candidate - (h >> 15))
         limit = symmetric_max(self.state_bits)
         y = saturate(shift_right_round(h, self.output_shift), -limit, limit)
         return y, {"h": h}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        b.nodes.append(self.onnx_product("x", "input", "v16"))
-        *gates, candidate = b.split(b.cast("v16"), self.blocks)
-        h = b.cast("h")
-        delta = n("Sub", candidate, b.shift_right(h, b.const(1 << 15)))
-        v = self.onnx_preactivation(b, gates)
-        z = n("Mul", b.lookup("sigmoid_table", v), b.cast(n("Greater", v, b.const(INT16_MIN))))
-        new = n("Add", h, n("Mul", z, delta))
-        b.cast(new, onnx.TensorProto.INT32, "h_next")
-        unit = n("Pow", b.const(2), b.attribute("output_shift"))
-        rounded = b.shift_right(n("Add", new, n("Div", unit, b.const(2))), unit)
-        limit = n("Pow", b.const(2), n("Sub", b.attribute("state_bits"), b.const(1)))
-        limit = n("Sub", limit, b.const(1))
-        clipped = n("Max", n("Min", rounded, limit), n("Neg", limit))
-        b.cast(clipped, onnx.TensorProto.INT16, "y")
-        return self.as_function(b)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes.min_rnn import MinRNN
 
@@ -18,9 +17,5 @@ class MinGRU(MinRNN):
     c_struct: ClassVar[str | None] = "ef_mingru"
     c_function: ClassVar[str | None] = "ef_mingru_step"
 
-    def preactivation(self, gates: Ints) -> Ints:
-        return gates
-
-    @classmethod
-    def onnx_preactivation(cls, b: fn.Body, gates: list[str]) -> str:
+    def preactivation(self, *gates: Ints) -> Ints:
         return gates[0]

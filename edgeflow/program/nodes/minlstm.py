@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import INT16_MAX, Ints, log_sigmoid_table, lookup, saturate
 from edgeflow.program.nodes.base import Range
 from edgeflow.program.nodes.min_rnn import MinRNN
@@ -36,19 +35,11 @@ class MinLSTM(MinRNN):
     c_struct: ClassVar[str | None] = "ef_minlstm"
     c_function: ClassVar[str | None] = "ef_minlstm_step"
 
-    def preactivation(self, gates: Ints) -> Ints:
-        v = gates << self.gate_shift
-        tail = lookup(log_sigmoid_table(), np.minimum(np.abs(v), INT16_MAX))
-        logarithm = np.minimum(v, 0) + tail
-        return saturate(logarithm[:, self.outputs :] - logarithm[:, : self.outputs])
+    def preactivation(self, *gates: Ints) -> Ints:
+        f, i = (self._logarithm(gate << self.gate_shift) for gate in gates)
+        return saturate(i - f)
 
-    @classmethod
-    def onnx_preactivation(cls, b: fn.Body, gates: list[str]) -> str:
-        unit = b.op("Pow", b.const(2), b.attribute("gate_shift"))
-        logarithm = []
-        for gate in gates:
-            v = b.op("Mul", gate, unit)
-            size = b.op("Min", b.op("Abs", v), b.const(INT16_MAX))
-            tail = b.lookup("log_sigmoid_table", size)
-            logarithm.append(b.op("Add", b.op("Min", v, b.const(0)), tail))
-        return b.saturate(b.op("Sub", logarithm[1], logarithm[0]))
+    @staticmethod
+    def _logarithm(v: Ints) -> Ints:
+        tail = lookup(log_sigmoid_table(), np.minimum(np.abs(v), INT16_MAX))
+        return np.minimum(v, 0) + tail

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import onnx
-
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import Node, Range, State
@@ -58,17 +55,6 @@ class ReLU(Node):
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         half = (1 << self.shift) >> 1
         return saturate((x + half) >> self.shift, 0, symmetric_max(self.bits)), {}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        one, two = b.const(1), b.const(2)
-        unit = n("Pow", two, b.attribute("shift"))
-        rounded = b.shift_right(n("Add", b.cast("x"), n("Div", unit, two)), unit)
-        limit = n("Sub", n("Pow", two, n("Sub", b.attribute("bits"), one)), one)
-        clipped = n("Max", n("Min", rounded, limit), b.const(0))
-        b.cast(clipped, onnx.TensorProto.INT16, "y")
-        return self.as_function(b)
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         limit = symmetric_max(self.bits)

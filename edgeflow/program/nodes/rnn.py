@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import onnx
 
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import (
     Ints,
     lookup,
     saturate,
     shift_right_round,
+    switch,
     symmetric_max,
     tanh_table,
 )
@@ -74,27 +73,7 @@ class RNN(Recurrent):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
-        f = np.maximum(v, 0) if self.relu else lookup(tanh_table(), v)
+        f = switch(self.relu, lambda: lookup(tanh_table(), v), lambda: np.maximum(v, 0))
         limit = symmetric_max(self.state_bits)
         h = saturate(shift_right_round(2 * f, self.state_shift + 1), -limit, limit)
         return h, {"h": h}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        b.nodes += [
-            self.onnx_product("x", "input", "a16"),
-            self.onnx_product("h", "recurrent", "u16"),
-        ]
-        v = b.saturate(n("Add", b.cast("a16"), b.cast("u16")))
-        relu = b.cast(b.attribute("relu"), onnx.TensorProto.BOOL)
-        f = n("Where", relu, n("Max", v, b.const(0)), b.lookup("tanh_table", v))
-        unit = n("Pow", b.const(2), b.attribute("state_shift"))
-        doubled = n("Add", n("Mul", f, b.const(2)), unit)
-        rounded = b.shift_right(doubled, n("Mul", unit, b.const(2)))
-        bits = b.attribute("state_bits")
-        limit = n("Sub", n("Pow", b.const(2), n("Sub", bits, b.const(1))), b.const(1))
-        clipped = n("Max", n("Min", rounded, limit), n("Neg", limit))
-        b.cast(clipped, onnx.TensorProto.INT16, "h_next")
-        n("Identity", "h_next", output="y")
-        return self.as_function(b)

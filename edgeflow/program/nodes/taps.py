@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import onnx
 
 from edgeflow.errors import ProgramError
-from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import Node, Range, State, StateField
@@ -76,20 +74,6 @@ class Taps(Node):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         whole = np.concatenate([state["past"], x], axis=1)
-        samples = whole.reshape(len(x), -1, self.size)
-        y = samples[:, :: self.dilation].reshape(len(x), -1)
+        samples = whole.reshape(-1, (self.taps - 1) * self.dilation + 1, self.size)
+        y = samples[:, :: self.dilation].reshape(-1, self.taps * self.size)
         return y, {"past": whole[:, self.size :]}
-
-    def onnx_function(self) -> onnx.FunctionProto:
-        b = fn.Body()
-        n = b.op
-        # 0 keeps an axis in Reshape
-        zero, one, rest = (n("Constant", value_ints=[value]) for value in (0, 1, -1))
-        size = n("Reshape", b.attribute("size"), rest)
-        step = n("Reshape", b.attribute("dilation"), rest)
-        whole = n("Concat", "past", "x", axis=1)
-        samples = n("Reshape", whole, n("Concat", zero, rest, size, axis=0))
-        chosen = n("Slice", samples, zero, n("Shape", samples, start=1, end=2), one, step)
-        n("Reshape", chosen, n("Concat", zero, rest, axis=0), output="y")
-        n("Slice", whole, size, n("Shape", whole, start=1), one, output="past_next")
-        return self.as_function(b)

@@ -25,15 +25,10 @@
     COLUMN (\at + 8)
     .endm
 
-    .section .text.ef_matvec_s8_s16_armv6m, "ax", %progbits
-    .align 2
-    .global ef_matvec_s8_s16_armv6m
-    .type ef_matvec_s8_s16_armv6m, %function
-    .thumb_func
-ef_matvec_s8_s16_armv6m:
+    FUNCTION ef_matvec_s8_s16_armv6m
     PROLOGUE
-    ldrh r4, [r0, #COLS]
-    ldr r0, [r0, #WEIGHTS]
+    ldrh r4, [r0, #EF_MATRIX_COLS]
+    ldr r0, [r0, #EF_MATRIX_WEIGHTS]
     adds r3, r4, #1
     lsrs r3, #1
     lsls r5, r3, #2
@@ -90,4 +85,4 @@ ef_matvec_s8_s16_armv6m:
     bne 1b
 
     FINISH 3b
-    .size ef_matvec_s8_s16_armv6m, . - ef_matvec_s8_s16_armv6m
+    END ef_matvec_s8_s16_armv6m

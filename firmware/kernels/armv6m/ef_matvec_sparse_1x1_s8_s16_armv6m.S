@@ -1,5 +1,5 @@
 /*
- * Matrix-vector product of single weights for Armv6-M: int8 weights, any int16 x, at most 128
+ * Unstructured sparse matrix-vector product for Armv6-M: int8 weights, any int16 x, at most 128
  * columns. 5 instructions for a weight that is not zero, 36 for a row.
  *
  * Weights are one stream:
@@ -11,17 +11,12 @@
  *   2 bytes     an item for each weight that is not zero: its column times two, its magnitude
  *
  * By their signs, as LDRB takes an immediate offset and LDRSB none. 16 items are unrolled for each
- * and entered so that as many run. The requantization is that of ef_matvec_armv6m.inc.
+ * and entered so that as many run.
  *
  * Registers: r0 items, 32 bytes before the end of those that run, r1 x, r2 accumulator, r3 and r5
  * bytes of items, r4 an item's, r6 table of entries, r7 rows, r8 shift, r9 x, r10 y.
  */
-    .syntax unified
-    .thumb
-
-/* offsets in ef_matrix */
-    .equ WEIGHTS, 4
-    .equ SHIFT, 20
+#include "ef_matvec_armv6m.inc"
 
     .macro ITEM op, at
     ldrb r3, [r0, #\at]
@@ -52,12 +47,7 @@
 5:
     .endm
 
-    .section .text.ef_matvec_sparse_1x1_s8_s16_armv6m, "ax", %progbits
-    .align 2
-    .global ef_matvec_sparse_1x1_s8_s16_armv6m
-    .type ef_matvec_sparse_1x1_s8_s16_armv6m, %function
-    .thumb_func
-ef_matvec_sparse_1x1_s8_s16_armv6m:
+    FUNCTION ef_matvec_sparse_1x1_s8_s16_armv6m
     push {r4-r7, lr}
     mov r4, r8
     mov r5, r9
@@ -65,9 +55,9 @@ ef_matvec_sparse_1x1_s8_s16_armv6m:
     push {r4-r6}
     mov r9, r1
     mov r10, r2
-    ldrb r3, [r0, #SHIFT]
+    ldrb r3, [r0, #EF_MATRIX_SHIFT]
     mov r8, r3
-    ldr r7, [r0, #WEIGHTS]
+    ldr r7, [r0, #EF_MATRIX_WEIGHTS]
     ldmia r7!, {r0}
     adds r0, r7
     subs r0, #32
@@ -81,32 +71,8 @@ ef_matvec_sparse_1x1_s8_s16_armv6m:
     SIGN subs, r5
     mov r3, r8
     lsls r2, r3
-    uxth r5, r2 /* b */
-    asrs r2, r2, #16 /* a */
-    ldrh r3, [r7] /* d */
-    ldrh r4, [r7, #2] /* c */
-    mov r1, r5
-    muls r1, r3
-    lsrs r1, #16
-    muls r5, r4
-    adds r5, r1
-    muls r3, r2 /* a d */
-    muls r2, r4
-    uxth r4, r3
-    asrs r3, r3, #16
-    adds r2, r3
-    adds r5, r4
-    lsrs r5, #16
-    adcs r2, r5
-    sxth r3, r2
-    cmp r3, r2
-    beq 7f
-    asrs r2, r2, #31 /* saturate: 0x7fff or its complement */
-    movs r3, #0
-    mvns r3, r3
-    lsrs r3, #17
-    eors r2, r3
-7:  mov r4, r10
+    REQUANTIZE r2, r5, r1, r7, r3
+    mov r4, r10
     strh r2, [r4]
     adds r4, #2
     mov r10, r4
@@ -126,4 +92,4 @@ ef_matvec_sparse_1x1_s8_s16_armv6m:
     mov r9, r5
     mov r10, r6
     pop {r4-r7, pc}
-    .size ef_matvec_sparse_1x1_s8_s16_armv6m, . - ef_matvec_sparse_1x1_s8_s16_armv6m
+    END ef_matvec_sparse_1x1_s8_s16_armv6m

@@ -13,14 +13,9 @@
  */
 #include "ef_matvec_armv6m.inc"
 
-    .section .text.ef_matvec_sparse_8x1_s8_s16_armv6m, "ax", %progbits
-    .align 2
-    .global ef_matvec_sparse_8x1_s8_s16_armv6m
-    .type ef_matvec_sparse_8x1_s8_s16_armv6m, %function
-    .thumb_func
-ef_matvec_sparse_8x1_s8_s16_armv6m:
+    FUNCTION ef_matvec_sparse_8x1_s8_s16_armv6m
     PROLOGUE
-    ldr r0, [r0, #WEIGHTS]
+    ldr r0, [r0, #EF_MATRIX_WEIGHTS]
 3:  ldmia r0!, {r1-r4, r6, r7}
     mov r8, r1
     mov r9, r2
@@ -57,4 +52,4 @@ ef_matvec_sparse_8x1_s8_s16_armv6m:
     adds r0, #3
     bics r0, r4
     FINISH 3b
-    .size ef_matvec_sparse_8x1_s8_s16_armv6m, . - ef_matvec_sparse_8x1_s8_s16_armv6m
+    END ef_matvec_sparse_8x1_s8_s16_armv6m

@@ -12,26 +12,19 @@
  * rows of a group are stored from the last to the first, and a group of fewer enters later.
  *
  * SMLAL of two weights in a word, a 2^24 + b, is exact where 24 bits hold the sums of b, and would
- * need 1.4 instructions a MAC; but it takes 4 to 7 cycles, and MLA 2. Loads come in pairs, as the
+ * need 1.4 instructions per MAC; but it takes 4 to 7 cycles, and MLA 2. Loads come in pairs, as the
  * second one is pipelined.
  *
  * Registers: r0 stream, r1 x, lr its end, r2-r9 accumulators of the rows, r10 x, r11 and r12 w.
  */
-    .syntax unified
-    .thumb
-
-/* offsets in ef_matrix */
-    .equ WEIGHTS, 4
-    .equ ROWS, 16
-    .equ COLS, 18
-    .equ SHIFT_OF, 20
+#include "ef_asm.h"
 
 /* the frame */
     .equ X, 0
     .equ ENTRY, 4
     .equ Y, 8
     .equ ROWS_LEFT, 12
-    .equ SHIFT, 16
+    .equ SHIFT_BY, 16
     .equ X_END, 20
     .equ SKIP, 24 /* bytes that the entry skips in the stream */
     .equ FRAME, 28
@@ -62,21 +55,16 @@
     strh.w \acc, [r1, #(2 * \number)]
     .endm
 
-    .section .text.ef_matvec_s8_s16_armv7m, "ax", %progbits
-    .align 2
-    .global ef_matvec_s8_s16_armv7m
-    .type ef_matvec_s8_s16_armv7m, %function
-    .thumb_func
-ef_matvec_s8_s16_armv7m:
+    FUNCTION ef_matvec_s8_s16_armv7m
     push {r4-r11, lr}
     sub sp, #FRAME
     str r2, [sp, #Y]
-    ldrh r3, [r0, #ROWS]
+    ldrh r3, [r0, #EF_MATRIX_ROWS]
     str r3, [sp, #ROWS_LEFT]
-    ldrh r4, [r0, #COLS]
-    ldrb r3, [r0, #SHIFT_OF]
-    str r3, [sp, #SHIFT]
-    ldr r0, [r0, #WEIGHTS]
+    ldrh r4, [r0, #EF_MATRIX_COLS]
+    ldrb r3, [r0, #EF_MATRIX_SHIFT]
+    str r3, [sp, #SHIFT_BY]
+    ldr r0, [r0, #EF_MATRIX_WEIGHTS]
     adds r4, #1
     lsrs r4, #1
     add lr, r1, r4, lsl #2
@@ -111,7 +99,7 @@ ef_matvec_s8_s16_armv7m:
     adds r0, #64
     cmp r1, lr
     bne.w 3b
-    ldr r10, [sp, #SHIFT]
+    ldr r10, [sp, #SHIFT_BY]
     ldr r1, [sp, #Y]
     ldr r11, [sp, #ROWS_LEFT]
     subs r11, #8
@@ -139,4 +127,4 @@ ef_matvec_s8_s16_armv7m:
     add r12, lr
     orr r12, #1
     bx r12
-    .size ef_matvec_s8_s16_armv7m, . - ef_matvec_s8_s16_armv7m
+    END ef_matvec_s8_s16_armv7m

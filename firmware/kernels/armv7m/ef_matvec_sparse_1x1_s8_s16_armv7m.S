@@ -1,6 +1,6 @@
 /*
- * Matrix-vector product of single weights for Armv7-M without the DSP extension: int8 weights, any
- * int16 x, at most 256 columns. 4 instructions for a weight that is not zero, 9 for a row.
+ * Unstructured sparse matrix-vector product for Armv7-M without the DSP extension: int8 weights,
+ * any int16 x, at most 256 columns. 4 instructions for a weight that is not zero, 9 for a row.
  *
  * Weights are one stream:
  *   a word      bytes of what follows up to the items
@@ -14,12 +14,7 @@
  * Registers: r0 items, r1 x, r2 accumulator, r3 multiplier, r4 number of items, r5 and r6 an
  * item's, r7 rows, r8 y, r9 shift.
  */
-    .syntax unified
-    .thumb
-
-/* offsets in ef_matrix */
-    .equ WEIGHTS, 4
-    .equ SHIFT, 20
+#include "ef_asm.h"
 
     .macro ITEM
 10: ldrb r5, [r0], #1
@@ -29,16 +24,11 @@
 11:
     .endm
 
-    .section .text.ef_matvec_sparse_1x1_s8_s16_armv7m, "ax", %progbits
-    .align 2
-    .global ef_matvec_sparse_1x1_s8_s16_armv7m
-    .type ef_matvec_sparse_1x1_s8_s16_armv7m, %function
-    .thumb_func
-ef_matvec_sparse_1x1_s8_s16_armv7m:
+    FUNCTION ef_matvec_sparse_1x1_s8_s16_armv7m
     push {r4-r9, lr}
     mov r8, r2
-    ldrb r9, [r0, #SHIFT]
-    ldr r7, [r0, #WEIGHTS]
+    ldrb r9, [r0, #EF_MATRIX_SHIFT]
+    ldr r7, [r0, #EF_MATRIX_WEIGHTS]
     ldr r0, [r7], #4
     add r0, r7
 1:  ldmia r7!, {r2, r3, r4}
@@ -65,4 +55,4 @@ ef_matvec_sparse_1x1_s8_s16_armv7m:
     strh r2, [r8], #2
     b 1b
 6:  pop {r4-r9, pc}
-    .size ef_matvec_sparse_1x1_s8_s16_armv7m, . - ef_matvec_sparse_1x1_s8_s16_armv7m
+    END ef_matvec_sparse_1x1_s8_s16_armv7m

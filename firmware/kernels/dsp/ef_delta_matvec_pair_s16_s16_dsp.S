@@ -1,5 +1,5 @@
 /*
- * Delta matrix-vector product, columns fire in groups of an even number; weights in 16 bits.
+ * Delta matrix-vector product, columns updated in groups of an even number; weights in 16 bits.
  * 12 instructions for 16 MACs of a pair of columns.
  */
 #include "ef_delta_matvec_dsp.inc"
@@ -37,15 +37,6 @@
     pkhbt \a, \a, \b, lsl #16
     .endm
 
-    .macro REQUANTIZE
-    ldmia.w r12!, {r9-r11, lr}
-    REQUANTIZE_PAIR r0, r1, r9, r10
-    REQUANTIZE_PAIR r2, r3, r11, lr
-    ldmia.w r12!, {r9-r11, lr}
-    REQUANTIZE_PAIR r4, r5, r9, r10
-    REQUANTIZE_PAIR r6, r8, r11, lr
-    .endm
-
     FUNCTION ef_delta_matvec_pair_s16_s16_dsp
     DELTA_MATVEC 12, 1, 4
-    .size ef_delta_matvec_pair_s16_s16_dsp, . - ef_delta_matvec_pair_s16_s16_dsp
+    END ef_delta_matvec_pair_s16_s16_dsp

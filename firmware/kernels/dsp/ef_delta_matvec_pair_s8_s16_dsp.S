@@ -1,6 +1,6 @@
 /*
- * Delta matrix-vector product, columns fire in groups of an even number; int8, two rows a halfword.
- * 15 instructions for 16 MACs of a pair of columns.
+ * Delta matrix-vector product, columns updated in groups of an even number; int8, two rows per
+ * halfword. 15 instructions for 16 MACs of a pair of columns.
  *
  * Weights are as in ef_matvec_pair_s8_s16_dsp: sums are 256 A + B and B, for |A| < 2^23.
  */
@@ -41,16 +41,6 @@
     pkhbt \both, \both, \low, lsl #16
     .endm
 
-    .macro REQUANTIZE
-    ldmia.w r12!, {r9-r11, lr}
-    movs r7, #128
-    REQUANTIZE_PAIR r0, r1, r9, r10
-    REQUANTIZE_PAIR r2, r3, r11, lr
-    ldmia.w r12!, {r9-r11, lr}
-    REQUANTIZE_PAIR r4, r5, r9, r10
-    REQUANTIZE_PAIR r6, r8, r11, lr
-    .endm
-
     FUNCTION ef_delta_matvec_pair_s8_s16_dsp
     DELTA_MATVEC 12, 1, 2
-    .size ef_delta_matvec_pair_s8_s16_dsp, . - ef_delta_matvec_pair_s8_s16_dsp
+    END ef_delta_matvec_pair_s8_s16_dsp

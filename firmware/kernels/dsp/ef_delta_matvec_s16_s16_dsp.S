@@ -1,5 +1,5 @@
 /*
- * Delta matrix-vector product, 16 bits of flash a weight. 7 instructions for 8 MACs of a column.
+ * Delta matrix-vector product, 16 bits of flash per weight. 7 instructions for 8 MACs of a column.
  *
  * A word holds 2^24 a + b, a and b weights of the rows A and B. SMLAL with 2^8 times the change of
  * x sums 2^32 A + 2^8 B in 64 bits: as long as |B| < 2^23, the low word is 2^8 B, and A the high
@@ -30,4 +30,4 @@
 
     FUNCTION ef_delta_matvec_s16_s16_dsp
     DELTA_MATVEC 24, 0, 2
-    .size ef_delta_matvec_s16_s16_dsp, . - ef_delta_matvec_s16_s16_dsp
+    END ef_delta_matvec_s16_s16_dsp

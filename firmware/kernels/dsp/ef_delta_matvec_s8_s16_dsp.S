@@ -1,5 +1,5 @@
 /*
- * Delta matrix-vector product, 8 bits a weight. 11 instructions for 8 MACs of a column.
+ * Delta matrix-vector product, 8 bits per weight. 11 instructions for 8 MACs of a column.
  *
  * Sums as in ef_delta_matvec_s16_s16_dsp. The words 2^24 a + b + 128 of two pairs of rows are one
  * word of flash: bytes 0 and 3 of it, and of it turned by 16 bits. START sums the changes of x,
@@ -52,4 +52,4 @@
 
     FUNCTION ef_delta_matvec_s8_s16_dsp
     DELTA_MATVEC 20, 0, 1
-    .size ef_delta_matvec_s8_s16_dsp, . - ef_delta_matvec_s8_s16_dsp
+    END ef_delta_matvec_s8_s16_dsp

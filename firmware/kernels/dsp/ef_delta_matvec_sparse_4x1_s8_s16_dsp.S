@@ -24,4 +24,4 @@
 
     FUNCTION ef_delta_matvec_sparse_4x1_s8_s16_dsp
     SPARSE_DELTA_MATVEC 24, 0
-    .size ef_delta_matvec_sparse_4x1_s8_s16_dsp, . - ef_delta_matvec_sparse_4x1_s8_s16_dsp
+    END ef_delta_matvec_sparse_4x1_s8_s16_dsp

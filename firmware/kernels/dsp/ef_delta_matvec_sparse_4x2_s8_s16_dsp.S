@@ -1,5 +1,5 @@
 /*
- * Delta matrix-vector product of blocks of 4 rows x 2 columns, which fire in groups of an even
+ * Delta matrix-vector product of blocks of 4 rows x 2 columns, updated in groups of an even
  * number; two rows of int8 weights in a halfword. 19 instructions for two blocks, 16 MACs.
  *
  * A block is AB(c0 c1) CD(c0 c1), halfwords 256 a + b, for |A| < 2^23.
@@ -25,4 +25,4 @@
 
     FUNCTION ef_delta_matvec_sparse_4x2_s8_s16_dsp
     SPARSE_DELTA_MATVEC 12, 1
-    .size ef_delta_matvec_sparse_4x2_s8_s16_dsp, . - ef_delta_matvec_sparse_4x2_s8_s16_dsp
+    END ef_delta_matvec_sparse_4x2_s8_s16_dsp

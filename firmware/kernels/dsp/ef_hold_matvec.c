@@ -1,4 +1,4 @@
-/* ef_hold_matvec for the Arm DSP extension: two columns at a time where each fires on its own. */
+/* ef_hold_matvec for the Arm DSP extension: two columns at a time in groups of one. */
 #include "ef_hold.h"
 #include "ef_kernels.h"
 #include "ef_math.h"
@@ -6,7 +6,7 @@
 
 /* held where |x - held| < threshold, else x, of two; least is threshold - 1 twice */
 static inline uint32_t hold_pair(uint32_t x, uint32_t held, uint32_t least) {
-    /* as unsigned halfwords, differences plus least are above 2 least where they fire */
+    /* as unsigned halfwords, differences plus least are above 2 least where x replaces held */
     const uint32_t moved = ef_sadd16(ef_qsub16(x, held), least);
     uint32_t result;
     __asm("usub16 %0, %1, %2\n\t"

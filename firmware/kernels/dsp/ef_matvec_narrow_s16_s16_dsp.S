@@ -61,4 +61,4 @@
     str r6, [r1], #4 /* y may be odd halfwords */
     str r8, [r1], #4
     FINISH 10b, r1, r10, r11, r12, r6, r7
-    .size ef_matvec_narrow_s16_s16_dsp, . - ef_matvec_narrow_s16_s16_dsp
+    END ef_matvec_narrow_s16_s16_dsp

@@ -16,7 +16,7 @@
     PAIRS r12, lr, \x23
     .endm
 
-    .macro TWO_TILES
+    .macro BLOCK
     ldmia.w r1!, {r6-r9}
     TILE r6, r7
     TILE r8, r9
@@ -40,28 +40,8 @@
 15: ldmia.w r1!, {r6, r7}
     TILE r6, r7
     ldr.w pc, [sp, #BLOCKS]
-18: ldr.w lr, [sp, #LAST]
-    cmp.w lr, r1
-    ldr.w pc, [sp, #FIRST]
-19: ldr.w lr, [sp, #LAST]
-    cmp.w lr, r1
-20: TWO_TILES
-21: .rept 7
-    TWO_TILES
-    .endr
-    bhi.w 19b
-30: ldmia.w r0!, {r8-r11}
+    EIGHT_BLOCKS
     ldm sp, {r1, r6, r7, r12}
-    sub r2, r2, r3
-    sub r4, r4, r5
-    smmla r2, r2, r8, r12 /* (256 A m + 128 2^32) >> 32, then >> 8: rounded as SMMULR does */
-    smmulr r3, r3, r9
-    smmla r4, r4, r10, r12
-    smmulr r5, r5, r11
-    ssat r2, #16, r2, asr #8
-    ssat r3, #16, r3
-    ssat r4, #16, r4, asr #8
-    ssat r5, #16, r5
-    STORE
-    FINISH 10b, r6, r7, r5, r4, r3, r2
-    .size ef_matvec_pair_s8_s16_dsp, . - ef_matvec_pair_s8_s16_dsp
+    REQUANTIZE_PAIRS r8, r9, r10, r11, r12
+    STORE_GROUP
+    END ef_matvec_pair_s8_s16_dsp

@@ -13,7 +13,7 @@
     smlad r5, lr, \x, r5
     .endm
 
-    .macro TWO_TILES
+    .macro BLOCK
     ldmia.w r1!, {r6-r9}
     ROWS_OF r6
     ROWS_OF r7
@@ -38,19 +38,8 @@
     ROWS_OF r6
     ROWS_OF r7
     ldr.w pc, [sp, #BLOCKS]
-18: ldr.w lr, [sp, #LAST]
-    cmp.w lr, r1
-    ldr.w pc, [sp, #FIRST]
-19: ldr.w lr, [sp, #LAST]
-    cmp.w lr, r1
-20: TWO_TILES
-21: .rept 7
-    TWO_TILES
-    .endr
-    bhi.w 19b
-30: ldmia.w r0!, {r8-r11}
+    EIGHT_BLOCKS
     ldm sp, {r1, r6, r7}
     MULTIPLY_AND_SATURATE
-    STORE
-    FINISH 10b, r6, r7, r5, r4, r3, r2
-    .size ef_matvec_s16_s16_dsp, . - ef_matvec_s16_s16_dsp
+    STORE_GROUP
+    END ef_matvec_s16_s16_dsp

@@ -21,7 +21,7 @@
     smlad r5, \w, \x, r5
     .endm
 
-    .macro TWO_TILES
+    .macro BLOCK
     ldmia.w r1!, {r6-r9}
     ldmia.w r0!, {r10-r12, lr}
     DIGITS r10, r6
@@ -52,17 +52,7 @@
     DIGITS r10, r6
     DIGITS r11, r7
     ldr.w pc, [sp, #BLOCKS]
-18: ldr.w lr, [sp, #LAST]
-    cmp.w lr, r1
-    ldr.w pc, [sp, #FIRST]
-19: ldr.w lr, [sp, #LAST]
-    cmp.w lr, r1
-20: TWO_TILES
-21: .rept 7
-    TWO_TILES
-    .endr
-    bhi.w 19b
-30: ldmia.w r0!, {r8-r11}
+    EIGHT_BLOCKS
     ldm sp, {r1, r6, r7, r12, lr}
     sub r2, r2, r3
     sub r3, r3, r4
@@ -72,11 +62,6 @@
     asr r2, r2, #12
     asr r3, r3, #8
     asr r4, r4, #4
-    lsl r2, r2, lr
-    lsl r3, r3, lr
-    lsl r4, r4, lr
-    lsl r5, r5, lr
-    MULTIPLY_AND_SATURATE
-    STORE
-    FINISH 10b, r6, r7, r5, r4, r3, r2
-    .size ef_matvec_s4_s16_dsp, . - ef_matvec_s4_s16_dsp
+    REQUANTIZE_BY lr
+    STORE_GROUP
+    END ef_matvec_s4_s16_dsp

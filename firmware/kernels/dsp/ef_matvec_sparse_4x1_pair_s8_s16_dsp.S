@@ -16,37 +16,18 @@
     pkhbt \to, \to, \other, lsl #16
     .endm
 
-    .macro TWO_ITEMS
+    .macro TWO_ITEMS byte
     GATHER r6, r7, 0
     GATHER r7, r8, 2
     ldmia.w r0!, {r8-r11, lr}
     PAIRS r8, r9, r6
     .endm
 
-/* The second item alone, up to where TWO_ITEMS ends. */
-    .macro SECOND then
+    .macro ONE_ITEM byte
     GATHER r7, r8, 2
     ldmia.w r0!, {r10, r11, lr}
-    b.w \then
     .endm
 
     FUNCTION ef_matvec_sparse_4x1_pair_s8_s16_dsp
-    PROLOGUE
-    mov r12, #128
-    SPARSE_PROLOGUE
-    ENTER_ITEMS
-20: TWO_ITEMS
-30: PAIRS r10, r11, r7
-22: TWO_ITEMS
-31: PAIRS r10, r11, r7
-24: TWO_ITEMS
-32: PAIRS r10, r11, r7
-26: TWO_ITEMS
-33: PAIRS r10, r11, r7
-    MORE_ITEMS
-    FINISH_PAIRS
-21: SECOND 30b
-23: SECOND 31b
-25: SECOND 32b
-27: SECOND 33b
-    .size ef_matvec_sparse_4x1_pair_s8_s16_dsp, . - ef_matvec_sparse_4x1_pair_s8_s16_dsp
+    SPARSE_PAIRS
+    END ef_matvec_sparse_4x1_pair_s8_s16_dsp

@@ -9,11 +9,7 @@
     .macro BLOCK byte
     ADD_OFFSET r1, r1, \byte
     ldm r1, {r6, r7}
-    .if \byte == 3
-    ldmia.w r0!, {r8-r11, lr}
-    .else
-    ldmia.w r0!, {r8-r11}
-    .endif
+    LOAD_WEIGHTS r8, \byte
     PAIRS r8, r9, r6
     PAIRS r10, r11, r7
     .endm
@@ -23,14 +19,7 @@
     mov r12, #128
     SPARSE_PROLOGUE
     ENTER_ITEMS
-20: BLOCK 0
-21: BLOCK 1
-22: BLOCK 2
-23: BLOCK 3
-24: BLOCK 0
-25: BLOCK 1
-26: BLOCK 2
-27: BLOCK 3
+    EIGHT_ITEMS
     MORE_ITEMS
     FINISH_PAIRS
-    .size ef_matvec_sparse_4x4_pair_s8_s16_dsp, . - ef_matvec_sparse_4x4_pair_s8_s16_dsp
+    END ef_matvec_sparse_4x4_pair_s8_s16_dsp

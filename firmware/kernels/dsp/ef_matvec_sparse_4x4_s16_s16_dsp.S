@@ -18,11 +18,7 @@
     ldm r1, {r6, r7}
     ldmia.w r0!, {r8-r11}
     ROWS_OF r6
-    .if \byte == 3
-    ldmia.w r0!, {r8-r11, lr}
-    .else
-    ldmia.w r0!, {r8-r11}
-    .endif
+    LOAD_WEIGHTS r8, \byte
     ROWS_OF r7
     .endm
 
@@ -30,25 +26,10 @@
     PROLOGUE
     SPARSE_PROLOGUE
     ENTER_ITEMS
-20: BLOCK 0
-21: BLOCK 1
-22: BLOCK 2
-23: BLOCK 3
-24: BLOCK 0
-25: BLOCK 1
-26: BLOCK 2
-27: BLOCK 3
+    EIGHT_ITEMS
     MORE_ITEMS
     ldmia.w r0!, {r8-r10}
     ldm sp, {r1, r6, r7}
-    smmulr r2, r2, lr
-    smmulr r3, r3, r8
-    smmulr r4, r4, r9
-    smmulr r5, r5, r10
-    ssat r2, #16, r2
-    ssat r3, #16, r3
-    ssat r4, #16, r4
-    ssat r5, #16, r5
-    STORE
-    FINISH 10b, r6, r7, r5, r4, r3, r2
-    .size ef_matvec_sparse_4x4_s16_s16_dsp, . - ef_matvec_sparse_4x4_s16_s16_dsp
+    MULTIPLY_AND_SATURATE lr, r8, r9, r10
+    STORE_GROUP
+    END ef_matvec_sparse_4x4_s16_s16_dsp

@@ -3,7 +3,7 @@
  *
  * A word holds eight columns of a row, four bits w + 8 each: AND takes two of them to halfwords,
  * which SMLAD multiplies with a pair of x. The sums are 8 X too large, X the sum of x; both may
- * wrap. Where four columns are left, they go first, two rows a word.
+ * wrap. Where four columns are left, they go first, two rows per word.
  */
 #include "ef_matvec_dsp.inc"
 
@@ -22,7 +22,7 @@
     FOUR \acc, \w, 8, r8, r9
     .endm
 
-    .macro TILE
+    .macro BLOCK
     ldmia.w r1!, {r6-r9}
     ldmia.w r0!, {r10, r11}
     ROW r2, r10
@@ -55,27 +55,12 @@
     FOUR r4, r11, 0, r6, r7
     FOUR r5, r11, 8, r6, r7
     ldr.w pc, [sp, #BLOCKS]
-18: ldr.w r12, [sp, #LAST]
-    cmp.w r12, r1
-    ldr.w pc, [sp, #FIRST]
-19: ldr.w r12, [sp, #LAST]
-    cmp.w r12, r1
-20: TILE
-21: .rept 7
-    TILE
-    .endr
-    bhi.w 19b
-30: ldmia.w r0!, {r8-r11}
+    EIGHT_BLOCKS limit=r12
     ldm sp, {r1, r6, r7, r12, lr}
     sub r2, r2, r12
     sub r3, r3, r12
     sub r4, r4, r12
     sub r5, r5, r12
-    lsl r2, r2, lr
-    lsl r3, r3, lr
-    lsl r4, r4, lr
-    lsl r5, r5, lr
-    MULTIPLY_AND_SATURATE
-    STORE
-    FINISH 10b, r6, r7, r5, r4, r3, r2
-    .size ef_matvec_wide_s4_s16_dsp, . - ef_matvec_wide_s4_s16_dsp
+    REQUANTIZE_BY lr
+    STORE_GROUP
+    END ef_matvec_wide_s4_s16_dsp

@@ -13,4 +13,4 @@
     vstrh.16 q0, [r1], #16
     letp lr, 1b
     pop {r7, pc}
-    .size ef_clamp_s16, . - ef_clamp_s16
+    END ef_clamp_s16

@@ -16,7 +16,7 @@ static inline int ef_groups_in_eight(unsigned group) {
     return group <= 8 && (group & (group - 1)) == 0;
 }
 
-/* Fired lanes, two bits each, with all of their group; groups of 1, 2, 4 or 8. */
+/* Lanes to update, two bits each, with all of their group; groups of 1, 2, 4 or 8. */
 static inline unsigned ef_with_group(unsigned lanes, unsigned group) {
     if (group >= 2)
         lanes |= (lanes & 0x3333u) << 2 | (lanes & 0xccccu) >> 2;
@@ -27,7 +27,7 @@ static inline unsigned ef_with_group(unsigned lanes, unsigned group) {
     return lanes;
 }
 
-/* Which of at most eight columns fire, with all of their group: a bit at twice their number. */
+/* Which of at most eight columns to update, with all of a group: a bit at twice their number. */
 static inline unsigned ef_fired_lanes(const int16_t *x, const int16_t *held, unsigned left,
                                       unsigned threshold, unsigned group) {
     const mve_pred16_t some = vctp16q(left);

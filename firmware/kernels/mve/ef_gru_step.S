@@ -9,12 +9,12 @@
     mov r4, r0
     mov r6, r2
     mov r7, r3
-    ldrh r5, [r0, #8] /* hidden */
+    ldrh r5, [r0, #EF_GRU_HIDDEN]
     add r8, r5, r5, lsl #1
     add r8, r3, r8, lsl #1
-    PRODUCT 0, r1, r7
-    PRODUCT 4, r6, r8
-    ldrb r4, [r4, #10] /* state_bits */
+    PRODUCT EF_GRU_INPUT, r1, r7
+    PRODUCT EF_GRU_RECURRENT, r6, r8
+    ldrb r4, [r4, #EF_GRU_STATE_BITS]
     EVEN lr, r5
     mov r0, r7 /* a: r, z, n */
     add r1, r0, r5, lsl #1
@@ -27,23 +27,15 @@
     LIMITS q6, q7, r4, r7
     add r4, r3, r5, lsl #1
     add r5, r4, r5, lsl #1
-    TABLE r7, r8, ef_table_sigmoid
-    TABLE r9, r10, ef_table_tanh
-    mov r11, #128
+    TABLES
     dlstp.16 lr, lr
-1:  vldrh.16 q0, [r0], #16
-    vldrh.16 q1, [r3], #16
-    vqadd.s16 q0, q0, q1
-    LOOKUP q0, r7, r8, r11, q1, q2, q3
+1:  SIGMOID_OF_SUM q0, r0, r3 /* r */
     vldrh.16 q1, [r5], #16
     vqrdmulh.s16 q0, q0, q1
     vldrh.16 q1, [r2], #16
     vqadd.s16 q0, q0, q1
-    LOOKUP q0, r9, r10, r11, q1, q2, q3 /* n */
-    vldrh.16 q4, [r1], #16
-    vldrh.16 q1, [r4], #16
-    vqadd.s16 q4, q4, q1
-    LOOKUP q4, r7, r8, r11, q1, q2, q3 /* z */
+    TANH q0 /* n */
+    SIGMOID_OF_SUM q4, r1, r4 /* z */
     vldrh.16 q1, [r6]
     vshl.s16 q1, r12
     vmullb.s16 q2, q1, q4
@@ -63,4 +55,4 @@
     add sp, #4
     vpop {d8-d15}
     pop {r4-r11, pc}
-    .size ef_gru_step, . - ef_gru_step
+    END ef_gru_step

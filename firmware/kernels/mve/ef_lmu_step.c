@@ -5,10 +5,6 @@
 #include "ef_math.h"
 #include "ef_math_mve.h"
 
-static unsigned round_up(unsigned size) {
-    return (size + 3u) & ~3u;
-}
-
 /* Writes matrix x to the end of y [rows], zeros to the rows that the matrix leaves out. */
 static void product(const ef_matrix *matrix, const int16_t *x, int16_t *y, unsigned rows) {
     const unsigned missing = rows - matrix->rows;
@@ -24,10 +20,10 @@ void ef_lmu_step(const ef_lmu *lmu, const int16_t *x, int16_t *h, int32_t *m, in
     const int32_t limit = ((int32_t)1 << (lmu->state_bits - 1u)) - 1;
     const int hidden = lmu->hidden, values = (int)(size * order);
     int16_t *read = scratch; /* the memory as its matrix reads it */
-    int16_t *work = read + round_up(size * order);
-    int16_t *a = work + round_up(order); /* input part: rows of u, then of h in Q3.12 */
-    int16_t *r = a + rows;               /* recurrent part */
-    int16_t *c = r + rows;               /* memory's part */
+    int16_t *work = read + ef_round_up(size * order);
+    int16_t *a = work + ef_round_up(order); /* input part: rows of u, then of h in Q3.12 */
+    int16_t *r = a + rows;                  /* recurrent part */
+    int16_t *c = r + rows;                  /* memory's part */
     lmu->input->matvec(lmu->input, x, a);
     product(lmu->recurrent, h, r, rows);
     for (unsigned k = 0; k < size; k++)

@@ -11,12 +11,12 @@
     mov r10, r2
     mov r6, r3
     ldr r9, [sp, #88] /* scratch */
-    ldrh r5, [r0, #8] /* hidden */
+    ldrh r5, [r0, #EF_LSTM_HIDDEN]
     add r11, r9, r5, lsl #3
-    PRODUCT 0, r1, r9
-    PRODUCT 4, r10, r11
+    PRODUCT EF_LSTM_INPUT, r1, r9
+    PRODUCT EF_LSTM_RECURRENT, r10, r11
     str r10, [sp]
-    ldrb r12, [r4, #11] /* cell_fraction */
+    ldrb r12, [r4, #EF_LSTM_CELL_FRACTION]
     subs r12, #15
     EVEN lr, r5
     mov r0, r9 /* a: i, f, g */
@@ -26,26 +26,18 @@
     push {r4, r6}
     add r4, r3, r5, lsl #1
     add r5, r4, r5, lsl #1
-    TABLE r7, r8, ef_table_sigmoid
-    TABLE r9, r10, ef_table_tanh
-    mov r11, #128
+    TABLES
     dlstp.16 lr, lr
-1:  vldrh.16 q0, [r0], #16
-    vldrh.16 q1, [r3], #16
-    vqadd.s16 q0, q0, q1
-    LOOKUP q0, r7, r8, r11, q1, q2, q3 /* i */
+1:  SIGMOID_OF_SUM q0, r0, r3 /* i */
     vldrh.16 q4, [r2], #16
     vldrh.16 q1, [r5], #16
     vqadd.s16 q4, q4, q1
-    LOOKUP q4, r9, r10, r11, q1, q2, q3 /* g */
+    TANH q4 /* g */
     vmullb.s16 q5, q0, q4
     vmullt.s16 q0, q0, q4
     vshl.s32 q5, r12
     vshl.s32 q0, r12
-    vldrh.16 q4, [r1], #16
-    vldrh.16 q1, [r4], #16
-    vqadd.s16 q4, q4, q1
-    LOOKUP q4, r7, r8, r11, q1, q2, q3 /* f */
+    SIGMOID_OF_SUM q4, r1, r4 /* f */
     vldrh.16 q1, [r6]
     vmullb.s16 q2, q1, q4
     vmullt.s16 q3, q1, q4
@@ -56,26 +48,23 @@
     vstrh.16 q2, [r6], #16
     letp lr, 1b
     pop {r4, r6}
-    ldrh r3, [r4, #8]
+    ldrh r3, [r4, #EF_LSTM_HIDDEN]
     ldr r5, [sp]
     ldr r0, [sp, #88]
     EVEN lr, r3
     add r1, r3, r3, lsl #1
     add r0, r0, r1, lsl #1 /* a and u: o */
     add r1, r0, r3, lsl #3
-    ldrb r2, [r4, #11]
+    ldrb r2, [r4, #EF_LSTM_CELL_FRACTION]
     rsb r2, r2, #12
-    ldrb r4, [r4, #10] /* state_bits */
+    ldrb r4, [r4, #EF_LSTM_STATE_BITS]
     sub r3, r4, #31
     LIMITS q4, q5, r4, r12
     dlstp.16 lr, lr
 2:  vldrh.16 q0, [r6], #16
     vqrshl.s16 q0, r2 /* c in Q3.12 */
-    LOOKUP q0, r9, r10, r11, q1, q2, q3
-    vldrh.16 q6, [r0], #16
-    vldrh.16 q1, [r1], #16
-    vqadd.s16 q6, q6, q1
-    LOOKUP q6, r7, r8, r11, q1, q2, q3 /* o */
+    TANH q0
+    SIGMOID_OF_SUM q6, r0, r1 /* o */
     vmullb.s16 q1, q0, q6
     vmullt.s16 q0, q0, q6
     vrshl.s32 q1, r3
@@ -88,4 +77,4 @@
     add sp, #4
     vpop {d8-d13}
     pop {r4-r11, pc}
-    .size ef_lstm_step, . - ef_lstm_step
+    END ef_lstm_step

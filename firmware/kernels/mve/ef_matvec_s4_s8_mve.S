@@ -12,4 +12,4 @@
 
     FUNCTION ef_matvec_s4_s8_mve
     MATVEC_S8 shifted=1, kind=_S4
-    .size ef_matvec_s4_s8_mve, . - ef_matvec_s4_s8_mve
+    END ef_matvec_s4_s8_mve

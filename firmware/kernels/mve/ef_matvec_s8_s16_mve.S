@@ -6,4 +6,4 @@
 
     FUNCTION ef_matvec_s8_s16_mve
     MATVEC_S16
-    .size ef_matvec_s8_s16_mve, . - ef_matvec_s8_s16_mve
+    END ef_matvec_s8_s16_mve

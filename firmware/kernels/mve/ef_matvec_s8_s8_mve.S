@@ -6,4 +6,4 @@
 
     FUNCTION ef_matvec_s8_s8_mve
     MATVEC_S8
-    .size ef_matvec_s8_s8_mve, . - ef_matvec_s8_s8_mve
+    END ef_matvec_s8_s8_mve

@@ -3,4 +3,4 @@
 
     FUNCTION ef_matvec_shift_s8_s16_mve
     MATVEC_S16 shifted=1
-    .size ef_matvec_shift_s8_s16_mve, . - ef_matvec_shift_s8_s16_mve
+    END ef_matvec_shift_s8_s16_mve

@@ -3,4 +3,4 @@
 
     FUNCTION ef_matvec_shift_s8_s8_mve
     MATVEC_S8 shifted=1
-    .size ef_matvec_shift_s8_s8_mve, . - ef_matvec_shift_s8_s8_mve
+    END ef_matvec_shift_s8_s8_mve

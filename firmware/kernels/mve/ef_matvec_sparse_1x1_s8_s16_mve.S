@@ -1,5 +1,5 @@
 /*
- * Matrix-vector product of single weights, gathered in eights; int8 weights, any int16 x, at most
+ * Unstructured sparse matrix-vector product, gathered in eights; int8 weights, any int16 x, at most
  * 256 columns: 4 instructions for up to eight weights of a row.
  *
  * Weights are one stream. A group of eight rows, those with about as many weights, is
@@ -38,10 +38,10 @@
     FUNCTION ef_matvec_sparse_1x1_s8_s16_mve
     push {r4-r11, lr}
     sub sp, #FRAME
-    ldrh r9, [r0, #ROWS]
+    ldrh r9, [r0, #EF_MATRIX_ROWS]
     mov r3, r1
     mov r7, r2
-    ldr r1, [r0, #WEIGHTS]
+    ldr r1, [r0, #EF_MATRIX_WEIGHTS]
 10: ldm r1!, {r0, r2, r4, r6, r8, r10, r12, lr}
     ldr r5, [r1], #4
     and r11, r5, #3
@@ -60,4 +60,4 @@
     bgt.w 10b
     add sp, #FRAME
     pop {r4-r11, pc}
-    .size ef_matvec_sparse_1x1_s8_s16_mve, . - ef_matvec_sparse_1x1_s8_s16_mve
+    END ef_matvec_sparse_1x1_s8_s16_mve

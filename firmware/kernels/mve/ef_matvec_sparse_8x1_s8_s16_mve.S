@@ -6,4 +6,4 @@
 
     FUNCTION ef_matvec_sparse_8x1_s8_s16_mve
     SPARSE_MATVEC vldrb.u16, 8, vldrh.u16, vldrb.s16, vmladava.s16, , uxtw #1
-    .size ef_matvec_sparse_8x1_s8_s16_mve, . - ef_matvec_sparse_8x1_s8_s16_mve
+    END ef_matvec_sparse_8x1_s8_s16_mve

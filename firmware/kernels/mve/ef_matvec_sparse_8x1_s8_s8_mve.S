@@ -8,4 +8,4 @@
 
     FUNCTION ef_matvec_sparse_8x1_s8_s8_mve
     SPARSE_MATVEC vldrb.u8, 16, vldrb.u8, vldrb.8, vmladava.s8
-    .size ef_matvec_sparse_8x1_s8_s8_mve, . - ef_matvec_sparse_8x1_s8_s8_mve
+    END ef_matvec_sparse_8x1_s8_s8_mve

@@ -29,19 +29,13 @@
     SPLIT_NIBBLES r2, r10, r6, lr, \x_high, \x_low, \mla
     .endm
 
-    .macro BLOCK
-    vldrb.8 q1, [r3], #16
-    vldrb.8 q2, [r3], #16
-    SPLIT_ROWS q1, q2
-    .endm
-
     FUNCTION ef_matvec_split_s4_s16_mve
     push {r4-r11, lr}
     vpush {d8-d9}
-    ldrh r4, [r0, #COLS]
-    ldrh r9, [r0, #ROWS]
+    ldrh r4, [r0, #EF_MATRIX_COLS]
+    ldrh r9, [r0, #EF_MATRIX_ROWS]
     mov r7, r2
-    ldrb r11, [r0, #SHIFT]
+    ldrb r11, [r0, #EF_MATRIX_SHIFT]
     SPLIT_X
     mov r1, r0
     mov r0, r11
@@ -56,13 +50,7 @@
     SPLIT_ROWS q3, q4, vmladav.s8
     ldm sp, {r3, pc}
     .align 2
-20: BLOCK
-21: BLOCK
-    BLOCK
-    BLOCK
-    cmp r3, r5
-    bne 20b
-    .align 2
+    FOUR_BLOCKS
 30: add r0, r0, r8, lsl #8
     add r2, r2, r10, lsl #8
     add r4, r4, r12, lsl #8
@@ -72,11 +60,5 @@
     vmov d0, r0, r2
     vmov d1, r4, r6
     vshl.s32 q0, r11
-    vldrw.32 q1, [r1], #16
-    vqrdmulh.s32 q0, q0, q1
-    vqmovnb.s32 q0, q0
-    STORE_ROWS 4, 32, vstrh.32, 10b
-    ldr sp, [sp, #OLD_SP]
-    vpop {d8-d9}
-    pop {r4-r11, pc}
-    .size ef_matvec_split_s4_s16_mve, . - ef_matvec_split_s4_s16_mve
+    FINISH_GROUP d9
+    END ef_matvec_split_s4_s16_mve

@@ -23,17 +23,11 @@
     SPLIT_ROW r6, lr, \x_high, \x_low, \mla
     .endm
 
-    .macro BLOCK
-    vldrb.8 q1, [r3], #16
-    vldrb.8 q2, [r3], #16
-    SPLIT_ROWS q1, q2
-    .endm
-
     FUNCTION ef_matvec_split_s8_s16_mve
     push {r4-r11, lr}
     vpush {d8-d15}
-    ldrh r4, [r0, #COLS]
-    ldrh r9, [r0, #ROWS]
+    ldrh r4, [r0, #EF_MATRIX_COLS]
+    ldrh r9, [r0, #EF_MATRIX_ROWS]
     mov r7, r2
     sub r10, r4, #1
     lsls r11, r10, #28
@@ -63,23 +57,11 @@
 15: FOUR_ROWS vldrb.s16, 8, vmladava.s16, q7
     ldr.w pc, [sp, #BLOCKS]
     .align 2
-20: BLOCK
-21: BLOCK
-    BLOCK
-    BLOCK
-    cmp r3, r5
-    bne 20b
-    .align 2
+    FOUR_BLOCKS
 30: stm sp, {r0, r2, r4, r6, r8, r10, r12, lr}
     vldrw.32 q0, [sp]
     vldrw.32 q1, [sp, #16]
     vshl.i32 q1, q1, #8
     vadd.i32 q0, q0, q1
-    vldrw.32 q1, [r1], #16
-    vqrdmulh.s32 q0, q0, q1
-    vqmovnb.s32 q0, q0
-    STORE_ROWS 4, 32, vstrh.32, 10b
-    ldr sp, [sp, #OLD_SP]
-    vpop {d8-d15}
-    pop {r4-r11, pc}
-    .size ef_matvec_split_s8_s16_mve, . - ef_matvec_split_s8_s16_mve
+    FINISH_GROUP d15
+    END ef_matvec_split_s8_s16_mve

@@ -17,12 +17,7 @@
  * s0 x, s1 its end, s2 entry of the loop, s3 the shift, s4 and s5 the ends of int16, s8 bytes that
  * the entry skips in the stream.
  */
-
-/* offsets in ef_matrix */
-    .equ WEIGHTS, 4
-    .equ ROWS, 16
-    .equ COLS, 18
-    .equ SHIFT, 20
+#include "ef_asm.h"
 
     .macro FOUR at, a, b, c, d
     lb t1, (\at)(a0)
@@ -66,11 +61,7 @@
     sh t0, (2 * \number)(a2)
     .endm
 
-    .section .text.ef_matvec_s8_s16_rv32, "ax", @progbits
-    .balign 4
-    .global ef_matvec_s8_s16_rv32
-    .type ef_matvec_s8_s16_rv32, @function
-ef_matvec_s8_s16_rv32:
+    FUNCTION ef_matvec_s8_s16_rv32
     addi sp, sp, -48
     sw s0, 0(sp)
     sw s1, 4(sp)
@@ -81,10 +72,10 @@ ef_matvec_s8_s16_rv32:
     sw s6, 24(sp)
     sw s7, 28(sp)
     sw s8, 32(sp)
-    lhu a3, ROWS(a0)
-    lhu t0, COLS(a0)
-    lbu s3, SHIFT(a0)
-    lw a0, WEIGHTS(a0)
+    lhu a3, EF_MATRIX_ROWS(a0)
+    lhu t0, EF_MATRIX_COLS(a0)
+    lbu s3, EF_MATRIX_SHIFT(a0)
+    lw a0, EF_MATRIX_WEIGHTS(a0)
     addi t0, t0, 1
     srli t0, t0, 1
     slli s1, t0, 2
@@ -157,4 +148,4 @@ ef_matvec_s8_s16_rv32:
     lw s8, 32(sp)
     addi sp, sp, 48
     ret
-    .size ef_matvec_s8_s16_rv32, . - ef_matvec_s8_s16_rv32
+    END ef_matvec_s8_s16_rv32

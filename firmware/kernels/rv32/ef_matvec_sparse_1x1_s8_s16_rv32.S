@@ -1,5 +1,5 @@
 /*
- * Matrix-vector product of single weights for RV32IM: int8 weights, any int16 x. 6 instructions
+ * Unstructured sparse matrix-vector product for RV32IM: int8 weights, any int16 x. 6 instructions
  * for a weight that is not zero, 19 for a row.
  *
  * Weights are one stream:
@@ -16,11 +16,7 @@
  * of the code of items, a7 half of an item's, t0-t2 an item's, t3 the shift, t4 and t5 the ends of
  * int16.
  */
-
-/* offsets in ef_matrix */
-    .equ WEIGHTS, 4
-    .equ ROWS, 16
-    .equ SHIFT, 20
+#include "ef_asm.h"
 
     .macro ITEM at
     lbu t0, (\at)(a0)
@@ -42,14 +38,10 @@
     .endif
     .endm
 
-    .section .text.ef_matvec_sparse_1x1_s8_s16_rv32, "ax", @progbits
-    .balign 4
-    .global ef_matvec_sparse_1x1_s8_s16_rv32
-    .type ef_matvec_sparse_1x1_s8_s16_rv32, @function
-ef_matvec_sparse_1x1_s8_s16_rv32:
-    lhu a3, ROWS(a0)
-    lbu t3, SHIFT(a0)
-    lw a5, WEIGHTS(a0)
+    FUNCTION ef_matvec_sparse_1x1_s8_s16_rv32
+    lhu a3, EF_MATRIX_ROWS(a0)
+    lbu t3, EF_MATRIX_SHIFT(a0)
+    lw a5, EF_MATRIX_WEIGHTS(a0)
     slli a3, a3, 1
     add a3, a3, a2
     lw a0, 0(a5)
@@ -93,4 +85,4 @@ ef_matvec_sparse_1x1_s8_s16_rv32:
     addi a5, a5, 12
     bne a2, a3, 1b
     ret
-    .size ef_matvec_sparse_1x1_s8_s16_rv32, . - ef_matvec_sparse_1x1_s8_s16_rv32
+    END ef_matvec_sparse_1x1_s8_s16_rv32

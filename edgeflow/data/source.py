@@ -1,0 +1,119 @@
+"""Public data sets: what they are, and where they are on this machine.
+
+Where a set is looked for: the `root` given, else the folder in the environment variable
+``EDGEFLOW_DATA``, an installed Python package that carries it, and the user's cache. Under
+`root` and ``EDGEFLOW_DATA`` both the folder itself and a subfolder with the set's name will do.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from edgeflow.data.dataset import Recording
+from edgeflow.errors import DataError
+
+
+def cache_folder() -> Path:
+    """Return the user's folder for downloaded data."""
+    return Path(platformdirs.user_cache_dir("edgeflow", appauthor=False)) / "data"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A public data set: what it is, whose it is, and how to find and read it.
+
+    Attributes
+    ----------
+    name, summary, licence, citation, homepage : str
+        As shown by ``edgeflow data info``.
+    folder : str
+        Name of its folder in the cache, under ``EDGEFLOW_DATA`` and under a root.
+    classes, channels, units : tuple of str
+    rate_hz : float
+    window : int
+        Default length of a window, in samples.
+    val, test : tuple of str
+        The people held out; all others train.
+    find : callable
+        Takes a folder or file; returns the path to give to `read`, or None.
+    read : callable
+        Takes that path; returns a list of Recording.
+    fetch : callable
+        Takes the set's folder in the cache; downloads into it. Raises DataError.
+    installed : callable, optional
+        Returns a path to give to `find`, inside an installed package.
+    mirror : float
+        As in ``Dataset``.
+    small : bool
+        ``load_dataset`` may download it without being asked to.
+    """
+
+    name: str
+    summary: str
+    licence: str
+    citation: str
+    homepage: str
+    folder: str
+    classes: tuple[str, ...]
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    rate_hz: float
+    window: int
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+    find: Callable[[Path], Path | None]
+    read: Callable[[Path], list[Recording]]
+    fetch: Callable[[Path], None]
+    installed: Callable[[], Path | None] = lambda: None
+    mirror: float = 0.0
+    small: bool = False
+
+    def locate(self, root: str | Path | None = None) -> Path | None:
+        """Return where the data are on this machine, or None.
+
+        Raises
+        ------
+        DataError
+            If a root is given and the data are not there.
+        """
+        if root is not None:
+            root = Path(root).expanduser()
+            for place in (root / self.folder, root):
+                if found := self.find(place):
+                    return found
+            what = "holds no files of" if root.exists() else "does not exist; it should hold"
+            raise DataError(f"{root}: {what} '{self.name}': docs/data.md lists the accepted forms")
+        places: list[Path] = []
+        if environment := os.environ.get("EDGEFLOW_DATA"):
+            places += [Path(environment) / self.folder, Path(environment)]
+        if package := self.installed():
+            places.append(package)
+        places.append(cache_folder() / self.folder)
+        return next((found for place in places if (found := self.find(place))), None)
+
+    def get(self) -> Path:
+        """Download into the user's cache if the data are nowhere yet; return where they are.
+
+        Raises
+        ------
+        DataError
+            If the download fails, or this set has to be fetched by hand.
+        """
+        if found := self.locate():
+            return found
+        folder = cache_folder() / self.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: cannot be made ({error.strerror}): set XDG_CACHE_HOME to a folder that "
+                "you may write to"
+            ) from None
+        self.fetch(folder)
+        found = self.find(folder)
+        if not found:
+            raise DataError(f"{folder}: the download of '{self.name}' is incomplete: try again")
+        return found

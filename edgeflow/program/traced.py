@@ -1,0 +1,107 @@
+"""Tensors that stand in for integer arrays while a step is traced."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+from numpy.typing import NDArray
+
+from edgeflow.errors import ProgramError
+
+
+class Traced(NDArrayOperatorsMixin):
+    """An integer tensor that records what a step does with it.
+
+    Operators, and numpy's functions by its dispatch protocols (NEP 13 and 18), end in the methods
+    of a sub-class, so that a step for arrays runs unchanged on tensors. Integers are of 64 bits;
+    comparisons give truth values, which count as 0 and 1.
+    """
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if method != "__call__" or options:
+            raise ProgramError(f"a step cannot be traced through numpy.{ufunc.__name__}.{method}")
+        return self.elementwise(ufunc, *inputs)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        traced: dict[Any, Callable[..., Any]] = {
+            np.where: self.where,
+            np.concatenate: self.concatenate,
+            np.pad: self.pad,
+        }
+        if function not in traced:
+            raise ProgramError(f"a step cannot be traced through numpy.{function.__name__}")
+        return traced[function](*args, **kwargs)
+
+    def __bool__(self) -> bool:
+        raise ProgramError("a step cannot branch on a traced number: use numpy.where or switch")
+
+    # what a sub-class records
+
+    def elementwise(self, ufunc: np.ufunc, *inputs: Any) -> Any:
+        """Record a function of numpy on elements, with broadcasting."""
+        raise NotImplementedError
+
+    def where(self, condition: Any, a: Any, b: Any) -> Any:
+        raise NotImplementedError
+
+    def concatenate(self, parts: Sequence[Any], axis: int) -> Any:
+        raise NotImplementedError
+
+    def pad(self, value: Any, widths: tuple[tuple[Any, Any], tuple[Any, Any]]) -> Any:
+        """Record zeros around a matrix."""
+        raise NotImplementedError
+
+    def table(self, name: str, array: NDArray[np.int16]) -> Any:
+        """Return the constant table of that name as a tensor."""
+        raise NotImplementedError
+
+    def lookup(self, name: str, array: NDArray[np.int16]) -> Any:
+        """Record `edgeflow.program.fixedpoint.lookup` of this in a constant table."""
+        raise NotImplementedError
+
+    def astype(self, dtype: Any) -> Any:
+        """Return the tensor as integers of 64 bits, where it is truth values."""
+        raise NotImplementedError
+
+    def split(self, parts: int) -> list[Any]:
+        """Record equal parts of the last axis."""
+        raise NotImplementedError
+
+    def largest(self, count: int) -> Any:
+        """Record the `count` largest of the last axis, in descending order."""
+        raise NotImplementedError
+
+    def reshape(self, *sizes: Any) -> Any:
+        raise NotImplementedError
+
+    def sum(self, axis: int, keepdims: bool = False) -> Any:
+        raise NotImplementedError
+
+    def __getitem__(self, at: Any) -> Any:
+        """Record elements at an index tensor, a slice of one axis, or an axis added by None."""
+        raise NotImplementedError
+
+    @property
+    def T(self) -> Any:  # noqa: N802 - numpy's name
+        raise NotImplementedError
+
+    @property
+    def size(self) -> Any:
+        """Number of elements of a vector."""
+        raise NotImplementedError
+
+
+def axis_of(at: Any) -> tuple[int, Any]:
+    """Return the axis that an index of all but one axis is about, and its slice or None.
+
+    ``[:, a:b]`` gives (1, slice(a, b)), ``[..., a:b]`` (-1, slice(a, b)), ``[:, None]`` (1, None).
+    """
+    items = at if isinstance(at, tuple) else (at,)
+    *before, item = items
+    known = all(other is Ellipsis or other == slice(None) for other in before)
+    if not known or not (item is None or isinstance(item, slice)) or before.count(Ellipsis) > 1:
+        raise ProgramError("a step can only be traced through slices of one axis")
+    return (-1 if Ellipsis in before else len(before)), item
