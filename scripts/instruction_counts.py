@@ -10,6 +10,7 @@ writes what is stored into docs/benchmarks.md.
 
 import argparse
 import json
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,19 @@ DRAWN = ("qemu-m0", "qemu-m3", "qemu-rv32", "qemu-a53", "qemu-a55", "qemu-m4", "
 
 
 @lru_cache
-def cell_layers() -> dict[str, tuple[Node, NDArray[np.int16]]]:
-    """Return the layer and the input of each cell, by name."""
-    layers = {}
+def cell_layers() -> dict[str, list[tuple[Node, NDArray[np.int16]]]]:
+    """Return the layers of each cell, by name, with what each reads."""
+    layers: dict[str, list[tuple[Node, NDArray[np.int16]]]] = {}
     for cell in CELLS:
         program = random_cell(cell, INPUTS, HIDDEN)
-        node, _ = program.nodes
         x = program.quantize_input(random_walks(INPUTS, 1, STEPS, seed=1)[0])
-        layers[f"{cell}-{HIDDEN}"] = node, x
+        for number, node in enumerate(program.nodes[:-1]):
+            before = (
+                replace(program, nodes=program.nodes[:number], classes=()).run(x[None])[0]
+                if number
+                else x
+            )
+            layers.setdefault(f"{cell}-{HIDDEN}", []).append((node, before))
     return layers
 
 
@@ -74,11 +80,14 @@ def count(board: BoardSpec) -> dict[str, float]:
         matrix = bench_matrix(3 * cols, cols, FORMATS["w8a12"])
         layers.append((Linear("layer", matrix), bench_inputs(matrix, STEPS)))
         cases.append((f"product {cols}x{3 * cols}", None))
-    for name, layer in cell_layers().items():
-        layers.append(layer)
-        cases.append((name, None))
+    for name, parts in cell_layers().items():
+        layers += parts
+        cases += [(name, None)] * len(parts)
     counts = measure_layers(layers, board, [kernel for _, kernel in cases])
-    return {name: round(c, 2) for (name, _), c in zip(cases, counts, strict=True)}
+    total: dict[str, float] = {}
+    for (name, _), c in zip(cases, counts, strict=True):
+        total[name] = total.get(name, 0) + c
+    return {name: round(c, 2) for name, c in total.items()}
 
 
 def read() -> dict[str, Any]:
@@ -130,7 +139,8 @@ def cells_table(stored: dict[str, Any]) -> str:
     boards = [name for name in DRAWN if name in stored]
     lines = [_head("instructions per step", stored, boards)]
     for cell in CELLS:
-        values = (f"{stored[name]['instructions'][f'{cell}-{HIDDEN}']:,.0f}" for name in boards)
+        counts = (stored[name]["instructions"].get(f"{cell}-{HIDDEN}") for name in boards)
+        values = (f"{count:,.0f}" if count else "not counted" for count in counts)
         lines.append(f"| {cell}-{HIDDEN} | {' | '.join(values)} |")
     return "\n".join(lines)
 

@@ -13,14 +13,15 @@ from torch import nn
 
 from edgeflow.api import compress
 from edgeflow.bench.measure import run_program
+from edgeflow.cells import CELLS as ALL
 from edgeflow.cells import SequenceClassifier
 from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.size import measure_size
 
-#: One of each family.
-CELLS = ("gru", "lstm", "lmu", "cfc", "lif", "mingru")
+#: One of each family: the first of each module.
+CELLS = tuple({cell.build.__module__: name for name, cell in reversed(ALL.items())}.values())[::-1]
 HIDDEN = (32, 64)
 OUTPUTS = 6
 #: Windows and samples of the random walks that scales are calibrated on.
