@@ -61,9 +61,11 @@ def c_array(kind: str, name: str, values: NDArray[np.generic], per_line: int) ->
 
 
 def c_struct(kind: str, name: str, members: Mapping[str, str | int]) -> str:
-    """Return the definition of a constant struct that only its file sees."""
+    """Return the definition of a constant struct that only its file sees; zeros are left out."""
     lines = [""]
     for member, value in members.items():
+        if value == 0:
+            continue
         item = f".{member} = {value}, "
         if lines[-1] and len(lines[-1]) + len(item) + 5 > _WIDTH:
             lines.append("")

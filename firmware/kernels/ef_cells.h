@@ -227,7 +227,7 @@ typedef struct {
     const int32_t *rest;
     uint16_t inputs;
     uint16_t hidden;       /* Number of units */
-    uint8_t unfolds;       /* Solver steps a sample, 1..MAX_UNFOLDS */
+    uint8_t unfolds;       /* Solver steps per sample, 1..MAX_UNFOLDS */
     uint8_t source_bits;   /* Width of the input, 2..16 */
     uint16_t motors;       /* The first units, which are the output */
     uint8_t sensory_shift; /* One unit of a slope is 2**-shift, 1..15 */
@@ -277,7 +277,7 @@ void ef_rnn_step(const ef_rnn *cell, const int16_t *x, int16_t *h, int16_t *scra
 
 /* y = [x(t - (taps - 1) dilation), ..., x(t - dilation), x(t)], zeros after a reset */
 typedef struct {
-    uint16_t size;     /* Values of a sample */
+    uint16_t size;     /* Values per sample */
     uint8_t bits;      /* Their width, 2..16 */
     uint16_t taps;     /* At least 2 */
     uint16_t dilation; /* At least 1 */
