@@ -1,4 +1,4 @@
-"""Choice of matrices with fewer bits: each alone first, then as many as a bound allows."""
+"""Which matrices can do with fewer bits: each alone first, then as many as a bound allows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Costs of narrow weights of one matrix.
+    """What narrow weights of one matrix cost.
 
     Attributes
     ----------
@@ -78,9 +78,9 @@ def sensitivities(
     ----------
     chain : FloatChain
     calibration : float32 array [m, time, channels]
-        Raw samples of training subjects.
+        Raw samples of training people.
     x, y : float32 array [n, time, channels], int64 array [n]
-        Windows of validation subjects, and their labels.
+        Windows of validation people, and their labels.
     widths : Widths
         Of all else.
     bits : int
@@ -122,7 +122,7 @@ def choose_widths(
     bits: int = NARROW,
     on_matrix: Callable[[int, int], None] | None = None,
 ) -> tuple[Widths, list[Sensitivity]]:
-    """Make as many weights narrow as a bound on validation subjects allows.
+    """Make as many weights narrow as a bound on validation people allows.
 
     In the order of the rise of the loss for each weight that becomes narrow, a matrix stays narrow
     if all of them together then cost at most `max_drop` points.
