@@ -23,7 +23,8 @@ first neurons read a few samples each, and the classifier averages a linear laye
 counting the spikes of an output population.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -186,7 +187,9 @@ class CubaL2MU(L2MU):
     synapse: ClassVar[bool] = True
 
 
-def build_l2mu(
+def _build(
+    kind: type[L2MU],
+    neurons: type[LIF],
     inputs: int,
     hidden: int,
     layers: int = 1,
@@ -198,10 +201,12 @@ def build_l2mu(
     population: int = POPULATION,
     kernel_size: int = KERNEL_SIZE,
 ) -> nn.Module:
-    """Return an input module and L2MU layers: x [n, time, inputs] -> (spikes, state).
+    """Return an input module and layers of a kind: x [n, time, inputs] -> (spikes, state).
 
     Parameters
     ----------
+    kind, neurons : type
+        Of the layers, and of the input module's neurons.
     inputs, hidden, layers : int
         At least 1.
     dropout : float
@@ -211,33 +216,16 @@ def build_l2mu(
     memory_size : int
         Memories of a layer; 0: one for every four units, at least one.
     population, kernel_size : int
-        Neurons a channel that read samples, and how many of the last ones each reads.
+        Neurons per channel that read samples, and how many of the last ones each reads.
     """
     size = memories(hidden, memory_size)
-    cores = [L2MU(hidden, hidden, order, theta, size) for _ in range(layers)]
-    return _stack(input_module(LIF, inputs, hidden, population, kernel_size), cores, dropout)
-
-
-def build_cuba_l2mu(
-    inputs: int,
-    hidden: int,
-    layers: int = 1,
-    dropout: float = 0.0,
-    *,
-    order: int = ORDER,
-    theta: float = THETA,
-    memory_size: int = 0,
-    population: int = POPULATION,
-    kernel_size: int = KERNEL_SIZE,
-) -> nn.Module:
-    """Return the same of current-based neurons; the parameters are those of `build_l2mu`."""
-    size = memories(hidden, memory_size)
-    cores = [CubaL2MU(hidden, hidden, order, theta, size) for _ in range(layers)]
-    return _stack(input_module(CubaLIF, inputs, hidden, population, kernel_size), cores, dropout)
-
-
-def _stack(source: nn.Module, cores: Sequence[nn.Module], dropout: float) -> nn.Module:
+    cores = [kind(hidden, hidden, order, theta, size) for _ in range(layers)]
+    source = input_module(neurons, inputs, hidden, population, kernel_size)
     return Stack([Stack([source, cores[0]]), *cores[1:]], dropout)
+
+
+build_l2mu = partial(_build, L2MU, LIF)
+build_cuba_l2mu = partial(_build, CubaL2MU, CubaLIF)
 
 
 @torch.no_grad()

@@ -253,18 +253,15 @@ def build(
     order, theta, hidden_to_memory, memory_to_memory, train_memory
         Of ``LMU``.
     """
-    return _stack(
-        inputs,
-        hidden,
-        layers,
-        dropout,
-        order=order,
-        theta=theta,
-        memory_size=memories(hidden, memory_size),
-        hidden_to_memory=hidden_to_memory,
-        memory_to_memory=memory_to_memory,
-        train_memory=train_memory,
-    )
+    size = memories(hidden, memory_size)
+    stack = [
+        LMU(
+            inner, hidden, order, theta, size, hidden_to_memory=hidden_to_memory,
+            memory_to_memory=memory_to_memory, train_memory=train_memory,
+        )
+        for inner in [inputs] + [hidden] * (layers - 1)
+    ]  # fmt: skip
+    return stack[0] if layers == 1 else Stack(stack, dropout)
 
 
 def build_feed_forward(
@@ -279,21 +276,11 @@ def build_feed_forward(
     train_memory: bool = False,
 ) -> nn.Module:
     """Return layers of the variant that is trained in parallel; parameters as in `build`."""
-    return _stack(
-        inputs,
-        hidden,
-        layers,
-        dropout,
-        order=order,
-        theta=theta,
-        memory_size=memories(hidden, memory_size),
-        train_memory=train_memory,
-        feed_forward=True,
-    )
-
-
-def _stack(inputs: int, hidden: int, layers: int, dropout: float, **options: Any) -> nn.Module:
-    stack = [LMU(hidden if number else inputs, hidden, **options) for number in range(layers)]
+    size = memories(hidden, memory_size)
+    stack = [
+        LMU(inner, hidden, order, theta, size, train_memory=train_memory, feed_forward=True)
+        for inner in [inputs] + [hidden] * (layers - 1)
+    ]
     return stack[0] if layers == 1 else Stack(stack, dropout)
 
 

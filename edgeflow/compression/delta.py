@@ -44,7 +44,7 @@ class DeltaSparsity(Method):
     Parameters
     ----------
     calibration : float32 array [n, time, channels]
-        Raw samples of training people.
+        Raw samples of training subjects.
     options : DeltaOptions
     widths : Widths
         Of the integers, whose full scale is the thresholds' unit.

@@ -1,6 +1,6 @@
 """Post-training quantization of a float chain into an integer program.
 
-Weights are int8 with one symmetric scale a row. The input's scale and the output's come from
+Weights are int8 with one symmetric scale per row. The input's scale and the output's come from
 calibration data; the state of a GRU needs none, as it stays within +-1.
 """
 

@@ -1,4 +1,4 @@
-"""The record of a compression, beside its program: what was asked for, and what came out."""
+"""The manifest of a compression, beside its program: its options and its results."""
 
 import json
 from collections.abc import Mapping
@@ -54,11 +54,11 @@ def write_record(
     -------
     dict
         "format" (1), "edgeflow" (version), "model", "program" (file name), "hash" (hex), "data",
-        "command", "scores" (of the test people, as in `Compressed.scores`), "size" ("macs",
+        "command", "scores" (of the test subjects, as in `Compressed.scores`), "size" ("macs",
         "weight_bytes": weights packed in their bits, biases, multipliers, arrays), "matrices" (for
         each "name", "rows", "cols", "bits", "zeros": share of weights that are 0, "fired": share
-        of columns that fire a step, null for a dense one), "spikes" (share of neurons that spike a
-        step, by layer and state), "cost" (null if not measured),
+        of columns updated per step, null for a dense one), "spikes" (share of neurons that spike
+        per step, by layer and state), "cost" (null if not measured),
         "sensitivities" (as `Sensitivity`, [] if not asked for), "training" (null without
         fine-tuning, else "seconds", "best_epoch", "history", "arguments").
     """

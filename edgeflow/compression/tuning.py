@@ -1,4 +1,4 @@
-"""What ``edgeflow compress`` does to a float model before it becomes integers."""
+"""Steps of ``edgeflow compress`` before a float model becomes integers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from edgeflow.training.method import Method
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
-#: Points of accuracy on validation people that mixed widths may cost before fine-tuning.
+#: Points of accuracy on validation subjects that mixed widths may cost before fine-tuning.
 MIXED_DROP = 0.5
 
 

@@ -1,4 +1,4 @@
-"""What importers of graphs share: layers collected along the path from input to output."""
+"""Layers collected along the path of a graph from input to output."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ CHECKED = 8
 
 @dataclass(frozen=True)
 class Description:
-    """What the caller knows of a model: the fields of `FloatChain` of the same names."""
+    """Facts about a model from the caller: the fields of `FloatChain` of the same names."""
 
     channels: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()

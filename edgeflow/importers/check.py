@@ -26,6 +26,11 @@ def identifier(name: str, taken: Iterable[str] = ()) -> str:
     return result
 
 
+def one_line(error: Exception) -> str:
+    """Return the text of another library's error."""
+    return " ".join(str(error).split())[:200]
+
+
 def check_output(
     chain: FloatChain,
     x: NDArray[np.float32],

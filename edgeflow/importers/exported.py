@@ -13,7 +13,8 @@ from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.rnn import relu_layer
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Description
-from edgeflow.importers.graph import ATTENTION, MEAN, NORM, Graph, Operation, importing, one_line
+from edgeflow.importers.check import one_line
+from edgeflow.importers.graph import ATTENTION, MEAN, NORM, Graph, Operation, importing
 
 _RECURRENT: dict[str, Callable[..., nn.Module]] = {
     "gru": nn.GRU,

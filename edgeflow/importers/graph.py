@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Assembly, Description, samples
-from edgeflow.importers.check import check_output
+from edgeflow.importers.check import check_output, one_line
 
 #: Why operations are refused, and what to do.
 ATTENTION = "attention: it weighs all samples of a window at once, so use a recurrent layer"
@@ -234,11 +234,6 @@ class Graph(ABC):
         """Refuse a recurrent operation that starts from other states than zeros."""
         if any(np.any(self.constant(state)) for state in states):
             raise CompressError(f"{op} does not start from a state of zeros: leave it out")
-
-
-def one_line(error: Exception) -> str:
-    """Return the text of another library's error."""
-    return " ".join(str(error).split())[:200]
 
 
 @contextmanager

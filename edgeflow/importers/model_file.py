@@ -14,6 +14,7 @@ from edgeflow.cells import SequenceClassifier, load_model
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError, EdgeFlowError
 from edgeflow.importers.assembly import Description
+from edgeflow.importers.check import one_line
 from edgeflow.importers.exported import from_exported
 from edgeflow.importers.nir_graph import from_nir_file
 from edgeflow.importers.onnx_model import from_onnx
@@ -160,7 +161,7 @@ def _load_weights(module: nn.Module, path: Path) -> None:
     except OSError as error:
         raise CompressError(f"{path}: cannot be read: {error.strerror}") from error
     except Exception as error:  # torch raises several unrelated types
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error) or type(error).__name__
         raise CompressError(
             f"{path}: not a state_dict that fits {type(module).__name__}: {reason}"
         ) from error

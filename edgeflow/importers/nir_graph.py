@@ -14,12 +14,12 @@ from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.lif import LIF, from_nir
 from edgeflow.errors import CompressError, ToolMissingError
 from edgeflow.importers.assembly import Assembly, Description, samples
-from edgeflow.importers.check import TOLERANCE
-from edgeflow.importers.graph import importing, one_line
+from edgeflow.importers.check import TOLERANCE, one_line
+from edgeflow.importers.graph import importing
 from edgeflow.importers.nir_reference import evaluate
 
 SUPPORTED = "LIF, CubaLIF, LI, Linear, Affine and Flatten, in a chain from Input to Output"
-#: Seconds a step where the graph does not say: snntorch's and the NIR paper's.
+#: Seconds per step where the graph does not say: snntorch's and the NIR paper's.
 TIME_STEP = 1e-4
 #: Steps that an import is checked on.
 CHECKED_STEPS = 100
@@ -85,7 +85,8 @@ def _chain(
     graph: Any, example: NDArray[np.float32], description: Description, source: str
 ) -> FloatChain:
     nodes, edges = _flatten(graph)
-    problems = [f"{name} ({why})" for name, node in nodes.items() if (why := _refusal(node))]
+    reasons = {name: _unsupported_reason(node) for name, node in nodes.items()}
+    problems = [f"{name} ({why})" for name, why in reasons.items() if why]
     if problems:
         raise CompressError(
             f"these nodes cannot be compressed: {'; '.join(problems)}. Supported are {SUPPORTED}"
@@ -178,7 +179,7 @@ def _flatten(graph: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     return nodes, edges
 
 
-def _refusal(node: Any) -> str | None:
+def _unsupported_reason(node: Any) -> str | None:
     kind = type(node).__name__
     if kind not in _KNOWN:
         return f"{kind}: {_ADVICE.get(kind, 'not supported')}"

@@ -1,4 +1,4 @@
-r"""What a NIR graph computes, straight from NIR's definitions, to check an import against.
+r"""Outputs of a NIR graph, straight from NIR's definitions, to check an import against.
 
 Each node is stepped by forward Euler in float64, :math:`v \leftarrow v + dt\, \dot v`, with
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgeflow.cells.cells import is_known, layer_of, supported
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
-from edgeflow.importers.check import check_output, identifier
+from edgeflow.importers.check import check_output, identifier, one_line
 from edgeflow.importers.fold import fold_norms
 from edgeflow.importers.graph import ATTENTION
 from edgeflow.importers.ncps import from_ncps, is_ncps, time_span
@@ -114,7 +114,7 @@ def _take_apart(module: nn.Module, x: Tensor) -> tuple[FloatChain, Tensor]:
         for layer in dict.fromkeys(layer for layer, *_ in calls)
         if not (_is_layer(layer) or isinstance(layer, _INERT))
     ]
-    reasons = {call[0]: _refusal(call) for call in calls if _is_layer(call[0])}
+    reasons = {call[0]: _unsupported_reason(call) for call in calls if _is_layer(call[0])}
     problems += [f"{names[layer]} ({reason})" for layer, reason in reasons.items() if reason]
     if problems:
         raise CompressError(
@@ -148,8 +148,7 @@ def _copied(name: str, layer: nn.Module) -> nn.Module:
     try:
         copied = copy.deepcopy(layer)
     except Exception as error:  # whatever the layer holds
-        reason = " ".join(str(error).split())[:200]
-        raise CompressError(f"layer {name} cannot be copied: {reason}") from error
+        raise CompressError(f"layer {name} cannot be copied: {one_line(error)}") from error
     for part in copied.modules():
         for hooks in (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks):
             hooks.clear()
@@ -169,10 +168,9 @@ def _observe(module: nn.Module, x: Tensor) -> tuple[list[_Call], Tensor]:
         with torch.no_grad():
             output = module(x if batch_first else x.transpose(0, 1))
     except Exception as error:  # whatever the user's code raises
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise CompressError(
             f"the model cannot be run on samples of {x.shape[-1]} channels "
-            f"(x [n, time, channels] = {list(x.shape)}): {reason}"
+            f"(x [n, time, channels] = {list(x.shape)}): {type(error).__name__}: {one_line(error)}"
         ) from error
     finally:
         for hook in hooks:
@@ -197,7 +195,7 @@ def _parts(call: _Call) -> list[nn.Module]:
     return layer_of(layer).unstack(layer)
 
 
-def _refusal(call: _Call) -> str | None:
+def _unsupported_reason(call: _Call) -> str | None:
     layer = call[0]
     if not is_ncps(layer):
         return layer_of(layer).unsupported_reason(layer)

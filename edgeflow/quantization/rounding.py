@@ -1,9 +1,9 @@
-r"""Rounding of weights that makes up for its own errors.
+r"""Rounding of weights whose errors compensate each other.
 
 A weight that is rounded leaves an error :math:`e_k x_k` in its output. The weights that are rounded
-after it move so that, in the mean over what the matrix reads, as little as possible of it is left:
-with :math:`H = E[x x^T]` and :math:`U^T U = H^{-1}` (U upper triangular), those of columns j > k
-move by :math:`-e_k U_{kj} / U_{kk}`.
+after it move so that, on average over the matrix's inputs, the least of this error is left: with
+:math:`H = E[x x^T]` and :math:`U^T U = H^{-1}` (U upper triangular), those of columns j > k move by
+:math:`-e_k U_{kj} / U_{kk}`.
 
 E. Frantar et al., GPTQ: accurate post-training quantization for generative pre-trained
 transformers, ICLR 2023, arXiv 2210.17323.
@@ -26,14 +26,14 @@ def second_moment(x: Floats) -> Floats:
 
 
 def round_compensated(weight: Floats, moment: Floats, limit: int) -> Floats:
-    """Return whole numbers whose products with what is read are near those of `weight`.
+    """Return integers whose products with the matrix's inputs are near those of `weight`.
 
     Parameters
     ----------
     weight : float64 array [rows, cols]
         In units of the integers. Zeros stay zero.
     moment : float64 array [cols, cols]
-        `second_moment` of what the matrix reads.
+        `second_moment` of the matrix's inputs.
     limit : int
         Largest magnitude of a result.
 

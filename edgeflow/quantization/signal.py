@@ -15,7 +15,7 @@ PREACTIVATION_SCALE = 2.0**-PREACTIVATION_FRACTION
 
 @dataclass(frozen=True)
 class Signal:
-    """What runs between two layers: ``real = offset + scale * integer``, per channel.
+    """Values between two layers: ``real = offset + scale * integer``, per channel.
 
     Parameters
     ----------

@@ -8,17 +8,17 @@ from edgeflow.errors import CompressError
 
 @dataclass(frozen=True)
 class Widths:
-    """Bits of what a matvec reads, and of its weights.
+    """Bits of the inputs of matrices, and of their weights.
 
     Parameters
     ----------
     input, state : int
-        Of the program's input and of the states, 8..16.
+        Width of the program's input and of the states, 8..16.
     weight : int
-        Of the weights, 2..8.
+        Width of the weights, 2..8.
     matrices : mapping
-        Of the weights of single matrices, by layer and field like ``{"rnn.recurrent": 4}``, or of
-        all of a layer (``"rnn"``).
+        Width of the weights of single matrices, by layer and field like ``{"rnn.recurrent": 4}``,
+        or of all matrices of a layer (``"rnn"``).
 
     Raises
     ------

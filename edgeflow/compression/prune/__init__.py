@@ -16,7 +16,7 @@ def pruning(calibration: NDArray[np.float32], options: PruneOptions, epochs: int
     Parameters
     ----------
     calibration : float32 array [n, time, channels]
-        Raw samples of training people.
+        Raw samples of training subjects.
     options : PruneOptions
     epochs : int
         Of the training.

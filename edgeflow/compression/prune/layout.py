@@ -1,4 +1,4 @@
-"""The matrices of the integer program, seen from the float layers: what pruning looks at.
+"""The matrices of the integer program as pruning sees them, from the float layers.
 
 Blocks must lie where the kernels find them, so masks belong to the program's matrices. Which
 parameters of a layer stand for a matrix, its cell tells by `Layer.load_dequantized`.

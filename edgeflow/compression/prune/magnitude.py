@@ -43,7 +43,7 @@ class MagnitudePruning(Method):
     Parameters
     ----------
     calibration : float32 array [n, time, channels]
-        Raw samples of training people.
+        Raw samples of training subjects.
     options : PruneOptions
     epochs : int
         Of the training.

@@ -1,4 +1,4 @@
-"""Which weights of a matrix stay: the largest ones, in blocks that kernels like."""
+"""Masks of a matrix's weights: the largest stay, in blocks that kernels read as one item."""
 
 import re
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Block:
     rows, cols : int
         1..64.
     step : int
-        So many blocks of a row of blocks stay or go at a time: a kernel that reads them in items of
-        that many takes no time for a rest.
+        Number of blocks of a row of blocks that stay or go at a time: a kernel that reads them in
+        items of that many has no remainder.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What is to be pruned."""
+"""Options of pruning: shares of weights, blocks, units and ranks."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -31,7 +31,7 @@ class RankReduction(Method):
     Parameters
     ----------
     calibration : float32 array [n, time, channels]
-        Raw samples of training people.
+        Raw samples of training subjects.
     options : Ranks
     epochs : int
         Of the training.

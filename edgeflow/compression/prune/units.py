@@ -30,7 +30,7 @@ class UnitPruning(Method):
     Parameters
     ----------
     calibration : float32 array [n, time, channels]
-        Raw samples of training people.
+        Raw samples of training subjects.
     share : float
         In [0, 1); a unit at least is left.
     """
