@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import Ints, saturate, shift_right_round
 from edgeflow.program.nodes.base import Node, State, StateVector
 
@@ -41,12 +40,9 @@ class Accumulate(Node):
     c_function: ClassVar[str | None] = "ef_accumulate_step"
 
     def __post_init__(self) -> None:
-        ranges = {"size": (1, 65535), "bits": (2, 16), "decay": (0, 32768), "shift": (0, 15)}
-        for field, (low, high) in ranges.items():
-            if not low <= getattr(self, field) <= high:
-                raise ProgramError(
-                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
-                )
+        self.check_ranges(
+            {"size": (1, 65535), "bits": (2, 16), "decay": (0, 32768), "shift": (0, 15)}
+        )
 
     @property
     def inputs(self) -> int:

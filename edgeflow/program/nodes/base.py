@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix
 
@@ -214,6 +215,14 @@ class Node(ABC):
     def ints(self) -> dict[str, int]:
         """Return the layer's integer fields."""
         return {field: int(getattr(self, field)) for field in self.int_fields}
+
+    def check_ranges(self, ranges: Mapping[str, tuple[int, int]]) -> None:
+        """Raise a ProgramError unless each int field is in its range, both ends included."""
+        for field, (low, high) in ranges.items():
+            if not low <= getattr(self, field) <= high:
+                raise ProgramError(
+                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
+                )
 
     def weight_bits(self) -> tuple[int, ...]:
         """Return the widths that weights of the layer's products are stored in, narrow first."""

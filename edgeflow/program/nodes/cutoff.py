@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import INT16_MAX, Ints, largest, split
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import Node, State, StateVector
@@ -56,12 +55,7 @@ class Cutoff(Node):
     c_function: ClassVar[str | None] = "ef_cutoff_step"
 
     def __post_init__(self) -> None:
-        ranges = {"size": (2, MAX_SIZE), "threshold": (0, NEVER), "start": (1, INT16_MAX)}
-        for field, (low, high) in ranges.items():
-            if not low <= getattr(self, field) <= high:
-                raise ProgramError(
-                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
-                )
+        self.check_ranges({"size": (2, MAX_SIZE), "threshold": (0, NEVER), "start": (1, INT16_MAX)})
 
     @property
     def inputs(self) -> int:

@@ -82,11 +82,7 @@ class LayerNorm(Node):
             "epsilon": (1, MAX_EPSILON), "source_bits": (2, 16), "state_bits": (8, 16),
             "shift": (0, 15),
         }  # fmt: skip
-        for field, (low, high) in ranges.items():
-            if not low <= getattr(self, field) <= high:
-                raise ProgramError(
-                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
-                )
+        self.check_ranges(ranges)
 
     @property
     def inputs(self) -> int:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import Node, State
@@ -36,12 +35,9 @@ class ReLU(Node):
     c_function: ClassVar[str | None] = "ef_relu_s16"
 
     def __post_init__(self) -> None:
-        ranges = {"size": (1, MAX_SIZE), "source_bits": (2, 16), "bits": (2, 16), "shift": (0, 15)}
-        for field, (low, high) in ranges.items():
-            if not low <= getattr(self, field) <= high:
-                raise ProgramError(
-                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
-                )
+        self.check_ranges(
+            {"size": (1, MAX_SIZE), "source_bits": (2, 16), "bits": (2, 16), "shift": (0, 15)}
+        )
 
     @property
     def inputs(self) -> int:

@@ -41,12 +41,9 @@ class Taps(Node):
 
     def __post_init__(self) -> None:
         most = MAX_SIZE // max(self.size, 1)
-        ranges = {"size": (1, MAX_SIZE), "bits": (2, 16), "taps": (2, most), "dilation": (1, most)}
-        for field, (low, high) in ranges.items():
-            if not low <= getattr(self, field) <= high:
-                raise ProgramError(
-                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
-                )
+        self.check_ranges(
+            {"size": (1, MAX_SIZE), "bits": (2, 16), "taps": (2, most), "dilation": (1, most)}
+        )
         if self.states["past"].size > MAX_SIZE:
             raise ProgramError(
                 f"layer {self.name}: {self.taps} taps of {self.size} values, {self.dilation} "
