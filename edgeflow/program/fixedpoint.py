@@ -49,6 +49,17 @@ def shift_right_round(value: ArrayLike, bits: int | Ints) -> Ints:
     return (_wide(value) + (1 << (bits - 1))) >> bits
 
 
+def clip(value: ArrayLike, bits: int) -> Ints:
+    """Clip to the signed symmetric format of a width."""
+    limit = symmetric_max(bits)
+    return saturate(value, -limit, limit)
+
+
+def narrow(value: ArrayLike, shift: int, bits: int) -> Ints:
+    """Round off the lowest `shift` >= 1 bits, then `clip`."""
+    return clip(shift_right_round(value, shift), bits)
+
+
 def requantize(accumulator: ArrayLike, multiplier: ArrayLike, shift: int) -> Ints:
     """Scale an int32 accumulator to int16: ``sat16(((acc << shift) * multiplier + 2**31) >> 32)``.
 

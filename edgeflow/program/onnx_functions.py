@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from edgeflow.program.fixedpoint import interpolate, requantize, saturate, symmetric_max
+from edgeflow.program.fixedpoint import clip, interpolate, requantize
 from edgeflow.program.nodes.base import Node
 from edgeflow.program.tracing import (
     BOOL,
@@ -111,6 +111,5 @@ def lookup_function() -> onnx.FunctionProto:
 def clamp_function() -> onnx.FunctionProto:
     """Return ``Clamp``: clip an int16 input to its declared width."""
     b = Body()
-    limit = symmetric_max(b.attribute("bits"))
-    b.give("y", saturate(b.input("x", INT16), -limit, limit), INT16)
+    b.give("y", clip(b.input("x", INT16), b.attribute("bits")), INT16)
     return function("Clamp", ["x"], ["y"], b.nodes, ["bits"])

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
 from edgeflow.program import inference
-from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
+from edgeflow.program.fixedpoint import Ints, clip, symmetric_max
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import Node, State, zeros
 from edgeflow.program.nodes.cutoff import Cutoff
@@ -244,8 +244,7 @@ class Program:
 
     def step(self, x: NDArray[np.int16], state: list[State]) -> tuple[Ints, list[State]]:
         """Run one sample: x int16 [n, inputs] -> y [n, outputs] within int16, next state."""
-        limit = symmetric_max(self.input.bits)
-        y, following = saturate(x, -limit, limit), []
+        y, following = clip(x, self.input.bits), []
         for node, old in zip(self.nodes, state, strict=True):
             y, new = node.advance(y, old)
             following.append(new)

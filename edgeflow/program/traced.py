@@ -15,7 +15,8 @@ class Traced(NDArrayOperatorsMixin):
 
     Operators, and numpy's functions by its dispatch protocols (NEP 13 and 18), end in the methods
     of a sub-class, so that a step for arrays runs unchanged on tensors. Integers are of 64 bits;
-    comparisons give truth values, which count as 0 and 1.
+    comparisons give truth values, which count as 0 and 1. What has no method here raises a
+    `ProgramError` that names it.
     """
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -47,7 +48,7 @@ class Traced(NDArrayOperatorsMixin):
     def where(self, condition: Any, a: Any, b: Any) -> Any:
         raise NotImplementedError
 
-    def concatenate(self, parts: Sequence[Any], axis: int) -> Any:
+    def concatenate(self, parts: Sequence[Any], axis: int = 0) -> Any:
         raise NotImplementedError
 
     def pad(self, value: Any, widths: tuple[tuple[Any, Any], tuple[Any, Any]]) -> Any:
@@ -99,16 +100,3 @@ def traced_copy(source: object, fields: Mapping[str, Any], kind: type[Any] | Non
     result = object.__new__(kind or type(source))
     vars(result).update(vars(source), **fields)
     return result
-
-
-def axis_of(at: Any) -> tuple[int, Any]:
-    """Return the axis that an index of all but one axis is about, and its slice or None.
-
-    ``[:, a:b]`` gives (1, slice(a, b)), ``[..., a:b]`` (-1, slice(a, b)), ``[:, None]`` (1, None).
-    """
-    items = at if isinstance(at, tuple) else (at,)
-    *before, item = items
-    known = all(other is Ellipsis or other == slice(None) for other in before)
-    if not known or not (item is None or isinstance(item, slice)) or before.count(Ellipsis) > 1:
-        raise ProgramError("a step can only be traced through slices of one axis")
-    return (-1 if Ellipsis in before else len(before)), item

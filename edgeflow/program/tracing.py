@@ -1,7 +1,7 @@
 """Steps as bodies of ONNX functions: standard integer operators, int64 inside, so nothing wraps."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,10 +10,8 @@ from onnx import TensorProto, helper
 
 from edgeflow.errors import ProgramError
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.traced import Traced, axis_of, traced_copy
-
-if TYPE_CHECKING:
-    from edgeflow.program.nodes.base import Node
+from edgeflow.program.nodes.base import Node, factor_of
+from edgeflow.program.traced import Traced, traced_copy
 
 DOMAIN = "edgeflow"
 INT16, INT32, INT64, BOOL = (
@@ -134,8 +132,9 @@ class Value(Traced):
         if len(sizes) > 1:
             return self.body.op("Concat", *(self._vector(size) for size in sizes), axis=0)
         (size,) = sizes
-        one = self.body.op("Constant", value_ints=[1]) if size.scalar else ""
-        return self.body.op("Reshape", size.name, one) if size.scalar else size.name
+        if not size.scalar:
+            return str(size.name)
+        return self.body.op("Reshape", size.name, self._vector(1))
 
     def _moved(self, kind: str, *inputs: str, **attributes: Any) -> "Value":
         """Return what an operator gives that keeps the type."""
@@ -188,7 +187,7 @@ class Value(Traced):
 
     # layout
 
-    def concatenate(self, parts: Sequence[Any], axis: int) -> "Value":
+    def concatenate(self, parts: Sequence[Any], axis: int = 0) -> "Value":
         kinds = {part.kind for part in parts}
         kind = kinds.pop() if len(kinds) == 1 else INT64
         names = [self._as(kind, part) for part in parts]
@@ -211,7 +210,7 @@ class Value(Traced):
         if isinstance(at, Value):
             wide, index = self._as(INT64, self), self._as(INT64, at)
             return Value(self.body, self.body.op("Gather", wide, index))
-        axis, item = axis_of(at)
+        axis, item = _axis_of(at)
         if item is None:
             return self._moved("Unsqueeze", self._vector(axis))
         end = (1 << 31) - 1 if item.stop is None else item.stop
@@ -225,9 +224,9 @@ class Value(Traced):
 
     @property
     def size(self) -> "Value":
-        return self.shape(0)
+        return self.extent(0)
 
-    def shape(self, axis: int) -> "Value":
+    def extent(self, axis: int) -> "Value":
         """Return the size of an axis, as a vector of one element."""
         return Value(self.body, self.body.op("Shape", self.name, start=axis, end=axis + 1))
 
@@ -265,11 +264,11 @@ class _Product(Matrix):
 
     @property
     def rows(self) -> Any:
-        return Value(self.body, f"{self.field}_bias", INT32).shape(0)
+        return Value(self.body, f"{self.field}_bias", INT32).extent(0)
 
     @property
     def cols(self) -> Any:
-        return Value(self.body, f"{self.field}_weight").shape(1)
+        return Value(self.body, f"{self.field}_weight").extent(1)
 
     def hold(self, x: Any, held: Any) -> Any:
         references = {part: f"{self.field}_{part}" for part in ("threshold", "group")}
@@ -289,14 +288,12 @@ def matrix_inputs(field: str) -> list[str]:
     return [f"{field}_weight", f"{field}_bias", f"{field}_multiplier"]
 
 
-def trace_step(node: "Node") -> Body:
+def trace_step(node: Node) -> Body:
     """Return the body of a layer's function: a trace of its step.
 
     The layer's int fields are attributes, and sizes are read from tensors, so that all layers of
     one `operator` have the same body.
     """
-    from edgeflow.program.nodes.base import factor_of
-
     body = Body()
     vectors = {**node.states, **node.held}
     state = {name: body.input(name, _kind(vector.dtype)) for name, vector in vectors.items()}
@@ -319,3 +316,16 @@ def trace_step(node: "Node") -> Body:
 
 def _kind(dtype: Any) -> int:
     return INT16 if dtype is np.int16 else INT32
+
+
+def _axis_of(at: Any) -> tuple[int, Any]:
+    """Return the axis that an index of all but one axis is about, and its slice or None.
+
+    ``[:, a:b]`` gives (1, slice(a, b)), ``[..., a:b]`` (-1, slice(a, b)), ``[:, None]`` (1, None).
+    """
+    items = at if isinstance(at, tuple) else (at,)
+    *before, item = items
+    known = all(other is Ellipsis or other == slice(None) for other in before)
+    if not known or not (item is None or isinstance(item, slice)) or before.count(Ellipsis) > 1:
+        raise ProgramError("a step can only be traced through slices of one axis")
+    return (-1 if Ellipsis in before else len(before)), item

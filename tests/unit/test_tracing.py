@@ -27,9 +27,8 @@ COLUMNS = 6
 #: Of a and b [n, COLUMNS] within 32 bits, p (int16 [COLUMNS]) and bits, an attribute in 1..15.
 CASES: dict[str, Case] = {
     "saturate": lambda a, b, p, bits: fp.saturate(a),
-    "saturate_symmetric": lambda a, b, p, bits: fp.saturate(
-        a, -fp.symmetric_max(bits), fp.symmetric_max(bits)
-    ),
+    "clip": lambda a, b, p, bits: fp.clip(a, bits + 1),
+    "narrow": lambda a, b, p, bits: fp.narrow(a, bits, 17 - bits),
     "saturate_between": lambda a, b, p, bits: fp.saturate(a, -abs(b), abs(b)),
     "shift_right": lambda a, b, p, bits: (a >> 7) + (b >> bits),
     "shift_right_round": lambda a, b, p, bits: fp.shift_right_round(a * b, 15 + bits),

@@ -85,7 +85,7 @@ class Tensor(Traced):
 
     # layout
 
-    def concatenate(self, parts: Sequence[Any], axis: int) -> "Tensor":
+    def concatenate(self, parts: Sequence[Any], axis: int = 0) -> "Tensor":
         return Tensor(self.graph, self.graph.concat([self._number(part) for part in parts], axis))
 
     def pad(self, value: Any, widths: tuple[tuple[int, int], tuple[int, int]]) -> "Tensor":

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import (
     Ints,
+    clip,
     decay_table,
     lookup,
+    narrow,
     saturate,
     shift_right_round,
     sigmoid_table,
     split,
-    symmetric_max,
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix, round_up
@@ -102,12 +103,10 @@ class _Backbone(Recurrent):
     def heads_of(self, x: Ints, state: State) -> Ints:
         """Return the heads' pre-activations."""
         v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
-        limit = symmetric_max(self.backbone_bits)
+        bits = self.backbone_bits
         for matrix in list(self.matrices().values())[2:]:
-            # adds no bit where the width is 16
-            wide = 2 * lookup(tanh_table(), v)
-            narrow = shift_right_round(wide, 17 - self.backbone_bits)
-            v = matrix.apply(saturate(narrow, -limit, limit))
+            # 2 tanh, as the shift is then never zero
+            v = matrix.apply(narrow(2 * lookup(tanh_table(), v), 17 - bits, bits))
         return v
 
 
@@ -150,10 +149,8 @@ class CfC(_Backbone):
         f, g = lookup(tanh_table(), v_f), lookup(tanh_table(), v_g)
         s = lookup(sigmoid_table(), v_t)
         blend = f + shift_right_round(s * (g - self.gate * f), 15)
-        limit = symmetric_max(self.state_bits)
         # a unit of the state is 2^(16 - state_bits), or twice that, of the blend's
-        h = shift_right_round(2 * blend, 18 - self.gate - self.state_bits)
-        h = saturate(h, -limit, limit)
+        h = narrow(2 * blend, 18 - self.gate - self.state_bits, self.state_bits)
         return h, {"h": h}
 
 
@@ -202,7 +199,5 @@ class PureCfC(_Backbone):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         e = lookup(decay_table(), self.heads_of(x, state))
-        limit = symmetric_max(self.state_bits)
-        h = self.offset + shift_right_round(e * self.gain, 15)
-        h = saturate(h, -limit, limit)
+        h = clip(self.offset + shift_right_round(e * self.gain, 15), self.state_bits)
         return h, {"h": h}

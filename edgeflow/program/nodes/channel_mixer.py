@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program.fixedpoint import INT16_MAX, Ints, saturate, shift_right_round, symmetric_max
+from edgeflow.program.fixedpoint import (
+    INT16_MAX,
+    Ints,
+    narrow,
+    saturate,
+    symmetric_max,
+)
 from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes.base import Node, Range, State
 
@@ -99,6 +105,4 @@ class ChannelMixer(Node):
         hidden = saturate(self.product("up", x, state), 0, symmetric_max(self.hidden_bits))
         # both products are at most 2^30: their sum and the half fit 32 bits
         branch = self.down.apply(hidden) << (self.state_bits - 1)
-        limit = symmetric_max(self.state_bits)
-        y = shift_right_round(x * self.skip + branch, 15)
-        return saturate(y, -limit, limit), {}
+        return narrow(x * self.skip + branch, 15, self.state_bits), {}

@@ -7,11 +7,11 @@ from typing import ClassVar
 from edgeflow.program.fixedpoint import (
     Ints,
     lookup,
+    narrow,
     saturate,
     shift_right_round,
     sigmoid_table,
     split,
-    symmetric_max,
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix
@@ -21,9 +21,9 @@ from edgeflow.program.nodes.recurrent import Recurrent
 
 def blend(n: Ints, z: Ints, h: Ints, state_bits: int) -> Ints:
     """Return ``n + z (h - n)`` as the next state, rounded once; n and z are Q0.15."""
-    up, limit = 16 - state_bits, symmetric_max(state_bits)
+    up = 16 - state_bits
     mixed = (n << 15) + z * ((h << up) - n)
-    return saturate(shift_right_round(mixed, 15 + up), -limit, limit)
+    return narrow(mixed, 15 + up, state_bits)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

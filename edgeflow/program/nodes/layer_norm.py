@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program.fixedpoint import Ints, saturate, shift_right_round, symmetric_max
+from edgeflow.program.fixedpoint import Ints, narrow, shift_right_round
 from edgeflow.program.nodes.base import INT16, Node, Range, State
 
 #: Most values, so that n x - sum(x) stays within 31 bits and its squares within 60.
@@ -118,6 +118,4 @@ class LayerNorm(Node):
             inverse = inverse * error >> 31
         z = shift_right_round(centred * inverse, down)
         whole = z * self.gain + (self.bias.astype(np.int64) << FRACTION)
-        y = shift_right_round(whole, FRACTION + self.shift)
-        limit = symmetric_max(self.state_bits)
-        return saturate(y, -limit, limit), {}
+        return narrow(whole, FRACTION + self.shift, self.state_bits), {}

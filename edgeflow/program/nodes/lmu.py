@@ -13,9 +13,9 @@ from edgeflow.program.fixedpoint import (
     INT32_MAX,
     Ints,
     lookup,
+    narrow,
     saturate,
     shift_right_round,
-    symmetric_max,
     tanh_table,
 )
 from edgeflow.program.matrix import MAX_SIZE, Matrix, round_up
@@ -96,15 +96,12 @@ class _LegendreMemory(Node):
 
     def _read(self, m: Ints, bits: int) -> Ints:
         """Return the memory as the matrix reads it."""
-        limit = symmetric_max(bits)
-        return saturate(shift_right_round(m, self.read_shift), -limit, limit)
+        return narrow(m, self.read_shift, bits)
 
 
 def _activate(drive: Ints, state_bits: int) -> Ints:
     """Return tanh in the state's width; the shift of 2 tanh is never zero."""
-    limit = symmetric_max(state_bits)
-    value = 2 * lookup(tanh_table(), saturate(drive))
-    return saturate(shift_right_round(value, 17 - state_bits), -limit, limit)
+    return narrow(2 * lookup(tanh_table(), saturate(drive)), 17 - state_bits, state_bits)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

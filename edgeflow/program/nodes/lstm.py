@@ -8,11 +8,11 @@ from edgeflow.program.fixedpoint import (
     PREACTIVATION_FRACTION,
     Ints,
     lookup,
+    narrow,
     saturate,
     shift_right_round,
     sigmoid_table,
     split,
-    symmetric_max,
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix
@@ -83,6 +83,5 @@ class LSTM(Recurrent):
         squashed = lookup(
             tanh_table(), saturate(shift_right_round(c << PREACTIVATION_FRACTION, fraction))
         )
-        limit = symmetric_max(self.state_bits)
-        h = saturate(shift_right_round(o * squashed, 31 - self.state_bits), -limit, limit)
+        h = narrow(o * squashed, 31 - self.state_bits, self.state_bits)
         return h, {"h": h, "c": c}

@@ -11,6 +11,7 @@ from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import (
     INT16_MAX,
     Ints,
+    clip,
     interpolate,
     lookup,
     nodes_of,
@@ -18,7 +19,6 @@ from edgeflow.program.fixedpoint import (
     saturate,
     shift_right_round,
     sigmoid_table,
-    symmetric_max,
 )
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import INT16, Node, Range, State, StateField
@@ -197,10 +197,9 @@ class LTC(Node):
         return (s * reversal).sum(axis=-1), (s * weight).sum(axis=-1)
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        limit = symmetric_max(16)
         sensory_numerator, sensory_denominator = self._sums("sensory_", x, self.sensory_shift)
         pull, rest = sensory_numerator + self.leak, sensory_denominator + self.rest
-        v = saturate(state["v"], -limit, limit)
+        v = clip(state["v"], 16)
         for _ in range(self.unfolds):
             numerator, denominator = self._sums("", v, self.shift)
             v = quotient(numerator + pull + self.capacity * v, denominator + rest)

@@ -6,16 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgeflow.errors import ProgramError
-from edgeflow.program.fixedpoint import (
-    INT16_MIN,
-    Ints,
-    lookup,
-    saturate,
-    shift_right_round,
-    sigmoid_table,
-    split,
-    symmetric_max,
-)
+from edgeflow.program.fixedpoint import INT16_MIN, Ints, lookup, narrow, sigmoid_table, split
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes.base import Node, Range, State, StateField
 
@@ -96,6 +87,5 @@ class MinRNN(Node):
         h, v = state["h"], self.preactivation(*gates)
         z = lookup(sigmoid_table(), v) * (v > INT16_MIN)
         h = h + z * (candidate - (h >> 15))
-        limit = symmetric_max(self.state_bits)
-        y = saturate(shift_right_round(h, self.output_shift), -limit, limit)
+        y = narrow(h, self.output_shift, self.state_bits)
         return y, {"h": h}

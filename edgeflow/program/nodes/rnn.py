@@ -9,10 +9,9 @@ import numpy as np
 from edgeflow.program.fixedpoint import (
     Ints,
     lookup,
+    narrow,
     saturate,
-    shift_right_round,
     switch,
-    symmetric_max,
     tanh_table,
 )
 from edgeflow.program.matrix import Matrix
@@ -74,6 +73,5 @@ class RNN(Recurrent):
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
         f = switch(self.relu, lambda: lookup(tanh_table(), v), lambda: np.maximum(v, 0))
-        limit = symmetric_max(self.state_bits)
-        h = saturate(shift_right_round(2 * f, self.state_shift + 1), -limit, limit)
+        h = narrow(2 * f, self.state_shift + 1, self.state_bits)
         return h, {"h": h}
