@@ -1,4 +1,4 @@
-"""What a call of a matvec kernel costs by the shape of its matrix: ``calibration/kernels``.
+"""Costs of a call of a matvec kernel by the shape of its matrix: ``calibration/kernels``.
 
 The files are fitted to counts on emulated boards: ``edgeflow bench kernels --fit``.
 """
@@ -47,7 +47,7 @@ class KernelCost(_Data):
     base, per_row, per_row_block, per_column_block, per_block
         a to e.
     per_fired
-        f: what it takes to find and list a column that fires; 0 for other than delta kernels.
+        f: what it takes to find and list a column that is updated; 0 for other than delta kernels.
     error_percent
         Largest error over the shapes measured.
     """
@@ -63,7 +63,7 @@ class KernelCost(_Data):
     error_percent: Annotated[float, Field(ge=0)]
 
     def instructions(
-        self, rows: int, cols: int, items: float | None = None, fired: float | None = None
+        self, rows: int, cols: int, items: float | None = None, updated: float | None = None
     ) -> float:
         """Return the expected instructions of a call, requantization included.
 
@@ -72,20 +72,20 @@ class KernelCost(_Data):
         rows, cols : int
         items : float, optional
             Stored, with a block-sparse kernel.
-        fired : float, optional
-            Columns that fire a step, with a delta kernel.
+        updated : float, optional
+            Columns that are updated per step, with a delta kernel.
         """
         R, C = -(-rows // self.block[0]), column_blocks(cols, self.block[1], self.half)
         blocks = R * C if items is None else items
-        if fired is not None:
-            blocks = R * fired if items is None else items * fired / cols
+        if updated is not None:
+            blocks = R * updated if items is None else items * updated / cols
         around = self.base + self.per_row * rows + self.per_row_block * R
-        around += self.per_fired * (fired or 0.0)
+        around += self.per_fired * (updated or 0.0)
         return around + self.per_column_block * C + self.per_block * blocks
 
 
 def column_blocks(cols: int, width: int, half: float) -> float:
-    """Return blocks of so many columns: see `KernelCost`."""
+    """Return the blocks of this many columns: see `KernelCost`."""
     whole, rest = divmod(cols, width)
     return whole + (half if 2 * rest <= width else 1.0) * (rest > 0)
 

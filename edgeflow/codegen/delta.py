@@ -1,4 +1,4 @@
-"""What a delta matrix costs by the columns that fire, and where its kernels pay."""
+"""Costs of a delta matrix by the columns that are updated, and where its kernels pay."""
 
 from collections.abc import Mapping
 
@@ -6,26 +6,24 @@ import numpy as np
 
 from edgeflow.codegen.costs import Cost
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
-from edgeflow.codegen.sparse import DENSITY
+from edgeflow.codegen.sparse import DENSITY, REFERENCE
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.program import Program
 
-#: Share of columns that fire a step, where compression has not measured it.
-FIRED = 0.2
+#: Share of columns that are updated per step, where compression has not measured it.
+DELTA_DENSITY = 0.2
 #: Makes x_hat for a dense kernel.
 HOLD = "ef_hold_matvec"
-#: Rows and columns that kernels are compared at: the recurrent matrix of a GRU of 64 units.
-REFERENCE = (192, 64)
 
 
 def expected_share(program: Program, name: str) -> float:
-    """Return the share of columns that fire a step, of the matrix ``layer.field``.
+    """Return the share of columns that are updated per step, of the matrix ``layer.field``.
 
-    What compression measured, ``program.metadata["fired"]``, or `FIRED`.
+    What compression measured, ``program.metadata["fired"]``, or `DELTA_DENSITY`.
     """
     measured = program.metadata.get("fired")
     share = measured.get(name) if isinstance(measured, Mapping) else None
-    return min(1.0, max(0.0, float(share))) if isinstance(share, int | float) else FIRED
+    return min(1.0, max(0.0, float(share))) if isinstance(share, int | float) else DELTA_DENSITY
 
 
 def delta_instructions(
@@ -43,7 +41,7 @@ def delta_instructions(
     matrix : Matrix
         A delta one.
     share : float
-        Of columns that fire, 0..1.
+        Of columns that are updated, 0..1.
     known : mapping
         Costs by name.
     items : float, optional
@@ -55,15 +53,15 @@ def delta_instructions(
         None if they were not measured.
     """
     cost, hold = known.get(kernel.name), known.get(HOLD)
-    fired = share * matrix.cols
+    updated = share * matrix.cols
     if cost is None:
         return None
     if kernel.delta:
-        return cost.instructions(matrix.rows, matrix.cols, items, fired)
+        return cost.instructions(matrix.rows, matrix.cols, items, updated)
     if hold is None:
         return None
     dense = cost.instructions(matrix.rows, matrix.cols, items)
-    return dense + hold.instructions(0, matrix.cols, fired=fired)
+    return dense + hold.instructions(0, matrix.cols, updated=updated)
 
 
 def break_even(

@@ -60,7 +60,7 @@ class TvmCost(BaseModel):
         return self
 
     def instructions(
-        self, rows: int, cols: int, items: float | None = None, fired: float | None = None
+        self, rows: int, cols: int, items: float | None = None, updated: float | None = None
     ) -> float:
         """Return the instructions of a call, requantization included; see `KernelCost`."""
         groups, left = divmod(rows, self.rows)
@@ -97,7 +97,7 @@ class StepSaving(BaseModel):
     saved: tuple[float, ...] = Field(min_length=1)
 
     def instructions(self, outputs: int) -> float:
-        """Return what is saved by a layer with so many outputs."""
+        """Return what is saved by a layer with this many outputs."""
         return _between(self.outputs, self.saved, outputs)
 
 

@@ -1,4 +1,4 @@
-"""Where block-sparse kernels pay, and the blocks that pruning should leave out, by core."""
+"""Shares of zeros at which block-sparse kernels pay, and the best blocks to prune, by core."""
 
 from collections.abc import Mapping, Sequence
 
@@ -36,7 +36,7 @@ def break_even(kernels: Mapping[str, KernelCost]) -> dict[str, float]:
         Shares 0..1 by name.
     """
     result = {}
-    for kernel, form, matrix in _sparse(list(kernels)):
+    for kernel, blocks, matrix in _sparse(list(kernels)):
         dense = min(
             kernels[k.name].instructions(*REFERENCE)
             for k in _named(kernels)
@@ -44,7 +44,7 @@ def break_even(kernels: Mapping[str, KernelCost]) -> dict[str, float]:
         )
         cost = kernels[kernel.name]
         empty = cost.instructions(*REFERENCE, items=0)
-        share = (dense - empty) / (cost.instructions(*REFERENCE, items=_items(form, 1)) - empty)
+        share = (dense - empty) / (cost.instructions(*REFERENCE, items=_items(blocks, 1)) - empty)
         result[kernel.name] = round(min(1.0, max(0.0, share)), 3)
     return result
 
@@ -69,16 +69,16 @@ def preferred_block(core: CoreSpec, input_bits: int = 12) -> BlockFormat:
     """
     names = [kernel.name for kernel in kernels_of(core.kernels)]
     costs = load_costs(core.name)
-    found = [
-        (kernel, form)
-        for kernel, form, _ in _sparse(names, (input_bits,))
+    candidates = [
+        (kernel, blocks)
+        for kernel, blocks, _ in _sparse(names, (input_bits,))
         if kernel.weight_bits == 8
     ]
     known = costs.kernels if costs else {}
-    if not all(kernel.name in known for kernel, _ in found):
-        return found[0][1]
+    if not all(kernel.name in known for kernel, _ in candidates):
+        return candidates[0][1]
     return min(
-        found,
+        candidates,
         key=lambda pair: known[pair[0].name].instructions(
             *REFERENCE, items=_items(pair[1], DENSITY)
         ),
@@ -98,8 +98,8 @@ def _sparse(
 
 
 def _named(names: Sequence[str] | Mapping[str, KernelCost]) -> list[MatvecKernel]:
-    found = {kernel.name: kernel for kernel in MATVEC_KERNELS}
-    return [found[name] for name in names if name in found]
+    by_name = {kernel.name: kernel for kernel in MATVEC_KERNELS}
+    return [by_name[name] for name in names if name in by_name]
 
 
 def _is_general(kernel: MatvecKernel, matrix: Matrix) -> bool:
@@ -107,9 +107,9 @@ def _is_general(kernel: MatvecKernel, matrix: Matrix) -> bool:
     return kernel.is_exact_for(matrix) and not kernel.delta and not reads_spikes(matrix)
 
 
-def _items(form: BlockFormat, share: float) -> float:
+def _items(blocks: BlockFormat, share: float) -> float:
     rows, cols = REFERENCE
-    return share * -(-rows // form.rows) * -(-cols // form.cols) / form.step
+    return share * -(-rows // blocks.rows) * -(-cols // blocks.cols) / blocks.step
 
 
 def _reference(input_bits: int) -> Matrix:

@@ -11,7 +11,7 @@ import pytest
 
 from edgeflow.bench.kernels import bench_kernels
 from edgeflow.codegen.build import compile_program
-from edgeflow.codegen.kernels import choose_kernel
+from edgeflow.codegen.kernels import choose_kernel, kernels_of
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError
 from edgeflow.program import Matrix
@@ -19,6 +19,8 @@ from edgeflow.program.fixedpoint import largest_magnitude
 from edgeflow.targets.board import load_board
 from tests.harness import (
     BOARD_SETS,
+    BOARDS,
+    HOME,
     Case,
     lighter,
     linear,
@@ -272,19 +274,15 @@ def test_mve_kernels_at_their_limit(tmp_path: Path) -> None:
     assert mismatches("qemu-m55", cases, tmp_path) == none_of(cases)
 
 
-# Without SIMD, and AArch64: groups of 8 rows, any activations.
+# Without SIMD, and AArch64: groups of 8 rows, any activations. Of the first set of each core, and
+# on the smallest one the block-sparse kernels in C.
+_WIDE = Matrix(np.full((8, 64), 127, np.int8), np.zeros(8, np.int32), np.ones(8, np.int32), 1, 16)
 EIGHTS = {
-    "qemu-m0": [
-        "ef_matvec_s8_s16_armv6m", "ef_matvec_sparse_8x1_s8_s16",
-        "ef_matvec_sparse_8x1_s8_s16_armv6m", "ef_matvec_sparse_1x1_s8_s16",
-        "ef_matvec_sparse_1x1_s8_s16_armv6m",
-    ],
-    "qemu-m3": ["ef_matvec_s8_s16_armv7m", "ef_matvec_sparse_1x1_s8_s16_armv7m"],
-    "qemu-rv32": ["ef_matvec_s8_s16_rv32", "ef_matvec_sparse_1x1_s8_s16_rv32"],
-    "qemu-rv32-zbb": ["ef_matvec_s8_s16_rv32"],
-    "qemu-a53": ["ef_matvec_s8_s16_neon"],
-    "qemu-a55": ["ef_matvec_s8_s16_neon_dot"],
-}  # fmt: skip
+    board: [k.name for k in kernels_of(sets[:1]) if k.is_exact_for(_WIDE)]
+    for board, sets in ((board, load_board(board).core.kernels) for board in BOARDS)
+    if sets[0] not in ("c", "dsp", "mve")
+}
+EIGHTS[HOME["armv6m"]] += [k.name for k in kernels_of(["c"]) if k.sparse and not k.delta]
 
 
 @pytest.mark.board

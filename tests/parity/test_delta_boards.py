@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgeflow.codegen.choice import choose_kernels
-from edgeflow.codegen.kernels import choose_kernel, kernel_named
+from edgeflow.codegen.kernels import KERNEL_SETS, choose_kernel, kernel_named
 from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.errors import TargetError
 from edgeflow.program import Linear, Matrix, Program
@@ -34,7 +34,7 @@ SPARSE = {
     "ef_delta_matvec_sparse_8x1_s8_s16": ("qemu-m3", [1, 2, 3]),
 }
 #: Sets with delta kernels of their own.
-DELTA_SETS = ("dsp", "mve")
+DELTA_SETS = [name for name, ks in KERNEL_SETS.items() if name != "c" and any(k.delta for k in ks)]
 # Every remainder of rows and columns, and more columns than a list holds, several times.
 STEPS = [1, 6, 11, 16, 21, 26, 31, 37, 64, 75, 129]
 

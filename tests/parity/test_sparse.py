@@ -11,28 +11,38 @@ from hypothesis import strategies as st
 
 from edgeflow.bench.kernels import bench_kernels
 from edgeflow.codegen.choice import choose_kernels
-from edgeflow.codegen.kernels import MATVEC_KERNELS, choose_kernel, kernel_named
+from edgeflow.codegen.kernels import (
+    MATVEC_KERNELS,
+    MatvecKernel,
+    choose_kernel,
+    kernel_named,
+    kernels_of,
+)
 from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.program import Matrix, Program
 from edgeflow.targets.board import load_board
-from tests.harness import Case, lighter, linear, mismatches, none_of, short
+from tests.harness import HOME, Case, lighter, linear, mismatches, none_of, short
 from tests.parity.test_boards import LONG_STAIRCASE, STEPS
 from tests.random_programs import SANITIZE, random_matrix, random_program, samples
 
 RunC = Callable[..., np.ndarray]
 PLAIN = "ef_matvec_sparse_8x1_s8_s16"
-#: A board that runs each kernel, and the widest x that it takes with any weights.
-RUNS_ON = {PLAIN: ("host", 16)}
-for _kernel in MATVEC_KERNELS:
-    if _kernel.sparse and not _kernel.delta and _kernel.name != PLAIN:
-        RUNS_ON[_kernel.name] = ("qemu-m55" if _kernel.kernel_set == "mve" else "qemu-m4", 12)
-RUNS_ON["ef_matvec_sparse_8x1_s8_s8_mve"] = ("qemu-m55", 8)
-RUNS_ON["ef_matvec_sparse_8x1_s8_s16_armv6m"] = ("qemu-m0", 16)
 SINGLE = "ef_matvec_sparse_1x1_s8_s16"
-RUNS_ON[SINGLE] = ("host", 16)
-RUNS_ON[f"{SINGLE}_armv6m"] = ("qemu-m0", 16)
-RUNS_ON[f"{SINGLE}_armv7m"] = ("qemu-m3", 16)
-RUNS_ON[f"{SINGLE}_rv32"] = ("qemu-rv32", 16)
+
+
+def widest(kernel: MatvecKernel) -> int:
+    """Return the widest x that a kernel takes with weights of 6 bits."""
+    ends = np.zeros(8, np.int32), np.ones(8, np.int32)
+    matrices = [Matrix(np.full((8, 40), 31, np.int8), *ends, 1, bits) for bits in (16, 12, 8)]
+    return next(matrix.input_bits for matrix in matrices if kernel.is_exact_for(matrix))
+
+
+#: A board that runs each kernel, and the width of x there.
+RUNS_ON = {
+    kernel.name: (HOME[kernel.kernel_set], widest(kernel))
+    for kernel in MATVEC_KERNELS
+    if kernel.sparse and not kernel.delta
+}
 #: The kernels of each board.
 ON_BOARD: dict[str, list[str]] = {}
 for _name, (_board, _) in RUNS_ON.items():
@@ -200,8 +210,7 @@ def test_random_shapes_and_densities(board: str, form: str) -> None:
     rng = np.random.default_rng(2)
     spec = load_board(board)
     shapes = [(int(c), int(r)) for c, r in rng.integers(1, 160, (4, 2))]
-    names = [k.name for s in spec.core.kernels for k in MATVEC_KERNELS
-             if k.kernel_set == s and k.sparse and not k.delta]  # fmt: skip
+    names = [k.name for k in kernels_of(spec.core.kernels) if k.sparse and not k.delta]
     rows = bench_kernels(spec, shapes=shapes, formats=[form], kernels=names,
                          densities=[0.0, 0.1, 0.4, 0.9, 1.0])  # fmt: skip
     assert {row.kernel for row in rows} >= {PLAIN}

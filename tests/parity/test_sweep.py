@@ -12,18 +12,15 @@ from numpy.typing import NDArray
 from edgeflow.bench.playback import Playback
 from edgeflow.codegen.backends import kernel_sets
 from edgeflow.codegen.build import compile_program
-from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
+from edgeflow.codegen.kernels import MatvecKernel, kernels_of
 from edgeflow.device import open_board
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.program.fixedpoint import Ints, largest_magnitude, symmetric_max
 from edgeflow.program.nodes.base import Node, State
 from edgeflow.targets.board import load_board
+from tests.harness import BOARDS
 from tests.random_programs import random_matrix
 
-BOARDS = [
-    "qemu-m0", "qemu-m3", "qemu-m4", "qemu-m7", "qemu-m33", "qemu-m55", "qemu-rv32", "qemu-a53",
-    "host", "qemu-rv32-zbb", "qemu-a55",
-]  # fmt: skip
 #: Matrices of a kernel on a board; in all more than a thousand.
 DRAWS, STEPS = 24, 6
 
@@ -131,17 +128,15 @@ def sweep(rng: np.random.Generator, kernel: MatvecKernel) -> Program:
     return Program(tuple(nodes), InputFormat(0 * one, one, 16, ("digest",)), 1.0)
 
 
-def kernels_of(board: str) -> list[MatvecKernel]:
-    sets = kernel_sets(load_board(board).core, "auto")
-    found = {k.name: k for k in MATVEC_KERNELS if k.kernel_set in sets}
-    return list(found.values())
+def runnable_on(board: str) -> list[MatvecKernel]:
+    return kernels_of(kernel_sets(load_board(board).core, "auto"))
 
 
-CASES = [(board, kernel.name) for board in BOARDS for kernel in kernels_of(board)]
+CASES = [(board, kernel.name) for board in BOARDS for kernel in runnable_on(board)]
 
 
 def check(board: str, name: str, folder: Path, seed: int) -> None:
-    kernel = next(k for k in kernels_of(board) if k.name == name)
+    kernel = next(k for k in runnable_on(board) if k.name == name)
     program = sweep(np.random.default_rng([seed, CASES.index((board, name))]), kernel)
     x = np.arange(STEPS, dtype=np.int16)[:, None]
     forced = {f"layer{k}.matrix": name for k in range(DRAWS)}
@@ -153,7 +148,7 @@ def check(board: str, name: str, folder: Path, seed: int) -> None:
 
 
 def test_a_wrong_bit_shows() -> None:
-    program = sweep(np.random.default_rng(1), kernels_of("host")[-1])
+    program = sweep(np.random.default_rng(1), runnable_on("host")[-1])
     x = np.arange(STEPS, dtype=np.int16)[None, :, None]
     first = program.nodes[1]
     assert isinstance(first, Digested)

@@ -10,7 +10,7 @@ from edgeflow.bench.kernels import FORMATS, bench_matrix
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.costs import load_costs
 from edgeflow.codegen.delta import (
-    FIRED,
+    DELTA_DENSITY,
     REFERENCE,
     break_even,
     break_evens,
@@ -35,9 +35,12 @@ def test_share_is_what_was_measured() -> None:
     program = gru({"gru0.input": 0.5, "gru0.recurrent": 7.0})
     assert expected_share(program, "gru0.input") == 0.5
     assert expected_share(program, "gru0.recurrent") == 1.0
-    assert expected_share(program, "head.matrix") == FIRED
+    assert expected_share(program, "head.matrix") == DELTA_DENSITY
     for wrong in ({}, {"fired": None}, {"fired": {"gru0.input": "much"}}):
-        assert expected_share(dataclasses.replace(program, metadata=wrong), "gru0.input") == FIRED
+        assert (
+            expected_share(dataclasses.replace(program, metadata=wrong), "gru0.input")
+            == DELTA_DENSITY
+        )
 
 
 @pytest.mark.parametrize("core", ["m0", "m3", "m4", "m7", "m33", "m55", "rv32", "a53"])

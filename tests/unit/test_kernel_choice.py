@@ -51,6 +51,10 @@ def chosen(form: str, cols: int, rows: int, goal: str, core: str = "cortex-m4") 
     ("w4a8", 64, 192, "balanced", "ef_matvec_pair_s8_s16_dsp"),
     ("w4a8", 64, 192, "size", "ef_matvec_s4_s16_dsp"),
     ("w8a2", 64, 192, "balanced", "ef_add_columns_s8_dsp"),
+    # few rows save less than it costs to look for spikes
+    ("w8a2", 64, 15, "balanced", "ef_add_columns_s8_dsp"),
+    ("w8a2", 64, 8, "balanced", "ef_matvec_pair_s8_s16_dsp"),
+    ("w8a2", 16, 12, "speed", "ef_matvec_s16_s16_dsp"),
     # the smaller of two that cost about the same
     ("w4a12", 6, 7, "balanced", "ef_matvec_narrow_s16_s16_dsp"),
 ])  # fmt: skip

@@ -2,12 +2,14 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from edgeflow.codegen.kernels import KERNEL_SETS, MATVEC_KERNELS, MatvecKernel, _load, kernel_named
 from edgeflow.codegen.kernels.exact import columns, input_bits
 from edgeflow.codegen.sources import source_file
 from edgeflow.errors import EdgeFlowError, TargetError
+from edgeflow.program import Matrix
 from edgeflow.resources import kernel_folders, kernel_sets
 from edgeflow.targets.board import list_boards
 from scripts import kernel_headers
@@ -61,6 +63,23 @@ def test_conditions_are_joined() -> None:
     assert both.about == "3 to 8 columns; x of at most 8 bits"
     assert [both(random_zeros(4, cols, 1.0, 0)) for cols in (2, 3, 8, 9)] == [0, 1, 1, 0]
     assert not (both & input_bits(7))(random_zeros(4, 8, 1.0, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("ef_matvec_split_s8_s16_mve", 25),
+        ("ef_matvec_s8_s8_mve", 9),
+        ("ef_matvec_shift_s8_s8_mve", 9),
+        ("ef_matvec_s4_s8_mve", 9),
+    ],
+)
+def test_kernels_that_read_blocks_without_asking_need_them(name: str, least: int) -> None:
+    """A matrix without the blocks that a Helium kernel reads: the firmware stops with a fault."""
+    zeros = np.zeros(8, np.int32)
+    shapes = ((8, least - 1), (8, least))
+    matrices = [Matrix(np.ones(shape, np.int8), zeros, zeros, 1, 8) for shape in shapes]
+    assert [kernel_named(name).is_exact_for(matrix) for matrix in matrices] == [False, True]
 
 
 def test_a_folder_or_module_that_is_wrong_is_named(tmp_path, monkeypatch) -> None:

@@ -34,8 +34,8 @@ __all__ = [
 
 def _modules() -> Iterator[tuple[str, ModuleType]]:
     """Give name and module of each kernel set, those of ``EDGEFLOW_KERNELS`` last."""
-    for found in sorted(pkgutil.iter_modules(sets.__path__), key=lambda module: module.name):
-        yield found.name, import_module(f"{sets.__name__}.{found.name}")
+    for module in sorted(pkgutil.iter_modules(sets.__path__), key=lambda m: m.name):
+        yield module.name, import_module(f"{sets.__name__}.{module.name}")
     for folder in kernel_folders()[1:]:
         for path in sorted(folder.glob("*.py")):
             yield path.stem, _load(path)

@@ -9,13 +9,13 @@ import numpy as np
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix
 
-#: What `BlockFormat.stored` found, as several kernels store the same blocks of a matrix.
+#: Results of `BlockFormat.stored`, as several kernels store the same blocks of a matrix.
 _STORED: WeakKeyDictionary[Matrix, dict[tuple[int, ...], list[Ints]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class BlockFormat:
-    """Which blocks of a matrix are stored.
+    """The blocks of a matrix that are stored.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ class BlockFormat:
 
     def stored(self, matrix: Matrix) -> list[Ints]:
         """Return the numbers of the blocks stored of each row, or column, of blocks."""
-        found = _STORED.setdefault(matrix, {})
+        known = _STORED.setdefault(matrix, {})
         key = (self.rows, self.cols, self.reach, self.by_columns)
-        if key not in found:
-            found[key] = self._find(matrix)
-        return found[key]
+        if key not in known:
+            known[key] = self._find(matrix)
+        return known[key]
 
     def _find(self, matrix: Matrix) -> list[Ints]:
         farthest = self.reach // self._pitch
@@ -65,7 +65,7 @@ class BlockFormat:
         return result
 
     def items(self, matrix: Matrix) -> int:
-        """Return how many items are stored: what the kernel's time grows with."""
+        """Return the number of items stored: what the kernel's time grows with."""
         counts = [-(-len(numbers) // self.step) for numbers in self.stored(matrix)]
         return self.together * sum(sorted(counts, reverse=True)[:: self.together])
 

@@ -102,8 +102,8 @@ class SpikeColumns(Layout):
         columns = row_groups(matrix.weight.astype(np.int64) + 128, 8).transpose(0, 2, 1)
         _, bias, multiplier = matrix_groups(matrix, 8)
         results = row_groups(silent, 8).astype("<i2").view("<u4").astype(np.int64)
-        parts = (multiplier, results, bytes_to_words(columns).reshape(len(bias), -1))
-        return complete(group_stream(bias, np.concatenate(parts[:2], axis=1), parts[2]))
+        parts = (bias, multiplier, results, bytes_to_words(columns).reshape(len(bias), -1))
+        return complete(np.concatenate(parts, axis=1))
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,13 @@ class Layout(ABC):
 def complete(*parts: NDArray[np.integer], memory: Ints | None = None) -> Packed:
     """Return the lower 32 bits of all parts, one behind the other; `memory` likewise."""
     stream = np.concatenate([np.asarray(part, np.int64).reshape(-1) for part in parts])
-    sums = np.zeros(0, np.int64) if memory is None else memory.reshape(-1)
-    words = ((values & 0xFFFFFFFF).astype(np.uint32) for values in (stream, sums))
-    return Packed(next(words), complete=True, memory=next(words))
+    if memory is None:
+        return Packed(_words(stream), complete=True)
+    return Packed(_words(stream), complete=True, memory=_words(memory.reshape(-1)))
+
+
+def _words(values: Ints) -> NDArray[np.uint32]:
+    return (values & 0xFFFFFFFF).astype(np.uint32)
 
 
 def bytes_to_words(values: Ints) -> Ints:

@@ -3,24 +3,22 @@
 from edgeflow.codegen.kernels.exact import columns
 from edgeflow.codegen.kernels.kernel import MatvecKernel
 from edgeflow.codegen.kernels.sets.c import ADD_COLUMNS
-from edgeflow.codegen.layouts.blocks import IndexedBlocks
-from edgeflow.codegen.layouts.dense import ByteColumns
-from edgeflow.codegen.layouts.unstructured import IndexedBySign
+from edgeflow.codegen.layouts import blocks, dense, unstructured
 
 KERNELS = [
     ADD_COLUMNS,
     MatvecKernel(
-        "ef_matvec_s8_s16_armv6m", ByteColumns(offset=128), "eight rows at a time share x"
+        "ef_matvec_s8_s16_armv6m", dense.ByteColumns(offset=128), "eight rows at a time share x"
     ),
     MatvecKernel(
         "ef_matvec_sparse_8x1_s8_s16_armv6m",
-        IndexedBlocks(),
+        blocks.IndexedBlocks(),
         "blocks that are not zero",
         columns(256),
     ),
     MatvecKernel(
         "ef_matvec_sparse_1x1_s8_s16_armv6m",
-        IndexedBySign(),
+        unstructured.IndexedBySign(),
         "weights that are not zero, positive ones first",
         columns(128),
     ),

@@ -3,15 +3,14 @@
 from edgeflow.codegen.kernels.exact import columns
 from edgeflow.codegen.kernels.kernel import MatvecKernel
 from edgeflow.codegen.kernels.sets.c import ADD_COLUMNS
-from edgeflow.codegen.layouts.dense import ByteColumns
-from edgeflow.codegen.layouts.unstructured import Indexed
+from edgeflow.codegen.layouts import dense, unstructured
 
 KERNELS = [
     ADD_COLUMNS,
-    MatvecKernel("ef_matvec_s8_s16_armv7m", ByteColumns(), "eight rows at a time share x"),
+    MatvecKernel("ef_matvec_s8_s16_armv7m", dense.ByteColumns(), "eight rows at a time share x"),
     MatvecKernel(
         "ef_matvec_sparse_1x1_s8_s16_armv7m",
-        Indexed(),
+        unstructured.Indexed(),
         "weights that are not zero",
         columns(256),
     ),

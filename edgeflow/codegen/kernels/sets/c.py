@@ -2,38 +2,36 @@
 
 from edgeflow.codegen.kernels.exact import is_delta, reads_spikes, weights_fit_4_bits
 from edgeflow.codegen.kernels.kernel import MatvecKernel
+from edgeflow.codegen.layouts import blocks, delta, delta_blocks, dense, int4
 from edgeflow.codegen.layouts.block_format import BlockFormat
-from edgeflow.codegen.layouts.blocks import GapBlocks
-from edgeflow.codegen.layouts.delta import DeltaColumns
-from edgeflow.codegen.layouts.delta_blocks import DeltaGapBlocks
-from edgeflow.codegen.layouts.dense import Rows, SpikeColumns
-from edgeflow.codegen.layouts.int4 import Nibbles
 
 #: Cores without SIMD prefer it: their dense products cost more than the columns of a few spikes.
 ADD_COLUMNS = MatvecKernel(
-    "ef_add_columns_s8", SpikeColumns(), "adds the columns of spikes", reads_spikes, "c"
+    "ef_add_columns_s8", dense.SpikeColumns(), "adds the columns of spikes", reads_spikes, "c"
 )
 KERNELS = [
     ADD_COLUMNS,
     MatvecKernel(
-        "ef_delta_matvec_s8_s16", DeltaColumns(), "adds the columns whose x moved", is_delta
+        "ef_delta_matvec_s8_s16", delta.DeltaColumns(), "adds the columns whose x moved", is_delta
     ),
     MatvecKernel(
         "ef_delta_matvec_sparse_8x1_s8_s16",
-        DeltaGapBlocks(),
+        delta_blocks.DeltaGapBlocks(),
         "adds the blocks stored of columns whose x moved",
         is_delta,
     ),
-    MatvecKernel("ef_matvec_s8_s16", Rows(), "int8, row by row"),
-    MatvecKernel("ef_matvec_s4_s16", Nibbles(), "int4, two columns a byte", weights_fit_4_bits),
+    MatvecKernel("ef_matvec_s8_s16", dense.Rows(), "int8, row by row"),
+    MatvecKernel(
+        "ef_matvec_s4_s16", int4.Nibbles(), "int4, two columns a byte", weights_fit_4_bits
+    ),
     MatvecKernel(
         "ef_matvec_sparse_8x1_s8_s16",
-        GapBlocks(BlockFormat(8, 1, reach=255)),
+        blocks.GapBlocks(BlockFormat(8, 1, reach=255)),
         "blocks that are not zero",
     ),
     MatvecKernel(
         "ef_matvec_sparse_1x1_s8_s16",
-        GapBlocks(BlockFormat(1, 1, reach=255)),
+        blocks.GapBlocks(BlockFormat(1, 1, reach=255)),
         "weights that are not zero",
     ),
 ]

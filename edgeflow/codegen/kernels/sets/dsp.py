@@ -14,13 +14,8 @@ from edgeflow.codegen.kernels.exact import (
     weights_fit_4_bits,
 )
 from edgeflow.codegen.kernels.kernel import MatvecKernel
+from edgeflow.codegen.layouts import blocks, delta, delta_blocks, dense, int4, unstructured
 from edgeflow.codegen.layouts.block_format import BlockFormat
-from edgeflow.codegen.layouts.blocks import BlockHalfwords, BlockRowPairs, BlockTiles
-from edgeflow.codegen.layouts.delta import DeltaBytes, DeltaHalfwords, DeltaLong, DeltaRowPairs
-from edgeflow.codegen.layouts.delta_blocks import DeltaBlockRowPairs
-from edgeflow.codegen.layouts.dense import Halfwords, RowPairs, SpikeColumns, Tiles
-from edgeflow.codegen.layouts.int4 import OffsetNibbles, RowQuads
-from edgeflow.codegen.layouts.unstructured import IndexedFours
 
 #: Column blocks by the bytes from one's x to the next one's.
 TILES = BlockFormat(4, 4, reach=124)
@@ -33,105 +28,112 @@ _delta_pairs = changes_fit & sums_fit(24, 0, 2)
 KERNELS = [
     MatvecKernel(
         "ef_delta_matvec_pair_s8_s16_dsp",
-        DeltaRowPairs(),
+        delta.DeltaRowPairs(),
         "delta update, two rows a halfword",
         _delta_pairs & updates_pairs,
     ),
     MatvecKernel(
         "ef_delta_matvec_s8_s16_dsp",
-        DeltaBytes(),
+        delta.DeltaBytes(),
         "delta update, sums of two rows in 64 bits",
         _long_pairs,
     ),
     MatvecKernel(
         "ef_delta_matvec_pair_s16_s16_dsp",
-        DeltaHalfwords(),
+        delta.DeltaHalfwords(),
         "delta update, weights in 16 bits",
         changes_fit & updates_pairs,
     ),
     MatvecKernel(
         "ef_delta_matvec_s16_s16_dsp",
-        DeltaLong(),
+        delta.DeltaLong(),
         "likewise, weights in 16 bits",
         _long_pairs,
     ),
     MatvecKernel(
         "ef_delta_matvec_sparse_4x2_s8_s16_dsp",
-        DeltaBlockRowPairs(BlockFormat(4, 2, step=2, by_columns=True)),
+        delta_blocks.DeltaBlockRowPairs(BlockFormat(4, 2, step=2, by_columns=True)),
         "delta update by blocks that are not zero",
         _delta_pairs & offsets_fit_16_bits & updates_pairs,
     ),
     MatvecKernel(
         "ef_delta_matvec_sparse_4x1_s8_s16_dsp",
-        DeltaBlockRowPairs(BlockFormat(4, 1, step=2, by_columns=True)),
+        delta_blocks.DeltaBlockRowPairs(BlockFormat(4, 1, step=2, by_columns=True)),
         "delta update by blocks that are not zero",
         _delta_pairs & offsets_fit_16_bits,
     ),
     MatvecKernel(
         "ef_add_columns_s8_dsp",
-        SpikeColumns(),
+        dense.SpikeColumns(),
         "adds the columns of spikes",
         reads_spikes & columns(1024) & rows_fit_16_bits,
     ),
     MatvecKernel(
         "ef_matvec_narrow_s16_s16_dsp",
-        Halfwords(),
+        dense.Halfwords(),
         "weights in 16 bits, x in registers",
         halfwords_hold_shift & columns(8),
     ),
-    MatvecKernel("ef_matvec_pair_s8_s16_dsp", RowPairs(), "int8, two rows a halfword", row_pairs),
-    MatvecKernel("ef_matvec_s8_s16_dsp", Tiles(), "int8, tiles of 4 x 4"),
+    MatvecKernel(
+        "ef_matvec_pair_s8_s16_dsp", dense.RowPairs(), "int8, two rows a halfword", row_pairs
+    ),
+    MatvecKernel("ef_matvec_s8_s16_dsp", dense.Tiles(), "int8, tiles of 4 x 4"),
     MatvecKernel(
         "ef_matvec_s16_s16_dsp",
-        Halfwords(),
+        dense.Halfwords(),
         "weights in 16 bits: fastest, most flash",
         halfwords_hold_shift,
     ),
     MatvecKernel(
         "ef_matvec_s4_s16_dsp",
-        RowQuads(),
+        int4.RowQuads(),
         "int4, four rows a halfword",
         weights_fit_4_bits & sums_fit(20, 0, 4) & sums_fit(24, 1, 4) & sums_fit(28, 2, 4),
     ),
     MatvecKernel(
-        "ef_matvec_wide_s4_s16_dsp", OffsetNibbles(), "int4, sums of 32 bits", weights_fit_4_bits
+        "ef_matvec_wide_s4_s16_dsp",
+        int4.OffsetNibbles(),
+        "int4, sums of 32 bits",
+        weights_fit_4_bits,
     ),
     MatvecKernel(
         "ef_matvec_sparse_4x4_pair_s8_s16_dsp",
-        BlockRowPairs(TILES),
+        blocks.BlockRowPairs(TILES),
         "blocks that are not zero, two rows a halfword",
         row_pairs,
     ),
     MatvecKernel(
         "ef_matvec_sparse_4x2_pair_s8_s16_dsp",
-        BlockRowPairs(COLUMN_PAIRS),
+        blocks.BlockRowPairs(COLUMN_PAIRS),
         "blocks that are not zero, two rows a halfword",
         row_pairs,
     ),
     MatvecKernel(
         "ef_matvec_sparse_4x1_pair_s8_s16_dsp",
-        BlockRowPairs(COLUMNS_OF_FOUR),
+        blocks.BlockRowPairs(COLUMNS_OF_FOUR),
         "blocks that are not zero, two rows a halfword",
         row_pairs,
     ),
     MatvecKernel(
-        "ef_matvec_sparse_4x4_s8_s16_dsp", BlockTiles(TILES), "blocks that are not zero, int8"
+        "ef_matvec_sparse_4x4_s8_s16_dsp",
+        blocks.BlockTiles(TILES),
+        "blocks that are not zero, int8",
     ),
     MatvecKernel(
         "ef_matvec_sparse_4x4_s16_s16_dsp",
-        BlockHalfwords(TILES),
+        blocks.BlockHalfwords(TILES),
         "blocks that are not zero, weights in 16 bits",
         ratios_below_half,
     ),
     MatvecKernel(
         "ef_matvec_sparse_1x1_s8_s16_dsp",
-        IndexedFours(),
+        unstructured.IndexedFours(),
         "weights that are not zero, four at a time",
         columns(256) & ratios_below_half,
     ),
     MatvecKernel(
         "ef_matvec_sparse_1x1_s16_s16_dsp",
-        IndexedFours(16),
+        unstructured.IndexedFours(16),
         "likewise, 6 bytes a weight stored",
         ratios_below_half,
     ),

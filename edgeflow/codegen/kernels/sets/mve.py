@@ -10,77 +10,75 @@ from edgeflow.codegen.kernels.exact import (
     weights_fit_4_bits,
 )
 from edgeflow.codegen.kernels.kernel import MatvecKernel
+from edgeflow.codegen.layouts import blocks, delta, delta_blocks, dense, int4, unstructured
 from edgeflow.codegen.layouts.block_format import BlockFormat
-from edgeflow.codegen.layouts.blocks import GatheredBlocks
-from edgeflow.codegen.layouts.delta import DeltaVectors
-from edgeflow.codegen.layouts.delta_blocks import DeltaBlockVectors
-from edgeflow.codegen.layouts.dense import EightRows, SplitBytes
-from edgeflow.codegen.layouts.int4 import NibblePairs, SplitNibblePairs
-from edgeflow.codegen.layouts.unstructured import GatheredRows
 
 KERNELS = [
     MatvecKernel(
-        "ef_delta_matvec_s8_s16_mve", DeltaVectors(), "delta update", is_delta & ratios_below_1
+        "ef_delta_matvec_s8_s16_mve",
+        delta.DeltaVectors(),
+        "delta update",
+        is_delta & ratios_below_1,
     ),
     MatvecKernel(
         "ef_delta_matvec_sparse_8x1_s8_s16_mve",
-        DeltaBlockVectors(),
+        delta_blocks.DeltaBlockVectors(),
         "delta update by blocks that are not zero",
         is_delta & ratios_below_1 & offsets_fit_16_bits,
     ),
     MatvecKernel(
         "ef_matvec_s8_s8_mve",
-        EightRows(16),
+        dense.EightRows(16),
         "x narrowed to bytes on the stack",
         input_bits(8) & columns(2048, least=9) & ratios_below_1,
     ),
     MatvecKernel(
         "ef_matvec_shift_s8_s8_mve",
-        EightRows(16, shift=False),
+        dense.EightRows(16, shift=False),
         "likewise, for ratios of 1 and more",
         input_bits(8) & columns(2048, least=9),
     ),
     MatvecKernel(
         "ef_matvec_split_s8_s16_mve",
-        SplitBytes(),
+        dense.SplitBytes(),
         "x as bytes high and low on the stack",
         ratios_below_1 & columns(1024, least=25),
     ),
     MatvecKernel(
-        "ef_matvec_s8_s16_mve", EightRows(8), "x read once for eight rows", ratios_below_1
+        "ef_matvec_s8_s16_mve", dense.EightRows(8), "x read once for eight rows", ratios_below_1
     ),
     MatvecKernel(
         "ef_matvec_shift_s8_s16_mve",
-        EightRows(8, shift=False),
+        dense.EightRows(8, shift=False),
         "likewise, for ratios of 1 and more",
     ),
     MatvecKernel(
         "ef_matvec_s4_s8_mve",
-        NibblePairs(),
+        int4.NibblePairs(),
         "int4, two rows a byte; x narrowed to bytes",
         input_bits(8) & weights_fit_4_bits & sums_fit(28) & columns(1024, least=9),
     ),
     MatvecKernel(
         "ef_matvec_split_s4_s16_mve",
-        SplitNibblePairs(),
+        int4.SplitNibblePairs(),
         "int4, two rows a byte; x as two bytes",
         weights_fit_4_bits & sums_fit(28) & columns(1024),
     ),
     MatvecKernel(
         "ef_matvec_sparse_8x1_s8_s8_mve",
-        GatheredBlocks(BlockFormat(8, 1, step=16)),
+        blocks.GatheredBlocks(BlockFormat(8, 1, step=16)),
         "blocks that are not zero, x in bytes",
         ratios_below_1 & input_bits(8) & columns(128),
     ),
     MatvecKernel(
         "ef_matvec_sparse_8x1_s8_s16_mve",
-        GatheredBlocks(BlockFormat(8, 1, step=8)),
+        blocks.GatheredBlocks(BlockFormat(8, 1, step=8)),
         "blocks that are not zero",
         ratios_below_1 & columns(256),
     ),
     MatvecKernel(
         "ef_matvec_sparse_1x1_s8_s16_mve",
-        GatheredRows(),
+        unstructured.GatheredRows(),
         "weights that are not zero",
         ratios_below_1 & columns(256),
     ),
