@@ -66,7 +66,7 @@ ORDER, THETA = 4, 4.0
 #: of new memories, which A and B drive weakly. Without, the later populations are silent and do
 #: not learn; with them, 3 to 50 % of their neurons fire in a step.
 GAIN, MEMORY_THRESHOLD = 3.0, 0.3
-#: Neurons a channel in the first population of the input module, and samples that each reads.
+#: Neurons per channel in the first population of the input module, and samples that each reads.
 POPULATION, KERNEL_SIZE = 8, 5
 
 
@@ -211,7 +211,7 @@ def build_l2mu(
     memory_size : int
         Memories of a layer; 0: one for every four units, at least one.
     population, kernel_size : int
-        Neurons a channel that read samples, and how many of the last ones each reads.
+        Neurons per channel that read samples, and how many of the last ones each reads.
     """
     size = memories(hidden, memory_size)
     cores = [L2MU(hidden, hidden, order, theta, size) for _ in range(layers)]
