@@ -174,6 +174,19 @@ def support() -> str:
     return markdown(head, rows)
 
 
+def compression() -> str:
+    """What compression can do with each cell, as its hooks and its node's declarations say."""
+    rows = []
+    for name, cell in CELLS.items():
+        *nodes, _head = random_cell(name, INPUTS, HIDDEN, readout="last").nodes
+        reads = {source for node in nodes for source in node.delta_sources.values()}
+        found = {"input": "x" in reads, "state": bool(cell.recur and reads - {"x"})}
+        deltas = [kind for kind, has in found.items() if has]
+        hooks = ["yes" if hook else "–" for hook in (cell.load_dequantized, cell.prune_units)]
+        rows.append([f"`{name}`", *hooks, ", ".join(deltas) or "–"])
+    return markdown(["cell", "fine-tuned as integers", "units pruned", "deltas of"], rows)
+
+
 # ---------------------------------------------------------------- reference of the site
 
 
@@ -531,6 +544,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "api-classes": api_classes,
     "cells-reference": cells_reference,
     "support": support,
+    "compression": compression,
     "demo": demo,
     "layers": layers,
     "others-best": others_best,

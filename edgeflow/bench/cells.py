@@ -1,4 +1,4 @@
-"""Recurrent cells with random weights: instructions a step, flash and RAM, wrong outputs."""
+"""Recurrent cells with random weights: instructions per step, flash and RAM, wrong outputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,15 +37,15 @@ class CellRow:
     cell, core : str
     inputs, hidden : int
     instructions : float
-        Mean of a step; what the firmware does around the model is not in it.
+        Mean per step; what the firmware does around the model is not in it.
     layers : mapping
         Instructions of each layer, by name: ``rnn`` is the cell.
     flash_bytes, ram_bytes : int
         Of the whole image, without the stack.
     mismatches : int
-        Steps of which any output differs from the oracle's.
+        Steps of which any output differs from the reference's.
     cycles : float, optional
-        Mean of a step, estimated for `part`; None: the core or the board has no model.
+        Mean per step, estimated for `part`; None: the core or the board has no model.
     part, clock_hz
         The real part of the estimate.
     backend : str
@@ -114,7 +114,7 @@ def bench_cells(
     steps: int = 100,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[CellRow]:
-    """Count the instructions of a step of each cell.
+    """Count the instructions per step of each cell.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def bench_cells(
     optimize : str
         As in :func:`edgeflow.codegen.build.compile_program`.
     backends : sequence of str
-        Likewise; a row each.
+        Likewise; one row for each.
     steps : int
         Samples of one random walk, from a reset.
     progress : callable, optional

@@ -1,4 +1,4 @@
-"""What a cell, or another layer, registers so that it can be trained, imported and quantized."""
+"""Cells and other layers as objects: how each is trained, imported, quantized and pruned."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +67,7 @@ class Layer:
         It reads zeros before the first sample, so the integer zero of its input must be zero.
     recur : callable, optional
         ``recur(layer, x, state, read)`` is the layer's forward pass whose recurrent weights see
-        ``read(h)`` of the state h [n, hidden], once a step: what a delta layer needs
+        ``read(h)`` of the state h [n, hidden], once per step: what a delta layer needs
         (``edgeflow.cells.delta``). None: no weights read the state.
     prune_units : callable, optional
         ``prune_units(layer, inputs, units)`` is a new layer of these inputs and units (or outputs),
@@ -103,7 +103,7 @@ class Cell(Layer):
         ``edgeflow.cells.accumulate.READOUTS``; without windows, "mean" becomes "leaky".
     training : mapping
         What the cell trains better with than with the defaults of
-        ``edgeflow.training.TrainOptions``; chosen on validation people.
+        ``edgeflow.training.TrainOptions``; chosen on validation subjects.
     """
 
     build: Callable[..., nn.Module] = field(kw_only=True)

@@ -1,4 +1,4 @@
-"""What every importer makes: float layers in the order in which a sample passes them."""
+"""Chains of float layers in the order in which a sample passes them; every importer makes one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

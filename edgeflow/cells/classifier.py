@@ -49,7 +49,7 @@ class SequenceClassifier(nn.Module):
         [classes, hidden].
     readout : Accumulate or None
     mean, std : Tensor [channels]
-        Of the training people's samples, in the data set's units.
+        Of the training subjects' samples, in the data set's units.
 
     Raises
     ------

@@ -58,7 +58,7 @@ class Hold(nn.Module):
     fired, seen : Tensor
         Columns that fired, and all, since `forget`.
     moves : list of Tensor
-        The mean distance of x from what was held, a step each, in shares of the full scale; only
+        The mean distance of x from what was held, one per step, in shares of the full scale; only
         where gradients are taken, since `forget`.
 
     Raises

@@ -67,7 +67,7 @@ ORDER, THETA = 4, 4.0
 #: of new memories, which A and B drive weakly. Without, the later populations are silent and do
 #: not learn; with them, 3 to 50 % of their neurons fire in a step.
 GAIN, MEMORY_THRESHOLD = 3.0, 0.3
-#: Neurons a channel in the first population of the input module, and samples that each reads.
+#: Neurons per channel in the first population of the input module, and samples that each reads.
 POPULATION, KERNEL_SIZE = 8, 5
 
 

@@ -149,12 +149,12 @@ class LIF(Spiking, nn.Module):
 
     @property
     def beta(self) -> Tensor:
-        """Decay of the membrane a step, [hidden] in (0, 1)."""
+        """Decay of the membrane per step, [hidden] in (0, 1)."""
         return torch.sigmoid(self.beta_logit)
 
     @property
     def alpha(self) -> Tensor:
-        """Decay of the synaptic current a step, [hidden] in (0, 1)."""
+        """Decay of the synaptic current per step, [hidden] in (0, 1)."""
         assert self.alpha_logit is not None
         return torch.sigmoid(self.alpha_logit)
 

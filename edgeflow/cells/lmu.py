@@ -369,7 +369,7 @@ def convert(
     reach_u = np.maximum.reduce([_reach(part, (0, 1)) for part in parts_u])
     reach_m = _reach(memory_values / torch.from_numpy(reach_u)[:, None], (0, 1, 2))
     scale_u = MEMORY_MARGIN * reach_u / INT16_MAX
-    # a unit of m is that of u times one factor a coefficient
+    # a unit of m is that of u times one factor per coefficient
     factor = np.maximum(reach_m, 1e-3 * reach_m.max())
     memory = quantize_memory(layer.A.double().numpy(), layer.B.double().numpy(), factor)
     fraction, bits = memory["fraction"], widths.state

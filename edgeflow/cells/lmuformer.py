@@ -36,7 +36,7 @@ from edgeflow.cells.lmu import LMU, ORDER, THETA, memories
 from edgeflow.cells.norm import NormedLinear
 from edgeflow.cells.spike_input import neurons
 from edgeflow.cells.stack import Stack
-from edgeflow.cells.taps import Taps
+from edgeflow.cells.taps import DelayLine
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import symmetric_max
@@ -58,7 +58,7 @@ class PatchEmbedding(nn.Module):
 
     def __init__(self, inputs: int, hidden: int, kernel_size: int = KERNEL_SIZE) -> None:
         super().__init__()
-        self.taps = Taps(kernel_size)
+        self.taps = DelayLine(kernel_size)
         self.linear = NormedLinear(kernel_size * inputs, hidden)
         self.activation = nn.ReLU()
 
@@ -147,7 +147,7 @@ def build_spiking(
         return neurons(LIF, inputs, NormedLinear(inputs, outputs))
 
     blocks = [[memory(), spiking(hidden, wide), spiking(wide, hidden)] for _ in range(layers)]
-    embedding = [Taps(kernel_size), spiking(kernel_size * inputs, hidden)]
+    embedding = [DelayLine(kernel_size), spiking(kernel_size * inputs, hidden)]
     return _stack(embedding, blocks, dropout)
 
 

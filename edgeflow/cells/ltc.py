@@ -12,7 +12,7 @@ reversal potential :math:`E_{ij}`. With u the mapped input, s sigmoids and M mas
       + \sum_i M^s_{ij} w^s_{ij} s^s_{ij}(u) E^s_{ij}}
       {c_j L / \tau + g_j + \sum_i M_{ij} w_{ij} s_{ij}(v) + \sum_i M^s_{ij} w^s_{ij} s^s_{ij}(u)}
 
-L = `unfolds` times a sample (the fused solver), where :math:`\tau` is the time span between two
+L = `unfolds` times per sample (the fused solver), where :math:`\tau` is the time span between two
 samples. The output is :math:`w^{out} v + b^{out}` of the first `outputs` units. w, g and c are
 softplus of their parameters.
 
@@ -36,7 +36,7 @@ from edgeflow.program.fixedpoint import INT16_MAX, PREACTIVATION_FRACTION
 from edgeflow.program.nodes.ltc import MAX_UNFOLDS, OFFSET_SHIFT
 from edgeflow.quantization import Converted, Floats, Signal, Widths, clipped_fraction
 
-#: Solver steps a sample, and units that a unit reads, in a new cell.
+#: Solver steps per sample, and units that a unit reads, in a new cell.
 UNFOLDS, FAN = 1, 8
 #: Added to the denominator, as ncps does.
 _EPSILON = 1e-8
@@ -51,7 +51,7 @@ class LTC(nn.Module):
     outputs : int, optional
         Units that are the output; None: all.
     unfolds : int
-        Solver steps a sample.
+        Solver steps per sample.
     time_span : float
         Between two samples; > 0.
     positive : bool
@@ -176,8 +176,8 @@ def build(
 ) -> Stack:
     """Return LTC layers: x [n, time, inputs] -> (h [n, time, hidden], states).
 
-    The paper solves with 6 steps a sample and lets each unit read all others. Fewer of both train
-    faster in proportion; the defaults were chosen on validation people.
+    The paper solves with 6 steps per sample and lets each unit read all others. Fewer of both train
+    faster in proportion; the defaults were chosen on validation subjects.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def build(
     dropout : float
         Between layers, in [0, 1).
     unfolds : int
-        Solver steps a sample.
+        Solver steps per sample.
     fan : int
         Units that each unit reads, drawn at random; 0: all, as where there are fewer.
     """

@@ -1,4 +1,4 @@
-"""What minGRU and minLSTM share: gates that read the input only, so that time runs in parallel.
+"""Common part of minGRU and minLSTM: gates that read the input only, and time in parallel.
 
 L. Feng et al., Were RNNs all we needed?, arXiv 2410.01201, 2024.
 """
@@ -45,10 +45,10 @@ class MinRNN(nn.Module):
     Attributes
     ----------
     linear : nn.ModuleList of nn.Linear
-        One a layer, [blocks * hidden, inputs]: the gates' rows, then the candidate's.
+        One per layer, [blocks * hidden, inputs]: the gates' rows, then the candidate's.
     """
 
-    #: Rows of the linear map a unit: gates and candidate.
+    #: Rows of the linear map per unit: gates and candidate.
     blocks: ClassVar[int]
 
     def __init__(self, inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> None:

@@ -8,7 +8,7 @@ from edgeflow.cells.cell import copy_params
 from edgeflow.cells.lif import LIF
 from edgeflow.cells.norm import NormedLinear, affine
 from edgeflow.cells.stack import Stack
-from edgeflow.cells.taps import Taps
+from edgeflow.cells.taps import DelayLine
 from edgeflow.quantization import Floats
 
 #: Slope of the surrogate gradient: populations in a row need a wide one.
@@ -16,9 +16,9 @@ SLOPE = 5.0
 
 
 class Population(nn.Module):
-    """Normalised currents of some neurons a channel, each of which reads its own channel only.
+    """Normalised currents of some neurons per channel, each of which reads its own channel only.
 
-    Maps x [..., taps * channels], as ``edgeflow.cells.taps.Taps`` lays samples out, to
+    Maps x [..., taps * channels], as ``edgeflow.cells.taps.DelayLine`` lays samples out, to
     [..., channels * size].
 
     Parameters
@@ -80,12 +80,12 @@ def input_module(kind: type[LIF], inputs: int, hidden: int, population: int, tap
         ``LIF`` or ``CubaLIF``.
     inputs, hidden : int
     population : int
-        Neurons a channel in the first population; two fully connected ones follow.
+        Neurons per channel in the first population; two fully connected ones follow.
     taps : int
         Last samples of its channel that a neuron of the first population reads.
     """
     wide = population * inputs
-    delay: list[nn.Module] = [Taps(taps)] if taps > 1 else []
+    delay: list[nn.Module] = [DelayLine(taps)] if taps > 1 else []
     return Stack(
         [
             *delay,

@@ -1,4 +1,4 @@
-"""What spiking layers did in a forward pass, for those who watch: regularisation, measurements."""
+"""Record of what spiking layers did in a forward pass: for regularisation and measurements."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

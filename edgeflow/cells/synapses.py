@@ -1,4 +1,4 @@
-r"""What LTC cells spend their time on, as fused functions with gradients of their own.
+r"""Synapses of LTC cells as fused functions with gradients of their own.
 
 A synapse from source value :math:`v_i` into unit j opens with :math:`s_{ij} = \sigma(slope_{ij}
 v_i + offset_{ij})`. Tensors of synapses are [hidden, fan, n], n sequences side by side: one buffer
@@ -95,7 +95,7 @@ class Synapses(Function):
 class Solver(Function):
     r"""The fused solver over a sequence.
 
-    In each of `unfolds` steps a sample, with d, a the two sums over synapses,
+    In each of `unfolds` steps per sample, with d, a the two sums over synapses,
 
     .. math:: v \leftarrow (c v + base_t + a) / (rest_t + d)
 

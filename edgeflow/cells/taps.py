@@ -19,7 +19,7 @@ from edgeflow.program import nodes
 from edgeflow.quantization import Converted, Signal, Widths
 
 
-class Taps(nn.Module):
+class DelayLine(nn.Module):
     """x [n, time, size] -> (y [n, time, taps * size], state), the oldest sample first.
 
     Parameters
@@ -63,7 +63,7 @@ def unstack_conv(layer: Any) -> list[nn.Module]:
         if layer.bias is not None:
             linear.bias.copy_(layer.bias)
     linear.eval()
-    return [linear] if taps == 1 else [Taps(taps, layer.dilation[0]), linear]
+    return [linear] if taps == 1 else [DelayLine(taps, layer.dilation[0]), linear]
 
 
 def unsupported_conv(layer: Any) -> str | None:
@@ -101,5 +101,5 @@ def convert_conv(
     raise CompressError("a convolution must be expanded first")
 
 
-LAYER = Layer(Taps, convert, pads=True)
+LAYER = Layer(DelayLine, convert, pads=True)
 CONV = Layer(nn.Conv1d, convert_conv, unstack_conv, unsupported_conv)

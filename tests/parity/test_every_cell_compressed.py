@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from edgeflow.bench.cells import random_cell
 from edgeflow.cells import CELLS
 from edgeflow.codegen.build import compile_program
 from edgeflow.errors import CompressError
@@ -36,9 +37,10 @@ STEPS = {
         "cutoff": 20.0,
     },
 }
-SPIKING = ("lif", "cuba-lif", "l2mu", "cuba-l2mu", "lmuformer-snn")
+NODES = {cell: random_cell(cell, 3, HIDDEN).nodes[:-1] for cell in CELLS}
+SPIKING = [cell for cell, nodes in NODES.items() if any(node.output_bits == 2 for node in nodes)]
 #: Without a delta form: synapses that are functions of each value, or spikes, which are events.
-NO_DELTA = ("ltc", "lif", "cuba-lif", "l2mu", "cuba-l2mu")
+NO_DELTA = [cell for cell, nodes in NODES.items() if not any(n.delta_sources for n in nodes)]
 
 
 @pytest.fixture(scope="module")

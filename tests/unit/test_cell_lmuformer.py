@@ -14,7 +14,7 @@ import edgeflow
 from edgeflow.cells import SequenceClassifier, build_cell
 from edgeflow.cells.lmuformer import ChannelMixer
 from edgeflow.cells.norm import NormedLinear
-from edgeflow.cells.taps import Taps
+from edgeflow.cells.taps import DelayLine
 from edgeflow.errors import CompressError, ProgramError, TrainError
 from edgeflow.program import InputFormat, Linear, Matrix, Program, nodes
 
@@ -49,19 +49,19 @@ def test_taps_are_the_input_of_a_causal_convolution(taps: int, dilation: int) ->
     x = torch.randn(2, 20, 3)
     past = (taps - 1) * dilation
     expected = conv(nn.functional.pad(x.mT, (past, 0))).mT
-    y, state = Taps(taps, dilation)(x)
+    y, state = DelayLine(taps, dilation)(x)
     got = y @ conv.weight.mT.flatten(1).T + conv.bias
     assert torch.allclose(got, expected, atol=1e-6)
     assert torch.equal(state, x[:, -past:])
-    first, between = Taps(taps, dilation)(x[:, :3])
-    second, _ = Taps(taps, dilation)(x[:, 3:], between)
+    first, between = DelayLine(taps, dilation)(x[:, :3])
+    second, _ = DelayLine(taps, dilation)(x[:, 3:], between)
     assert torch.equal(torch.cat([first, second], 1), y)
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (2, 0)])
 def test_too_few_taps(sizes: tuple[int, int]) -> None:
     with pytest.raises(TrainError, match="must be at least"):
-        Taps(*sizes)
+        DelayLine(*sizes)
 
 
 def test_weights_of_a_normed_linear_layer() -> None:

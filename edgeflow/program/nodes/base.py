@@ -76,7 +76,7 @@ class Node(ABC):
     tables: ClassVar[tuple[str, ...]] = ()
     #: The int16 state that is the layer's output; None if the output is a vector of its own.
     output_state: ClassVar[str | None] = None
-    #: Struct of the layer's parameters in ``ef_kernels.h``, and the function of a step; its file
+    #: Struct of the layer's parameters in ``ef_cells.h``, and the function of its step, whose file
     #: ``firmware/kernels/<c_function>.c`` is named after it.
     c_struct: ClassVar[str | None] = None
     c_function: ClassVar[str | None] = None

@@ -135,7 +135,7 @@ class LRU(Node):
         a, b = self.real.astype(np.int64), self.imaginary.astype(np.int64)
         p, q = h[:, :size], h[:, size:]
         rotated = np.concatenate([a * p - b * q, b * p + a * q], axis=1)
-        shift = np.concatenate([self.shift, self.shift]).astype(np.int64)
+        shift = np.concatenate([self.shift, self.shift], axis=0).astype(np.int64)
         driven = v[:, : self.values] << shift
         h = saturate(shift_right_round(rotated, ROTATION) + driven, -LIMIT, LIMIT)
         read = saturate(shift_right_round(h, STATE_BITS - bits), -limit, limit)
