@@ -152,16 +152,22 @@ class _Image:
         self.spec, self.cases, self.folder = spec, cases, folder
         self.inputs = 1 + max(case.program.inputs for case in cases)
         self.outputs = max(case.program.outputs for case in cases)
-        self.words = max(_words(case.program) for case in cases)
+        # as ``edgeflow compile`` does
+        self.plans = [
+            plan_library(case.program, spec.core, kernel_sets=list(case.kernels) or None)
+            for case in cases
+        ]
+        self.words = max(plan.state_bytes // 8 for plan in self.plans)
         hashes = b"".join(case.program.hash for case in cases)
         self.hash = hashlib.sha256(hashes).digest()[:8]
 
     def build(self) -> Path:
         kernels: dict[str, None] = {}
         (self.folder / "kernels").mkdir(parents=True)
-        for number, case in enumerate(self.cases):
+        for number, plan in enumerate(self.plans):
             part = self.folder / f"part{number}"
-            kernels |= dict.fromkeys(self._library(case, part))
+            write(render(plan), part)
+            kernels |= dict.fromkeys(plan.kernel_files)
             for file in (part / "kernels").iterdir():
                 shutil.copy(file, self.folder / "kernels")
             text = _PART.replace("@words", str(self.words)).replace("@", str(number))
@@ -171,12 +177,6 @@ class _Image:
         models = ["model.c", *(f"part{number}.c" for number in range(len(self.cases)))]
         frame = frame_size(self.inputs, self.outputs)
         return compile_image(self.spec, self.folder, models, list(kernels), frame)
-
-    def _library(self, case: Case, part: Path) -> list[str]:
-        """Write the case's library as ``edgeflow compile`` does; return its kernels' sources."""
-        plan = plan_library(case.program, self.spec.core, kernel_sets=list(case.kernels) or None)
-        write(render(plan), part)
-        return list(plan.kernel_files)
 
     def run(self) -> list[np.ndarray]:
         results = []
@@ -212,18 +212,6 @@ class _Image:
         table = ", ".join(f"{{init{k}, reset{k}, step{k}}}" for k in parts)
         text = _DISPATCH.replace("@declared", declared).replace("@table", table)
         return text.replace("@words", str(self.words))
-
-
-def _words(program: Program) -> int:
-    """Return words of 8 bytes that ``model_t`` fits in: states, sums, outputs and scratch."""
-    scratch = [2 * node.scratch + 4 * node.scratch32 for node in program.nodes]
-    size = 2 * program.inputs + max(scratch) + 64
-    for node in program.nodes:
-        size += 2 * node.outputs + 16
-        size += sum(state.nbytes + 16 for state in (*node.states.values(), *node.held.values()))
-        for matrix in node.products().values():
-            size += 2 * matrix.cols + (4 * (matrix.rows + 16) if matrix.threshold else 0) + 16
-    return size // 8 + 1
 
 
 # One program: its own names stay inside the file, its memory is the one that all share.

@@ -69,7 +69,7 @@ class Build:
     choices: tuple[Choice, ...] = ()
     placement: Placement = field(default_factory=Placement)
     tvm_layers: tuple[str, ...] = ()
-    measured: SizeReport | None = None
+    measured: SizeReport | None = field(default=None, compare=False)
 
     @property
     def elf(self) -> Path:

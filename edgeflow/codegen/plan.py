@@ -25,10 +25,6 @@ class Member:
     name: str
     size: int
 
-    @property
-    def nbytes(self) -> int:
-        return self.size * np.dtype(self.dtype).itemsize
-
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -67,7 +63,7 @@ class Plan:
     @property
     def state_bytes(self) -> int:
         """``sizeof(model_t)``."""
-        return sum(member.nbytes for member in self.members)
+        return sum(np.dtype(m.dtype).itemsize * m.size for m in self.members)
 
     @property
     def weight_bytes(self) -> int:
@@ -115,12 +111,7 @@ def plan_library(
         If the backend is not installed.
     """
     choices = choose_kernels(
-        program,
-        core,
-        backend=backend,
-        optimize=optimize,
-        kernel_sets=kernel_sets,
-        kernels=kernels,
+        program, core, backend=backend, optimize=optimize, kernel_sets=kernel_sets, kernels=kernels
     )
     products = tuple(_products(program, choices))
     chosen = backends_of(core, backend) if kernel_sets is None else (OURS,)
