@@ -5,6 +5,7 @@ from typing import Any
 
 from edgeflow.cli import console
 from edgeflow.errors import CheckFailed
+from edgeflow.metrics import one_side
 
 
 def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
@@ -62,8 +63,6 @@ def check_drop(result: Any, max_drop: float | None) -> None:
 
 
 def _score_rows(task: Any, scores: dict[str, Any]) -> list[list[str]]:
-    from edgeflow.metrics import one_side
-
     metric, same, kinds = task.headline, scores["agreement"], ("float", "int")
     sides = [one_side(scores, kind) for kind in kinds]
     people = scores["people"].values()
