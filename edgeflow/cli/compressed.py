@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeflow.cli import console
+from edgeflow.metrics import one_side
 
 
 def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
@@ -45,8 +46,6 @@ def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
 
 
 def _score_rows(task: Any, scores: dict[str, Any]) -> list[list[str]]:
-    from edgeflow.metrics import one_side
-
     metric, same, kinds = task.headline, scores["agreement"], ("float", "int")
     sides = [one_side(scores, kind) for kind in kinds]
     people = scores["people"].values()

@@ -28,7 +28,7 @@ def demo(
 ) -> None:
     """Train, compress, compile, flash and profile a GRU on real smartwatch recordings.
 
-    Seven arm exercises of ten people; the people it is tested on are not those
+    Seven arm exercises of ten subjects; those it is tested on are not those
     it is trained on. Takes about a minute; a trained model in the folder is
     used again.
 

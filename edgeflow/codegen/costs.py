@@ -22,7 +22,7 @@ class Cost(Protocol):
     """What a call of a kernel costs by the shape of its matrix."""
 
     def instructions(
-        self, rows: int, cols: int, items: float | None = None, fired: float | None = None
+        self, rows: int, cols: int, items: float | None = None, updated: float | None = None
     ) -> float:
         """Return the expected instructions of a call, requantization included; see `KernelCost`."""
 
