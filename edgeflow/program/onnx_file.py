@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import onnx
@@ -15,11 +15,16 @@ from edgeflow.errors import ProgramError
 from edgeflow.files import write_atomic
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import TABLES
+from edgeflow.program.input_format import InputFormat
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import NODES
 from edgeflow.program.nodes.base import Node, factor_of, is_optional
 from edgeflow.program.onnx_forms import Form, as_form, layers_of
-from edgeflow.program.program import InputFormat, Program
+
+if TYPE_CHECKING:
+    from edgeflow.program.program import Program
+
+ProgramT = TypeVar("ProgramT", bound="Program")
 
 PRODUCER = "edgeflow"
 #: Version of the files that are written. The graph of one of another version is not compared with
@@ -28,14 +33,14 @@ FORMAT = 2
 READ = (1, FORMAT)
 
 
-def save(program: Program, path: str | Path) -> None:
+def save(program: "Program", path: str | Path) -> None:
     """Write `program` to `path`."""
     model = to_onnx(program)
     onnx.checker.check_model(model, full_check=True)
     write_atomic(path, model.SerializeToString())
 
 
-def to_onnx(program: Program) -> onnx.ModelProto:
+def to_onnx(program: "Program") -> onnx.ModelProto:
     """Return the step graph: inputs x and ``<layer>_<state>``, outputs y and ``..._next``.
 
     All are int16 with a free batch axis first, so that a batch of streams runs at once.
@@ -114,7 +119,7 @@ def _value(name: str, size: int, dtype: type[np.generic] = np.int16) -> onnx.Val
     return helper.make_tensor_value_info(name, kind, ["n", size])
 
 
-def _header(program: Program) -> dict[str, Any]:
+def _header(program: "Program") -> dict[str, Any]:
     return {
         "format": FORMAT,
         "hash": program.hash.hex(),
@@ -137,8 +142,8 @@ def _header(program: Program) -> dict[str, Any]:
     }
 
 
-def load(path: str | Path) -> Program:
-    """Read a program; see `Program.load`."""
+def load(path: str | Path, kind: type[ProgramT]) -> ProgramT:
+    """Read a program of the class `kind`; see `Program.load`."""
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -158,7 +163,7 @@ def load(path: str | Path) -> Program:
             f"'{model.producer_name or 'unknown'}'): compress the trained model first"
         )
     try:
-        return _program(model, json.loads(properties["edgeflow"]))
+        return _program(model, json.loads(properties["edgeflow"]), kind)
     except ProgramError as error:
         raise ProgramError(f"{path}: {_one_line(error)}") from error
     except (
@@ -175,7 +180,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
+def _program(model: onnx.ModelProto, header: dict[str, Any], kind: type[ProgramT]) -> ProgramT:
     if header["format"] not in READ:
         raise ProgramError(
             f"format {header['format']} is newer than this edgeflow ({__version__}): update it"
@@ -186,15 +191,15 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
     nodes: list[Node] = []
     for layer in layers_of(model.graph) if outside == Form() else header["layers"]:
         name, operator, attributes = layer["name"], layer["operator"], layer["attributes"]
-        kind = NODES.get(operator.partition("_")[0])
-        if kind is None and operator != "Clamp":
+        node_kind = NODES.get(operator.partition("_")[0])
+        if node_kind is None and operator != "Clamp":
             raise ProgramError(f"unknown operator '{operator}'")
-        if kind is None:
+        if node_kind is None:
             continue
-        ints = {field: int(attributes[field]) for field in kind.int_fields}
+        ints = {field: int(attributes[field]) for field in node_kind.int_fields}
         matrices = {}
-        for field in kind.matrix_fields:
-            if is_optional(kind, field) and f"{name}.{field}.weight" not in tensors:
+        for field in node_kind.matrix_fields:
+            if is_optional(node_kind, field) and f"{name}.{field}.weight" not in tensors:
                 continue
             factor = None
             if f"{name}.{factor_of(field)}.weight" in tensors:
@@ -202,11 +207,11 @@ def _program(model: onnx.ModelProto, header: dict[str, Any]) -> Program:
             matrices[field] = _matrix(layer, field, tensors, header["matrix_bits"], factor)
         arrays = {
             field: tensors[f"{name}.{field}"]
-            for field in kind.array_fields
-            if f"{name}.{field}" in tensors or not is_optional(kind, field)
+            for field in node_kind.array_fields
+            if f"{name}.{field}" in tensors or not is_optional(node_kind, field)
         }
-        nodes.append(kind(name=name, **matrices, **arrays, **ints))
-    program = Program(
+        nodes.append(node_kind(name=name, **matrices, **arrays, **ints))
+    program = kind(
         nodes=tuple(nodes),
         input=InputFormat(
             np.asarray(form["offset"], dtype=np.float32),
@@ -264,13 +269,16 @@ class OnnxProgram:
     model : Program, path or bytes
     """
 
-    def __init__(self, model: Program | str | Path) -> None:
+    def __init__(self, model: "Program | str | Path") -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        source = to_onnx(model).SerializeToString() if isinstance(model, Program) else str(model)
+        if isinstance(model, str | Path):
+            source: str | bytes = str(model)
+        else:
+            source = to_onnx(model).SerializeToString()
         self._session = onnxruntime.InferenceSession(source, options)
         self._states = {
             i.name: (i.shape[1], np.int16 if i.type == "tensor(int16)" else np.int32)

@@ -6,77 +6,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program import inference
-from edgeflow.program.fixedpoint import Ints, clip, symmetric_max
+from edgeflow.program import inference, onnx_file
+from edgeflow.program.fixedpoint import Ints, clip
+from edgeflow.program.input_format import InputFormat
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import Node, State, zeros
 from edgeflow.program.nodes.cutoff import Cutoff
-from edgeflow.program.show import html, name_list, one_line
-from edgeflow.samples import as_float32
+from edgeflow.program.show import html, one_line
 from edgeflow.tasks import Task, task_of
 
 
 def is_layer_name(name: str) -> bool:
     """Tell whether a layer's C objects can begin with `name`; ``ef_`` and ``model_`` are ours."""
     return bool(re.fullmatch(r"(?!(ef|model)(_|$))[A-Za-z]\w*", name, re.ASCII))
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class InputFormat:
-    """Encoding of raw samples as integers: ``x_int = round((x - offset) / scale)``, clipped.
-
-    Parameters
-    ----------
-    offset, scale : float32 array [channels]
-        In the data set's units; scale > 0.
-    bits : int
-        Width of the integers, 2..16, symmetric.
-    channels : tuple of str
-        Names, in order.
-    """
-
-    offset: NDArray[np.float32]
-    scale: NDArray[np.float32]
-    bits: int
-    channels: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        n = len(self.channels)
-        for name in ("offset", "scale"):
-            array = getattr(self, name)
-            if array.shape != (n,) or array.dtype != np.float32 or not np.isfinite(array).all():
-                raise ProgramError(f"input {name} must be {n} finite float32 values")
-        if (self.scale <= np.finfo(np.float32).tiny).any():
-            raise ProgramError("input scale must be positive, and its reciprocal finite")
-        if not 2 <= self.bits <= 16:
-            raise ProgramError(f"input width {self.bits} is not in 2..16 bits")
-
-    def __repr__(self) -> str:
-        return f"InputFormat({name_list(self.channels)}; {self.bits} bits)"
-
-    def quantize(self, x: ArrayLike) -> NDArray[np.int16]:
-        """Return int16 for float x [..., channels]; half rounds away from zero, NaN becomes 0.
-
-        Raises
-        ------
-        ProgramError
-            If x is not numbers, or has another number of channels.
-        """
-        n = len(self.channels)
-        expected = f"[..., {n}] ({name_list(self.channels)})"
-        raw = as_float32(x, f"samples {expected}")
-        if raw.ndim == 0 or raw.shape[-1] != n:
-            raise ProgramError(f"samples must be {expected}, not {list(raw.shape)}")
-        scaled = (raw - self.offset) * (np.float32(1) / self.scale)
-        limit = symmetric_max(self.bits)
-        clipped = np.clip(np.nan_to_num(scaled), -limit, limit)
-        return np.trunc(clipped + np.copysign(np.float32(0.5), clipped)).astype(np.int16)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -308,12 +256,10 @@ class Program:
 
     def save(self, path: str | Path) -> None:
         """Write the program as an ONNX file, atomically."""
-        from edgeflow.program.onnx_file import save
+        onnx_file.save(self, path)
 
-        save(self, path)
-
-    @staticmethod
-    def load(path: str | Path) -> "Program":
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
         """Read a program.
 
         Raises
@@ -321,6 +267,4 @@ class Program:
         ProgramError
             If the file is missing, corrupt or not made by EdgeFlow.
         """
-        from edgeflow.program.onnx_file import load
-
-        return load(path)
+        return onnx_file.load(path, cls)
