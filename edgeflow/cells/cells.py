@@ -64,6 +64,12 @@ def cell_of(name: str) -> Cell:
     return CELLS[name]
 
 
+def cells_with(kinds: type | tuple[type, ...]) -> str:
+    """Return the names of the cells that are made of such modules, for messages."""
+    made = {name: cell.build(4, 4, 1, 0.0).modules() for name, cell in CELLS.items()}
+    return ", ".join(n for n, modules in made.items() if any(isinstance(m, kinds) for m in modules))
+
+
 def build_cell(
     name: str,
     inputs: int,

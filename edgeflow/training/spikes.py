@@ -24,6 +24,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from edgeflow.cells.cells import cells_with
 from edgeflow.cells.spikes import Activity, Spiking, watch
 from edgeflow.errors import TrainError
 from edgeflow.training.batches import Batch
@@ -86,10 +87,7 @@ class SpikeRate(Method):
             If no layer spikes.
         """
         if not any(isinstance(module, Spiking) for module in model.modules()):
-            raise TrainError(
-                "a spike rate is of spiking cells: use lif, cuba-lif, l2mu, cuba-l2mu or "
-                "lmuformer-snn"
-            )
+            raise TrainError(f"a spike rate is of spiking cells: use one of {cells_with(Spiking)}")
 
     def before_epoch(self, model: nn.Module, progress: float) -> None:
         """Count anew."""

@@ -143,5 +143,5 @@ def test_what_is_out_of_range_is_refused(arguments: dict, message: str) -> None:
 
 
 def test_cells_without_spikes_are_refused() -> None:
-    with pytest.raises(TrainError, match="use lif"):
+    with pytest.raises(TrainError, match="use one of l2mu, .*lif"):
         SpikeRate(0.1).prepare(classifier("gru"))

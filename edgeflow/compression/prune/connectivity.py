@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgeflow.cells.cells import cells_with
 from edgeflow.cells.min_rnn import MinRNN
 from edgeflow.compression.prune.mask import Block, keep_random
 from edgeflow.errors import TrainError
@@ -61,7 +62,7 @@ class FixedConnectivity(Method):
         """
         layer: Any = model.rnn
         if not isinstance(layer, _KINDS):
-            raise TrainError("fixed sparse weights are for gru, lstm, rnn, mingru and minlstm")
+            raise TrainError(f"fixed sparse weights are for {cells_with(_KINDS)}")
         rng = np.random.default_rng(self.seed)
         self._dropped = [
             torch.from_numpy(~keep_random(weight.shape, self.sparsity, self.block, rng))
