@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
-from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
 
@@ -55,11 +54,11 @@ class Traced(NDArrayOperatorsMixin):
         """Record zeros around a matrix."""
         raise NotImplementedError
 
-    def table(self, name: str, array: NDArray[np.int16]) -> Any:
+    def table(self, name: str) -> Any:
         """Return the constant table of that name as a tensor."""
         raise NotImplementedError
 
-    def lookup(self, name: str, array: NDArray[np.int16]) -> Any:
+    def lookup(self, name: str) -> Any:
         """Record `edgeflow.program.fixedpoint.lookup` of this in a constant table."""
         raise NotImplementedError
 
