@@ -38,7 +38,8 @@ class Traced(NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         raise ProgramError("a step cannot branch on a traced number: use numpy.where or switch")
 
-    # what a sub-class records
+    # what a sub-class records, beside ``astype``, ``reshape``, ``sum``, ``T``, the ``size`` of a
+    # vector, and elements at an index tensor, a slice of one axis, or an axis added by None
 
     def elementwise(self, ufunc: np.ufunc, *inputs: Any) -> Any:
         """Record a function of numpy on elements, with broadcasting."""
@@ -62,35 +63,12 @@ class Traced(NDArrayOperatorsMixin):
         """Record `edgeflow.program.fixedpoint.lookup` of this in a constant table."""
         raise NotImplementedError
 
-    def astype(self, dtype: Any) -> Any:
-        """Return the tensor as integers of 64 bits, where it is truth values."""
-        raise NotImplementedError
-
     def split(self, parts: int) -> list[Any]:
         """Record equal parts of the last axis."""
         raise NotImplementedError
 
     def largest(self, count: int) -> Any:
         """Record the `count` largest of the last axis, in descending order."""
-        raise NotImplementedError
-
-    def reshape(self, *sizes: Any) -> Any:
-        raise NotImplementedError
-
-    def sum(self, axis: int, keepdims: bool = False) -> Any:
-        raise NotImplementedError
-
-    def __getitem__(self, at: Any) -> Any:
-        """Record elements at an index tensor, a slice of one axis, or an axis added by None."""
-        raise NotImplementedError
-
-    @property
-    def T(self) -> Any:  # noqa: N802 - numpy's name
-        raise NotImplementedError
-
-    @property
-    def size(self) -> Any:
-        """Number of elements of a vector."""
         raise NotImplementedError
 
 
