@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.program.fixedpoint import INT16_MAX, Ints
 from edgeflow.program.matrix import MAX_SIZE
-from edgeflow.program.nodes.base import INT16, Node, Range, State, StateField
+from edgeflow.program.nodes.base import INT16, Node, State
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,28 +33,14 @@ class Playback(Node):
     bits: int
     reads: int
 
-    op_type: ClassVar[str] = "Playback"
-    array_fields: ClassVar[Mapping[str, Range]] = {"samples": INT16}
-    int_fields: ClassVar[Mapping[str, Range]] = {
+    op_type = "Playback"
+    x_field = ("reads", 16)
+    y_field = ("width", "bits")
+    array_fields = {"samples": INT16}
+    int_fields = {
         "width": (1, MAX_SIZE), "steps": (1, INT16_MAX), "bits": (2, 16), "reads": (1, MAX_SIZE),
     }  # fmt: skip
-    state_fields: ClassVar[Mapping[str, StateField]] = {"time": (1, 16)}
-
-    @property
-    def inputs(self) -> int:
-        return self.reads
-
-    @property
-    def outputs(self) -> int:
-        return self.width
-
-    @property
-    def input_bits(self) -> int:
-        return 16
-
-    @property
-    def output_bits(self) -> int:
-        return self.bits
+    state_fields = {"time": (1, 16)}
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         samples, time = self.samples.astype(np.int64), state["time"]

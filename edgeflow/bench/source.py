@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import MAX_SIZE
-from edgeflow.program.nodes.base import Node, Range, State
+from edgeflow.program.nodes.base import Node, State
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,24 +23,10 @@ class Source(Node):
     size: int
     bits: int
 
-    op_type: ClassVar[str] = "Source"
-    int_fields: ClassVar[Mapping[str, Range]] = {"size": (1, MAX_SIZE), "bits": (2, 16)}
-
-    @property
-    def inputs(self) -> int:
-        return self.size
-
-    @property
-    def outputs(self) -> int:
-        return self.size
-
-    @property
-    def input_bits(self) -> int:
-        return self.bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.bits
+    op_type = "Source"
+    x_field = ("size", "bits")
+    y_field = ("size", "bits")
+    int_fields = {"size": (1, MAX_SIZE), "bits": (2, 16)}
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         return x, {}

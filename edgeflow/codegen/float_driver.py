@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgeflow import __version__
 from edgeflow.codegen.c_text import c_array
+from edgeflow.codegen.memory import share
 
 #: Of each type that a kernel may read or write.
 C_TYPES: Mapping[str, str] = {
@@ -106,7 +107,9 @@ class Driver:
             for array in call.reads:
                 if array.place == "constant" and array not in self._constants:
                     self._constants[array] = f"{name}_c{len(self._constants)}"
-        self._offsets, self._pools = _plan(self._calls, step.y)
+        uses = [[*call.reads, *call.writes] for call in self._calls]
+        work = [[a for a in used if a.place == "work" and a is not step.y] for used in uses]
+        self._offsets, self._pools = share(work, largest_first=True)
 
     @property
     def memory_bytes(self) -> int:
@@ -218,38 +221,6 @@ def _copies(step: FloatStep) -> Iterator[Call]:
     for state, later in pairs:
         if later is not state:
             yield Call("", (moved.get(later, later),), (state,))
-
-
-def _plan(calls: Sequence[Call], y: Array) -> tuple[dict[Array, int], dict[str, int]]:
-    """Return the place of each array of working memory, and the size of each type's memory.
-
-    Largest first, each at the lowest place that is free while it lives.
-    """
-    first: dict[Array, int] = {}
-    last: dict[Array, int] = {}
-    for number, call in enumerate(calls):
-        for array in (*call.reads, *call.writes):
-            if array.place == "work" and array is not y:
-                first.setdefault(array, number)
-                last[array] = number
-    offsets: dict[Array, int] = {}
-    pools: dict[str, int] = {}
-    for array in sorted(first, key=lambda a: -a.size):
-        taken = sorted(
-            (offsets[other], offsets[other] + other.size)
-            for other in offsets
-            if other.dtype == array.dtype
-            and first[other] <= last[array]
-            and first[array] <= last[other]
-        )
-        place = 0
-        for start, end in taken:
-            if start - place >= array.size:
-                break
-            place = max(place, end)
-        offsets[array] = place
-        pools[array.dtype] = max(pools.get(array.dtype, 0), place + array.size)
-    return offsets, pools
 
 
 def _prototype(call: Call) -> str:

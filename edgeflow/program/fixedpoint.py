@@ -86,18 +86,16 @@ def interpolate(nodes: Ints, position: Ints, bits: int) -> Ints:
     return left + (((nodes[index + 1] - left) * fraction + (1 << (bits - 1))) >> bits)
 
 
-def nodes_of(table: NDArray[np.int16], like: Ints) -> Ints:
+def nodes_of(name: str, like: Ints) -> Ints:
     """Return a table for `interpolate`: as int64, or traced as `like` is."""
-    if isinstance(like, Traced):
-        return like.table(_name_of(table), table)
-    return table.astype(np.int64)
+    return like.table(name) if isinstance(like, Traced) else table(name).astype(np.int64)
 
 
-def lookup(table: NDArray[np.int16], value: ArrayLike) -> Ints:
-    """Interpolate a 257-entry table linearly at an int16 Q3.12 value; the result is Q0.15."""
+def lookup(name: str, value: ArrayLike) -> Ints:
+    """Interpolate a table of `TABLES` linearly at an int16 Q3.12 value; the result is Q0.15."""
     if isinstance(value, Traced):
-        return value.lookup(_name_of(table), table)
-    return interpolate(nodes_of(table, _wide(value)), _wide(value) + (1 << 15), 8)
+        return value.lookup(name)
+    return interpolate(nodes_of(name, _wide(value)), _wide(value) + (1 << 15), 8)
 
 
 def split(value: Ints, parts: int) -> Sequence[Ints]:
@@ -130,56 +128,26 @@ def _wide(value: Any) -> Any:
     return value if isinstance(value, Traced) else np.asarray(value, dtype=np.int64)
 
 
-@functools.cache
-def sigmoid_table() -> NDArray[np.int16]:
-    """Return sigmoid at -8, -8 + 1/16, ..., 8 in Q0.15, at most 32767."""
-    x = (np.arange(TABLE_SIZE) - 128) / 16
-    return _q15(1 / (1 + np.exp(-x)))
-
-
-@functools.cache
-def tanh_table() -> NDArray[np.int16]:
-    """Return tanh at -8, -8 + 1/16, ..., 8 in Q0.15, within +-32767."""
-    x = (np.arange(TABLE_SIZE) - 128) / 16
-    return _q15(np.tanh(x))
-
-
-@functools.cache
-def decay_table() -> NDArray[np.int16]:
-    """Return ``x exp(-abs(x))`` at -8, -8 + 1/16, ..., 8 in Q0.15, within +-12055."""
-    x = (np.arange(TABLE_SIZE) - 128) / 16
-    return _q15(x * np.exp(-np.abs(x)))
-
-
-@functools.cache
-def log_sigmoid_table() -> NDArray[np.int16]:
-    """Return the logarithm of sigmoid at -8, -8 + 1/16, ..., 8 in Q3.12, not below -32767."""
-    x = (np.arange(TABLE_SIZE) - 128) / 16
-    return _q15(-np.log1p(np.exp(-x)) / 8)
-
-
-@functools.cache
-def reciprocal_table() -> NDArray[np.int16]:
-    """Return 1 / m at m = 1, 1 + 1/256, ..., 2 in Q0.15, at most 32767."""
-    return _q15(1 / (1 + np.arange(TABLE_SIZE) / 256))
-
-
-#: Constant tables by name.
-TABLES: dict[str, Callable[[], NDArray[np.int16]]] = {
-    "sigmoid": sigmoid_table,
-    "tanh": tanh_table,
-    "decay": decay_table,
-    "log_sigmoid": log_sigmoid_table,
-    "reciprocal": reciprocal_table,
+#: What the nodes of each table are values of, at -8, -8 + 1/16, ..., 8; of "reciprocal", at
+#: 1, 1 + 1/256, ..., 2. In Q0.15, log_sigmoid in Q3.12; "decay" is within +-12055.
+_FUNCTIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "decay": lambda x: x * np.exp(-np.abs(x)),
+    "log_sigmoid": lambda x: -np.log1p(np.exp(-x)) / 8,
+    "reciprocal": lambda x: 1 / (1.5 + x / 16),
 }
 
 
-def _name_of(table: NDArray[np.int16]) -> str:
-    return next(name for name, made in TABLES.items() if made() is table)
-
-
-def _q15(real: NDArray[np.float64]) -> NDArray[np.int16]:
+@functools.cache
+def table(name: str) -> NDArray[np.int16]:
+    """Return a constant table of `TABLE_SIZE` nodes, within +-32767: one of `TABLES`."""
+    real = _FUNCTIONS[name]((np.arange(TABLE_SIZE) - 128) / 16)
     scaled = np.floor(real * (1 << 15) + 0.5)
-    table = np.clip(scaled, -INT16_MAX, INT16_MAX).astype(np.int16)
-    table.flags.writeable = False
-    return table
+    nodes = np.clip(scaled, -INT16_MAX, INT16_MAX).astype(np.int16)
+    nodes.flags.writeable = False
+    return nodes
+
+
+#: Constant tables by name.
+TABLES = {name: functools.partial(table, name) for name in _FUNCTIONS}

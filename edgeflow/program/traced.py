@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
-from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
 
@@ -39,7 +38,8 @@ class Traced(NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         raise ProgramError("a step cannot branch on a traced number: use numpy.where or switch")
 
-    # what a sub-class records
+    # what a sub-class records, beside ``astype``, ``reshape``, ``sum``, ``T``, the ``size`` of a
+    # vector, and elements at an index tensor, a slice of one axis, or an axis added by None
 
     def elementwise(self, ufunc: np.ufunc, *inputs: Any) -> Any:
         """Record a function of numpy on elements, with broadcasting."""
@@ -55,16 +55,12 @@ class Traced(NDArrayOperatorsMixin):
         """Record zeros around a matrix."""
         raise NotImplementedError
 
-    def table(self, name: str, array: NDArray[np.int16]) -> Any:
+    def table(self, name: str) -> Any:
         """Return the constant table of that name as a tensor."""
         raise NotImplementedError
 
-    def lookup(self, name: str, array: NDArray[np.int16]) -> Any:
+    def lookup(self, name: str) -> Any:
         """Record `edgeflow.program.fixedpoint.lookup` of this in a constant table."""
-        raise NotImplementedError
-
-    def astype(self, dtype: Any) -> Any:
-        """Return the tensor as integers of 64 bits, where it is truth values."""
         raise NotImplementedError
 
     def split(self, parts: int) -> list[Any]:
@@ -73,25 +69,6 @@ class Traced(NDArrayOperatorsMixin):
 
     def largest(self, count: int) -> Any:
         """Record the `count` largest of the last axis, in descending order."""
-        raise NotImplementedError
-
-    def reshape(self, *sizes: Any) -> Any:
-        raise NotImplementedError
-
-    def sum(self, axis: int, keepdims: bool = False) -> Any:
-        raise NotImplementedError
-
-    def __getitem__(self, at: Any) -> Any:
-        """Record elements at an index tensor, a slice of one axis, or an axis added by None."""
-        raise NotImplementedError
-
-    @property
-    def T(self) -> Any:  # noqa: N802 - numpy's name
-        raise NotImplementedError
-
-    @property
-    def size(self) -> Any:
-        """Number of elements of a vector."""
         raise NotImplementedError
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from edgeflow.errors import ProgramError
@@ -240,10 +239,10 @@ class Value(Traced):
         wide, k = self._as(INT64, self), self._vector(count)
         return Value(self.body, self.body.ops(2, "TopK", wide, k, axis=-1)[0])
 
-    def table(self, name: str, array: NDArray[np.int16]) -> "Value":
+    def table(self, name: str) -> "Value":
         return Value(self.body, f"{name}_table", INT16)
 
-    def lookup(self, name: str, array: NDArray[np.int16]) -> "Value":
+    def lookup(self, name: str) -> "Value":
         inputs = [f"{name}_table", self._as(INT64, self)]
         return Value(self.body, self.body.call("Lookup", inputs, {}))
 

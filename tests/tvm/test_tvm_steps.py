@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edgeflow.errors import TargetError
 from edgeflow.program import Linear, Node
-from edgeflow.program.fixedpoint import TABLES, Ints, largest_magnitude, nodes_of, tanh_table
+from edgeflow.program.fixedpoint import TABLES, Ints, largest_magnitude, nodes_of
 from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes import RNN, Cutoff, ReLU
 from edgeflow.program.nodes.base import State
@@ -246,7 +246,7 @@ def test_an_unknown_operator_is_named() -> None:
 def test_positions_outside_of_a_table_are_refused() -> None:
     class Wild(RNN):
         def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-            wild = nodes_of(tanh_table(), state["h"])[state["h"]]
+            wild = nodes_of("tanh", state["h"])[state["h"]]
             return wild, {"h": wild}
 
     node = random_rnn(np.random.default_rng(0), "wild", 3, 4, 12, 12, False)

@@ -13,7 +13,7 @@ from edgeflow.cells import lstm
 from edgeflow.cells.cells import build_cell
 from edgeflow.errors import CompressError, ProgramError
 from edgeflow.importers import from_module
-from edgeflow.program.fixedpoint import sigmoid_table, tanh_table
+from edgeflow.program.fixedpoint import table
 from edgeflow.program.nodes import LSTM
 from tests.random_programs import random_program
 
@@ -129,7 +129,7 @@ def test_bad_nodes(change: dict, message: str) -> None:
 
 def test_cell_update_fits_32_bits() -> None:
     """The largest sum of both products and the rounding, for every fraction."""
-    gate, candidate = int(sigmoid_table().max()), int(np.abs(tanh_table().astype(int)).max())
+    gate, candidate = int(table("sigmoid").max()), int(np.abs(table("tanh").astype(int)).max())
     for fraction in range(8, 16):
         new = gate * candidate >> (15 - fraction)
         assert gate * 32768 + new + (1 << 14) < 2**31

@@ -16,7 +16,7 @@ from edgeflow.cells.cells import build_cell
 from edgeflow.cells.scan import scan
 from edgeflow.errors import ProgramError
 from edgeflow.program import Linear, Matrix
-from edgeflow.program.fixedpoint import log_sigmoid_table, lookup
+from edgeflow.program.fixedpoint import lookup, table
 from edgeflow.program.nodes import MinGRU
 from edgeflow.resources import resource
 from tests.random_programs import random_program
@@ -181,13 +181,13 @@ def test_state_stays_between_its_ends(seed: int, rate: int) -> None:
 
 def test_log_sigmoid_table() -> None:
     value = np.arange(-(2**15), 2**15)
-    y = lookup(log_sigmoid_table(), value)
+    y = lookup("log_sigmoid", value)
     assert np.diff(y).min() >= 0
     assert np.abs(y / 2**12 + np.log1p(np.exp(-value / 2**12))).max() < 6e-4
     text = (resource("firmware") / "kernels" / "ef_table_log_sigmoid.c").read_text()
     body = text[text.index("= {") + 3 : text.index("};")]
     np.testing.assert_array_equal([int(v) for v in body.split(",") if v.strip()],
-                                  log_sigmoid_table())  # fmt: skip
+                                  table("log_sigmoid"))  # fmt: skip
 
 
 @pytest.mark.parametrize(

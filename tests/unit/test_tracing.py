@@ -37,13 +37,11 @@ CASES: dict[str, Case] = {
     ),
     "shift_left": lambda a, b, p, bits: (a << bits) + (1 << bits) + (3 << bits) + (b << 3),
     "requantize": lambda a, b, p, bits: fp.requantize(a >> 15, b & 0x7FFFFFFF, bits),
-    "sigmoid": lambda a, b, p, bits: fp.lookup(fp.sigmoid_table(), fp.saturate(a)),
-    "tanh": lambda a, b, p, bits: fp.lookup(fp.tanh_table(), fp.saturate(a)),
-    "decay": lambda a, b, p, bits: fp.lookup(fp.decay_table(), fp.saturate(a)),
-    "log_sigmoid": lambda a, b, p, bits: fp.lookup(fp.log_sigmoid_table(), fp.saturate(a)),
-    "reciprocal": lambda a, b, p, bits: fp.interpolate(
-        fp.nodes_of(fp.reciprocal_table(), a), a & 0x7FFF, 7
-    ),
+    "sigmoid": lambda a, b, p, bits: fp.lookup("sigmoid", fp.saturate(a)),
+    "tanh": lambda a, b, p, bits: fp.lookup("tanh", fp.saturate(a)),
+    "decay": lambda a, b, p, bits: fp.lookup("decay", fp.saturate(a)),
+    "log_sigmoid": lambda a, b, p, bits: fp.lookup("log_sigmoid", fp.saturate(a)),
+    "reciprocal": lambda a, b, p, bits: fp.interpolate(fp.nodes_of("reciprocal", a), a & 0x7FFF, 7),
     "split": lambda a, b, p, bits: np.concatenate(fp.split(a, 3)[::-1], axis=1),
     "largest": lambda a, b, p, bits: fp.largest(a, 2),
     "switch": lambda a, b, p, bits: fp.switch(bits >> 3, lambda: a, lambda: -b),

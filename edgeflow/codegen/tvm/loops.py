@@ -69,11 +69,8 @@ def call_statement(call: Call, matrix: Any, memory: Memory) -> Any:
     """Return the calls of a matrix kernel: ``ef_apply(matrix, x, y)`` for each row of x."""
 
     def apply(x: Any, y: Any) -> Any:
-        return tirx.Evaluate(
-            tirx.call_extern(
-                "void", "ef_apply", matrix, memory.address(call.x, x), memory.address(call.y, y)
-            )
-        )
+        ends = memory.address(call.x, x), memory.address(call.region, y)
+        return tirx.Evaluate(tirx.call_extern("void", "ef_apply", matrix, *ends))
 
     if call.rows == 1:
         return apply(0, 0)

@@ -6,6 +6,7 @@ reads and gives, and what would be computed again and again, is stored in betwee
 
 import numpy as np
 
+from edgeflow.codegen.memory import share
 from edgeflow.codegen.tvm.body import Body
 from edgeflow.codegen.tvm.intervals import fits
 from edgeflow.codegen.tvm.reuse import nested_sums, repeated
@@ -112,7 +113,7 @@ class Plan:
             return
         scalars = list(walk([root]))
         task = Task(value, source, region, target)
-        task.reads = {s.region for s in scalars if s.region is not None}
+        task.reads = dict.fromkeys(s.region for s in scalars if s.region is not None)
         task.shape = self._loop([task], [root]).shape
         self._tasks.append(task)
 
@@ -135,12 +136,8 @@ class Plan:
         stages: list[Call | Loop] = []
         copies: list[Task] = []
         while waiting:
-            missing = {
-                item.y if isinstance(item, Call) else item.region
-                for item in waiting
-                if (item.y if isinstance(item, Call) else item.region).kind == "scratch"
-            }
-            ready = [item for item in waiting if not item.reads & missing]
+            missing = {item.region for item in waiting if item.region.kind == "scratch"}
+            ready = [item for item in waiting if not missing.intersection(item.reads)]
             calls = [item for item in ready if isinstance(item, Call)]
             if calls:
                 stages.append(calls[0])
@@ -211,39 +208,17 @@ class Plan:
         self._stores[name.id] = source
         everything = np.arange(task.size)
         copy = Task(name, everything, task.region, task.target)
-        copy.reads = {source}
+        copy.reads = {source: None}
         return copy
 
     # memory
 
     def _give_out(self) -> dict[str, int]:
-        """Give every scratch region its place, which those have that live at other times."""
-        lives: dict[Region, tuple[int, int]] = {}
-        for number, stage in enumerate(self.stages):
-            touched = {stage.x, stage.y} if isinstance(stage, Call) else set()
-            if isinstance(stage, Loop):
-                for task in stage.tasks:
-                    touched |= {*task.reads, task.region}
-            for region in touched:
-                if region.kind == "scratch":
-                    lives[region] = (lives.get(region, (number, 0))[0], number)
-        sizes: dict[str, int] = {}
-        placed: list[Region] = []
-        for region, (start, end) in lives.items():
-            taken = [
-                other
-                for other in placed
-                if other.dtype == region.dtype
-                and lives[other][0] <= end
-                and start <= lives[other][1]
-            ]
-            region.offset = 0
-            for other in sorted(taken, key=lambda other: other.offset):
-                if region.offset + region.size <= other.offset:
-                    break
-                region.offset = max(region.offset, other.offset + other.size)
-            placed.append(region)
-            sizes[region.dtype] = max(sizes.get(region.dtype, 0), region.offset + region.size)
+        """Give every scratch region its place; return the memory's size by type."""
+        scratch = [[r for r in stage.touched if r.kind == "scratch"] for stage in self.stages]
+        places, sizes = share(scratch)
+        for region, place in places.items():
+            region.offset = place
         return sizes
 
     def _error(self, value: Value, what: str) -> TargetError:

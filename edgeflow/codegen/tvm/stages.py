@@ -15,14 +15,19 @@ class Call:
 
     field: str
     x: Region
-    y: Region
+    region: Region  # of y
     rows: int  # of x
     distance: int  # between rows of x, elements
     results: int  # of a row
 
     @property
-    def reads(self) -> set[Region]:
-        return {self.x}
+    def reads(self) -> tuple[Region]:
+        return (self.x,)
+
+    @property
+    def touched(self) -> tuple[Region, ...]:
+        """The regions that are read or written."""
+        return self.x, self.region
 
 
 @dataclass(eq=False)
@@ -34,7 +39,7 @@ class Task:
     region: Region
     target: Ints
     shape: tuple[int, ...] = ()
-    reads: set[Region] = field(default_factory=set)
+    reads: dict[Region, None] = field(default_factory=dict)  # in order
 
     @property
     def size(self) -> int:
@@ -50,6 +55,11 @@ class Loop:
     roots: list[Scalar]
     #: Of each index array: first position, distance in each loop, then in each axis of terms.
     strides: dict[bytes, tuple[int, tuple[int, ...]]]
+
+    @property
+    def touched(self) -> tuple[Region, ...]:
+        """The regions that are read or written."""
+        return tuple(region for task in self.tasks for region in (*task.reads, task.region))
 
     def access(self, at: Ints) -> tuple[int, tuple[int, ...]]:
         return self.strides[array_key(at)]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgeflow.codegen.tvm.intervals import Interval, full
 from edgeflow.codegen.tvm.values import ELEMENTWISE, Graph, Value
 from edgeflow.errors import ProgramError
-from edgeflow.program.fixedpoint import Ints, interpolate
+from edgeflow.program.fixedpoint import Ints, interpolate, table
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.traced import Traced
 
@@ -134,11 +134,11 @@ class Tensor(Traced):
         value, g = self._number(self), self.graph
         return Tensor(g, g.reduce("top", value, _terms(value.shape, -1), count))
 
-    def table(self, name: str, array: NDArray[np.int16]) -> "Tensor":
-        return Tensor(self.graph, self.graph.leaf("table", name, exactly(array)))
+    def table(self, name: str) -> "Tensor":
+        return Tensor(self.graph, self.graph.leaf("table", name, exactly(table(name))))
 
-    def lookup(self, name: str, array: NDArray[np.int16]) -> Any:
-        nodes: Any = self.table(name, array)
+    def lookup(self, name: str) -> Any:
+        nodes: Any = self.table(name)
         return interpolate(nodes, self + (1 << 15), 8)
 
 

@@ -1,12 +1,10 @@
 """Sum over time, with or without a leak."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from edgeflow.program.fixedpoint import Ints, saturate, shift_right_round
 from edgeflow.program.matrix import MAX_SIZE
-from edgeflow.program.nodes.base import Node, Range, State, StateField
+from edgeflow.program.nodes.base import Node, State
 
 #: The sum stays within this, so that no step leaves 32 bits.
 LIMIT = 1 << 30
@@ -35,30 +33,15 @@ class Accumulate(Node):
     decay: int
     shift: int
 
-    op_type: ClassVar[str] = "Accumulate"
-    size_fields: ClassVar[tuple[str, ...]] = ()
-    int_fields: ClassVar[Mapping[str, Range]] = {
+    op_type = "Accumulate"
+    x_field = ("size", "bits")
+    y_field = ("size", 16)
+    size_fields = ()
+    int_fields = {
         "size": (1, MAX_SIZE), "bits": (2, 16), "decay": (0, 1 << 15), "shift": (0, 15),
     }  # fmt: skip
-    state_fields: ClassVar[Mapping[str, StateField]] = {"sum": ("size", 32)}
-    c_struct: ClassVar[str | None] = "ef_accumulate"
-    c_function: ClassVar[str | None] = "ef_accumulate_step"
-
-    @property
-    def inputs(self) -> int:
-        return self.size
-
-    @property
-    def outputs(self) -> int:
-        return self.size
-
-    @property
-    def input_bits(self) -> int:
-        return self.bits
-
-    @property
-    def output_bits(self) -> int:
-        return 16
+    state_fields = {"sum": ("size", 32)}
+    c_struct = "ef_accumulate"
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         leak = shift_right_round(state["sum"] * ((1 << 15) - self.decay), 15)

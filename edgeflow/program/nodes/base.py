@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,8 +18,8 @@ State = dict[str, Ints]
 #: another value, the type in C and in the file follows from it, and the tests of a cell draw from
 #: it. It costs no code but the line that states it.
 Range = tuple[int, int]
-#: Size and bits of a state: each a number, or the name of a property or of an int field.
-StateField = tuple[str | int, str | int]
+#: Size and bits of a vector: each a number, or the name of an attribute, like ``input.rows``.
+VectorField = tuple[str | int, str | int]
 #: Range of an array of any int16.
 INT16: Range = (INT16_MIN, INT16_MAX)
 
@@ -57,6 +58,10 @@ class Node(ABC):
 
     #: Name of the kind of layer; see `operator` for its name in an ONNX file.
     op_type: ClassVar[str]
+    #: Size and bits of x: by default those that its matrix `input` reads.
+    x_field: ClassVar[VectorField] = ("input.inputs", "input.x_bits")
+    #: Size and bits of y.
+    y_field: ClassVar[VectorField]
     #: Fields that are `Matrix`.
     matrix_fields: ClassVar[tuple[str, ...]] = ()
     #: Matrices that may be delta ones or of low rank, and what each reads: "x" or the name of an
@@ -71,52 +76,61 @@ class Node(ABC):
     #: Of these, those that the step unrolls loops by: `operator` has them, each its own function.
     unrolled_fields: ClassVar[tuple[str, ...]] = ()
     #: States, zero after a reset.
-    state_fields: ClassVar[Mapping[str, StateField]] = {}
+    state_fields: ClassVar[Mapping[str, VectorField]] = {}
     #: Constant tables that the layer's function and kernel read.
     tables: ClassVar[tuple[str, ...]] = ()
     #: The int16 state that is the layer's output; None if the output is a vector of its own.
     output_state: ClassVar[str | None] = None
-    #: Struct of the layer's parameters in ``ef_cells.h``, and the function of its step, whose file
-    #: ``firmware/kernels/<c_function>.c`` is named after it.
+    #: Struct of the layer's parameters in ``ef_cells.h``.
     c_struct: ClassVar[str | None] = None
+    #: Function of its step, whose file ``firmware/kernels/<c_function>.c`` is named after it. Of a
+    #: class that names its struct, it is ``<c_struct>_step`` unless it is named, too.
     c_function: ClassVar[str | None] = None
     #: Functions that `c_function` calls, each in a file named after it.
     c_helpers: ClassVar[tuple[str, ...]] = ()
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "c_struct" in vars(cls) and "c_function" not in vars(cls):
+            cls.c_function = f"{cls.c_struct}_step"
+
     def __post_init__(self) -> None:
         """Raise a ProgramError if an int or an array leaves its range; sub-classes check more."""
         for field, (low, high) in self.int_fields.items():
-            if not low <= getattr(self, field) <= high:
-                raise ProgramError(
-                    f"layer {self.name}: {field} {getattr(self, field)} is not in {low}..{high}"
-                )
+            value = getattr(self, field)
+            self.require(low <= value <= high, f"{field} {value} is not in {low}..{high}")
         for field, array in self.arrays().items():
             low, high = self.array_fields[field]
             kind = array_type((low, high))
-            if array.dtype != kind or array.ndim != 1 or (np.clip(array, low, high) != array).any():
-                raise ProgramError(
-                    f"layer {self.name}: {field} must be {kind.__name__} values in {low}..{high}"
-                )
+            self.require(
+                array.dtype == kind and array.ndim == 1 and np.clip(array, low, high) == array,
+                f"{field} must be {kind.__name__} values in {low}..{high}",
+            )
+
+    def require(self, holds: bool | NDArray[np.bool_], message: str) -> None:
+        """Raise a ProgramError that names the layer unless all of a condition holds."""
+        if not np.all(holds):
+            raise ProgramError(f"layer {self.name}: {message}")
 
     @property
-    @abstractmethod
     def inputs(self) -> int:
         """Number of input values."""
+        return self._value(self.x_field[0])
 
     @property
-    @abstractmethod
     def outputs(self) -> int:
         """Number of output values."""
+        return self._value(self.y_field[0])
 
     @property
-    @abstractmethod
     def input_bits(self) -> int:
         """Declared width of the input."""
+        return self._value(self.x_field[1])
 
     @property
-    @abstractmethod
     def output_bits(self) -> int:
         """Declared width of the output."""
+        return self._value(self.y_field[1])
 
     @property
     def states(self) -> Mapping[str, StateVector]:
@@ -129,7 +143,7 @@ class Node(ABC):
         }
 
     def _value(self, field: str | int) -> int:
-        return field if isinstance(field, int) else int(getattr(self, field))
+        return field if isinstance(field, int) else int(attrgetter(field)(self))
 
     @property
     def held(self) -> Mapping[str, StateVector]:

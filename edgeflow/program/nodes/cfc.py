@@ -1,27 +1,22 @@
 """Closed-form continuous-time cell, gated and pure, with a backbone of 0 to 3 layers."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import (
     Ints,
     clip,
-    decay_table,
     lookup,
     narrow,
     saturate,
     shift_right_round,
-    sigmoid_table,
     split,
-    tanh_table,
 )
 from edgeflow.program.matrix import Matrix, round_up
-from edgeflow.program.nodes.base import Range, State
+from edgeflow.program.nodes.base import State
 from edgeflow.program.nodes.recurrent import Recurrent
 
 #: Matrices behind the first one, by the backbone's number of layers.
@@ -52,43 +47,42 @@ class _Backbone(Recurrent):
     third: Matrix | None = None
     heads: Matrix | None = None
 
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent", "second", "third", "heads")
-    size_fields: ClassVar[tuple[str, ...]] = ("hidden", "buffer")
-    int_fields: ClassVar[Mapping[str, Range]] = {
+    matrix_fields = ("input", "recurrent", "second", "third", "heads")
+    size_fields = ("hidden", "buffer")
+    int_fields = {
         "gate": (0, 1), "state_bits": (8, 16), "backbone_bits": (8, 16),
     }  # fmt: skip
-    c_struct: ClassVar[str | None] = "ef_cfc"
-    c_helpers: ClassVar[tuple[str, ...]] = ("ef_cfc_backbone",)
+    c_struct = "ef_cfc"
+    c_helpers = ("ef_cfc_backbone",)
     #: Rows of the heads for each unit.
     heads_a_unit: ClassVar[int]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         first, *rest = self.matrices().values()
-        if tuple(self.matrices())[2:] not in BACKBONES:
-            raise ProgramError(
-                f"layer {self.name}: a backbone is heads, second and heads, or second, third and "
-                f"heads, not {' and '.join(tuple(self.matrices())[2:])}"
-            )
-        size = self.heads_a_unit * self.outputs
-        if self.recurrent.rows != first.rows:
-            raise ProgramError(
-                f"layer {self.name}: the input matrix has {first.rows} rows, the recurrent one "
-                f"{self.recurrent.rows}"
-            )
+        layers = tuple(self.matrices())[2:]
+        self.require(
+            layers in BACKBONES,
+            "a backbone is heads, second and heads, or second, third and heads, not "
+            + " and ".join(layers),
+        )
+        self.require(
+            self.recurrent.rows == first.rows,
+            f"the input matrix has {first.rows} rows, the recurrent one {self.recurrent.rows}",
+        )
         for matrix in rest[1:]:
-            if matrix.cols != first.rows or matrix.input_bits != self.backbone_bits:
-                raise ProgramError(
-                    f"layer {self.name}: a backbone layer reads {matrix.cols} values of "
-                    f"{matrix.input_bits} bits, the one before gives {first.rows} of "
-                    f"{self.backbone_bits}"
-                )
-            first = matrix
-        if first.rows != size:
-            raise ProgramError(
-                f"layer {self.name}: {self.outputs} units need {size} rows of heads, not "
-                f"{first.rows}"
+            given = first.rows, self.backbone_bits
+            self.require(
+                (matrix.cols, matrix.input_bits) == given,
+                f"a backbone layer reads {matrix.cols} values of {matrix.input_bits} bits, the one "
+                f"before gives {given[0]} of {given[1]}",
             )
+            first = matrix
+        size = self.heads_a_unit * self.outputs
+        self.require(
+            first.rows == size,
+            f"{self.outputs} units need {size} rows of heads, not {first.rows}",
+        )
         self.check_state_width()
 
     @property
@@ -106,7 +100,7 @@ class _Backbone(Recurrent):
         bits = self.backbone_bits
         for matrix in list(self.matrices().values())[2:]:
             # 2 tanh, as the shift is then never zero
-            v = matrix.apply(narrow(2 * lookup(tanh_table(), v), 17 - bits, bits))
+            v = matrix.apply(narrow(2 * lookup("tanh", v), 17 - bits, bits))
         return v
 
 
@@ -139,15 +133,15 @@ class CfC(_Backbone):
         With a backbone only.
     """
 
-    op_type: ClassVar[str] = "CfC"
-    tables: ClassVar[tuple[str, ...]] = ("sigmoid", "tanh")
-    c_function: ClassVar[str | None] = "ef_cfc_step"
-    heads_a_unit: ClassVar[int] = 3
+    op_type = "CfC"
+    tables = ("sigmoid", "tanh")
+    c_function = "ef_cfc_step"
+    heads_a_unit = 3
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         v_f, v_g, v_t = split(self.heads_of(x, state), 3)
-        f, g = lookup(tanh_table(), v_f), lookup(tanh_table(), v_g)
-        s = lookup(sigmoid_table(), v_t)
+        f, g = lookup("tanh", v_f), lookup("tanh", v_g)
+        s = lookup("sigmoid", v_t)
         blend = f + shift_right_round(s * (g - self.gate * f), 15)
         # a unit of the state is 2^(16 - state_bits), or twice that, of the blend's
         h = narrow(2 * blend, 18 - self.gate - self.state_bits, self.state_bits)
@@ -181,23 +175,21 @@ class PureCfC(_Backbone):
     offset: NDArray[np.int32] = field(kw_only=True)
     gain: NDArray[np.int32] = field(kw_only=True)
 
-    op_type: ClassVar[str] = "PureCfC"
-    array_fields: ClassVar[Mapping[str, Range]] = {
+    op_type = "PureCfC"
+    array_fields = {
         "offset": (-(1 << 15), 1 << 15), "gain": (-MAX_GAIN, MAX_GAIN),
     }  # fmt: skip
-    tables: ClassVar[tuple[str, ...]] = ("decay", "tanh")
-    c_function: ClassVar[str | None] = "ef_cfc_pure_step"
-    heads_a_unit: ClassVar[int] = 1
+    tables = ("decay", "tanh")
+    c_function = "ef_cfc_pure_step"
+    heads_a_unit = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, array in self.arrays().items():
-            if array.size != self.outputs:
-                raise ProgramError(f"layer {self.name}: {name} must have {self.outputs} values")
-        if self.gate != 0:
-            raise ProgramError(f"layer {self.name}: gate is {self.gate}: a pure cell has none")
+            self.require(array.size == self.outputs, f"{name} must have {self.outputs} values")
+        self.require(self.gate == 0, f"gate is {self.gate}: a pure cell has none")
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        e = lookup(decay_table(), self.heads_of(x, state))
+        e = lookup("decay", self.heads_of(x, state))
         h = clip(self.offset + shift_right_round(e * self.gain, 15), self.state_bits)
         return h, {"h": h}

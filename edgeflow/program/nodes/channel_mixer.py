@@ -1,22 +1,13 @@
 """Two linear layers around a rectification, added to what they read."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.errors import ProgramError
-from edgeflow.program.fixedpoint import (
-    INT16_MAX,
-    Ints,
-    narrow,
-    saturate,
-    symmetric_max,
-)
+from edgeflow.program.fixedpoint import INT16_MAX, Ints, narrow, saturate, symmetric_max
 from edgeflow.program.matrix import Matrix, round_up
-from edgeflow.program.nodes.base import Node, Range, State
+from edgeflow.program.nodes.base import Node, State
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,39 +36,31 @@ class ChannelMixer(Node):
     hidden_bits: int
     state_bits: int
 
-    op_type: ClassVar[str] = "ChannelMixer"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("up", "down")
-    delta_sources: ClassVar[Mapping[str, str]] = {"up": "x"}
-    array_fields: ClassVar[Mapping[str, Range]] = {"skip": (0, INT16_MAX)}
-    size_fields: ClassVar[tuple[str, ...]] = ("size", "hidden")
-    int_fields: ClassVar[Mapping[str, Range]] = {"hidden_bits": (2, 16), "state_bits": (8, 16)}
-    c_struct: ClassVar[str | None] = "ef_channel_mixer"
-    c_function: ClassVar[str | None] = "ef_channel_mixer_step"
-    c_helpers: ClassVar[tuple[str, ...]] = ("ef_relu_s16",)
+    op_type = "ChannelMixer"
+    x_field = ("up.inputs", "up.x_bits")
+    y_field = ("down.rows", "state_bits")
+    matrix_fields = ("up", "down")
+    delta_sources = {"up": "x"}
+    array_fields = {"skip": (0, INT16_MAX)}
+    size_fields = ("size", "hidden")
+    int_fields = {"hidden_bits": (2, 16), "state_bits": (8, 16)}
+    c_struct = "ef_channel_mixer"
+    c_helpers = ("ef_relu_s16",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         size, hidden = self.up.inputs, self.up.rows
-        if (self.down.rows, self.down.cols) != (size, hidden):
-            raise ProgramError(
-                f"layer {self.name}: {size} values and {hidden} hidden ones need a second matrix "
-                f"of {size} x {hidden}, not {self.down.rows} x {self.down.cols}"
-            )
-        if self.skip.size != size:
-            raise ProgramError(f"layer {self.name}: skip must have one value for each of {size}")
-        if self.down.input_bits != self.hidden_bits:
-            raise ProgramError(
-                f"layer {self.name}: the hidden width {self.hidden_bits} must equal what the "
-                f"second matrix reads, {self.down.input_bits}"
-            )
-
-    @property
-    def inputs(self) -> int:
-        return self.up.inputs
-
-    @property
-    def outputs(self) -> int:
-        return self.down.rows
+        self.require(
+            self.down.weight.shape == (size, hidden),
+            f"{size} values and {hidden} hidden ones need a second matrix of {size} x {hidden}, "
+            f"not {self.down.rows} x {self.down.cols}",
+        )
+        self.require(self.skip.size == size, f"skip must have one value for each of {size}")
+        self.require(
+            self.down.input_bits == self.hidden_bits,
+            f"the hidden width {self.hidden_bits} must equal what the second matrix reads, "
+            f"{self.down.input_bits}",
+        )
 
     @property
     def size(self) -> int:
@@ -88,14 +71,6 @@ class ChannelMixer(Node):
     def hidden(self) -> int:
         """Values between the two matrices."""
         return self.up.rows
-
-    @property
-    def input_bits(self) -> int:
-        return self.up.x_bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.state_bits
 
     @property
     def scratch(self) -> int:

@@ -1,15 +1,13 @@
 """Early exit: the decision stands as soon as it is clear enough."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.program.fixedpoint import INT16_MAX, Ints, largest, split
 from edgeflow.program.matrix import MAX_SIZE
-from edgeflow.program.nodes.base import Node, Range, State, StateField
+from edgeflow.program.nodes.base import Node, State
 
 #: No two int16 values are so far apart: this threshold never decides early.
 NEVER = 1 << 16
@@ -48,31 +46,16 @@ class Cutoff(Node):
     threshold: int
     start: int = 1
 
-    op_type: ClassVar[str] = "Cutoff"
-    size_fields: ClassVar[tuple[str, ...]] = ()
-    int_fields: ClassVar[Mapping[str, Range]] = {
+    op_type = "Cutoff"
+    x_field = ("size", 16)
+    y_field = ("size", 16)
+    size_fields = ()
+    int_fields = {
         "size": (2, MAX_SIZE), "threshold": (0, NEVER), "start": (1, INT16_MAX),
     }  # fmt: skip
-    output_state: ClassVar[str | None] = "held"
-    state_fields: ClassVar[Mapping[str, StateField]] = {"held": ("size", 16), "count": (1, 16)}
-    c_struct: ClassVar[str | None] = "ef_cutoff"
-    c_function: ClassVar[str | None] = "ef_cutoff_step"
-
-    @property
-    def inputs(self) -> int:
-        return self.size
-
-    @property
-    def outputs(self) -> int:
-        return self.size
-
-    @property
-    def input_bits(self) -> int:
-        return 16
-
-    @property
-    def output_bits(self) -> int:
-        return 16
+    output_state = "held"
+    state_fields = {"held": ("size", 16), "count": (1, 16)}
+    c_struct = "ef_cutoff"
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         decided, count = state["count"] < 0, state["count"] + 1

@@ -1,22 +1,10 @@
 """Gated recurrent unit with the reset gate after the matrix product (PyTorch, cuDNN)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from edgeflow.program.fixedpoint import (
-    Ints,
-    lookup,
-    narrow,
-    saturate,
-    shift_right_round,
-    sigmoid_table,
-    split,
-    tanh_table,
-)
-from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Range, State
-from edgeflow.program.nodes.recurrent import Recurrent
+from edgeflow.program.fixedpoint import Ints, lookup, narrow, saturate, shift_right_round, split
+from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.recurrent import Gated
 
 
 def blend(n: Ints, z: Ints, h: Ints, state_bits: int) -> Ints:
@@ -27,7 +15,7 @@ def blend(n: Ints, z: Ints, h: Ints, state_bits: int) -> Ints:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GRU(Recurrent):
+class GRU(Gated):
     r"""GRU cell (Cho et al. 2014, arXiv 1406.1078; ``torch.nn.GRU``'s form).
 
     With ``a = input(x)`` and ``u = recurrent(h)`` in Q3.12, gates in PyTorch's order r, z, n:
@@ -50,32 +38,17 @@ class GRU(Recurrent):
         Width of the state, 8..16.
     """
 
-    input: Matrix
-    recurrent: Matrix
-    state_bits: int
-
-    op_type: ClassVar[str] = "GRU"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
-    int_fields: ClassVar[Mapping[str, Range]] = {"state_bits": (8, 16)}
-    tables: ClassVar[tuple[str, ...]] = ("sigmoid", "tanh")
-    c_struct: ClassVar[str | None] = "ef_gru"
-    c_function: ClassVar[str | None] = "ef_gru_step"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_rows("a GRU", 3)
-        self.check_state_width()
-
-    @property
-    def scratch(self) -> int:
-        return 6 * self.outputs
+    op_type = "GRU"
+    gates = ("a GRU", 3)
+    tables = ("sigmoid", "tanh")
+    c_struct = "ef_gru"
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         h = state["h"]
         a_r, a_z, a_n = split(self.product("input", x, state), 3)
         u_r, u_z, u_n = split(self.product("recurrent", h, state), 3)
-        r = lookup(sigmoid_table(), saturate(a_r + u_r))
-        z = lookup(sigmoid_table(), saturate(a_z + u_z))
-        n = lookup(tanh_table(), saturate(a_n + shift_right_round(r * u_n, 15)))
+        r = lookup("sigmoid", saturate(a_r + u_r))
+        z = lookup("sigmoid", saturate(a_z + u_z))
+        n = lookup("tanh", saturate(a_n + shift_right_round(r * u_n, 15)))
         h = blend(n, z, h, self.state_bits)
         return h, {"h": h}

@@ -1,21 +1,10 @@
 """Gated recurrent unit with the reset gate before the matrix product (Keras reset_after=False)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from edgeflow.errors import ProgramError
-from edgeflow.program.fixedpoint import (
-    Ints,
-    lookup,
-    saturate,
-    shift_right_round,
-    sigmoid_table,
-    split,
-    tanh_table,
-)
+from edgeflow.program.fixedpoint import Ints, lookup, saturate, shift_right_round, split
 from edgeflow.program.matrix import Matrix, round_up
-from edgeflow.program.nodes.base import Range, State
+from edgeflow.program.nodes.base import State
 from edgeflow.program.nodes.gru import blend
 from edgeflow.program.nodes.recurrent import Recurrent
 
@@ -49,29 +38,27 @@ class GRUResetBefore(Recurrent):
     candidate: Matrix
     state_bits: int
 
-    op_type: ClassVar[str] = "GRUResetBefore"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent", "candidate")
-    int_fields: ClassVar[Mapping[str, Range]] = {"state_bits": (8, 16)}
-    tables: ClassVar[tuple[str, ...]] = ("sigmoid", "tanh")
-    c_struct: ClassVar[str | None] = "ef_gru_reset_before"
-    c_function: ClassVar[str | None] = "ef_gru_reset_before_step"
+    op_type = "GRUResetBefore"
+    matrix_fields = ("input", "recurrent", "candidate")
+    tables = ("sigmoid", "tanh")
+    c_struct = "ef_gru_reset_before"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         hidden = self.outputs
         rows = {"input": 3 * hidden, "recurrent": 2 * hidden, "candidate": hidden}
         for field, matrix in self.matrices().items():
-            if matrix.rows != rows[field]:
-                raise ProgramError(
-                    f"layer {self.name}: a GRU of {hidden} units needs {rows[field]} rows, not "
-                    f"{matrix.rows} ({field})"
-                )
-        self.check_state_width()
-        if self.candidate.cols != hidden or self.candidate.input_bits != self.state_bits:
-            raise ProgramError(
-                f"layer {self.name}: the candidate's matrix reads {self.candidate.cols} values of "
-                f"{self.candidate.input_bits} bits, the state has {hidden} of {self.state_bits}"
+            self.require(
+                matrix.rows == rows[field],
+                f"a GRU of {hidden} units needs {rows[field]} rows, not {matrix.rows} ({field})",
             )
+        self.check_state_width()
+        cols, bits = self.candidate.cols, self.candidate.input_bits
+        self.require(
+            (cols, bits) == (hidden, self.state_bits),
+            f"the candidate's matrix reads {cols} values of {bits} bits, the state has {hidden} "
+            f"of {self.state_bits}",
+        )
 
     @property
     def scratch(self) -> int:
@@ -81,9 +68,9 @@ class GRUResetBefore(Recurrent):
         h = state["h"]
         a_r, a_z, a_n = split(self.product("input", x, state), 3)
         u_r, u_z = split(self.product("recurrent", h, state), 2)
-        r = lookup(sigmoid_table(), saturate(a_r + u_r))
-        z = lookup(sigmoid_table(), saturate(a_z + u_z))
+        r = lookup("sigmoid", saturate(a_r + u_r))
+        z = lookup("sigmoid", saturate(a_z + u_z))
         kept = shift_right_round(r * h, 15)
-        n = lookup(tanh_table(), saturate(a_n + self.candidate.apply(kept)))
+        n = lookup("tanh", saturate(a_n + self.candidate.apply(kept)))
         h = blend(n, z, h, self.state_bits)
         return h, {"h": h}

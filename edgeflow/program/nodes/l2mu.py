@@ -1,26 +1,18 @@
 """Spiking Legendre Memory Unit, of neurons with or without synaptic current."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.errors import ProgramError
-from edgeflow.program.fixedpoint import INT16_MAX, Ints
+from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix, round_up
-from edgeflow.program.nodes.base import Node, Range, State, StateField
-from edgeflow.program.nodes.lif import (
-    RESETS,
-    check_neurons,
-    filtered,
-    fire,
-)
+from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.lif import Spiking, filtered, fire
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class L2MU(Node):
+class L2MU(Spiking):
     r"""Legendre Memory Unit of three spiking populations (equations: ``edgeflow.cells.l2mu``).
 
     With ``P(i)`` the step of integrate-and-fire neurons, ``edgeflow.program.nodes.lif.LIF``, for
@@ -57,47 +49,38 @@ class L2MU(Node):
     reset: int = 0
     alpha: NDArray[np.int16] | None = None
 
-    op_type: ClassVar[str] = "L2MU"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("encode", "transition", "update")
-    array_fields: ClassVar[Mapping[str, Range]] = {
-        "alpha": (0, INT16_MAX), "beta": (0, INT16_MAX), "threshold": (0, INT16_MAX),
-    }  # fmt: skip
-    size_fields: ClassVar[tuple[str, ...]] = ()
-    int_fields: ClassVar[Mapping[str, Range]] = {"reset": (0, len(RESETS) - 1)}
-    output_state: ClassVar[str | None] = "h"
-    state_fields: ClassVar[Mapping[str, StateField]] = {
+    op_type = "L2MU"
+    x_field = ("inputs", "encode.input_bits")
+    y_field = ("update.rows", 2)
+    matrix_fields = ("encode", "transition", "update")
+    size_fields = ()
+    output_state = "h"
+    state_fields = {
         "j": ("currents", 16), "u": ("neurons", 16), "e": ("encoders", 2),
         "m": ("memory_values", 2), "h": ("hidden", 2),
     }  # fmt: skip
-    c_struct: ClassVar[str | None] = "ef_l2mu"
-    c_function: ClassVar[str | None] = "ef_l2mu_step"
-    c_helpers: ClassVar[tuple[str, ...]] = ("ef_lif_step",)
+    c_struct = "ef_l2mu"
+    c_helpers = ("ef_lif_step",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         order, cols = self.transition.rows, self.encode.cols
-        if (self.transition.cols, self.transition.input_bits) != (order + 1, 2):
-            raise ProgramError(
-                f"layer {self.name}: the transition of {order} values must be {order} x "
-                f"{order + 1} for 2-bit spikes, not {order} x {self.transition.cols} for "
-                f"{self.transition.input_bits} bits"
-            )
-        if self.update.cols != cols or self.update.input_bits != self.encode.input_bits:
-            raise ProgramError(
-                f"layer {self.name}: encode and update must read the same, not {cols} values of "
-                f"{self.encode.input_bits} bits and {self.update.cols} of {self.update.input_bits}"
-            )
-        if self.inputs < 1:
-            raise ProgramError(
-                f"layer {self.name}: {cols} columns leave no input beside {self.outputs} units "
-                f"and {self._sizes[1]} memory neurons"
-            )
-        check_neurons(self, self.neurons)
-
-    @property
-    def _sizes(self) -> tuple[int, int, int]:
-        """Neurons of e, m, h."""
-        return self.encoders, self.memory_values, self.update.rows
+        self.require(
+            (self.transition.cols, self.transition.input_bits) == (order + 1, 2),
+            f"the transition of {order} values must be {order} x {order + 1} for 2-bit spikes, not "
+            f"{order} x {self.transition.cols} for {self.transition.input_bits} bits",
+        )
+        self.require(
+            self.update.cols == cols and self.update.input_bits == self.encode.input_bits,
+            f"encode and update must read the same, not {cols} values of {self.encode.input_bits} "
+            f"bits and {self.update.cols} of {self.update.input_bits}",
+        )
+        self.require(
+            self.inputs > 0,
+            f"{cols} columns leave no input beside {self.outputs} units and {self.memory_values} "
+            "memory neurons",
+        )
+        self.check_neurons()
 
     @property
     def encoders(self) -> int:
@@ -112,28 +95,11 @@ class L2MU(Node):
     @property
     def neurons(self) -> int:
         """Neurons of e, m and h."""
-        return sum(self._sizes)
-
-    @property
-    def currents(self) -> int:
-        """Synaptic currents: none without alpha."""
-        return 0 if self.alpha is None else self.neurons
+        return self.encoders + self.memory_values + self.update.rows
 
     @property
     def inputs(self) -> int:
-        return self.encode.cols - self._sizes[1] - self._sizes[2]
-
-    @property
-    def outputs(self) -> int:
-        return self.update.rows
-
-    @property
-    def input_bits(self) -> int:
-        return self.encode.input_bits
-
-    @property
-    def output_bits(self) -> int:
-        return 2
+        return self.encode.cols - self.memory_values - self.update.rows
 
     @property
     def scratch(self) -> int:

@@ -1,15 +1,12 @@
 """Layer normalisation: each step's values, less their mean, over their standard deviation."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import Ints, narrow, shift_right_round
-from edgeflow.program.nodes.base import INT16, Node, Range, State
+from edgeflow.program.nodes.base import INT16, Node, State
 
 #: Most values, so that n x - sum(x) stays within 31 bits and its squares within 60.
 MAX_VALUES = 1 << 14
@@ -60,46 +57,31 @@ class LayerNorm(Node):
     state_bits: int
     shift: int
 
-    op_type: ClassVar[str] = "LayerNorm"
-    array_fields: ClassVar[Mapping[str, Range]] = {"gain": INT16, "bias": (-MAX_BIAS, MAX_BIAS)}
-    size_fields: ClassVar[tuple[str, ...]] = ("size",)
-    int_fields: ClassVar[Mapping[str, Range]] = {
+    op_type = "LayerNorm"
+    x_field = ("gain.size", "source_bits")
+    y_field = ("gain.size", "state_bits")
+    array_fields = {"gain": INT16, "bias": (-MAX_BIAS, MAX_BIAS)}
+    size_fields = ("size",)
+    int_fields = {
         "epsilon": (1, MAX_EPSILON), "source_bits": (2, 16), "state_bits": (8, 16),
         "shift": (0, 15),
     }  # fmt: skip
-    c_struct: ClassVar[str | None] = "ef_layer_norm"
-    c_function: ClassVar[str | None] = "ef_layer_norm_step"
+    c_struct = "ef_layer_norm"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.size <= MAX_VALUES or self.bias.size != self.size:
-            raise ProgramError(
-                f"layer {self.name}: gain and bias must be of the same size up to {MAX_VALUES}"
-            )
-
-    @property
-    def inputs(self) -> int:
-        return self.gain.size
-
-    @property
-    def outputs(self) -> int:
-        return self.gain.size
+        self.require(
+            1 <= self.size <= MAX_VALUES and self.bias.size == self.size,
+            f"gain and bias must be of the same size up to {MAX_VALUES}",
+        )
 
     @property
     def size(self) -> int:
         """Number of values, at most 2^14."""
         return self.gain.size
 
-    @property
-    def input_bits(self) -> int:
-        return self.source_bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.state_bits
-
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        n = self.inputs
+        n = self.size
         total = x.sum(axis=1, keepdims=True)
         centred = n * x - total
         root = n * (x * x).sum(axis=1, keepdims=True) - total * total + self.epsilon

@@ -1,16 +1,13 @@
 """Leaky integrate-and-fire neurons, with or without recurrence and synaptic current."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import INT16_MAX, Ints, saturate, shift_right_round, switch
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Node, Range, State, StateField
+from edgeflow.program.nodes.base import Node, State
 
 Shorts = NDArray[np.int16]
 #: What a spike does to the membrane; the position is the value of `reset`.
@@ -31,22 +28,44 @@ def fire(
     return u, (u > threshold).astype(np.int64)
 
 
-def check_neurons(node: Node, neurons: int) -> None:
-    """Raise a ProgramError unless there are decays and thresholds for each of `neurons`."""
-    for field, array in node.arrays().items():
-        if array.size != neurons:
-            raise ProgramError(
-                f"layer {node.name}: {field} must have one value for each of {neurons} neurons"
-            )
-
-
 def filtered(current: Ints, j: Ints, alpha: Shorts) -> Ints:
     """Return the next synaptic current."""
     return saturate(shift_right_round(j * alpha, 15) + current)
 
 
+class Spiking(Node):
+    """A layer of integrate-and-fire neurons, with or without synaptic current."""
+
+    # fields of the sub-classes, each of which has its own order
+    beta: Shorts
+    threshold: Shorts
+    reset: int
+    alpha: Shorts | None
+
+    array_fields = dict.fromkeys(("alpha", "beta", "threshold"), (0, INT16_MAX))
+    int_fields = {"reset": (0, len(RESETS) - 1)}
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of all populations."""
+        return self.hidden
+
+    @property
+    def currents(self) -> int:
+        """Synaptic currents: none without alpha."""
+        return 0 if self.alpha is None else self.neurons
+
+    def check_neurons(self) -> None:
+        """Raise a ProgramError unless there are decays and thresholds for each neuron."""
+        for field, array in self.arrays().items():
+            self.require(
+                array.size == self.neurons,
+                f"{field} must have one value for each of {self.neurons} neurons",
+            )
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class LIF(Node):
+class LIF(Spiking):
     r"""Integrate-and-fire layer (equations: ``edgeflow.cells.lif``).
 
     With ``i = input(x) + recurrent(s)`` in units of the membrane, ``d(v, f) = (v f + 2^14) >> 15``:
@@ -81,51 +100,24 @@ class LIF(Node):
     recurrent: Matrix | None = None
     alpha: NDArray[np.int16] | None = None
 
-    op_type: ClassVar[str] = "LIF"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
-    array_fields: ClassVar[Mapping[str, Range]] = {
-        "alpha": (0, INT16_MAX), "beta": (0, INT16_MAX), "threshold": (0, INT16_MAX),
-    }  # fmt: skip
-    int_fields: ClassVar[Mapping[str, Range]] = {"reset": (0, len(RESETS) - 1)}
-    output_state: ClassVar[str | None] = "s"
-    state_fields: ClassVar[Mapping[str, StateField]] = {
-        "j": ("currents", 16),
-        "u": ("hidden", 16),
-        "s": ("hidden", 2),
-    }
-    c_struct: ClassVar[str | None] = "ef_lif"
-    c_function: ClassVar[str | None] = "ef_lif_step"
+    op_type = "LIF"
+    x_field = ("input.cols", "input.input_bits")
+    y_field = ("input.rows", 2)
+    matrix_fields = ("input", "recurrent")
+    output_state = "s"
+    state_fields = {"j": ("currents", 16), "u": ("hidden", 16), "s": ("hidden", 2)}
+    c_struct = "ef_lif"
 
     def __post_init__(self) -> None:
         hidden, matrix = self.input.rows, self.recurrent
         super().__post_init__()
-        check_neurons(self, hidden)
-        if matrix and (matrix.rows, matrix.cols, matrix.input_bits) != (hidden, hidden, 2):
-            raise ProgramError(
-                f"layer {self.name}: recurrent weights must be {hidden} x {hidden} for 2-bit "
-                f"spikes, not {matrix.rows} x {matrix.cols} for {matrix.input_bits} bits"
+        self.check_neurons()
+        if matrix:
+            self.require(
+                (matrix.rows, matrix.cols, matrix.input_bits) == (hidden, hidden, 2),
+                f"recurrent weights must be {hidden} x {hidden} for 2-bit spikes, not "
+                f"{matrix.rows} x {matrix.cols} for {matrix.input_bits} bits",
             )
-
-    @property
-    def inputs(self) -> int:
-        return self.input.cols
-
-    @property
-    def outputs(self) -> int:
-        return self.input.rows
-
-    @property
-    def input_bits(self) -> int:
-        return self.input.input_bits
-
-    @property
-    def output_bits(self) -> int:
-        return 2
-
-    @property
-    def currents(self) -> int:
-        """Synaptic currents: none without alpha."""
-        return 0 if self.alpha is None else self.hidden
 
     @property
     def scratch(self) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix
@@ -21,25 +20,11 @@ class Linear(Node):
 
     matrix: Matrix
 
-    op_type: ClassVar[str] = "Linear"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("matrix",)
-    delta_sources: ClassVar[Mapping[str, str]] = {"matrix": "x"}
-
-    @property
-    def inputs(self) -> int:
-        return self.matrix.inputs
-
-    @property
-    def outputs(self) -> int:
-        return self.matrix.rows
-
-    @property
-    def input_bits(self) -> int:
-        return self.matrix.x_bits
-
-    @property
-    def output_bits(self) -> int:
-        return 16
+    op_type = "Linear"
+    x_field = ("matrix.inputs", "matrix.x_bits")
+    y_field = ("matrix.rows", 16)
+    matrix_fields = ("matrix",)
+    delta_sources = {"matrix": "x"}
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         return self.product("matrix", x, state), {}

@@ -1,13 +1,10 @@
 """Legendre Memory Unit, and its feed-forward variant."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import (
     INT16_MAX,
     INT32_MAX,
@@ -16,10 +13,9 @@ from edgeflow.program.fixedpoint import (
     narrow,
     saturate,
     shift_right_round,
-    tanh_table,
 )
 from edgeflow.program.matrix import MAX_SIZE, Matrix, round_up
-from edgeflow.program.nodes.base import INT16, Node, Range, State, StateField
+from edgeflow.program.nodes.base import INT16, Node, State
 from edgeflow.program.nodes.recurrent import Recurrent
 
 #: Largest number of bits that a memory value has below its high part.
@@ -51,13 +47,24 @@ class _LegendreMemory(Node):
     input error of half a unit would, and fades as fast: it does not pile up.
     """
 
-    # fields of the sub-classes, each of which has its own order
+    input: Matrix
+    memory: Matrix
     transition: NDArray[np.int16]
     drive: NDArray[np.int16]
     shift: NDArray[np.int16]
     memory_size: int
     fraction: int
     read_shift: int
+    read_bits: int
+    state_bits: int
+
+    array_fields = {"transition": INT16, "drive": INT16, "shift": (1, 30)}
+    int_fields = {
+        "memory_size": (1, MAX_SIZE), "fraction": (1, MAX_FRACTION), "read_shift": (1, 30),
+        "read_bits": (2, 16), "state_bits": (8, 16),
+    }  # fmt: skip
+    tables = ("tanh",)
+    c_helpers = ("ef_legendre_step",)
 
     @property
     def order(self) -> int:
@@ -66,23 +73,28 @@ class _LegendreMemory(Node):
     @property
     def memory_values(self) -> int:
         """Values of all memories."""
-        return self.ints()["memory_size"] * self.order
+        return self.memory_size * self.order
 
-    def _check_memory(self, columns: int) -> None:
-        order, arrays = self.order, self.arrays()
-        if arrays["transition"].size != order * order or not arrays["shift"].size == order > 0:
-            raise ProgramError(
-                f"layer {self.name}: a memory of order {order} needs {order * order} values of "
-                f"transition and {order} shifts"
-            )
-        if columns != self.memory_values:
-            raise ProgramError(
-                f"layer {self.name}: {self.ints()['memory_size']} memories of order {order} do not "
-                f"fit a matrix of {columns} columns"
-            )
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        order, cols = self.order, self.memory.cols
+        self.require(
+            self.transition.size == order * order and self.shift.size == order > 0,
+            f"a memory of order {order} needs {order * order} values of transition and {order} "
+            "shifts",
+        )
+        self.require(
+            cols == self.memory_values,
+            f"{self.memory_size} memories of order {order} do not fit a matrix of {cols} columns",
+        )
         # m is below 2^30 and the increment, shifted by one at least, too: their sum fits
-        if not memory_fits(arrays["transition"], arrays["drive"], arrays["shift"]):
-            raise ProgramError(f"layer {self.name}: a memory's accumulator can leave 32 bits")
+        self.require(
+            memory_fits(self.transition, self.drive, self.shift),
+            "a memory's accumulator can leave 32 bits",
+        )
+
+    def macs(self) -> int:
+        return super().macs() + self.memory_size * self.order * (self.order + 1)
 
     def _remember(self, m: Ints, u: Ints) -> Ints:
         """Return the next memory [n, memory_size * order] given u [n, memory_size]."""
@@ -101,7 +113,7 @@ class _LegendreMemory(Node):
 
 def _activate(drive: Ints, state_bits: int) -> Ints:
     """Return tanh in the state's width; the shift of 2 tanh is never zero."""
-    return narrow(2 * lookup(tanh_table(), saturate(drive)), 17 - state_bits, state_bits)
+    return narrow(2 * lookup("tanh", saturate(drive)), 17 - state_bits, state_bits)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -142,60 +154,37 @@ class LMU(_LegendreMemory, Recurrent):
         Widths of what `memory` reads, and of h.
     """
 
-    input: Matrix
-    recurrent: Matrix
-    memory: Matrix
-    transition: NDArray[np.int16]
-    drive: NDArray[np.int16]
-    shift: NDArray[np.int16]
-    memory_size: int
-    fraction: int
-    read_shift: int
-    read_bits: int
-    state_bits: int
+    recurrent: Matrix = field(kw_only=True)
 
-    op_type: ClassVar[str] = "LMU"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent", "memory")
-    array_fields: ClassVar[Mapping[str, Range]] = {
-        "transition": INT16, "drive": INT16, "shift": (1, 30),
-    }  # fmt: skip
-    size_fields: ClassVar[tuple[str, ...]] = ("hidden", "order")
-    int_fields: ClassVar[Mapping[str, Range]] = {
-        "memory_size": (1, MAX_SIZE), "fraction": (1, MAX_FRACTION), "read_shift": (1, 30),
-        "read_bits": (2, 16), "state_bits": (8, 16),
-    }  # fmt: skip
-    tables: ClassVar[tuple[str, ...]] = ("tanh",)
-    state_fields: ClassVar[Mapping[str, StateField]] = {
+    op_type = "LMU"
+    matrix_fields = ("input", "recurrent", "memory")
+    size_fields = ("hidden", "order")
+    state_fields = {
         "h": ("hidden", "state_bits"), "m": ("memory_values", 32), "v": ("memory_size", 16),
     }  # fmt: skip
-    c_struct: ClassVar[str | None] = "ef_lmu"
-    c_function: ClassVar[str | None] = "ef_lmu_step"
-    c_helpers: ClassVar[tuple[str, ...]] = ("ef_legendre_step",)
+    c_struct = "ef_lmu"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_memory(self.memory.cols)
         hidden, rows = self.recurrent.inputs, self.memory_size + self.recurrent.inputs
-        if self.input.rows != rows or not {self.recurrent.rows, self.memory.rows} <= {rows, hidden}:
-            raise ProgramError(
-                f"layer {self.name}: an LMU of {hidden} units and {self.memory_size} memories "
-                f"needs {rows} rows, or {hidden} where u is left out"
-            )
-        if self.recurrent.x_bits != self.state_bits or self.memory.input_bits != self.read_bits:
-            raise ProgramError(
-                f"layer {self.name}: widths {self.state_bits} and {self.read_bits} must "
-                f"equal those that matrices read, {self.recurrent.x_bits} and "
-                f"{self.memory.input_bits}"
-            )
-        if self.memory.rows == rows and self.memory.bias[: self.memory_size].any():
-            raise ProgramError(f"layer {self.name}: what the memory adds to u has a bias")
+        self.require(
+            self.input.rows == rows and {self.recurrent.rows, self.memory.rows} <= {rows, hidden},
+            f"an LMU of {hidden} units and {self.memory_size} memories needs {rows} rows, or "
+            f"{hidden} where u is left out",
+        )
+        declared = self.state_bits, self.read_bits
+        given = self.recurrent.x_bits, self.memory.input_bits
+        self.require(
+            given == declared,
+            f"widths {declared[0]} and {declared[1]} must equal those that matrices read, "
+            f"{given[0]} and {given[1]}",
+        )
+        biased = self.memory.rows == rows and self.memory.bias[: self.memory_size].any()
+        self.require(not biased, "what the memory adds to u has a bias")
 
     @property
     def scratch(self) -> int:
         return round_up(self.memory.cols) + round_up(self.order) + 3 * self.input.rows
-
-    def macs(self) -> int:
-        return super().macs() + self.memory_size * self.order * (self.order + 1)
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         size = self.memory_size
@@ -227,65 +216,35 @@ class LMUFeedForward(_LegendreMemory):
         As in `LMU`; state_bits is the width of y.
     """
 
-    input: Matrix
-    memory: Matrix
-    transition: NDArray[np.int16]
-    drive: NDArray[np.int16]
-    shift: NDArray[np.int16]
-    memory_size: int
-    fraction: int
-    read_shift: int
-    read_bits: int
-    state_bits: int
-
-    op_type: ClassVar[str] = "LMUFeedForward"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "memory")
-    delta_sources: ClassVar[Mapping[str, str]] = {"input": "x"}
-    array_fields: ClassVar[Mapping[str, Range]] = LMU.array_fields
-    size_fields: ClassVar[tuple[str, ...]] = ("outputs", "order")
-    int_fields: ClassVar[Mapping[str, Range]] = LMU.int_fields
-    tables: ClassVar[tuple[str, ...]] = ("tanh",)
-    state_fields: ClassVar[Mapping[str, StateField]] = {"m": ("memory_values", 32)}
-    c_struct: ClassVar[str | None] = "ef_lmu_feedforward"
-    c_function: ClassVar[str | None] = "ef_lmu_feedforward_step"
-    c_helpers: ClassVar[tuple[str, ...]] = LMU.c_helpers
+    op_type = "LMUFeedForward"
+    y_field = ("outputs", "state_bits")
+    matrix_fields = ("input", "memory")
+    delta_sources = {"input": "x"}
+    size_fields = ("outputs", "order")
+    state_fields = {"m": ("memory_values", 32)}
+    c_struct = "ef_lmu_feedforward"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_memory(self.memory.cols)
-        if self.input.rows != self.memory_size + self.memory.rows:
-            raise ProgramError(
-                f"layer {self.name}: {self.memory.rows} outputs and {self.memory_size} memories "
-                f"need {self.memory_size + self.memory.rows} rows, not {self.input.rows}"
-            )
-        if self.memory.input_bits != self.read_bits:
-            raise ProgramError(
-                f"layer {self.name}: memory width {self.read_bits} must equal what its matrix "
-                f"reads, {self.memory.input_bits}"
-            )
-
-    @property
-    def inputs(self) -> int:
-        return self.input.inputs
+        rows = self.memory_size + self.memory.rows
+        self.require(
+            self.input.rows == rows,
+            f"{self.memory.rows} outputs and {self.memory_size} memories need {rows} rows, not "
+            f"{self.input.rows}",
+        )
+        self.require(
+            self.memory.input_bits == self.read_bits,
+            f"memory width {self.read_bits} must equal what its matrix reads, "
+            f"{self.memory.input_bits}",
+        )
 
     @property
     def outputs(self) -> int:
         return self.memory.rows
 
     @property
-    def input_bits(self) -> int:
-        return self.input.x_bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.state_bits
-
-    @property
     def scratch(self) -> int:
         return round_up(self.memory.cols) + round_up(self.order) + self.input.rows + self.outputs
-
-    def macs(self) -> int:
-        return super().macs() + self.memory_size * self.order * (self.order + 1)
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         size = self.memory_size

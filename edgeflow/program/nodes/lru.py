@@ -1,23 +1,13 @@
 """Linear Recurrent Unit: rotating states of 32 bits."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.errors import ProgramError
-from edgeflow.program.fixedpoint import (
-    Ints,
-    lookup,
-    saturate,
-    shift_right_round,
-    symmetric_max,
-    tanh_table,
-)
+from edgeflow.program.fixedpoint import Ints, lookup, saturate, shift_right_round, symmetric_max
 from edgeflow.program.matrix import Matrix, round_up
-from edgeflow.program.nodes.base import Node, Range, State, StateField
+from edgeflow.program.nodes.base import Node, State
 
 #: Fractional bits of a pole.
 ROTATION = 30
@@ -66,35 +56,35 @@ class LRU(Node):
     shift: NDArray[np.int16]
     state_bits: int
 
-    op_type: ClassVar[str] = "LRU"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "output")
-    delta_sources: ClassVar[Mapping[str, str]] = {"input": "x"}
-    array_fields: ClassVar[Mapping[str, Range]] = {
+    op_type = "LRU"
+    y_field = ("output.rows", "state_bits")
+    matrix_fields = ("input", "output")
+    delta_sources = {"input": "x"}
+    array_fields = {
         "real": (-(1 << ROTATION), 1 << ROTATION), "imaginary": (-(1 << ROTATION), 1 << ROTATION),
         "shift": (0, 14),
     }  # fmt: skip
-    size_fields: ClassVar[tuple[str, ...]] = ("hidden", "size")
-    int_fields: ClassVar[Mapping[str, Range]] = {"state_bits": (8, 16)}
-    tables: ClassVar[tuple[str, ...]] = ("tanh",)
-    state_fields: ClassVar[Mapping[str, StateField]] = {"h": ("values", 32)}
-    c_struct: ClassVar[str | None] = "ef_lru"
-    c_function: ClassVar[str | None] = "ef_lru_step"
+    size_fields = ("hidden", "size")
+    int_fields = {"state_bits": (8, 16)}
+    tables = ("tanh",)
+    state_fields = {"h": ("values", 32)}
+    c_struct = "ef_lru"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.real.size == self.imaginary.size == self.shift.size:
-            raise ProgramError(f"layer {self.name}: poles and shifts must be as many")
-        if self.input.rows != self.values + self.hidden or self.output.cols != self.values:
-            raise ProgramError(
-                f"layer {self.name}: {self.size} states and {self.hidden} outputs need matrices of "
-                f"{self.values + self.hidden} rows and {self.values} columns, not "
-                f"{self.input.rows} and {self.output.cols}"
-            )
-        if self.output.input_bits != self.state_bits:
-            raise ProgramError(
-                f"layer {self.name}: the width {self.state_bits} must equal what the second matrix "
-                f"reads, {self.output.input_bits}"
-            )
+        sizes = (self.real.size, self.imaginary.size, self.shift.size)
+        self.require(sizes == 3 * (self.size,), "poles and shifts must be as many")
+        rows, cols = self.values + self.hidden, self.values
+        self.require(
+            (self.input.rows, self.output.cols) == (rows, cols),
+            f"{self.size} states and {self.hidden} outputs need matrices of {rows} rows and {cols} "
+            f"columns, not {self.input.rows} and {self.output.cols}",
+        )
+        self.require(
+            self.output.input_bits == self.state_bits,
+            f"the width {self.state_bits} must equal what the second matrix reads, "
+            f"{self.output.input_bits}",
+        )
 
     @property
     def size(self) -> int:
@@ -105,22 +95,6 @@ class LRU(Node):
     def values(self) -> int:
         """Real and imaginary parts."""
         return 2 * self.size
-
-    @property
-    def inputs(self) -> int:
-        return self.input.inputs
-
-    @property
-    def outputs(self) -> int:
-        return self.output.rows
-
-    @property
-    def input_bits(self) -> int:
-        return self.input.x_bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.state_bits
 
     @property
     def scratch(self) -> int:
@@ -139,5 +113,5 @@ class LRU(Node):
         driven = v[:, : self.values] << shift
         h = saturate(shift_right_round(rotated, ROTATION) + driven, -LIMIT, LIMIT)
         read = saturate(shift_right_round(h, STATE_BITS - bits), -limit, limit)
-        y = lookup(tanh_table(), saturate(v[:, self.values :] + self.output.apply(read)))
+        y = lookup("tanh", saturate(v[:, self.values :] + self.output.apply(read)))
         return saturate(shift_right_round(2 * y, 17 - bits), -limit, limit), {"h": h}

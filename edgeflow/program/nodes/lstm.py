@@ -1,8 +1,6 @@
 """Long short-term memory in PyTorch's form."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from edgeflow.program.fixedpoint import (
     PREACTIVATION_FRACTION,
@@ -11,17 +9,14 @@ from edgeflow.program.fixedpoint import (
     narrow,
     saturate,
     shift_right_round,
-    sigmoid_table,
     split,
-    tanh_table,
 )
-from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Range, State, StateField
-from edgeflow.program.nodes.recurrent import Recurrent
+from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.recurrent import Gated
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LSTM(Recurrent):
+class LSTM(Gated):
     r"""LSTM cell (Hochreiter and Schmidhuber 1997; ``torch.nn.LSTM``'s form).
 
     With ``v = sat16(input(x) + recurrent(h))`` in Q3.12, gates in PyTorch's order i, f, g, o:
@@ -46,42 +41,30 @@ class LSTM(Recurrent):
         Fractional bits of c, 8..15.
     """
 
-    input: Matrix
-    recurrent: Matrix
-    state_bits: int
     cell_fraction: int
 
-    op_type: ClassVar[str] = "LSTM"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
-    int_fields: ClassVar[Mapping[str, Range]] = {"state_bits": (8, 16), "cell_fraction": (8, 15)}
-    tables: ClassVar[tuple[str, ...]] = ("sigmoid", "tanh")
-    state_fields: ClassVar[Mapping[str, StateField]] = {
-        "h": ("hidden", "state_bits"),
-        "c": ("hidden", 16),
-    }
-    c_struct: ClassVar[str | None] = "ef_lstm"
-    c_function: ClassVar[str | None] = "ef_lstm_step"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_rows("an LSTM", 4)
-        self.check_state_width()
+    op_type = "LSTM"
+    gates = ("an LSTM", 4)
+    int_fields = Gated.int_fields | {"cell_fraction": (8, 15)}
+    tables = ("sigmoid", "tanh")
+    state_fields = {"h": ("hidden", "state_bits"), "c": ("hidden", 16)}
+    c_struct = "ef_lstm"
 
     @property
     def scratch(self) -> int:
-        return 8 * self.outputs + 1
+        return super().scratch + 1
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         fraction = self.cell_fraction
         v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
         v_i, v_f, v_g, v_o = split(v, 4)
-        i, f, o = (lookup(sigmoid_table(), gate) for gate in (v_i, v_f, v_o))
-        g = lookup(tanh_table(), v_g)
+        i, f, o = (lookup("sigmoid", gate) for gate in (v_i, v_f, v_o))
+        g = lookup("tanh", v_g)
         # the floor of a floor: the exact sum is rounded once
         new = (i * g) >> (15 - fraction)
         c = saturate(shift_right_round(f * state["c"] + new, 15))
         squashed = lookup(
-            tanh_table(), saturate(shift_right_round(c << PREACTIVATION_FRACTION, fraction))
+            "tanh", saturate(shift_right_round(c << PREACTIVATION_FRACTION, fraction))
         )
         h = narrow(o * squashed, 31 - self.state_bits, self.state_bits)
         return h, {"h": h, "c": c}

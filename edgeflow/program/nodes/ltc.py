@@ -1,13 +1,11 @@
 """Liquid time-constant cell: fused solver with a reciprocal from a table."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import (
     INT16_MAX,
     Ints,
@@ -15,13 +13,11 @@ from edgeflow.program.fixedpoint import (
     interpolate,
     lookup,
     nodes_of,
-    reciprocal_table,
     saturate,
     shift_right_round,
-    sigmoid_table,
 )
 from edgeflow.program.matrix import MAX_SIZE
-from edgeflow.program.nodes.base import INT16, Node, Range, State, StateField
+from edgeflow.program.nodes.base import INT16, Node, State
 
 #: Most solver steps per sample.
 MAX_UNFOLDS = 12
@@ -54,7 +50,7 @@ def quotient(numerator: Ints, denominator: Ints) -> Ints:
     scale = 1 << doublings
     n = saturate(numerator, -denominator, denominator) * scale
     m = ((denominator * scale) >> 14) - (1 << 15)
-    reciprocal = interpolate(nodes_of(reciprocal_table(), m), m, 7)
+    reciprocal = interpolate(nodes_of("reciprocal", m), m, 7)
     product = shift_right_round(n, 15) * reciprocal
     return saturate(shift_right_round(product, 14), -INT16_MAX, INT16_MAX)
 
@@ -113,44 +109,41 @@ class LTC(Node):
     sensory_shift: int
     shift: int
 
-    op_type: ClassVar[str] = "LTC"
-    array_fields: ClassVar[Mapping[str, Range]] = {
+    op_type = "LTC"
+    x_field = ("inputs", "source_bits")
+    y_field = ("motors", 16)
+    array_fields = {
         "sensory_slope": INT16, "sensory_offset": INT16, "sensory_weight": (0, INT16_MAX),
         "sensory_reversal": INT16, "slope": INT16, "offset": INT16, "weight": (0, INT16_MAX),
         "reversal": INT16, "capacity": (0, INT16_MAX), "leak": (-MAX_SUM, MAX_SUM),
         "rest": (MIN_DENOMINATOR, MAX_SUM),
     }  # fmt: skip
-    size_fields: ClassVar[tuple[str, ...]] = ("inputs", "hidden")
-    int_fields: ClassVar[Mapping[str, Range]] = {
+    size_fields = ("inputs", "hidden")
+    int_fields = {
         "unfolds": (1, MAX_UNFOLDS), "source_bits": (2, 16), "motors": (1, MAX_SIZE),
         "sensory_shift": (1, 15), "shift": (1, 15),
     }  # fmt: skip
-    unrolled_fields: ClassVar[tuple[str, ...]] = ("unfolds",)
-    tables: ClassVar[tuple[str, ...]] = ("sigmoid", "reciprocal")
-    output_state: ClassVar[str | None] = "v"
-    state_fields: ClassVar[Mapping[str, StateField]] = {"v": ("hidden", 16)}
-    c_struct: ClassVar[str | None] = "ef_ltc"
-    c_function: ClassVar[str | None] = "ef_ltc_step"
+    unrolled_fields = ("unfolds",)
+    tables = ("sigmoid", "reciprocal")
+    output_state = "v"
+    state_fields = {"v": ("hidden", 16)}
+    c_struct = "ef_ltc"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        hidden = self.hidden
-        where = f"layer {self.name}"
-        if hidden < 1 or self.sensory_slope.size % hidden or not 1 <= self.motors <= hidden:
-            raise ProgramError(f"{where}: {self.motors} outputs of {hidden} units are impossible")
+        hidden, motors = self.hidden, self.motors
+        fits = 1 <= motors <= hidden and self.sensory_slope.size % hidden == 0
+        self.require(fits, f"{motors} outputs of {hidden} units are impossible")
         for field, array in self.arrays().items():
             size = {"sensory": hidden * self.inputs}.get(field.split("_")[0], hidden * hidden)
             size = hidden if field in ("capacity", "leak", "rest") else size
-            if array.size != size:
-                raise ProgramError(f"{where}: {field} must have {size} values")
+            self.require(array.size == size, f"{field} must have {size} values")
         reach = INT16_MAX * (self._total(self.weight) + self._total(self.sensory_weight))
         reach = reach + self._total(self.rest)
-        if reach.max() >= MAX_SUM:
-            raise ProgramError(f"{where}: a denominator could leave [2^16, 2^30)")
+        self.require(reach < MAX_SUM, "a denominator could leave [2^16, 2^30)")
         pull = self._total(self.reversal) + self._total(self.sensory_reversal)
         pull = INT16_MAX * (pull + self._total(self.capacity)) + self._total(self.leak)
-        if pull.max() >= MAX_SUM:
-            raise ProgramError(f"{where}: a numerator could reach 2^30")
+        self.require(pull < MAX_SUM, "a numerator could reach 2^30")
 
     def _total(self, values: NDArray[Any]) -> Ints:
         return np.abs(values.astype(np.int64)).reshape(self.hidden, -1).sum(axis=1)
@@ -163,18 +156,6 @@ class LTC(Node):
     @property
     def inputs(self) -> int:
         return self.sensory_slope.size // self.hidden
-
-    @property
-    def outputs(self) -> int:
-        return self.motors
-
-    @property
-    def input_bits(self) -> int:
-        return self.source_bits
-
-    @property
-    def output_bits(self) -> int:
-        return 16
 
     @property
     def scratch(self) -> int:
@@ -193,7 +174,7 @@ class LTC(Node):
             for field in _SYNAPSE
         )
         value = shift_right_round(x[:, None] * slope, shift) + offset * (1 << OFFSET_SHIFT)
-        s = lookup(sigmoid_table(), saturate(value))
+        s = lookup("sigmoid", saturate(value))
         return (s * reversal).sum(axis=-1), (s * weight).sum(axis=-1)
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:

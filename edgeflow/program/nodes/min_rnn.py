@@ -1,14 +1,12 @@
 """The common part of minGRU and minLSTM: a leaky state whose rate reads the input only."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgeflow.errors import ProgramError
-from edgeflow.program.fixedpoint import INT16_MIN, Ints, lookup, narrow, sigmoid_table, split
+from edgeflow.program.fixedpoint import INT16_MIN, Ints, lookup, narrow, split
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Node, Range, State, StateField
+from edgeflow.program.nodes.base import Node, State
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,34 +43,23 @@ class MinRNN(Node):
 
     #: Rows of the matrix per unit.
     blocks: ClassVar[int]
-    state_fields: ClassVar[Mapping[str, StateField]] = {"h": ("hidden", 32)}
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input",)
-    delta_sources: ClassVar[Mapping[str, str]] = {"input": "x"}
-    int_fields: ClassVar[Mapping[str, Range]] = {"state_bits": (8, 16), "output_shift": (1, 30)}
+    y_field = ("hidden", "state_bits")
+    state_fields = {"h": ("hidden", 32)}
+    matrix_fields = ("input",)
+    delta_sources = {"input": "x"}
+    int_fields = {"state_bits": (8, 16), "output_shift": (1, 30)}
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.input.rows % self.blocks:
-            raise ProgramError(
-                f"layer {self.name}: a {self.op_type} needs {self.blocks} rows per unit, not "
-                f"{self.input.rows} in all"
-            )
+        self.require(
+            self.input.rows % self.blocks == 0,
+            f"a {self.op_type} needs {self.blocks} rows per unit, not {self.input.rows} in all",
+        )
 
     @property
-    def inputs(self) -> int:
-        return self.input.inputs
-
-    @property
-    def outputs(self) -> int:
+    def hidden(self) -> int:
+        """Number of units."""
         return self.input.rows // self.blocks
-
-    @property
-    def input_bits(self) -> int:
-        return self.input.x_bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.state_bits
 
     @property
     def scratch(self) -> int:
@@ -85,7 +72,7 @@ class MinRNN(Node):
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         *gates, candidate = split(self.product("input", x, state), self.blocks)
         h, v = state["h"], self.preactivation(*gates)
-        z = lookup(sigmoid_table(), v) * (v > INT16_MIN)
+        z = lookup("sigmoid", v) * (v > INT16_MIN)
         h = h + z * (candidate - (h >> 15))
         y = narrow(h, self.output_shift, self.state_bits)
         return y, {"h": h}

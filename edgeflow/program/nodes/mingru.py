@@ -1,7 +1,6 @@
 """Minimal gated recurrent unit."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes.min_rnn import MinRNN
@@ -11,11 +10,10 @@ from edgeflow.program.nodes.min_rnn import MinRNN
 class MinGRU(MinRNN):
     r"""minGRU: :math:`z = \sigma(v_z)`, rows in the order z (Q3.12), candidate."""
 
-    op_type: ClassVar[str] = "MinGRU"
-    blocks: ClassVar[int] = 2
-    tables: ClassVar[tuple[str, ...]] = ("sigmoid",)
-    c_struct: ClassVar[str | None] = "ef_mingru"
-    c_function: ClassVar[str | None] = "ef_mingru_step"
+    op_type = "MinGRU"
+    blocks = 2
+    tables = ("sigmoid",)
+    c_struct = "ef_mingru"
 
     def preactivation(self, *gates: Ints) -> Ints:
         return gates[0]

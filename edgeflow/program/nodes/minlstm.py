@@ -1,13 +1,10 @@
 """Minimal long short-term memory."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from edgeflow.program.fixedpoint import INT16_MAX, Ints, log_sigmoid_table, lookup, saturate
-from edgeflow.program.nodes.base import Range
+from edgeflow.program.fixedpoint import INT16_MAX, Ints, lookup, saturate
 from edgeflow.program.nodes.min_rnn import MinRNN
 
 
@@ -28,12 +25,11 @@ class MinLSTM(MinRNN):
 
     gate_shift: int
 
-    op_type: ClassVar[str] = "MinLSTM"
-    blocks: ClassVar[int] = 3
-    int_fields: ClassVar[Mapping[str, Range]] = {**MinRNN.int_fields, "gate_shift": (0, 4)}
-    tables: ClassVar[tuple[str, ...]] = ("sigmoid", "log_sigmoid")
-    c_struct: ClassVar[str | None] = "ef_minlstm"
-    c_function: ClassVar[str | None] = "ef_minlstm_step"
+    op_type = "MinLSTM"
+    blocks = 3
+    int_fields = MinRNN.int_fields | {"gate_shift": (0, 4)}
+    tables = ("sigmoid", "log_sigmoid")
+    c_struct = "ef_minlstm"
 
     def preactivation(self, *gates: Ints) -> Ints:
         f, i = (self._logarithm(gate << self.gate_shift) for gate in gates)
@@ -41,5 +37,5 @@ class MinLSTM(MinRNN):
 
     @staticmethod
     def _logarithm(v: Ints) -> Ints:
-        tail = lookup(log_sigmoid_table(), np.minimum(np.abs(v), INT16_MAX))
+        tail = lookup("log_sigmoid", np.minimum(np.abs(v), INT16_MAX))
         return np.minimum(v, 0) + tail

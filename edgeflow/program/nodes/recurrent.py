@@ -1,11 +1,10 @@
 """The common part of cells whose output is a state that their own matrix reads."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
-from edgeflow.errors import ProgramError
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Node, StateField
+from edgeflow.program.nodes.base import Node
 
 
 class Recurrent(Node):
@@ -16,39 +15,44 @@ class Recurrent(Node):
     recurrent: Matrix
     state_bits: int
 
-    output_state: ClassVar[str | None] = "h"
-    delta_sources: ClassVar[Mapping[str, str]] = {"input": "x", "recurrent": "h"}
-    state_fields: ClassVar[Mapping[str, StateField]] = {"h": ("hidden", "state_bits")}
+    y_field = ("recurrent.inputs", "state_bits")
+    output_state = "h"
+    delta_sources = {"input": "x", "recurrent": "h"}
+    int_fields = {"state_bits": (8, 16)}
+    state_fields = {"h": ("hidden", "state_bits")}
 
     def check_state_width(self) -> None:
         """Raise a ProgramError unless h is as wide as `recurrent` was proven for."""
-        if self.recurrent.x_bits != self.state_bits:
-            raise ProgramError(
-                f"layer {self.name}: state width {self.state_bits} must equal the recurrent "
-                f"matrix's input width {self.recurrent.x_bits}"
-            )
+        self.require(
+            self.recurrent.x_bits == self.state_bits,
+            f"state width {self.state_bits} must equal the recurrent matrix's input width "
+            f"{self.recurrent.x_bits}",
+        )
 
-    def check_rows(self, kind: str, gates: int) -> None:
-        """Raise a ProgramError unless both matrices have `gates` rows per unit."""
-        hidden = self.recurrent.inputs
-        if self.recurrent.rows != gates * hidden or self.input.rows != gates * hidden:
-            raise ProgramError(
-                f"layer {self.name}: {kind} of {hidden} units needs {gates * hidden} rows, not "
-                f"{self.input.rows} (input) and {self.recurrent.rows} (recurrent)"
-            )
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Gated(Recurrent):
+    """A cell whose two matrices have the same rows: those of its gates for each unit."""
+
+    input: Matrix
+    recurrent: Matrix
+    state_bits: int
+
+    matrix_fields = ("input", "recurrent")
+    #: What the cell is called, and its rows per unit.
+    gates: ClassVar[tuple[str, int]]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        kind, gates = self.gates
+        rows, given = gates * self.hidden, (self.input.rows, self.recurrent.rows)
+        self.require(
+            given == (rows, rows),
+            f"{kind} of {self.hidden} units needs {rows} rows, not {given[0]} (input) and "
+            f"{given[1]} (recurrent)",
+        )
+        self.check_state_width()
 
     @property
-    def inputs(self) -> int:
-        return self.input.inputs
-
-    @property
-    def outputs(self) -> int:
-        return self.recurrent.inputs
-
-    @property
-    def input_bits(self) -> int:
-        return self.input.x_bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.state_bits
+    def scratch(self) -> int:
+        return self.input.rows + self.recurrent.rows

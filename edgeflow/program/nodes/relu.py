@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from edgeflow.program.fixedpoint import Ints, saturate, symmetric_max
 from edgeflow.program.matrix import MAX_SIZE
-from edgeflow.program.nodes.base import Node, Range, State
+from edgeflow.program.nodes.base import Node, State
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,27 +29,13 @@ class ReLU(Node):
     bits: int
     shift: int
 
-    op_type: ClassVar[str] = "ReLU"
-    int_fields: ClassVar[Mapping[str, Range]] = {
+    op_type = "ReLU"
+    x_field = ("size", "source_bits")
+    y_field = ("size", "bits")
+    int_fields = {
         "size": (1, MAX_SIZE), "source_bits": (2, 16), "bits": (2, 16), "shift": (0, 15),
     }  # fmt: skip
-    c_function: ClassVar[str | None] = "ef_relu_s16"
-
-    @property
-    def inputs(self) -> int:
-        return self.size
-
-    @property
-    def outputs(self) -> int:
-        return self.size
-
-    @property
-    def input_bits(self) -> int:
-        return self.source_bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.bits
+    c_function = "ef_relu_s16"
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         half = (1 << self.shift) >> 1

@@ -1,26 +1,16 @@
 """Simple recurrent cell (Elman network) with tanh or relu."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from edgeflow.program.fixedpoint import (
-    Ints,
-    lookup,
-    narrow,
-    saturate,
-    switch,
-    tanh_table,
-)
-from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Range, State
-from edgeflow.program.nodes.recurrent import Recurrent
+from edgeflow.program.fixedpoint import Ints, lookup, narrow, saturate, switch
+from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.recurrent import Gated
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RNN(Recurrent):
+class RNN(Gated):
     r"""Elman cell (Elman 1990; ``torch.nn.RNN``'s form).
 
     With s = `state_shift`:
@@ -46,32 +36,17 @@ class RNN(Recurrent):
         1: relu; 0: tanh.
     """
 
-    input: Matrix
-    recurrent: Matrix
-    state_bits: int
     state_shift: int
     relu: int
 
-    op_type: ClassVar[str] = "RNN"
-    matrix_fields: ClassVar[tuple[str, ...]] = ("input", "recurrent")
-    int_fields: ClassVar[Mapping[str, Range]] = {
-        "state_bits": (8, 16), "state_shift": (0, 15), "relu": (0, 1),
-    }  # fmt: skip
-    tables: ClassVar[tuple[str, ...]] = ("tanh",)
-    c_struct: ClassVar[str | None] = "ef_rnn"
-    c_function: ClassVar[str | None] = "ef_rnn_step"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_rows("an RNN", 1)
-        self.check_state_width()
-
-    @property
-    def scratch(self) -> int:
-        return 2 * self.outputs
+    op_type = "RNN"
+    gates = ("an RNN", 1)
+    int_fields = Gated.int_fields | {"state_shift": (0, 15), "relu": (0, 1)}
+    tables = ("tanh",)
+    c_struct = "ef_rnn"
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
-        f = switch(self.relu, lambda: lookup(tanh_table(), v), lambda: np.maximum(v, 0))
+        f = switch(self.relu, lambda: lookup("tanh", v), lambda: np.maximum(v, 0))
         h = narrow(2 * f, self.state_shift + 1, self.state_bits)
         return h, {"h": h}

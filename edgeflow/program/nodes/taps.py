@@ -1,15 +1,12 @@
 """Delay line: the last samples side by side, for a causal convolution."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from edgeflow.errors import ProgramError
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import MAX_SIZE
-from edgeflow.program.nodes.base import Node, Range, State, StateField
+from edgeflow.program.nodes.base import Node, State
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,38 +31,27 @@ class Taps(Node):
     taps: int
     dilation: int = 1
 
-    op_type: ClassVar[str] = "Taps"
-    size_fields: ClassVar[tuple[str, ...]] = ()
-    int_fields: ClassVar[Mapping[str, Range]] = {
+    op_type = "Taps"
+    x_field = ("size", "bits")
+    y_field = ("outputs", "bits")
+    size_fields = ()
+    int_fields = {
         "size": (1, MAX_SIZE), "bits": (2, 16), "taps": (2, MAX_SIZE), "dilation": (1, MAX_SIZE),
     }  # fmt: skip
-    state_fields: ClassVar[Mapping[str, StateField]] = {"past": ("past", "bits")}
-    c_struct: ClassVar[str | None] = "ef_taps"
-    c_function: ClassVar[str | None] = "ef_taps_step"
+    state_fields = {"past": ("past", "bits")}
+    c_struct = "ef_taps"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if max(self.past, self.outputs) > MAX_SIZE:
-            raise ProgramError(
-                f"layer {self.name}: {self.taps} taps of {self.size} values, {self.dilation} "
-                f"samples apart, need {self.past} values: at most {MAX_SIZE} fit"
-            )
-
-    @property
-    def inputs(self) -> int:
-        return self.size
+        self.require(
+            max(self.past, self.outputs) <= MAX_SIZE,
+            f"{self.taps} taps of {self.size} values, {self.dilation} samples apart, need "
+            f"{self.past} values: at most {MAX_SIZE} fit",
+        )
 
     @property
     def outputs(self) -> int:
         return self.taps * self.size
-
-    @property
-    def input_bits(self) -> int:
-        return self.bits
-
-    @property
-    def output_bits(self) -> int:
-        return self.bits
 
     @property
     def past(self) -> int:
