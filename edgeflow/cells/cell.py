@@ -9,13 +9,10 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from edgeflow.program.fixedpoint import Ints
-    from edgeflow.quantization import Converted, Floats, Signal, Widths
+    from edgeflow.quantization import Calibration, Converted, Floats
 
-    # name, layer, its input, its float output on the calibration data [n, time, size], widths
-    Converter = Callable[[str, nn.Module, Signal, NDArray[np.float32], Widths], Converted]
+    Converter = Callable[[Any, Calibration], Converted]
     # layer, x [n, time, inputs], state or None, what the recurrent weights see of h [n, hidden]
     Recurrence = Callable[[Any, Tensor, Any, Callable[[Tensor], Tensor]], tuple[Tensor, Any]]
     LoadDequantized = Callable[[nn.Module, Mapping[str, Floats]], None]
@@ -55,7 +52,7 @@ class Layer:
         The torch class. Called on x [n, time, inputs] it returns [n, time, outputs], or a tuple
         that starts with it.
     convert : callable
-        Makes the integer node.
+        ``convert(layer, given)`` makes the integer node of a layer and its `Calibration`.
     unstack : callable
         Splits a stacked layer into single, batch-first ones.
     unsupported_reason : callable

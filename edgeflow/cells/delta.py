@@ -20,9 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,7 +30,7 @@ from edgeflow.cells.norm import NormedLinear
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import MAX_GROUP, MAX_THRESHOLD
-from edgeflow.quantization import Converted, Floats, Signal, Widths
+from edgeflow.quantization import Calibration, Converted, Floats
 
 #: What the recurrent weights see of a state h [n, hidden].
 Read = Callable[[Tensor], Tensor]
@@ -163,9 +161,7 @@ def has_delta_state(layer: nn.Module) -> bool:
     return layer_of(layer).recur is not None and not getattr(layer, "feed_forward", False)
 
 
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize the layer inside; thresholds are rounded to units of what they look at, at least 1.
 
     Raises
@@ -173,7 +169,7 @@ def convert(
     CompressError
         If the integer layer has no delta form.
     """
-    done = layer_of(layer.layer).convert(name, layer.layer, source, real, widths)
+    done = layer_of(layer.layer).convert(layer.layer, given)
     node = done.node
     if not node.delta_sources:
         raise CompressError(f"a {node.op_type} has no delta form")

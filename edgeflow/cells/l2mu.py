@@ -29,7 +29,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells.cell import Cell, copy_params
@@ -52,13 +51,12 @@ from edgeflow.program.fixedpoint import INT16_MAX
 from edgeflow.program.nodes.lif import RESETS
 from edgeflow.quantization import (
     Affine,
+    Calibration,
     Converted,
     Floats,
-    Signal,
-    Widths,
+    centred,
     clipped_fraction,
     delayed,
-    quantized,
 )
 
 #: Default coefficients of a memory, and its window in samples.
@@ -203,20 +201,8 @@ def _build(
 ) -> nn.Module:
     """Return an input module and layers of a kind: x [n, time, inputs] -> (spikes, state).
 
-    Parameters
-    ----------
-    kind, neurons : type
-        Of the layers, and of the input module's neurons.
-    inputs, hidden, layers : int
-        At least 1.
-    dropout : float
-        Between layers, in [0, 1).
-    order, theta
-        Of each memory, as in ``edgeflow.cells.lmu.LMU``.
-    memory_size : int
-        Memories of a layer; 0: one for every four units, at least one.
-    population, kernel_size : int
-        Neurons per channel that read samples, and how many of the last ones each reads.
+    `kind` is that of the layers, `neurons` that of the input module. `population` neurons per
+    channel read samples, each the last `kernel_size` ones; the others as in ``edgeflow.cells.lmu``.
     """
     size = memories(hidden, memory_size)
     cores = [kind(hidden, hidden, order, theta, size) for _ in range(layers)]
@@ -229,9 +215,7 @@ build_cuba_l2mu = partial(_build, CubaL2MU, CubaLIF)
 
 
 @torch.no_grad()
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; units as in ``edgeflow.cells.lif.convert``, the same for a coefficient's neurons.
 
     Raises
@@ -239,6 +223,7 @@ def convert(
     CompressError
         If the input is not spikes.
     """
+    source = given.source
     if source.bits != 2:
         raise CompressError("it reads spikes: put an input module or a LIF layer in front of it")
     size, order = layer.memory_size, layer.order
@@ -270,24 +255,21 @@ def convert(
         units.append(reach / INT16_MAX)
         rows = len(weights[field])
         offset = layer.b.double().numpy() if field in bias else np.zeros(rows)
-        columns = weights[field].shape[1]
-        spikes = Signal(np.zeros(columns), np.ones(columns), 2, real)
+        spikes = centred(1.0, 2, read[field].numpy())
         weight = weights[field].double().numpy()
         products[field] = Affine(weight, offset, spikes, units[-1][:rows])
         used.append(np.max([np.abs(v.numpy()) / reach for v in values], axis=0))
     fields: dict[str, Any] = {
-        **quantized(products, name, widths),
+        **given.matrices(products),
         "beta": decay_factor(torch.sigmoid(layer.beta_logit)),
         "threshold": np.round(threshold.numpy() / np.concatenate(units)).astype(np.int16),
         "reset": RESETS.index(layer.reset),
     }
     if layer.synapse:
         fields["alpha"] = decay_factor(torch.sigmoid(layer.alpha_logit))
-    node = nodes.L2MU(name=name, **fields)
-    hidden = layer.hidden_size
-    output = Signal(np.zeros(hidden), np.ones(hidden), 2, real)
+    node = nodes.L2MU(name=given.name, **fields)
     saturation = {"membrane": clipped_fraction(np.concatenate(used, axis=2), 1.0)}
-    return Converted(node, output, saturation, products)
+    return Converted(node, given.output(1.0, 2), saturation, products)
 
 
 def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
@@ -297,24 +279,17 @@ def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
 
 
 #: A higher rate ends in an explosion of the gradient.
-TRAINING = {"lr": 3e-3, "weight_decay": 0.1}
-CELL = Cell(
-    L2MU,
-    convert,
-    build=build_l2mu,
+_cell = partial(
+    Cell,
+    convert=convert,
     readout="mean",
-    training=TRAINING,
+    training={"lr": 3e-3, "weight_decay": 0.1},
     load_dequantized=load_dequantized,
-    name="l2mu",
-    about="spiking LMU",
 )
-CUBA = Cell(
+CELL = _cell(L2MU, build=build_l2mu, name="l2mu", about="spiking LMU")
+CUBA = _cell(
     CubaL2MU,
-    convert,
     build=build_cuba_l2mu,
-    readout="mean",
-    training=TRAINING,
-    load_dequantized=load_dequantized,
     name="cuba-l2mu",
     about="spiking LMU with synaptic currents",
 )

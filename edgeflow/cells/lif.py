@@ -30,6 +30,7 @@ J. Eshraghian et al., Training spiking neural networks using lessons from deep l
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,21 +40,19 @@ from torch import Tensor, nn
 
 from edgeflow.cells.cell import Cell, copy_params
 from edgeflow.cells.spikes import Spiking
-from edgeflow.cells.stack import Stack
+from edgeflow.cells.stack import stacked
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX
 from edgeflow.program.nodes.lif import RESETS
 from edgeflow.quantization import (
     Affine,
+    Calibration,
     Converted,
     Floats,
-    Signal,
-    Widths,
     clipped_fraction,
     delayed,
     parameters,
-    quantized,
 )
 
 #: Slope of the fast sigmoid that current-based layers train best with.
@@ -213,16 +212,16 @@ def decay_logits(size: int) -> Tensor:
     return torch.logit(torch.exp(-1 / tau))
 
 
-def build_lif(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.Module:
-    """Return recurrent LIF layers."""
-    sizes = [inputs] + [hidden] * (layers - 1)
-    return Stack([LIF(size, hidden) for size in sizes], dropout)
+@stacked
+def build_lif(inputs: int, hidden: int) -> LIF:
+    """Return a recurrent LIF layer."""
+    return LIF(inputs, hidden)
 
 
-def build_cuba_lif(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.Module:
-    """Return recurrent CuBa-LIF layers."""
-    sizes = [inputs] + [hidden] * (layers - 1)
-    return Stack([CubaLIF(size, hidden, slope=CUBA_SLOPE) for size in sizes], dropout)
+@stacked
+def build_cuba_lif(inputs: int, hidden: int) -> LIF:
+    """Return a recurrent CuBa-LIF layer."""
+    return CubaLIF(inputs, hidden, slope=CUBA_SLOPE)
 
 
 def from_nir(
@@ -286,34 +285,33 @@ def from_nir(
 
 
 @torch.no_grad()
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; each neuron's unit comes from its membrane's range on the calibration data."""
+    source = given.source
     threshold = layer.threshold.clamp(min=THRESHOLD_MIN).double().numpy()
     x = torch.from_numpy(np.ascontiguousarray(source.real))
     _, traces, _ = layer.trace(x)
     seen = [layer.input(x), *traces]
     if layer.recurrent is not None:
-        seen.append(layer.recurrent(torch.from_numpy(delayed(real))))
+        seen.append(layer.recurrent(torch.from_numpy(delayed(given.real))))
     top = np.max([v.abs().amax(dim=(0, 1)).double().numpy() for v in seen], axis=0)
     reach = membrane_reach(top, threshold)
     unit = reach / INT16_MAX
-    output = Signal(np.zeros(len(unit)), np.ones(len(unit)), 2, real)
+    output = given.output(1.0, 2)
     current = parameters(layer.input.weight, layer.input.bias)
     products = {"input": Affine(*current, source, unit, compensate=True)}
     if layer.recurrent is not None:
-        weight, none = parameters(layer.recurrent.weight, None)
+        weight, none = parameters(layer.recurrent.weight)
         products["recurrent"] = Affine(weight, none, output, unit, compensate=True)
     fields: dict[str, Any] = {
-        **quantized(products, name, widths),
+        **given.matrices(products),
         "beta": decay_factor(layer.beta),
         "threshold": np.round(threshold / unit).astype(np.int16),
         "reset": RESETS.index(layer.reset),
     }
     if layer.synapse:
         fields["alpha"] = decay_factor(layer.alpha)
-    node = nodes.LIF(name=name, **fields)
+    node = nodes.LIF(name=given.name, **fields)
     clipped = clipped_fraction(np.max([np.abs(t.numpy() / reach) for t in traces], axis=0), 1.0)
     return Converted(node, output, {"membrane": clipped}, products)
 
@@ -342,24 +340,14 @@ def decay_factor(decay: Tensor) -> NDArray[np.int16]:
     return np.clip(np.round(decay.double().numpy() * 32768), 0, INT16_MAX).astype(np.int16)
 
 
-TRAINING = {"batch": 256}
-LIF_CELL = Cell(
-    LIF,
-    convert,
-    build=build_lif,
+_cell = partial(
+    Cell,
+    convert=convert,
     readout="mean",
-    training=TRAINING,
+    training={"batch": 256},
     load_dequantized=load_dequantized,
-    name="lif",
-    about="leaky integrate-and-fire neurons",
 )
-CUBA_LIF_CELL = Cell(
-    CubaLIF,
-    convert,
-    build=build_cuba_lif,
-    readout="mean",
-    training=TRAINING,
-    load_dequantized=load_dequantized,
-    name="cuba-lif",
-    about="LIF with a synaptic current",
+LIF_CELL = _cell(LIF, build=build_lif, name="lif", about="leaky integrate-and-fire neurons")
+CUBA_LIF_CELL = _cell(
+    CubaLIF, build=build_cuba_lif, name="cuba-lif", about="LIF with a synaptic current"
 )

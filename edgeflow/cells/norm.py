@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells import linear
@@ -14,7 +13,7 @@ from edgeflow.errors import CompressError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX, symmetric_max
 from edgeflow.program.nodes.layer_norm import MAX_EPSILON
-from edgeflow.quantization import Converted, Floats, Signal, Widths
+from edgeflow.quantization import Calibration, Converted, Floats
 
 
 class NormedLinear(nn.Module):
@@ -72,9 +71,7 @@ def unsupported_norm(layer: Any) -> str | None:
     return None
 
 
-def convert_norm(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert_norm(layer: Any, given: Calibration) -> Converted:
     """Refuse: importers make a normalisation part of its neighbours."""
     raise CompressError("a batch normalisation without a linear layer beside it")
 
@@ -87,9 +84,7 @@ def unsupported_layer_norm(layer: Any) -> str | None:
 
 
 @torch.no_grad()
-def convert_layer_norm(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert_layer_norm(layer: Any, given: Calibration) -> Converted:
     """Quantize; the output's scale comes from calibration.
 
     Raises
@@ -97,18 +92,19 @@ def convert_layer_norm(
     CompressError
         If the channels that it reads have scales or offsets of their own.
     """
+    source, bits = given.source, given.widths.state
     if source.offset.any() or np.ptp(source.scale) > 1e-6 * source.scale.max():
         raise CompressError("its channels have scales of their own: put a linear layer before it")
-    size, bits = len(source.scale), widths.state
+    size = len(source.scale)
     ones, zeros = torch.ones(size), torch.zeros(size)
     gain = (ones if layer.weight is None else layer.weight).double().numpy()
     bias = (zeros if layer.bias is None else layer.bias).double().numpy()
-    unit = max(float(np.abs(real).max()), 1e-6) / symmetric_max(bits)
+    unit = max(float(np.abs(given.real).max()), 1e-6) / symmetric_max(bits)
     top = float(np.abs(gain).max()) / unit
     shift = int(np.clip(np.floor(np.log2(INT16_MAX / max(top, 1e-9))), 0, 15))
     epsilon = round(layer.eps * size**2 / float(source.scale[0]) ** 2)
     node = nodes.LayerNorm(
-        name,
+        given.name,
         gain=np.clip(np.round(gain / unit * 2**shift), -INT16_MAX, INT16_MAX).astype(np.int16),
         bias=np.round(bias / unit * 2**shift).astype(np.int32),
         epsilon=min(max(epsilon, 1), MAX_EPSILON),
@@ -116,7 +112,7 @@ def convert_layer_norm(
         state_bits=bits,
         shift=shift,
     )
-    return Converted(node, Signal(np.zeros(size), np.full(size, unit), bits, real))
+    return Converted(node, given.output(unit, bits))
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,6 @@ from edgeflow.errors import ExportError
 
 if TYPE_CHECKING:
     from edgeflow.program import Program
-
-_LIBRARY = ("name", "core", "optimize", "backend", "data")
-_ONNX = ("inline", "raw")
 
 
 @dataclass(frozen=True)
@@ -41,20 +39,19 @@ class Format:
     checks: bool = False
 
 
+_onnx = partial(Format, module="edgeflow.exporting.onnx_graph", options=("inline", "raw"))
+_library = partial(
+    Format,
+    module="edgeflow.exporting.library",
+    options=("name", "core", "optimize", "backend", "data"),
+)
+
 #: By the name that ``--to`` takes.
 FORMATS: Mapping[str, Format] = {
-    "onnx": Format(
-        "One step as an ONNX graph, states as inputs and outputs.",
-        "edgeflow.exporting.onnx_graph",
-        "{name}-step.onnx",
-        _ONNX,
+    "onnx": _onnx(
+        "One step as an ONNX graph, states as inputs and outputs.", output="{name}-step.onnx"
     ),
-    "onnx-scan": Format(
-        "Whole windows as an ONNX graph.",
-        "edgeflow.exporting.onnx_graph",
-        "{name}-scan.onnx",
-        _ONNX,
-    ),
+    "onnx-scan": _onnx("Whole windows as an ONNX graph.", output="{name}-scan.onnx"),
     "tflite": Format(
         "One step for LiteRT (TensorFlow Lite), states as inputs and outputs.",
         "edgeflow.exporting.tflite",
@@ -62,22 +59,11 @@ FORMATS: Mapping[str, Format] = {
         ("data", "activations"),
         checks=True,
     ),
-    "cmake": Format(
-        "A CMake project with a library target.",
-        "edgeflow.exporting.library",
-        "{name}-cmake",
-        _LIBRARY,
-    ),
-    "arduino": Format(
-        "An Arduino library.", "edgeflow.exporting.library", "{name}-arduino", _LIBRARY
-    ),
-    "platformio": Format(
-        "A PlatformIO library.", "edgeflow.exporting.library", "{name}-platformio", _LIBRARY
-    ),
-    "zephyr": Format("A Zephyr module.", "edgeflow.exporting.library", "{name}-zephyr", _LIBRARY),
-    "esp-idf": Format(
-        "A component of ESP-IDF.", "edgeflow.exporting.library", "{name}-esp-idf", _LIBRARY
-    ),
+    "cmake": _library("A CMake project with a library target.", output="{name}-cmake"),
+    "arduino": _library("An Arduino library.", output="{name}-arduino"),
+    "platformio": _library("A PlatformIO library.", output="{name}-platformio"),
+    "zephyr": _library("A Zephyr module.", output="{name}-zephyr"),
+    "esp-idf": _library("A component of ESP-IDF.", output="{name}-esp-idf"),
 }
 
 

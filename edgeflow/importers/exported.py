@@ -1,6 +1,7 @@
 """Files of ``torch.export.save``: recurrent and linear layers in a chain."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from edgeflow.cells.chain import FloatChain
-from edgeflow.cells.rnn import relu_layer
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Description
 from edgeflow.importers.check import one_line
@@ -20,7 +20,7 @@ _RECURRENT: dict[str, Callable[..., nn.Module]] = {
     "gru": nn.GRU,
     "lstm": nn.LSTM,
     "rnn_tanh": nn.RNN,
-    "rnn_relu": relu_layer,
+    "rnn_relu": partial(nn.RNN, nonlinearity="relu"),
 }
 _MOVES = ("alias", "clone", "contiguous", "detach", "dropout", "flatten", "getitem", "movedim",
           "permute", "reshape", "select", "slice", "squeeze", "swapaxes", "to", "_to_copy",

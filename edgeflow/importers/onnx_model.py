@@ -1,6 +1,7 @@
 """ONNX files of trained models: recurrent and linear operators in a chain."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +13,6 @@ from torch import nn
 
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.gru_reset_before import GRUResetBefore
-from edgeflow.cells.rnn import relu_layer
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Description
 from edgeflow.importers.graph import (
@@ -241,7 +241,7 @@ def _module(node: NodeProto) -> Callable[..., nn.Module]:
     if node.op_type == "LSTM":
         return nn.LSTM
     if node.op_type == "RNN":
-        return nn.RNN if _activations(node) == ["tanh"] else relu_layer
+        return partial(nn.RNN, nonlinearity=_activations(node)[0])
     return nn.GRU if _attributes(node).get("linear_before_reset", 0) else GRUResetBefore
 
 

@@ -31,9 +31,10 @@ class Signal:
     real: NDArray[np.float32]
 
 
-def state_signal(size: int, bits: int, real: NDArray[np.float32]) -> Signal:
-    """Return the signal of a state within +-1: one unit is ``2**-(bits - 1)``."""
-    return Signal(np.zeros(size), np.full(size, 2.0 ** -(bits - 1)), bits, real)
+def centred(scale: Floats | float, bits: int, real: NDArray[np.float32]) -> Signal:
+    """Return the signal of values whose integer zero is zero; `scale` per channel, or for all."""
+    size = real.shape[-1]
+    return Signal(np.zeros(size), np.full(size, scale), bits, real)
 
 
 def clipped_fraction(values: NDArray[np.floating], limit: float = 8.0) -> float:
