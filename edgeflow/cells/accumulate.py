@@ -17,14 +17,12 @@ from edgeflow.cells.cell import Layer
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX
-from edgeflow.quantization import Calibration, Converted
+from edgeflow.quantization import MARGIN, Calibration, Converted
 
 #: Read-outs of a classifier; "last" is none.
 READOUTS = ("last", "mean", "leaky")
 #: Time constant of a new leaky read-out, in steps.
 TIME_CONSTANT = 10.0
-#: Head room of the output over the largest value seen in calibration.
-OUTPUT_MARGIN = 1.25
 
 
 class Accumulate(nn.Module):
@@ -86,7 +84,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
     # the gain of the rounded decay, so that the sum settles where the float one does
     kept = round(decay * 32768) if decay >= 1 else min(round(decay * 32768), 32767)
     unit = (gain if decay >= 1 else 1 - kept / 32768) * source.scale
-    top = np.abs(given.real).max(axis=(0, 1)) * OUTPUT_MARGIN / (unit * INT16_MAX)
+    top = np.abs(given.real).max(axis=(0, 1)) * MARGIN / (unit * INT16_MAX)
     shift = max(0, math.ceil(math.log2(max(float(top.max()), 1e-9))))
     node = nodes.Accumulate(given.name, len(unit), source.bits, kept, min(shift, 15))
     return Converted(node, given.output(unit * 2.0**node.shift, 16))

@@ -24,7 +24,7 @@ Leveraging low-rank and sparse recurrent connectivity, arXiv 2310.03915.
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from edgeflow.cells import linear
-from edgeflow.cells.cell import Cell, copy_params, slice_rows
+from edgeflow.cells.cell import Cell, Weights, copy_params, slice_rows
 from edgeflow.cells.stack import stacked
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
@@ -45,11 +45,9 @@ from edgeflow.quantization import (
     Affine,
     Calibration,
     Converted,
-    Floats,
     Signal,
     centred,
     clipped_fraction,
-    delayed,
     parameters,
 )
 
@@ -253,7 +251,7 @@ def convert(cell: Any, given: Calibration) -> Converted:
         "recurrent": Affine(weight_h, 0 * bias, output),
     }
     a = source.real @ weight_x.T.astype(np.float32) + bias.astype(np.float32)
-    u = delayed(given.real) @ weight_h.T.astype(np.float32)
+    u = given.before @ weight_h.T.astype(np.float32)
     v = a + u
     beyond = np.maximum(np.maximum(np.abs(a), np.abs(u)), np.abs(v))
     saturation = {"backbone" if deeper else "heads": clipped_fraction(beyond)}
@@ -270,7 +268,7 @@ def convert(cell: Any, given: Calibration) -> Converted:
 
 
 @torch.no_grad()
-def load_dequantized(cell: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(cell: Any, real: Weights) -> None:
     """Give the cell these weights; a factorized recurrence keeps its own."""
     _, slope = ACTIVATIONS[cell.activation]
     deeper = BACKBONES[len(cell.backbone)]

@@ -16,7 +16,7 @@ A. Yousefzadeh and M. Sifalakis, Training for temporal sparsity in deep neural n
 Activation Layer), arXiv 2107.07305, 2021.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -24,13 +24,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeflow.cells.cell import Layer
+from edgeflow.cells.cell import Layer, Weights
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.norm import NormedLinear
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import MAX_GROUP, MAX_THRESHOLD
-from edgeflow.quantization import Calibration, Converted, Floats
+from edgeflow.quantization import Calibration, Converted
 
 #: What the recurrent weights see of a state h [n, hidden].
 Read = Callable[[Tensor], Tensor]
@@ -185,7 +185,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
     return replace(done, node=replace(node, **matrices))
 
 
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer inside these weights, where it takes any."""
     inner = layer_of(layer.layer).load_dequantized
     if inner is not None:

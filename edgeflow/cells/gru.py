@@ -17,7 +17,7 @@ reset-after form is that of cuDNN.
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -26,18 +26,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeflow.cells.cell import Cell, copy_params, gate_rows, slice_rows
+from edgeflow.cells.cell import Cell, Weights, copy_params, gate_rows, slice_rows
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes import GRU
-from edgeflow.quantization import (
-    Affine,
-    Calibration,
-    Converted,
-    Floats,
-    clipped_fraction,
-    delayed,
-    parameters,
-)
+from edgeflow.quantization import Affine, Calibration, Converted, clipped_fraction, parameters
 
 
 def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.GRU:
@@ -70,7 +62,7 @@ def unsupported_reason(layer: Any) -> str | None:
     return None
 
 
-def load_recurrent(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_recurrent(layer: Any, real: Weights) -> None:
     """Give a single ``nn.GRU``, ``LSTM`` or ``RNN`` these weights."""
     copy_params([layer.weight_ih_l0], real["input"])
     copy_params([layer.weight_hh_l0], real["recurrent"])
@@ -113,7 +105,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
     weight_x, bias_x = parameters(layer.weight_ih_l0, layer.bias_ih_l0)
     weight_h, bias_h = parameters(layer.weight_hh_l0, layer.bias_hh_l0)
     a = source.real @ weight_x.T.astype(np.float32) + bias_x.astype(np.float32)
-    u = delayed(given.real) @ weight_h.T.astype(np.float32) + bias_h.astype(np.float32)
+    u = given.before @ weight_h.T.astype(np.float32) + bias_h.astype(np.float32)
     # the gates r and z add both parts: their biases go into one
     both = np.where(np.arange(3 * hidden) < 2 * hidden, bias_h, 0.0)
     products = {

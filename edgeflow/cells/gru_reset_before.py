@@ -13,7 +13,6 @@ K. Cho et al., Learning phrase representations using RNN encoder-decoder, EMNLP 
 arXiv 1406.1078v3.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,17 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeflow.cells.cell import Layer, copy_params
+from edgeflow.cells.cell import Layer, Weights, copy_params
 from edgeflow.program import nodes
-from edgeflow.quantization import (
-    Affine,
-    Calibration,
-    Converted,
-    Floats,
-    clipped_fraction,
-    delayed,
-    parameters,
-)
+from edgeflow.quantization import Affine, Calibration, Converted, clipped_fraction, parameters
 
 
 class GRUResetBefore(nn.Module):
@@ -78,7 +69,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
     bias, zeros = bias_x + bias_h, np.zeros(3 * hidden)
     gates, candidate = np.split(weight_h, [2 * hidden])
     a = given.source.real @ weight_x.T.astype(np.float32) + bias.astype(np.float32)
-    before = delayed(given.real)
+    before = given.before
     u = before @ gates.T.astype(np.float32)
     r = 0.5 + 0.5 * np.tanh(0.5 * (a[..., :hidden] + u[..., :hidden]))
     u = np.concatenate([u, (r * before) @ candidate.T.astype(np.float32)], axis=-1)
@@ -92,7 +83,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
     return Converted(node, state, saturation, products)
 
 
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer these weights."""
     copy_params([layer.weight_ih_l0], real["input"])
     copy_params([layer.weight_hh_l0], np.concatenate([real["recurrent"], real["candidate"]]))

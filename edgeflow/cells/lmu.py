@@ -16,7 +16,7 @@ impulse response. The feed-forward variant leaves :math:`W_h` out, too: N. Chilk
 Parallelizing Legendre Memory Unit training, ICML 2021.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell, copy_params
+from edgeflow.cells.cell import Cell, Weights, copy_params
 from edgeflow.cells.legendre import legendre, powers, zero_order_hold
 from edgeflow.cells.stack import stacked
 from edgeflow.errors import CompressError, TrainError
@@ -383,7 +383,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
     return Converted(node, given.state(), {"drive": clipped_fraction(largest.numpy())}, products)
 
 
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer these weights; A and B stay, as their integers are as good as exact."""
     parts = {"input": "x", "recurrent": "h", "memory": "m"}
     for field, weight in real.items():

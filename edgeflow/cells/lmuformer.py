@@ -21,7 +21,6 @@ Legendre Memory Units, ICLR 2024, arXiv 2402.04882. The embedding there has seve
 and the LMU a residual connection of its own; here both are small enough for a microcontroller.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -30,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeflow.cells import lif
-from edgeflow.cells.cell import Cell
+from edgeflow.cells.cell import Cell, Weights
 from edgeflow.cells.lif import LIF
 from edgeflow.cells.lmu import LMU, ORDER, THETA, memories
 from edgeflow.cells.norm import NormedLinear
@@ -40,7 +39,7 @@ from edgeflow.cells.taps import DelayLine
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import symmetric_max
-from edgeflow.quantization import Affine, Calibration, Converted, Floats, centred, parameters
+from edgeflow.quantization import Affine, Calibration, Converted, centred, parameters
 
 #: Samples that the embedding sees.
 KERNEL_SIZE = 5
@@ -165,7 +164,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
 
 
 @torch.no_grad()
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the mixer these weights, normalisation included."""
     layer.up.load_dequantized(real["up"])
     layer.down.load_dequantized(real["down"])

@@ -15,14 +15,13 @@ A. Orvieto et al., Resurrecting recurrent neural networks for long sequences, IC
 2303.06349. Its blocks have a gated MLP in place of the tanh, around which they add what they read.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell, copy_params
+from edgeflow.cells.cell import Cell, Weights, copy_params
 from edgeflow.cells.linear import prune_units as prune_linear
 from edgeflow.cells.scan import scan
 from edgeflow.cells.stack import stacked
@@ -171,7 +170,7 @@ def _reach(values: Tensor) -> Floats:
     return np.maximum(MARGIN * parts.double().numpy(), 1e-6)
 
 
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer these weights; the poles stay, as their integers are as good as exact."""
     gamma = np.exp(layer.gamma.detach().double().numpy())
     share = np.concatenate([gamma, gamma, np.ones(layer.hidden)])

@@ -30,17 +30,14 @@ from edgeflow.cells import gru
 from edgeflow.program.fixedpoint import INT16_MAX
 from edgeflow.program.nodes import LSTM
 from edgeflow.quantization import (
+    MARGIN,
     Affine,
     Calibration,
     Converted,
     Floats,
     clipped_fraction,
-    delayed,
     parameters,
 )
-
-#: Head room of c over the largest value seen in calibration.
-CELL_MARGIN = 1.25
 
 
 def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.LSTM:
@@ -89,9 +86,9 @@ def convert(layer: Any, given: Calibration) -> Converted:
     weight_x, bias_x = parameters(layer.weight_ih_l0, layer.bias_ih_l0)
     weight_h, bias_h = parameters(layer.weight_hh_l0, layer.bias_hh_l0)
     state, bias = given.state(), bias_x + bias_h
-    a, u = given.source.real @ weight_x.T + bias, delayed(given.real) @ weight_h.T
+    a, u = given.source.real @ weight_x.T + bias, given.before @ weight_h.T
     c = cell_state(a + u)
-    reach = max(float(np.abs(c).max()) * CELL_MARGIN, 2.0**-8)
+    reach = max(float(np.abs(c).max()) * MARGIN, 2.0**-8)
     fraction = int(np.clip(np.floor(np.log2(INT16_MAX / reach)), 8, 15))
     products = {
         "input": Affine(weight_x, bias, given.source),

@@ -65,15 +65,9 @@ class LTC(nn.Module):
         If an argument is out of range.
     """
 
-    sigma: Tensor
-    mu: Tensor
     w: Tensor
-    erev: Tensor
     sparsity_mask: Tensor
-    sensory_sigma: Tensor
-    sensory_mu: Tensor
     sensory_w: Tensor
-    sensory_erev: Tensor
     sensory_sparsity_mask: Tensor
 
     def __init__(

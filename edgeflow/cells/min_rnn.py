@@ -4,16 +4,14 @@ L. Feng et al., Were RNNs all we needed?, arXiv 2410.01201, 2024.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell, copy_params, gate_rows
+from edgeflow.cells.cell import Cell, Weights, copy_params, gate_rows
 from edgeflow.cells.linear import prune_units as prune_linear
 from edgeflow.cells.scan import scan
 from edgeflow.program.fixedpoint import Ints
@@ -23,13 +21,10 @@ from edgeflow.quantization import (
     Affine,
     Calibration,
     Converted,
-    Floats,
     clipped_fraction,
     parameters,
+    reach,
 )
-
-#: Head room of candidates and outputs over the largest value seen in calibration.
-MARGIN = 1.25
 
 
 class MinRNN(nn.Module):
@@ -81,17 +76,6 @@ class MinRNN(nn.Module):
             last.append(x[:, -1])
         return x, torch.stack(last)
 
-    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Return h [n, hidden] and the next state of one sample x [n, inputs]."""
-        following = []
-        for k, linear in enumerate(self.linear):
-            values = linear(x)
-            split = (self.blocks - 1) * self.hidden
-            keep, take = self.rates(values[..., :split])
-            x = keep * state[k] + take * values[..., split:]
-            following.append(x)
-        return x, torch.stack(following)
-
 
 def unstack(layer: Any) -> list[nn.Module]:
     """Return a stack as single layers."""
@@ -113,10 +97,10 @@ def convert(kind: type[Node], layer: Any, given: Calibration) -> Converted:
     real, bits = given.real, given.widths.state
     values = given.source.real @ weight.T + bias
     split = (layer.blocks - 1) * layer.hidden
-    unit = _reach(values[..., split:]) / 2.0**15
+    unit = reach(values[..., split:]) / 2.0**15
     # a slow state stays smaller than its candidates: the output's unit is finer by then
     limit = 2.0 ** (bits - 1)
-    shift = 15 + max(0, int(np.ceil(np.log2(_reach(real) / (limit * unit)))))
+    shift = 15 + max(0, int(np.ceil(np.log2(reach(real) / (limit * unit)))))
     scale = unit * 2.0 ** (shift - 15)
     saturation = {"output": clipped_fraction(real, limit * scale)}
     ints = {"state_bits": bits, "output_shift": shift}
@@ -133,7 +117,7 @@ def convert(kind: type[Node], layer: Any, given: Calibration) -> Converted:
     return Converted(kind(given.name, **fields), output, saturation, products)
 
 
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give a single layer these weights."""
     copy_params([layer.linear[0].weight], real["input"])
 
@@ -144,10 +128,6 @@ def prune_units(layer: Any, inputs: Ints, units: Ints) -> MinRNN:
     rows = gate_rows(units, layer.blocks, layer.hidden)
     smaller.linear[0] = prune_linear(layer.linear[0], inputs, rows)
     return smaller
-
-
-def _reach(values: NDArray[np.floating]) -> float:
-    return max(float(np.abs(values).max()) * MARGIN, 1e-6)
 
 
 def min_cell(kind: type[MinRNN], node: type[Node], *, name: str, about: str) -> Cell:

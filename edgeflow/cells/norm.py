@@ -1,6 +1,5 @@
 """Normalisation: that of the batch is part of a linear layer, that of a step is a layer itself."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeflow.cells import linear
-from edgeflow.cells.cell import Layer, copy_params
+from edgeflow.cells.cell import Layer, Weights, copy_params
 from edgeflow.errors import CompressError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX, symmetric_max
@@ -116,7 +115,7 @@ def convert_layer_norm(layer: Any, given: Calibration) -> Converted:
 
 
 @torch.no_grad()
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer these weights, normalisation included."""
     layer.load_dequantized(real["matrix"])
 

@@ -28,11 +28,10 @@ from edgeflow.quantization import (
     clipped_fraction,
     delayed,
     parameters,
+    reach,
 )
 
 NONLINEARITIES = ("tanh", "relu")
-#: Head room of pre-activations and states of relu over the largest values seen in calibration.
-MARGIN = 1.25
 
 
 def build(
@@ -83,10 +82,9 @@ def convert(layer: Any, given: Calibration) -> Converted:
     parts = np.maximum(np.maximum(np.abs(a), np.abs(u)), np.abs(a + u))
     relu = layer.nonlinearity == "relu"
     if relu:
-        unit = max(float(parts.max()) * MARGIN, 1e-6) / 2.0**15
+        unit = reach(parts) / 2.0**15
         limit = 2.0 ** (bits - 1)
-        finest = max(float(real.max()) * MARGIN, 1e-6) / (limit * unit)
-        shift = max(0, int(np.ceil(np.log2(finest))))
+        shift = max(0, int(np.ceil(np.log2(reach(real) / (limit * unit)))))
         state = given.output(unit * 2.0**shift, bits)
         saturation = {"state": clipped_fraction(real, limit * float(state.scale[0]))}
     else:

@@ -2,16 +2,19 @@
 
 from edgeflow.quantization.affine import Affine, Calibration, Converted, gain_of, parameters
 from edgeflow.quantization.signal import (
+    MARGIN,
     PREACTIVATION_SCALE,
     Floats,
     Signal,
     centred,
     clipped_fraction,
     delayed,
+    reach,
 )
 from edgeflow.quantization.widths import Widths
 
 __all__ = [
+    "MARGIN",
     "PREACTIVATION_SCALE",
     "Affine",
     "Calibration",
@@ -24,4 +27,5 @@ __all__ = [
     "delayed",
     "gain_of",
     "parameters",
+    "reach",
 ]

@@ -12,7 +12,7 @@ from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Node
 from edgeflow.quantization.rounding import round_compensated, second_moment
-from edgeflow.quantization.signal import PREACTIVATION_SCALE, Floats, Signal, centred
+from edgeflow.quantization.signal import PREACTIVATION_SCALE, Floats, Signal, centred, delayed
 from edgeflow.quantization.widths import Widths
 
 #: Bias, in accumulator units, that a row's scale must leave room for.
@@ -130,6 +130,11 @@ class Calibration:
     source: Signal
     real: NDArray[np.float32]
     widths: Widths
+
+    @property
+    def before(self) -> NDArray[np.float32]:
+        """What the layer gave a step before, zeros at first."""
+        return delayed(self.real)
 
     def matrices(self, products: Mapping[str, Affine]) -> dict[str, Matrix]:
         """Return the matrices of the layer's products, each of the width wanted for it."""
