@@ -56,7 +56,8 @@ class Layer:
         The torch class. Called on x [n, time, inputs] it returns [n, time, outputs], or a tuple
         that starts with it.
     convert : callable
-        ``convert(layer, given)`` makes the integer node of a layer and its `Calibration`.
+        ``convert(layer, given)`` makes the integer node of a layer and its `Calibration`, or raises
+        a CompressError, such as where it needs an input whose integer zero is zero.
     unstack : callable
         Splits a stacked layer into single, batch-first ones.
     unsupported_reason : callable

@@ -79,10 +79,6 @@ class _Recurrence(nn.Module):
         return x, u[:, : self.rank] * root, root[:, None] * v[: self.rank]
 
 
-def _all(h: Tensor) -> Tensor:
-    return h
-
-
 class CfC(nn.Module):
     """One CfC layer.
 
@@ -192,7 +188,7 @@ class CfC(nn.Module):
         return [*((layer.weight, layer.bias) for layer in self._linears()), self._heads()]
 
     def forward(
-        self, x: Tensor, h: Tensor | None = None, read: Callable[[Tensor], Tensor] = _all
+        self, x: Tensor, h: Tensor | None = None, read: Callable[[Tensor], Tensor] = lambda h: h
     ) -> tuple[Tensor, Tensor]:
         """Return (h [n, time, hidden], last h [n, hidden]) for x [n, time, inputs].
 

@@ -16,7 +16,6 @@ A. Yousefzadeh and M. Sifalakis, Training for temporal sparsity in deep neural n
 Activation Layer), arXiv 2107.07305, 2021.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -31,9 +30,6 @@ from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import MAX_GROUP, MAX_THRESHOLD
 from edgeflow.quantization import Calibration, Converted
-
-#: What the recurrent weights see of a state h [n, hidden].
-Read = Callable[[Tensor], Tensor]
 
 
 class Hold(nn.Module):
@@ -162,13 +158,7 @@ def has_delta_state(layer: nn.Module) -> bool:
 
 
 def convert(layer: Any, given: Calibration) -> Converted:
-    """Quantize the layer inside; thresholds are rounded to units of what they look at, at least 1.
-
-    Raises
-    ------
-    CompressError
-        If the integer layer has no delta form.
-    """
+    """Quantize the layer inside; thresholds become units of what they look at, at least 1."""
     done = layer_of(layer.layer).convert(layer.layer, given)
     node = done.node
     if not node.delta_sources:

@@ -26,12 +26,7 @@ from edgeflow.quantization import Affine, Calibration, Converted, clipped_fracti
 
 
 class GRUResetBefore(nn.Module):
-    """One layer, batch-first, with parameters named, shaped and ordered as in ``torch.nn.GRU``.
-
-    Parameters
-    ----------
-    input_size, hidden_size : int
-    """
+    """One layer, batch-first, with parameters named, shaped and ordered as in ``torch.nn.GRU``."""
 
     def __init__(self, input_size: int, hidden_size: int, batch_first: bool = True) -> None:
         super().__init__()

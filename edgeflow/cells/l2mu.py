@@ -185,13 +185,7 @@ build_cuba_l2mu = partial(_build, CubaL2MU, CubaLIF)
 
 @torch.no_grad()
 def convert(layer: Any, given: Calibration) -> Converted:
-    """Quantize; units as in ``edgeflow.cells.lif.convert``, the same for a coefficient's neurons.
-
-    Raises
-    ------
-    CompressError
-        If the input is not spikes.
-    """
+    """Quantize; units as in ``edgeflow.cells.lif``, the same for all neurons of a coefficient."""
     source = given.source
     if source.bits != 2:
         raise CompressError("it reads spikes: put an input module or a LIF layer in front of it")

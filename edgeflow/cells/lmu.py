@@ -97,13 +97,11 @@ class LMU(nn.Module):
         feed_forward: bool = False,
     ) -> None:
         super().__init__()
-        sizes = {"input_size": input_size, "hidden_size": hidden_size, "order": order,
-                 "theta": theta, "memory_size": memory_size}  # fmt: skip
-        for name, value in sizes.items():
-            if not value > 0:
-                raise TrainError(f"{name} is {value}: it must be positive")
         self.input_size, self.hidden_size = input_size, hidden_size
         self.order, self.theta, self.memory_size = order, theta, memory_size
+        for name in ("input_size", "hidden_size", "order", "theta", "memory_size"):
+            if not getattr(self, name) > 0:
+                raise TrainError(f"{name} is {getattr(self, name)}: it must be positive")
         A, B = (t.float() for t in zero_order_hold(*legendre(order, theta)))
         if train_memory:
             self.A, self.B = nn.Parameter(A), nn.Parameter(B)
@@ -147,10 +145,7 @@ class LMU(nn.Module):
     def zero_state(self, x: Tensor) -> State:
         """Return the state before the first step."""
         n = len(x)
-        return (
-            x.new_zeros(n, self.hidden_size),
-            x.new_zeros(n, self.memory_size, self.order),
-        )
+        return x.new_zeros(n, self.hidden_size), x.new_zeros(n, self.memory_size, self.order)
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return h [n, time, hidden] and the last state."""
@@ -179,7 +174,7 @@ class LMU(nn.Module):
         """
         h, m = state
         from_x = x @ torch.cat([self.e_x, self.W_x]).T
-        all_h, all_m, all_u = [], [], []
+        steps = []
         for value in from_x.unbind(1):
             u, drive = value.split([self.memory_size, self.hidden_size], 1)
             h = read(h)
@@ -190,10 +185,9 @@ class LMU(nn.Module):
             m = m @ self.A.T + u[:, :, None] * self.B
             drive = torch.addmm(drive + self.b, m.flatten(1), self.W_m.T)
             h = torch.tanh(drive if self.W_h is None else torch.addmm(drive, h, self.W_h.T))
-            all_h.append(h)
-            all_m.append(m)
-            all_u.append(u)
-        return torch.stack(all_h, 1), torch.stack(all_m, 1), torch.stack(all_u, 1), (h, m)
+            steps.append((h, m, u))
+        all_h, all_m, all_u = (torch.stack(values, 1) for values in zip(*steps, strict=True))
+        return all_h, all_m, all_u, (h, m)
 
     def remember(self, u: Tensor, m: Tensor) -> Tensor:
         """Return every step's memory [n, time, memory_size, order] of u [n, time, memory_size].
@@ -205,9 +199,8 @@ class LMU(nn.Module):
         time, order = u.shape[1], self.order
         length = min(time, CHUNK)
         padded = nn.functional.pad(u, (0, 0, 0, -time % length))
-        parts = padded.transpose(1, 2).unflatten(
-            2, (-1, length)
-        )  # [n, memory_size, chunks, length]
+        # [n, memory_size, chunks, length]
+        parts = padded.transpose(1, 2).unflatten(2, (-1, length))
         all_powers = powers(self.A, length + 1)
         response = all_powers[:length] @ self.B
         lag = torch.arange(length)[None, :] - torch.arange(length)[:, None]  # [s, t]

@@ -48,12 +48,7 @@ EXPANSION, SPIKING_EXPANSION = 1, 2
 
 
 class PatchEmbedding(nn.Module):
-    """Causal convolution, batch normalisation and ReLU: [n, time, inputs] -> [n, time, hidden].
-
-    Parameters
-    ----------
-    inputs, hidden, kernel_size : int
-    """
+    """Causal convolution, batch normalisation and ReLU: [n, time, inputs] -> [n, time, hidden]."""
 
     def __init__(self, inputs: int, hidden: int, kernel_size: int = KERNEL_SIZE) -> None:
         super().__init__()
@@ -69,10 +64,6 @@ class PatchEmbedding(nn.Module):
 
 class ChannelMixer(nn.Module):
     """``x + BN(W_2 relu(BN(W_1 x)))``, each step by itself.
-
-    Parameters
-    ----------
-    size, hidden : int
 
     Attributes
     ----------
@@ -129,13 +120,7 @@ def _build(
 
 @torch.no_grad()
 def convert(layer: Any, given: Calibration) -> Converted:
-    """Quantize; the scales of what is inside and of the output come from calibration.
-
-    Raises
-    ------
-    CompressError
-        If it reads values whose integer zero is not zero.
-    """
+    """Quantize; the scales of what is inside and of the output come from calibration."""
     source, bits = given.source, given.widths.state
     if source.offset.any():
         raise CompressError("it adds to what it reads: put a linear layer in front of it")

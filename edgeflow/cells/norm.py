@@ -18,10 +18,6 @@ from edgeflow.quantization import Calibration, Converted, Floats
 class NormedLinear(nn.Module):
     """``norm(W x)`` of x [..., inputs], with statistics over all but the last axis.
 
-    Parameters
-    ----------
-    inputs, outputs : int
-
     Attributes
     ----------
     weight : Tensor [outputs, inputs]
@@ -65,9 +61,8 @@ def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 def unsupported_norm(layer: Any) -> str | None:
     """Refuse statistics of the batch."""
-    if layer.running_mean is None:
-        return "no running statistics: train it with track_running_stats=True"
-    return None
+    missing = "no running statistics: train it with track_running_stats=True"
+    return missing if layer.running_mean is None else None
 
 
 def convert_norm(layer: Any, given: Calibration) -> Converted:
@@ -84,13 +79,7 @@ def unsupported_layer_norm(layer: Any) -> str | None:
 
 @torch.no_grad()
 def convert_layer_norm(layer: Any, given: Calibration) -> Converted:
-    """Quantize; the output's scale comes from calibration.
-
-    Raises
-    ------
-    CompressError
-        If the channels that it reads have scales or offsets of their own.
-    """
+    """Quantize; the output's scale comes from calibration."""
     source, bits = given.source, given.widths.state
     if source.offset.any() or np.ptp(source.scale) > 1e-6 * source.scale.max():
         raise CompressError("its channels have scales of their own: put a linear layer before it")

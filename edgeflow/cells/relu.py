@@ -14,13 +14,7 @@ from edgeflow.quantization import Calibration, Converted
 
 
 def convert(layer: Any, given: Calibration) -> Converted:
-    """Rectify, and narrow to the width that matrices read by a shift from calibration.
-
-    Raises
-    ------
-    CompressError
-        If it reads values whose integer zero is not zero.
-    """
+    """Rectify, and narrow to the width that matrices read by a shift from calibration."""
     source = given.source
     if source.offset.any():
         raise CompressError("it reads the input: put a linear layer in front of it")

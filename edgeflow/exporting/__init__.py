@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgeflow.errors import ExportError
 
 if TYPE_CHECKING:
+    from edgeflow.data import Dataset
     from edgeflow.program import Program
 
 
@@ -37,6 +38,43 @@ class Format:
     output: str
     options: tuple[str, ...] = ()
     checks: bool = False
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of an export; each format reads the fields that its entry in `FORMATS` names.
+
+    Parameters
+    ----------
+    to : str
+        The format: a key of `FORMATS`.
+    name : str
+        Of the library; its functions and macros begin with it.
+    core : str
+        A core of ``targets/cores`` whose kernels the library has; ``c``: C that runs anywhere.
+    optimize : str
+        Goal of the choice of kernels (``edgeflow.codegen.choice.GOALS``).
+    backend : str
+        Whose code it is: "c", "tvm" or "auto" (``edgeflow.codegen.backends.BACKENDS``).
+    data : Dataset or None
+        Real recordings, for what an export shows or measures on them.
+    activations : str
+        Of a .tflite file: "int16" or "int8".
+    inline : bool
+        ONNX: standard operators only, no local functions.
+    raw : bool
+        ONNX: reads raw samples, and gives scores and the class.
+    """
+
+    to: str
+    name: str = "model"
+    core: str = "c"
+    optimize: str = "balanced"
+    backend: str = "c"
+    data: "Dataset | None" = None
+    activations: str = "int16"
+    inline: bool = False
+    raw: bool = False
 
 
 _onnx = partial(Format, module="edgeflow.exporting.onnx_graph", options=("inline", "raw"))
@@ -80,7 +118,7 @@ def export(
     out : path, optional
         File or folder; default: the format's, in the current folder.
     **options
-        Fields of :class:`edgeflow.exporting.options.Options` that the format reads.
+        Fields of `Options` that the format reads.
 
     Returns
     -------
@@ -94,8 +132,6 @@ def export(
     ToolMissingError
         If the format takes a Python package that is not installed.
     """
-    from edgeflow.exporting.options import Options
-
     if to not in FORMATS:
         raise ExportError(f"there is no format '{to}': use one of {', '.join(FORMATS)}")
     for option in options:

@@ -168,15 +168,7 @@ class Lowering:
 
 
 def lower(low: Lowering, node: Node, x: Signal, output_unit: float) -> Signal:
-    """Add a layer.
-
-    Parameters
-    ----------
-    low : Lowering
-    node : Node
-    x : Signal
-    output_unit : float
-        Of the outputs of a linear layer.
+    """Add a layer that reads x; `output_unit` is that of the outputs of a linear layer.
 
     Raises
     ------

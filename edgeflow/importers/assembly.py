@@ -12,8 +12,7 @@ from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers.check import identifier
 from edgeflow.importers.fold import scale_input, scale_output
-
-Floats = NDArray[np.float64]
+from edgeflow.quantization import Floats
 
 #: Samples that an import is checked on.
 CHECKED = 8

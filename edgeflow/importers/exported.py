@@ -42,17 +42,8 @@ def from_exported(
 
     ``torch.export.load`` unpickles: read only files that you trust.
 
-    Parameters
-    ----------
-    path : str or Path
-    example : float32 array [n, time, channels]
-        Real samples that the import is checked on, against the program itself.
-    description : Description, optional
-
-    Returns
-    -------
-    FloatChain
-        Its outputs are the program's first output at every step, before a final softmax.
+    The import is checked on `example`, real samples [n, time, channels], against the program. The
+    chain's outputs are the program's first output at every step, before a final softmax.
 
     Raises
     ------

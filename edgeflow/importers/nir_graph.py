@@ -51,12 +51,8 @@ def from_nir_file(
     becomes a linear layer and a leaky sum. If the graph ends in spikes, their mean over the window
     is the output, where there is a window.
 
-    Parameters
-    ----------
-    path : str or Path
-    example : float32 array [n, time, channels]
-        Real samples that the import is checked on, against the graph's own equations.
-    description : Description, optional
+    The import is checked on `example`, real samples [n, time, channels], against the graph's own
+    equations.
 
     Raises
     ------

@@ -50,17 +50,8 @@ def from_onnx(
 ) -> FloatChain:
     """Read an ONNX file that maps x [n, time, channels] or [time, n, channels] to outputs.
 
-    Parameters
-    ----------
-    path : str or Path
-    example : float32 array [n, time, channels]
-        Real samples that the import is checked on, against onnxruntime.
-    description : Description, optional
-
-    Returns
-    -------
-    FloatChain
-        Its outputs are those of the graph's first output at every step, before a final softmax.
+    The import is checked on `example`, real samples [n, time, channels], against onnxruntime. The
+    chain's outputs are those of the graph's first output at every step, before a final softmax.
 
     Raises
     ------
