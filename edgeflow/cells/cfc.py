@@ -146,9 +146,8 @@ class CfC(nn.Module):
         self.dropout = nn.Dropout(backbone_dropout)
         if mask is not None and np.shape(mask) != (hidden, columns):
             raise TrainError(f"mask must be [{hidden}, {columns}], not {list(np.shape(mask))}")
-        self.register_buffer(
-            "mask", None if mask is None else torch.as_tensor(mask, dtype=torch.float32)
-        )
+        kept = None if mask is None else torch.as_tensor(mask, dtype=torch.float32)
+        self.register_buffer("mask", kept)
         self.ff1 = nn.Linear(columns, hidden)
         if mode == "pure":
             self.w_tau = nn.Parameter(torch.zeros(1, hidden))
@@ -226,9 +225,8 @@ def build(inputs: int, hidden: int, **options: Any) -> CfC:
 def unsupported_reason(layer: Any) -> str | None:
     """Refuse a backbone that the kernel has no place for."""
     depth = len(layer.backbone)
-    if depth > MAX_BACKBONE:
-        return f"{depth} backbone layers: at most {MAX_BACKBONE} can be compressed"
-    return None
+    reason = f"{depth} backbone layers: at most {MAX_BACKBONE} can be compressed"
+    return reason if depth > MAX_BACKBONE else None
 
 
 def convert(cell: Any, given: Calibration) -> Converted:

@@ -131,7 +131,8 @@ class Delta(nn.Module):
             steps.append(seen)
         x = torch.stack(steps, 1)
         if self.state is None:
-            output = self.layer(x, inner) if _has_state(self.layer) else self.layer(x)
+            stateless = isinstance(self.layer, (nn.Linear, NormedLinear))
+            output = self.layer(x) if stateless else self.layer(x, inner)
             y, inner = output if isinstance(output, tuple) else (output, None)
             return y, (inner, held_x, None)
 
@@ -145,10 +146,6 @@ class Delta(nn.Module):
         assert recur is not None
         y, inner = recur(self.layer, x, inner, read)
         return y, (inner, held_x, held_h)
-
-
-def _has_state(layer: nn.Module) -> bool:
-    return not isinstance(layer, (nn.Linear, NormedLinear))
 
 
 def has_delta_state(layer: nn.Module) -> bool:

@@ -351,18 +351,17 @@ def convert(layer: Any, given: Calibration) -> Converted:
     reading = centred((scale_u[:, None] * factor).reshape(-1) * read_unit, bits, m.numpy())
     units = np.concatenate([scale_u, np.full(layer.hidden_size, PREACTIVATION_SCALE)])
 
-    def product(of_u: Tensor | None, of_h: Tensor, bias: Tensor | None, signal: Signal) -> Affine:
-        weight, constant = parameters(of_h, bias)
-        if of_u is None:
-            return Affine(weight, constant, signal)
-        weight = np.concatenate([of_u.double().numpy(), weight])
-        constant = np.concatenate([np.zeros(size), constant])
-        return Affine(weight, constant, signal, units)
+    def product(letter: str, signal: Signal, bias: Tensor | None = None) -> Affine:
+        parts = (getattr(layer, f"{of}_{letter}") for of in "eW")
+        weight, constant = parameters(torch.cat([p for p in parts if p is not None]))
+        if bias is not None:
+            constant[-len(bias) :] = bias.double().numpy()
+        return Affine(weight, constant, signal, units[-len(weight) :])
 
-    products = {"input": product(layer.e_x, layer.W_x, layer.b, given.source)}
+    products = {"input": product("x", given.source, layer.b)}
     if not layer.feed_forward:
-        products["recurrent"] = product(layer.e_h, layer.W_h, None, given.state())
-    products["memory"] = product(layer.e_m, layer.W_m, None, reading)
+        products["recurrent"] = product("h", given.state())
+    products["memory"] = product("m", reading)
     fields: dict[str, Any] = {
         **given.matrices(products),
         **memory,

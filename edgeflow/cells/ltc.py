@@ -171,9 +171,8 @@ def build(inputs: int, hidden: int, *, unfolds: int = UNFOLDS, fan: int = FAN) -
 
 def unsupported_reason(layer: Any) -> str | None:
     """Refuse a solver that is too long for a function body."""
-    if layer.unfolds > MAX_UNFOLDS:
-        return f"{layer.unfolds} solver steps: at most {MAX_UNFOLDS} can be compressed"
-    return None
+    reason = f"{layer.unfolds} solver steps: at most {MAX_UNFOLDS} can be compressed"
+    return reason if layer.unfolds > MAX_UNFOLDS else None
 
 
 def convert(layer: Any, given: Calibration) -> Converted:

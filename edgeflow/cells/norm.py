@@ -72,9 +72,8 @@ def convert_norm(layer: Any, given: Calibration) -> Converted:
 
 def unsupported_layer_norm(layer: Any) -> str | None:
     """Refuse a norm over more than the channels of a step."""
-    if len(layer.normalized_shape) != 1:
-        return f"normalized_shape {list(layer.normalized_shape)}: use the number of channels"
-    return None
+    reason = f"normalized_shape {list(layer.normalized_shape)}: use the number of channels"
+    return reason if len(layer.normalized_shape) != 1 else None
 
 
 @torch.no_grad()
