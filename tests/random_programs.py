@@ -43,7 +43,7 @@ from edgeflow.program.nodes.cfc import BACKBONES, MAX_GAIN
 from edgeflow.program.nodes.layer_norm import MAX_BIAS, MAX_EPSILON
 from edgeflow.program.nodes.ltc import MAX_SUM, MIN_DENOMINATOR
 from edgeflow.program.nodes.min_rnn import MinRNN
-from edgeflow.quantization import Signal, Widths
+from edgeflow.quantization import Calibration, Signal, Widths
 
 # Reads int16 samples from stdin, writes int16 outputs to stdout; a first argument resets the
 # state every so many samples.
@@ -432,10 +432,8 @@ def random_cell_of(cell: str) -> Callable[..., Node]:
         x = rng.uniform(-1, 1, (4, 20, width)).astype(np.float32)
         source = Signal(np.zeros(width), np.full(width, unit), bits, x)
         real = output_of(layer, torch.from_numpy(x)).detach().numpy()
-        widths = Widths(state=state_bits)
-        return randomised(
-            rng, layer_of(layer).convert(name, layer, source, real, widths).node, extreme
-        )
+        given = Calibration(name, source, real, Widths(state=state_bits))
+        return randomised(rng, layer_of(layer).convert(layer, given).node, extreme)
 
     return draw
 

@@ -11,21 +11,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells.cell import Layer
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX
-from edgeflow.quantization import Converted, Signal, Widths
+from edgeflow.quantization import MARGIN, Calibration, Converted
 
 #: Read-outs of a classifier; "last" is none.
 READOUTS = ("last", "mean", "leaky")
 #: Time constant of a new leaky read-out, in steps.
 TIME_CONSTANT = 10.0
-#: Head room of the output over the largest value seen in calibration.
-OUTPUT_MARGIN = 1.25
 
 
 class Accumulate(nn.Module):
@@ -78,20 +75,19 @@ def build_readout(name: str, window: int) -> Accumulate | None:
     return None if name == "last" else Accumulate(window if name == "mean" else 0)
 
 
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; the sum's unit is that of the input, so that values add as they are."""
-    if np.any(source.offset != 0):
+    source = given.source
+    if source.offset.any():
         raise CompressError("it can only sum values whose integer zero is zero")
     decay, gain = (float(factor.detach()) for factor in layer.factors())
     # the gain of the rounded decay, so that the sum settles where the float one does
     kept = round(decay * 32768) if decay >= 1 else min(round(decay * 32768), 32767)
     unit = (gain if decay >= 1 else 1 - kept / 32768) * source.scale
-    top = np.abs(real).max(axis=(0, 1)) * OUTPUT_MARGIN / (unit * INT16_MAX)
+    top = np.abs(given.real).max(axis=(0, 1)) * MARGIN / (unit * INT16_MAX)
     shift = max(0, math.ceil(math.log2(max(float(top.max()), 1e-9))))
-    node = nodes.Accumulate(name, len(unit), source.bits, kept, min(shift, 15))
-    return Converted(node, Signal(np.zeros(len(unit)), unit * 2.0**node.shift, 16, real))
+    node = nodes.Accumulate(given.name, len(unit), source.bits, kept, min(shift, 15))
+    return Converted(node, given.output(unit * 2.0**node.shift, 16))
 
 
 LAYER = Layer(Accumulate, convert)

@@ -6,24 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+#: Real weights by the field of the node's matrix that stands for them.
+Weights = Mapping[str, NDArray[np.float64]]
+
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from edgeflow.program.fixedpoint import Ints
-    from edgeflow.quantization import Converted, Floats, Signal, Widths
+    from edgeflow.quantization import Calibration, Converted
 
-    # name, layer, its input, its float output on the calibration data [n, time, size], widths
-    Converter = Callable[[str, nn.Module, Signal, NDArray[np.float32], Widths], Converted]
+    Converter = Callable[[Any, Calibration], Converted]
     # layer, x [n, time, inputs], state or None, what the recurrent weights see of h [n, hidden]
     Recurrence = Callable[[Any, Tensor, Any, Callable[[Tensor], Tensor]], tuple[Tensor, Any]]
-    LoadDequantized = Callable[[nn.Module, Mapping[str, Floats]], None]
+    LoadDequantized = Callable[[Any, Weights], None]
     # layer, numbers of the inputs and of the units that stay
     PruneUnits = Callable[[Any, Ints, Ints], nn.Module]
 
 
-def copy_params(parameters: Sequence[Tensor], values: "Floats", axis: int = 0) -> None:
+def copy_params(parameters: Sequence[Tensor], values: NDArray[np.float64], axis: int = 0) -> None:
     """Copy float64 values into parameters that stand side by side along an axis."""
     sizes = np.cumsum([p.shape[axis] for p in parameters])[:-1]
     for parameter, part in zip(parameters, np.split(values, sizes, axis=axis), strict=True):
@@ -55,7 +56,8 @@ class Layer:
         The torch class. Called on x [n, time, inputs] it returns [n, time, outputs], or a tuple
         that starts with it.
     convert : callable
-        Makes the integer node.
+        ``convert(layer, given)`` makes the integer node of a layer and its `Calibration`, or raises
+        a CompressError, such as where it needs an input whose integer zero is zero.
     unstack : callable
         Splits a stacked layer into single, batch-first ones.
     unsupported_reason : callable

@@ -24,7 +24,7 @@ Leveraging low-rank and sparse recurrent connectivity, arXiv 2310.03915.
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,24 +35,20 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from edgeflow.cells import linear
-from edgeflow.cells.cell import Cell, copy_params, slice_rows
-from edgeflow.cells.stack import Stack
+from edgeflow.cells.cell import Cell, Weights, copy_params, slice_rows
+from edgeflow.cells.stack import stacked
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import Ints, symmetric_max
 from edgeflow.program.nodes.cfc import BACKBONES, MAX_BACKBONE, MAX_GAIN
 from edgeflow.quantization import (
-    PREACTIVATION_SCALE,
     Affine,
+    Calibration,
     Converted,
-    Floats,
     Signal,
-    Widths,
+    centred,
     clipped_fraction,
-    delayed,
     parameters,
-    quantized,
-    state_signal,
 )
 
 MODES = ("default", "no_gate", "pure")
@@ -81,10 +77,6 @@ class _Recurrence(nn.Module):
         u, s, v = torch.linalg.svd(h, full_matrices=False)
         root = s[: self.rank].sqrt()
         return x, u[:, : self.rank] * root, root[:, None] * v[: self.rank]
-
-
-def _all(h: Tensor) -> Tensor:
-    return h
 
 
 class CfC(nn.Module):
@@ -154,9 +146,8 @@ class CfC(nn.Module):
         self.dropout = nn.Dropout(backbone_dropout)
         if mask is not None and np.shape(mask) != (hidden, columns):
             raise TrainError(f"mask must be [{hidden}, {columns}], not {list(np.shape(mask))}")
-        self.register_buffer(
-            "mask", None if mask is None else torch.as_tensor(mask, dtype=torch.float32)
-        )
+        kept = None if mask is None else torch.as_tensor(mask, dtype=torch.float32)
+        self.register_buffer("mask", kept)
         self.ff1 = nn.Linear(columns, hidden)
         if mode == "pure":
             self.w_tau = nn.Parameter(torch.zeros(1, hidden))
@@ -196,7 +187,7 @@ class CfC(nn.Module):
         return [*((layer.weight, layer.bias) for layer in self._linears()), self._heads()]
 
     def forward(
-        self, x: Tensor, h: Tensor | None = None, read: Callable[[Tensor], Tensor] = _all
+        self, x: Tensor, h: Tensor | None = None, read: Callable[[Tensor], Tensor] = lambda h: h
     ) -> tuple[Tensor, Tensor]:
         """Return (h [n, time, hidden], last h [n, hidden]) for x [n, time, inputs].
 
@@ -225,73 +216,53 @@ class CfC(nn.Module):
         return torch.stack(result, dim=1), h
 
 
-def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0, **options: Any) -> Stack:
-    """Return CfC layers whose backbone is a layer of as many units as the state.
-
-    Parameters
-    ----------
-    inputs, hidden, layers : int
-        At least 1.
-    dropout : float
-        Between layers, in [0, 1).
-    **options
-        Of `CfC`.
-    """
-    options = {"backbone_units": hidden, **options}
-    sizes = [inputs] + [hidden] * (layers - 1)
-    return Stack([CfC(size, hidden, **options) for size in sizes], dropout)
+@stacked
+def build(inputs: int, hidden: int, **options: Any) -> CfC:
+    """Return a CfC layer with a backbone of as many units as the state; options of `CfC`."""
+    return CfC(inputs, hidden, **{"backbone_units": hidden, **options})
 
 
 def unsupported_reason(layer: Any) -> str | None:
     """Refuse a backbone that the kernel has no place for."""
     depth = len(layer.backbone)
-    if depth > MAX_BACKBONE:
-        return f"{depth} backbone layers: at most {MAX_BACKBONE} can be compressed"
-    return None
+    reason = f"{depth} backbone layers: at most {MAX_BACKBONE} can be compressed"
+    return reason if depth > MAX_BACKBONE else None
 
 
-def convert(
-    name: str, cell: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(cell: Any, given: Calibration) -> Converted:
     """Quantize; the state of a gated cell needs no calibration, as it stays within +-1 or +-2."""
     scale, slope = ACTIVATIONS[cell.activation]
+    source, bits = given.source, given.widths.state
     layers = [parameters(weight, bias) for weight, bias in cell.products()]
     # the factors of the activation, and the pure cell's time span, go into the weights
     slopes = [slope] * (len(layers) - 1) + [cell.time_span if cell.mode == "pure" else 1.0]
     layers = [(k * weight, k * bias) for k, (weight, bias) in zip(slopes, layers, strict=True)]
-    output, arrays = _state(cell, real, widths.state)
+    output, arrays = _state(cell, given)
     (first, bias), *deeper = layers
     weight_x, weight_h = first[:, : cell.inputs], first[:, cell.inputs :]
     products = {
-        "input": Affine(weight_x, bias, source, PREACTIVATION_SCALE),
-        "recurrent": Affine(weight_h, 0 * bias, output, PREACTIVATION_SCALE),
+        "input": Affine(weight_x, bias, source),
+        "recurrent": Affine(weight_h, 0 * bias, output),
     }
     a = source.real @ weight_x.T.astype(np.float32) + bias.astype(np.float32)
-    u = delayed(real) @ weight_h.T.astype(np.float32)
+    u = given.before @ weight_h.T.astype(np.float32)
     v = a + u
     beyond = np.maximum(np.maximum(np.abs(a), np.abs(u)), np.abs(v))
     saturation = {"backbone" if deeper else "heads": clipped_fraction(beyond)}
     for field, (weight, offset) in zip(BACKBONES[len(deeper)], deeper, strict=True):
-        size = weight.shape[1]
-        unit = np.full(size, scale * 2.0 ** -(widths.state - 1))
-        signal = Signal(np.zeros(size), unit, widths.state, scale * np.tanh(v))
-        products[field] = Affine(weight, offset, signal, PREACTIVATION_SCALE)
+        signal = centred(scale * 2.0 ** -(bits - 1), bits, scale * np.tanh(v))
+        products[field] = Affine(weight, offset, signal)
         v = signal.real @ weight.T.astype(np.float32) + offset.astype(np.float32)
         saturation[field] = clipped_fraction(v)
     kind = nodes.PureCfC if cell.mode == "pure" else nodes.CfC
-    fields: dict[str, Any] = {**quantized(products, name, widths), **arrays}
-    node = kind(
-        name=name,
-        gate=int(cell.mode == "default"),
-        state_bits=widths.state,
-        backbone_bits=widths.state,
-        **fields,
-    )
+    fields: dict[str, Any] = {**given.matrices(products), **arrays}
+    gate = int(cell.mode == "default")
+    node = kind(name=given.name, gate=gate, state_bits=bits, backbone_bits=bits, **fields)
     return Converted(node, output, saturation, products)
 
 
 @torch.no_grad()
-def load_dequantized(cell: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(cell: Any, real: Weights) -> None:
     """Give the cell these weights; a factorized recurrence keeps its own."""
     _, slope = ACTIVATIONS[cell.activation]
     deeper = BACKBONES[len(cell.backbone)]
@@ -341,14 +312,12 @@ def prune_units(cell: Any, inputs: Ints, units: Ints) -> CfC:
     return smaller
 
 
-def _state(
-    cell: CfC, real: NDArray[np.float32], bits: int
-) -> tuple[Signal, dict[str, NDArray[np.int32]]]:
+def _state(cell: CfC, given: Calibration) -> tuple[Signal, dict[str, NDArray[np.int32]]]:
     """Return the signal of the state, and the arrays of a pure cell."""
+    bits = given.widths.state
     if cell.mode != "pure":
-        signal = state_signal(cell.hidden, bits, real)
         reach = 1.0 if cell.mode == "default" else 2.0
-        return Signal(signal.offset, reach * signal.scale, bits, real), {}
+        return given.output(reach * 2.0 ** -(bits - 1), bits), {}
     # h = A - c v exp(-|v|) with v = time_span * v_1
     A = cell.A.detach().double().numpy()[0]
     tail = np.exp(-cell.time_span * np.abs(cell.w_tau.detach().double().numpy()[0]))
@@ -359,7 +328,7 @@ def _state(
     if np.abs(gain).max() > MAX_GAIN:
         raise CompressError("the gain of a pure cell is out of reach")
     arrays = {"offset": np.round(A / scale).astype(np.int32), "gain": gain.astype(np.int32)}
-    return Signal(np.zeros(cell.hidden), scale, bits, real), arrays
+    return given.output(scale, bits), arrays
 
 
 # the gradient through 100 steps of a cell without a linear memory is weak: read all of them

@@ -14,27 +14,20 @@ from edgeflow.files import atomic_path
 from edgeflow.tasks import from_json
 
 FORMAT = 1
-_KEYS = (
-    "format", "cell", "hyper", "state_dict", "classes", "channels", "rate_hz", "window",
-    "mean", "std", "data", "seed",
-)  # fmt: skip
+#: Arguments of a classifier that its attributes repeat.
+_FIELDS = ("cell", "classes", "channels", "rate_hz", "window", "data", "seed")
+_KEYS = ("format", "hyper", "state_dict", "mean", "std", *_FIELDS)
 
 
 def save_model(model: SequenceClassifier, path: str | Path) -> None:
     """Write `model` to `path` in one step."""
     content = {
         "format": FORMAT,
-        "cell": model.cell,
         "hyper": dict(model.hyper),
         "state_dict": {k: v.detach().cpu().clone() for k, v in model.state_dict().items()},
-        "classes": model.classes,
-        "channels": model.channels,
-        "rate_hz": model.rate_hz,
-        "window": model.window,
         "mean": model.mean.tolist(),
         "std": model.std.tolist(),
-        "data": model.data,
-        "seed": model.seed,
+        **{name: getattr(model, name) for name in _FIELDS},
         **({} if model.target is None else {"task": model.target.to_json()}),
     }
     with atomic_path(path) as temporary:
@@ -98,13 +91,7 @@ def load_model(path: str | Path) -> SequenceClassifier:
         raise TrainError(f"{path}: no '{missing[0]}' in it: train the model again")
     try:
         model = SequenceClassifier(
-            content["cell"],
-            content["classes"],
-            content["channels"],
-            rate_hz=content["rate_hz"],
-            window=content["window"],
-            data=content["data"],
-            seed=content["seed"],
+            **{name: content[name] for name in _FIELDS},
             target=from_json(content["task"]) if "task" in content else None,
             **content["hyper"],
         )

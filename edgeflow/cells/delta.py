@@ -16,26 +16,20 @@ A. Yousefzadeh and M. Sifalakis, Training for temporal sparsity in deep neural n
 Activation Layer), arXiv 2107.07305, 2021.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeflow.cells.cell import Layer
+from edgeflow.cells.cell import Layer, Weights
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.norm import NormedLinear
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import MAX_GROUP, MAX_THRESHOLD
-from edgeflow.quantization import Converted, Floats, Signal, Widths
-
-#: What the recurrent weights see of a state h [n, hidden].
-Read = Callable[[Tensor], Tensor]
+from edgeflow.quantization import Calibration, Converted
 
 
 class Hold(nn.Module):
@@ -137,7 +131,8 @@ class Delta(nn.Module):
             steps.append(seen)
         x = torch.stack(steps, 1)
         if self.state is None:
-            output = self.layer(x, inner) if _has_state(self.layer) else self.layer(x)
+            stateless = isinstance(self.layer, (nn.Linear, NormedLinear))
+            output = self.layer(x) if stateless else self.layer(x, inner)
             y, inner = output if isinstance(output, tuple) else (output, None)
             return y, (inner, held_x, None)
 
@@ -153,27 +148,15 @@ class Delta(nn.Module):
         return y, (inner, held_x, held_h)
 
 
-def _has_state(layer: nn.Module) -> bool:
-    return not isinstance(layer, (nn.Linear, NormedLinear))
-
-
 def has_delta_state(layer: nn.Module) -> bool:
     """Tell whether the layer has a recurrent product that can be a delta one."""
     # an LMU without weights on the state is of the same class
     return layer_of(layer).recur is not None and not getattr(layer, "feed_forward", False)
 
 
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
-    """Quantize the layer inside; thresholds are rounded to units of what they look at, at least 1.
-
-    Raises
-    ------
-    CompressError
-        If the integer layer has no delta form.
-    """
-    done = layer_of(layer.layer).convert(name, layer.layer, source, real, widths)
+def convert(layer: Any, given: Calibration) -> Converted:
+    """Quantize the layer inside; thresholds become units of what they look at, at least 1."""
+    done = layer_of(layer.layer).convert(layer.layer, given)
     node = done.node
     if not node.delta_sources:
         raise CompressError(f"a {node.op_type} has no delta form")
@@ -189,7 +172,7 @@ def convert(
     return replace(done, node=replace(node, **matrices))
 
 
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer inside these weights, where it takes any."""
     inner = layer_of(layer.layer).load_dequantized
     if inner is not None:

@@ -17,62 +17,33 @@ reset-after form is that of cuDNN.
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeflow.cells.cell import Cell, copy_params, gate_rows, slice_rows
+from edgeflow.cells.cell import Cell, Weights, copy_params, gate_rows, slice_rows
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.nodes import GRU
-from edgeflow.quantization import (
-    PREACTIVATION_SCALE,
-    Affine,
-    Converted,
-    Floats,
-    Signal,
-    Widths,
-    clipped_fraction,
-    delayed,
-    parameters,
-    quantized,
-    state_signal,
-)
+from edgeflow.quantization import Affine, Calibration, Converted, clipped_fraction, parameters
 
 
 def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.GRU:
-    """Return a GRU: x [n, time, inputs] -> (h [n, time, hidden], state [layers, n, hidden]).
-
-    Parameters
-    ----------
-    inputs, hidden, layers : int
-        At least 1.
-    dropout : float
-        Between layers, in [0, 1).
-    """
-    return nn.GRU(
-        inputs, hidden, num_layers=layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
-    )
+    """Return a GRU: x [n, time, inputs] -> (h [n, time, hidden], state [layers, n, hidden])."""
+    return nn.GRU(inputs, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
 
 
 def unstack(layer: Any) -> list[nn.Module]:
-    """Return a stack as single layers, with zero biases where it has none."""
-    return unstack_layers(layer, nn.GRU)
-
-
-def unstack_layers(layer: Any, kind: Callable[..., nn.Module]) -> list[nn.Module]:
-    """Return the layers of a stacked ``nn.GRU``, ``LSTM`` or ``RNN`` as single, batch-first ones.
-
-    `kind` makes one, given its sizes and ``batch_first``.
-    """
+    """Return an ``nn.GRU``, ``LSTM`` or ``RNN`` as single layers, with zeros for missing biases."""
     result: list[nn.Module] = []
+    options = {"nonlinearity": layer.nonlinearity} if isinstance(layer, nn.RNN) else {}
     for k in range(layer.num_layers):
         size = layer.input_size if k == 0 else layer.hidden_size
-        single = kind(size, layer.hidden_size, batch_first=True)
+        single = type(layer)(size, layer.hidden_size, batch_first=True, **options)
         with torch.no_grad():
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
                 target = getattr(single, f"{name}_l0")
@@ -83,13 +54,15 @@ def unstack_layers(layer: Any, kind: Callable[..., nn.Module]) -> list[nn.Module
 
 
 def unsupported_reason(layer: Any) -> str | None:
-    """Refuse what needs the future."""
+    """Refuse what needs the future, and projections."""
+    if layer.proj_size:
+        return "proj_size: projected states are not supported; use a smaller hidden_size"
     if layer.bidirectional:
         return "bidirectional: it needs the future, so it cannot run on a stream"
     return None
 
 
-def load_recurrent(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_recurrent(layer: Any, real: Weights) -> None:
     """Give a single ``nn.GRU``, ``LSTM`` or ``RNN`` these weights."""
     copy_params([layer.weight_ih_l0], real["input"])
     copy_params([layer.weight_hh_l0], real["recurrent"])
@@ -126,36 +99,32 @@ def recur(
     return torch.stack(steps, 1), h[None]
 
 
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; the state needs no calibration, as it stays within +-1."""
-    hidden = layer.hidden_size
+    hidden, source, state = layer.hidden_size, given.source, given.state()
     weight_x, bias_x = parameters(layer.weight_ih_l0, layer.bias_ih_l0)
     weight_h, bias_h = parameters(layer.weight_hh_l0, layer.bias_hh_l0)
-    state = state_signal(hidden, widths.state, real)
     a = source.real @ weight_x.T.astype(np.float32) + bias_x.astype(np.float32)
-    u = delayed(real) @ weight_h.T.astype(np.float32) + bias_h.astype(np.float32)
+    u = given.before @ weight_h.T.astype(np.float32) + bias_h.astype(np.float32)
     # the gates r and z add both parts: their biases go into one
     both = np.where(np.arange(3 * hidden) < 2 * hidden, bias_h, 0.0)
     products = {
-        "input": Affine(weight_x, bias_x + both, source, PREACTIVATION_SCALE),
-        "recurrent": Affine(weight_h, bias_h - both, state, PREACTIVATION_SCALE),
+        "input": Affine(weight_x, bias_x + both, source),
+        "recurrent": Affine(weight_h, bias_h - both, state),
     }
-    node = GRU(name, **quantized(products, name, widths), state_bits=widths.state)
+    node = GRU(given.name, **given.matrices(products), state_bits=state.bits)
     saturation = {"gates": clipped_fraction(np.maximum(np.abs(a), np.abs(u)))}
     return Converted(node, state, saturation, products)
 
 
-CELL = Cell(
-    nn.GRU,
-    convert,
-    unstack,
-    unsupported_reason,
-    build=build,
+#: A cell in the form of ``nn.GRU``, ``LSTM`` or ``RNN``.
+torch_cell = partial(
+    Cell,
+    unstack=unstack,
+    unsupported_reason=unsupported_reason,
     load_dequantized=load_recurrent,
-    recur=recur,
     prune_units=prune_recurrent,
-    name="gru",
-    about="gated recurrent unit",
+)
+CELL = torch_cell(
+    nn.GRU, convert, build=build, recur=recur, name="gru", about="gated recurrent unit"
 )

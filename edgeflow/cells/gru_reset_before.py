@@ -13,39 +13,20 @@ K. Cho et al., Learning phrase representations using RNN encoder-decoder, EMNLP 
 arXiv 1406.1078v3.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeflow.cells.cell import Layer, copy_params
+from edgeflow.cells.cell import Layer, Weights, copy_params
 from edgeflow.program import nodes
-from edgeflow.quantization import (
-    PREACTIVATION_SCALE,
-    Affine,
-    Converted,
-    Floats,
-    Signal,
-    Widths,
-    clipped_fraction,
-    delayed,
-    parameters,
-    quantized,
-    state_signal,
-)
+from edgeflow.quantization import Affine, Calibration, Converted, clipped_fraction, parameters
 
 
 class GRUResetBefore(nn.Module):
-    """One layer, batch-first, with parameters named, shaped and ordered as in ``torch.nn.GRU``.
-
-    Parameters
-    ----------
-    input_size, hidden_size : int
-    """
+    """One layer, batch-first, with parameters named, shaped and ordered as in ``torch.nn.GRU``."""
 
     def __init__(self, input_size: int, hidden_size: int, batch_first: bool = True) -> None:
         super().__init__()
@@ -75,33 +56,29 @@ class GRUResetBefore(nn.Module):
         return torch.stack(result, dim=1), h
 
 
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; the state needs no calibration, as it stays within +-1."""
-    hidden = layer.hidden_size
+    hidden, state = layer.hidden_size, given.state()
     weight_x, bias_x = parameters(layer.weight_ih_l0, layer.bias_ih_l0)
     weight_h, bias_h = parameters(layer.weight_hh_l0, layer.bias_hh_l0)
     bias, zeros = bias_x + bias_h, np.zeros(3 * hidden)
-    state = state_signal(hidden, widths.state, real)
     gates, candidate = np.split(weight_h, [2 * hidden])
-    a = source.real @ weight_x.T.astype(np.float32) + bias.astype(np.float32)
-    before = delayed(real)
+    a = given.source.real @ weight_x.T.astype(np.float32) + bias.astype(np.float32)
+    before = given.before
     u = before @ gates.T.astype(np.float32)
     r = 0.5 + 0.5 * np.tanh(0.5 * (a[..., :hidden] + u[..., :hidden]))
     u = np.concatenate([u, (r * before) @ candidate.T.astype(np.float32)], axis=-1)
     products = {
-        "input": Affine(weight_x, bias, source, PREACTIVATION_SCALE),
-        "recurrent": Affine(gates, zeros[: 2 * hidden], state, PREACTIVATION_SCALE),
-        "candidate": Affine(candidate, zeros[:hidden], state, PREACTIVATION_SCALE),
+        "input": Affine(weight_x, bias, given.source),
+        "recurrent": Affine(gates, zeros[: 2 * hidden], state),
+        "candidate": Affine(candidate, zeros[:hidden], state),
     }
-    matrices = quantized(products, name, widths)
-    node = nodes.GRUResetBefore(name, **matrices, state_bits=widths.state)
+    node = nodes.GRUResetBefore(given.name, **given.matrices(products), state_bits=state.bits)
     saturation = {"gates": clipped_fraction(np.maximum(np.abs(a), np.abs(u)))}
     return Converted(node, state, saturation, products)
 
 
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer these weights."""
     copy_params([layer.weight_ih_l0], real["input"])
     copy_params([layer.weight_hh_l0], np.concatenate([real["recurrent"], real["candidate"]]))

@@ -23,43 +23,22 @@ first neurons read a few samples each, and the classifier averages a linear laye
 counting the spikes of an output population.
 """
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell, copy_params
-from edgeflow.cells.lif import (
-    LIF,
-    THRESHOLD_MIN,
-    CubaLIF,
-    decay_factor,
-    decay_logits,
-    integrate,
-    membrane_reach,
-)
+from edgeflow.cells.cell import Cell, Weights, copy_params
+from edgeflow.cells.lif import LIF, CubaLIF, Neurons, membrane_reach
 from edgeflow.cells.lmu import LMU, memories
 from edgeflow.cells.spike_input import SLOPE, input_module
-from edgeflow.cells.spikes import Spiking
 from edgeflow.cells.stack import Stack
-from edgeflow.errors import CompressError, TrainError
+from edgeflow.errors import CompressError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX
-from edgeflow.program.nodes.lif import RESETS
-from edgeflow.quantization import (
-    Affine,
-    Converted,
-    Floats,
-    Signal,
-    Widths,
-    clipped_fraction,
-    delayed,
-    quantized,
-)
+from edgeflow.quantization import Affine, Calibration, Converted, centred, clipped_fraction, delayed
 
 #: Default coefficients of a memory, and its window in samples.
 ORDER, THETA = 4, 4.0
@@ -71,7 +50,7 @@ GAIN, MEMORY_THRESHOLD = 3.0, 0.3
 POPULATION, KERNEL_SIZE = 8, 5
 
 
-class L2MU(Spiking, LMU):
+class L2MU(Neurons, LMU):
     """One layer: spikes [n, time, inputs] -> (spikes h [n, time, hidden], state).
 
     The state holds, for u, m and h in turn, the membrane and the spikes (and the current).
@@ -93,8 +72,6 @@ class L2MU(Spiking, LMU):
         Of ``CubaL2MU`` only.
     """
 
-    synapse: ClassVar[bool] = False
-
     def __init__(
         self,
         input_size: int,
@@ -107,22 +84,16 @@ class L2MU(Spiking, LMU):
         slope: float = SLOPE,
     ) -> None:
         super().__init__(input_size, hidden_size, order, theta, memory_size)
-        if reset not in RESETS:
-            raise TrainError(f"reset is '{reset}': use one of {', '.join(RESETS)}")
-        self.reset, self.slope = reset, slope
         self.sizes = (memory_size, memory_size * order, hidden_size)
-        neurons = sum(self.sizes)
-        self.beta_logit = nn.Parameter(decay_logits(neurons))
-        self.alpha_logit = nn.Parameter(decay_logits(neurons)) if self.synapse else None
-        self.threshold = nn.Parameter(torch.ones(neurons))
+        self.add_neurons(sum(self.sizes), reset, slope)
         self._scale()
 
     @torch.no_grad()
     def _scale(self) -> None:
         """Bring new weights and thresholds to where neurons fire."""
         rest = torch.ones_like(self.threshold)
-        if self.alpha_logit is not None:  # a synapse sums up 1 / (1 - alpha) of its current
-            rest -= torch.sigmoid(self.alpha_logit)
+        if self.synapse:  # a synapse sums up 1 / (1 - alpha) of its current
+            rest -= self.alpha
         of_u, of_m, of_h = rest.split(self.sizes)
         for scale, weights in ((of_u, (self.e_x, self.e_h)),
                                (of_h, (self.W_x, self.W_h, self.W_m))):  # fmt: skip
@@ -140,8 +111,7 @@ class L2MU(Spiking, LMU):
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Return h [n, time, hidden] and the last state."""
         traces, state = self.trace(x, state)
-        threshold = self.threshold.clamp(min=THRESHOLD_MIN).split(self.sizes)
-        for (u, s, *_), limits in zip(traces, threshold, strict=True):
+        for (u, s, *_), limits in zip(traces, self.limits.split(self.sizes), strict=True):
             self.show(s, u, limits)
         return traces[2][1], state
 
@@ -150,17 +120,14 @@ class L2MU(Spiking, LMU):
         assert self.e_h is not None and self.e_m is not None and self.W_h is not None
         state = self.zero_state(x) if state is None else state
         size, _, hidden = self.sizes
-        beta = torch.sigmoid(self.beta_logit).split(self.sizes)
-        threshold = self.threshold.clamp(min=THRESHOLD_MIN).split(self.sizes)
-        alpha = None
-        if self.alpha_logit is not None:
-            alpha = torch.sigmoid(self.alpha_logit).split(self.sizes)
+        beta, limits = self.beta.split(self.sizes), self.limits.split(self.sizes)
+        alpha = self.alpha.split(self.sizes) if self.synapse else None
 
         def population(k: int, i: Tensor) -> tuple[Tensor, ...]:
             u, s, *rest = state[k]
             if alpha is not None:
                 i = alpha[k] * rest[0] + i
-            u, s = integrate(i, u, s, beta[k], threshold[k], self.reset, self.slope)
+            u, s = self.integrate(i, u, s, beta[k], limits[k])
             return (u, s) if alpha is None else (u, s, i)
 
         from_x = x @ torch.cat([self.e_x, self.W_x]).T
@@ -184,7 +151,7 @@ class L2MU(Spiking, LMU):
 class CubaL2MU(L2MU):
     """L2MU of current-based neurons."""
 
-    synapse: ClassVar[bool] = True
+    synapse = True
 
 
 def _build(
@@ -203,20 +170,8 @@ def _build(
 ) -> nn.Module:
     """Return an input module and layers of a kind: x [n, time, inputs] -> (spikes, state).
 
-    Parameters
-    ----------
-    kind, neurons : type
-        Of the layers, and of the input module's neurons.
-    inputs, hidden, layers : int
-        At least 1.
-    dropout : float
-        Between layers, in [0, 1).
-    order, theta
-        Of each memory, as in ``edgeflow.cells.lmu.LMU``.
-    memory_size : int
-        Memories of a layer; 0: one for every four units, at least one.
-    population, kernel_size : int
-        Neurons per channel that read samples, and how many of the last ones each reads.
+    `kind` is that of the layers, `neurons` that of the input module. `population` neurons per
+    channel read samples, each the last `kernel_size` ones; the others as in ``edgeflow.cells.lmu``.
     """
     size = memories(hidden, memory_size)
     cores = [kind(hidden, hidden, order, theta, size) for _ in range(layers)]
@@ -229,16 +184,9 @@ build_cuba_l2mu = partial(_build, CubaL2MU, CubaLIF)
 
 
 @torch.no_grad()
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
-    """Quantize; units as in ``edgeflow.cells.lif.convert``, the same for a coefficient's neurons.
-
-    Raises
-    ------
-    CompressError
-        If the input is not spikes.
-    """
+def convert(layer: Any, given: Calibration) -> Converted:
+    """Quantize; units as in ``edgeflow.cells.lif``, the same for all neurons of a coefficient."""
+    source = given.source
     if source.bits != 2:
         raise CompressError("it reads spikes: put an input module or a LIF layer in front of it")
     size, order = layer.memory_size, layer.order
@@ -258,9 +206,9 @@ def convert(
         "transition": pairs,
         "update": torch.cat([x, before[0], m], 2),
     }
-    threshold = layer.threshold.clamp(min=THRESHOLD_MIN).double()
     products, units, used = {}, [], []
-    for field, parts, limits in zip(weights, traces, threshold.split(layer.sizes), strict=True):
+    thresholds = layer.limits.double().split(layer.sizes)
+    for field, parts, limits in zip(weights, traces, thresholds, strict=True):
         current = read[field] @ weights[field].T + bias.get(field, 0.0)
         values = [parts[0], *parts[2:]]
         seen = [v.abs().amax((0, 1)).double().numpy() for v in (current.flatten(2), *values)]
@@ -270,51 +218,34 @@ def convert(
         units.append(reach / INT16_MAX)
         rows = len(weights[field])
         offset = layer.b.double().numpy() if field in bias else np.zeros(rows)
-        columns = weights[field].shape[1]
-        spikes = Signal(np.zeros(columns), np.ones(columns), 2, real)
+        spikes = centred(1.0, 2, read[field].numpy())
         weight = weights[field].double().numpy()
         products[field] = Affine(weight, offset, spikes, units[-1][:rows])
         used.append(np.max([np.abs(v.numpy()) / reach for v in values], axis=0))
-    fields: dict[str, Any] = {
-        **quantized(products, name, widths),
-        "beta": decay_factor(torch.sigmoid(layer.beta_logit)),
-        "threshold": np.round(threshold.numpy() / np.concatenate(units)).astype(np.int16),
-        "reset": RESETS.index(layer.reset),
-    }
-    if layer.synapse:
-        fields["alpha"] = decay_factor(torch.sigmoid(layer.alpha_logit))
-    node = nodes.L2MU(name=name, **fields)
-    hidden = layer.hidden_size
-    output = Signal(np.zeros(hidden), np.ones(hidden), 2, real)
+    fields = {**given.matrices(products), **layer.integers(np.concatenate(units))}
+    node = nodes.L2MU(name=given.name, **fields)
     saturation = {"membrane": clipped_fraction(np.concatenate(used, axis=2), 1.0)}
-    return Converted(node, output, saturation, products)
+    return Converted(node, given.output(1.0, 2), saturation, products)
 
 
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer these weights; A and B are not trained."""
     copy_params([layer.e_x, layer.e_h, layer.e_m], real["encode"], axis=1)
     copy_params([layer.W_x, layer.W_h, layer.W_m], real["update"], axis=1)
 
 
 #: A higher rate ends in an explosion of the gradient.
-TRAINING = {"lr": 3e-3, "weight_decay": 0.1}
-CELL = Cell(
-    L2MU,
-    convert,
-    build=build_l2mu,
+_cell = partial(
+    Cell,
+    convert=convert,
     readout="mean",
-    training=TRAINING,
+    training={"lr": 3e-3, "weight_decay": 0.1},
     load_dequantized=load_dequantized,
-    name="l2mu",
-    about="spiking LMU",
 )
-CUBA = Cell(
+CELL = _cell(L2MU, build=build_l2mu, name="l2mu", about="spiking LMU")
+CUBA = _cell(
     CubaL2MU,
-    convert,
     build=build_cuba_l2mu,
-    readout="mean",
-    training=TRAINING,
-    load_dequantized=load_dequantized,
     name="cuba-l2mu",
     about="spiking LMU with synaptic currents",
 )

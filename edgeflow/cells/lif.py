@@ -29,7 +29,7 @@ J. Eshraghian et al., Training spiking neural networks using lessons from deep l
 """
 
 import math
-from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,23 +37,21 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell, copy_params
+from edgeflow.cells.cell import Cell, Weights, copy_params
 from edgeflow.cells.spikes import Spiking
-from edgeflow.cells.stack import Stack
+from edgeflow.cells.stack import stacked
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX
 from edgeflow.program.nodes.lif import RESETS
 from edgeflow.quantization import (
+    MARGIN,
     Affine,
+    Calibration,
     Converted,
     Floats,
-    Signal,
-    Widths,
     clipped_fraction,
-    delayed,
     parameters,
-    quantized,
 )
 
 #: Slope of the fast sigmoid that current-based layers train best with.
@@ -62,8 +60,6 @@ CUBA_SLOPE = 5.0
 TIME_CONSTANTS = (2.0, 30.0)
 #: Smallest threshold.
 THRESHOLD_MIN = 1e-2
-#: Head room of the membrane over the largest value seen in calibration.
-MEMBRANE_MARGIN = 1.25
 #: Most that the membrane's range may be, in thresholds: it keeps the threshold at 127 or more.
 MEMBRANE_REACH = 256.0
 
@@ -90,7 +86,67 @@ class _Spike(torch.autograd.Function):
 SURROGATES = ("fast_sigmoid", "arctan")
 
 
-class LIF(Spiking, nn.Module):
+class Neurons(Spiking, nn.Module):
+    """Neurons with decays and thresholds of their own: what spiking layers are made of.
+
+    Attributes
+    ----------
+    beta_logit, threshold : Parameter [neurons]
+    alpha_logit : Parameter [neurons]
+        Of those with a synaptic current (`synapse`) only.
+    """
+
+    synapse: ClassVar[bool] = False
+
+    def add_neurons(self, count: int, reset: str, slope: float) -> None:
+        """Make `count` neurons, a part of ``__init__``."""
+        if reset not in RESETS:
+            raise TrainError(f"reset is '{reset}': use one of {', '.join(RESETS)}")
+        self.reset, self.slope = reset, slope
+        self.beta_logit = nn.Parameter(_decay_logits(count))
+        self.alpha_logit = nn.Parameter(_decay_logits(count)) if self.synapse else None
+        self.threshold = nn.Parameter(torch.ones(count))
+
+    @property
+    def beta(self) -> Tensor:
+        """Decay of the membrane per step, in (0, 1)."""
+        return torch.sigmoid(self.beta_logit)
+
+    @property
+    def alpha(self) -> Tensor:
+        """Decay of the synaptic current per step, in (0, 1)."""
+        assert self.alpha_logit is not None
+        return torch.sigmoid(self.alpha_logit)
+
+    @property
+    def limits(self) -> Tensor:
+        """Thresholds, none of them too small."""
+        return self.threshold.clamp(min=THRESHOLD_MIN)
+
+    def integrate(
+        self, i: Tensor, u: Tensor, s: Tensor, beta: Tensor, limits: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the next membrane and spikes, given the current and those of the last step."""
+        fired = s.detach()
+        if self.reset == "subtract":
+            u = beta * u + i - fired * limits
+        elif self.reset == "zero":
+            u = beta * (u * (1 - fired)) + i
+        else:
+            u = (beta * u + i) * (1 - fired)
+        return u, _Spike.apply(u - limits, self.slope)
+
+    def integers(self, unit: Floats) -> dict[str, Any]:
+        """Return the fields of the node, given each neuron's unit."""
+        decays = {"beta": self.beta, **({"alpha": self.alpha} if self.synapse else {})}
+        return {
+            **{name: _decay_factor(decay) for name, decay in decays.items()},
+            "threshold": np.round(self.limits.double().numpy() / unit).astype(np.int16),
+            "reset": RESETS.index(self.reset),
+        }
+
+
+class LIF(Neurons):
     """Layer of leaky integrate-and-fire neurons.
 
     Parameters
@@ -114,8 +170,6 @@ class LIF(Spiking, nn.Module):
         Of ``CubaLIF`` only.
     """
 
-    synapse: ClassVar[bool] = False
-
     def __init__(
         self,
         inputs: int,
@@ -127,18 +181,12 @@ class LIF(Spiking, nn.Module):
         slope: float = 25.0,
     ) -> None:
         super().__init__()
-        if reset not in RESETS:
-            raise TrainError(f"reset is '{reset}': use one of {', '.join(RESETS)}")
         if surrogate not in SURROGATES:
             raise TrainError(f"surrogate is '{surrogate}': use one of {', '.join(SURROGATES)}")
-        self.reset = reset
-        self.slope = slope if surrogate == "fast_sigmoid" else 0.0
         self.hidden_size = hidden
         self.input = nn.Linear(inputs, hidden)
         self.recurrent = nn.Linear(hidden, hidden, bias=False) if recurrent else None
-        self.beta_logit = nn.Parameter(decay_logits(hidden))
-        self.alpha_logit = nn.Parameter(decay_logits(hidden)) if self.synapse else None
-        self.threshold = nn.Parameter(torch.ones(hidden))
+        self.add_neurons(hidden, reset, slope if surrogate == "fast_sigmoid" else 0.0)
         if self.synapse:
             # as large a current as without the synapse, or new neurons would never stop firing
             with torch.no_grad():
@@ -147,21 +195,10 @@ class LIF(Spiking, nn.Module):
                 if self.recurrent is not None:
                     self.recurrent.weight.mul_(1 - self.alpha[:, None])
 
-    @property
-    def beta(self) -> Tensor:
-        """Decay of the membrane per step, [hidden] in (0, 1)."""
-        return torch.sigmoid(self.beta_logit)
-
-    @property
-    def alpha(self) -> Tensor:
-        """Decay of the synaptic current per step, [hidden] in (0, 1)."""
-        assert self.alpha_logit is not None
-        return torch.sigmoid(self.alpha_logit)
-
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return spikes [n, time, hidden] and the state (u, s, and j if there is a synapse)."""
         spikes, traces, state = self.trace(x, state)
-        self.show(spikes, traces[0], self.threshold.clamp(min=THRESHOLD_MIN))
+        self.show(spikes, traces[0], self.limits)
         return spikes, state
 
     def trace(self, x: Tensor, state: State | None = None) -> tuple[Tensor, list[Tensor], State]:
@@ -171,7 +208,7 @@ class LIF(Spiking, nn.Module):
             state = (torch.zeros_like(current[:, 0]),) * (3 if self.synapse else 2)
         u, s, *rest = state
         j = rest[0] if rest else None
-        beta, threshold = self.beta, self.threshold.clamp(min=THRESHOLD_MIN)
+        beta, limits = self.beta, self.limits
         alpha = self.alpha if self.synapse else None
         spikes, values = [], []
         for i in current.unbind(dim=1):
@@ -179,50 +216,36 @@ class LIF(Spiking, nn.Module):
                 i = i + self.recurrent(s)
             if j is not None and alpha is not None:
                 i = j = alpha * j + i
-            u, s = integrate(i, u, s, beta, threshold, self.reset, self.slope)
+            u, s = self.integrate(i, u, s, beta, limits)
             spikes.append(s)
             values.append((u,) if j is None else (u, j))
         traces = [torch.stack(v, dim=1) for v in zip(*values, strict=True)]
         return torch.stack(spikes, dim=1), traces, (u, s) if j is None else (u, s, j)
 
 
-def integrate(
-    i: Tensor, u: Tensor, s: Tensor, beta: Tensor, threshold: Tensor, reset: str, slope: float
-) -> tuple[Tensor, Tensor]:
-    """Return the next membrane and spikes, given the current and the last membrane and spikes."""
-    fired = s.detach()
-    if reset == "subtract":
-        u = beta * u + i - fired * threshold
-    elif reset == "zero":
-        u = beta * (u * (1 - fired)) + i
-    else:
-        u = (beta * u + i) * (1 - fired)
-    return u, _Spike.apply(u - threshold, slope)
-
-
 class CubaLIF(LIF):
     """Layer of current-based leaky integrate-and-fire neurons."""
 
-    synapse: ClassVar[bool] = True
+    synapse = True
 
 
-def decay_logits(size: int) -> Tensor:
+def _decay_logits(size: int) -> Tensor:
     """Return logits of new neurons' decays."""
     low, high = map(math.log, TIME_CONSTANTS)
     tau = torch.exp(torch.empty(size).uniform_(low, high))
     return torch.logit(torch.exp(-1 / tau))
 
 
-def build_lif(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.Module:
-    """Return recurrent LIF layers."""
-    sizes = [inputs] + [hidden] * (layers - 1)
-    return Stack([LIF(size, hidden) for size in sizes], dropout)
+@stacked
+def build_lif(inputs: int, hidden: int) -> LIF:
+    """Return a recurrent LIF layer."""
+    return LIF(inputs, hidden)
 
 
-def build_cuba_lif(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.Module:
-    """Return recurrent CuBa-LIF layers."""
-    sizes = [inputs] + [hidden] * (layers - 1)
-    return Stack([CubaLIF(size, hidden, slope=CUBA_SLOPE) for size in sizes], dropout)
+@stacked
+def build_cuba_lif(inputs: int, hidden: int) -> LIF:
+    """Return a recurrent CuBa-LIF layer."""
+    return CubaLIF(inputs, hidden, slope=CUBA_SLOPE)
 
 
 def from_nir(
@@ -286,40 +309,30 @@ def from_nir(
 
 
 @torch.no_grad()
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; each neuron's unit comes from its membrane's range on the calibration data."""
-    threshold = layer.threshold.clamp(min=THRESHOLD_MIN).double().numpy()
+    source = given.source
     x = torch.from_numpy(np.ascontiguousarray(source.real))
     _, traces, _ = layer.trace(x)
     seen = [layer.input(x), *traces]
     if layer.recurrent is not None:
-        seen.append(layer.recurrent(torch.from_numpy(delayed(real))))
+        seen.append(layer.recurrent(torch.from_numpy(given.before)))
     top = np.max([v.abs().amax(dim=(0, 1)).double().numpy() for v in seen], axis=0)
-    reach = membrane_reach(top, threshold)
+    reach = membrane_reach(top, layer.limits.double().numpy())
     unit = reach / INT16_MAX
-    output = Signal(np.zeros(len(unit)), np.ones(len(unit)), 2, real)
+    output = given.output(1.0, 2)
     current = parameters(layer.input.weight, layer.input.bias)
     products = {"input": Affine(*current, source, unit, compensate=True)}
     if layer.recurrent is not None:
-        weight, none = parameters(layer.recurrent.weight, None)
+        weight, none = parameters(layer.recurrent.weight)
         products["recurrent"] = Affine(weight, none, output, unit, compensate=True)
-    fields: dict[str, Any] = {
-        **quantized(products, name, widths),
-        "beta": decay_factor(layer.beta),
-        "threshold": np.round(threshold / unit).astype(np.int16),
-        "reset": RESETS.index(layer.reset),
-    }
-    if layer.synapse:
-        fields["alpha"] = decay_factor(layer.alpha)
-    node = nodes.LIF(name=name, **fields)
+    node = nodes.LIF(given.name, **given.matrices(products), **layer.integers(unit))
     clipped = clipped_fraction(np.max([np.abs(t.numpy() / reach) for t in traces], axis=0), 1.0)
     return Converted(node, output, {"membrane": clipped}, products)
 
 
 @torch.no_grad()
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer these weights; those of normalised currents without the normalisation."""
     if isinstance(layer.input, nn.Linear):
         copy_params([layer.input.weight], real["input"])
@@ -334,32 +347,22 @@ def membrane_reach(top: Floats, threshold: Floats) -> Floats:
 
     The membrane and the currents that are added to it share one unit a neuron.
     """
-    return np.clip(MEMBRANE_MARGIN * top, 2 * threshold, MEMBRANE_REACH * threshold)
+    return np.clip(MARGIN * top, 2 * threshold, MEMBRANE_REACH * threshold)
 
 
-def decay_factor(decay: Tensor) -> NDArray[np.int16]:
+def _decay_factor(decay: Tensor) -> NDArray[np.int16]:
     """Return a decay in Q0.15."""
     return np.clip(np.round(decay.double().numpy() * 32768), 0, INT16_MAX).astype(np.int16)
 
 
-TRAINING = {"batch": 256}
-LIF_CELL = Cell(
-    LIF,
-    convert,
-    build=build_lif,
+_cell = partial(
+    Cell,
+    convert=convert,
     readout="mean",
-    training=TRAINING,
+    training={"batch": 256},
     load_dequantized=load_dequantized,
-    name="lif",
-    about="leaky integrate-and-fire neurons",
 )
-CUBA_LIF_CELL = Cell(
-    CubaLIF,
-    convert,
-    build=build_cuba_lif,
-    readout="mean",
-    training=TRAINING,
-    load_dequantized=load_dequantized,
-    name="cuba-lif",
-    about="LIF with a synaptic current",
+LIF_CELL = _cell(LIF, build=build_lif, name="lif", about="leaky integrate-and-fire neurons")
+CUBA_LIF_CELL = _cell(
+    CubaLIF, build=build_cuba_lif, name="cuba-lif", about="LIF with a synaptic current"
 )

@@ -1,35 +1,25 @@
 """Fully connected layer, ``y = W x + b``."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from edgeflow.cells.cell import Layer, copy_params, slice_rows
+from edgeflow.cells.cell import Layer, Weights, copy_params, slice_rows
 from edgeflow.program.fixedpoint import INT16_MAX, Ints
 from edgeflow.program.nodes import Linear
-from edgeflow.quantization import Affine, Converted, Floats, Signal, Widths, parameters, quantized
-
-#: Head room of the output over the largest value seen in calibration.
-OUTPUT_MARGIN = 1.25
+from edgeflow.quantization import Affine, Calibration, Converted, parameters, reach
 
 
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; the output's scale comes from calibration."""
-    weight, bias = parameters(layer.weight, layer.bias)
-    scale = max(float(np.abs(real).max()) * OUTPUT_MARGIN, 1e-6) / INT16_MAX
-    products = {"matrix": Affine(weight, bias, source, scale)}
-    node, size = Linear(name, **quantized(products, name, widths)), len(bias)
-    output = Signal(np.zeros(size), np.full(size, scale), node.output_bits, real)
-    return Converted(node, output, provenance=products)
+    scale = reach(given.real) / INT16_MAX
+    products = {"matrix": Affine(*parameters(layer.weight, layer.bias), given.source, scale)}
+    node = Linear(given.name, **given.matrices(products))
+    return Converted(node, given.output(scale, node.output_bits), provenance=products)
 
 
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer these weights."""
     copy_params([layer.weight], real["matrix"])
 

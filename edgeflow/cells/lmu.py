@@ -16,32 +16,31 @@ impulse response. The feed-forward variant leaves :math:`W_h` out, too: N. Chilk
 Parallelizing Legendre Memory Unit training, ICML 2021.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell, copy_params
+from edgeflow.cells.cell import Cell, Weights, copy_params
 from edgeflow.cells.legendre import legendre, powers, zero_order_hold
-from edgeflow.cells.stack import Stack
+from edgeflow.cells.stack import stacked
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program.fixedpoint import INT16_MAX
 from edgeflow.program.nodes import lmu as nodes
 from edgeflow.quantization import (
     PREACTIVATION_SCALE,
     Affine,
+    Calibration,
     Converted,
     Floats,
     Signal,
-    Widths,
+    centred,
     clipped_fraction,
     delayed,
     parameters,
-    quantized,
-    state_signal,
 )
 
 #: Steps of a chunk in the parallel form: more cost more each, fewer leave more to step through.
@@ -98,13 +97,11 @@ class LMU(nn.Module):
         feed_forward: bool = False,
     ) -> None:
         super().__init__()
-        sizes = {"input_size": input_size, "hidden_size": hidden_size, "order": order,
-                 "theta": theta, "memory_size": memory_size}  # fmt: skip
-        for name, value in sizes.items():
-            if not value > 0:
-                raise TrainError(f"{name} is {value}: it must be positive")
         self.input_size, self.hidden_size = input_size, hidden_size
         self.order, self.theta, self.memory_size = order, theta, memory_size
+        for name in ("input_size", "hidden_size", "order", "theta", "memory_size"):
+            if not getattr(self, name) > 0:
+                raise TrainError(f"{name} is {getattr(self, name)}: it must be positive")
         A, B = (t.float() for t in zero_order_hold(*legendre(order, theta)))
         if train_memory:
             self.A, self.B = nn.Parameter(A), nn.Parameter(B)
@@ -148,10 +145,7 @@ class LMU(nn.Module):
     def zero_state(self, x: Tensor) -> State:
         """Return the state before the first step."""
         n = len(x)
-        return (
-            x.new_zeros(n, self.hidden_size),
-            x.new_zeros(n, self.memory_size, self.order),
-        )
+        return x.new_zeros(n, self.hidden_size), x.new_zeros(n, self.memory_size, self.order)
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return h [n, time, hidden] and the last state."""
@@ -180,7 +174,7 @@ class LMU(nn.Module):
         """
         h, m = state
         from_x = x @ torch.cat([self.e_x, self.W_x]).T
-        all_h, all_m, all_u = [], [], []
+        steps = []
         for value in from_x.unbind(1):
             u, drive = value.split([self.memory_size, self.hidden_size], 1)
             h = read(h)
@@ -191,10 +185,9 @@ class LMU(nn.Module):
             m = m @ self.A.T + u[:, :, None] * self.B
             drive = torch.addmm(drive + self.b, m.flatten(1), self.W_m.T)
             h = torch.tanh(drive if self.W_h is None else torch.addmm(drive, h, self.W_h.T))
-            all_h.append(h)
-            all_m.append(m)
-            all_u.append(u)
-        return torch.stack(all_h, 1), torch.stack(all_m, 1), torch.stack(all_u, 1), (h, m)
+            steps.append((h, m, u))
+        all_h, all_m, all_u = (torch.stack(values, 1) for values in zip(*steps, strict=True))
+        return all_h, all_m, all_u, (h, m)
 
     def remember(self, u: Tensor, m: Tensor) -> Tensor:
         """Return every step's memory [n, time, memory_size, order] of u [n, time, memory_size].
@@ -206,9 +199,8 @@ class LMU(nn.Module):
         time, order = u.shape[1], self.order
         length = min(time, CHUNK)
         padded = nn.functional.pad(u, (0, 0, 0, -time % length))
-        parts = padded.transpose(1, 2).unflatten(
-            2, (-1, length)
-        )  # [n, memory_size, chunks, length]
+        # [n, memory_size, chunks, length]
+        parts = padded.transpose(1, 2).unflatten(2, (-1, length))
         all_powers = powers(self.A, length + 1)
         response = all_powers[:length] @ self.B
         lag = torch.arange(length)[None, :] - torch.arange(length)[:, None]  # [s, t]
@@ -227,11 +219,10 @@ def memories(hidden: int, memory_size: int) -> int:
     return memory_size or max(1, hidden // 4)
 
 
+@partial(stacked, bare=True)
 def build(
     inputs: int,
     hidden: int,
-    layers: int = 1,
-    dropout: float = 0.0,
     *,
     order: int = ORDER,
     theta: float = THETA,
@@ -239,49 +230,33 @@ def build(
     hidden_to_memory: bool = True,
     memory_to_memory: bool = True,
     train_memory: bool = False,
-) -> nn.Module:
-    """Return LMU layers: x [n, time, inputs] -> (h [n, time, hidden], state).
-
-    Parameters
-    ----------
-    inputs, hidden, layers : int
-        At least 1.
-    dropout : float
-        Between layers, in [0, 1).
-    memory_size : int
-        0: one for every four units, at least one.
-    order, theta, hidden_to_memory, memory_to_memory, train_memory
-        Of ``LMU``.
-    """
-    size = memories(hidden, memory_size)
-    stack = [
-        LMU(
-            inner, hidden, order, theta, size, hidden_to_memory=hidden_to_memory,
-            memory_to_memory=memory_to_memory, train_memory=train_memory,
-        )
-        for inner in [inputs] + [hidden] * (layers - 1)
-    ]  # fmt: skip
-    return stack[0] if layers == 1 else Stack(stack, dropout)
+) -> LMU:
+    """Return an LMU layer; `memory_size` 0 is one for every four units, at least one."""
+    return LMU(
+        inputs,
+        hidden,
+        order,
+        theta,
+        memories(hidden, memory_size),
+        hidden_to_memory=hidden_to_memory,
+        memory_to_memory=memory_to_memory,
+        train_memory=train_memory,
+    )
 
 
+@partial(stacked, bare=True)
 def build_feed_forward(
     inputs: int,
     hidden: int,
-    layers: int = 1,
-    dropout: float = 0.0,
     *,
     order: int = ORDER,
     theta: float = THETA,
     memory_size: int = 0,
     train_memory: bool = False,
-) -> nn.Module:
-    """Return layers of the variant that is trained in parallel; parameters as in `build`."""
+) -> LMU:
+    """Return a layer of the variant that is trained in parallel; options as in `build`."""
     size = memories(hidden, memory_size)
-    stack = [
-        LMU(inner, hidden, order, theta, size, train_memory=train_memory, feed_forward=True)
-        for inner in [inputs] + [hidden] * (layers - 1)
-    ]
-    return stack[0] if layers == 1 else Stack(stack, dropout)
+    return LMU(inputs, hidden, order, theta, size, train_memory=train_memory, feed_forward=True)
 
 
 #: Head room of u and m over the largest value seen in calibration; a window of a stream may begin
@@ -354,15 +329,13 @@ def _radius(A: Floats) -> float:
 
 
 @torch.no_grad()
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; the scales of u and m come from calibration, A and B are shared by all memories."""
-    size, order, hidden = layer.memory_size, layer.order, layer.hidden_size
-    x = torch.from_numpy(source.real)
+    size = layer.memory_size
+    x = torch.from_numpy(given.source.real)
     _, memory_values, u, _ = layer.loop(x, layer.zero_state(x))
     m = memory_values.flatten(2)
-    before = [torch.from_numpy(delayed(t)) for t in (real, m.numpy())]
+    before = [torch.from_numpy(delayed(t)) for t in (given.real, m.numpy())]
     # parts are rounded, and clipped, before they are added
     parts_u = [x @ layer.e_x.T, u, *_products(before, (layer.e_h, layer.e_m))]
     parts_h = [x @ layer.W_x.T + layer.b, m @ layer.W_m.T, *_products(before[:1], (layer.W_h,))]
@@ -372,42 +345,37 @@ def convert(
     # a unit of m is that of u times one factor per coefficient
     factor = np.maximum(reach_m, 1e-3 * reach_m.max())
     memory = quantize_memory(layer.A.double().numpy(), layer.B.double().numpy(), factor)
-    fraction, bits = memory["fraction"], widths.state
+    fraction, bits = memory["fraction"], given.widths.state
     read_shift = max(1, fraction + 16 - bits - READ_SHIFT)
     read_unit = 2.0 ** (read_shift - fraction)
-    state = state_signal(hidden, bits, real)
-    reading = Signal(
-        np.zeros(size * order), (scale_u[:, None] * factor).reshape(-1) * read_unit, bits, real
-    )
-    unit_h = np.full(hidden, PREACTIVATION_SCALE)
-    units = np.concatenate([scale_u, unit_h])
+    reading = centred((scale_u[:, None] * factor).reshape(-1) * read_unit, bits, m.numpy())
+    units = np.concatenate([scale_u, np.full(layer.hidden_size, PREACTIVATION_SCALE)])
 
-    def product(of_u: Tensor | None, of_h: Tensor, bias: Tensor | None, signal: Signal) -> Affine:
-        weight, constant = parameters(of_h, bias)
-        if of_u is None:
-            return Affine(weight, constant, signal, unit_h)
-        weight = np.concatenate([of_u.double().numpy(), weight])
-        constant = np.concatenate([np.zeros(size), constant])
-        return Affine(weight, constant, signal, units)
+    def product(letter: str, signal: Signal, bias: Tensor | None = None) -> Affine:
+        parts = (getattr(layer, f"{of}_{letter}") for of in "eW")
+        weight, constant = parameters(torch.cat([p for p in parts if p is not None]))
+        if bias is not None:
+            constant[-len(bias) :] = bias.double().numpy()
+        return Affine(weight, constant, signal, units[-len(weight) :])
 
-    products = {"input": product(layer.e_x, layer.W_x, layer.b, source)}
+    products = {"input": product("x", given.source, layer.b)}
     if not layer.feed_forward:
-        products["recurrent"] = product(layer.e_h, layer.W_h, None, state)
-    products["memory"] = product(layer.e_m, layer.W_m, None, reading)
+        products["recurrent"] = product("h", given.state())
+    products["memory"] = product("m", reading)
     fields: dict[str, Any] = {
-        **quantized(products, name, widths),
+        **given.matrices(products),
         **memory,
         "memory_size": size,
         "read_shift": read_shift,
         "read_bits": bits,
         "state_bits": bits,
     }
-    node = (nodes.LMUFeedForward if layer.feed_forward else nodes.LMU)(name, **fields)
+    node = (nodes.LMUFeedForward if layer.feed_forward else nodes.LMU)(given.name, **fields)
     largest = torch.stack(parts_h).abs().amax(0)
-    return Converted(node, state, {"drive": clipped_fraction(largest.numpy())}, products)
+    return Converted(node, given.state(), {"drive": clipped_fraction(largest.numpy())}, products)
 
 
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer these weights; A and B stay, as their integers are as good as exact."""
     parts = {"input": "x", "recurrent": "h", "memory": "m"}
     for field, weight in real.items():

@@ -21,16 +21,15 @@ Legendre Memory Units, ICLR 2024, arXiv 2402.04882. The embedding there has seve
 and the LMU a residual connection of its own; here both are small enough for a microcontroller.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells import lif
-from edgeflow.cells.cell import Cell
+from edgeflow.cells.cell import Cell, Weights
 from edgeflow.cells.lif import LIF
 from edgeflow.cells.lmu import LMU, ORDER, THETA, memories
 from edgeflow.cells.norm import NormedLinear
@@ -40,7 +39,7 @@ from edgeflow.cells.taps import DelayLine
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import symmetric_max
-from edgeflow.quantization import Affine, Converted, Floats, Signal, Widths, parameters, quantized
+from edgeflow.quantization import Affine, Calibration, Converted, centred, parameters
 
 #: Samples that the embedding sees.
 KERNEL_SIZE = 5
@@ -49,12 +48,7 @@ EXPANSION, SPIKING_EXPANSION = 1, 2
 
 
 class PatchEmbedding(nn.Module):
-    """Causal convolution, batch normalisation and ReLU: [n, time, inputs] -> [n, time, hidden].
-
-    Parameters
-    ----------
-    inputs, hidden, kernel_size : int
-    """
+    """Causal convolution, batch normalisation and ReLU: [n, time, inputs] -> [n, time, hidden]."""
 
     def __init__(self, inputs: int, hidden: int, kernel_size: int = KERNEL_SIZE) -> None:
         super().__init__()
@@ -71,10 +65,6 @@ class PatchEmbedding(nn.Module):
 class ChannelMixer(nn.Module):
     """``x + BN(W_2 relu(BN(W_1 x)))``, each step by itself.
 
-    Parameters
-    ----------
-    size, hidden : int
-
     Attributes
     ----------
     up, down : NormedLinear [hidden, size], [size, hidden]
@@ -89,7 +79,8 @@ class ChannelMixer(nn.Module):
         return x + self.down(torch.relu(self.up(x))), None
 
 
-def build(
+def _build(
+    spiking: bool,
     inputs: int,
     hidden: int,
     layers: int = 1,
@@ -101,116 +92,64 @@ def build(
     memory_size: int = 0,
     expansion: int = EXPANSION,
 ) -> nn.Module:
-    """Return LMUFormer layers: x [n, time, inputs] -> (y [n, time, hidden], state).
+    """Return layers: x [n, time, inputs] -> (y [n, time, hidden], state).
 
-    Parameters
-    ----------
-    inputs, hidden, layers : int
-        At least 1.
-    dropout : float
-        Between layers, in [0, 1).
-    kernel_size : int
-        Samples that the embedding sees, at least 2.
-    order, theta
-        Of each memory, as in ``edgeflow.cells.lmu.LMU``.
-    memory_size : int
-        Memories of a layer; 0: one for every four units, at least one.
-    expansion : int
-        Hidden units of the mixer, in units of the layer's.
+    `kernel_size` is the samples that the embedding sees, at least 2; `expansion` the mixer's hidden
+    units, in units of the layer's; the other options are those of ``edgeflow.cells.lmu``.
     """
-    memory = _memory(hidden, order, theta, memory_size)
-    wide = _wide(hidden, expansion)
-    blocks = [[memory(), ChannelMixer(hidden, wide)] for _ in range(layers)]
-    return _stack([PatchEmbedding(inputs, hidden, kernel_size)], blocks, dropout)
-
-
-def build_spiking(
-    inputs: int,
-    hidden: int,
-    layers: int = 1,
-    dropout: float = 0.0,
-    *,
-    kernel_size: int = KERNEL_SIZE,
-    order: int = ORDER,
-    theta: float = THETA,
-    memory_size: int = 0,
-    expansion: int = SPIKING_EXPANSION,
-) -> nn.Module:
-    """Return layers of the spiking version: x [n, time, inputs] -> (spikes, state).
-
-    The parameters are those of `build`.
-    """
-    memory = _memory(hidden, order, theta, memory_size)
-    wide = _wide(hidden, expansion)
-
-    def spiking(inputs: int, outputs: int) -> LIF:
-        return neurons(LIF, inputs, NormedLinear(inputs, outputs))
-
-    blocks = [[memory(), spiking(hidden, wide), spiking(wide, hidden)] for _ in range(layers)]
-    embedding = [DelayLine(kernel_size), spiking(kernel_size * inputs, hidden)]
-    return _stack(embedding, blocks, dropout)
-
-
-def _memory(hidden: int, order: int, theta: float, memory_size: int) -> Callable[[], LMU]:
-    size = memories(hidden, memory_size)
-    return lambda: LMU(hidden, hidden, order, theta, size, feed_forward=True)
-
-
-def _wide(hidden: int, expansion: int) -> int:
     if expansion < 1:
         raise TrainError(f"expansion is {expansion}: it must be at least 1")
-    return expansion * hidden
+    size, wide = memories(hidden, memory_size), expansion * hidden
 
+    def spikes(inputs: int, outputs: int) -> LIF:
+        return neurons(LIF, inputs, NormedLinear(inputs, outputs))
 
-def _stack(
-    embedding: Sequence[nn.Module], blocks: Sequence[Sequence[nn.Module]], dropout: float
-) -> nn.Module:
-    cores = [Stack(block) for block in blocks]
-    cores[0] = Stack([*embedding, *blocks[0]])
-    return Stack(cores, dropout)
+    def block() -> list[nn.Module]:
+        memory = LMU(hidden, hidden, order, theta, size, feed_forward=True)
+        if spiking:
+            return [memory, spikes(hidden, wide), spikes(wide, hidden)]
+        return [memory, ChannelMixer(hidden, wide)]
+
+    blocks = [block() for _ in range(layers)]
+    if spiking:
+        blocks[0][:0] = [DelayLine(kernel_size), spikes(kernel_size * inputs, hidden)]
+    else:
+        blocks[0][:0] = [PatchEmbedding(inputs, hidden, kernel_size)]
+    return Stack([Stack(layer) for layer in blocks], dropout)
 
 
 @torch.no_grad()
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
-    """Quantize; the scales of what is inside and of the output come from calibration.
-
-    Raises
-    ------
-    CompressError
-        If it reads values whose integer zero is not zero.
-    """
+def convert(layer: Any, given: Calibration) -> Converted:
+    """Quantize; the scales of what is inside and of the output come from calibration."""
+    source, bits = given.source, given.widths.state
     if source.offset.any():
         raise CompressError("it adds to what it reads: put a linear layer in front of it")
     x = torch.from_numpy(np.ascontiguousarray(source.real))
     inside = torch.relu(layer.up(x))
     branch = layer.down(inside).numpy()
-    hidden, size, bits = layer.up.weight.shape[0], len(source.scale), widths.state
     limit = symmetric_max(bits)
     unit_inside = max(float(inside.max()), 1e-6) / limit
     # the branch is added in the output's unit, and so is x
-    top = max(float(np.abs(real).max()), float(np.abs(branch).max()), 1e-6)
+    top = max(float(np.abs(given.real).max()), float(np.abs(branch).max()), 1e-6)
     unit = max(top / limit, float(source.scale.max()) * 32768 / 32767)
-    reading = Signal(np.zeros(hidden), np.full(hidden, unit_inside), bits, inside.numpy())
+    reading = centred(unit_inside, bits, inside.numpy())
     up, down = (parameters(linear.weight, linear.bias) for linear in (layer.up, layer.down))
     products = {
         "up": Affine(*up, source, unit_inside),
         "down": Affine(*down, reading, unit * 2.0 ** (bits - 16)),
     }
     node = nodes.ChannelMixer(
-        name,
-        **quantized(products, name, widths),
+        given.name,
+        **given.matrices(products),
         skip=np.round(source.scale / unit * 32768).astype(np.int16),
         hidden_bits=bits,
         state_bits=bits,
     )
-    output = Signal(np.zeros(size), np.full(size, unit), bits, real)
-    return Converted(node, output, provenance=products)
+    return Converted(node, given.output(unit, bits), provenance=products)
 
 
 @torch.no_grad()
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the mixer these weights, normalisation included."""
     layer.up.load_dequantized(real["up"])
     layer.down.load_dequantized(real["down"])
@@ -219,7 +158,7 @@ def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
 CELL = Cell(
     ChannelMixer,
     convert,
-    build=build,
+    build=partial(_build, False),
     readout="mean",
     load_dequantized=load_dequantized,
     name="lmuformer",
@@ -228,7 +167,7 @@ CELL = Cell(
 SPIKING = Cell(
     LIF,
     lif.convert,
-    build=build_spiking,
+    build=partial(_build, True, expansion=SPIKING_EXPANSION),
     readout="mean",
     load_dequantized=lif.load_dequantized,
     name="lmuformer-snn",

@@ -15,18 +15,16 @@ A. Orvieto et al., Resurrecting recurrent neural networks for long sequences, IC
 2303.06349. Its blocks have a gated MLP in place of the tanh, around which they add what they read.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import Cell, copy_params
+from edgeflow.cells.cell import Cell, Weights, copy_params
 from edgeflow.cells.linear import prune_units as prune_linear
 from edgeflow.cells.scan import scan
-from edgeflow.cells.stack import Stack
+from edgeflow.cells.stack import stacked
 from edgeflow.errors import TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import Ints
@@ -34,14 +32,12 @@ from edgeflow.program.nodes.lru import ROTATION, STATE_BITS
 from edgeflow.quantization import (
     PREACTIVATION_SCALE,
     Affine,
+    Calibration,
     Converted,
     Floats,
-    Signal,
-    Widths,
+    centred,
     clipped_fraction,
     parameters,
-    quantized,
-    state_signal,
 )
 
 #: Head room of states and of what drives them over the largest value seen in calibration.
@@ -111,34 +107,29 @@ class LRU(nn.Module):
         return torch.tanh(read + driven[..., 2 * self.size :]), states[:, -1]
 
 
+@stacked
 def build(
     inputs: int,
     hidden: int,
-    layers: int = 1,
-    dropout: float = 0.0,
     *,
     size: int = 0,
     r_min: float = 0.5,
     r_max: float = 0.99,
     max_phase: float = 3.14,
-) -> nn.Module:
-    """Return LRU layers of `hidden` units; `size` is the complex states of each, 0 for `hidden`."""
+) -> LRU:
+    """Return an LRU layer; `size` is its complex states, 0: as many as units."""
     if size < 0:
         raise TrainError(f"size is {size}: it must be at least 1, or 0 for the number of units")
     if not 0 <= r_min < r_max < 1:
         raise TrainError(f"r_min {r_min} and r_max {r_max}: give 0 <= r_min < r_max < 1")
     if not 0 < max_phase <= 2 * np.pi:
         raise TrainError(f"max_phase is {max_phase}: it must be in (0, 2 pi]")
-    widths = [inputs] + [hidden] * (layers - 1)
-    ring = (r_min, r_max, max_phase)
-    return Stack([LRU(width, hidden, size or hidden, *ring) for width in widths], dropout)
+    return LRU(inputs, hidden, size or hidden, r_min, r_max, max_phase)
 
 
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; units of each state, and of what drives it, come from calibration."""
-    size, bits = layer.size, widths.state
+    source, size, bits = given.source, layer.size, given.widths.state
     weight, bias = parameters(layer.input.weight, layer.input.bias)
     gamma = np.exp(layer.gamma.detach().double().numpy())
     for rows in (slice(size), slice(size, 2 * size)):
@@ -153,16 +144,16 @@ def convert(
     units = np.concatenate([drive_unit, np.full(layer.hidden, PREACTIVATION_SCALE)])
     seen = torch.cat([states.real, states.imag], -1).numpy()
     scale = np.tile(unit * 2.0 ** (STATE_BITS - bits), 2)
-    reading = Signal(np.zeros(2 * size), scale, bits, seen)
+    reading = centred(scale, bits, seen)
     poles = layer.poles().detach().to(torch.complex128).numpy() * 2.0**ROTATION
     most = nodes.LRU.array_fields["real"][1]
     products = {
         "input": Affine(weight, bias, source, units),
-        "output": Affine(*parameters(layer.output.weight, None), reading, PREACTIVATION_SCALE),
+        "output": Affine(*parameters(layer.output.weight), reading),
     }
     node = nodes.LRU(
-        name,
-        **quantized(products, name, widths),
+        given.name,
+        **given.matrices(products),
         real=np.clip(np.round(poles.real), -most, most).astype(np.int32),
         imaginary=np.clip(np.round(poles.imag), -most, most).astype(np.int32),
         shift=shift,
@@ -170,8 +161,7 @@ def convert(
     )
     v = source.real @ weight[2 * size :].T + bias[2 * size :]
     v = v + seen @ layer.output.weight.detach().numpy().T
-    saturation = {"output": clipped_fraction(v)}
-    return Converted(node, state_signal(layer.hidden, bits, real), saturation, products)
+    return Converted(node, given.state(), {"output": clipped_fraction(v)}, products)
 
 
 def _reach(values: Tensor) -> Floats:
@@ -180,7 +170,7 @@ def _reach(values: Tensor) -> Floats:
     return np.maximum(MARGIN * parts.double().numpy(), 1e-6)
 
 
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer these weights; the poles stay, as their integers are as good as exact."""
     gamma = np.exp(layer.gamma.detach().double().numpy())
     share = np.concatenate([gamma, gamma, np.ones(layer.hidden)])

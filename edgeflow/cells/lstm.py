@@ -23,62 +23,31 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeflow.cells import gru
-from edgeflow.cells.cell import Cell
 from edgeflow.program.fixedpoint import INT16_MAX
 from edgeflow.program.nodes import LSTM
 from edgeflow.quantization import (
-    PREACTIVATION_SCALE,
+    MARGIN,
     Affine,
+    Calibration,
     Converted,
     Floats,
-    Signal,
-    Widths,
     clipped_fraction,
-    delayed,
     parameters,
-    quantized,
-    state_signal,
 )
-
-#: Head room of c over the largest value seen in calibration.
-CELL_MARGIN = 1.25
 
 
 def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.LSTM:
-    """Return an LSTM: x [n, time, inputs] -> (h [n, time, hidden], (h, c) [layers, n, hidden]).
-
-    Parameters
-    ----------
-    inputs, hidden, layers : int
-        At least 1.
-    dropout : float
-        Between layers, in [0, 1).
-    """
-    lstm = nn.LSTM(
-        inputs, hidden, num_layers=layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
-    )
+    """Return an LSTM: x [n, time, inputs] -> (h [n, time, hidden], (h, c) [layers, n, hidden])."""
+    lstm = nn.LSTM(inputs, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
     with torch.no_grad():
         for k in range(layers):
             # a new cell remembers (R. Jozefowicz et al., ICML 2015)
             getattr(lstm, f"bias_ih_l{k}")[hidden : 2 * hidden] += 1.0
     return lstm
-
-
-def unstack(layer: Any) -> list[nn.Module]:
-    """Return a stack as single layers, with zero biases where it has none."""
-    return gru.unstack_layers(layer, nn.LSTM)
-
-
-def unsupported_reason(layer: Any) -> str | None:
-    """Refuse what needs the future, and projections."""
-    if layer.proj_size:
-        return "proj_size: projected states are not supported; use a smaller hidden_size"
-    return gru.unsupported_reason(layer)
 
 
 def cell_state(gates: Floats) -> Floats:
@@ -112,24 +81,21 @@ def recur(
     return torch.stack(steps, 1), (h[None], c[None])
 
 
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; the unit of c comes from calibration, h needs none, as it stays within +-1."""
     weight_x, bias_x = parameters(layer.weight_ih_l0, layer.bias_ih_l0)
     weight_h, bias_h = parameters(layer.weight_hh_l0, layer.bias_hh_l0)
-    state = state_signal(layer.hidden_size, widths.state, real)
-    bias = bias_x + bias_h
-    a, u = source.real @ weight_x.T + bias, delayed(real) @ weight_h.T
+    state, bias = given.state(), bias_x + bias_h
+    a, u = given.source.real @ weight_x.T + bias, given.before @ weight_h.T
     c = cell_state(a + u)
-    reach = max(float(np.abs(c).max()) * CELL_MARGIN, 2.0**-8)
+    reach = max(float(np.abs(c).max()) * MARGIN, 2.0**-8)
     fraction = int(np.clip(np.floor(np.log2(INT16_MAX / reach)), 8, 15))
     products = {
-        "input": Affine(weight_x, bias, source, PREACTIVATION_SCALE),
-        "recurrent": Affine(weight_h, 0 * bias, state, PREACTIVATION_SCALE),
+        "input": Affine(weight_x, bias, given.source),
+        "recurrent": Affine(weight_h, 0 * bias, state),
     }
-    matrices = quantized(products, name, widths)
-    node = LSTM(name, **matrices, state_bits=widths.state, cell_fraction=fraction)
+    matrices = given.matrices(products)
+    node = LSTM(given.name, **matrices, state_bits=state.bits, cell_fraction=fraction)
     saturation = {
         "gates": clipped_fraction(np.maximum(np.abs(a), np.abs(u))),
         "cell state": clipped_fraction(c, (INT16_MAX + 1) / 2.0**fraction),
@@ -137,15 +103,6 @@ def convert(
     return Converted(node, state, saturation, products)
 
 
-CELL = Cell(
-    nn.LSTM,
-    convert,
-    unstack,
-    unsupported_reason,
-    build=build,
-    load_dequantized=gru.load_recurrent,
-    recur=recur,
-    prune_units=gru.prune_recurrent,
-    name="lstm",
-    about="long short-term memory",
+CELL = gru.torch_cell(
+    nn.LSTM, convert, build=build, recur=recur, name="lstm", about="long short-term memory"
 )

@@ -28,13 +28,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeflow.cells.cell import Cell
-from edgeflow.cells.stack import Stack
+from edgeflow.cells.stack import stacked
 from edgeflow.cells.synapses import Solver, Synapses, fan_in
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX, PREACTIVATION_FRACTION
 from edgeflow.program.nodes.ltc import MAX_UNFOLDS, OFFSET_SHIFT
-from edgeflow.quantization import Converted, Floats, Signal, Widths, clipped_fraction
+from edgeflow.quantization import Calibration, Converted, Floats, Signal, clipped_fraction
 
 #: Solver steps per sample, and units that a unit reads, in a new cell.
 UNFOLDS, FAN = 1, 8
@@ -65,15 +65,9 @@ class LTC(nn.Module):
         If an argument is out of range.
     """
 
-    sigma: Tensor
-    mu: Tensor
     w: Tensor
-    erev: Tensor
     sparsity_mask: Tensor
-    sensory_sigma: Tensor
-    sensory_mu: Tensor
     sensory_w: Tensor
-    sensory_erev: Tensor
     sensory_sparsity_mask: Tensor
 
     def __init__(
@@ -165,47 +159,25 @@ class LTC(nn.Module):
         return slope, -slope * mu, torch.stack([weight, weight * erev], dim=1), source
 
 
-def build(
-    inputs: int,
-    hidden: int,
-    layers: int = 1,
-    dropout: float = 0.0,
-    *,
-    unfolds: int = UNFOLDS,
-    fan: int = FAN,
-) -> Stack:
-    """Return LTC layers: x [n, time, inputs] -> (h [n, time, hidden], states).
+@stacked
+def build(inputs: int, hidden: int, *, unfolds: int = UNFOLDS, fan: int = FAN) -> LTC:
+    """Return an LTC layer; `fan` 0: each unit reads all others, as where there are fewer.
 
     The paper solves with 6 steps per sample and lets each unit read all others. Fewer of both train
     faster in proportion; the defaults were chosen on validation subjects.
-
-    Parameters
-    ----------
-    inputs, hidden, layers : int
-        At least 1.
-    dropout : float
-        Between layers, in [0, 1).
-    unfolds : int
-        Solver steps per sample.
-    fan : int
-        Units that each unit reads, drawn at random; 0: all, as where there are fewer.
     """
-    few = fan if 0 < fan < hidden else None
-    sizes = [inputs] + [hidden] * (layers - 1)
-    return Stack([LTC(size, hidden, unfolds=unfolds, fan=few) for size in sizes], dropout)
+    return LTC(inputs, hidden, unfolds=unfolds, fan=fan if 0 < fan < hidden else None)
 
 
 def unsupported_reason(layer: Any) -> str | None:
     """Refuse a solver that is too long for a function body."""
-    if layer.unfolds > MAX_UNFOLDS:
-        return f"{layer.unfolds} solver steps: at most {MAX_UNFOLDS} can be compressed"
-    return None
+    reason = f"{layer.unfolds} solver steps: at most {MAX_UNFOLDS} can be compressed"
+    return reason if layer.unfolds > MAX_UNFOLDS else None
 
 
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; reversal and leak potentials bound the state, so it needs no calibration."""
+    source = given.source
     p = {key: value.detach().double().numpy() for key, value in layer.state_dict().items()}
     conductance = {key: v.detach().double().numpy() for key, v in layer.conductances().items()}
     if min(value.min() for value in conductance.values()) < 0:
@@ -235,7 +207,7 @@ def convert(
     capacity = _int16(c * unit)
     node = nodes.LTC(
         unfolds=layer.unfolds,
-        name=name,
+        name=given.name,
         sensory_slope=sensory_slope,
         sensory_offset=_int16(fraction / 2**OFFSET_SHIFT * sensory_offset.T),
         slope=slope,
@@ -250,7 +222,7 @@ def convert(
         **conduct(w, p["erev"], ""),
         **conduct(sensory_w, p["sensory_erev"], "sensory_"),
     )
-    output = Signal(p["output_b"], p["output_w"] * reach / 2.0**15, 16, real)
+    output = Signal(p["output_b"], p["output_w"] * reach / 2.0**15, 16, given.real)
     beyond = [np.abs(offset)[w > 0], np.abs(sensory_offset)[sensory_w > 0]]
     return Converted(node, output, {"synapses": clipped_fraction(np.concatenate(beyond), 32.0)})
 

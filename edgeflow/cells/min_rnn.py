@@ -4,15 +4,14 @@ L. Feng et al., Were RNNs all we needed?, arXiv 2410.01201, 2024.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cell import copy_params, gate_rows
+from edgeflow.cells.cell import Cell, Weights, copy_params, gate_rows
 from edgeflow.cells.linear import prune_units as prune_linear
 from edgeflow.cells.scan import scan
 from edgeflow.program.fixedpoint import Ints
@@ -20,17 +19,12 @@ from edgeflow.program.nodes.min_rnn import MinRNN as Node
 from edgeflow.quantization import (
     PREACTIVATION_SCALE,
     Affine,
+    Calibration,
     Converted,
-    Floats,
-    Signal,
-    Widths,
     clipped_fraction,
     parameters,
-    quantized,
+    reach,
 )
-
-#: Head room of candidates and outputs over the largest value seen in calibration.
-MARGIN = 1.25
 
 
 class MinRNN(nn.Module):
@@ -82,17 +76,6 @@ class MinRNN(nn.Module):
             last.append(x[:, -1])
         return x, torch.stack(last)
 
-    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Return h [n, hidden] and the next state of one sample x [n, inputs]."""
-        following = []
-        for k, linear in enumerate(self.linear):
-            values = linear(x)
-            split = (self.blocks - 1) * self.hidden
-            keep, take = self.rates(values[..., :split])
-            x = keep * state[k] + take * values[..., split:]
-            following.append(x)
-        return x, torch.stack(following)
-
 
 def unstack(layer: Any) -> list[nn.Module]:
     """Return a stack as single layers."""
@@ -104,25 +87,23 @@ def unstack(layer: Any) -> list[nn.Module]:
     return result
 
 
-def convert(
-    kind: type[Node], name: str, layer: Any, source: Signal, real: NDArray[np.float32],
-    widths: Widths,
-) -> Converted:  # fmt: skip
+def convert(kind: type[Node], layer: Any, given: Calibration) -> Converted:
     """Quantize; units of the state and of the output come from calibration.
 
     The state is a mean of candidates, so the candidate's largest magnitude bounds it. Gates of
     minGRU beyond +-8 saturate harmlessly; minLSTM's, which it compares, get the range they need.
     """
     weight, bias = parameters(layer.linear[0].weight, layer.linear[0].bias)
-    values = source.real @ weight.T + bias
+    real, bits = given.real, given.widths.state
+    values = given.source.real @ weight.T + bias
     split = (layer.blocks - 1) * layer.hidden
-    unit = _reach(values[..., split:]) / 2.0**15
+    unit = reach(values[..., split:]) / 2.0**15
     # a slow state stays smaller than its candidates: the output's unit is finer by then
-    limit = 2.0 ** (widths.state - 1)
-    shift = 15 + max(0, int(np.ceil(np.log2(_reach(real) / (limit * unit)))))
-    scale = np.full(layer.hidden, unit * 2.0 ** (shift - 15))
-    saturation = {"output": clipped_fraction(real, limit * float(scale[0]))}
-    ints = {"state_bits": widths.state, "output_shift": shift}
+    limit = 2.0 ** (bits - 1)
+    shift = 15 + max(0, int(np.ceil(np.log2(reach(real) / (limit * unit)))))
+    scale = unit * 2.0 ** (shift - 15)
+    saturation = {"output": clipped_fraction(real, limit * scale)}
+    ints = {"state_bits": bits, "output_shift": shift}
     gate_unit = PREACTIVATION_SCALE
     if "gate_shift" in kind.int_fields:
         gates = np.abs(values[..., :split])
@@ -130,13 +111,13 @@ def convert(
         gate_unit *= 2.0 ** ints["gate_shift"]
         saturation["gates"] = clipped_fraction(gates, 8.0 * 2 ** ints["gate_shift"])
     output_unit = np.where(np.arange(len(bias)) < split, gate_unit, unit)
-    products = {"input": Affine(weight, bias, source, output_unit)}
-    fields: dict[str, Any] = {**quantized(products, name, widths), **ints}
-    output = Signal(np.zeros(layer.hidden), scale, widths.state, real)
-    return Converted(kind(name, **fields), output, saturation, products)
+    products = {"input": Affine(weight, bias, given.source, output_unit)}
+    fields: dict[str, Any] = {**given.matrices(products), **ints}
+    output = given.output(scale, bits)
+    return Converted(kind(given.name, **fields), output, saturation, products)
 
 
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give a single layer these weights."""
     copy_params([layer.linear[0].weight], real["input"])
 
@@ -149,5 +130,15 @@ def prune_units(layer: Any, inputs: Ints, units: Ints) -> MinRNN:
     return smaller
 
 
-def _reach(values: NDArray[np.floating]) -> float:
-    return max(float(np.abs(values).max()) * MARGIN, 1e-6)
+def min_cell(kind: type[MinRNN], node: type[Node], *, name: str, about: str) -> Cell:
+    """Return the cell of a kind of layer."""
+    return Cell(
+        kind,
+        partial(convert, node),
+        unstack,
+        build=kind,
+        load_dequantized=load_dequantized,
+        prune_units=prune_units,
+        name=name,
+        about=about,
+    )

@@ -14,13 +14,10 @@ L. Feng et al., Were RNNs all we needed?, arXiv 2410.01201, 2024, section 3.1. O
 samples by what they are; it takes two or more to weigh them by what came before.
 """
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
-from edgeflow.cells.cell import Cell
-from edgeflow.cells.min_rnn import MinRNN, convert, load_dequantized, prune_units, unstack
+from edgeflow.cells.min_rnn import MinRNN, min_cell
 from edgeflow.program import nodes
 
 
@@ -33,13 +30,4 @@ class MinGRU(MinRNN):
         return torch.sigmoid(-gates), torch.sigmoid(gates)
 
 
-CELL = Cell(
-    MinGRU,
-    partial(convert, nodes.MinGRU),
-    unstack,
-    build=MinGRU,
-    load_dequantized=load_dequantized,
-    prune_units=prune_units,
-    name="mingru",
-    about="GRU whose gates read the input only",
-)
+CELL = min_cell(MinGRU, nodes.MinGRU, name="mingru", about="GRU whose gates read the input only")

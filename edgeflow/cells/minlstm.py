@@ -15,14 +15,11 @@ The division is :math:`i / (f + i) = \sigma(\ln i - \ln f)`. The rows of ``linea
 L. Feng et al., Were RNNs all we needed?, arXiv 2410.01201, 2024, section 3.2.
 """
 
-from functools import partial
-
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from edgeflow.cells.cell import Cell
-from edgeflow.cells.min_rnn import MinRNN, convert, load_dequantized, prune_units, unstack
+from edgeflow.cells.min_rnn import MinRNN, min_cell
 from edgeflow.program import nodes
 
 
@@ -37,13 +34,6 @@ class MinLSTM(MinRNN):
         return torch.sigmoid(-difference), torch.sigmoid(difference)
 
 
-CELL = Cell(
-    MinLSTM,
-    partial(convert, nodes.MinLSTM),
-    unstack,
-    build=MinLSTM,
-    load_dequantized=load_dequantized,
-    prune_units=prune_units,
-    name="minlstm",
-    about="LSTM whose gates read the input only",
+CELL = min_cell(
+    MinLSTM, nodes.MinLSTM, name="minlstm", about="LSTM whose gates read the input only"
 )

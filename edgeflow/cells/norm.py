@@ -1,28 +1,22 @@
 """Normalisation: that of the batch is part of a linear layer, that of a step is a layer itself."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells import linear
-from edgeflow.cells.cell import Layer, copy_params
+from edgeflow.cells.cell import Layer, Weights, copy_params
 from edgeflow.errors import CompressError
 from edgeflow.program import nodes
 from edgeflow.program.fixedpoint import INT16_MAX, symmetric_max
 from edgeflow.program.nodes.layer_norm import MAX_EPSILON
-from edgeflow.quantization import Converted, Floats, Signal, Widths
+from edgeflow.quantization import Calibration, Converted, Floats
 
 
 class NormedLinear(nn.Module):
     """``norm(W x)`` of x [..., inputs], with statistics over all but the last axis.
-
-    Parameters
-    ----------
-    inputs, outputs : int
 
     Attributes
     ----------
@@ -67,48 +61,37 @@ def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 def unsupported_norm(layer: Any) -> str | None:
     """Refuse statistics of the batch."""
-    if layer.running_mean is None:
-        return "no running statistics: train it with track_running_stats=True"
-    return None
+    missing = "no running statistics: train it with track_running_stats=True"
+    return missing if layer.running_mean is None else None
 
 
-def convert_norm(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert_norm(layer: Any, given: Calibration) -> Converted:
     """Refuse: importers make a normalisation part of its neighbours."""
     raise CompressError("a batch normalisation without a linear layer beside it")
 
 
 def unsupported_layer_norm(layer: Any) -> str | None:
     """Refuse a norm over more than the channels of a step."""
-    if len(layer.normalized_shape) != 1:
-        return f"normalized_shape {list(layer.normalized_shape)}: use the number of channels"
-    return None
+    reason = f"normalized_shape {list(layer.normalized_shape)}: use the number of channels"
+    return reason if len(layer.normalized_shape) != 1 else None
 
 
 @torch.no_grad()
-def convert_layer_norm(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
-    """Quantize; the output's scale comes from calibration.
-
-    Raises
-    ------
-    CompressError
-        If the channels that it reads have scales or offsets of their own.
-    """
+def convert_layer_norm(layer: Any, given: Calibration) -> Converted:
+    """Quantize; the output's scale comes from calibration."""
+    source, bits = given.source, given.widths.state
     if source.offset.any() or np.ptp(source.scale) > 1e-6 * source.scale.max():
         raise CompressError("its channels have scales of their own: put a linear layer before it")
-    size, bits = len(source.scale), widths.state
+    size = len(source.scale)
     ones, zeros = torch.ones(size), torch.zeros(size)
     gain = (ones if layer.weight is None else layer.weight).double().numpy()
     bias = (zeros if layer.bias is None else layer.bias).double().numpy()
-    unit = max(float(np.abs(real).max()), 1e-6) / symmetric_max(bits)
+    unit = max(float(np.abs(given.real).max()), 1e-6) / symmetric_max(bits)
     top = float(np.abs(gain).max()) / unit
     shift = int(np.clip(np.floor(np.log2(INT16_MAX / max(top, 1e-9))), 0, 15))
     epsilon = round(layer.eps * size**2 / float(source.scale[0]) ** 2)
     node = nodes.LayerNorm(
-        name,
+        given.name,
         gain=np.clip(np.round(gain / unit * 2**shift), -INT16_MAX, INT16_MAX).astype(np.int16),
         bias=np.round(bias / unit * 2**shift).astype(np.int32),
         epsilon=min(max(epsilon, 1), MAX_EPSILON),
@@ -116,11 +99,11 @@ def convert_layer_norm(
         state_bits=bits,
         shift=shift,
     )
-    return Converted(node, Signal(np.zeros(size), np.full(size, unit), bits, real))
+    return Converted(node, given.output(unit, bits))
 
 
 @torch.no_grad()
-def load_dequantized(layer: Any, real: Mapping[str, Floats]) -> None:
+def load_dequantized(layer: Any, real: Weights) -> None:
     """Give the layer these weights, normalisation included."""
     layer.load_dequantized(real["matrix"])
 

@@ -21,10 +21,6 @@ class Population(nn.Module):
     Maps x [..., taps * channels], as ``edgeflow.cells.taps.DelayLine`` lays samples out, to
     [..., channels * size].
 
-    Parameters
-    ----------
-    channels, size, taps : int
-
     Attributes
     ----------
     weight : Tensor [channels * size, taps * channels]

@@ -1,6 +1,7 @@
 """Recurrent layers one above the other, for cells that do not stack themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 from torch import Tensor, nn
@@ -30,3 +31,19 @@ class Stack(nn.Module):
             x, state = layer(x, None if states is None else states[number])
             following.append(state)
         return x, following
+
+
+def stacked(make: Callable[..., nn.Module], *, bare: bool = False) -> Callable[..., nn.Module]:
+    """Return a cell's ``build``, given what makes a layer of inputs, hidden units and options.
+
+    A single layer stands by itself if `bare`, else in a stack of one: files of weights know which.
+    """
+
+    @wraps(make)
+    def build(
+        inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0, **options: Any
+    ) -> nn.Module:
+        made = [make(width, hidden, **options) for width in [inputs] + [hidden] * (layers - 1)]
+        return made[0] if bare and layers == 1 else Stack(made, dropout)
+
+    return build

@@ -24,15 +24,7 @@ def fan_in(mask: Tensor) -> Tensor:
 
 
 class _Open:
-    """Opens synapses, in buffers that each call overwrites.
-
-    Parameters
-    ----------
-    slope, offset : Tensor [hidden, fan]
-    source : Tensor, int64 [hidden, fan]
-    n : int
-        Sequences.
-    """
+    """Opens synapses of n sequences, in buffers that each call overwrites."""
 
     def __init__(self, slope: Tensor, offset: Tensor, source: Tensor, n: int) -> None:
         self.slope, self.offset = slope[..., None], offset[..., None]

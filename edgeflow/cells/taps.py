@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells.cell import Layer
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
-from edgeflow.quantization import Converted, Signal, Widths
+from edgeflow.quantization import Calibration, Converted, Signal
 
 
 class DelayLine(nn.Module):
@@ -84,19 +83,15 @@ def unsupported_conv(layer: Any) -> str | None:
     return None
 
 
-def convert(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert(layer: Any, given: Calibration) -> Converted:
     """Make the node; its values are those of the source."""
-    size = len(source.scale)
-    node = nodes.Taps(name, size, source.bits, layer.taps, layer.dilation)
+    source = given.source
+    node = nodes.Taps(given.name, len(source.scale), source.bits, layer.taps, layer.dilation)
     offset, scale = (np.tile(v, layer.taps) for v in (source.offset, source.scale))
-    return Converted(node, Signal(offset, scale, source.bits, real))
+    return Converted(node, Signal(offset, scale, source.bits, given.real))
 
 
-def convert_conv(
-    name: str, layer: Any, source: Signal, real: NDArray[np.float32], widths: Widths
-) -> Converted:
+def convert_conv(layer: Any, given: Calibration) -> Converted:
     """Refuse what was not expanded."""
     raise CompressError("a convolution must be expanded first")
 

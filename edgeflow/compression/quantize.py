@@ -18,7 +18,7 @@ from edgeflow.errors import CompressError, ProgramError
 from edgeflow.program import InputFormat, Node, Program
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.progress import StageProgress, silent
-from edgeflow.quantization import Converted, Signal, Widths
+from edgeflow.quantization import Calibration, Converted, Signal, Widths
 
 #: Share of calibration samples of a channel that may be clipped at the input.
 INPUT_CLIP = 1e-4
@@ -115,7 +115,7 @@ def converted(
         if not all(bool(p.isfinite().all()) for p in layer.parameters()):
             raise CompressError(f"layer {name} has weights that are NaN or infinite")
         try:
-            done = layer_of(layer).convert(name, layer, signal, real, widths)
+            done = layer_of(layer).convert(layer, Calibration(name, signal, real, widths))
         except (CompressError, ProgramError) as error:
             raise type(error)(f"layer {name}: {error}") from error
         done = with_factors(done, widths)

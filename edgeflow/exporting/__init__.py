@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 from edgeflow.errors import ExportError
 
 if TYPE_CHECKING:
+    from edgeflow.data import Dataset
     from edgeflow.program import Program
-
-_LIBRARY = ("name", "core", "optimize", "backend", "data")
-_ONNX = ("inline", "raw")
 
 
 @dataclass(frozen=True)
@@ -41,20 +40,56 @@ class Format:
     checks: bool = False
 
 
+@dataclass(frozen=True)
+class Options:
+    """Options of an export; each format reads the fields that its entry in `FORMATS` names.
+
+    Parameters
+    ----------
+    to : str
+        The format: a key of `FORMATS`.
+    name : str
+        Of the library; its functions and macros begin with it.
+    core : str
+        A core of ``targets/cores`` whose kernels the library has; ``c``: C that runs anywhere.
+    optimize : str
+        Goal of the choice of kernels (``edgeflow.codegen.choice.GOALS``).
+    backend : str
+        Whose code it is: "c", "tvm" or "auto" (``edgeflow.codegen.backends.BACKENDS``).
+    data : Dataset or None
+        Real recordings, for what an export shows or measures on them.
+    activations : str
+        Of a .tflite file: "int16" or "int8".
+    inline : bool
+        ONNX: standard operators only, no local functions.
+    raw : bool
+        ONNX: reads raw samples, and gives scores and the class.
+    """
+
+    to: str
+    name: str = "model"
+    core: str = "c"
+    optimize: str = "balanced"
+    backend: str = "c"
+    data: "Dataset | None" = None
+    activations: str = "int16"
+    inline: bool = False
+    raw: bool = False
+
+
+_onnx = partial(Format, module="edgeflow.exporting.onnx_graph", options=("inline", "raw"))
+_library = partial(
+    Format,
+    module="edgeflow.exporting.library",
+    options=("name", "core", "optimize", "backend", "data"),
+)
+
 #: By the name that ``--to`` takes.
 FORMATS: Mapping[str, Format] = {
-    "onnx": Format(
-        "One step as an ONNX graph, states as inputs and outputs.",
-        "edgeflow.exporting.onnx_graph",
-        "{name}-step.onnx",
-        _ONNX,
+    "onnx": _onnx(
+        "One step as an ONNX graph, states as inputs and outputs.", output="{name}-step.onnx"
     ),
-    "onnx-scan": Format(
-        "Whole windows as an ONNX graph.",
-        "edgeflow.exporting.onnx_graph",
-        "{name}-scan.onnx",
-        _ONNX,
-    ),
+    "onnx-scan": _onnx("Whole windows as an ONNX graph.", output="{name}-scan.onnx"),
     "tflite": Format(
         "One step for LiteRT (TensorFlow Lite), states as inputs and outputs.",
         "edgeflow.exporting.tflite",
@@ -62,22 +97,11 @@ FORMATS: Mapping[str, Format] = {
         ("data", "activations"),
         checks=True,
     ),
-    "cmake": Format(
-        "A CMake project with a library target.",
-        "edgeflow.exporting.library",
-        "{name}-cmake",
-        _LIBRARY,
-    ),
-    "arduino": Format(
-        "An Arduino library.", "edgeflow.exporting.library", "{name}-arduino", _LIBRARY
-    ),
-    "platformio": Format(
-        "A PlatformIO library.", "edgeflow.exporting.library", "{name}-platformio", _LIBRARY
-    ),
-    "zephyr": Format("A Zephyr module.", "edgeflow.exporting.library", "{name}-zephyr", _LIBRARY),
-    "esp-idf": Format(
-        "A component of ESP-IDF.", "edgeflow.exporting.library", "{name}-esp-idf", _LIBRARY
-    ),
+    "cmake": _library("A CMake project with a library target.", output="{name}-cmake"),
+    "arduino": _library("An Arduino library.", output="{name}-arduino"),
+    "platformio": _library("A PlatformIO library.", output="{name}-platformio"),
+    "zephyr": _library("A Zephyr module.", output="{name}-zephyr"),
+    "esp-idf": _library("A component of ESP-IDF.", output="{name}-esp-idf"),
 }
 
 
@@ -94,7 +118,7 @@ def export(
     out : path, optional
         File or folder; default: the format's, in the current folder.
     **options
-        Fields of :class:`edgeflow.exporting.options.Options` that the format reads.
+        Fields of `Options` that the format reads.
 
     Returns
     -------
@@ -108,8 +132,6 @@ def export(
     ToolMissingError
         If the format takes a Python package that is not installed.
     """
-    from edgeflow.exporting.options import Options
-
     if to not in FORMATS:
         raise ExportError(f"there is no format '{to}': use one of {', '.join(FORMATS)}")
     for option in options:

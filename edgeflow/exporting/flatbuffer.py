@@ -83,21 +83,16 @@ class StepGraph:
         scale : float
             Of the result, whose type is that of x: int8 or int16.
         """
-        s = self._s
         unit = weight_scale.astype(np.float32).astype(np.float64) * np.float64(np.float32(x.scale))
         # wide accumulators for int16: 64 bits
         bias_kind = np.int32 if x.kind is np.int8 else np.int64
         limit = np.iinfo(np.int32).max
         whole = np.clip(np.round(bias / unit), -limit, limit).astype(bias_kind)
-        rows = len(bias)
-        kinds = s.TensorType
-        w = self._constant(f"{name}.weight", weight, kinds.INT8, weight_scale)
-        b = self._constant(
-            f"{name}.bias", whole, kinds.INT32 if bias_kind is np.int32 else kinds.INT64, unit
-        )
-        y = self._value(name, rows, x.kind, scale)
-        self._operator("FULLY_CONNECTED", 12, [x.index, w, b], y)
-        return y
+        w = self._constant(f"{name}.weight", weight, weight_scale)
+        b = self._constant(f"{name}.bias", whole, unit)
+        y = self._value(name, len(bias), x.kind, scale)
+        options = self._s.FullyConnectedOptionsT()
+        return self._operator("FULLY_CONNECTED", 12, [x.index, w, b], y, options)
 
     def add(self, name: str, a: Tensor, b: Tensor, kind: Kind, scale: float) -> Tensor:
         """Add ``a + b``; in int32 all three scales must be the same."""
@@ -113,48 +108,37 @@ class StepGraph:
 
     def logistic(self, name: str, x: Tensor) -> Tensor:
         """Add the logistic function, in the type of x."""
-        y = self._value(name, x.size, x.kind, *LOGISTIC_OUTPUT[x.kind])
-        self._operator("LOGISTIC", 2 if x.kind is np.int8 else 3, [x.index], y)
-        return y
+        return self._function("LOGISTIC", name, x, *LOGISTIC_OUTPUT[x.kind])
 
     def tanh(self, name: str, x: Tensor) -> Tensor:
         """Add the hyperbolic tangent, in the type of x."""
-        y = self._value(name, x.size, x.kind, *TANH_OUTPUT[x.kind])
-        self._operator("TANH", 2 if x.kind is np.int8 else 3, [x.index], y)
-        return y
+        return self._function("TANH", name, x, *TANH_OUTPUT[x.kind])
 
     def relu(self, name: str, x: Tensor, scale: float) -> Tensor:
         """Add ``max(x, 0)`` in the type of x, with a scale of its own."""
-        y = self._value(name, x.size, x.kind, scale)
-        self._operator("RELU", 2, [x.index], y)
-        return y
+        return self._operator("RELU", 2, [x.index], self._value(name, x.size, x.kind, scale))
 
     def quantize(self, name: str, x: Tensor, kind: Kind, scale: float) -> Tensor:
         """Add a change of type and scale; it saturates."""
-        y = self._value(name, x.size, kind, scale)
         version = 2 if x.kind is np.int8 and kind is np.int8 else 3
-        self._operator("QUANTIZE", version, [x.index], y)
-        return y
+        return self._operator(
+            "QUANTIZE", version, [x.index], self._value(name, x.size, kind, scale)
+        )
 
     def concatenate(self, name: str, a: Tensor, b: Tensor) -> Tensor:
         """Add a, then b side by side; both have the same type and scale."""
         y = self._value(name, a.size + b.size, a.kind, a.scale)
         options = self._s.ConcatenationOptionsT(axis=1)
-        self._operator(
-            "CONCATENATION", 2 if a.kind is np.int8 else 3, [a.index, b.index], y, options
-        )
-        return y
+        version = 2 if a.kind is np.int8 else 3
+        return self._operator("CONCATENATION", version, [a.index, b.index], y, options)
 
     def gather(self, name: str, x: Tensor, columns: NDArray[np.int64]) -> Tensor:
         """Add a choice of columns."""
-        kind = self._s.TensorType.INT32
-        chosen = self._tensor(
-            f"{name}.columns", [columns.size], kind, None, 0, self._buffer(columns.astype(np.int32))
-        )
+        version = 2 if x.kind is np.int8 else 4
+        chosen = self._constant(f"{name}.columns", columns.astype(np.int32), None)
         y = self._value(name, columns.size, x.kind, x.scale)
         options = self._s.GatherOptionsT(axis=1)
-        self._operator("GATHER", 2 if x.kind is np.int8 else 4, [x.index, chosen], y, options)
-        return y
+        return self._operator("GATHER", version, [x.index, chosen], y, options)
 
     def content(self) -> bytes:
         """Return the file's bytes."""
@@ -168,12 +152,15 @@ class StepGraph:
         options = getattr(self._s, f"{code.capitalize()}OptionsT")()
         if hasattr(options, "potScaleInt16"):
             options.potScaleInt16 = False  # any scale
-        self._operator(code, versions[kind], [a.index, b.index], y, options)
-        return y
+        return self._operator(code, versions[kind], [a.index, b.index], y, options)
+
+    def _function(self, code: str, name: str, x: Tensor, scale: float, zero: int) -> Tensor:
+        y = self._value(name, x.size, x.kind, scale, zero)
+        return self._operator(code, 2 if x.kind is np.int8 else 3, [x.index], y)
 
     def _operator(
         self, code: str, version: int, inputs: list[int], y: Tensor, options: Any = None
-    ) -> None:
+    ) -> Tensor:
         s = self._s
         builtin = getattr(s.BuiltinOperator, code)
         key = (builtin, version)
@@ -184,36 +171,28 @@ class StepGraph:
                     deprecatedBuiltinCode=min(builtin, 127), version=version, builtinCode=builtin
                 )
             )
-        if code == "FULLY_CONNECTED":
-            options = s.FullyConnectedOptionsT()
-        kind = 0
-        if options is not None:
-            kind = getattr(s.BuiltinOptions, type(options).__name__.removesuffix("T"))
+        kind = type(options).__name__.removesuffix("T") if options else "NONE"
         self._graph.operators.append(
             s.OperatorT(
                 opcodeIndex=self._codes[key], inputs=inputs, outputs=[y.index],
-                builtinOptionsType=kind, builtinOptions=options,
+                builtinOptionsType=getattr(s.BuiltinOptions, kind), builtinOptions=options,
             )
         )  # fmt: skip
+        return y
 
     def _value(self, name: str, size: int, kind: Kind, scale: float, zero: int = 0) -> Tensor:
-        s = self._s
-        types = {
-            np.int8: s.TensorType.INT8,
-            np.int16: s.TensorType.INT16,
-            np.int32: s.TensorType.INT32,
-        }
-        index = self._tensor(name, [1, size], types[kind], [scale], zero)
+        index = self._tensor(name, [1, size], np.dtype(kind), [scale], zero)
         self._graph.tensors[index].shapeSignature = [-1, size]
         return Tensor(index, name, size, kind, scale, zero)
 
-    def _constant(self, name: str, data: NDArray[Any], kind: int, scale: Any) -> int:
-        return self._tensor(name, list(data.shape), kind, scale, 0, self._buffer(data))
+    def _constant(self, name: str, data: NDArray[Any], scale: Any) -> int:
+        return self._tensor(name, list(data.shape), data.dtype, scale, 0, self._buffer(data))
 
     def _tensor(
-        self, name: str, shape: list[int], kind: int, scale: Any, zero: int, buffer: int = 0
+        self, name: str, shape: list[int], kind: Any, scale: Any, zero: int, buffer: int = 0
     ) -> int:
         s = self._s
+        code = getattr(s.TensorType, kind.name.upper())
         quantization = None
         if scale is not None:
             scales = np.asarray(scale, np.float32)
@@ -221,7 +200,7 @@ class StepGraph:
                 scale=scales, zeroPoint=np.full(scales.shape, zero, np.int64)
             )
         self._graph.tensors.append(
-            s.TensorT(shape=shape, type=kind, buffer=buffer, name=name, quantization=quantization)
+            s.TensorT(shape=shape, type=code, buffer=buffer, name=name, quantization=quantization)
         )
         return len(self._graph.tensors) - 1
 

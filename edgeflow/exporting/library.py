@@ -17,8 +17,8 @@ from edgeflow.codegen.c_text import c_float, c_string, plain
 from edgeflow.codegen.plan import Plan, plan_library
 from edgeflow.codegen.render import render
 from edgeflow.errors import ExportError
+from edgeflow.exporting import Options
 from edgeflow.exporting.names import check_name
-from edgeflow.exporting.options import Options
 from edgeflow.exporting.window import ExampleWindow, example_window
 from edgeflow.files import write_atomic
 from edgeflow.program import Program

@@ -5,20 +5,17 @@ values are bit for bit those of `Program.run`.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import onnx
 
+from edgeflow.exporting import Options
 from edgeflow.files import write_atomic
+from edgeflow.program import Program
 from edgeflow.program.onnx_file import to_onnx
 from edgeflow.program.onnx_forms import Form, as_form
 
-if TYPE_CHECKING:
-    from edgeflow.exporting.options import Options
-    from edgeflow.program import Program
 
-
-def write(program: "Program", out: Path, options: "Options") -> list[Path]:
+def write(program: Program, out: Path, options: Options) -> list[Path]:
     """Write `program` to the file `out`; return the file.
 
     `options.to` is ``onnx``, one step with explicit states, or ``onnx-scan``, windows of samples;

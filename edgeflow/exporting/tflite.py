@@ -18,8 +18,8 @@ import numpy as np
 from edgeflow import __version__
 from edgeflow.data import Dataset, choose_windows
 from edgeflow.errors import ExportError
+from edgeflow.exporting import Options
 from edgeflow.exporting.flatbuffer import Kind, StepGraph
-from edgeflow.exporting.options import Options
 from edgeflow.exporting.tflite_layers import Lowering, lower
 from edgeflow.exporting.tflite_run import METADATA, LiteRTProgram
 from edgeflow.files import write_atomic

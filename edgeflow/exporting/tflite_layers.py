@@ -131,6 +131,11 @@ class Lowering:
             for k, (letter, scale) in enumerate(zip(names, scales, strict=True))
         ]  # fmt: skip
 
+    def parts(self, node: Any, names: str, x: Signal, h: Signal) -> list[tuple[Tensor, Tensor]]:
+        """Add what input and state each add to the pre-activations."""
+        of_x = self.gates(node, "input", names, x)
+        return list(zip(of_x, self.gates(node, "recurrent", names, h), strict=True))
+
     def sigmoid(self, name: str, a: Tensor, u: Tensor) -> Tensor:
         """Add the logistic function of a sum."""
         total = self.graph.add(f"{name}.sum", a, u, self.kind, self.gate_scale("sigmoid"))
@@ -163,15 +168,7 @@ class Lowering:
 
 
 def lower(low: Lowering, node: Node, x: Signal, output_unit: float) -> Signal:
-    """Add a layer.
-
-    Parameters
-    ----------
-    low : Lowering
-    node : Node
-    x : Signal
-    output_unit : float
-        Of the outputs of a linear layer.
+    """Add a layer that reads x; `output_unit` is that of the outputs of a linear layer.
 
     Raises
     ------
@@ -202,43 +199,26 @@ def lower(low: Lowering, node: Node, x: Signal, output_unit: float) -> Signal:
     return _LOWER[type(node)](low, node, x)
 
 
-def _gru(low: Lowering, node: GRU, x: Signal) -> Signal:
-    g, name = low.graph, node.name
-    h, read = _gru_state(low, node)
-    a_r, a_z, a_n = low.gates(node, "input", "rzn", x)
-    u_r, u_z, u_n = low.gates(node, "recurrent", "rzn", read)
-    r, z = low.sigmoid(f"{name}.r", a_r, u_r), low.sigmoid(f"{name}.z", a_z, u_z)
-    reset = g.mul(f"{name}.reset", r, u_n, low.kind, u_n.scale)
-    n = low.tanh(f"{name}.n", a_n, reset)
-    return _gru_next(low, node, n, z, h, read)
-
-
-def _gru_reset_before(low: Lowering, node: GRUResetBefore, x: Signal) -> Signal:
-    g, name = low.graph, node.name
-    h, read = _gru_state(low, node)
-    a_r, a_z, a_n = low.gates(node, "input", "rzn", x)
-    u_r, u_z = low.gates(node, "recurrent", "rz", read)
-    r, z = low.sigmoid(f"{name}.r", a_r, u_r), low.sigmoid(f"{name}.z", a_z, u_z)
-    kept = g.mul(f"{name}.kept", r, read.tensor, low.kind, read.tensor.scale)
-    (u_n,) = low.gates(node, "candidate", "n", Signal(kept, read.unit, read.bits))
-    return _gru_next(low, node, low.tanh(f"{name}.n", a_n, u_n), z, h, read)
-
-
-def _gru_state(low: Lowering, node: Any) -> tuple[Tensor, Signal]:
-    """Return the state, and what matrices read of it."""
-    bits = node.state_bits
+def _gru(low: Lowering, node: GRU | GRUResetBefore, x: Signal) -> Signal:
+    g, name, bits = low.graph, node.name, node.state_bits
     unit = 2.0 ** (1 - bits)
     h = low.wide_state(node, "h", np.int16, unit)
-    read = low.requantize(f"{h.name}.read", h, low.kind, low.scale(unit, bits))
-    return h, Signal(read, unit, bits)
-
-
-def _gru_next(low: Lowering, node: Any, n: Tensor, z: Tensor, h: Tensor, read: Signal) -> Signal:
+    seen = low.requantize(f"{h.name}.read", h, low.kind, low.scale(unit, bits))
+    read = Signal(seen, unit, bits)
+    a_r, a_z, a_n = low.gates(node, "input", "rzn", x)
+    late = isinstance(node, GRU)
+    u_r, u_z, *u_n = low.gates(node, "recurrent", "rzn" if late else "rz", read)
+    r, z = low.sigmoid(f"{name}.r", a_r, u_r), low.sigmoid(f"{name}.z", a_z, u_z)
+    if late:
+        u_n = [g.mul(f"{name}.reset", r, u_n[0], low.kind, u_n[0].scale)]
+    else:
+        kept = g.mul(f"{name}.kept", r, seen, low.kind, seen.scale)
+        u_n = low.gates(node, "candidate", "n", Signal(kept, unit, bits))
+    n = low.tanh(f"{name}.n", a_n, u_n[0])
     n, z = (low.requantize(f"{t.name}.wide", t, np.int16, Q15) for t in (n, z))
-    new = low.blend(f"{node.name}.h", n, z, h, h.scale)
+    new = low.blend(f"{name}.h", n, z, h, h.scale)
     low.next(node, "h", new)
-    y = low.requantize(f"{node.name}.y", new, low.kind, read.tensor.scale)
-    return Signal(y, read.unit, read.bits)
+    return Signal(low.requantize(f"{name}.y", new, low.kind, seen.scale), unit, bits)
 
 
 def _lstm(low: Lowering, node: LSTM, x: Signal) -> Signal:
@@ -246,13 +226,11 @@ def _lstm(low: Lowering, node: LSTM, x: Signal) -> Signal:
     h = low.state(node, "h", 2.0 ** (1 - node.state_bits), node.state_bits)
     unit = 2.0**-node.cell_fraction
     c = low.wide_state(node, "c", np.int16, unit)
-    pairs = zip(
-        low.gates(node, "input", "ifgo", x), low.gates(node, "recurrent", "ifgo", h), strict=True
-    )
     functions = {"i": low.sigmoid, "f": low.sigmoid, "g": low.tanh, "o": low.sigmoid}
+    parts = low.parts(node, "ifgo", x, h)
     i, f, candidate, o = (
         low.requantize(f"{name}.{gate}.wide", add(f"{name}.{gate}", a, u), np.int16, Q15)
-        for (gate, add), (a, u) in zip(functions.items(), pairs, strict=True)
+        for (gate, add), (a, u) in zip(functions.items(), parts, strict=True)
     )
     kept = g.mul(f"{name}.kept", f, c, np.int16, unit)
     new = g.mul(f"{name}.new", i, candidate, np.int16, Q15)
@@ -271,7 +249,7 @@ def _rnn(low: Lowering, node: RNN, x: Signal) -> Signal:
     g, name, bits = low.graph, node.name, node.state_bits
     unit = 2.0**node.state_shift * (PREACTIVATION if node.relu else Q15)
     h = low.state(node, "h", unit, bits)
-    (a,), (u,) = low.gates(node, "input", "v", x), low.gates(node, "recurrent", "v", h)
+    ((a, u),) = low.parts(node, "v", x, h)
     scale = h.tensor.scale
     if node.relu:
         v = g.add(f"{name}.sum", a, u, low.kind, low.scale(PREACTIVATION, 16))
@@ -313,28 +291,21 @@ def _cfc(low: Lowering, node: CfC, x: Signal) -> Signal:
     unit = 2.0 ** (1 - bits) * (1 if node.gate else 2)
     h = low.state(node, "h", unit, bits)
     inner = list(node.matrices())[2:]
-    names = "v" if inner else "fgt"
-    sums = list(
-        zip(low.gates(node, "input", names, x), low.gates(node, "recurrent", names, h), strict=True)
-    )
+    sums = low.parts(node, "v" if inner else "fgt", x, h)
     if inner:
         ((a, u),) = sums
         v = low.tanh(f"{name}.backbone", a, u)
         width = 2.0 ** (1 - node.backbone_bits)
         for field in inner:
-            narrow = low.requantize(
-                f"{name}.{field}.x", v, low.kind, low.scale(width, node.backbone_bits)
-            )
+            scale = low.scale(width, node.backbone_bits)
+            narrow = low.requantize(f"{name}.{field}.x", v, low.kind, scale)
             source = Signal(narrow, width, node.backbone_bits)
             if field != "heads":
                 (v,) = low.gates(node, field, "v", source, ["tanh"])
                 v = g.tanh(f"{name}.{field}", v)
         v_f, v_g, v_t = low.gates(node, "heads", "fgt", source, ["tanh", "tanh", "sigmoid"])
-        f, second, s = (
-            g.tanh(f"{name}.f", v_f),
-            g.tanh(f"{name}.g", v_g),
-            g.logistic(f"{name}.s", v_t),
-        )
+        f, second = g.tanh(f"{name}.f", v_f), g.tanh(f"{name}.g", v_g)
+        s = g.logistic(f"{name}.s", v_t)
     else:
         f, second = (low.tanh(f"{name}.{k}", *sums[i]) for i, k in enumerate("fg"))
         s = low.sigmoid(f"{name}.s", *sums[2])
@@ -382,7 +353,7 @@ def _taps(low: Lowering, node: Taps, x: Signal) -> Signal:
 
 _LOWER: Mapping[type[Node], Callable[[Lowering, Any, Signal], Signal]] = {
     GRU: _gru,
-    GRUResetBefore: _gru_reset_before,
+    GRUResetBefore: _gru,
     LSTM: _lstm,
     RNN: _rnn,
     MinGRU: _mingru,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +11,8 @@ from torch import nn
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers.check import identifier
-
-Floats = NDArray[np.float64]
+from edgeflow.importers.fold import scale_input, scale_output
+from edgeflow.quantization import Floats
 
 #: Samples that an import is checked on.
 CHECKED = 8
@@ -60,9 +59,7 @@ class Assembly:
         self.version += 1
         last = self.layers[-1][1] if self.layers else None
         if isinstance(last, nn.Linear):
-            with torch.no_grad():
-                last.weight.mul_(torch.from_numpy(a[:, None]))
-                last.bias.mul_(torch.from_numpy(a)).add_(torch.from_numpy(b))
+            scale_output(last, torch.from_numpy(a), torch.from_numpy(b))
         elif self._pending is None:
             self._pending = a, b
         else:
@@ -114,7 +111,7 @@ class Assembly:
             if not self.layers and a.min() > 0:
                 self._mean, self._std = -b / a, 1 / a
             else:
-                _scale_input(layer, a, b)
+                scale_input(layer, torch.from_numpy(a), torch.from_numpy(b))
             self._pending = None
         self.layers.append((identifier(name, (n for n, _ in self.layers)), layer.eval()))
         self.width = width
@@ -148,15 +145,6 @@ class Assembly:
             )
         result: Floats = np.broadcast_to(array.reshape(-1), self.width).copy()
         return result
-
-
-def _scale_input(layer: Any, a: Floats, b: Floats) -> None:
-    """Make `layer` do on x what it did on ``a x + b``."""
-    names = ("weight", "bias") if isinstance(layer, nn.Linear) else ("weight_ih_l0", "bias_ih_l0")
-    weight, bias = (getattr(layer, name) for name in names)
-    with torch.no_grad():
-        bias.copy_(bias + weight.double() @ torch.from_numpy(b))
-        weight.mul_(torch.from_numpy(a))
 
 
 def samples(

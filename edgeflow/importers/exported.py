@@ -1,6 +1,7 @@
 """Files of ``torch.export.save``: recurrent and linear layers in a chain."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from edgeflow.cells.chain import FloatChain
-from edgeflow.cells.rnn import relu_layer
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Description
 from edgeflow.importers.check import one_line
@@ -20,7 +20,7 @@ _RECURRENT: dict[str, Callable[..., nn.Module]] = {
     "gru": nn.GRU,
     "lstm": nn.LSTM,
     "rnn_tanh": nn.RNN,
-    "rnn_relu": relu_layer,
+    "rnn_relu": partial(nn.RNN, nonlinearity="relu"),
 }
 _MOVES = ("alias", "clone", "contiguous", "detach", "dropout", "flatten", "getitem", "movedim",
           "permute", "reshape", "select", "slice", "squeeze", "swapaxes", "to", "_to_copy",
@@ -42,17 +42,8 @@ def from_exported(
 
     ``torch.export.load`` unpickles: read only files that you trust.
 
-    Parameters
-    ----------
-    path : str or Path
-    example : float32 array [n, time, channels]
-        Real samples that the import is checked on, against the program itself.
-    description : Description, optional
-
-    Returns
-    -------
-    FloatChain
-        Its outputs are the program's first output at every step, before a final softmax.
+    The import is checked on `example`, real samples [n, time, channels], against the program. The
+    chain's outputs are the program's first output at every step, before a final softmax.
 
     Raises
     ------

@@ -60,43 +60,26 @@ def load_float_model(
     CompressError, TrainError
         If the model cannot be loaded or has unsupported layers.
     """
-    text = model_text(model)
-    if isinstance(model, nn.Module):
-        _no_checkpoint(text, checkpoint)
-    if isinstance(model, SequenceClassifier):
-        return _from_classifier(text, model, example, channels)
+    text, trained = model_text(model), model if isinstance(model, SequenceClassifier) else None
     if ".py:" in text:
         model = load_module(text, checkpoint)
-    if isinstance(model, nn.Module):
+    elif not isinstance(model, nn.Module) and not Path(text).exists():
+        raise CompressError(
+            f"{text}: no such file: give a folder of 'edgeflow train', mymodel.py:Net, or a file "
+            f"with the suffix {', '.join(_IMPORTERS)}"
+        )
+    elif checkpoint is not None:
+        raise CompressError(f"{text} holds its weights: leave the checkpoint out")
+    if trained is None and isinstance(model, nn.Module):
         return from_module(
             model, example, channels=channels, classes=classes, window=window, rate_hz=rate_hz
         )
-    path = Path(text)
-    if not path.exists():
-        raise CompressError(
-            f"{path}: no such file: give a folder of 'edgeflow train', mymodel.py:Net, or a file "
-            f"with the suffix {', '.join(_IMPORTERS)}"
-        )
-    importer = _IMPORTERS.get(path.suffix.lower())
-    if importer is not None:
-        _no_checkpoint(text, checkpoint)
-        return importer(path, example, Description(channels, classes, window, rate_hz))
-    _no_checkpoint(text, checkpoint)
-    return _from_classifier(text, load_model(path), example, channels)
-
-
-def model_text(model: nn.Module | str | Path) -> str:
-    """Return what messages and records call a model."""
-    return type(model).__name__ if isinstance(model, nn.Module) else str(model)
-
-
-def _from_classifier(
-    text: str,
-    trained: SequenceClassifier,
-    example: NDArray[np.float32],
-    channels: tuple[str, ...],
-) -> FloatChain:
-    if channels and list(trained.channels) != list(channels):
+    if trained is None:
+        path = Path(text)
+        if importer := _IMPORTERS.get(path.suffix.lower()):
+            return importer(path, example, Description(channels, classes, window, rate_hz))
+        trained = load_model(path)
+    if channels and trained.channels != list(channels):
         raise CompressError(
             f"{text}: the model reads {len(trained.channels)} channels "
             f"({', '.join(trained.channels)}), the data has {len(channels)} ({', '.join(channels)})"
@@ -113,9 +96,9 @@ def _from_classifier(
     return chain
 
 
-def _no_checkpoint(text: str, checkpoint: str | Path | None) -> None:
-    if checkpoint is not None:
-        raise CompressError(f"{text} holds its weights: leave the checkpoint out")
+def model_text(model: nn.Module | str | Path) -> str:
+    """Return what messages and records call a model."""
+    return type(model).__name__ if isinstance(model, nn.Module) else str(model)
 
 
 def load_module(text: str, checkpoint: str | Path | None = None) -> nn.Module:

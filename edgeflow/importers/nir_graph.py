@@ -23,6 +23,8 @@ SUPPORTED = "LIF, CubaLIF, LI, Linear, Affine and Flatten, in a chain from Input
 TIME_STEP = 1e-4
 #: Steps that an import is checked on.
 CHECKED_STEPS = 100
+#: Name, weight and bias of a linear node.
+_Weights = tuple[str, NDArray[Any], NDArray[Any]]
 _SPIKING = ("LIF", "CubaLIF")
 _LINEAR = ("Linear", "Affine")
 _KNOWN = (*_SPIKING, *_LINEAR, "LI", "Flatten", "Input", "Output")
@@ -49,12 +51,8 @@ def from_nir_file(
     becomes a linear layer and a leaky sum. If the graph ends in spikes, their mean over the window
     is the output, where there is a window.
 
-    Parameters
-    ----------
-    path : str or Path
-    example : float32 array [n, time, channels]
-        Real samples that the import is checked on, against the graph's own equations.
-    description : Description, optional
+    The import is checked on `example`, real samples [n, time, channels], against the graph's own
+    equations.
 
     Raises
     ------
@@ -95,7 +93,7 @@ def _chain(
     step = _time_step(graph)
     assembly = Assembly(example.shape[-1])
     # a linear node waits for the neurons that it feeds
-    waiting: tuple[str, NDArray[Any], NDArray[Any]] | None = None
+    waiting: _Weights | None = None
     order = _order(nodes, edges, set(feedback.values()))
     for name in order:
         node = nodes[name]
@@ -107,7 +105,8 @@ def _chain(
                 weight = np.atleast_2d(node.weight)
                 waiting = name, weight, np.broadcast_to(getattr(node, "bias", 0.0), len(weight))
             elif kind in _SPIKING or kind == "LI":
-                weights = waiting or _identity(name, assembly.width)
+                width = assembly.width
+                weights = waiting or (f"{name}_in", np.eye(width), np.zeros(width))
                 waiting = None
                 if kind == "LI":
                     _add_integrator(assembly, name, node, weights, step)
@@ -254,48 +253,31 @@ def _time_step(graph: Any) -> float:
     return step
 
 
-def _identity(name: str, width: int) -> tuple[str, NDArray[Any], NDArray[Any]]:
-    return f"{name}_in", np.eye(width), np.zeros(width)
-
-
 def _add_spiking(
-    assembly: Assembly,
-    name: str,
-    node: Any,
-    weights: tuple[str, NDArray[Any], NDArray[Any]],
-    back: Any,
-    step: float,
+    assembly: Assembly, name: str, node: Any, weights: _Weights, back: Any, step: float
 ) -> None:
     _, weight, bias = weights
-    cuba = type(node).__name__ == "CubaLIF"
-    recurrent = None if back is None else np.asarray(back.weight)
-    if recurrent is not None and recurrent.shape != (len(weight), len(weight)):
-        raise CompressError(
-            f"recurrent weights are {list(recurrent.shape)} for {len(weight)} neurons"
-        )
+    recurrent = None
+    if back is not None:
+        recurrent = np.asarray(back.weight)
+        # an Affine adds its bias at every step, spikes or none
+        bias = bias + np.asarray(getattr(back, "bias", 0.0))
+        if recurrent.shape != (len(weight), len(weight)):
+            raise CompressError(
+                f"recurrent weights are {list(recurrent.shape)} for {len(weight)} neurons"
+            )
     if weight.shape[1] != assembly.width:
         raise CompressError(f"it reads {weight.shape[1]} values, a step has {assembly.width}")
-    layer = from_nir(
-        weight,
-        # an Affine adds its bias at every step, spikes or none
-        bias + (0.0 if back is None else np.asarray(getattr(back, "bias", 0.0))),
-        tau_mem=node.tau_mem if cuba else node.tau,
-        r=node.r,
-        v_leak=node.v_leak,
-        v_threshold=node.v_threshold,
-        dt=step,
-        recurrent=recurrent,
-        **({"tau_syn": node.tau_syn, "w_in": node.w_in} if cuba else {}),
-    )
-    assembly.add(name, layer, len(weight))
+    if type(node).__name__ == "CubaLIF":
+        own = {"tau_mem": node.tau_mem, "tau_syn": node.tau_syn, "w_in": node.w_in}
+    else:
+        own = {"tau_mem": node.tau}
+    own |= {"r": node.r, "v_leak": node.v_leak, "v_threshold": node.v_threshold}
+    assembly.add(name, from_nir(weight, bias, dt=step, recurrent=recurrent, **own), len(weight))
 
 
 def _add_integrator(
-    assembly: Assembly,
-    name: str,
-    node: Any,
-    weights: tuple[str, NDArray[Any], NDArray[Any]],
-    step: float,
+    assembly: Assembly, name: str, node: Any, weights: _Weights, step: float
 ) -> None:
     linear, weight, bias = weights
     decay = 1 - step / np.asarray(node.tau, dtype=np.float64)

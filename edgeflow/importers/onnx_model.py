@@ -1,6 +1,7 @@
 """ONNX files of trained models: recurrent and linear operators in a chain."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +13,6 @@ from torch import nn
 
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.gru_reset_before import GRUResetBefore
-from edgeflow.cells.rnn import relu_layer
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Description
 from edgeflow.importers.graph import (
@@ -50,17 +50,8 @@ def from_onnx(
 ) -> FloatChain:
     """Read an ONNX file that maps x [n, time, channels] or [time, n, channels] to outputs.
 
-    Parameters
-    ----------
-    path : str or Path
-    example : float32 array [n, time, channels]
-        Real samples that the import is checked on, against onnxruntime.
-    description : Description, optional
-
-    Returns
-    -------
-    FloatChain
-        Its outputs are those of the graph's first output at every step, before a final softmax.
+    The import is checked on `example`, real samples [n, time, channels], against onnxruntime. The
+    chain's outputs are those of the graph's first output at every step, before a final softmax.
 
     Raises
     ------
@@ -241,7 +232,7 @@ def _module(node: NodeProto) -> Callable[..., nn.Module]:
     if node.op_type == "LSTM":
         return nn.LSTM
     if node.op_type == "RNN":
-        return nn.RNN if _activations(node) == ["tanh"] else relu_layer
+        return partial(nn.RNN, nonlinearity=_activations(node)[0])
     return nn.GRU if _attributes(node).get("linear_before_reset", 0) else GRUResetBefore
 
 

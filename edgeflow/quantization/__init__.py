@@ -1,27 +1,31 @@
 """Real numbers as integers: signals, bit widths, weight matrices."""
 
-from edgeflow.quantization.affine import Affine, Converted, gain_of, parameters, quantized
+from edgeflow.quantization.affine import Affine, Calibration, Converted, gain_of, parameters
 from edgeflow.quantization.signal import (
+    MARGIN,
     PREACTIVATION_SCALE,
     Floats,
     Signal,
+    centred,
     clipped_fraction,
     delayed,
-    state_signal,
+    reach,
 )
 from edgeflow.quantization.widths import Widths
 
 __all__ = [
+    "MARGIN",
     "PREACTIVATION_SCALE",
     "Affine",
+    "Calibration",
     "Converted",
     "Floats",
     "Signal",
     "Widths",
+    "centred",
     "clipped_fraction",
     "delayed",
     "gain_of",
     "parameters",
-    "quantized",
-    "state_signal",
+    "reach",
 ]

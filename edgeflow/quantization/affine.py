@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Node
 from edgeflow.quantization.rounding import round_compensated, second_moment
-from edgeflow.quantization.signal import Floats, Signal
+from edgeflow.quantization.signal import PREACTIVATION_SCALE, Floats, Signal, centred, delayed
 from edgeflow.quantization.widths import Widths
 
 #: Bias, in accumulator units, that a row's scale must leave room for.
@@ -29,7 +30,7 @@ class Affine:
     source : Signal
         x.
     unit : float64 array [rows], or float
-        Real value of one unit of the matrix's output.
+        Real value of one unit of the matrix's output; default: of a gate's pre-activation.
     compensate : bool
         Round weights so that their errors compensate each other on the values of `source`
         (`edgeflow.quantization.rounding`): where small errors add up over time.
@@ -38,7 +39,7 @@ class Affine:
     weight: Floats
     bias: Floats
     source: Signal
-    unit: Floats | float
+    unit: Floats | float = PREACTIVATION_SCALE
     compensate: bool = False
 
     def quantize(self, bits: int = 8) -> Matrix:
@@ -102,17 +103,54 @@ def gain_of(matrix: Matrix) -> Floats:
     return matrix.multiplier.astype(np.float64) * 2.0 ** (matrix.shift - 32)
 
 
-def quantized(products: Mapping[str, Affine], layer: str, widths: Widths) -> dict[str, Matrix]:
-    """Return the matrices of a layer's products, by field, each of the width wanted for it."""
-    return {name: affine.quantize(widths.of(layer, name)) for name, affine in products.items()}
-
-
-def parameters(weight: Any, bias: Any) -> tuple[Floats, Floats]:
+def parameters(weight: Any, bias: Any = None) -> tuple[Floats, Floats]:
     """Return a layer's weight and bias (zeros for None) in float64."""
     w = weight.detach().cpu().numpy().astype(np.float64)
     if bias is None:
         return w, np.zeros(w.shape[0])
     return w, bias.detach().cpu().numpy().astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What the conversion of a float layer is given besides the layer.
+
+    Parameters
+    ----------
+    name : str
+        Of the node.
+    source : Signal
+        What the layer reads.
+    real : float32 array [n, time, outputs]
+        What it gives on the calibration data.
+    widths : Widths
+    """
+
+    name: str
+    source: Signal
+    real: NDArray[np.float32]
+    widths: Widths
+
+    @property
+    def before(self) -> NDArray[np.float32]:
+        """What the layer gave a step before, zeros at first."""
+        return delayed(self.real)
+
+    def matrices(self, products: Mapping[str, Affine]) -> dict[str, Matrix]:
+        """Return the matrices of the layer's products, each of the width wanted for it."""
+        return {
+            field: affine.quantize(self.widths.of(self.name, field))
+            for field, affine in products.items()
+        }
+
+    def output(self, scale: Floats | float, bits: int) -> Signal:
+        """Return the signal of what the layer gives, in units of `scale`."""
+        return centred(scale, bits, self.real)
+
+    def state(self) -> Signal:
+        """Return it for a layer that gives its state, within +-1."""
+        bits = self.widths.state
+        return self.output(2.0 ** -(bits - 1), bits)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,8 @@ transformers, ICLR 2023, arXiv 2210.17323.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from edgeflow.quantization.signal import Floats
 
 #: Added to the diagonal of H, in units of its mean.
 DAMPING = 0.01

@@ -13,6 +13,10 @@ Floats = NDArray[np.float64]
 PREACTIVATION_SCALE = 2.0**-PREACTIVATION_FRACTION
 
 
+#: Head room over the largest value seen in calibration.
+MARGIN = 1.25
+
+
 @dataclass(frozen=True)
 class Signal:
     """Values between two layers: ``real = offset + scale * integer``, per channel.
@@ -31,14 +35,20 @@ class Signal:
     real: NDArray[np.float32]
 
 
-def state_signal(size: int, bits: int, real: NDArray[np.float32]) -> Signal:
-    """Return the signal of a state within +-1: one unit is ``2**-(bits - 1)``."""
-    return Signal(np.zeros(size), np.full(size, 2.0 ** -(bits - 1)), bits, real)
+def centred(scale: Floats | float, bits: int, real: NDArray[np.float32]) -> Signal:
+    """Return the signal of values whose integer zero is zero; `scale` per channel, or for all."""
+    size = real.shape[-1]
+    return Signal(np.zeros(size), np.full(size, scale), bits, real)
 
 
 def clipped_fraction(values: NDArray[np.floating], limit: float = 8.0) -> float:
     """Return the fraction of `values` whose magnitude reaches `limit`."""
     return float((np.abs(values) >= limit).mean())
+
+
+def reach(values: NDArray[np.floating]) -> float:
+    """Return the largest magnitude of `values`, with head room, and never 0."""
+    return max(float(np.abs(values).max()) * MARGIN, 1e-6)
 
 
 def delayed(real: NDArray[np.float32]) -> NDArray[np.float32]:

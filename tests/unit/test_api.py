@@ -25,7 +25,7 @@ from edgeflow.errors import (
     TargetError,
     TrainError,
 )
-from edgeflow.exporting.options import Options
+from edgeflow.exporting import Options
 from edgeflow.recipes.recipe import make_recipe
 from edgeflow.training.options import TrainKeywords, TrainOptions
 from tests.recordings import CLASSES, write_recordings

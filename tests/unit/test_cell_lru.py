@@ -12,7 +12,7 @@ from edgeflow.cells.scan import scan
 from edgeflow.errors import ProgramError, TrainError
 from edgeflow.program import nodes
 from edgeflow.program.nodes.base import zeros
-from edgeflow.quantization import Signal, Widths
+from edgeflow.quantization import Calibration, Signal, Widths
 
 
 def single(hidden: int = 8, **options: float) -> LRU:
@@ -82,7 +82,7 @@ def test_slow_states_keep_their_input(pole: float) -> None:
     u = torch.randn(1, 6_000, 3) * 0.3 + torch.randn(1, 1, 3) * 0.03
     source = signal(u)
     real = layer(u)[0].numpy()
-    done = convert("lru", layer, source, real, Widths(state=16))
+    done = convert(layer, Calibration("lru", source, real, Widths(state=16)))
     node = done.node
     state = {"h": zeros(1, node.states["h"].size)}
     x = np.clip(np.round(u.numpy() / source.scale), -2047, 2047).astype(np.int64)
@@ -109,7 +109,8 @@ def test_pruned_units_leave_the_others() -> None:
 
 def test_wrong_nodes() -> None:
     layer, u = single(), torch.randn(2, 30, 3)
-    node = convert("l", layer, signal(u), layer(u)[0].detach().numpy(), Widths()).node
+    given = Calibration("l", signal(u), layer(u)[0].detach().numpy(), Widths())
+    node = convert(layer, given).node
     assert isinstance(node, nodes.LRU)
     for change, message in (
         ({"real": node.real[:3]}, "poles and shifts"),

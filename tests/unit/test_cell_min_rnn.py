@@ -77,9 +77,9 @@ def test_sequence_equals_steps(cell: str, time: int) -> None:
         whole, last = module(x, state)
         steps = []
         for t in range(time):
-            y, state = module.step(x[:, t], state)
+            y, state = module(x[:, t : t + 1], state)
             steps.append(y)
-    torch.testing.assert_close(whole, torch.stack(steps, dim=1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(whole, torch.cat(steps, dim=1), atol=1e-5, rtol=0)
     torch.testing.assert_close(last, state, atol=1e-5, rtol=0)
 
 

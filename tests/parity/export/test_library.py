@@ -15,8 +15,7 @@ import pytest
 import edgeflow
 from edgeflow.data import Dataset, Recording
 from edgeflow.errors import ExportError, TargetError
-from edgeflow.exporting import FORMATS
-from edgeflow.exporting.options import Options
+from edgeflow.exporting import FORMATS, Options
 from edgeflow.exporting.window import example_window
 from edgeflow.program import Program
 from edgeflow.program.nodes import Cutoff
