@@ -9,8 +9,6 @@ from edgeflow.device.transport import Transport
 from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec
 
-__all__ = ["Board", "plugin_option"]
-
 
 class Board(abc.ABC):
     """A board that can be flashed, connected to and reset; a context manager that closes it.

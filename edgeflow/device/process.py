@@ -18,8 +18,6 @@ from edgeflow.device.board import Board
 from edgeflow.device.transport import Transport
 from edgeflow.errors import DeviceError
 
-__all__ = ["Child", "ProcessBoard"]
-
 _STOP_TIMEOUT = 5.0  # seconds; a profiler plugin writes its results at the end
 _BOOT_TIME = 3.0  # seconds
 _PR_SET_PDEATHSIG = 1

@@ -12,32 +12,6 @@ from cobs import cobs
 
 from edgeflow.errors import ProtocolError
 
-__all__ = [
-    "BAD_LENGTH",
-    "BYE",
-    "ERROR",
-    "HELLO",
-    "PROTOCOL_VERSION",
-    "REPLY",
-    "STATS",
-    "STEP",
-    "SYNC",
-    "TOO_MANY_STEPS",
-    "UNKNOWN_TYPE",
-    "WRONG_VERSION",
-    "Hello",
-    "Message",
-    "Stats",
-    "decode_frame",
-    "decode_hello",
-    "decode_stats",
-    "decode_steps",
-    "encode_frame",
-    "encode_hello",
-    "encode_steps",
-    "refusal",
-]
-
 PROTOCOL_VERSION = 1
 
 HELLO, STEP, STATS, BYE = 0x01, 0x02, 0x03, 0x04

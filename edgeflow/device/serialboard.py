@@ -8,8 +8,6 @@ from edgeflow.device.transport import Transport, open_transport
 from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec
 
-__all__ = ["SerialBoard"]
-
 
 class SerialBoard(Board):
     """A board behind a serial port.

@@ -16,14 +16,6 @@ from typing import IO
 
 from edgeflow.errors import DeviceError
 
-__all__ = [
-    "PipeTransport",
-    "PortTransport",
-    "SocketTransport",
-    "Transport",
-    "open_transport",
-]
-
 WRITE_TIMEOUT = 10.0  # seconds
 _CHUNK = 65536
 _PORT_POLL = 0.05  # seconds

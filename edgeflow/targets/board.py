@@ -24,21 +24,6 @@ from pydantic import (
 from edgeflow.errors import TargetError
 from edgeflow.resources import kernel_sets, resource
 
-__all__ = [
-    "BoardSpec",
-    "CoreSpec",
-    "Estimate",
-    "NativeRunner",
-    "Placement",
-    "QemuRunner",
-    "QemuUserRunner",
-    "Region",
-    "Uart",
-    "list_boards",
-    "load_board",
-    "load_core",
-]
-
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 
 

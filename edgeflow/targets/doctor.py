@@ -13,8 +13,6 @@ from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, list_boards
 from edgeflow.targets.tools import apt_command, debian_packages
 
-__all__ = ["DEFAULT_BOARD", "Check", "examine", "install_command", "missing_packages"]
-
 DEFAULT_BOARD = "qemu-m4"  # of `edgeflow demo`
 PLUGIN_COMPILER = "gcc"  # builds the counting plugin for QEMU
 EXPORT_TOOLS = {  # build what `edgeflow export` writes, on this machine
