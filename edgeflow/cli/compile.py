@@ -14,12 +14,7 @@ if TYPE_CHECKING:
     from edgeflow.codegen.choice import Choice
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("compile")(compile_)
-
-
-def compile_(
+def command(
     model: Path = typer.Argument(..., help="A program: model.onnx of 'edgeflow compress'."),
     board: str = typer.Option("qemu-m4", "--board", help="See 'edgeflow boards', or a .toml file."),
     out: Path = typer.Option(Path("build"), "--out", "-o", help="Build folder."),

@@ -9,21 +9,12 @@ from edgeflow.cli import console
 from edgeflow.cli.options import JSON, PEOPLE, RATE, ROOT
 from edgeflow.errors import DataError
 
-
-def register(app: typer.Typer) -> None:
-    """Add the subcommands."""
-    data = typer.Typer(
-        name="data",
-        help="List, describe, download and find data sets.",
-        no_args_is_help=True,
-    )
-    data.command("list")(list_)
-    data.command()(info)
-    data.command()(get)
-    data.command()(path)
-    app.add_typer(data)
+app = typer.Typer(
+    name="data", help="List, describe, download and find data sets.", no_args_is_help=True
+)
 
 
+@app.command("list")
 def list_(json_: bool = JSON) -> None:
     """List the data sets known by name.
 
@@ -54,6 +45,7 @@ def list_(json_: bool = JSON) -> None:
     )
 
 
+@app.command()
 def info(
     name: str = typer.Argument(help="A name of 'edgeflow data list', or a .csv or .npz file."),
     root: Path | None = ROOT,
@@ -140,6 +132,7 @@ def _show(about: dict[str, Any], json_: bool) -> None:
         console.out.print(f"{split + ':':10} {', '.join(part['people'])}")
 
 
+@app.command()
 def get(
     name: str = typer.Argument(help="A name of 'edgeflow data list'."), json_: bool = JSON
 ) -> None:
@@ -155,6 +148,7 @@ def get(
     _print_path(name, source.get(), json_)
 
 
+@app.command()
 def path(
     name: str = typer.Argument(help="A name of 'edgeflow data list'."),
     root: Path | None = ROOT,
