@@ -173,10 +173,13 @@ def _fit(board: str, file: Path, json_: bool) -> None:
         console.print_json(costs.model_dump())
         return
     columns = {
-        "base": "base", "per_row": "a row", "per_row_block": "row block",
-        "per_column_block": "column block", "per_block": "block",
+        "base": "base",
+        "per_row": "a row",
+        "per_row_block": "row block",
+        "per_column_block": "column block",
+        "per_block": "block",
         "error_percent": "largest error %",
-    }  # fmt: skip
+    }
     console.table(
         f"{file}: {costs.core}",
         ["kernel", "blocks", *columns.values()],
@@ -251,15 +254,20 @@ def show_cells(rows: "list[CellRow]") -> None:
         ["cell", "units", "code", "layers", "total", "cycles", "flash", "RAM", "wrong"],
         [
             [
-                row.cell, row.hidden, row.backend,
+                row.cell,
+                row.hidden,
+                row.backend,
                 ", ".join(f"{name} {count:,.0f}" for name, count in row.layers.items()),
-                f"{row.instructions:,.0f}", None if row.cycles is None else f"{row.cycles:,.0f}",
-                row.flash_bytes, row.ram_bytes, row.mismatches,
+                f"{row.instructions:,.0f}",
+                None if row.cycles is None else f"{row.cycles:,.0f}",
+                row.flash_bytes,
+                row.ram_bytes,
+                row.mismatches,
             ]
             for row in rows
         ],
         text=("code", "layers"),
-    )  # fmt: skip
+    )
     if rows[0].cycles is not None and rows[0].clock_hz is not None:
         console.out.print(
             f"cycles: estimated for {rows[0].part} at {rows[0].clock_hz / 1e6:g} MHz "
@@ -277,14 +285,18 @@ def show(rows: "list[KernelRow]") -> None:
         ["format", "columns", "rows", "not 0", "instructions", "per MAC", "per MAC not 0", "wrong"],
         [
             [
-                row.format, row.cols, row.rows, f"{row.density:.0%}", f"{row.instructions:,.0f}",
+                row.format,
+                row.cols,
+                row.rows,
+                f"{row.density:.0%}",
+                f"{row.instructions:,.0f}",
                 f"{row.instructions_per_mac:.3f}",
                 f"{row.instructions_per_mac / row.density:.3f}" if row.density else "",
                 row.mismatches,
             ]
             for row in rows
         ],
-    )  # fmt: skip
+    )
 
 
 def show_side_by_side(rows: "list[KernelRow]") -> None:

@@ -52,12 +52,11 @@ def command(
     console.note(f"{DATA}: 140 recordings of a smartwatch, 10 people", label="data      ")
     dataset = load_dataset(DATA, root=root)
     with console.counting("train") as on_progress:
-        trained = train(
-            dataset, "gru", out=model, **options,
-            on_epoch=lambda epoch, total, row: on_progress(
-                epoch, total, dataset.task.validation_text(row)
-            ),
-        )  # fmt: skip
+
+        def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
+            on_progress(epoch, total, dataset.task.validation_text(row))
+
+        trained = train(dataset, "gru", out=model, on_epoch=on_epoch, **options)
     metrics, metric = trained.metrics, dataset.task.headline
     console.note(
         f"GRU-{hidden}, {metrics['parameters']} parameters: "

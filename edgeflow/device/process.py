@@ -121,7 +121,6 @@ class ProcessBoard(Board):
     """A board that flashing starts as a child process."""
 
     _child: Child | None = None
-    _transport: Transport | None = None
 
     def flash(self, image: str | Path | None = None) -> None:
         path = self._image_to_write(image)
@@ -138,9 +137,7 @@ class ProcessBoard(Board):
             raise DeviceError(f"{self.spec.name}: {self._child.why_gone()}")
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
+        super().close()
         if self._child is not None:
             self._child.stop(ask=self._ask_to_stop)
             self._child = None

@@ -159,15 +159,11 @@ def decode_stats(body: bytes) -> Stats:
 def refusal(body: bytes) -> str:
     """Return the meaning of an ERROR reply in words."""
     code, detail = (*body, 0, 0)[:2]
-    if code == UNKNOWN_TYPE:
-        return f"it does not know messages of type 0x{detail:02x}"
-    if code == BAD_LENGTH:
-        return f"a message of type 0x{detail:02x} has a wrong length"
-    if code == WRONG_VERSION:
-        return (
-            f"it speaks version {detail} of the protocol and this edgeflow version "
-            f"{PROTOCOL_VERSION}: compile and flash the image again"
-        )
-    if code == TOO_MANY_STEPS:
-        return f"a frame holds at most {detail} steps"
-    return f"error {code}"
+    texts = {
+        UNKNOWN_TYPE: f"it does not know messages of type 0x{detail:02x}",
+        BAD_LENGTH: f"a message of type 0x{detail:02x} has a wrong length",
+        WRONG_VERSION: f"it speaks version {detail} of the protocol and this edgeflow version "
+        f"{PROTOCOL_VERSION}: compile and flash the image again",
+        TOO_MANY_STEPS: f"a frame holds at most {detail} steps",
+    }
+    return texts.get(code, f"error {code}")

@@ -34,7 +34,6 @@ class SerialBoard(Board):
         super().__init__(spec, image)
         self.port = port
         self._runner = runner
-        self._transport: Transport | None = None
 
     def flash(self, image: str | Path | None = None) -> None:
         path = self._image_to_write(image)
@@ -50,11 +49,6 @@ class SerialBoard(Board):
         if self._runner is None:
             raise DeviceError(f"{self.port}: this board must be reset by hand")
         self.flash()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
 
     def _open(self) -> Transport:
         if self._transport is None:

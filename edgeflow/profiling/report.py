@@ -177,10 +177,9 @@ def _scores(run: dict[str, Any]) -> dict[str, str]:
         for other in (*task.metrics[1:], *task.more_metrics):
             rows[other.label] = other.text(overall[other.name])
         rows |= {one.label: one.text for one in task.extremes(overall)}
-        worst = metric.worst({name: one[metric.name] for name, one in subjects.items()})
-        if worst is not None and len(subjects) > 1:
-            label = f"{metric.extreme} {metric.label} of a subject"
-            rows[label] = f"{metric.text(worst[1])} ({worst[0]})"
+        worst = metric.worst_subject({name: one[metric.name] for name, one in subjects.items()})
+        if len(subjects) > 1:
+            rows[worst.label] = worst.text
     return {name: text.replace("%", " %", 1) for name, text in rows.items() if text}
 
 

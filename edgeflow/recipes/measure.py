@@ -67,10 +67,7 @@ def measure(
     Returns
     -------
     dict
-        "board", "core", "optimize", "split", "steps", "instructions" (per step: "mean",
-        "p50", "p99", "max"), "energy_uj" (per step: "mean", "kind", "model", "error_percent"; None
-        without an energy model), "flash_bytes", "ram_bytes" (with the most stack used),
-        "weight_bytes" (constants of the model in the image).
+        As of `edgeflow.profiling.result.ProfileResult.cost`.
 
     Raises
     ------
@@ -85,18 +82,7 @@ def measure(
         raise CheckFailed(
             f"{result.mismatches} of {result.steps} steps on {board.name} differ from the oracle"
         )
-    return {
-        "board": result.board,
-        "core": result.core,
-        "optimize": optimize,
-        "split": split,
-        "steps": result.steps,
-        "instructions": result.instructions_per_step,
-        "energy_uj": result.energy_uj,
-        "flash_bytes": result.flash_bytes,
-        "ram_bytes": result.ram_bytes,
-        "weight_bytes": result.flash["weights"],
-    }
+    return result.cost(optimize)
 
 
 def add_cost(

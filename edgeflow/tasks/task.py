@@ -95,6 +95,12 @@ class Metric:
         """Return the name of the worst value, and the value; None if there is none."""
         return max(values.items(), key=lambda one: self.cost(one[1]), default=None)
 
+    def worst_subject(self, values: Mapping[str, float]) -> "Extreme":
+        """Return the subject with the worst of the values by subject."""
+        label = f"{self.extreme} {self.label} of a subject"
+        name = f"{self.extreme} subject"
+        return Extreme(f"{self.extreme}_subject", name, label, self.worst(values), self)
+
     def drop(self, before: float, after: float) -> float:
         """Return how much worse `after` is: percentage points of a share, else percent of `before`.
 
@@ -117,14 +123,20 @@ class Extreme(NamedTuple):
         In JSON, as the head of a column, and as the name of a row.
     found : tuple of (str, float) or None
         Its name and value; None: not known.
-    text : str
+    metric : Metric
+        Of the value.
     """
 
     key: str
     column: str
     label: str
     found: tuple[str, float] | None
-    text: str
+    metric: Metric
+
+    @property
+    def text(self) -> str:
+        """Value and name for tables; "" if they are not known."""
+        return "" if self.found is None else f"{self.metric.text(self.found[1])} ({self.found[0]})"
 
     def to_json(self) -> dict[str, Any] | None:
         """Return name and value; None if they are not known."""

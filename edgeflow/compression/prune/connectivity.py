@@ -43,7 +43,6 @@ class FixedConnectivity(Method):
         self._dropped: list[Tensor] = []
 
     def describe(self) -> dict[str, Any]:
-        """Return the share, block and seed."""
         return {
             "method": "fixed connectivity",
             "sparsity": self.sparsity,
