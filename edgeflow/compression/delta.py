@@ -45,7 +45,6 @@ class DeltaSparsity(Method):
     ----------
     calibration : float32 array [n, time, channels]
         Raw samples of training subjects.
-    options : DeltaOptions
     widths : Widths
         Of the integers, whose full scale is the thresholds' unit.
     epochs : int

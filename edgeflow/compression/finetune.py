@@ -51,7 +51,6 @@ class FineTuned:
         subjects, such as "val_accuracy" and "val_macro_f1", and what the methods add.
     best_epoch : int
         The one kept; 0: the model as it came.
-    seconds : float
     arguments : dict
         What the result depends on.
     """
@@ -84,15 +83,12 @@ def finetune(
     ----------
     chain : FloatChain
         Is not changed.
-    dataset : Dataset
     calibration : float32 array [n, time, channels]
         For the programs that are validated.
     folder : str or Path
         For ``resume.pt`` while training, then ``weights.pt`` and ``run.json``.
     methods : sequence of Method
         For example `edgeflow.compression.qat.QuantizationAware`.
-    widths : Widths
-    options : FineTuneOptions
     restart : bool
         Begin anew, whatever is in `folder`.
     on_epoch : callable, optional

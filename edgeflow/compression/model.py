@@ -15,10 +15,6 @@ class ChainModel(nn.Module):
     It stays in evaluation mode: the statistics of a batch normalisation are part of the weights by
     now, and the values that training sees are those that compression converts.
 
-    Parameters
-    ----------
-    chain : FloatChain
-
     Attributes
     ----------
     names : list of str

@@ -43,7 +43,6 @@ class QuantizationAware(Method):
     calibration : float32 array [n, time, channels]
         Raw samples of training subjects. The format of the input comes from all of them, the scales
         inside from the first `STEP_WINDOWS` of a fixed shuffle, at each step.
-    widths : Widths
 
     Attributes
     ----------

@@ -43,10 +43,8 @@ def write_record(
         The program.
     model : str
         What it was made of.
-    compressed : Compressed
     command : mapping
         The options of the command, JSON values.
-    tuning : Tuning, optional
     cost : mapping, optional
         On a board, as `edgeflow.recipes.measure.measure` returns it.
 

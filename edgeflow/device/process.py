@@ -51,7 +51,6 @@ class Child:
 
     Parameters
     ----------
-    command : sequence of str
     pipes : bool
         Whether stdin and stdout are pipes; else stdout is kept like stderr.
     pass_fds : sequence of int

@@ -14,7 +14,6 @@ class SerialBoard(Board):
 
     Parameters
     ----------
-    spec : BoardSpec
     port : str
         ``/dev/ttyACM0``, ``COM3``, a pseudo-terminal, or ``socket://host:port``.
     image : path, optional

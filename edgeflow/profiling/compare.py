@@ -48,7 +48,6 @@ class Run:
         Other metrics of the program, and their values; None in a file of an older version.
     extremes : list of Extreme
         What the program is worst at, and for which subject.
-    recipe : str or None
     bytes : int
         Weights and other constants: those in the image where it was compiled, else packed in
         their bits.
@@ -190,7 +189,6 @@ def tables(runs: Sequence[Run], *, narrow: bool = False) -> list[dict[str, str]]
 
     Parameters
     ----------
-    runs : sequence of Run
     narrow : bool
         Without the extremes, for which a terminal has no room.
     """

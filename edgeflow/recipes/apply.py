@@ -51,8 +51,6 @@ class Result:
 
     Attributes
     ----------
-    recipe : Recipe
-    compressed : Compressed
     record : dict
         As it was written.
     """
@@ -95,8 +93,6 @@ def compress_by_recipe(
     ----------
     model : module or path
         As of `edgeflow.importers.load_float_model`.
-    dataset : Dataset
-    recipe : Recipe
     out : path
         For the program; its record and the folder of its fine-tuning stand beside it.
     name : str, optional
@@ -109,7 +105,6 @@ def compress_by_recipe(
         Whose windows are scored.
     restart : bool
         Begin the fine-tuning anew.
-    on_epoch : callable, optional
     progress : callable, optional
         Called at the stages before and after the fine-tuning.
 

@@ -62,11 +62,8 @@ class Candidate:
 
     Parameters
     ----------
-    name : str
-    recipe : Recipe
     folder : Path
         Holds ``candidate.json``; once it was tried, ``model.onnx``, its record, and ``model.run``.
-    job : Job
 
     Attributes
     ----------

@@ -51,12 +51,8 @@ def measure(
 
     Parameters
     ----------
-    program : Program
-    board : BoardSpec
-    dataset : Dataset
     folder : path
         For the build, ``profile.json`` included.
-    split : str
     steps : int, optional
         At most this many, evenly from the split's windows; None: all.
     optimize : str

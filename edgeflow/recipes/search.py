@@ -104,9 +104,6 @@ def search(
 
     Parameters
     ----------
-    model : path
-    dataset : Dataset
-    limits : Limits
     board : str
         An emulated one.
     out : path
@@ -116,7 +113,6 @@ def search(
     options : mapping, optional
         Values by option in the place of the recipes' own: `OF_TRAINING` where a recipe trains,
         `OF_ALL` everywhere.
-    checkpoint : path, optional
     restart : bool
         Start anew.
     on_candidate, on_done, on_epoch : callable, optional

@@ -9,12 +9,7 @@ _HEADER = ("board", "core", "what", "flash", "RAM")
 
 
 class BoardList(list[BoardSpec]):
-    """Boards, in the order of their cores.
-
-    Parameters
-    ----------
-    boards : iterable of BoardSpec
-    """
+    """Boards, in the order of their cores."""
 
     def __init__(self, boards: Iterable[BoardSpec] = ()) -> None:
         super().__init__(boards)

@@ -29,7 +29,6 @@ class Metric:
         Its name in tables and on axes.
     unit : str
         "%" of a share, which is stored as 0..1 and shown times 100; "" without a unit.
-    higher_is_better : bool
     digits : int
         Decimals of a value that is no share.
     """

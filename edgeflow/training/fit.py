@@ -32,8 +32,6 @@ class Fit:
     ----------
     model : nn.Module
         Has ``stream(x, state) -> (outputs [n, time, size], state)`` and the buffer `std`.
-    options : FitOptions
-    dataset : Dataset
     batches : callable
         Returns the batches of an epoch.
     evaluate : callable
@@ -44,7 +42,6 @@ class Fit:
         All that the result depends on; an interrupted run with other arguments is refused.
     folder : Path
         For ``resume.pt``.
-    methods : sequence of Method
     keep_start : bool
         Whether the model as it comes is a candidate for the best one, as epoch 0.
     pace : bool

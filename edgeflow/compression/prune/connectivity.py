@@ -26,7 +26,6 @@ class FixedConnectivity(Method):
     ----------
     sparsity : float
         Share of the weights of the recurrent layers that are zero, in (0, 1).
-    block : Block
     seed : int
         Of the masks.
 

@@ -44,7 +44,6 @@ class MagnitudePruning(Method):
     ----------
     calibration : float32 array [n, time, channels]
         Raw samples of training subjects.
-    options : PruneOptions
     epochs : int
         Of the training.
     """

@@ -31,7 +31,6 @@ class RankReduction(Method):
     ----------
     calibration : float32 array [n, time, channels]
         Raw samples of training subjects.
-    options : Ranks
     epochs : int
         Of the training.
     """
