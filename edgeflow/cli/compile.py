@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from edgeflow.codegen.choice import Choice
 
 
+#: Fields of a build that are JSON values.
+_SHOWN = ("board", "core", "model_hash", "layers", "kernels", "tvm_layers", "optimize")
+
+
 def command(
     model: Path = typer.Argument(..., help="A program: model.onnx of 'edgeflow compress'."),
     board: str = typer.Option("qemu-m4", "--board", help="See 'edgeflow boards', or a .toml file."),
@@ -77,13 +81,7 @@ def command(
         console.print_json(
             {
                 "directory": str(out),
-                "board": build.board,
-                "core": build.core,
-                "model_hash": build.model_hash,
-                "layers": build.layers,
-                "kernels": build.kernels,
-                "tvm_layers": build.tvm_layers,
-                "optimize": build.optimize,
+                **{key: getattr(build, key) for key in _SHOWN},
                 "placement": build.placement.model_dump(),
                 "choices": [asdict(choice) for choice in build.choices],
                 "size": size,

@@ -65,12 +65,8 @@ def info(
     source = sources().get(name)
     about: dict[str, Any] = {"name": name}
     if source:
-        about |= {
-            "summary": source.summary,
-            "licence": source.licence,
-            "citation": source.citation,
-            "homepage": source.homepage,
-        }
+        keys = ("summary", "licence", "citation", "homepage")
+        about |= {key: getattr(source, key) for key in keys}
         # a set that is not here can still be described
         if root is None and source.locate() is None:
             about |= {"classes": list(source.classes), "channels": list(source.channels)}
@@ -78,15 +74,9 @@ def info(
             _show(about, json_)
             return
     dataset = load_dataset(name, root=root, people=people, rate_hz=rate, window=window)
-    about |= {
-        "classes": dataset.classes,
-        "channels": dataset.channels,
-        "units": dataset.units,
-        "rate_hz": dataset.rate_hz,
-        "window": dataset.window,
-        "path": str(source.locate(root)) if source else name,
-        "splits": {},
-    }
+    shown = ("classes", "channels", "units", "rate_hz", "window")
+    about |= {key: getattr(dataset, key) for key in shown}
+    about |= {"path": str(source.locate(root)) if source else name, "splits": {}}
     for split, names in dataset.people.items():
         chosen = [r for r in dataset.recordings if r.person in set(names)]
         samples = dict.fromkeys(dataset.classes, 0)

@@ -16,7 +16,6 @@ from edgeflow.data import Dataset, Windows, choose_windows
 from edgeflow.data.dataset import sort_people
 from edgeflow.device import Client, open_board
 from edgeflow.errors import DeviceError, TargetError
-from edgeflow.metrics import samples_to_enough
 from edgeflow.profiling.classes import describe
 from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
 from edgeflow.profiling.plugin import qemu_version
@@ -47,44 +46,7 @@ def profile(
 ) -> ProfileResult:
     """Run a build on its board and compare every output with the oracle.
 
-    Parameters
-    ----------
-    build
-        A build, or its folder.
-    dataset, split
-        The windows of this split are streamed, each from a reset.
-    steps
-        At most this number of steps, rounded to whole windows (at least one), taken evenly from
-        the whole split; None: all.
-    board
-        Instead of the one that the build was made for; of the same core.
-    port
-        Where a board is connected; without it an emulated board is started.
-    runner
-        Flash tool that first writes the image to the board behind `port`; without it the image
-        must be there, which the handshake checks.
-    float_accuracy
-        Accuracy (or another headline of the task) of the model before compression; default: what
-        the program stored.
-    out
-        Folder for ``profile.json``; default: the build's.
-    progress
-        Called with the steps that are done and all.
-
-    Returns
-    -------
-    ProfileResult
-        Also written to ``profile.json``. After an interrupt or an error of the board, the file
-        has what was collected until then and ``"complete": false``; the exception is raised.
-
-    Raises
-    ------
-    DataError
-        If the data set has other channels or another task than the model.
-    DeviceError
-        If the board cannot be reached or goes away.
-    TargetError, ToolMissingError
-        If the build, the board or a tool is not usable.
+    Parameters, result and errors are those of `edgeflow.profile`, whose data is here a data set.
     """
     build = build if isinstance(build, Build) else Build.load(build)
     spec = build.spec(board)
@@ -325,13 +287,8 @@ def _warmup(
     task = program.task
     if not task.metrics:
         return None
-    metric = task.headline
-    values = task.by_sample(device, truth, program.output_scale)
-    return {
-        metric.name: values,
-        "samples": samples_to_enough(values, higher_is_better=metric.higher_is_better),
-        f"{metric.name}_float": before.get(metric.name, []),
-    }
+    found, name = task.warmup(device, truth, program.output_scale), task.headline.name
+    return {**found, f"{name}_float": before.get(name, [])}
 
 
 def _cutoff(program: Program, x: np.ndarray, counts: Counts | None) -> dict[str, Any] | None:

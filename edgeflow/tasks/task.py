@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import DataError, TrainError
+from edgeflow.metrics import samples_to_enough
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -338,6 +339,14 @@ class Task:
         steps = range(1, outputs.shape[1] + 1)
         ends = (self.decisions(outputs[:, :time], scale) for time in steps)
         return [self.score(truth, decided)[self.headline.name] for decided in ends]
+
+    def warmup(
+        self, outputs: NDArray[Any], truth: NDArray[Any], scale: float = 1.0
+    ) -> dict[str, Any]:
+        """Return `by_sample` by the headline's name, and the "samples" to 95 % of the last."""
+        values, metric = self.by_sample(outputs, truth, scale), self.headline
+        samples = samples_to_enough(values, higher_is_better=metric.higher_is_better)
+        return {metric.name: values, "samples": samples}
 
     def criterion(self, outputs: NDArray[Any], truth: NDArray[Any]) -> float:
         """Return a smooth loss of real outputs [n, size], by which small changes are told apart.

@@ -65,35 +65,8 @@ def train(
 
     The model sees the training subjects only; the epoch that is best on validation subjects by the
     task's `selection`, macro-F1 of a classification, is kept; test subjects are looked at once, at
-    the end.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    cell : str
-        Name in ``edgeflow.cells.CELLS``.
-    out : str or Path
-        Folder for ``model.pt``, ``metrics.json``, and ``resume.pt`` while training.
-    restart : bool
-        Begin anew, whatever is in `out`.
-    on_epoch : callable, optional
-        Called after each epoch with its number from 1, the number of epochs, and its row of
-        the history.
-    methods : sequence of Method
-        What happens besides, such as ``edgeflow.training.distill.Distillation``.
-    **options
-        Fields of :class:`TrainOptions`; defaults are the cell's, where it has its own.
-
-    Returns
-    -------
-    TrainResult
-
-    Raises
-    ------
-    TrainError
-        If an option is wrong, or `out` holds a training with other arguments or is in use.
-    DataError
-        If a split is empty or its recordings are shorter than a window.
+    the end. Parameters and errors are those of `edgeflow.train`, whose data is here a data set;
+    `options` are fields of :class:`TrainOptions`.
     """
     try:
         settings = TrainOptions(**{**cell_of(cell).training, **options})

@@ -96,7 +96,7 @@ class FitOptions:
     def check(self) -> None:
         """Raise a TrainError that names the first option out of range."""
         for name, (low, high) in _RANGES.items():
-            value = getattr(self, name, None)
+            value: Any = getattr(self, name, None)
             # not an option of this class, or one whose default is None
             if value is not None or getattr(type(self), name, None) is not None:
                 _within(name, value, low, high)
