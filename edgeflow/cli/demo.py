@@ -8,7 +8,6 @@ import typer
 from edgeflow.cli import console
 from edgeflow.cli.options import JSON, ROOT
 from edgeflow.cli.profile import show
-from edgeflow.errors import CheckFailed
 
 DATA = "seglearn-watch"
 
@@ -76,12 +75,4 @@ def command(
     report = folder / "report.html"
     write_report(result, report)
     console.note(f"{result.steps} samples through the serial port", label="profile   ")
-    if json_:
-        console.print_json(result.to_json())
-    else:
-        show(result)
-        console.note(f"report: {report}")
-    if result.mismatches:
-        raise CheckFailed(
-            f"{result.mismatches} of {result.steps} steps on {spec.name} differ from the oracle"
-        )
+    show(result, report, json_)

@@ -7,7 +7,7 @@ import typer
 
 from edgeflow.cli import console
 from edgeflow.cli.options import DATA, JSON, PEOPLE, PORT, RATE, ROOT, RUNNER
-from edgeflow.errors import CheckFailed, EdgeFlowError
+from edgeflow.errors import EdgeFlowError
 
 if TYPE_CHECKING:
     from edgeflow.profiling.result import ProfileResult
@@ -70,23 +70,24 @@ def command(
             console.note(f"windows done: {partial.windows}; {folder / 'profile.json'} has them")
         raise
     write_report(result, folder / "report.html")
-    if json_:
-        console.print_json(result.to_json())
-    else:
-        show(result)
-        console.note(f"report: {folder / 'report.html'}")
-    if result.mismatches:
-        raise CheckFailed(
-            f"{result.mismatches} of {result.steps} steps on {result.board} differ from the oracle"
-        )
+    show(result, folder / "report.html", json_)
 
 
 def _stamp(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def show(result: "ProfileResult") -> None:
-    """Print a result as tables."""
+def show(result: "ProfileResult", report: Path, json_: bool) -> None:
+    """Print a result as JSON or as tables, and check it."""
+    if json_:
+        console.print_json(result.to_json())
+    else:
+        _show_tables(result)
+        console.note(f"report: {report}")
+    result.check()
+
+
+def _show_tables(result: "ProfileResult") -> None:
     from edgeflow.profiling.report import table_rows
 
     run: dict[str, Any] = result.to_json()

@@ -89,9 +89,9 @@ def decode_frame(code: bytes) -> Message | None:
     return Message(data[0], data[1], data[2:-2])
 
 
-def encode_hello(version: int = PROTOCOL_VERSION) -> bytes:
+def encode_hello() -> bytes:
     """Return the body of HELLO."""
-    return bytes((version,))
+    return bytes((PROTOCOL_VERSION,))
 
 
 def decode_hello(body: bytes) -> Hello:

@@ -118,11 +118,8 @@ class CycleModel(_Data):
     @model_validator(mode="after")
     def _known(self) -> "CycleModel":
         paired = self.dual_issue.classes if self.dual_issue is not None else []
-        for table, names in (
-            ("cycles", self.cycles),
-            ("dual_issue.classes", paired),
-            ("unvalidated", self.unvalidated),
-        ):
+        tables = {"cycles": self.cycles, "dual_issue.classes": paired}
+        for table, names in (tables | {"unvalidated": self.unvalidated}).items():
             for name in names:
                 if name not in _NAMES:
                     near = difflib.get_close_matches(name, _NAMES, n=1)

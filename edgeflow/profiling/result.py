@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeflow.errors import EdgeFlowError
+from edgeflow.errors import CheckFailed, EdgeFlowError
 from edgeflow.files import write_atomic
 from edgeflow.tasks import Task, from_json, task_of
 
@@ -172,6 +172,13 @@ class ProfileResult:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
         return asdict(self)
+
+    def check(self) -> None:
+        """Raise a CheckFailed if any output differed from the oracle's."""
+        if self.mismatches:
+            raise CheckFailed(
+                f"{self.mismatches} of {self.steps} steps on {self.board} differ from the oracle"
+            )
 
     def cost(self, optimize: str | None = None) -> dict[str, Any]:
         """Return what the program costs, as records have it; `optimize` is the compiler's goal.

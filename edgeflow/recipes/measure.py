@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeflow.codegen.build import compile_program
 from edgeflow.compression.record import save_record
-from edgeflow.errors import CheckFailed, TargetError
+from edgeflow.errors import TargetError
 from edgeflow.profiling.run import profile
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec, load_board
@@ -74,10 +74,7 @@ def measure(
     """
     build = compile_program(program, board, folder, optimize=optimize)
     result = profile(build, dataset, split=split, steps=steps, board=board, progress=progress)
-    if result.mismatches:
-        raise CheckFailed(
-            f"{result.mismatches} of {result.steps} steps on {board.name} differ from the oracle"
-        )
+    result.check()
     return result.cost(optimize)
 
 

@@ -322,11 +322,6 @@ class BoardSpec(_Spec):
         return f"BoardSpec({self.name}: {self.core.name}; {self.description})"
 
     @property
-    def stdio(self) -> bool:
-        """Whether the serial port is the program's standard input and output."""
-        return self.uart is None
-
-    @property
     def emulated(self) -> bool:
         """Whether the board's own cycle counter means nothing."""
         return isinstance(self.runner, QemuRunner | QemuUserRunner)
