@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from edgeflow.errors import TargetError
+from edgeflow.errors import EdgeFlowError, TargetError
 from edgeflow.resources import resource
 
 DataT = TypeVar("DataT", bound=BaseModel)
@@ -15,11 +15,7 @@ DataT = TypeVar("DataT", bound=BaseModel)
 def load_of_core(kind: type[DataT], folder: str, core: str) -> DataT | None:
     """Return what ``calibration/<folder>/<core>.toml`` says, None if there is no such file.
 
-    Parameters
-    ----------
-    kind : type of BaseModel
-        With a field ``core``.
-    folder, core : str
+    Of `kind` is the file's content, with a field ``core``.
 
     Raises
     ------
@@ -35,6 +31,16 @@ def load_of_core(kind: type[DataT], folder: str, core: str) -> DataT | None:
     return data
 
 
+def read_toml(path: Path, error: type[EdgeFlowError] = TargetError) -> dict[str, Any]:
+    """Return the content of a TOML file; raise `error` if it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise error(f"{path}: not a TOML file ({problem})") from None
+    except OSError as problem:
+        raise error(f"{path}: cannot be read ({problem.strerror})") from None
+
+
 def read_data(kind: type[DataT], path: Path) -> DataT:
     """Read a TOML file.
 
@@ -43,12 +49,7 @@ def read_data(kind: type[DataT], path: Path) -> DataT:
     TargetError
         If it cannot be read, or is not what `kind` says.
     """
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TargetError(f"{path}: not a TOML file ({error})") from None
-    except OSError as error:
-        raise TargetError(f"{path}: cannot be read ({error.strerror})") from None
+    values = read_toml(path)
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -67,13 +67,10 @@ class Setting:
 
     Attributes
     ----------
-    option : Option
     path : tuple of str
         The field, after the field of the model that holds it.
     type : type
         Of the field, without None and checks.
-    default : object
-    help : str
     panel : str
         Group of options, one of `PANELS`, or "".
     """
@@ -125,7 +122,6 @@ def by_field(schema: type, options: Mapping[str, Any]) -> dict[str, Any]:
 
     Parameters
     ----------
-    schema : type
     options : mapping
         Values by option without dashes; None, or an empty list, is not given.
     """

@@ -1,4 +1,4 @@
-"""The ``edgeflow`` command: one module a subcommand, found by its name."""
+"""The ``edgeflow`` command: one module a subcommand, with its `command`, or an `app` of several."""
 
 import errno
 import importlib
@@ -89,7 +89,11 @@ def _root(
 
 
 for _name in COMMANDS:
-    importlib.import_module(f"edgeflow.cli.{_name}").register(app)
+    _module = importlib.import_module(f"edgeflow.cli.{_name}")
+    if hasattr(_module, "command"):
+        app.command(_name)(_module.command)
+    else:
+        app.add_typer(_module.app)
 
 
 def main() -> None:

@@ -15,30 +15,26 @@ if TYPE_CHECKING:
     from edgeflow.bench.kernels import KernelRow
 
 
-def register(app: typer.Typer) -> None:
-    """Add the subcommands."""
-    bench = typer.Typer(
-        name="bench",
-        help="Count instructions of kernels and cells on an emulated board.",
-        no_args_is_help=True,
-    )
-    bench.command()(kernels)
-    bench.command()(cells)
-    bench.command()(schedules)
-    app.add_typer(bench)
+app = typer.Typer(
+    name="bench",
+    help="Count instructions of kernels and cells on an emulated board.",
+    no_args_is_help=True,
+)
+BOARD: str = typer.Option("qemu-m4", "--board", help="An emulated board.")
+SHAPE: list[str] | None = typer.Option(
+    None, "--shape", help="Columns x rows, such as 64x192; may be repeated."
+)
+KERNEL: list[str] | None = typer.Option(None, "--kernel", help="Only this kernel; may be repeated.")
 
 
+@app.command()
 def kernels(
-    board: str = typer.Option("qemu-m4", "--board", help="An emulated board."),
-    shape: list[str] | None = typer.Option(
-        None, "--shape", help="Columns x rows, such as 64x192; may be repeated."
-    ),
+    board: str = BOARD,
+    shape: list[str] | None = SHAPE,
     format_: list[str] = typer.Option(
         ["w8a12"], "--format", help="Bits of weights and activations: w8a12, w8a8, w4a12, ..."
     ),
-    kernel: list[str] | None = typer.Option(
-        None, "--kernel", help="Only this kernel; may be repeated."
-    ),
+    kernel: list[str] | None = KERNEL,
     density: list[float] = typer.Option(
         [1.0],
         "--density",
@@ -79,12 +75,7 @@ def kernels(
         return
     shapes = [_shape(text) for text in shape] if shape else SHAPES
     blocks = _shape(block, "--block", "rows x columns") if block else None
-    with console.progress() as bar:
-        task = bar.add_task(f"kernels on {board}", total=None, status="")
-
-        def on_progress(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, status=name)
-
+    with console.counting(f"kernels on {board}") as on_progress:
         rows = bench_kernels(
             load_board(board), shapes=shapes, formats=format_, kernels=kernel,
             densities=density, block=blocks, steps=steps, progress=on_progress,
@@ -103,14 +94,11 @@ def kernels(
         )
 
 
+@app.command()
 def schedules(
-    board: str = typer.Option("qemu-m4", "--board", help="An emulated board."),
-    shape: list[str] | None = typer.Option(
-        None, "--shape", help="Columns x rows, such as 64x192; may be repeated."
-    ),
-    kernel: list[str] | None = typer.Option(
-        None, "--kernel", help="Only this kernel; may be repeated."
-    ),
+    board: str = BOARD,
+    shape: list[str] | None = SHAPE,
+    kernel: list[str] | None = KERNEL,
     out: Path | None = typer.Option(
         None,
         "--out",
@@ -141,16 +129,11 @@ def schedules(
         raise TargetError("--out takes all kernels: leave out --kernel")
     spec = load_board(board)
     shapes = [_shape(text) for text in shape] if shape else SHAPES
-    with console.progress() as bar:
-        task = bar.add_task(f"schedules on {board}", total=None, status="")
-
-        def on_progress(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, status=name)
-
+    with console.counting(f"schedules on {board}") as on_progress:
         counts = search_schedules(spec, shapes=shapes, kernels=kernel, progress=on_progress)
         best = best_schedules(counts)
         if out is not None:
-            bar.update(task, total=None, status="what the best cost")
+            on_progress(None, None, "what the best cost")
             write_schedules(measure_schedules(spec, best), out)
     rows = [
         {
@@ -189,50 +172,35 @@ def _fit(board: str, file: Path, json_: bool) -> None:
     if json_:
         console.print_json(costs.model_dump())
         return
+    columns = {
+        "base": "base",
+        "per_row": "a row",
+        "per_row_block": "row block",
+        "per_column_block": "column block",
+        "per_block": "block",
+        "error_percent": "largest error %",
+    }
     console.table(
         f"{file}: {costs.core}",
+        ["kernel", "blocks", *columns.values()],
         [
-            "kernel",
-            "blocks",
-            "base",
-            "a row",
-            "row block",
-            "column block",
-            "block",
-            "largest error %",
-        ],
-        [
-            [
-                name,
-                f"{cost.block[0]} x {cost.block[1]}",
-                cost.base,
-                cost.per_row,
-                cost.per_row_block,
-                cost.per_column_block,
-                cost.per_block,
-                cost.error_percent,
-            ]
+            [name, f"{cost.block[0]} x {cost.block[1]}", *(getattr(cost, key) for key in columns)]
             for name, cost in costs.kernels.items()
         ],
     )
-    if costs.break_even:
-        rows, cols = REFERENCE
-        console.table(
-            f"share of blocks up to which block-sparse kernels cost less, {cols} x {rows}",
-            ["kernel", "share"],
-            [[name, share] for name, share in costs.break_even.items()],
-        )
-    if costs.delta_break_even:
-        rows, cols = REFERENCE
-        console.table(
-            f"share of columns that fire up to which delta kernels cost less, {cols} x {rows}",
-            ["kernel", "share"],
-            [[name, share] for name, share in costs.delta_break_even.items()],
-        )
+    rows, cols = REFERENCE
+    for what, shares in (
+        ("share of blocks up to which block-sparse", costs.break_even),
+        ("share of columns that fire up to which delta", costs.delta_break_even),
+    ):
+        if shares:
+            title = f"{what} kernels cost less, {cols} x {rows}"
+            console.table(title, ["kernel", "share"], shares.items())
 
 
+@app.command()
 def cells(
-    board: str = typer.Option("qemu-m4", "--board", help="An emulated board."),
+    board: str = BOARD,
     cell: list[str] | None = typer.Option(
         None, "--cell", help="Such as gru; may be repeated. Default: one of each family."
     ),
@@ -264,12 +232,7 @@ def cells(
     from edgeflow.bench.cells import CELLS, HIDDEN, bench_cells
     from edgeflow.targets.board import load_board
 
-    with console.progress() as bar:
-        task = bar.add_task(f"cells on {board}", total=None, status="")
-
-        def on_progress(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, status=name)
-
+    with console.counting(f"cells on {board}") as on_progress:
         rows = bench_cells(
             load_board(board).placed(weights=weights_in, kernels=kernels_in),
             cells=cell or CELLS, hidden=hidden or HIDDEN, inputs=inputs, outputs=outputs,
@@ -319,16 +282,7 @@ def show(rows: "list[KernelRow]") -> None:
         blocks = f", blocks of {rows[0].block[0]} x {rows[0].block[1]}"
     console.table(
         f"{rows[0].kernel} on {rows[0].core}: {rows[0].text_bytes} bytes of code{blocks}",
-        [
-            "format",
-            "columns",
-            "rows",
-            "not 0",
-            "instructions",
-            "per MAC",
-            "per MAC not 0",
-            "wrong",
-        ],
+        ["format", "columns", "rows", "not 0", "instructions", "per MAC", "per MAC not 0", "wrong"],
         [
             [
                 row.format,

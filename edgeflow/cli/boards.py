@@ -10,12 +10,7 @@ from edgeflow.targets.tools import missing_tools
 _EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, ", "native": ""}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("boards")(boards)
-
-
-def boards(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """List the boards, real and emulated.
 
     Examples:

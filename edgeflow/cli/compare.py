@@ -8,12 +8,7 @@ from edgeflow.cli import console
 from edgeflow.cli.options import JSON
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(compare)
-
-
-def compare(
+def command(
     runs: list[Path] = typer.Argument(
         ...,
         help="Records (.json) or programs of 'edgeflow compress', profiles, or folders of them.",

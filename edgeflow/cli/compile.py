@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from edgeflow.codegen.choice import Choice
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("compile")(compile_)
+#: Fields of a build that are JSON values.
+_SHOWN = ("board", "core", "model_hash", "layers", "kernels", "tvm_layers", "optimize")
 
 
-def compile_(
+def command(
     model: Path = typer.Argument(..., help="A program: model.onnx of 'edgeflow compress'."),
     board: str = typer.Option("qemu-m4", "--board", help="See 'edgeflow boards', or a .toml file."),
     out: Path = typer.Option(Path("build"), "--out", "-o", help="Build folder."),
@@ -82,13 +81,7 @@ def compile_(
         console.print_json(
             {
                 "directory": str(out),
-                "board": build.board,
-                "core": build.core,
-                "model_hash": build.model_hash,
-                "layers": build.layers,
-                "kernels": build.kernels,
-                "tvm_layers": build.tvm_layers,
-                "optimize": build.optimize,
+                **{key: getattr(build, key) for key in _SHOWN},
                 "placement": build.placement.model_dump(),
                 "choices": [asdict(choice) for choice in build.choices],
                 "size": size,

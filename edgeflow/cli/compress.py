@@ -16,13 +16,8 @@ from edgeflow.recipes.recipe import Recipe, make_recipe, read_recipe
 from edgeflow.schema import MEASUREMENT, SEARCH, by_field
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(compress)
-
-
 @with_options(options=Recipe, constraints=Limits)
-def compress(
+def command(
     model: str = typer.Argument(
         ...,
         help="A folder of 'edgeflow train', mymodel.py:Net, or an .onnx, .pt2 or .nir file.",

@@ -6,6 +6,9 @@ from typing import Any
 from edgeflow.cli import console
 from edgeflow.metrics import one_side
 
+#: What shares in the metadata of a program are of, and what these do.
+_SHARES = {"fired": ("columns", "fire"), "spikes": ("neurons", "spike")}
+
 
 def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
     """Print the program at `out`, a `Compressed`, and its record, as JSON or as a table."""
@@ -28,12 +31,9 @@ def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
         [
             *_score_rows(task, scores),
             *(
-                [f"columns of {name} that fire per step", "", f"{share:.1%}"]
-                for name, share in metadata.get("fired", {}).items()
-            ),
-            *(
-                [f"neurons of {name} that spike per step", "", f"{share:.1%}"]
-                for name, share in metadata.get("spikes", {}).items()
+                [f"{what[0]} of {name} that {what[1]} per step", "", f"{share:.1%}"]
+                for key, what in _SHARES.items()
+                for name, share in metadata.get(key, {}).items()
             ),
             [
                 "weights",

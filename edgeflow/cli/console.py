@@ -4,7 +4,8 @@ Results go to stdout, progress and errors to stderr, so that ``--json`` output c
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +63,18 @@ def progress() -> Progress:
         transient=True,
         disable=not err.is_terminal,
     )
+
+
+@contextmanager
+def counting(title: str) -> Iterator[Callable[..., None]]:
+    """Show a bar; yield what moves it, given what is done, of how much, and a status."""
+    with progress() as bar:
+        task = bar.add_task(title, total=None, status="")
+
+        def on_progress(done: int | None, total: int | None, status: str = "") -> None:
+            bar.update(task, completed=done, total=total, status=status)
+
+        yield on_progress
 
 
 def stages(bar: Progress) -> StageProgress:

@@ -9,21 +9,12 @@ from edgeflow.cli import console
 from edgeflow.cli.options import JSON, PEOPLE, RATE, ROOT
 from edgeflow.errors import DataError
 
-
-def register(app: typer.Typer) -> None:
-    """Add the subcommands."""
-    data = typer.Typer(
-        name="data",
-        help="List, describe, download and find data sets.",
-        no_args_is_help=True,
-    )
-    data.command("list")(list_)
-    data.command()(info)
-    data.command()(get)
-    data.command()(path)
-    app.add_typer(data)
+app = typer.Typer(
+    name="data", help="List, describe, download and find data sets.", no_args_is_help=True
+)
 
 
+@app.command("list")
 def list_(json_: bool = JSON) -> None:
     """List the data sets known by name.
 
@@ -54,6 +45,7 @@ def list_(json_: bool = JSON) -> None:
     )
 
 
+@app.command()
 def info(
     name: str = typer.Argument(help="A name of 'edgeflow data list', or a .csv or .npz file."),
     root: Path | None = ROOT,
@@ -73,12 +65,8 @@ def info(
     source = sources().get(name)
     about: dict[str, Any] = {"name": name}
     if source:
-        about |= {
-            "summary": source.summary,
-            "licence": source.licence,
-            "citation": source.citation,
-            "homepage": source.homepage,
-        }
+        keys = ("summary", "licence", "citation", "homepage")
+        about |= {key: getattr(source, key) for key in keys}
         # a set that is not here can still be described
         if root is None and source.locate() is None:
             about |= {"classes": list(source.classes), "channels": list(source.channels)}
@@ -86,15 +74,9 @@ def info(
             _show(about, json_)
             return
     dataset = load_dataset(name, root=root, people=people, rate_hz=rate, window=window)
-    about |= {
-        "classes": dataset.classes,
-        "channels": dataset.channels,
-        "units": dataset.units,
-        "rate_hz": dataset.rate_hz,
-        "window": dataset.window,
-        "path": str(source.locate(root)) if source else name,
-        "splits": {},
-    }
+    shown = ("classes", "channels", "units", "rate_hz", "window")
+    about |= {key: getattr(dataset, key) for key in shown}
+    about |= {"path": str(source.locate(root)) if source else name, "splits": {}}
     for split, names in dataset.people.items():
         chosen = [r for r in dataset.recordings if r.person in set(names)]
         samples = dict.fromkeys(dataset.classes, 0)
@@ -140,6 +122,7 @@ def _show(about: dict[str, Any], json_: bool) -> None:
         console.out.print(f"{split + ':':10} {', '.join(part['people'])}")
 
 
+@app.command()
 def get(
     name: str = typer.Argument(help="A name of 'edgeflow data list'."), json_: bool = JSON
 ) -> None:
@@ -155,6 +138,7 @@ def get(
     _print_path(name, source.get(), json_)
 
 
+@app.command()
 def path(
     name: str = typer.Argument(help="A name of 'edgeflow data list'."),
     root: Path | None = ROOT,

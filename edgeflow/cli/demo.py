@@ -8,17 +8,11 @@ import typer
 from edgeflow.cli import console
 from edgeflow.cli.options import JSON, ROOT
 from edgeflow.cli.profile import show
-from edgeflow.errors import CheckFailed
 
 DATA = "seglearn-watch"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(demo)
-
-
-def demo(
+def command(
     board: str = typer.Option("qemu-m4", "--board", help="See 'edgeflow boards'."),
     out: Path = typer.Option(Path("edgeflow-demo"), "--out", "-o", help="Folder for all results."),
     root: Path | None = ROOT,
@@ -56,12 +50,10 @@ def demo(
 
     console.note(f"{DATA}: 140 recordings of a smartwatch, 10 people", label="data      ")
     dataset = load_dataset(DATA, root=root)
-    with console.progress() as bar:
-        task = bar.add_task("train", total=None, status="")
+    with console.counting("train") as on_progress:
 
         def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
-            status = dataset.task.validation_text(row)
-            bar.update(task, completed=epoch, total=total, status=status)
+            on_progress(epoch, total, dataset.task.validation_text(row))
 
         trained = train(dataset, "gru", out=model, on_epoch=on_epoch, **options)
     metrics, metric = trained.metrics, dataset.task.headline
@@ -74,29 +66,13 @@ def demo(
         compressed = compress_model(model, dataset, progress=console.stages(bar))
     compressed.program.save(file)
     after = metric.named(compressed.scores[dataset.task.pair[1]], 1)
-    console.note(
-        f"int8 weights, 12-bit states: {after}; {file}",
-        label="compress  ",
-    )
+    console.note(f"int8 weights, 12-bit states: {after}; {file}", label="compress  ")
     with console.progress() as bar:
         build = compile_program(compressed.program, spec, folder, progress=console.stages(bar))
     console.note(f"for {spec.name} ({spec.core.name}): {build.elf}", label="compile   ")
-    with console.progress() as bar:
-        task = bar.add_task(f"flash and profile on {spec.name}", total=None, status="")
-        result = profile(
-            build,
-            dataset,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with console.counting(f"flash and profile on {spec.name}") as on_progress:
+        result = profile(build, dataset, progress=on_progress)
     report = folder / "report.html"
     write_report(result, report)
     console.note(f"{result.steps} samples through the serial port", label="profile   ")
-    if json_:
-        console.print_json(result.to_json())
-    else:
-        show(result)
-        console.note(f"report: {report}")
-    if result.mismatches:
-        raise CheckFailed(
-            f"{result.mismatches} of {result.steps} steps on {spec.name} differ from the oracle"
-        )
+    show(result, report, json_)

@@ -8,12 +8,7 @@ import typer
 from edgeflow.cli import console
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("doctor")(doctor)
-
-
-def doctor(
+def command(
     json: bool = typer.Option(False, "--json", help="Print JSON."),
     packages: bool = typer.Option(
         False, "--packages", help="Print only the missing Debian packages, for scripts."

@@ -15,12 +15,7 @@ from edgeflow.exporting import FORMATS, export
 _FORMATS = "\n\n".join(f"{name}: {form.help}" for name, form in FORMATS.items())
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("export")(export_)
-
-
-def export_(
+def command(
     model: Path = typer.Argument(..., help="A program: model.onnx of 'edgeflow compress'."),
     to: str = typer.Option(..., "--to", help=_FORMATS),
     out: Path | None = typer.Option(

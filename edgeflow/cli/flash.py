@@ -17,12 +17,7 @@ if TYPE_CHECKING:
     from edgeflow.targets.board import BoardSpec
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(flash)
-
-
-def flash(
+def command(
     folder: Path = typer.Argument(..., metavar="DIR", help="Folder that 'edgeflow compile' made."),
     board: str | None = typer.Option(
         None, "--board", help="Board; default: the one it was compiled for."

@@ -11,12 +11,7 @@ from edgeflow.cli.options import JSON
 from edgeflow.errors import TargetError
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("float")(float_)
-
-
-def float_(
+def command(
     module: str = typer.Argument(
         ..., help="mymodel.py:Head, a torch.nn.Module without arguments, or what returns one."
     ),

@@ -10,12 +10,7 @@ from edgeflow.cli import console
 from edgeflow.cli.options import JSON
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(inspect)
-
-
-def inspect(
+def command(
     model: Path = typer.Argument(..., help="A program: model.onnx of 'edgeflow compress'."),
     json_: bool = JSON,
 ) -> None:

@@ -7,18 +7,13 @@ import typer
 
 from edgeflow.cli import console
 from edgeflow.cli.options import DATA, JSON, PEOPLE, PORT, RATE, ROOT, RUNNER
-from edgeflow.errors import CheckFailed, EdgeFlowError
+from edgeflow.errors import EdgeFlowError
 
 if TYPE_CHECKING:
     from edgeflow.profiling.result import ProfileResult
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(profile)
-
-
-def profile(
+def command(
     build: Path = typer.Argument(..., help="A build folder of 'edgeflow compile'."),
     data: str = DATA,
     root: Path | None = ROOT,
@@ -62,42 +57,37 @@ def profile(
     dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window or None)
     folder = out if out is not None else build
     before = _stamp(folder / "profile.json")
-    with console.progress() as bar:
-        task = bar.add_task(f"profiling on {board or loaded.board}", total=None, status="")
-
-        def on_progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        try:
+    try:
+        with console.counting(f"profiling on {board or loaded.board}") as on_progress:
             result = run(
                 loaded, dataset, split=split, steps=steps, board=board, port=port,
                 runner=None if no_flash else runner, out=folder, progress=on_progress,
             )  # fmt: skip
-        except (KeyboardInterrupt, EdgeFlowError):
-            bar.stop()
-            if _stamp(folder / "profile.json") != before:
-                partial = ProfileResult.load(folder / "profile.json")
-                write_report(partial, folder / "report.html")
-                console.note(f"windows done: {partial.windows}; {folder / 'profile.json'} has them")
-            raise
+    except (KeyboardInterrupt, EdgeFlowError):
+        if _stamp(folder / "profile.json") != before:
+            partial = ProfileResult.load(folder / "profile.json")
+            write_report(partial, folder / "report.html")
+            console.note(f"windows done: {partial.windows}; {folder / 'profile.json'} has them")
+        raise
     write_report(result, folder / "report.html")
-    if json_:
-        console.print_json(result.to_json())
-    else:
-        show(result)
-        console.note(f"report: {folder / 'report.html'}")
-    if result.mismatches:
-        raise CheckFailed(
-            f"{result.mismatches} of {result.steps} steps on {result.board} differ from the oracle"
-        )
+    show(result, folder / "report.html", json_)
 
 
 def _stamp(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def show(result: "ProfileResult") -> None:
-    """Print a result as tables."""
+def show(result: "ProfileResult", report: Path, json_: bool) -> None:
+    """Print a result as JSON or as tables, and check it."""
+    if json_:
+        console.print_json(result.to_json())
+    else:
+        _show_tables(result)
+        console.note(f"report: {report}")
+    result.check()
+
+
+def _show_tables(result: "ProfileResult") -> None:
     from edgeflow.profiling.report import table_rows
 
     run: dict[str, Any] = result.to_json()

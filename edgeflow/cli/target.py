@@ -53,15 +53,13 @@ def search_and_show(
             on_epoch=console.epochs(bar, training, dataset.task),
         )  # fmt: skip
     if json_:
-        record = found.record
+        record = found.record or {}
         console.print_json(
             {
-                "model": None if record is None else str(out),
-                "recipe": None if record is None else found.rows[0]["recipe"],
+                "model": str(out) if record else None,
+                "recipe": found.rows[0]["recipe"] if record else None,
                 "board": board,
-                "hash": None if record is None else record["hash"],
-                "scores": None if record is None else record["scores"],
-                "cost": None if record is None else record["cost"],
+                **{key: record.get(key) for key in ("hash", "scores", "cost")},
                 "candidates": found.rows,
             }
         )

@@ -23,11 +23,6 @@ _CELL_HELP = ", ".join(f"{name} ({about})" for name, about in cell_names().items
 OUT = typer.Option(..., "--out", "-o", help="Folder for the checkpoint and metrics.")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(train)
-
-
 @dataclass(frozen=True)
 class MethodOptions:
     """Methods that a training uses besides.
@@ -82,7 +77,7 @@ class MethodOptions:
 
 
 @with_options(options=TrainOptions, besides=MethodOptions)
-def train(
+def command(
     data: str = DATA,
     out: Path = OUT,
     root: Path | None = ROOT,
@@ -114,18 +109,17 @@ def train(
 
     methods = MethodOptions(**by_field(MethodOptions, besides)).methods(options["seed"])
     dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=options["window"])
-    with console.progress() as bar:
-        task = bar.add_task("training", total=None, status="")
-        try:
+    try:
+        with console.progress() as bar:
+            task = bar.add_task("training", total=None, status="")
             result = run(
                 dataset, cell, out=out, restart=restart, methods=methods,
                 on_epoch=console.epochs(bar, task, dataset.task), **by_field(TrainOptions, options),
             )  # fmt: skip
-        except KeyboardInterrupt:
-            bar.stop()
-            if (out / "resume.pt").exists():
-                console.note(f"{out}/resume.pt is kept: run the same command again to go on")
-            raise
+    except KeyboardInterrupt:
+        if (out / "resume.pt").exists():
+            console.note(f"{out}/resume.pt is kept: run the same command again to go on")
+        raise
     if json_:
         console.print_json(result.metrics)
         return

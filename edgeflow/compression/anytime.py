@@ -147,7 +147,6 @@ def decide(
 
     Parameters
     ----------
-    program : Program
     outputs : int16 array [n, time, size]
         Of ``program.without_cutoff()``.
 

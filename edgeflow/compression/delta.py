@@ -45,7 +45,6 @@ class DeltaSparsity(Method):
     ----------
     calibration : float32 array [n, time, channels]
         Raw samples of training subjects.
-    options : DeltaOptions
     widths : Widths
         Of the integers, whose full scale is the thresholds' unit.
     epochs : int
@@ -65,10 +64,9 @@ class DeltaSparsity(Method):
         self._few = few_windows(calibration, WINDOWS)
 
     def describe(self) -> dict[str, Any]:
-        """Return the options."""
         return {"method": "delta", **asdict(self.options), "calibration": len(self.calibration)}
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: ChainModel) -> None:
         """Wrap the layers; their thresholds are zero.
 
         Raises
@@ -76,7 +74,6 @@ class DeltaSparsity(Method):
         CompressError
             If no layer has a delta form.
         """
-        assert isinstance(model, ChainModel)
         chain = model.chain()
         form = input_format(chain, self.calibration, self.widths.input)
         found = list(converted(chain, self.calibration, self.widths, form))
@@ -94,15 +91,14 @@ class DeltaSparsity(Method):
         if not any(isinstance(layer, Delta) for layer in model.layers):
             raise CompressError("no layer has a delta form: use gru, lstm, rnn, lmu, cfc or mingru")
 
-    def before_epoch(self, model: nn.Module, progress: float) -> None:
+    def before_epoch(self, model: ChainModel, progress: float) -> None:
         """Set the thresholds for the shares wanted at `progress`."""
         rise = 1 - (1 - min(progress / self.ramp, 1.0)) ** 3 if self.ramp else 1.0
         self.set_thresholds(model, self.options.state * rise, self.options.input * rise)
 
     @torch.no_grad()
-    def set_thresholds(self, model: nn.Module, state: float, input: float) -> None:
+    def set_thresholds(self, model: ChainModel, state: float, input: float) -> None:
         """Choose thresholds such that these shares of columns do not fire on calibration data."""
-        assert isinstance(model, ChainModel)
         value: Tensor = (torch.from_numpy(self._few) - model.mean) / model.std
         for number, layer in enumerate(model.layers):
             if isinstance(layer, Delta):
@@ -115,7 +111,7 @@ class DeltaSparsity(Method):
             value = output_of(layer, value)
         _forget(model)
 
-    def losses(self, model: nn.Module, batch: Batch, logits: Tensor, losses: Tensor) -> Tensor:
+    def losses(self, model: ChainModel, batch: Batch, logits: Tensor, losses: Tensor) -> Tensor:
         """Add the pressure."""
         moves = [move for hold in _holds(model) for move in hold.moves]
         _forget(model)
@@ -128,9 +124,8 @@ class DeltaSparsity(Method):
         # rounding aside, the epoch began at or after the ramp's end
         return progress > 0 and progress - 1 / self.epochs > self.ramp - 1e-9
 
-    def row(self, model: nn.Module) -> dict[str, float]:
+    def row(self, model: ChainModel) -> dict[str, float]:
         """Return the shares of columns that did not fire on calibration data."""
-        assert isinstance(model, ChainModel)
         _forget(model)
         model.chain().activations(self._few)
         result = sparsity(model)

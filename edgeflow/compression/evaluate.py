@@ -13,7 +13,7 @@ from edgeflow.compression.quantize import quantize
 from edgeflow.data.dataset import sort_people
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model, model_text
-from edgeflow.metrics import samples_to_enough, side_by_side
+from edgeflow.metrics import side_by_side
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, spike_rates
 from edgeflow.progress import StageProgress, silent
@@ -193,7 +193,7 @@ def score(
     )  # fmt: skip
     last, read = decide(program, integer)
     task, scale = dataset.task, program.output_scale
-    metric, name = task.headline, task.headline.name
+    name = task.headline.name
     decided = {"float": task.decisions(real), "int": task.decisions(integer, scale)}
     whole = {}
     if program.cutoff is not None:
@@ -204,14 +204,6 @@ def score(
     found = {kind: task.scores(windows.y, one, windows.person) for kind, one in decided.items()}
     overall = side_by_side({kind: one["overall"] for kind, one in found.items()})
     subjects = side_by_side({kind: one["subjects"] for kind, one in found.items()})
-    curves = {
-        "float": task.by_sample(real, windows.y),
-        "int": task.by_sample(integer, windows.y, scale),
-    }
-    enough = {
-        kind: samples_to_enough(curve, higher_is_better=metric.higher_is_better)
-        for kind, curve in curves.items()
-    }
     described = {} if dataset.target is None else {"task": task.to_json()}
     return {
         **described,
@@ -226,7 +218,10 @@ def score(
             for subject in sort_people(list(subjects))
             for one in [subjects[subject]]
         },
-        "warmup": {kind: {name: curve, "samples": enough[kind]} for kind, curve in curves.items()},
+        "warmup": {
+            "float": task.warmup(real, windows.y),
+            "int": task.warmup(integer, windows.y, scale),
+        },
         **whole,
     }
 

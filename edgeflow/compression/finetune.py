@@ -1,7 +1,6 @@
 """Fine-tuning of a trained model for compression; resumable as ``edgeflow.train`` is."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from edgeflow.cells.checkpoint import read_torch
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.quantize import quantize
-from edgeflow.files import write_atomic
 from edgeflow.importers import FloatChain
-from edgeflow.program import Program
 from edgeflow.quantization import Widths
 from edgeflow.training import resume
 from edgeflow.training.batches import train_windows
@@ -55,7 +51,6 @@ class FineTuned:
         subjects, such as "val_accuracy" and "val_macro_f1", and what the methods add.
     best_epoch : int
         The one kept; 0: the model as it came.
-    seconds : float
     arguments : dict
         What the result depends on.
     """
@@ -88,15 +83,12 @@ def finetune(
     ----------
     chain : FloatChain
         Is not changed.
-    dataset : Dataset
     calibration : float32 array [n, time, channels]
         For the programs that are validated.
     folder : str or Path
         For ``resume.pt`` while training, then ``weights.pt`` and ``run.json``.
     methods : sequence of Method
         For example `edgeflow.compression.qat.QuantizationAware`.
-    widths : Widths
-    options : FineTuneOptions
     restart : bool
         Begin anew, whatever is in `folder`.
     on_epoch : callable, optional
@@ -129,23 +121,20 @@ def finetune(
         "torch": str(torch.__version__),
     }
     with resume.locked(folder), repeatable(options.seed, options.threads):
-        resume.tidy(folder, FILES)
-        if restart:
-            for name in FILES:
-                (folder / name).unlink(missing_ok=True)
+        resume.tidy(folder, FILES, restart=restart)
         fit = Fit(
             ChainModel(chain),
             options,
             dataset,
             batches=lambda: train_windows(dataset, length, options.batch, tail),
-            evaluate=_Validation(dataset, length, calibration, widths),
+            evaluate=_validation(dataset, length, calibration, widths),
             metric=dataset.task.headline,
             arguments=arguments,
             folder=folder,
             methods=methods,
             keep_start=True,
         )
-        found = _finished(folder, arguments)
+        found = resume.read_result(folder / "run.json", arguments)
         if found is None:
             fit.run(on_epoch)
             found = {
@@ -155,9 +144,7 @@ def finetune(
                 "arguments": arguments,
             }
             resume.save(folder / "weights.pt", fit.average.state_dict())
-            write_atomic(folder / "run.json", json.dumps(found, indent=1) + "\n")
-            # last, so that a run killed before this line finishes again
-            (folder / "resume.pt").unlink(missing_ok=True)
+            resume.write_result(folder / "run.json", found)
         else:
             fit.average.load_state_dict(read_torch(folder / "weights.pt", "a weights.pt"))
         for method in methods:
@@ -167,31 +154,19 @@ def finetune(
     return FineTuned(chain=model.chain(), **found)
 
 
-class _Validation:
-    """Scores a model by its integer program on validation subjects."""
+def _validation(
+    dataset: "Dataset", length: int, calibration: NDArray[np.float32], widths: Widths
+) -> Callable[[Any], dict[str, float]]:
+    """Return what scores a model by its integer program on validation subjects."""
+    windows, task = dataset.windows("val", length=length), dataset.task
 
-    def __init__(
-        self, dataset: "Dataset", length: int, calibration: NDArray[np.float32], widths: Widths
-    ) -> None:
-        self.windows = dataset.windows("val", length=length)
-        self.task = dataset.task
-        self.convert: Callable[[FloatChain], Program] = lambda c: quantize(c, calibration, widths)
-
-    def __call__(self, model: nn.Module) -> dict[str, float]:
-        assert isinstance(model, ChainModel)
-        program = self.convert(model.chain())
-        outputs = program.run(program.quantize_input(self.windows.x))
-        decided = self.task.decisions(outputs, program.output_scale)
-        found = self.task.score(self.windows.y, decided)
+    def score(model: ChainModel) -> dict[str, float]:
+        program = quantize(model.chain(), calibration, widths)
+        outputs = program.run(program.quantize_input(windows.x))
+        found = task.score(windows.y, task.decisions(outputs, program.output_scale))
         return {f"val_{name}": value for name, value in found.items()}
 
-
-def _finished(folder: Path, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a complete run with equal arguments found."""
-    path = folder / "run.json"
-    if (folder / "resume.pt").exists() or not path.exists():
-        return None
-    return resume.read_result(path, dict(arguments))
+    return score
 
 
 def chain_hash(chain: FloatChain) -> str:

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from edgeflow.cells.chain import FloatChain, output_of
-from edgeflow.tasks import Task
 
 
 class ChainModel(nn.Module):
@@ -16,16 +15,16 @@ class ChainModel(nn.Module):
     It stays in evaluation mode: the statistics of a batch normalisation are part of the weights by
     now, and the values that training sees are those that compression converts.
 
-    Parameters
-    ----------
-    chain : FloatChain
-
     Attributes
     ----------
     names : list of str
         Of the layers; a method that replaces layers keeps both lists in step.
     layers : nn.ModuleList
         Single, batch-first layers of ``edgeflow.cells``.
+    target : Task or None
+        What the outputs are for, if it is not `classes`.
+    classes, channels, window
+        As of the chain.
     mean, std : Tensor [channels]
     """
 
@@ -35,6 +34,8 @@ class ChainModel(nn.Module):
     def __init__(self, chain: FloatChain) -> None:
         super().__init__()
         self._form = copy.copy(chain)
+        self.target, self.window = chain.task, chain.window
+        self.classes, self.channels = list(chain.classes), list(chain.channels)
         self.names = [name for name, _ in chain.layers]
         self.layers = nn.ModuleList(copy.deepcopy(layer) for _, layer in chain.layers)
         self.register_buffer("mean", torch.from_numpy(chain.mean.copy()))
@@ -42,26 +43,6 @@ class ChainModel(nn.Module):
         for parameter in self.parameters():
             parameter.requires_grad_(True)
         self.eval()
-
-    @property
-    def target(self) -> Task | None:
-        """What the outputs are for, if it is not `classes`."""
-        return self._form.task
-
-    @property
-    def classes(self) -> list[str]:
-        """Names of the outputs."""
-        return list(self._form.classes)
-
-    @property
-    def channels(self) -> list[str]:
-        """Names of the inputs."""
-        return list(self._form.channels)
-
-    @property
-    def window(self) -> int:
-        """Samples a decision; 0 for streaming."""
-        return self._form.window
 
     def train(self, mode: bool = True) -> "ChainModel":
         """Stay in evaluation mode."""

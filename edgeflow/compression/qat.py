@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgeflow.cells.cells import layer_of
 from edgeflow.compression.model import ChainModel
@@ -43,7 +43,6 @@ class QuantizationAware(Method):
     calibration : float32 array [n, time, channels]
         Raw samples of training subjects. The format of the input comes from all of them, the scales
         inside from the first `STEP_WINDOWS` of a fixed shuffle, at each step.
-    widths : Widths
 
     Attributes
     ----------
@@ -58,18 +57,15 @@ class QuantizationAware(Method):
         self.program: Program | None = None
 
     def describe(self) -> dict[str, Any]:
-        """Return the widths."""
         return {"method": "qat", **asdict(self.widths), "calibration": len(self.calibration)}
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: ChainModel) -> None:
         """Fix the format of the input."""
-        assert isinstance(model, ChainModel)
         self._form = input_format(model.chain(), self.calibration, self.widths.input)
 
     @contextmanager
-    def during_step(self, model: nn.Module) -> Iterator[None]:
+    def during_step(self, model: ChainModel) -> Iterator[None]:
         """Replace the weights by those that the integers stand for."""
-        assert isinstance(model, ChainModel)
         layers: list[Converted] = []
         self.program = quantize(
             model.chain(), self._few, self.widths, form=self._form, on_layer=layers.append
@@ -82,7 +78,7 @@ class QuantizationAware(Method):
             for parameter, value in kept:
                 parameter.data.copy_(value)
 
-    def outputs(self, model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
+    def outputs(self, model: ChainModel, batch: Batch, logits: Tensor) -> Tensor:
         """Return the program's outputs, in real units, with the gradient of the float ones."""
         assert self.program is not None
         whole = self.program.run(self.program.quantize_input(batch.x.numpy()))

@@ -38,10 +38,8 @@ def quantize(
 
     Parameters
     ----------
-    chain : FloatChain
     calibration : float32 array [n, time, channels]
         Raw samples of training subjects.
-    widths : Widths
     form : InputFormat, optional
         Of the program's input; by default it comes from the calibration data.
     on_layer : callable, optional

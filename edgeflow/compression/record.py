@@ -33,7 +33,6 @@ def write_record(
     compressed: "Compressed",
     command: Mapping[str, Any],
     tuning: Tuning | None = None,
-    cost: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the record of the program at `out`, and return it.
 
@@ -43,12 +42,8 @@ def write_record(
         The program.
     model : str
         What it was made of.
-    compressed : Compressed
     command : mapping
         The options of the command, JSON values.
-    tuning : Tuning, optional
-    cost : mapping, optional
-        On a board, as `edgeflow.recipes.measure.measure` returns it.
 
     Returns
     -------
@@ -58,7 +53,7 @@ def write_record(
         "weight_bytes": weights packed in their bits, biases, multipliers, arrays), "matrices" (for
         each "name", "rows", "cols", "bits", "zeros": share of weights that are 0, "fired": share
         of columns updated per step, null for a dense one), "spikes" (share of neurons that spike
-        per step, by layer and state), "cost" (null if not measured),
+        per step, by layer and state), "cost" (null: not measured yet),
         "sensitivities" (as `Sensitivity`, [] if not asked for), "training" (null without
         fine-tuning, else "seconds", "best_epoch", "history", "arguments").
     """
@@ -87,7 +82,7 @@ def write_record(
         "command": dict(command),
         "scores": compressed.scores,
         "size": {"macs": program.macs, "weight_bytes": program.weight_bytes},
-        "cost": None if cost is None else dict(cost),
+        "cost": None,
         "matrices": matrices,
         "spikes": program.metadata.get("spikes", {}),
         "sensitivities": [] if tuning is None else [asdict(s) for s in tuning.sensitivities],

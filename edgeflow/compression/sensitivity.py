@@ -85,7 +85,6 @@ def sensitivities(
 
     Parameters
     ----------
-    chain : FloatChain
     calibration : float32 array [m, time, channels]
         Raw samples of training subjects.
     x, y : float32 array [n, time, channels], array [n]

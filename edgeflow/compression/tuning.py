@@ -34,7 +34,6 @@ class Tuning:
 
     Parameters
     ----------
-    dataset : Dataset
     folder : Path
         Of the fine-tuning.
     options : FineTuneOptions, optional
@@ -51,14 +50,8 @@ class Tuning:
         None: nothing.
     delta : DeltaOptions, optional
         None: dense products. Without fine-tuning, thresholds are found on calibration data.
-    restart : bool
     on_epoch, on_matrix : callable, optional
         Progress of the fine-tuning and of the choice of widths.
-
-    Attributes
-    ----------
-    tuned : FineTuned or None
-    sensitivities : list of Sensitivity
 
     Raises
     ------

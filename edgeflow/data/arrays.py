@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import itertools
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -66,6 +67,33 @@ def cached(
     with contextlib.suppress(OSError), atomic_path(kept) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     return arrays
+
+
+def number_of(path: Path) -> int:
+    """Return the first number after an underscore in a file's name.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    match = re.search(r"_(\d+)", path.name)
+    if not match:
+        raise DataError(f"{path}: no person's number in the name: expected e.g. subject_1600.npz")
+    return int(match[1])
+
+
+def find_folder(place: Path, folders: Sequence[str], pattern: str) -> Path | None:
+    """Return where subjects are packed, else the first folder in `place` with such files."""
+    packed = [(name, "subject_*.npz") for name in ("npz", "")]
+    raw = [(name, pattern) for name in folders]
+    return next((place / name for name, p in packed + raw if any((place / name).glob(p))), None)
+
+
+def packed_people(place: Path, keys: Sequence[str]) -> list[tuple[str, Arrays]]:
+    """Return the arrays of each ``subject_<number>.npz`` in a folder, with the number as text."""
+    packed = {number_of(path): path for path in place.glob("subject_*.npz")}
+    return [(str(number), read_npz(path, keys)) for number, path in sorted(packed.items())]
 
 
 def runs(*keys: np.ndarray) -> list[slice]:

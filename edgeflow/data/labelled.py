@@ -35,7 +35,6 @@ def from_arrays(
         Raw samples.
     y : array [n]
         Labels: names of classes, or their numbers; or what `target` is about.
-    classes, channels : sequence of str
     target : Task, optional
         What y holds, if it is not one of `classes`.
     person : array [n], optional
@@ -44,8 +43,6 @@ def from_arrays(
         The split that these subjects are in.
     window : int
         Samples a decision; 0: those of a window in x.
-    rate_hz : float
-    name : str
 
     Raises
     ------

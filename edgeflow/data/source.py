@@ -32,8 +32,6 @@ class Source:
         As shown by ``edgeflow data info``.
     folder : str
         Name of its folder in the cache, under ``EDGEFLOW_DATA`` and under a root.
-    classes, channels, units : tuple of str
-    rate_hz : float
     window : int
         Default length of a window, in samples.
     val, test : tuple of str

@@ -9,8 +9,6 @@ from edgeflow.device.transport import Transport
 from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec
 
-__all__ = ["Board", "plugin_option"]
-
 
 class Board(abc.ABC):
     """A board that can be flashed, connected to and reset; a context manager that closes it.
@@ -26,6 +24,7 @@ class Board(abc.ABC):
     def __init__(self, spec: BoardSpec, image: str | Path | None = None) -> None:
         self.spec = spec
         self.image = None if image is None else Path(image)
+        self._transport: Transport | None = None
 
     # Seconds that the next connection may wait for the greeting of a board just started.
     _boot_time = 0.0
@@ -52,9 +51,11 @@ class Board(abc.ABC):
             If the board cannot be reset from here.
         """
 
-    @abc.abstractmethod
     def close(self) -> None:
         """Let go of the board, and stop it if it was started here; may be called again."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
 
     def connect(
         self, expected_hash: bytes | None = None, *, timeout: float = 5.0, retries: int = 3

@@ -12,8 +12,6 @@ from edgeflow.device.protocol import Hello, Message, Stats
 from edgeflow.device.transport import Transport
 from edgeflow.errors import DeviceError, ImageMismatchError, ProtocolError
 
-__all__ = ["Client", "StepResult"]
-
 # A board that has just been powered or opened may miss the first attempts.
 _HANDSHAKE_TIMEOUTS = (1.0, 2.0, 5.0, 5.0)
 _FAULT = re.compile(rb"\r\n(FAULT cause=[ -~]*)\r\n")

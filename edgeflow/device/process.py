@@ -18,8 +18,6 @@ from edgeflow.device.board import Board
 from edgeflow.device.transport import Transport
 from edgeflow.errors import DeviceError
 
-__all__ = ["Child", "ProcessBoard"]
-
 _STOP_TIMEOUT = 5.0  # seconds; a profiler plugin writes its results at the end
 _BOOT_TIME = 3.0  # seconds
 _PR_SET_PDEATHSIG = 1
@@ -53,7 +51,6 @@ class Child:
 
     Parameters
     ----------
-    command : sequence of str
     pipes : bool
         Whether stdin and stdout are pipes; else stdout is kept like stderr.
     pass_fds : sequence of int
@@ -123,7 +120,6 @@ class ProcessBoard(Board):
     """A board that flashing starts as a child process."""
 
     _child: Child | None = None
-    _transport: Transport | None = None
 
     def flash(self, image: str | Path | None = None) -> None:
         path = self._image_to_write(image)
@@ -140,9 +136,7 @@ class ProcessBoard(Board):
             raise DeviceError(f"{self.spec.name}: {self._child.why_gone()}")
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
+        super().close()
         if self._child is not None:
             self._child.stop(ask=self._ask_to_stop)
             self._child = None

@@ -12,32 +12,6 @@ from cobs import cobs
 
 from edgeflow.errors import ProtocolError
 
-__all__ = [
-    "BAD_LENGTH",
-    "BYE",
-    "ERROR",
-    "HELLO",
-    "PROTOCOL_VERSION",
-    "REPLY",
-    "STATS",
-    "STEP",
-    "SYNC",
-    "TOO_MANY_STEPS",
-    "UNKNOWN_TYPE",
-    "WRONG_VERSION",
-    "Hello",
-    "Message",
-    "Stats",
-    "decode_frame",
-    "decode_hello",
-    "decode_stats",
-    "decode_steps",
-    "encode_frame",
-    "encode_hello",
-    "encode_steps",
-    "refusal",
-]
-
 PROTOCOL_VERSION = 1
 
 HELLO, STEP, STATS, BYE = 0x01, 0x02, 0x03, 0x04
@@ -115,9 +89,9 @@ def decode_frame(code: bytes) -> Message | None:
     return Message(data[0], data[1], data[2:-2])
 
 
-def encode_hello(version: int = PROTOCOL_VERSION) -> bytes:
+def encode_hello() -> bytes:
     """Return the body of HELLO."""
-    return bytes((version,))
+    return bytes((PROTOCOL_VERSION,))
 
 
 def decode_hello(body: bytes) -> Hello:
@@ -185,15 +159,11 @@ def decode_stats(body: bytes) -> Stats:
 def refusal(body: bytes) -> str:
     """Return the meaning of an ERROR reply in words."""
     code, detail = (*body, 0, 0)[:2]
-    if code == UNKNOWN_TYPE:
-        return f"it does not know messages of type 0x{detail:02x}"
-    if code == BAD_LENGTH:
-        return f"a message of type 0x{detail:02x} has a wrong length"
-    if code == WRONG_VERSION:
-        return (
-            f"it speaks version {detail} of the protocol and this edgeflow version "
-            f"{PROTOCOL_VERSION}: compile and flash the image again"
-        )
-    if code == TOO_MANY_STEPS:
-        return f"a frame holds at most {detail} steps"
-    return f"error {code}"
+    texts = {
+        UNKNOWN_TYPE: f"it does not know messages of type 0x{detail:02x}",
+        BAD_LENGTH: f"a message of type 0x{detail:02x} has a wrong length",
+        WRONG_VERSION: f"it speaks version {detail} of the protocol and this edgeflow version "
+        f"{PROTOCOL_VERSION}: compile and flash the image again",
+        TOO_MANY_STEPS: f"a frame holds at most {detail} steps",
+    }
+    return texts.get(code, f"error {code}")

@@ -13,8 +13,6 @@ from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec, QemuRunner
 from edgeflow.targets.tools import find_tool
 
-__all__ = ["QemuBoard"]
-
 
 class QemuBoard(ProcessBoard):
     """An emulated board.

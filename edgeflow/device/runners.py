@@ -9,8 +9,6 @@ from typing import ClassVar
 
 from edgeflow.errors import DeviceError, ToolMissingError
 
-__all__ = ["RUNNERS", "FlashRunner", "Openocd", "Pyocd", "find_runner"]
-
 
 class FlashRunner(abc.ABC):
     """A flash tool.

@@ -8,15 +8,12 @@ from edgeflow.device.transport import Transport, open_transport
 from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec
 
-__all__ = ["SerialBoard"]
-
 
 class SerialBoard(Board):
     """A board behind a serial port.
 
     Parameters
     ----------
-    spec : BoardSpec
     port : str
         ``/dev/ttyACM0``, ``COM3``, a pseudo-terminal, or ``socket://host:port``.
     image : path, optional
@@ -36,7 +33,6 @@ class SerialBoard(Board):
         super().__init__(spec, image)
         self.port = port
         self._runner = runner
-        self._transport: Transport | None = None
 
     def flash(self, image: str | Path | None = None) -> None:
         path = self._image_to_write(image)
@@ -52,11 +48,6 @@ class SerialBoard(Board):
         if self._runner is None:
             raise DeviceError(f"{self.port}: this board must be reset by hand")
         self.flash()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
 
     def _open(self) -> Transport:
         if self._transport is None:

@@ -10,8 +10,6 @@ from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec, QemuRunner, QemuUserRunner
 from edgeflow.targets.tools import find_tool
 
-__all__ = ["StdioBoard"]
-
 
 class StdioBoard(ProcessBoard):
     """A program of this machine, or of another under QEMU's user mode.

@@ -16,15 +16,8 @@ from typing import IO
 
 from edgeflow.errors import DeviceError
 
-__all__ = [
-    "PipeTransport",
-    "PortTransport",
-    "SocketTransport",
-    "Transport",
-    "open_transport",
-]
-
 WRITE_TIMEOUT = 10.0  # seconds
+WhyGone = Callable[[], str] | None
 _CHUNK = 65536
 _PORT_POLL = 0.05  # seconds
 
@@ -40,7 +33,7 @@ class Transport(abc.ABC):
         Explains, when the stream has ended, why (a board that is a process knows).
     """
 
-    def __init__(self, name: str, why_gone: Callable[[], str] | None = None) -> None:
+    def __init__(self, name: str, why_gone: WhyGone = None) -> None:
         self.name = name
         self._why_gone = why_gone
 
@@ -89,18 +82,15 @@ class Transport(abc.ABC):
 class _FileTransport(Transport):
     """Over two non-blocking file descriptors, which may be one and the same."""
 
-    def __init__(
-        self, name: str, read_fd: int, write_fd: int, why_gone: Callable[[], str] | None = None
-    ) -> None:
+    def __init__(self, name: str, read_fd: int, write_fd: int, why_gone: WhyGone = None) -> None:
         super().__init__(name, why_gone)
         self._read_fd = read_fd
         self._write_fd = write_fd
         self._closed = False
         os.set_blocking(read_fd, False)
         os.set_blocking(write_fd, False)
-        self._readable = select.poll()
+        self._readable, self._writable = select.poll(), select.poll()
         self._readable.register(read_fd, select.POLLIN)
-        self._writable = select.poll()
         self._writable.register(write_fd, select.POLLOUT)
 
     def read(self, timeout: float) -> bytes:
@@ -136,9 +126,7 @@ class _FileTransport(Transport):
 class SocketTransport(_FileTransport):
     """Over a connected TCP or Unix socket, which it owns."""
 
-    def __init__(
-        self, name: str, connection: socket.socket, why_gone: Callable[[], str] | None = None
-    ) -> None:
+    def __init__(self, name: str, connection: socket.socket, why_gone: WhyGone = None) -> None:
         if connection.family != socket.AF_UNIX:
             # small frames would wait for the acknowledgement of the one before
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -154,11 +142,7 @@ class PipeTransport(_FileTransport):
     """Over the standard output and input of a child process, which it owns."""
 
     def __init__(
-        self,
-        name: str,
-        output: IO[bytes],
-        input: IO[bytes],
-        why_gone: Callable[[], str] | None = None,
+        self, name: str, output: IO[bytes], input: IO[bytes], why_gone: WhyGone = None
     ) -> None:
         super().__init__(name, output.fileno(), input.fileno(), why_gone)
         self._files = (output, input)
@@ -179,9 +163,7 @@ class PortTransport(Transport):
         If the port does not exist or cannot be opened.
     """
 
-    def __init__(
-        self, path: str, baud: int = 115200, why_gone: Callable[[], str] | None = None
-    ) -> None:
+    def __init__(self, path: str, baud: int = 115200, why_gone: WhyGone = None) -> None:
         import serial
 
         super().__init__(path, why_gone)

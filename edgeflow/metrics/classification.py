@@ -21,7 +21,6 @@ def confusion(
     ----------
     truth, predicted : int array [n]
         Numbers of classes.
-    classes : int
 
     Returns
     -------

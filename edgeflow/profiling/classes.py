@@ -5,9 +5,10 @@ extensions) is classified by its opcode bits, from the Armv8.1-M manual (DDI 055
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import IntEnum
 from functools import cache
+from typing import NamedTuple
 
 import capstone
 
@@ -65,13 +66,23 @@ def describe(number: int) -> tuple[str, int]:
         return Op.OTHER.name.lower(), 0
 
 
-def _multiple(base: Op, registers: int) -> int:
-    return base + min(max(registers, 1), _MOST_REGISTERS)
+def _whole(op: Op, operands: str) -> int:
+    """Return a class with the number of registers: those in braces, else two."""
+    if op not in (Op.LOAD_MULTIPLE, Op.STORE_MULTIPLE):
+        return op
+    _, braces, rest = operands.partition("{")
+    return op + min(rest.partition("}")[0].count(",") + 1 if braces else 2, _MOST_REGISTERS)
 
 
-def _count_registers(operands: str) -> int:
-    """Count the registers of "sp!, {r4, r5, pc}"."""
-    return operands[operands.find("{") :].count(",") + 1
+def _table(*rows: tuple[str, Op]) -> Callable[[str], Op]:
+    """Make a cached look-up of a mnemonic among patterns; the first that matches counts."""
+    patterns = [(re.compile(pattern), op) for pattern, op in rows]
+
+    @cache
+    def look_up(mnemonic: str) -> Op:
+        return next(op for pattern, op in patterns if pattern.fullmatch(mnemonic))
+
+    return look_up
 
 
 # ---- Thumb (Armv6-M to Armv8.1-M) ---------------------------------------------------------------
@@ -79,18 +90,9 @@ def _count_registers(operands: str) -> int:
 _CONDITION = "(eq|ne|hs|cs|lo|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le|al)?"
 
 
-def _table(*rows: tuple[str, Op]) -> Callable[[str], Op | None]:
-    """Make a cached look-up of a mnemonic among patterns; the first that matches counts."""
-    patterns = [(re.compile(pattern), op) for pattern, op in rows]
-
-    @cache
-    def look_up(mnemonic: str) -> Op | None:
-        return next((op for pattern, op in patterns if pattern.fullmatch(mnemonic)), None)
-
-    return look_up
-
-
 _THUMB = _table(
+    (r"(v?ldm|v?pop|ldrd).*", Op.LOAD_MULTIPLE),
+    (r"(v?stm|v?push|strd).*", Op.STORE_MULTIPLE),
     (rf"b{_CONDITION}(\.w)?|cbn?z", Op.BRANCH),
     (rf"blx?{_CONDITION}", Op.CALL),
     (rf"bx{_CONDITION}|bxns|blxns", Op.RETURN),
@@ -115,22 +117,14 @@ _THUMB = _table(
 
 
 def _thumb_operation(mnemonic: str, operands: str) -> int:
-    if mnemonic.startswith(("ldm", "pop", "vldm", "vpop")):
-        return _multiple(Op.LOAD_MULTIPLE, _count_registers(operands))
-    if mnemonic.startswith(("stm", "push", "vstm", "vpush")):
-        return _multiple(Op.STORE_MULTIPLE, _count_registers(operands))
-    if mnemonic.startswith("ldrd"):
-        return _multiple(Op.LOAD_MULTIPLE, 2)
-    if mnemonic.startswith("strd"):
-        return _multiple(Op.STORE_MULTIPLE, 2)
     op = _THUMB(mnemonic)
     if op in (Op.ALU, Op.LOAD) and operands.startswith("pc,"):
         return Op.RETURN if op == Op.ALU else Op.TABLE_BRANCH
-    return op if op is not None else Op.OTHER
+    return _whole(op, operands)
 
 
 def _thumb_opcode(first: int, second: int) -> int | None:
-    """Classify 32-bit opcodes that Capstone cannot be trusted with; None: ask Capstone."""
+    """Classify opcodes that Capstone cannot be trusted with; None: ask Capstone."""
     high = first >> 8
     coprocessor = (second >> 8) & 15
     if high in (0xEC, 0xED, 0xEE, 0xEF, 0xFC, 0xFD, 0xFE, 0xFF):
@@ -145,26 +139,6 @@ def _thumb_opcode(first: int, second: int) -> int | None:
     if first & 0xFF80 == 0xF000 and second & 0xD001 == 0xC001:
         return Op.LOOP  # WLS, DLS, LE and their tail-predicated forms
     return None
-
-
-def _thumb(decoder: capstone.Cs, data: bytes, address: int) -> Iterator[tuple[int, int, int]]:
-    offset = 0
-    while offset + 2 <= len(data):
-        first = int.from_bytes(data[offset : offset + 2], "little")
-        size = 4 if first >> 11 in (0b11101, 0b11110, 0b11111) else 2
-        number: int | None = None
-        if size == 4:
-            number = _thumb_opcode(first, int.from_bytes(data[offset + 2 : offset + 4], "little"))
-        if number is None:
-            code = data[offset : offset + size]
-            found = next(decoder.disasm_lite(code, address + offset, 1), None)
-            if found is not None:
-                number = _thumb_operation(found[2], found[3])
-            else:
-                # CSEL and the long shifts of Armv8.1-M are not in Capstone 5
-                number = Op.ALU if first >> 8 == 0xEA else Op.OTHER
-        yield offset, size, number
-        offset += size
 
 
 # ---- RISC-V (RV32IMC) ---------------------------------------------------------------------------
@@ -196,27 +170,14 @@ def _riscv_operation(mnemonic: str, operands: str) -> int:
         return Op.RETURN if operands.startswith("zero") else Op.CALL
     if mnemonic == "jal" and operands.startswith("zero"):
         return Op.BRANCH
-    op = _RISCV(mnemonic)
-    return op if op is not None else Op.OTHER
-
-
-def _riscv(decoder: capstone.Cs, data: bytes, address: int) -> Iterator[tuple[int, int, int]]:
-    offset = 0
-    while offset + 2 <= len(data):
-        size = 4 if data[offset] & 3 == 3 else 2
-        code = data[offset : offset + size]
-        found = next(decoder.disasm_lite(code, address + offset, 1), None)
-        if found is not None:
-            number = _riscv_operation(found[2], found[3])
-        else:  # bit manipulation is not in Capstone 5
-            number = Op.ALU if size == 4 and code[0] & 0x7F in _RISCV_ALU else Op.OTHER
-        yield offset, size, number
-        offset += size
+    return _RISCV(mnemonic)
 
 
 # ---- AArch64 ------------------------------------------------------------------------------------
 
 _AARCH64 = _table(
+    (r"ldn?p|ldpsw|ld[1-4]r?", Op.LOAD_MULTIPLE),
+    (r"stn?p|st[1-4]", Op.STORE_MULTIPLE),
     (r"b|b\..*|cbn?z|tbn?z", Op.BRANCH),
     (r"blr?", Op.CALL),
     (r"ret|br", Op.RETURN),
@@ -237,43 +198,46 @@ _VECTOR = re.compile(r"\bv\d+\.")
 
 
 def _aarch64_operation(mnemonic: str, operands: str) -> int:
-    if mnemonic.startswith(("ldp", "ldnp", "ldpsw")):
-        return _multiple(Op.LOAD_MULTIPLE, 2)
-    if mnemonic.startswith(("stp", "stnp")):
-        return _multiple(Op.STORE_MULTIPLE, 2)
-    if _VECTOR.search(operands):
-        if re.match(r"ld[1-4]", mnemonic):
-            return _multiple(Op.LOAD_MULTIPLE, _count_vectors(operands))
-        if re.match(r"st[1-4]", mnemonic):
-            return _multiple(Op.STORE_MULTIPLE, _count_vectors(operands))
-        return Op.SIMD
     op = _AARCH64(mnemonic)
-    return op if op is not None else Op.OTHER
-
-
-def _count_vectors(operands: str) -> int:
-    return operands[: operands.find("}")].count(",") + 1
-
-
-def _aarch64(decoder: capstone.Cs, data: bytes, address: int) -> Iterator[tuple[int, int, int]]:
-    offset = 0
-    while offset + 4 <= len(data):
-        code = data[offset : offset + 4]
-        found = next(decoder.disasm_lite(code, address + offset, 1), None)
-        yield offset, 4, _aarch64_operation(found[2], found[3]) if found else Op.OTHER
-        offset += 4
+    vector = op not in (Op.LOAD_MULTIPLE, Op.STORE_MULTIPLE) and _VECTOR.search(operands)
+    return Op.SIMD if vector else _whole(op, operands)
 
 
 # ---- all ----------------------------------------------------------------------------------------
 
-_DECODERS = {
-    "thumb": (
-        _thumb,
+
+class _Isa(NamedTuple):
+    """How an instruction set is read; opcodes are numbers of 16 bits, the first one first."""
+
+    architecture: int
+    mode: int
+    operation: Callable[[str, str], int]  # class by mnemonic and operands
+    long: Callable[[int], bool]  # whether an instruction has 32 bits
+    opcode: Callable[[int, int], int | None] = lambda first, second: None
+    unknown: Callable[[int], int] = lambda first: Op.OTHER  # to Capstone
+
+
+_ISAS = {
+    "thumb": _Isa(
         capstone.CS_ARCH_ARM,
         capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS | capstone.CS_MODE_V8,
+        _thumb_operation,
+        lambda first: first >> 11 in (0b11101, 0b11110, 0b11111),
+        _thumb_opcode,
+        # CSEL and the long shifts of Armv8.1-M are not in Capstone 5
+        lambda first: Op.ALU if first >> 8 == 0xEA else Op.OTHER,
     ),
-    "riscv32": (_riscv, capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV32 | capstone.CS_MODE_RISCVC),
-    "aarch64": (_aarch64, capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN),
+    "riscv32": _Isa(
+        capstone.CS_ARCH_RISCV,
+        capstone.CS_MODE_RISCV32 | capstone.CS_MODE_RISCVC,
+        _riscv_operation,
+        lambda first: first & 3 == 3,
+        # bit manipulation is not in Capstone 5
+        unknown=lambda first: Op.ALU if first & 0x7F in _RISCV_ALU else Op.OTHER,
+    ),
+    "aarch64": _Isa(
+        capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN, _aarch64_operation, lambda _: True
+    ),
 }
 
 
@@ -299,14 +263,24 @@ def classify(isa: str, data: bytes, address: int = 0) -> bytearray:
     TargetError
         If the instruction set is unknown.
     """
-    if isa not in _DECODERS:
+    if isa not in _ISAS:
         raise TargetError(
-            f"instructions of '{isa}' cannot be classified: known are {', '.join(_DECODERS)}"
+            f"instructions of '{isa}' cannot be classified: known are {', '.join(_ISAS)}"
         )
-    decode, architecture, mode = _DECODERS[isa]
+    architecture, mode, operation, long, opcode, unknown = _ISAS[isa]
+    decoder = capstone.Cs(architecture, mode)
     result = bytearray((len(data) + 1) // 2)
     before: int = Op.OTHER
-    for offset, _, number in decode(capstone.Cs(architecture, mode), data, address):
+    offset = 0
+    while offset + 2 <= len(data):
+        first, second = (int.from_bytes(data[at : at + 2], "little") for at in (offset, offset + 2))
+        size = 4 if long(first) else 2
+        number = opcode(first, second) if size == 4 else None
+        if number is None:
+            code = data[offset : offset + size]
+            found = next(decoder.disasm_lite(code, address + offset, 1), None)
+            number = operation(found[2], found[3]) if found else unknown(first)
         result[offset // 2] = _NEXT.get((before, number), number)
         before = number
+        offset += size
     return result

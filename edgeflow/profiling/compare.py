@@ -48,7 +48,6 @@ class Run:
         Other metrics of the program, and their values; None in a file of an older version.
     extremes : list of Extreme
         What the program is worst at, and for which subject.
-    recipe : str or None
     bytes : int
         Weights and other constants: those in the image where it was compiled, else packed in
         their bits.
@@ -143,12 +142,17 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
         same = [i for i, (_, run) in enumerate(found) if run.hash == result.model]
         empty = [i for i in same if found[i][1].board is None]
         for i in empty:
-            found[i] = (found[i][0], _with_profile(found[i][1], result))
+            found[i] = (found[i][0], _with_cost(found[i][1], result.cost()))
         if not any(found[i][1].board == result.board for i in same):
             run = found[same[0]][1] if same else _of_profile(result)
-            found.append((file, _with_profile(run, result)))
+            found.append((file, _with_cost(run, result.cost())))
     names = _names([file for file, _ in found])
-    return _with_fronts([replace(run, name=n) for n, (_, run) in zip(names, found, strict=True)])
+    runs = [run for _, run in found]
+    fronts = {key: front(runs, key) for key in COSTS}
+    return [
+        replace(run, name=name, front=tuple(key for key in COSTS if i in fronts[key]))
+        for i, (run, name) in enumerate(zip(runs, names, strict=True))
+    ]
 
 
 def write_comparison(runs: Sequence[Run], path: str | Path) -> None:
@@ -185,7 +189,6 @@ def tables(runs: Sequence[Run], *, narrow: bool = False) -> list[dict[str, str]]
 
     Parameters
     ----------
-    runs : sequence of Run
     narrow : bool
         Without the extremes, for which a terminal has no room.
     """
@@ -254,21 +257,7 @@ def _of_record(record: Mapping[str, Any]) -> Run:
         recipe=record["command"].get("recipe"),
         bytes=record["size"]["weight_bytes"],
     )
-    if cost is None:
-        return run
-    counts, energy = cost["instructions"], cost["energy_uj"]
-    return replace(
-        run,
-        bytes=cost["weight_bytes"],
-        board=cost["board"],
-        optimize=cost["optimize"],
-        instructions=counts["mean"],
-        p99=counts["p99"],
-        max=counts["max"],
-        energy_uj=energy["mean"] if energy else None,
-        flash=cost["flash_bytes"],
-        ram=cost["ram_bytes"],
-    )
+    return run if cost is None else _with_cost(run, cost)
 
 
 def _of_profile(result: ProfileResult) -> Run:
@@ -295,39 +284,27 @@ def _details(
     task: Task, overall: Mapping[str, Any], subjects: Mapping[str, float]
 ) -> dict[str, Any]:
     """Return the fields of a run that its task decides about, from scores of the program."""
-    metric, found = task.headline, task.headline.worst(subjects)
-    text = "" if found is None else f"{metric.text(found[1])} ({found[0]})"
-    column, label = f"{metric.extreme} subject", f"{metric.extreme} {metric.label} of a subject"
-    subject = Extreme(f"{metric.extreme}_subject", column, label, found, text)
     return {
-        "metric": metric,
+        "metric": task.headline,
         "others": {other: overall.get(other.name) for other in task.metrics[1:]},
-        "extremes": [*task.extremes(overall), subject],
+        "extremes": [*task.extremes(overall), task.headline.worst_subject(subjects)],
     }
 
 
-def _with_profile(run: Run, result: ProfileResult) -> Run:
-    counts: Mapping[str, Any] = result.instructions_per_step or {}
+def _with_cost(run: Run, cost: Mapping[str, Any]) -> Run:
+    counts: Mapping[str, Any] = cost["instructions"] or {}
     return replace(
         run,
-        bytes=result.flash["weights"],
-        board=result.board,
-        optimize=None,
+        bytes=cost["weight_bytes"],
+        board=cost["board"],
+        optimize=cost["optimize"],
         instructions=counts.get("mean"),
         p99=counts.get("p99"),
         max=counts.get("max"),
-        energy_uj=result.energy_uj["mean"] if result.energy_uj else None,
-        flash=result.flash_bytes,
-        ram=result.ram_bytes,
+        energy_uj=cost["energy_uj"]["mean"] if cost["energy_uj"] else None,
+        flash=cost["flash_bytes"],
+        ram=cost["ram_bytes"],
     )
-
-
-def _with_fronts(runs: Sequence[Run]) -> list[Run]:
-    fronts = {key: front(runs, key) for key in COSTS}
-    return [
-        replace(run, front=tuple(key for key in COSTS if i in fronts[key]))
-        for i, run in enumerate(runs)
-    ]
 
 
 def front(runs: Sequence[Run], key: str) -> set[int]:
@@ -347,11 +324,9 @@ def front(runs: Sequence[Run], key: str) -> set[int]:
 
 def _names(files: Sequence[Path]) -> list[str]:
     """Name files by the parts of their paths that they do not share."""
-    paths = [(file.parent if _only_its_kind(file) else file.with_suffix("")) for file in files]
+    # of ``gru/model.json`` it is the folder that has a name
+    paths = [
+        file.parent if file.stem in ("model", "profile") else file.with_suffix("") for file in files
+    ]
     shared = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
     return [path.relative_to(shared).as_posix() for path in paths]
-
-
-def _only_its_kind(file: Path) -> bool:
-    """Tell whether a file's folder has its name, as that of ``gru/model.json`` does."""
-    return file.stem in ("model", "profile")

@@ -21,6 +21,7 @@ from edgeflow.tasks.task import Heatmap
 BLUE, ORANGE, GREEN, SKY, YELLOW, RED, PURPLE, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#56B4E9", "#F0E442", "#D55E00", "#CC79A7", "#9AA0A6"
 )  # fmt: skip
+_LINES = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
 _INK, _FAINT = "#202124", "#DADCE0"
 #: Subjects that an axis has room to name.
 _MOST_NAMES = 40
@@ -139,12 +140,11 @@ def _axis(axes: Axes, metric: Metric) -> None:
 
 def warmup(runs: Sequence[Run], labels: Sequence[str], metric: Metric) -> str:
     """Lines of the headline if a window ended after 1, 2, ... samples; float model and boards."""
-    colours = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
     with _figure(6.2, 2.6) as (figure, axes):
         for i, (run, label) in enumerate(zip(runs, labels, strict=True)):
             data = run["warmup"]
             key = metric.name
-            lines = [(key, label if len(runs) > 1 else "board", colours[i % len(colours)])]
+            lines = [(key, label if len(runs) > 1 else "board", _LINES[i % len(_LINES)])]
             if len(runs) == 1:
                 lines.insert(0, (f"{key}_float", "float", GREY))
             for key, name, colour in lines:
@@ -223,11 +223,10 @@ def pareto(
     metric
         Of the values.
     """
-    colours = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
     groups = list(dict.fromkeys(point[3] for point in points))
     with _figure(6.2, 3.6) as (figure, axes):
         for number, group in enumerate(groups):
-            colour = colours[number % len(colours)]
+            colour = _LINES[number % len(_LINES)]
             mine = sorted(point for point in points if point[3] == group)
             front = [point for point in mine if point[4]]
             rest = [point for point in mine if not point[4]]

@@ -1,7 +1,6 @@
 """Models of cycles and energy, from data files with their sources (``calibration/``)."""
 
 import difflib
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -119,11 +118,8 @@ class CycleModel(_Data):
     @model_validator(mode="after")
     def _known(self) -> "CycleModel":
         paired = self.dual_issue.classes if self.dual_issue is not None else []
-        for table, names in (
-            ("cycles", self.cycles),
-            ("dual_issue.classes", paired),
-            ("unvalidated", self.unvalidated),
-        ):
+        tables = {"cycles": self.cycles, "dual_issue.classes": paired}
+        for table, names in (tables | {"unvalidated": self.unvalidated}).items():
             for name in names:
                 if name not in _NAMES:
                     near = difflib.get_close_matches(name, _NAMES, n=1)
@@ -222,11 +218,6 @@ def load_cycle_model(core: str) -> CycleModel | None:
     return load_of_core(CycleModel, "cycles", core)
 
 
-def read_model(path: Path) -> CycleModel:
-    """Read a cycle model from a file; see :func:`load_cycle_model`."""
-    return read_data(CycleModel, path)
-
-
 def estimated_part(board: BoardSpec) -> Part | None:
     """Return the part that a board's estimates refer to, as its ``[estimate]`` table changes it.
 
@@ -267,11 +258,6 @@ def load_part(name: str) -> Part:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.toml"))) or "none"
         raise TargetError(f"there is no calibration of a part '{name}' (there are: {known})")
-    return read_part(path)
-
-
-def read_part(path: Path) -> Part:
-    """Read the calibration of a part from a file; see :func:`load_part`."""
     return read_data(Part, path)
 
 

@@ -21,30 +21,18 @@ FEW_SUBJECTS = 12
 _NAMES = {"edgeflow": "EdgeFlow", "compiler": "", "qemu": "QEMU", "python": "Python"}
 
 
-def write_report(
-    results: ProfileResult | Sequence[ProfileResult], path: str | Path, title: str | None = None
-) -> None:
-    """Write a report of one run, or of several to compare.
-
-    Parameters
-    ----------
-    results
-        One column per run.
-    path
-        The HTML file.
-    title
-        Heading; default: the boards.
-    """
-    write_atomic(path, render(results, title))
+def write_report(results: ProfileResult | Sequence[ProfileResult], path: str | Path) -> None:
+    """Write a report of one run, or of several to compare, a column per run, as an HTML file."""
+    write_atomic(path, render(results))
 
 
-def render(results: ProfileResult | Sequence[ProfileResult], title: str | None = None) -> str:
+def render(results: ProfileResult | Sequence[ProfileResult]) -> str:
     """Return the HTML of a report; see :func:`write_report`."""
     chosen = [results] if isinstance(results, ProfileResult) else list(results)
     runs = [result.to_json() for result in chosen]
     labels = run_labels(runs)
     return template("report.html.j2").render(
-        title=title or "Profile of " + ", ".join(dict.fromkeys(run["board"] for run in runs)),
+        title="Profile of " + ", ".join(dict.fromkeys(run["board"] for run in runs)),
         runs=runs,
         labels=labels,
         facts=_fact_rows(runs),
@@ -177,10 +165,9 @@ def _scores(run: dict[str, Any]) -> dict[str, str]:
         for other in (*task.metrics[1:], *task.more_metrics):
             rows[other.label] = other.text(overall[other.name])
         rows |= {one.label: one.text for one in task.extremes(overall)}
-        worst = metric.worst({name: one[metric.name] for name, one in subjects.items()})
-        if worst is not None and len(subjects) > 1:
-            label = f"{metric.extreme} {metric.label} of a subject"
-            rows[label] = f"{metric.text(worst[1])} ({worst[0]})"
+        worst = metric.worst_subject({name: one[metric.name] for name, one in subjects.items()})
+        if len(subjects) > 1:
+            rows[worst.label] = worst.text
     return {name: text.replace("%", " %", 1) for name, text in rows.items() if text}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeflow.errors import EdgeFlowError
+from edgeflow.errors import CheckFailed, EdgeFlowError
 from edgeflow.files import write_atomic
 from edgeflow.tasks import Task, from_json, task_of
 
@@ -172,6 +172,34 @@ class ProfileResult:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
         return asdict(self)
+
+    def check(self) -> None:
+        """Raise a CheckFailed if any output differed from the oracle's."""
+        if self.mismatches:
+            raise CheckFailed(
+                f"{self.mismatches} of {self.steps} steps on {self.board} differ from the oracle"
+            )
+
+    def cost(self, optimize: str | None = None) -> dict[str, Any]:
+        """Return what the program costs, as records have it; `optimize` is the compiler's goal.
+
+        It is "board", "core", "optimize", "split", "steps", "instructions" (per step: "mean",
+        "p50", "p99", "max"), "energy_uj" (per step: "mean", "kind", "model", "error_percent"; None
+        without an energy model), "flash_bytes", "ram_bytes" (with the most stack used),
+        "weight_bytes" (constants of the model in the image).
+        """
+        return {
+            "board": self.board,
+            "core": self.core,
+            "optimize": optimize,
+            "split": self.split,
+            "steps": self.steps,
+            "instructions": self.instructions_per_step,
+            "energy_uj": self.energy_uj,
+            "flash_bytes": self.flash_bytes,
+            "ram_bytes": self.ram_bytes,
+            "weight_bytes": self.flash["weights"],
+        }
 
     def save(self, path: str | Path) -> None:
         """Write ``profile.json``."""

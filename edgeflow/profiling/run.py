@@ -16,9 +16,8 @@ from edgeflow.data import Dataset, Windows, choose_windows
 from edgeflow.data.dataset import sort_people
 from edgeflow.device import Client, open_board
 from edgeflow.errors import DeviceError, TargetError
-from edgeflow.metrics import samples_to_enough
 from edgeflow.profiling.classes import describe
-from edgeflow.profiling.models import Part, estimate_cycles, estimated_part, load_cycle_model
+from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
 from edgeflow.profiling.plugin import qemu_version
 from edgeflow.profiling.result import ProfileResult, histogram, summarize
 from edgeflow.profiling.timing import Timing, estimated_timing
@@ -47,64 +46,25 @@ def profile(
 ) -> ProfileResult:
     """Run a build on its board and compare every output with the oracle.
 
-    Parameters
-    ----------
-    build
-        A build, or its folder.
-    dataset, split
-        The windows of this split are streamed, each from a reset.
-    steps
-        At most this number of steps, rounded to whole windows (at least one), taken evenly from
-        the whole split; None: all.
-    board
-        Instead of the one that the build was made for; of the same core.
-    port
-        Where a board is connected; without it an emulated board is started.
-    runner
-        Flash tool that first writes the image to the board behind `port`; without it the image
-        must be there, which the handshake checks.
-    float_accuracy
-        Accuracy (or another headline of the task) of the model before compression; default: what
-        the program stored.
-    out
-        Folder for ``profile.json``; default: the build's.
-    progress
-        Called with the steps that are done and all.
-
-    Returns
-    -------
-    ProfileResult
-        Also written to ``profile.json``. After an interrupt or an error of the board, the file
-        has what was collected until then and ``"complete": false``; the exception is raised.
-
-    Raises
-    ------
-    DataError
-        If the data set has other channels or another task than the model.
-    DeviceError
-        If the board cannot be reached or goes away.
-    TargetError, ToolMissingError
-        If the build, the board or a tool is not usable.
+    Parameters, result and errors are those of `edgeflow.profile`, whose data is here a data set.
     """
     build = build if isinstance(build, Build) else Build.load(build)
     spec = build.spec(board)
     program = build.program()
     windows = choose_windows(program, dataset, split, steps)
     out = Path(out) if out is not None else build.directory
-    part = estimated_part(spec)
-    float_windows = None
+    run = _Run(build, spec, program, windows, progress)
+    before: tuple[float | None, int | None] = (float_accuracy, None)
     if float_accuracy is None:
-        float_accuracy, float_windows = _stored_score(program, dataset, split)
-
-    run = _Run(program.quantize_input(windows.x), progress)
+        before = _stored_score(program, dataset, split)
     out.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".trace-", dir=out))
+    emulator = spec.emulator if port is None else None
     try:
         trace = None
-        if spec.emulated and port is None:
-            assert spec.emulator is not None
-            cache = part.data_cache if part is not None else None
-            trace = prepare_trace(build.elf, scratch, qemu=spec.emulator, data_cache=cache)
+        if emulator is not None:
+            cache = run.part.data_cache if run.part is not None else None
+            trace = prepare_trace(build.elf, scratch, qemu=emulator, data_cache=cache)
         plugin = trace.plugin if trace is not None else None
         failure: BaseException | None = None
         try:
@@ -116,7 +76,7 @@ def profile(
                 with opened.connect(program.hash) as client:
                     run.stream(client)
         except (KeyboardInterrupt, DeviceError) as error:
-            if run.windows == 0:
+            if not run.y:
                 raise
             failure = error
         counts = read_counts(trace.out) if trace is not None else None
@@ -129,20 +89,15 @@ def profile(
             f"{spec.name}: the board ran {run.steps} steps, the emulator counted {counted}: "
             "compile again"
         )
-    result = _evaluate(
-        build,
-        spec,
-        program,
-        dataset,
-        windows,
-        run,
-        counts=None if counts is None else counts.first(run.steps),
-        part=part,
+    if counts is not None:
+        run.counts = counts.first(run.steps)
+    result = run.result(
+        before,
         complete=failure is None,
+        dataset=dataset.name,
         split=split,
-        float_accuracy=float_accuracy,
-        float_windows=float_windows,
-        emulator=spec.emulator if port is None else None,
+        rate_hz=float(dataset.rate_hz),
+        versions=_versions(build, emulator),
     )
     result.save(out / "profile.json")
     if failure is not None:
@@ -166,19 +121,25 @@ def _stored_score(
 
 
 class _Run:
-    """Answers of the board so far."""
+    """A build on a board: the answers so far, and what they say."""
 
-    def __init__(self, x: np.ndarray, progress: Progress | None) -> None:
-        self.x = x  # int16 [windows, time, inputs]
+    def __init__(
+        self,
+        build: Build,
+        spec: BoardSpec,
+        program: Program,
+        windows: Windows,
+        progress: Progress | None,
+    ) -> None:
+        self.build, self.spec, self.program, self.windows = build, spec, program, windows
+        self.part = estimated_part(spec)
+        self.x = program.quantize_input(windows.x)  # int16 [windows, time, inputs]
         self.y: list[np.ndarray] = []
         self.cycles: list[np.ndarray] = []
         self.cycles_hz = 0
         self.stack_bytes: int | None = None
+        self.counts: Counts | None = None
         self._progress = progress or (lambda done, total: None)
-
-    @property
-    def windows(self) -> int:
-        return len(self.y)
 
     @property
     def steps(self) -> int:
@@ -196,90 +157,100 @@ class _Run:
             self._progress(self.steps, total)
         self.stack_bytes = client.stats().stack_bytes
 
+    def result(self, before: tuple[float | None, int | None], **known: Any) -> ProfileResult:
+        """Return what was found; `before` is the headline of the float model, on how many windows.
 
-def _measured(spec: BoardSpec, run: _Run) -> Timing:
-    if spec.emulated or run.cycles_hz == 0 or not run.cycles:
-        return Timing()
-    ticks = np.concatenate(run.cycles[: run.windows]).astype(np.float64)
-    latency = ticks * 1e6 / run.cycles_hz
-    # under an operating system the counter is a clock
-    return Timing(None if isinstance(spec.runner, NativeRunner) else ticks, latency)
+        `known` are further fields of the result.
+        """
+        build, spec, program, counts = self.build, self.spec, self.program, self.counts
+        x, y = self.x[: len(self.y)], np.stack(self.y)
+        truth, oracle = self.windows.y[: len(y)], program.run(x)
+        timing, by_layer = self._timing()
+        size = measure_size(build.elf, build.objects).with_stack(self.stack_bytes)
+        person = self.windows.person[: len(y)]
+        stored = program.metadata if before[1] is not None else {}
+        distributions = {}
+        if counts is not None:
+            distributions["instructions_per_step"] = histogram(counts.instructions)
+        if timing.latency_us is not None:
+            distributions["latency_us"] = histogram(timing.latency_us)
+        return ProfileResult(
+            edgeflow=__version__,
+            board=spec.name,
+            board_description=spec.description,
+            core=spec.core.name,
+            model=build.model_hash,
+            classes=list(program.classes),
+            steps=self.steps,
+            windows=len(y),
+            window=x.shape[1],
+            accuracy_float_windows=before[1],
+            **_scores(program, y, oracle, truth, person, before[0]),
+            mismatches=int((y != oracle).any(axis=2).sum()),
+            instructions_per_step=None if counts is None else summarize(counts.instructions),
+            cycles_per_step=timing.summary(timing.cycles),
+            latency_us=timing.summary(timing.latency_us),
+            energy_uj=timing.energy(self.part),
+            flash_bytes=size.flash_bytes,
+            ram_bytes=size.ram_bytes,
+            stack_bytes=size.stack_bytes,
+            flash=size.flash,
+            ram=size.ram,
+            layers=self._layers(size.flash["weights"], by_layer),
+            instruction_mix={} if counts is None else _mix(counts),
+            delta=sparsity(program, fired_shares(program, x)),
+            distributions=distributions,
+            estimate=timing.provenance(build.placement.weights),
+            warmup=_warmup(program, y, truth, stored.get("warmup", {}).get("float", {})),
+            cutoff=_cutoff(program, x, counts),
+            task=program.task.name,
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            **known,
+        )
 
+    def _timing(self) -> tuple[Timing, np.ndarray | None]:
+        """Return what was measured or can be estimated, and the estimated cycles by layer."""
+        if self.counts is not None and self.part is not None:
+            model = load_cycle_model(self.spec.core.name)
+            cycles = None if model is None else estimate_cycles(self.counts, model, self.part)
+            if model is not None and cycles is not None:
+                return estimated_timing(self.counts, cycles, model, self.part), cycles
+        if self.spec.emulated or self.cycles_hz == 0 or not self.cycles:
+            return Timing(), None
+        ticks = np.concatenate(self.cycles[: len(self.y)]).astype(np.float64)
+        latency = ticks * 1e6 / self.cycles_hz
+        # under an operating system the counter is a clock
+        native = isinstance(self.spec.runner, NativeRunner)
+        return Timing(None if native else ticks, latency), None
 
-def _evaluate(
-    build: Build,
-    spec: BoardSpec,
-    program: Program,
-    dataset: Dataset,
-    windows: Windows,
-    run: _Run,
-    *,
-    counts: Counts | None,
-    part: Part | None,
-    complete: bool,
-    split: str,
-    float_accuracy: float | None,
-    float_windows: int | None,
-    emulator: str | None,
-) -> ProfileResult:
-    truth = windows.y[: run.windows]
-    device = np.stack(run.y)
-    oracle = program.run(run.x[: run.windows])
-    cycle_model = load_cycle_model(spec.core.name) if part is not None else None
-    by_layer = None
-    if counts is not None and cycle_model is not None:
-        by_layer = estimate_cycles(counts, cycle_model, part)
-    if counts is not None and by_layer is not None and part is not None and cycle_model is not None:
-        timing = estimated_timing(counts, by_layer, cycle_model, part)
-    else:
-        timing = _measured(spec, run)
-    size = measure_size(build.elf, build.objects).with_stack(run.stack_bytes)
-
-    person = windows.person[: run.windows]
-    scored = _scores(program, device, oracle, truth, person, float_accuracy)
-    stored = program.metadata if float_windows is not None else {}
-    distributions = {}
-    if counts is not None:
-        distributions["instructions_per_step"] = histogram(counts.instructions)
-    if timing.latency_us is not None:
-        distributions["latency_us"] = histogram(timing.latency_us)
-    return ProfileResult(
-        edgeflow=__version__,
-        complete=complete,
-        board=spec.name,
-        board_description=spec.description,
-        core=spec.core.name,
-        model=build.model_hash,
-        dataset=dataset.name,
-        split=split,
-        classes=list(program.classes),
-        steps=run.steps,
-        windows=run.windows,
-        window=run.x.shape[1],
-        rate_hz=float(dataset.rate_hz),
-        accuracy_float_windows=float_windows,
-        **scored,
-        mismatches=int((device != oracle).any(axis=2).sum()),
-        instructions_per_step=None if counts is None else summarize(counts.instructions),
-        cycles_per_step=timing.summary(timing.cycles),
-        latency_us=timing.summary(timing.latency_us),
-        energy_uj=timing.energy(part),
-        flash_bytes=size.flash_bytes,
-        ram_bytes=size.ram_bytes,
-        stack_bytes=size.stack_bytes,
-        flash=size.flash,
-        ram=size.ram,
-        layers=_layers(build, program, size.flash["weights"], counts, by_layer),
-        instruction_mix={} if counts is None else _mix(counts),
-        delta=sparsity(program, fired_shares(program, run.x[: run.windows])),
-        distributions=distributions,
-        estimate=timing.provenance(build.placement.weights),
-        warmup=_warmup(program, device, truth, stored.get("warmup", {}).get("float", {})),
-        cutoff=_cutoff(program, run.x[: run.windows], counts),
-        task=program.task.name,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=_versions(build, emulator),
-    )
+    def _layers(self, weights: int, cycles: np.ndarray | None) -> list[dict[str, Any]]:
+        """Return a row per layer and, where instructions are counted, one of what is of none."""
+        sizes = layer_bytes(self.build.elf, self.build.layers)
+        rows: list[dict[str, Any]] = [
+            {
+                "name": node.name,
+                "type": node.op_type,
+                "inputs": node.inputs,
+                "outputs": node.outputs,
+                "bytes": sizes[node.name],
+                "instructions_mean": None,
+            }
+            for node in self.program.nodes
+        ]
+        if self.counts is None:
+            return rows
+        rest = {"name": "(rest)", "type": None, "inputs": None, "outputs": None}
+        rows.append({**rest, "bytes": weights - sum(sizes.values()), "instructions_mean": None})
+        instructions = self.counts.layers.mean(axis=0)
+        if len(instructions) != len(rows):
+            raise TargetError(
+                f"{self.build.directory}: {len(rows) - 1} layers in build.json, the image marks "
+                f"{len(instructions) - 1}: compile again"
+            )
+        for i, row in enumerate(rows):
+            row["instructions_mean"] = float(instructions[i])
+            row["cycles_mean"] = None if cycles is None else float(cycles[:, i].mean())
+        return rows
 
 
 def _scores(
@@ -316,13 +287,8 @@ def _warmup(
     task = program.task
     if not task.metrics:
         return None
-    metric = task.headline
-    values = task.by_sample(device, truth, program.output_scale)
-    return {
-        metric.name: values,
-        "samples": samples_to_enough(values, higher_is_better=metric.higher_is_better),
-        f"{metric.name}_float": before.get(metric.name, []),
-    }
+    found, name = task.warmup(device, truth, program.output_scale), task.headline.name
+    return {**found, f"{name}_float": before.get(name, [])}
 
 
 def _cutoff(program: Program, x: np.ndarray, counts: Counts | None) -> dict[str, Any] | None:
@@ -348,46 +314,6 @@ def _versions(build: Build, emulator: str | None) -> dict[str, str]:
         "qemu": qemu_version(emulator) if emulator is not None else None,
     }
     return {name: version for name, version in found.items() if version is not None}
-
-
-def _layers(
-    build: Build,
-    program: Program,
-    weights: int,
-    counts: Counts | None,
-    cycles: np.ndarray | None,
-) -> list[dict[str, Any]]:
-    """Return a row per layer and, where instructions are counted, one of what belongs to none."""
-    sizes = layer_bytes(build.elf, build.layers)
-    rows: list[dict[str, Any]] = [
-        {
-            "name": node.name,
-            "type": node.op_type,
-            "inputs": node.inputs,
-            "outputs": node.outputs,
-            "bytes": sizes[node.name],
-            "instructions_mean": None,
-        }
-        for node in program.nodes
-    ]
-    if counts is None:
-        return rows
-    rest = {"name": "(rest)", "type": None, "inputs": None, "outputs": None}
-    rows.append({**rest, "bytes": weights - sum(sizes.values()), "instructions_mean": None})
-    instructions = counts.layers.mean(axis=0)
-    if len(instructions) != len(rows):
-        raise TargetError(
-            f"{build.directory}: {len(rows) - 1} layers in build.json, the image marks "
-            f"{len(instructions) - 1}: compile again"
-        )
-    return [
-        {
-            **row,
-            "instructions_mean": float(instructions[i]),
-            "cycles_mean": None if cycles is None else float(cycles[:, i].mean()),
-        }
-        for i, row in enumerate(rows)
-    ]
 
 
 def _mix(counts: Counts) -> dict[str, float]:

@@ -105,17 +105,7 @@ class Timing:
 
 
 def estimated_timing(counts: Counts, cycles: np.ndarray, model: CycleModel, part: Part) -> Timing:
-    """Return the timing that a model estimates.
-
-    Parameters
-    ----------
-    counts
-        What ran.
-    cycles
-        Of each layer of each step, float64 [steps, layers].
-    model, part
-        What estimated them.
-    """
+    """Return the timing of `counts` by cycles of each layer, float64 [steps, layers]."""
     total = cycles.sum(axis=1)
     latency = total * 1e6 / part.clock_hz
     return Timing(total, latency, ESTIMATED, model, part, model.error_on(counts))

@@ -6,6 +6,7 @@
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,19 +27,11 @@ class DataCache:
     lines: int
 
 
-@dataclass(frozen=True)
-class Trace:
-    """How an emulated board is opened so that it counts, and where the counts will be."""
+class Trace(NamedTuple):
+    """The plugin that counts, as `edgeflow.device.open_board` takes it, and where its counts go."""
 
-    library: Path
-    options: dict[str, str]
+    plugin: list[str]
     out: Path
-
-    @property
-    def plugin(self) -> list[str]:
-        """The `plugin` of :func:`edgeflow.device.open_board`: path, then ``key=value``."""
-        options = {**self.options, "out": str(self.out)}
-        return [str(self.library), *(f"{key}={value}" for key, value in options.items())]
 
 
 def write_map(image: Image, path: Path) -> None:
@@ -102,15 +95,13 @@ def prepare_trace(
     options["map"] = str(folder / "classes.map")
     write_map(image, folder / "classes.map")
     out = folder / "counts.txt"
+    options["out"] = str(out)
     out.unlink(missing_ok=True)
-    return Trace(_plugin(folder), options, out)
-
-
-def _plugin(folder: Path) -> Path:
     try:
-        return build_plugin()
+        library = build_plugin()
     except OSError:  # no cache to keep it in
-        return build_plugin(folder)
+        library = build_plugin(folder)
+    return Trace([str(library), *(f"{key}={value}" for key, value in options.items())], out)
 
 
 def _read_only(image: Image) -> tuple[int, int]:
@@ -183,13 +174,11 @@ def read_counts(path: str | Path) -> Counts:
     numbers = sorted({number for step in steps for _, _, counts in step for number in counts})
     column = {number: i for i, number in enumerate(numbers)}
     executed = np.zeros((len(steps), layers, len(numbers)), np.int64)
-    taken = np.zeros((len(steps), layers), np.int64)
-    fetched = np.zeros((len(steps), layers), np.int64)
+    taken, fetched = np.zeros((2, len(steps), layers), np.int64)
     for i, step in enumerate(steps):
         # a step that returned at once has a last part only
         for j, (branches, lines_fetched, counts) in enumerate(step, layers - len(step)):
-            taken[i, j] = branches
-            fetched[i, j] = lines_fetched
+            taken[i, j], fetched[i, j] = branches, lines_fetched
             for number, count in counts.items():
                 executed[i, j, column[number]] = count
     return Counts(np.array(numbers, np.int64), executed, taken, fetched)
@@ -198,8 +187,5 @@ def read_counts(path: str | Path) -> Counts:
 def _read_layer(text: str) -> tuple[int, int, dict[int, int]]:
     head, *pairs = text.split()
     taken, fetched = head.split(",")
-    counts = {}
-    for pair in pairs:
-        number, count = pair.split(":")
-        counts[int(number)] = int(count)
-    return int(taken), int(fetched), counts
+    counts = (pair.split(":") for pair in pairs)
+    return int(taken), int(fetched), {int(number): int(count) for number, count in counts}

@@ -51,8 +51,6 @@ class Result:
 
     Attributes
     ----------
-    recipe : Recipe
-    compressed : Compressed
     record : dict
         As it was written.
     """
@@ -91,32 +89,9 @@ def compress_by_recipe(
 ) -> Result:
     """Compress a trained model; go on where an interrupted fine-tuning stopped.
 
-    Parameters
-    ----------
-    model : module or path
-        As of `edgeflow.importers.load_float_model`.
-    dataset : Dataset
-    recipe : Recipe
-    out : path
-        For the program; its record and the folder of its fine-tuning stand beside it.
-    name : str, optional
-        Of the recipe, for the record.
-    board : str
-        Whose blocks are pruned where the recipe leaves it open.
-    checkpoint : path, optional
-        Weights of a module.
-    split : str
-        Whose windows are scored.
-    restart : bool
-        Begin the fine-tuning anew.
-    on_epoch : callable, optional
-    progress : callable, optional
-        Called at the stages before and after the fine-tuning.
-
-    Raises
-    ------
-    CompressError, ProgramError, DataError, TrainError, TargetError
-        If model, data or a step of the recipe cannot be used.
+    Parameters and errors are those of `edgeflow.compress` with a data set. The record of the
+    program at `out` and the folder of its fine-tuning stand beside it; `name` is that of the
+    recipe, for the record.
     """
     mixed = None
     if recipe.widths.weights == "mixed":
@@ -170,21 +145,8 @@ def compress_on_windows(
 
     On a data set's training windows it gives the program that `compress_by_recipe` does.
 
-    Parameters
-    ----------
-    model, checkpoint, channels, classes, window, rate_hz
-        As of `edgeflow.importers.load_float_model`.
-    windows : float32 array [n, time, channels]
-        Raw samples; more than `CALIBRATION_WINDOWS` are thinned out.
-    recipe : Recipe
-        Without steps that look at labels.
-    widths : Widths, optional
-        Instead of the recipe's.
-
-    Raises
-    ------
-    CompressError, ProgramError, TrainError
-        If the model cannot be used, or the recipe needs labels.
+    Parameters and errors are those of `edgeflow.compress`; a recipe with steps that look at labels
+    is an error, too.
     """
     needs = {
         "fine-tuning": recipe.trains,

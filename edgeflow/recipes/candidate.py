@@ -42,19 +42,8 @@ SLACK = 0.1
 class Job:
     """Model, data and constraints that all candidates of a search share.
 
-    Parameters
-    ----------
-    model : path
-    chain : FloatChain
-        The model.
-    calibration : float32 array [n, time, channels]
-    dataset : Dataset
-    board : BoardSpec
-    limits : Limits
-    arguments : mapping
-        What the figures depend on besides the recipe, JSON values.
-    checkpoint : path, optional
-    restart : bool
+    `chain` is the model, `calibration` [n, time, channels] its windows, and `arguments` what the
+    figures depend on besides the recipe, JSON values.
     """
 
     model: str | Path
@@ -73,11 +62,8 @@ class Candidate:
 
     Parameters
     ----------
-    name : str
-    recipe : Recipe
     folder : Path
         Holds ``candidate.json``; once it was tried, ``model.onnx``, its record, and ``model.run``.
-    job : Job
 
     Attributes
     ----------

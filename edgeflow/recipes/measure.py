@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeflow.codegen.build import compile_program
 from edgeflow.compression.record import save_record
-from edgeflow.errors import CheckFailed, TargetError
+from edgeflow.errors import TargetError
 from edgeflow.profiling.run import profile
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec, load_board
@@ -51,12 +51,8 @@ def measure(
 
     Parameters
     ----------
-    program : Program
-    board : BoardSpec
-    dataset : Dataset
     folder : path
         For the build, ``profile.json`` included.
-    split : str
     steps : int, optional
         At most this many, evenly from the split's windows; None: all.
     optimize : str
@@ -67,10 +63,7 @@ def measure(
     Returns
     -------
     dict
-        "board", "core", "optimize", "split", "steps", "instructions" (per step: "mean",
-        "p50", "p99", "max"), "energy_uj" (per step: "mean", "kind", "model", "error_percent"; None
-        without an energy model), "flash_bytes", "ram_bytes" (with the most stack used),
-        "weight_bytes" (constants of the model in the image).
+        As of `edgeflow.profiling.result.ProfileResult.cost`.
 
     Raises
     ------
@@ -81,22 +74,8 @@ def measure(
     """
     build = compile_program(program, board, folder, optimize=optimize)
     result = profile(build, dataset, split=split, steps=steps, board=board, progress=progress)
-    if result.mismatches:
-        raise CheckFailed(
-            f"{result.mismatches} of {result.steps} steps on {board.name} differ from the oracle"
-        )
-    return {
-        "board": result.board,
-        "core": result.core,
-        "optimize": optimize,
-        "split": split,
-        "steps": result.steps,
-        "instructions": result.instructions_per_step,
-        "energy_uj": result.energy_uj,
-        "flash_bytes": result.flash_bytes,
-        "ram_bytes": result.ram_bytes,
-        "weight_bytes": result.flash["weights"],
-    }
+    result.check()
+    return result.cost(optimize)
 
 
 def add_cost(

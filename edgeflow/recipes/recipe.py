@@ -5,7 +5,6 @@ the file says. Each field states its option; `Recipe` is the schema of the comma
 and of the tables in the documentation.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from edgeflow.calibration import read_toml
 from edgeflow.compression.options import DeltaOptions
 from edgeflow.errors import CompressError
 from edgeflow.recipes.steps import Compile, Cutoff, Prune, Step, Train, WidthsStep, parse_delta
@@ -141,47 +141,14 @@ def read_recipe(name: str | Path) -> dict[str, Any]:
     CompressError
         If there is no such recipe, or it is no TOML file.
     """
-    return read_toml(recipe_path(name))
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return the content of a TOML file.
-
-    Raises
-    ------
-    CompressError
-        If it cannot be read.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CompressError(f"{path}: not a TOML file ({error})") from None
-    except OSError as error:
-        raise CompressError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def recipe_path(name: str | Path) -> Path:
-    """Return the file of a recipe that is given by name or path.
-
-    Raises
-    ------
-    CompressError
-        If there is none.
-    """
     path = Path(name)
-    if path.suffix == ".toml":
-        return path
-    shipped = resource("calibration") / "recipes" / f"{name}.toml"
-    if not shipped.is_file():
-        raise CompressError(
-            f"there is no recipe '{name}': use a .toml file or one of {', '.join(recipe_names())}"
-        )
-    return shipped
-
-
-def recipe_names() -> list[str]:
-    """Return the names of the recipes that come with EdgeFlow."""
-    return sorted(path.stem for path in (resource("calibration") / "recipes").glob("*.toml"))
+    if path.suffix != ".toml":
+        folder = resource("calibration") / "recipes"
+        path = folder / f"{name}.toml"
+        if not path.is_file():
+            known = ", ".join(sorted(file.stem for file in folder.glob("*.toml")))
+            raise CompressError(f"there is no recipe '{name}': use a .toml file or one of {known}")
+    return read_toml(path, CompressError)
 
 
 def make_recipe(

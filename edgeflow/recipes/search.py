@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeflow import __version__
+from edgeflow.calibration import read_toml
 from edgeflow.compression.evaluate import Compressed, load_chain, scored
 from edgeflow.compression.finetune import chain_hash
 from edgeflow.compression.record import read_record, record_path, save_record
@@ -20,7 +21,7 @@ from edgeflow.program import Program
 from edgeflow.recipes.candidate import Candidate, Job, nearest
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.measure import FINAL_STEPS, emulated_board, measure
-from edgeflow.recipes.recipe import make_recipe, read_recipe, read_toml
+from edgeflow.recipes.recipe import make_recipe, read_recipe
 from edgeflow.resources import resource
 from edgeflow.training.resume import fingerprint, locked
 
@@ -72,7 +73,7 @@ def read_ladder(path: str | Path | None = None) -> list[str]:
         If the file cannot be read or has no list "recipes" of different names.
     """
     path = resource("calibration") / "ladder.toml" if path is None else Path(path)
-    names = read_toml(path).get("recipes")
+    names = read_toml(path, CompressError).get("recipes")
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise CompressError(f'{path}: needs a list of recipes, like recipes = ["int8", "my.toml"]')
     stems = [Path(name).stem for name in names]
@@ -103,9 +104,6 @@ def search(
 
     Parameters
     ----------
-    model : path
-    dataset : Dataset
-    limits : Limits
     board : str
         An emulated one.
     out : path
@@ -115,7 +113,6 @@ def search(
     options : mapping, optional
         Values by option in the place of the recipes' own: `OF_TRAINING` where a recipe trains,
         `OF_ALL` everywhere.
-    checkpoint : path, optional
     restart : bool
         Start anew.
     on_candidate, on_done, on_epoch : callable, optional
@@ -246,11 +243,7 @@ def _row(candidate: Candidate) -> dict[str, Any]:
         "state": candidate.state,
         "why": candidate.why,
         metric.name: figures.get(f"{metric.name}_int"),
-        "drop": figures.get("drop"),
-        "drop_error": figures.get("drop_error"),
-        "flash": figures.get("flash"),
-        "ram": figures.get("ram"),
-        "instructions": figures.get("instructions"),
+        **{key: figures.get(key) for key in ("drop", "drop_error", "flash", "ram", "instructions")},
         "p99": counts.get("p99"),
         "max": counts.get("max"),
         "energy_uj": energy["mean"] if energy else None,

@@ -24,21 +24,6 @@ from pydantic import (
 from edgeflow.errors import TargetError
 from edgeflow.resources import kernel_sets, resource
 
-__all__ = [
-    "BoardSpec",
-    "CoreSpec",
-    "Estimate",
-    "NativeRunner",
-    "Placement",
-    "QemuRunner",
-    "QemuUserRunner",
-    "Region",
-    "Uart",
-    "list_boards",
-    "load_board",
-    "load_core",
-]
-
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 
 
@@ -337,11 +322,6 @@ class BoardSpec(_Spec):
         return f"BoardSpec({self.name}: {self.core.name}; {self.description})"
 
     @property
-    def stdio(self) -> bool:
-        """Whether the serial port is the program's standard input and output."""
-        return self.uart is None
-
-    @property
     def emulated(self) -> bool:
         """Whether the board's own cycle counter means nothing."""
         return isinstance(self.runner, QemuRunner | QemuUserRunner)
@@ -398,7 +378,7 @@ def load_board(name: str | Path) -> BoardSpec:
             )
     values = _read(path)
     if isinstance(values.get("core"), str):
-        values["core"] = _find_core(values["core"], path)
+        values["core"] = load_core(values["core"], path)
     if isinstance(values.get("soc"), str):
         values["soc"] = _find("soc", values["soc"], path)
     return _validate(BoardSpec, values, path)
@@ -412,18 +392,14 @@ def uart_drivers(soc: Path) -> dict[str, Path]:
     return {file.stem.removeprefix(prefix): file for file in files}
 
 
-def load_core(name: str) -> CoreSpec:
-    """Load a core that EdgeFlow ships by its name, such as ``cortex-m4``.
+def load_core(name: str, board: Path | None = None) -> CoreSpec:
+    """Load a core by its name, such as ``cortex-m4``: beside a board's file, or EdgeFlow's.
 
     Raises
     ------
     TargetError
         Unknown name, or a file with something wrong in it.
     """
-    return _find_core(name, None)
-
-
-def _find_core(name: str, board: Path | None) -> CoreSpec:
     path = _find("core", name, board)
     return _validate(CoreSpec, _read(path), path)
 
@@ -485,10 +461,8 @@ def _first_problem(error: ValidationError) -> str:
     location = [str(part) for part in problem["loc"]]
     if location[:1] == ["runner"] and len(location) > 2:
         del location[1]  # pydantic puts the runner's kind there
-    message = {
-        "extra_forbidden": "unknown key",
-        "missing": "missing key",
-    }.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    texts = {"extra_forbidden": "unknown key", "missing": "missing key"}
+    message = texts.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
         location.append("kind")
         message = "must be 'qemu', 'qemu-user' or 'native'"

@@ -1,7 +1,5 @@
 """A list of boards that shows itself as a table."""
 
-from collections.abc import Iterable
-
 from edgeflow.notebook import html_table
 from edgeflow.targets.board import BoardSpec
 
@@ -9,15 +7,7 @@ _HEADER = ("board", "core", "what", "flash", "RAM")
 
 
 class BoardList(list[BoardSpec]):
-    """Boards, in the order of their cores.
-
-    Parameters
-    ----------
-    boards : iterable of BoardSpec
-    """
-
-    def __init__(self, boards: Iterable[BoardSpec] = ()) -> None:
-        super().__init__(boards)
+    """Boards, in the order of their cores."""
 
     @property
     def names(self) -> list[str]:

@@ -13,8 +13,6 @@ from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, list_boards
 from edgeflow.targets.tools import apt_command, debian_packages
 
-__all__ = ["DEFAULT_BOARD", "Check", "examine", "install_command", "missing_packages"]
-
 DEFAULT_BOARD = "qemu-m4"  # of `edgeflow demo`
 PLUGIN_COMPILER = "gcc"  # builds the counting plugin for QEMU
 EXPORT_TOOLS = {  # build what `edgeflow export` writes, on this machine
@@ -99,19 +97,14 @@ def _tools(boards: list[BoardSpec]) -> list[Check]:
         if tool == PLUGIN_COMPILER:
             names.append("counting instructions")
         required = DEFAULT_BOARD in names or tool == PLUGIN_COMPILER
-        version = problem = None
-        path = shutil.which(tool)
-        if path is None:
-            problem = "not installed"
-        else:
-            version = _version(path)
-            problem = _tool_problem(path, needing)
-        checks.append(Check(tool, "tool", ", ".join(names), required, version, problem))
-    for tool, needed_for in EXPORT_TOOLS.items():
-        path = shutil.which(tool)
-        version, problem = (_version(path), None) if path else (None, "not installed")
-        checks.append(Check(tool, "tool", needed_for, False, version, problem))
-    return checks
+        checks.append(_tool(tool, ", ".join(names), required, needing))
+    return checks + [_tool(tool, what, False, []) for tool, what in EXPORT_TOOLS.items()]
+
+
+def _tool(name: str, needed_for: str, required: bool, boards: list[BoardSpec]) -> Check:
+    path = shutil.which(name)
+    problem = _tool_problem(path, boards) if path else "not installed"
+    return Check(name, "tool", needed_for, required, _version(path) if path else None, problem)
 
 
 def _tool_problem(path: str, boards: list[BoardSpec]) -> str | None:
@@ -134,19 +127,17 @@ def _packages() -> list[Check]:
     for requirement in _requirements():
         match = re.match(r"[\w.-]+", requirement)
         minimum = re.search(r">=\s*([\d.]+)", requirement)
-        if match is None:
-            continue
-        name = match[0]
-        version = _installed(name)
-        problem = None if version else "not installed"
-        if version and minimum and _numbers(version) < _numbers(minimum[1]):
-            problem = f"too old: needs {minimum[1]}"
-        checks.append(Check(name, "python", "edgeflow", True, version, problem))
-    for name, (_, needed_for) in EXTRAS.items():
-        version = _installed(name)
-        problem = None if version else "not installed"
-        checks.append(Check(name, "python", needed_for, False, version, problem))
-    return checks
+        if match is not None:
+            checks.append(_package(match[0], "edgeflow", True, minimum[1] if minimum else ""))
+    return checks + [_package(name, what, False) for name, (_, what) in EXTRAS.items()]
+
+
+def _package(name: str, needed_for: str, required: bool, minimum: str = "") -> Check:
+    version = _installed(name)
+    problem = None if version else "not installed"
+    if version and minimum and _numbers(version) < _numbers(minimum):
+        problem = f"too old: needs {minimum}"
+    return Check(name, "python", needed_for, required, version, problem)
 
 
 def _installed(package: str) -> str | None:

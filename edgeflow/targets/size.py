@@ -163,7 +163,7 @@ class _Owners:
     """Which object file defines a symbol."""
 
     def __init__(self, folder: Path) -> None:
-        self._globals: dict[str, tuple[str, str]] = {}
+        self._globals: dict[str, str] = {}
         self._locals: dict[tuple[str, str], str] = {}
         objects = sorted(folder.rglob("*.o"))
         if not objects:
@@ -174,19 +174,16 @@ class _Owners:
                 if symbol.source:
                     self._locals[Path(symbol.source).name, symbol.name] = group
                 else:
-                    self._globals.setdefault(symbol.name, (group, path.stem))
+                    self._globals.setdefault(symbol.name, group)
 
-    def _group(self, symbol: Symbol) -> str:
+    def _group(self, symbol: Symbol, unknown: str = "runtime") -> str:
         if symbol.source:
-            return self._locals.get((Path(symbol.source).name, symbol.name), "runtime")
-        return self._globals.get(symbol.name, ("runtime", ""))[0]
+            return self._locals.get((Path(symbol.source).name, symbol.name), unknown)
+        return self._globals.get(symbol.name, unknown)
 
     def code_part(self, symbol: Symbol) -> str:
         """Return the part of the code that a function belongs to."""
-        if symbol.source:
-            group = self._locals.get((Path(symbol.source).name, symbol.name), "library")
-        else:
-            group = self._globals.get(symbol.name, ("library", ""))[0]
+        group = self._group(symbol, "library")
         return group if group in CODE_PARTS else "library"
 
     def flash_part(self, symbol: Symbol, writable: bool) -> str:

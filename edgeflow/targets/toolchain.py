@@ -19,15 +19,6 @@ from edgeflow.targets.board import BoardSpec, CoreSpec, Placement, uart_drivers
 from edgeflow.targets.objects import fetch, object_key, store
 from edgeflow.targets.tools import find_tool
 
-__all__ = [
-    "board_defines",
-    "board_include_dirs",
-    "board_sources",
-    "compile_sources",
-    "link",
-    "objcopy",
-]
-
 _COMPILE_FLAGS = (
     "-std=c99", "-ffunction-sections", "-fdata-sections", "-fno-common",
     "-Wall", "-Wextra", "-Wconversion", "-Werror",

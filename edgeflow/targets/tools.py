@@ -5,8 +5,6 @@ from collections.abc import Iterable
 
 from edgeflow.errors import ToolMissingError
 
-__all__ = ["apt_command", "debian_packages", "find_tool", "missing_tools"]
-
 # Packages of Debian and Ubuntu; a compiler comes with the C library that it needs.
 _PACKAGES = {
     "arm-none-eabi-gcc": ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi"),

@@ -153,9 +153,8 @@ class Classification(Task):
 
     def extremes(self, overall: Mapping[str, Any]) -> list[Extreme]:
         found = metrics.lowest_recall(overall.get("recall", {}))
-        text = "" if found is None else f"{ACCURACY.text(found[1])} ({found[0]})"
         label = "lowest recall of a class"
-        return [Extreme("lowest_class", "lowest class", label, found, text)]
+        return [Extreme("lowest_class", "lowest class", label, found, ACCURACY)]
 
     def tables(self, run: Mapping[str, Any]) -> list[Table]:
         recalls = run["metrics"]["overall"]["recall"].items()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import DataError, TrainError
+from edgeflow.metrics import samples_to_enough
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +30,6 @@ class Metric:
         Its name in tables and on axes.
     unit : str
         "%" of a share, which is stored as 0..1 and shown times 100; "" without a unit.
-    higher_is_better : bool
     digits : int
         Decimals of a value that is no share.
     """
@@ -95,6 +95,12 @@ class Metric:
         """Return the name of the worst value, and the value; None if there is none."""
         return max(values.items(), key=lambda one: self.cost(one[1]), default=None)
 
+    def worst_subject(self, values: Mapping[str, float]) -> "Extreme":
+        """Return the subject with the worst of the values by subject."""
+        label = f"{self.extreme} {self.label} of a subject"
+        name = f"{self.extreme} subject"
+        return Extreme(f"{self.extreme}_subject", name, label, self.worst(values), self)
+
     def drop(self, before: float, after: float) -> float:
         """Return how much worse `after` is: percentage points of a share, else percent of `before`.
 
@@ -117,14 +123,20 @@ class Extreme(NamedTuple):
         In JSON, as the head of a column, and as the name of a row.
     found : tuple of (str, float) or None
         Its name and value; None: not known.
-    text : str
+    metric : Metric
+        Of the value.
     """
 
     key: str
     column: str
     label: str
     found: tuple[str, float] | None
-    text: str
+    metric: Metric
+
+    @property
+    def text(self) -> str:
+        """Value and name for tables; "" if they are not known."""
+        return "" if self.found is None else f"{self.metric.text(self.found[1])} ({self.found[0]})"
 
     def to_json(self) -> dict[str, Any] | None:
         """Return name and value; None if they are not known."""
@@ -327,6 +339,14 @@ class Task:
         steps = range(1, outputs.shape[1] + 1)
         ends = (self.decisions(outputs[:, :time], scale) for time in steps)
         return [self.score(truth, decided)[self.headline.name] for decided in ends]
+
+    def warmup(
+        self, outputs: NDArray[Any], truth: NDArray[Any], scale: float = 1.0
+    ) -> dict[str, Any]:
+        """Return `by_sample` by the headline's name, and the "samples" to 95 % of the last."""
+        values, metric = self.by_sample(outputs, truth, scale), self.headline
+        samples = samples_to_enough(values, higher_is_better=metric.higher_is_better)
+        return {metric.name: values, "samples": samples}
 
     def criterion(self, outputs: NDArray[Any], truth: NDArray[Any]) -> float:
         """Return a smooth loss of real outputs [n, size], by which small changes are told apart.

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from edgeflow.data.dataset import Dataset, Recording, as_targets
+from edgeflow.data.dataset import Dataset, Recording, Windows, as_targets
 from edgeflow.training.augment import axis_triples
 
 
@@ -63,6 +64,11 @@ def tail_weight(n: int, length: int, tail: int) -> Tensor:
     return weight
 
 
+def _of_windows(windows: Windows, chosen: NDArray[np.int64] | slice, tail: int) -> Batch:
+    x, y = torch.from_numpy(windows.x[chosen]), torch.from_numpy(windows.y[chosen])
+    return Batch(x, y, tail_weight(len(x), x.shape[1], tail), keep=False)
+
+
 def train_windows(dataset: Dataset, length: int, batch: int, tail: int) -> Iterator[Batch]:
     """Yield shuffled windows of the training subjects that overlap by half.
 
@@ -77,22 +83,14 @@ def train_windows(dataset: Dataset, length: int, batch: int, tail: int) -> Itera
     )
     order = np.random.permutation(len(windows.y))
     for start in range(0, len(order), batch):
-        chosen = order[start : start + batch]
-        yield Batch(
-            torch.from_numpy(windows.x[chosen]),
-            torch.from_numpy(windows.y[chosen]),
-            tail_weight(len(chosen), length, tail),
-            keep=False,
-        )
+        yield _of_windows(windows, order[start : start + batch], tail)
 
 
 def whole_windows(dataset: Dataset, split: str, length: int, batch: int = 1024) -> Iterator[Batch]:
     """Yield the windows of a split, side by side and without overlap; the last step counts."""
     windows = dataset.windows(split, length=length)
     for start in range(0, len(windows.y), batch):
-        y = torch.from_numpy(windows.y[start : start + batch])
-        x = torch.from_numpy(windows.x[start : start + batch])
-        yield Batch(x, y, tail_weight(len(y), length, 1), keep=False)
+        yield _of_windows(windows, slice(start, start + batch), 1)
 
 
 def streams(

@@ -56,7 +56,6 @@ class Distillation(Method):
         self._states: list[Any] = [None] * len(self.teachers)
 
     def describe(self) -> dict[str, Any]:
-        """Return paths and hashes of the teachers, and the numbers."""
         return {
             "method": "distillation",
             "teachers": self.paths,

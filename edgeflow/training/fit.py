@@ -23,6 +23,9 @@ from edgeflow.training.options import FitOptions
 from edgeflow.training.repeat import rng_states, set_rng_states
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
+#: What of a `Fit` an interrupted run goes on with.
+_WITH_STATE = ("model", "average", "optimiser", "schedule")
+_VALUES = ("steps", "epoch", "best", "history", "seconds")
 
 
 class Fit:
@@ -32,8 +35,6 @@ class Fit:
     ----------
     model : nn.Module
         Has ``stream(x, state) -> (outputs [n, time, size], state)`` and the buffer `std`.
-    options : FitOptions
-    dataset : Dataset
     batches : callable
         Returns the batches of an epoch.
     evaluate : callable
@@ -44,7 +45,6 @@ class Fit:
         All that the result depends on; an interrupted run with other arguments is refused.
     folder : Path
         For ``resume.pt``.
-    methods : sequence of Method
     keep_start : bool
         Whether the model as it comes is a candidate for the best one, as epoch 0.
     pace : bool
@@ -150,28 +150,19 @@ class Fit:
     def _state(self) -> dict[str, Any]:
         return {
             "arguments": self.arguments,
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "steps": self.steps,
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            **{name: getattr(self, name).state_dict() for name in _WITH_STATE},
             "methods": [method.state() for method in self.methods],
             "rng": rng_states(),
-            "epoch": self.epoch,
-            "best": self.best,
-            "history": self.history,
-            "seconds": self.seconds,
+            **{name: getattr(self, name) for name in _VALUES},
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
+        for name in _WITH_STATE:
+            getattr(self, name).load_state_dict(state[name])
         for method, saved in zip(self.methods, state["methods"], strict=True):
             method.load_state(saved)
         set_rng_states(state["rng"])
-        for name in ("steps", "epoch", "best", "history", "seconds"):
+        for name in _VALUES:
             setattr(self, name, state[name])
 
     def _changed(self, x: Tensor) -> Tensor:
@@ -229,8 +220,7 @@ class Fit:
         for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
             kept.lerp_(new, 1 - decay)
         # statistics of a batch normalisation; counters are no averages
-        buffers = zip(self.average.buffers(), self.model.buffers(), strict=True)
-        for average, value in buffers:
+        for average, value in zip(self.average.buffers(), self.model.buffers(), strict=True):
             if average.is_floating_point():
                 average.lerp_(value, 1 - decay)
         for method in self.methods:

@@ -1,6 +1,5 @@
 """The training loop."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from edgeflow.cells import SequenceClassifier, load_model, save_model
 from edgeflow.cells.cells import cell_of
 from edgeflow.data.dataset import SPLITS, Dataset
 from edgeflow.errors import TrainError
-from edgeflow.files import write_atomic
 from edgeflow.training import batches, resume
 from edgeflow.training.fit import Fit, OnEpoch
 from edgeflow.training.method import Method
@@ -67,35 +65,8 @@ def train(
 
     The model sees the training subjects only; the epoch that is best on validation subjects by the
     task's `selection`, macro-F1 of a classification, is kept; test subjects are looked at once, at
-    the end.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    cell : str
-        Name in ``edgeflow.cells.CELLS``.
-    out : str or Path
-        Folder for ``model.pt``, ``metrics.json``, and ``resume.pt`` while training.
-    restart : bool
-        Begin anew, whatever is in `out`.
-    on_epoch : callable, optional
-        Called after each epoch with its number from 1, the number of epochs, and its row of
-        the history.
-    methods : sequence of Method
-        What happens besides, such as ``edgeflow.training.distill.Distillation``.
-    **options
-        Fields of :class:`TrainOptions`; defaults are the cell's, where it has its own.
-
-    Returns
-    -------
-    TrainResult
-
-    Raises
-    ------
-    TrainError
-        If an option is wrong, or `out` holds a training with other arguments or is in use.
-    DataError
-        If a split is empty or its recordings are shorter than a window.
+    the end. Parameters and errors are those of `edgeflow.train`, whose data is here a data set;
+    `options` are fields of :class:`TrainOptions`.
     """
     try:
         settings = TrainOptions(**{**cell_of(cell).training, **options})
@@ -106,10 +77,7 @@ def train(
     folder = Path(out)
     with locked(folder), repeatable(settings.seed, settings.threads):
         run = _Run(dataset, cell, settings, folder, methods)
-        tidy(folder, FILES)
-        if restart:
-            for name in FILES:
-                (folder / name).unlink(missing_ok=True)
+        tidy(folder, FILES, restart=restart)
         return run.finished() or run.go(on_epoch)
 
 
@@ -177,11 +145,8 @@ class _Run:
 
     def finished(self) -> TrainResult | None:
         """Return the result of an earlier, complete run with equal arguments."""
-        path = self.folder / "metrics.json"
-        if (self.folder / "resume.pt").exists() or not path.exists():
-            return None
-        found = resume.read_result(path, self.arguments)
-        return TrainResult(self.folder, load_model(self.folder), found)
+        found = resume.read_result(self.folder / "metrics.json", self.arguments)
+        return None if found is None else TrainResult(self.folder, load_model(self.folder), found)
 
     def go(self, on_epoch: OnEpoch | None) -> TrainResult:
         """Train and write the result."""
@@ -211,9 +176,7 @@ class _Run:
             }
         result |= {"history": self.fit.history, "arguments": self.arguments}
         save_model(model, self.folder / "model.pt")
-        write_atomic(self.folder / "metrics.json", json.dumps(result, indent=1) + "\n")
-        # last, so that a run killed before this line finishes again
-        (self.folder / "resume.pt").unlink(missing_ok=True)
+        resume.write_result(self.folder / "metrics.json", result)
         return TrainResult(self.folder, model, result)
 
     def _row(self, model: nn.Module) -> dict[str, float]:
@@ -221,15 +184,14 @@ class _Run:
         return {f"val_{name}": value for name, value in found.items()}
 
     def _batches(self, split: str) -> Iterator[batches.Batch]:
-        options = self.options
-        if options.mode == "window":
-            if split == "train":
-                return batches.train_windows(self.dataset, self.length, options.batch, self.tail)
-            return batches.whole_windows(self.dataset, split, self.length)
-        shuffle = split == "train"
-        return batches.streams(
-            self.dataset.split(split), self.length, options.batch, self.warmup, shuffle=shuffle
-        )
+        dataset, length, batch = self.dataset, self.length, self.options.batch
+        training = split == "train"
+        if self.options.mode == "streaming":
+            recordings = dataset.split(split)
+            return batches.streams(recordings, length, batch, self.warmup, shuffle=training)
+        if training:
+            return batches.train_windows(dataset, length, batch, self.tail)
+        return batches.whole_windows(dataset, split, length)
 
     @torch.no_grad()
     def _decisions(self, model: Any, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ work together; each hook is called for all of them, in their order.
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgeflow.training.batches import Batch
 
@@ -26,17 +26,17 @@ class Method:
         """
         return {"method": type(self).__name__.lower()}
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: Any) -> None:
         """Change the model before its optimiser is made; it may replace layers.
 
         Called again when a run goes on, before the weights are loaded: it must make the same of
         the same model.
         """
 
-    def before_epoch(self, model: nn.Module, progress: float) -> None:
+    def before_epoch(self, model: Any, progress: float) -> None:
         """Begin an epoch; `progress` is the share of the epochs that are over, in [0, 1)."""
 
-    def during_step(self, model: nn.Module) -> AbstractContextManager[Any]:
+    def during_step(self, model: Any) -> AbstractContextManager[Any]:
         """Return what surrounds the forward and backward pass, and is left before the optimiser.
 
         Parameters that it replaces (``parameter.data``) get the gradient at the replaced values,
@@ -44,15 +44,15 @@ class Method:
         """
         return nullcontext()
 
-    def outputs(self, model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
+    def outputs(self, model: Any, batch: Batch, logits: Tensor) -> Tensor:
         """Return the outputs [n, time, size] that the loss sees."""
         return logits
 
-    def losses(self, model: nn.Module, batch: Batch, logits: Tensor, losses: Tensor) -> Tensor:
+    def losses(self, model: Any, batch: Batch, logits: Tensor, losses: Tensor) -> Tensor:
         """Return the losses [n, time], of which the weighted mean is made small."""
         return losses
 
-    def constrain(self, model: nn.Module) -> None:
+    def constrain(self, model: Any) -> None:
         """Put the weights back where they belong, such as zeros of a mask.
 
         Called without gradients after each step, for the model and for its moving average.
@@ -66,7 +66,7 @@ class Method:
         """
         return True
 
-    def row(self, model: nn.Module) -> dict[str, float]:
+    def row(self, model: Any) -> dict[str, float]:
         """Return what to add to an epoch's row of the history."""
         return {}
 
@@ -77,7 +77,7 @@ class Method:
     def load_state(self, state: dict[str, Any]) -> None:
         """Go back to a state of `state`, after `prepare`."""
 
-    def finish(self, model: nn.Module) -> None:
+    def finish(self, model: Any) -> None:
         """Change the best model once training is over, such as cutting off dead units.
 
         It must make the same of the same weights.

@@ -11,6 +11,26 @@ from edgeflow.schema import MODEL, TRAINING, Option
 MODES = ("window", "streaming")
 
 
+#: Least and largest value of numbers.
+_RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("epochs", "batch"), (1, math.inf)),
+    # more threads are a typing error that would exhaust the memory
+    "threads": (1, 1024),
+    **dict.fromkeys(
+        ("weight_decay", "patience", "rotate", "scale", "noise", "pace", "seed"), (0, math.inf)
+    ),
+    "mirror": (0, 1),
+    "average": (0, 0.99999),
+    **dict.fromkeys(("lr", "clip"), (1e-12, math.inf)),
+    "tail": (1e-12, 1),
+    "hidden": (1, 4096),
+    "layers": (1, 64),
+    "window": (1, math.inf),
+    "warmup": (0, math.inf),
+    "dropout": (0, 0.99999),
+}
+
+
 def _parse_cell_options(texts: Sequence[str]) -> dict[str, Any]:
     from edgeflow.cells.options import parse_options
 
@@ -75,19 +95,11 @@ class FitOptions:
 
     def check(self) -> None:
         """Raise a TrainError that names the first option out of range."""
-
-        for name in ("epochs", "batch"):
-            _within(name, getattr(self, name), 1, math.inf)
-        # more threads are a typing error that would exhaust the memory
-        _within("threads", self.threads, 1, 1024)
-        for name in ("weight_decay", "patience", "rotate", "scale", "noise", "pace", "seed"):
-            _within(name, getattr(self, name), 0, math.inf)
-        if self.mirror is not None:
-            _within("mirror", self.mirror, 0, 1)
-        _within("average", self.average, 0, 0.99999)
-        for name in ("lr", "clip"):
-            _within(name, getattr(self, name), 1e-12, math.inf)
-        _within("tail", self.tail, 1e-12, 1)
+        for name, (low, high) in _RANGES.items():
+            value: Any = getattr(self, name, None)
+            # not an option of this class, or one whose default is None
+            if value is not None or getattr(type(self), name, None) is not None:
+                _within(name, value, low, high)
 
 
 @dataclass(frozen=True)
@@ -132,13 +144,6 @@ class TrainOptions(FitOptions):
         from edgeflow.cells.accumulate import READOUTS
 
         super().check()
-        for name, most in (("hidden", 4096), ("layers", 64)):
-            _within(name, getattr(self, name), 1, most)
-        if self.window is not None:
-            _within("window", self.window, 1, math.inf)
-        if self.warmup is not None:
-            _within("warmup", self.warmup, 0, math.inf)
-        _within("dropout", self.dropout, 0, 0.99999)
         _one_of("mode", self.mode, MODES)
         _one_of("readout", self.readout, (None, *READOUTS))
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from edgeflow.cells.checkpoint import read_torch
 from edgeflow.data.dataset import Dataset
 from edgeflow.errors import TrainError
-from edgeflow.files import atomic_path
+from edgeflow.files import atomic_path, write_atomic
 
 #: What was done before there was an option for it.
 BEFORE_OPTIONS = {"tail": 0.1}
@@ -41,11 +41,13 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def tidy(folder: Path, names: Sequence[str]) -> None:
-    """Remove what a run killed while writing one of these files left of it."""
+def tidy(folder: Path, names: Sequence[str], *, restart: bool) -> None:
+    """Remove what a run killed while writing left of these files; to restart, the files too."""
     for name in names:
         for half in folder.glob(f".{name}.*"):
             half.unlink()
+        if restart:
+            (folder / name).unlink(missing_ok=True)
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -66,14 +68,16 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
-def read_result(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON that a complete run with equal arguments wrote.
+def read_result(path: Path, arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the JSON that a complete run with equal arguments wrote; None if none is complete.
 
     Raises
     ------
     TrainError
         If the file is damaged, or belongs to a run with other arguments.
     """
+    if (path.parent / "resume.pt").exists() or not path.exists():
+        return None
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         then = found["arguments"]
@@ -82,6 +86,13 @@ def read_result(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
     # as JSON has them: no tuples
     check_arguments(path.parent, then, json.loads(json.dumps(arguments)))
     return found
+
+
+def write_result(path: Path, result: Mapping[str, Any]) -> None:
+    """Write the JSON of a complete run, whose weights are written already."""
+    write_atomic(path, json.dumps(result, indent=1) + "\n")
+    # last, so that a run killed before this line finishes again
+    (path.parent / "resume.pt").unlink(missing_ok=True)
 
 
 def save(path: Path, content: dict[str, Any]) -> None:

@@ -70,7 +70,6 @@ class SpikeRate(Method):
         self._spikes = self._steps = 0.0
 
     def describe(self) -> dict[str, Any]:
-        """Return the parameters."""
         return {
             "method": "spike-rate",
             "rate": self.rate,

@@ -34,7 +34,7 @@ class Session:
     """A booted board: a process and the two file descriptors of its serial port."""
 
     def __init__(self, board, elf):
-        if board.stdio:
+        if board.uart is None:
             runner = [board.runner.program, "-cpu", board.runner.cpu] if board.emulator else []
             self.process = subprocess.Popen(
                 [*runner, str(elf)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
@@ -126,7 +126,7 @@ def test_echo_memory_and_stack(booted):
 
     stack, hertz, initialised, zeroed = session.status()
     assert (initialised, zeroed) == (0x12345678, 0)
-    if board.stdio:
+    if board.uart is None:
         assert (stack, hertz) == (0, 1_000_000_000)
     else:
         assert hertz == 0  # the emulator has no cycle counter worth reading
@@ -164,7 +164,7 @@ def test_fault_is_one_readable_line(booted):
     board, boot = booted
     session = boot()
     session.write(b"f")
-    if board.stdio:
+    if board.uart is None:
         assert session.process.wait(TIMEOUT) != 0
         return
     text = session.line()

@@ -62,7 +62,7 @@ def test_same_sources_give_the_same_bits_at_fixed_addresses(board, tmp_path):
         assert ELFFile(file)["e_type"] == "ET_EXEC"
 
 
-@pytest.mark.parametrize("board", [b for b in BOARDS if not b.stdio], ids=lambda b: b.name)
+@pytest.mark.parametrize("board", [b for b in BOARDS if b.uart is not None], ids=lambda b: b.name)
 def test_bare_metal_image_lies_in_its_memories_and_has_no_heap(board, tmp_path):
     need(board)
     elf = build(board, tmp_path)

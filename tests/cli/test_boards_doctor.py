@@ -15,8 +15,8 @@ from tests.conftest import ROOT
 @pytest.fixture
 def run():
     app = typer.Typer()
-    boards.register(app)
-    doctor.register(app)
+    app.command("boards")(boards.command)
+    app.command("doctor")(doctor.command)
 
     def run(*arguments):
         return CliRunner().invoke(app, arguments)

@@ -5,16 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeflow.calibration import read_data
 from edgeflow.errors import EdgeFlowError, TargetError
 from edgeflow.profiling.classes import Op
 from edgeflow.profiling.models import (
+    CycleModel,
     Flash,
+    Part,
     estimate_cycles,
     estimated_part,
     load_cycle_model,
     load_part,
-    read_model,
-    read_part,
 )
 from edgeflow.profiling.trace import Counts, read_counts
 from edgeflow.resources import resource
@@ -78,12 +79,12 @@ def test_a_line_takes_as_many_reads_as_it_needs() -> None:
 def test_pairs_of_instructions_share_their_cost(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_text(MODEL + '[dual_issue]\nrate = 1.25\nfitted = ""\nclasses = ["alu"]\n')
-    model = read_model(path)
+    model = read_data(CycleModel, path)
     assert model.cost(Op.ALU) == 1 / 1.25
     assert model.cost(Op.LOAD) == 2
     path.write_text(path.read_text().replace('["alu"]', '["allu"]'))
     with pytest.raises(TargetError, match=r"dual_issue.classes.allu: .*did you mean 'alu'"):
-        read_model(path)
+        read_data(CycleModel, path)
 
 
 VALIDATION = """
@@ -100,11 +101,11 @@ source = "s"
 def test_errors_are_of_the_cycles(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_text(MODEL)
-    assert read_model(path).error_percent is None
+    assert read_data(CycleModel, path).error_percent is None
     slow = VALIDATION.format(unit="CoreMark/MHz", published=3, estimated=2.5)
     fast = VALIDATION.format(unit="cycles/MAC", published=4, estimated=3)
     path.write_text('unvalidated = ["load"]\n' + MODEL + slow + fast)
-    model = read_model(path)
+    model = read_data(CycleModel, path)
     assert [check.error_percent for check in model.validation] == pytest.approx([20, -25])
     assert model.error_percent == pytest.approx(25)
     assert model.error_on(counts({Op.ALU: 95, Op.LOAD: 2})) == pytest.approx(25)
@@ -146,7 +147,7 @@ def test_wait_states_need_a_flash() -> None:
 def test_a_class_without_a_cost_is_not_guessed(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_text(MODEL)
-    assert estimate_cycles(counts({Op.MVE: 1}), read_model(path), None) is None
+    assert estimate_cycles(counts({Op.MVE: 1}), read_data(CycleModel, path), None) is None
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_emulated_microcontrollers_have_a_part_and_a_model() -> None:
 def test_coremark_is_estimated_within_bounds() -> None:
     bounds = {"cortex-m7": 30, "cortex-m55": 30}
     for path in (resource("calibration") / "cycles").glob("*.toml"):
-        model = read_model(path)
+        model = read_data(CycleModel, path)
         checks = [check for check in model.validation if check.unit == "CoreMark/MHz"]
         assert checks
         for check in checks:
@@ -200,7 +201,7 @@ def test_coremark_is_estimated_within_bounds() -> None:
 def test_the_documented_errors_are_those_of_the_models() -> None:
     text = (ROOT / "docs" / "profiling.md").read_text(encoding="utf-8")
     for path in (resource("calibration") / "cycles").glob("*.toml"):
-        model = read_model(path)
+        model = read_data(CycleModel, path)
         for check in model.validation:
             row = (
                 f"| {check.published:.2f} | {check.estimated:.2f} | {check.error_percent:+.0f} % |"
@@ -213,8 +214,8 @@ def test_all_shipped_files_are_valid() -> None:
     cycles = list((resource("calibration") / "cycles").glob("*.toml"))
     parts = list((resource("calibration") / "parts").glob("*.toml"))
     assert cycles and parts
-    assert [read_model(path).core for path in cycles] == [path.stem for path in cycles]
-    assert [read_part(path).name for path in parts] == [path.stem for path in parts]
+    assert [read_data(CycleModel, path).core for path in cycles] == [path.stem for path in cycles]
+    assert [read_data(Part, path).name for path in parts] == [path.stem for path in parts]
 
 
 def test_energy_of_nucleo_l4r5zi_is_the_published_one() -> None:
@@ -241,7 +242,7 @@ def test_a_wrong_file_is_refused(tmp_path: Path, old: str, new: str, message: st
     path = tmp_path / "x.toml"
     path.write_text(MODEL.replace(old, new))
     with pytest.raises(TargetError, match=message) as caught:
-        read_model(path)
+        read_data(CycleModel, path)
     assert str(path) in str(caught.value)
 
 

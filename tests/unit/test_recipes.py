@@ -17,10 +17,10 @@ from edgeflow.recipes.recipe import (
     as_options,
     make_recipe,
     read_recipe,
-    recipe_names,
 )
 from edgeflow.recipes.search import read_ladder
 from edgeflow.recipes.steps import parse_delta
+from edgeflow.resources import resource
 from edgeflow.tasks.classification import ACCURACY
 
 TEXT = """
@@ -122,7 +122,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 
 
 def test_those_that_come_with_it_are_recipes() -> None:
-    names = recipe_names()
+    names = [path.stem for path in (resource("calibration") / "recipes").glob("*.toml")]
     assert {"int8", "small"} <= set(names) and set(read_ladder()) <= set(names)
     for name in names:
         recipe = make_recipe(read_recipe(name))

@@ -72,7 +72,7 @@ def test_every_shipped_core_loads_and_has_portable_kernels():
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_board_has_its_files(name):
     board = load_board(name)
-    if board.stdio:
+    if board.uart is None:
         assert board.soc is None and not board.memory
         return
     assert (board.soc / "link.ld").is_file()

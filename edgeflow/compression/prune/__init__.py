@@ -17,7 +17,6 @@ def pruning(calibration: NDArray[np.float32], options: PruneOptions, epochs: int
     ----------
     calibration : float32 array [n, time, channels]
         Raw samples of training subjects.
-    options : PruneOptions
     epochs : int
         Of the training.
     """

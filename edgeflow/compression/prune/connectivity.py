@@ -27,7 +27,6 @@ class FixedConnectivity(Method):
     ----------
     sparsity : float
         Share of the weights of the recurrent layers that are zero, in (0, 1).
-    block : Block
     seed : int
         Of the masks.
 
@@ -44,7 +43,6 @@ class FixedConnectivity(Method):
         self._dropped: list[Tensor] = []
 
     def describe(self) -> dict[str, Any]:
-        """Return the share, block and seed."""
         return {
             "method": "fixed connectivity",
             "sparsity": self.sparsity,

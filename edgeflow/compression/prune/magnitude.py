@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.prune.layout import (
@@ -44,7 +44,6 @@ class MagnitudePruning(Method):
     ----------
     calibration : float32 array [n, time, channels]
         Raw samples of training subjects.
-    options : PruneOptions
     epochs : int
         Of the training.
     """
@@ -61,10 +60,9 @@ class MagnitudePruning(Method):
         self._dropped: list[list[Tensor]] | None = None
 
     def describe(self) -> dict[str, Any]:
-        """Return the options."""
         return {"method": "magnitude pruning", **asdict(self.options), "updates": self.updates}
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: ChainModel) -> None:
         """Look at what is there.
 
         Raises
@@ -72,7 +70,6 @@ class MagnitudePruning(Method):
         CompressError
             If a name in the options is no matrix's, or one's that cannot be pruned, or none can be.
         """
-        assert isinstance(model, ChainModel)
         layers = [trained_matrices(done) for done in layers_converted(model, self._few)]
         pairs = zip(model.names, layers, strict=True)
         check_names([(name, field) for name, m in pairs for field in m], self.options.matrices)
@@ -83,9 +80,8 @@ class MagnitudePruning(Method):
         if not any(share > 0 for final in self._final for share in final.values()):
             raise CompressError("no matrix of the model can be pruned to the shares asked for")
 
-    def before_epoch(self, model: nn.Module, progress: float) -> None:
+    def before_epoch(self, model: ChainModel, progress: float) -> None:
         """Choose the masks anew while the sparsity rises."""
-        assert isinstance(model, ChainModel)
         update = round(progress * self.epochs) + 1
         if update > self.updates:
             return
@@ -99,9 +95,8 @@ class MagnitudePruning(Method):
         self._dropped = None
         self.constrain(model)
 
-    def constrain(self, model: nn.Module) -> None:
+    def constrain(self, model: ChainModel) -> None:
         """Make the pruned weights zero again."""
-        assert isinstance(model, ChainModel)
         layers = list(zip(model.layers, self._keep, strict=True))
         if self._dropped is None:
             self._dropped = [dropped_parameters(layer, keep) for layer, keep in layers]
@@ -113,17 +108,15 @@ class MagnitudePruning(Method):
         """Wait until the shares are reached."""
         return round(progress * self.epochs) >= self.updates
 
-    def row(self, model: nn.Module) -> dict[str, float]:
+    def row(self, model: ChainModel) -> dict[str, float]:
         """Return the share of weights pruned, "sparsity"."""
         masks = [mask for keep in self._keep for mask in keep.values()]
         return {"sparsity": 1 - sum(int(m.sum()) for m in masks) / sum(m.size for m in masks)}
 
     def state(self) -> dict[str, Any]:
-        """Return the masks."""
         return {"keep": [{k: torch.from_numpy(m) for k, m in keep.items()} for keep in self._keep]}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take the masks of an interrupted run."""
         self._keep = [{k: m.numpy() for k, m in keep.items()} for keep in state["keep"]]
         self._dropped = None
 

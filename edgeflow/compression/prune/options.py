@@ -50,10 +50,8 @@ class PruneOptions:
         Of single matrices, by layer and field (``{"rnn.recurrent": 0.8}``), of all of a layer
         (``"rnn"``), or of a field in all layers (``"input"``); the first of these that is there
         counts. Each in [0, 1).
-    block : Block
     units : float
         Share of the units of each recurrent layer that are cut off, in [0, 1).
-    low_rank : Ranks
 
     Raises
     ------

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from edgeflow.cells.cells import layer_of
 from edgeflow.compression.low_rank import is_worth
@@ -32,7 +31,6 @@ class RankReduction(Method):
     ----------
     calibration : float32 array [n, time, channels]
         Raw samples of training subjects.
-    options : Ranks
     epochs : int
         Of the training.
     """
@@ -46,10 +44,9 @@ class RankReduction(Method):
         self._ranks: list[dict[str, int]] = []
 
     def describe(self) -> dict[str, Any]:
-        """Return the options."""
         return {"method": "low rank", **asdict(self.options), "updates": self.updates}
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: ChainModel) -> None:
         """Look at what is there.
 
         Raises
@@ -58,7 +55,6 @@ class RankReduction(Method):
             If a name in the options is no matrix's, or one's that two would not be cheaper than, or
             there is none to be made two.
         """
-        assert isinstance(model, ChainModel)
         known, self._ends = [], []
         for name, done in zip(model.names, layers_converted(model, self._few), strict=True):
             sources, weights = done.node.delta_sources, trained_matrices(done)
@@ -73,9 +69,8 @@ class RankReduction(Method):
         if not any(self._ends):
             raise CompressError("no matrix of the model gets cheaper by the rank asked for")
 
-    def before_epoch(self, model: nn.Module, progress: float) -> None:
+    def before_epoch(self, model: ChainModel, progress: float) -> None:
         """Lower the ranks until they are reached."""
-        assert isinstance(model, ChainModel)
         update = round(progress * self.epochs) + 1
         if self._ranks and update > self.updates:
             return
@@ -86,9 +81,8 @@ class RankReduction(Method):
         self.constrain(model)
 
     @torch.no_grad()
-    def constrain(self, model: nn.Module) -> None:
+    def constrain(self, model: ChainModel) -> None:
         """Leave out the smallest singular values again."""
-        assert isinstance(model, ChainModel)
         converted = layers_converted(model, self._few)
         for layer, ranks, done in zip(model.layers, self._ranks, converted, strict=True):
             assign = layer_of(layer).load_dequantized
@@ -100,17 +94,15 @@ class RankReduction(Method):
         """Wait until the ranks are reached."""
         return round(progress * self.epochs) >= self.updates
 
-    def row(self, model: nn.Module) -> dict[str, float]:
+    def row(self, model: ChainModel) -> dict[str, float]:
         """Return the mean rank, "rank"."""
         ranks = [rank for layer in self._ranks for rank in layer.values()]
         return {"rank": float(np.mean(ranks))}
 
     def state(self) -> dict[str, Any]:
-        """Return the ranks."""
         return {"ranks": self._ranks}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take the ranks of an interrupted run."""
         self._ranks = state["ranks"]
 
     def _rank(self, layer: str, field: str, weight: Floats, source: str) -> int:

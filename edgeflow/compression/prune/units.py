@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from edgeflow.cells.cell import Cell
 from edgeflow.cells.cells import layer_of
@@ -40,10 +39,9 @@ class UnitPruning(Method):
         self._few = calibration[:: max(1, len(calibration) // WINDOWS)][:WINDOWS]
 
     def describe(self) -> dict[str, Any]:
-        """Return the share."""
         return {"method": "unit pruning", "share": self.share, "windows": len(self._few)}
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: ChainModel) -> None:
         """Replace the layers by smaller ones.
 
         Raises
@@ -51,7 +49,6 @@ class UnitPruning(Method):
         CompressError
             If a layer cannot lose units, or there is no recurrent one.
         """
-        assert isinstance(model, ChainModel)
         layers = layers_converted(model, self._few)
         inputs = np.arange(len(model.channels))
         found = False

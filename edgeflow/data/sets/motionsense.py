@@ -7,13 +7,12 @@ Read from the original CSV files (``A_DeviceMotion_data/dws_1/sub_1.csv`` ...) o
 Split by person in number order, which looks at no result: 1-16 train, 17-20 val, 21-24 test.
 """
 
-import re
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from edgeflow.data.arrays import Arrays, cached, read_npz, runs
+from edgeflow.data.arrays import Arrays, cached, find_folder, number_of, packed_people, runs
 from edgeflow.data.dataset import Recording
 from edgeflow.data.source import Source, cache_folder
 from edgeflow.errors import DataError
@@ -25,13 +24,8 @@ COUNTS_PER_UNIT = np.repeat([10000.0, 2000.0, 1000.0], 3)
 
 
 def _find(place: Path) -> Path | None:
-    for folder in (place / "npz", place):
-        if any(folder.glob("subject_*.npz")):
-            return folder
-    for folder in (place, place / "A_DeviceMotion_data", place / "data" / "A_DeviceMotion_data"):
-        if any(folder.glob("*_*/sub_*.csv")):
-            return folder
-    return None
+    folders = ("", "A_DeviceMotion_data", "data/A_DeviceMotion_data")
+    return find_folder(place, folders, "*_*/sub_*.csv")
 
 
 def _read(place: Path) -> list[Recording]:
@@ -47,23 +41,15 @@ def _read(place: Path) -> list[Recording]:
 
 
 def _people(place: Path) -> list[tuple[str, Arrays]]:
-    packed = {_number(path): path for path in place.glob("subject_*.npz")}
-    if packed:
-        return [
-            (str(p), read_npz(path, ("x", "label", "trial"))) for p, path in sorted(packed.items())
-        ]
+    if packed := packed_people(place, ("x", "label", "trial")):
+        return packed
     files: dict[int, list[Path]] = {}
     for name in CLASSES:
-        for folder in sorted(place.glob(f"{name}_*"), key=_number):
+        for folder in sorted(place.glob(f"{name}_*"), key=number_of):
             for path in folder.glob("sub_*.csv"):
-                files.setdefault(_number(path), []).append(path)
+                files.setdefault(number_of(path), []).append(path)
     kept = cache_folder().parent / "parsed" / "motionsense"
     return [(str(p), cached(kept, files[p], partial(_read_csv, files[p]))) for p in sorted(files)]
-
-
-def _number(path: Path) -> int:
-    match = re.search(r"_(\d+)", path.name)
-    return int(match.group(1)) if match else 0
 
 
 def _read_csv(paths: list[Path]) -> Arrays:

@@ -23,6 +23,8 @@ from edgeflow.errors import DataError
 from edgeflow.files import write_atomic
 
 PACKAGE = "seglearn==1.2.5"
+PIP = ("pip", "download", "--quiet", "--disable-pip-version-check", "--no-input")
+CHECKED = ("--no-deps", "--only-binary=:all:", "--require-hashes")
 WHEEL_SHA256 = "ec6b952c85c9627050102854b372d85951563d3b990df677d7c55547e87413dd"
 MEMBER = "seglearn/data/watch_dataset.npy"
 MEMBER_SHA256 = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"
@@ -82,23 +84,9 @@ def _fetch(folder: Path) -> None:
         temporary = Path(name)
         wanted = temporary / "requirements.txt"
         wanted.write_text(f"{PACKAGE} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
-        run = subprocess.run(
-            [
-                *(
-                    sys.executable,
-                    "-m",
-                    "pip",
-                    "download",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                ),
-                *("--no-input", "--no-deps", "--only-binary=:all:", "--require-hashes"),
-                *("--requirement", str(wanted), "--dest", str(temporary)),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [sys.executable, "-m", *PIP, *CHECKED]
+        command += ["--requirement", str(wanted), "--dest", name]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
         wheels = sorted(temporary.glob("*.whl"))
         if run.returncode or not wheels:
             lines = [line for line in run.stderr.splitlines() if line.startswith("ERROR")]

@@ -11,14 +11,13 @@ import gzip
 import io
 import itertools
 import lzma
-import re
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from edgeflow.data.archive import extract_checked
-from edgeflow.data.arrays import Arrays, cached, read_npz, runs
+from edgeflow.data.arrays import Arrays, cached, find_folder, number_of, packed_people, runs
 from edgeflow.data.dataset import Recording
 from edgeflow.data.source import Source, cache_folder
 from edgeflow.errors import DataError
@@ -33,17 +32,11 @@ URL = (
     "https://archive.ics.uci.edu/static/public/507/"
     "wisdm+smartphone+and+smartwatch+activity+and+biometrics+dataset.zip"
 )
-_RAW = Path("raw/watch/accel")
+_RAW = "raw/watch/accel"
 
 
 def _find(place: Path) -> Path | None:
-    for folder in (place / "npz", place):
-        if any(folder.glob("subject_*.npz")):
-            return folder
-    for folder in (place, place / "wisdm-dataset"):
-        if any((folder / _RAW).glob("data_*_accel_watch.txt*")):
-            return folder
-    return None
+    return find_folder(place, ("", "wisdm-dataset"), f"{_RAW}/data_*_accel_watch.txt*")
 
 
 def _read(place: Path, letters: str) -> list[Recording]:
@@ -61,13 +54,11 @@ def _read(place: Path, letters: str) -> list[Recording]:
 
 
 def _people(place: Path) -> list[tuple[str, Arrays]]:
-    packed = {_number(path): path for path in place.glob("subject_*.npz")}
-    if packed:
-        keys = ("acc", "gyr", "label", "seg")
-        return [(str(p), read_npz(path, keys)) for p, path in sorted(packed.items())]
+    if packed := packed_people(place, ("acc", "gyr", "label", "seg")):
+        return packed
     found = []
-    for accel in sorted((place / _RAW).glob("data_*_accel_watch.txt*"), key=_number):
-        person = _number(accel)
+    for accel in sorted((place / _RAW).glob("data_*_accel_watch.txt*"), key=number_of):
+        person = number_of(accel)
         gyro = sorted((place / "raw/watch/gyro").glob(f"data_{person}_gyro_watch.txt*"))
         if not gyro:
             continue  # one person of the public set has no accelerometer, others could lack a gyro
@@ -78,13 +69,6 @@ def _people(place: Path) -> list[tuple[str, Arrays]]:
         )
         found.append((str(person), arrays))
     return found
-
-
-def _number(path: Path) -> int:
-    match = re.search(r"_(\d+)", path.name)
-    if not match:
-        raise DataError(f"{path}: no person's number in the name: expected e.g. subject_1600.npz")
-    return int(match.group(1))
 
 
 def read_raw(accel: Path, gyro: Path) -> Arrays:
