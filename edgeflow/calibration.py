@@ -1,12 +1,15 @@
-"""Reading the data files of ``calibration/``."""
+"""Reading and writing the data files of ``calibration/``."""
 
+import json
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from edgeflow.errors import EdgeFlowError, TargetError
+from edgeflow.files import write_atomic
 from edgeflow.resources import resource
 
 DataT = TypeVar("DataT", bound=BaseModel)
@@ -57,3 +60,36 @@ def read_data(kind: type[DataT], path: Path) -> DataT:
         where = ".".join(str(key) for key in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
         raise TargetError(f"{path}: {where + ': ' if where else ''}{message}") from None
+
+
+def write_data(data: BaseModel, path: Path, about: str) -> None:
+    """Write a TOML file that `read_data` reads; fields that have their default are left out.
+
+    Parameters
+    ----------
+    data : BaseModel
+        Floats are kept to nine digits.
+    path : Path
+    about : str
+        Lines of the comment at the top.
+    """
+    lines = [
+        *(f"# {line}" for line in about.split("\n")),
+        *_lines(data.model_dump(exclude_defaults=True)),
+    ]
+    write_atomic(path, "\n".join(lines) + "\n")
+
+
+def _lines(values: Mapping[str, Any], table: tuple[str, ...] = ()) -> Iterator[str]:
+    tables = {key: value for key, value in values.items() if isinstance(value, Mapping)}
+    if table and (len(tables) < len(values) or not values):
+        yield f"\n[{'.'.join(table)}]"
+    yield from (f"{key} = {_literal(values[key])}" for key in values if key not in tables)
+    for key, value in tables.items():
+        yield from _lines(value, (*table, key))
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_literal, value))}]"
+    return f"{value:.9g}" if isinstance(value, float) else json.dumps(value)

@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.bench.cells import CELLS, random_cell, random_walks
-from edgeflow.bench.fit import fitting_case, tool_versions
-from edgeflow.bench.fit_delta import case_of
+from edgeflow.bench.fit import case_of, fitting_case, tool_versions
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
 from edgeflow.bench.measure import measure_layers
 from edgeflow.codegen.sparse import DENSITY

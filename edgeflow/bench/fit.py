@@ -1,23 +1,24 @@
 """Cost of every matvec kernel of a core by shape, fitted to counts: ``calibration/kernels``."""
 
+import dataclasses
 import subprocess
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Iterable, Sequence
+from itertools import cycle, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from edgeflow.bench.fit_delta import fit_delta_kernels
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
 from edgeflow.bench.measure import measure_layers
+from edgeflow.calibration import write_data
 from edgeflow.codegen.backends import OURS, owner
 from edgeflow.codegen.costs import MAX_BLOCK, KernelCost, KernelCosts, column_blocks
-from edgeflow.codegen.delta import break_evens
-from edgeflow.codegen.kernels import MatvecKernel, kernel_named
+from edgeflow.codegen.delta import HOLD, break_evens
+from edgeflow.codegen.kernels import MatvecKernel
 from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.codegen.sparse import break_even
-from edgeflow.files import write_atomic
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Linear
 from edgeflow.targets.board import BoardSpec
@@ -26,17 +27,33 @@ from edgeflow.targets.tools import find_tool
 #: Multiples of the blocks that kernels step through, and what lies between.
 COLS = (3, 6, 8, 10, 12, 16, 20, 24, 27, 31, 32, 37, 48, 64, 80, 96, 113, 128)
 ROWS = (3, 8, 10, 16, 21, 32, 48, 64, 96, 192)
+#: Likewise, with delta kernels.
+DELTA_COLS = (3, 6, 8, 16, 31, 64, 100)
+DELTA_ROWS = (3, 10, 16, 32, 64, 96, 192)
+#: Shares of the columns that are updated per step, by turns.
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)
+#: Columns that are updated move by at least this, in units of x.
+THRESHOLD = 8
+#: The dense kernel, of any core, that `HOLD` is measured with, and its rows.
+DENSE, FEW_ROWS = "ef_matvec_s8_s16", 3
 #: What rarely sees a spike costs least: a formula without that case holds from here on.
 FEWEST_SPIKING_COLS = 8
 #: Of twenty values of an input of spikes, those that are not zero.
 SPIKES = 4
 STEPS = 20
-#: Shares of blocks that are not zero, by turns, with block-sparse kernels.
+#: Shares of blocks that are not zero, by turns, with block-sparse kernels; with delta ones.
 DENSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
-#: What half a block of columns may count as.
+DELTA_DENSITIES = (0.1, 0.2, 0.3, 0.5, 1.0)
+#: Sizes of blocks, and what half a block of columns may count as.
+SIZES = tuple(1 << i for i in range(MAX_BLOCK.bit_length()))
 HALVES = (1.0, 0.75)
 #: Errors are relative to a count, or to this if it is less: a few instructions do not matter.
 SMALL = 400.0
+#: Factors of `KernelCost`, in the order of its formula.
+TERMS = ("base", "per_row", "per_row_block", "per_column_block", "per_block", "per_fired")
+
+#: A matrix, its input [STEPS, cols], and how many columns are updated per step on average.
+Case = tuple[Matrix, NDArray[np.int16], float]
 
 
 def fit_kernels(board: BoardSpec) -> KernelCosts:
@@ -49,20 +66,16 @@ def fit_kernels(board: BoardSpec) -> KernelCosts:
     ToolMissingError
         If compiler or emulator is not installed.
     """
-    layers: list[tuple[Linear, NDArray[np.int16]]] = []
-    names: list[str] = []
-    for kernel in [k for k in runnable(board) if owner(k) is OURS]:
-        for cols, rows in product(COLS, ROWS):
-            case = fitting_case(kernel, rows, cols)
-            if case is not None:
-                layers.append((Linear("layer", case[0]), case[1]))
-                names.append(kernel.name)
-    counts = measure_layers(layers, board, names)
-    measured: dict[str, list[tuple[Matrix, float]]] = {name: [] for name in names}
-    for name, (node, _), count in zip(names, layers, counts, strict=True):
-        measured[name].append((node.matrix, count))
-    kernels = {name: _fit_kernel(kernel_named(name), points) for name, points in measured.items()}
-    kernels |= fit_delta_kernels(board)
+    cases = {kernel: _cases(kernel) for kernel in runnable(board) if owner(kernel) is OURS}
+    layers = [(Linear("layer", matrix), x) for some in cases.values() for matrix, x, _ in some]
+    names = [kernel.name for kernel, some in cases.items() for _ in some]
+    counts = iter(measure_layers(layers, board, names))
+    kernels = {
+        kernel.name: _fit_kernel(kernel, some, [next(counts) for _ in some])
+        for kernel, some in cases.items()
+        if some
+    }
+    kernels[HOLD] = _fit_hold(board)
     return KernelCosts(
         core=board.core.name,
         board=board.name,
@@ -74,11 +87,23 @@ def fit_kernels(board: BoardSpec) -> KernelCosts:
     )
 
 
-def _fit_kernel(kernel: MatvecKernel, points: Sequence[tuple[Matrix, float]]) -> KernelCost:
+def _cases(kernel: MatvecKernel) -> list[Case]:
+    if kernel.delta:
+        turns = zip(product(DELTA_ROWS, DELTA_COLS), cycle(SHARES), cycle(DELTA_DENSITIES))
+        return [case_of(kernel, *shape, share, density) for shape, share, density in turns]
+    cases = (fitting_case(kernel, rows, cols) for cols, rows in product(COLS, ROWS))
+    return [(*case, 0.0) for case in cases if case is not None]
+
+
+def _fit_kernel(kernel: MatvecKernel, cases: Sequence[Case], counts: Sequence[float]) -> KernelCost:
     form = kernel.sparse
-    if form is None:
-        return fit([(matrix.rows, matrix.cols, count) for matrix, count in points])
-    return fit_sparse([(m.rows, form.items(m), count) for m, count in points], form)
+    rows, cols, items, updated = np.array(
+        [(m.rows, m.cols, form.items(m) if form else 0, updated) for m, _, updated in cases]
+    ).T
+    count = np.array(counts)
+    if kernel.delta:
+        return fit_delta(rows, cols, updated, count, items if form else None)
+    return fit_sparse(rows, items, count, form) if form else fit(rows, cols, count)
 
 
 def fitting_case(
@@ -105,59 +130,120 @@ def spikes(cols: int) -> NDArray[np.int16]:
     return np.random.default_rng(cols).permuted(np.repeat(column[:, None], cols, 1), axis=0)
 
 
-def fit(points: Sequence[tuple[int, int, float]]) -> KernelCost:
-    """Fit the formula of `KernelCost` to (rows, columns, instructions).
+def delta_case(
+    rows: int,
+    cols: int,
+    share: float,
+    group: int,
+    density: float = 1.0,
+    block: tuple[int, int] = (1, 1),
+) -> Case:
+    """Return a delta matrix, and an input of which about this share is updated.
 
-    Least squares of relative errors for each size of blocks, with half a block of columns as one or
-    as less; what has the least is taken.
+    Any of the groups move in each step, the others stand still. Of the blocks of the matrix a share
+    of `density` is not zero.
     """
-    rows, cols, count = np.array(points, np.float64).T
-    weight = np.maximum(count, SMALL)
-    sizes = [1 << i for i in range(MAX_BLOCK.bit_length())]
-    best: tuple[float, KernelCost] | None = None
-    for half, height, width in product(HALVES, sizes, sizes):
+    matrix = bench_matrix(rows, cols, FORMATS["w4a8"], density=density, block=block)
+    matrix = dataclasses.replace(matrix, threshold=THRESHOLD, group=group)
+    rng = np.random.default_rng([rows, cols, group])
+    groups = -(-cols // group)
+    x = np.zeros((STEPS + 1, cols), np.int64)
+    for t in range(STEPS):
+        # shares of a column are made up for by others in later steps
+        count = round(share * groups * (t + 1)) - round(share * groups * t)
+        moves = np.repeat(rng.permutation(groups) < count, group)[:cols]
+        x[t + 1] = np.where(moves, np.where(x[t] > 0, -1, 1) * rng.integers(40, 120, cols), x[t])
+    return matrix, x[1:].astype(np.int16), float((x[1:] != x[:-1]).sum()) / STEPS
+
+
+def case_of(kernel: MatvecKernel, rows: int, cols: int, share: float, density: float) -> Case:
+    """Return a `delta_case` that a kernel takes; `density` is for block-sparse ones."""
+    group = next(g for g in (1, 2) if kernel.is_exact_for(delta_case(8, 8, 0.5, g)[0]))
+    form = kernel.sparse
+    if form is None:
+        return delta_case(rows, cols, share, group)
+    return delta_case(rows, cols, share, group, density, (form.rows, form.cols))
+
+
+def _fit_hold(board: BoardSpec) -> KernelCost:
+    """Fit what a product of x_hat takes more than that of x."""
+    cols = DELTA_COLS + DELTA_COLS
+    cases = [delta_case(FEW_ROWS, c, share, 1) for c, share in zip(cols, cycle(SHARES))]
+    layers = []
+    for matrix, x, _ in cases:
+        dense = dataclasses.replace(matrix, threshold=0)
+        layers += [(Linear("layer", matrix), x), (Linear("layer", dense), x)]
+    counts = np.array(measure_layers(layers, board, [DENSE] * len(layers)))
+    updated = [updated for *_, updated in cases]
+    return fit_delta(np.zeros(len(cols)), cols, updated, counts[::2] - counts[1::2])
+
+
+def fit(rows: ArrayLike, cols: ArrayLike, count: ArrayLike) -> KernelCost:
+    """Fit the formula of `KernelCost` to the instructions of dense kernels.
+
+    For each size of blocks, with half a block of columns as one or as less; what has the least
+    error is taken.
+    """
+    rows, cols = np.asarray(rows), np.asarray(cols)
+    trials = []
+    for half, height, width in product(HALVES, SIZES, SIZES):
         R, C = np.ceil(rows / height), np.array([column_blocks(c, width, half) for c in cols])
-        terms = np.stack([np.ones_like(R), rows, R, C, R * C], axis=1)
-        solution = np.linalg.lstsq(terms / weight[:, None], count / weight, rcond=None)[0]
-        rounded = np.array([round(float(value), 3) for value in solution])
-        error = (terms @ rounded - count) / weight
-        mean = float(np.square(error).mean())
-        if best is None or mean < best[0]:
-            worst = round(100 * float(np.abs(error).max()), 1)
-            cost = KernelCost(
-                block=(height, width),
-                base=float(rounded[0]),
-                per_row=float(rounded[1]),
-                per_row_block=float(rounded[2]),
-                per_column_block=float(rounded[3]),
-                per_block=float(rounded[4]),
-                half=half,
-                error_percent=worst,
-            )
-            best = mean, cost
-    assert best is not None
-    return best[1]
+        trials.append(({"block": (height, width), "half": half}, (rows, R, C, R * C)))
+    return _least_squares(count, trials)
 
 
-def fit_sparse(points: Sequence[tuple[int, int, float]], form: BlockFormat) -> KernelCost:
-    """Fit the formula of `KernelCost` to (rows, items stored, instructions)."""
-    rows, items, count = np.array(points, np.float64).T
-    weight = np.maximum(count, SMALL)
+def fit_sparse(
+    rows: ArrayLike, items: ArrayLike, count: ArrayLike, form: BlockFormat
+) -> KernelCost:
+    """Fit the formula of `KernelCost` to the instructions by rows and items stored."""
+    rows = np.asarray(rows)
+    none = np.zeros(len(rows))
     # a row as a block would count twice
-    blocks = np.ceil(rows / form.rows) if form.rows > 1 else np.zeros_like(rows)
-    terms = np.stack([np.ones_like(rows), rows, blocks, items], axis=1)
-    solution = np.linalg.lstsq(terms / weight[:, None], count / weight, rcond=None)[0]
-    rounded = np.array([round(float(value), 3) for value in solution])
-    error = np.abs(terms @ rounded - count) / weight
-    return KernelCost(
-        block=(form.rows, form.cols),
-        base=float(rounded[0]),
-        per_row=float(rounded[1]),
-        per_row_block=float(rounded[2]),
-        per_column_block=0.0,
-        per_block=float(rounded[3]),
-        error_percent=round(100 * float(error.max()), 1),
-    )
+    R = np.ceil(rows / form.rows) if form.rows > 1 else none
+    return _least_squares(count, [({"block": (form.rows, form.cols)}, (rows, R, none, items))])
+
+
+def fit_delta(
+    rows: ArrayLike,
+    cols: ArrayLike,
+    updated: ArrayLike,
+    count: ArrayLike,
+    items: ArrayLike | None = None,
+) -> KernelCost:
+    """Fit the formula of `KernelCost` to the instructions by columns updated.
+
+    `items` are those that a block-sparse kernel stores. For each size of blocks of rows; what has
+    the least error is taken.
+    """
+    rows, cols, updated = np.asarray(rows), np.asarray(cols), np.asarray(updated)
+    trials = []
+    for height in SIZES:
+        R = np.ceil(rows / height)
+        blocks = R * updated if items is None else np.asarray(items) * updated / cols
+        trials.append(({"block": (height, 1)}, (rows, R, cols, blocks, updated)))
+    return _least_squares(count, trials)
+
+
+def _least_squares(
+    count: ArrayLike, trials: Iterable[tuple[dict[str, Any], Sequence[ArrayLike]]]
+) -> KernelCost:
+    """Return the formula with the least squares of relative errors.
+
+    Trials are fields of `KernelCost` that are given, and what stands behind those of `TERMS` but
+    for the base.
+    """
+    count = np.asarray(count)
+    weight = np.maximum(count, SMALL)
+    found: list[tuple[float, KernelCost]] = []
+    for given, columns in trials:
+        terms = np.stack([np.ones(len(count)), *columns], axis=1)
+        solution = np.linalg.lstsq(terms / weight[:, None], count / weight, rcond=None)[0]
+        rounded = [round(value, 3) + 0.0 for value in solution.tolist()]  # no -0
+        error = (terms @ rounded - count) / weight
+        worst = round(100 * float(np.abs(error).max()), 1)
+        cost = KernelCost(**given, **dict(zip(TERMS, rounded, strict=False)), error_percent=worst)
+        found.append((float(np.square(error).mean()), cost))
+    return min(found, key=lambda trial: trial[0])[1]
 
 
 def tool_versions(board: BoardSpec) -> dict[str, str]:
@@ -173,35 +259,10 @@ def _version(tool: str) -> str:
 
 
 def write_costs(costs: KernelCosts, path: Path) -> None:
-    """Write a file that `edgeflow.codegen.costs.read_costs` reads."""
-    lines = [
-        "# Instructions of a call of each matvec kernel: see edgeflow/codegen/costs.py. Made by",
-        f"#   edgeflow bench kernels --board {costs.board} --fit {path.name}",
-        f'core = "{costs.core}"',
-        f'board = "{costs.board}"',
-        f'compiler = "{costs.compiler}"',
-        f'emulator = "{costs.emulator}"',
-        f"spike_rate = {costs.spike_rate}",
-    ]
-    for name, cost in costs.kernels.items():
-        lines += [
-            "",
-            f"[kernels.{name}]",
-            f"block = [{cost.block[0]}, {cost.block[1]}]",
-            f"base = {cost.base:g}",
-            f"per_row = {cost.per_row:g}",
-            f"per_row_block = {cost.per_row_block:g}",
-            f"per_column_block = {cost.per_column_block:g}",
-            f"per_block = {cost.per_block:g}",
-            *([f"per_fired = {cost.per_fired:g}"] if cost.per_fired else []),
-            *([f"half = {cost.half:g}"] if cost.half < 1 else []),
-            f"error_percent = {cost.error_percent:g}",
-        ]
-    if costs.break_even:
-        lines += ["", "# share of blocks up to which block-sparse kernels cost less than dense"]
-        lines += ["[break_even]", *(f"{k} = {share:g}" for k, share in costs.break_even.items())]
-    if costs.delta_break_even:
-        lines += ["", "# share of columns that fire up to which delta kernels cost less than dense"]
-        shares = costs.delta_break_even.items()
-        lines += ["[delta_break_even]", *(f"{k} = {share:g}" for k, share in shares)]
-    write_atomic(path, "\n".join(lines) + "\n")
+    """Write a file of ``calibration/kernels``."""
+    write_data(
+        costs,
+        path,
+        "Instructions of a call of each matvec kernel: see edgeflow/codegen/costs.py. Made by\n"
+        f"  edgeflow bench kernels --board {costs.board} --fit {path.name}",
+    )

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.bench.playback import Playback
-from edgeflow.bench.source import Source
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.device import open_board
@@ -67,11 +66,14 @@ def measure_layer(
     DeviceError
         If the board does not answer.
     """
-    program = _program((Source("source", node.inputs, node.input_bits), node))
+    program = _program((_playback("input", x, node), node))
+    nothing = np.zeros((len(x), 1), np.int16)
     with TemporaryDirectory(prefix="edgeflow-bench-") as folder:
-        build, counts, y = run_program(program, board, Path(folder), x, kernel_sets=kernel_sets)
+        build, counts, y = run_program(
+            program, board, Path(folder), nothing, kernel_sets=kernel_sets
+        )
         text = {s.name: s.size for s in Image(build.elf).symbols if s.kind == "STT_FUNC"}
-    expected = program.run(x[None])[0]
+    expected = program.run(nothing[None])[0]
     return Measurement(
         instructions=float(counts.layers[:, 1].mean()),
         mismatches=int((y != expected).any(axis=1).sum()),
@@ -121,11 +123,7 @@ def measure_layers(
         width = 1
         for i in part:
             node = dataclasses.replace(layers[i][0], name=f"layer{i}")
-            x = layers[i][1]
-            samples = Playback(
-                f"input{i}", x.reshape(-1), x.shape[1], len(x), node.input_bits, reads=width
-            )
-            chain += [samples, node]
+            chain += [_playback(f"input{i}", layers[i][1], node, width), node]
             width = node.outputs
             name = names[i]
             if name is None:  # as in a program of its own
@@ -174,6 +172,10 @@ def _parts(
         used = [u + n for u, n in zip(used, need, strict=True)]
     if part:
         yield part
+
+
+def _playback(name: str, x: NDArray[np.int16], node: Node, reads: int = 1) -> Playback:
+    return Playback(name, x.reshape(-1), x.shape[1], len(x), node.input_bits, reads)
 
 
 def _program(nodes: tuple[Node, ...]) -> Program:

@@ -13,11 +13,11 @@ from edgeflow.bench.fit import tool_versions
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
 from edgeflow.bench.measure import measure_layers
 from edgeflow.bench.steps import measure_steps
+from edgeflow.calibration import write_data
 from edgeflow.codegen.backends import owner
 from edgeflow.codegen.backends.tvm import require_tvm
 from edgeflow.codegen.schedules import SEVERAL, Schedules, TvmCost
 from edgeflow.errors import TargetError
-from edgeflow.files import write_atomic
 from edgeflow.program.nodes import Linear
 from edgeflow.targets.board import BoardSpec, Schedule
 
@@ -150,24 +150,10 @@ def _mean_log(counts: Sequence[float]) -> float:
 
 
 def write_schedules(schedules: Schedules, path: Path) -> None:
-    """Write a file that `edgeflow.codegen.schedules.read_schedules` reads."""
-    lines = [
-        "# Schedules of TVM's kernels: see edgeflow/codegen/schedules.py. Made by",
-        f"#   edgeflow bench schedules --board {schedules.board} -o {path.name}",
-        f'core = "{schedules.core}"',
-        f'board = "{schedules.board}"',
-        f'tvm = "{schedules.tvm}"',
-        f'emulator = "{schedules.emulator}"',
-    ]
-    for name, schedule in schedules.kernels.items():
-        vectorize = str(schedule.vectorize).lower()
-        lines += ["", f"[kernels.{name}]", f"unroll = {schedule.unroll}"]
-        lines += [f"vectorize = {vectorize}"]
-    for name, cost in schedules.costs.items():
-        lines += ["", f"[costs.{name}]", f"rows = {cost.rows}"]
-        for field in ("cols", "single", "several", "group", "first", "last"):
-            lines += [f"{field} = [{', '.join(f'{v:g}' for v in getattr(cost, field))}]"]
-    for kind, saving in schedules.steps.items():
-        lines += ["", f"[steps.{kind}]", f"outputs = {list(saving.outputs)}"]
-        lines += [f"saved = {list(saving.saved)}"]
-    write_atomic(path, "\n".join(lines) + "\n")
+    """Write a file of ``calibration/schedules``."""
+    write_data(
+        schedules,
+        path,
+        "Schedules of TVM's kernels: see edgeflow/codegen/schedules.py. Made by\n"
+        f"  edgeflow bench schedules --board {schedules.board} -o {path.name}",
+    )

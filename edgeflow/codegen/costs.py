@@ -4,12 +4,11 @@ The files are fitted to counts on emulated boards: ``edgeflow bench kernels --fi
 """
 
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edgeflow.calibration import load_of_core, read_data
+from edgeflow.calibration import load_of_core
 
 #: Kernels step through rows and columns in blocks of a power of two, up to this.
 MAX_BLOCK = 16
@@ -129,8 +128,3 @@ def load_costs(core: str) -> KernelCosts | None:
         If its file is wrong.
     """
     return load_of_core(KernelCosts, "kernels", core)
-
-
-def read_costs(path: Path) -> KernelCosts:
-    """Read a file of costs; see :func:`load_costs`."""
-    return read_data(KernelCosts, path)

@@ -6,11 +6,10 @@ The files are made by measuring on emulated boards: ``edgeflow bench schedules``
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edgeflow.calibration import load_of_core, read_data
+from edgeflow.calibration import load_of_core
 from edgeflow.targets.board import CoreSpec, Schedule
 
 #: Groups of rows from which on each costs the same.
@@ -157,8 +156,3 @@ def load_schedules(core: str) -> Schedules | None:
         If its file is wrong.
     """
     return load_of_core(Schedules, "schedules", core)
-
-
-def read_schedules(path: Path) -> Schedules:
-    """Read a file of schedules; see :func:`load_schedules`."""
-    return read_data(Schedules, path)

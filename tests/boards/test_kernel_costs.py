@@ -8,8 +8,9 @@ from edgeflow.bench import fit as fitting
 from edgeflow.bench.fit import fit_kernels, write_costs
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix
 from edgeflow.bench.measure import measure_layer, measure_layers
+from edgeflow.calibration import read_data
 from edgeflow.codegen.build import Build, compile_program
-from edgeflow.codegen.costs import load_costs, read_costs
+from edgeflow.codegen.costs import KernelCosts, load_costs
 from edgeflow.program import Linear
 from edgeflow.targets.board import load_board
 from tests.unit.test_kernel_choice import program_of
@@ -31,7 +32,7 @@ def test_fit_on_a_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(fitting, "ROWS", (8, 16, 32))
     costs = fit_kernels(load_board("qemu-m4"))
     write_costs(costs, tmp_path / "cortex-m4.toml")
-    assert read_costs(tmp_path / "cortex-m4.toml") == costs
+    assert read_data(KernelCosts, tmp_path / "cortex-m4.toml") == costs
     stored = load_costs("cortex-m4")
     assert stored is not None and costs.kernels.keys() == stored.kernels.keys()
     for name, cost in costs.kernels.items():

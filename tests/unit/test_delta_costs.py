@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from edgeflow.bench.fit_delta import STEPS, delta_case, fit_delta
+from edgeflow.bench.fit import STEPS, delta_case, fit_delta
 from edgeflow.bench.kernels import FORMATS, bench_matrix
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.costs import load_costs
@@ -142,11 +142,11 @@ def test_fit_finds_the_formula_of_items() -> None:
         for rows in (3, 10, 16, 31, 64, 96, 192) for cols in (3, 8, 31, 64)
         for fired in (0.0, 0.3 * cols, 0.7 * cols)
     ]  # fmt: skip
-    points = [
-        (r, c, f, 90 + 2 * r + 30 * -(-r // 8) + 3 * c + 17 * n * f / c + 9 * f)
-        for r, c, f, n in shapes
+    counts = [
+        90 + 2 * r + 30 * -(-r // 8) + 3 * c + 17 * n * f / c + 9 * f for r, c, f, n in shapes
     ]
-    cost = fit_delta(points, [n for *_, n in shapes])
+    rows, cols, updated, items = np.array(shapes).T
+    cost = fit_delta(rows, cols, updated, counts, items)
     assert cost.block == (8, 1) and cost.error_percent < 0.1
     assert (cost.per_block, cost.per_fired) == pytest.approx((17, 9), rel=0.01)
 
@@ -157,7 +157,7 @@ def test_fit_finds_the_formula() -> None:
         for rows in (3, 10, 16, 31, 64, 96, 192) for cols in (3, 8, 31, 64)
         for fired in (0.0, 0.3 * cols, 0.7 * cols)
     ]  # fmt: skip
-    cost = fit_delta(points)
+    cost = fit_delta(*np.array(points).T)
     assert cost.block == (8, 1) and cost.error_percent < 0.1
     assert (cost.per_block, cost.per_fired) == pytest.approx((7, 9), rel=0.01)
 

@@ -11,9 +11,10 @@ from edgeflow.bench import fit as fitting
 from edgeflow.bench.fit import fit, spikes
 from edgeflow.bench.kernels import FORMATS, bench_matrix
 from edgeflow.bench.playback import Playback
+from edgeflow.calibration import read_data
 from edgeflow.codegen import choice
 from edgeflow.codegen.choice import GOALS, Choice, choose_kernels
-from edgeflow.codegen.costs import KernelCost, load_costs, read_costs
+from edgeflow.codegen.costs import KernelCost, KernelCosts, load_costs
 from edgeflow.codegen.kernels import MATVEC_KERNELS
 from edgeflow.errors import TargetError
 from edgeflow.program import InputFormat, Linear, Matrix, Program
@@ -158,7 +159,7 @@ def test_fit_finds_what_made_the_counts(
         for rows in fitting.ROWS
         for cols in fitting.COLS
     ]
-    found = fit(points)
+    found = fit(*np.array(points).T)
     assert found.error_percent <= 0.1
     for rows, cols, count in points:
         assert found.instructions(rows, cols) == pytest.approx(count, abs=0.5, rel=1e-3)
@@ -201,7 +202,7 @@ def test_wrong_file(text: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "costs.toml"
     file.write_text(text)
     with pytest.raises(TargetError, match=message) as error:
-        read_costs(file)
+        read_data(KernelCosts, file)
     assert "\n" not in str(error.value)
     with pytest.raises(TargetError, match="cannot be read"):
-        read_costs(tmp_path / "none.toml")
+        read_data(KernelCosts, tmp_path / "none.toml")

@@ -141,7 +141,7 @@ def test_fit_finds_what_made_the_counts() -> None:
                       per_block=8.5, error_percent=0)  # fmt: skip
     points = [(rows, items, made.instructions(rows, 99, items))
               for rows in (3, 8, 21, 64) for items in (0, 7, 100)]  # fmt: skip
-    assert fit_sparse(points, COLUMN_PAIRS) == made
+    assert fit_sparse(*np.array(points).T, COLUMN_PAIRS) == made
 
 
 @pytest.mark.parametrize("name", CORES)
