@@ -16,7 +16,7 @@ DataT = TypeVar("DataT", bound=BaseModel)
 
 
 def load_of_core(kind: type[DataT], folder: str, core: str) -> DataT | None:
-    """Return what ``calibration/<folder>/<core>.toml`` says, None if there is no such file.
+    """Return what ``calibration/costs/<folder>/<core>.toml`` says, None if there is no such file.
 
     Of `kind` is the file's content, with a field ``core``.
 
@@ -25,7 +25,7 @@ def load_of_core(kind: type[DataT], folder: str, core: str) -> DataT | None:
     TargetError
         If the file is wrong, or about another core.
     """
-    path = resource("calibration") / folder / f"{core}.toml"
+    path = resource("calibration") / "costs" / folder / f"{core}.toml"
     if not path.is_file():
         return None
     data: Any = read_data(kind, path)

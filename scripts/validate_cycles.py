@@ -6,7 +6,7 @@
 PATH is a copy of https://github.com/eembc/coremark or https://github.com/ARM-software/CMSIS-NN.
 The program is built with the start-up code and the serial port of an emulated board; the
 instructions of its timed part are counted by class, and the board's cycle model makes cycles of
-them. What is published is in the model's file (``calibration/cycles``).
+them. What is published is in the model's file (``calibration/costs/cycles``).
 """
 
 import argparse
@@ -150,7 +150,7 @@ def validate(board: BoardSpec, sources: dict[str, Path], flags: list[str]) -> li
     """Estimate what is published of a board's core, with the sources that are there."""
     model = load_cycle_model(board.core.name)
     if model is None:
-        raise EdgeFlowError(f"{board.name}: no calibration/cycles/{board.core.name}.toml")
+        raise EdgeFlowError(f"{board.name}: no calibration/costs/cycles/{board.core.name}.toml")
     rows = []
     for check in model.validation:
         if check.unit not in sources:

@@ -1,4 +1,4 @@
-"""Cost of every matvec kernel of a core by shape, fitted to counts: ``calibration/kernels``."""
+"""Costs of matvec kernels by shape, fitted to counts: ``calibration/costs/kernels``."""
 
 import dataclasses
 import subprocess
@@ -259,7 +259,7 @@ def _version(tool: str) -> str:
 
 
 def write_costs(costs: KernelCosts, path: Path) -> None:
-    """Write a file of ``calibration/kernels``."""
+    """Write a file of ``calibration/costs/kernels``."""
     write_data(
         costs,
         path,

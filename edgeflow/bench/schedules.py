@@ -111,7 +111,7 @@ def best_schedules(counts: Mapping[str, Mapping[Schedule, list[float]]]) -> dict
 
 
 def with_schedules(board: BoardSpec, schedules: Mapping[str, Schedule]) -> BoardSpec:
-    """Return the board with these schedules instead of those of ``calibration/schedules``.
+    """Return the board with these schedules instead of those of ``calibration/costs/schedules``.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def _mean_log(counts: Sequence[float]) -> float:
 
 
 def write_schedules(schedules: Schedules, path: Path) -> None:
-    """Write a file of ``calibration/schedules``."""
+    """Write a file of ``calibration/costs/schedules``."""
     write_data(
         schedules,
         path,

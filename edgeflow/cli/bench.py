@@ -110,7 +110,7 @@ def schedules(
     """Find how TVM should unroll and vectorize each of its kernels on a core.
 
     Counts the instructions of every schedule on the emulated board and keeps the one that needs the
-    fewest. What 'compile' uses stands in calibration/schedules.
+    fewest. What 'compile' uses stands in calibration/costs/schedules.
 
     Examples:
       edgeflow bench schedules --board qemu-m4

@@ -96,8 +96,8 @@ def choose_kernels(
 ) -> tuple[Choice, ...]:
     """Choose the kernel of each matrix of a program.
 
-    By expected instructions (``calibration/kernels``) where all kernels that the goal allows were
-    measured on the core, else the first of the core's preferred sets.
+    By expected instructions (``calibration/costs/kernels``) where all kernels that the goal allows
+    were measured on the core, else the first of the core's preferred sets.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Costs of a call of a matvec kernel by the shape of its matrix: ``calibration/kernels``.
+"""Costs of a call of a matvec kernel by the shape of its matrix: ``calibration/costs/kernels``.
 
 The files are fitted to counts on emulated boards: ``edgeflow bench kernels --fit``.
 """

@@ -1,4 +1,4 @@
-"""Schedules of TVM's kernels on each core, and what they cost: ``calibration/schedules``.
+"""Schedules of TVM's kernels on each core, and what they cost: ``calibration/costs/schedules``.
 
 The files are made by measuring on emulated boards: ``edgeflow bench schedules``.
 """

@@ -82,7 +82,7 @@ class TvmSpec(_Spec):
     kernels
         Kernel sets in order of preference.
     schedules
-        By kernel; None: those of ``calibration/schedules``.
+        By kernel; None: those of ``calibration/costs/schedules``.
     """
 
     target: dict[str, str | int | list[str]]

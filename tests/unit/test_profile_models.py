@@ -189,7 +189,7 @@ def test_emulated_microcontrollers_have_a_part_and_a_model() -> None:
 
 def test_coremark_is_estimated_within_bounds() -> None:
     bounds = {"cortex-m7": 30, "cortex-m55": 30}
-    for path in (resource("calibration") / "cycles").glob("*.toml"):
+    for path in (resource("calibration") / "costs" / "cycles").glob("*.toml"):
         model = read_data(CycleModel, path)
         checks = [check for check in model.validation if check.unit == "CoreMark/MHz"]
         assert checks
@@ -200,7 +200,7 @@ def test_coremark_is_estimated_within_bounds() -> None:
 
 def test_the_documented_errors_are_those_of_the_models() -> None:
     text = (ROOT / "docs" / "profiling.md").read_text(encoding="utf-8")
-    for path in (resource("calibration") / "cycles").glob("*.toml"):
+    for path in (resource("calibration") / "costs" / "cycles").glob("*.toml"):
         model = read_data(CycleModel, path)
         for check in model.validation:
             row = (
@@ -211,7 +211,7 @@ def test_the_documented_errors_are_those_of_the_models() -> None:
 
 
 def test_all_shipped_files_are_valid() -> None:
-    cycles = list((resource("calibration") / "cycles").glob("*.toml"))
+    cycles = list((resource("calibration") / "costs" / "cycles").glob("*.toml"))
     parts = list((resource("calibration") / "parts").glob("*.toml"))
     assert cycles and parts
     assert [read_data(CycleModel, path).core for path in cycles] == [path.stem for path in cycles]
