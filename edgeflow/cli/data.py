@@ -26,14 +26,8 @@ def list_(json_: bool = JSON) -> None:
     rows = []
     for source in sources().values():
         where = source.locate()
-        rows.append(
-            {
-                "name": source.name,
-                "summary": source.summary,
-                "licence": source.licence,
-                "path": str(where) if where else None,
-            }
-        )
+        about = {key: getattr(source, key) for key in ("name", "summary", "licence")}
+        rows.append({**about, "path": str(where) if where else None})
     if json_:
         console.print_json(rows)
         return
@@ -108,11 +102,8 @@ def _show(about: dict[str, Any], json_: bool) -> None:
         console.out.print(f"{'classes:':10} {', '.join(about['classes'])}")
         return
     splits = about["splits"]
-    rows: list[list[Any]] = [
-        ["people", *(len(s["people"]) for s in splits.values())],
-        ["recordings", *(s["recordings"] for s in splits.values())],
-        ["samples", *(s["samples"] for s in splits.values())],
-    ]
+    rows: list[list[Any]] = [["people", *(len(s["people"]) for s in splits.values())]]
+    rows += [[key, *(s[key] for s in splits.values())] for key in ("recordings", "samples")]
     rows += [
         [f"  {name}", *(s["samples_per_class"][name] for s in splits.values())]
         for name in about["classes"]

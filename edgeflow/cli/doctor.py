@@ -22,20 +22,15 @@ def command(
       edgeflow doctor
       edgeflow doctor --json
     """
-    from edgeflow.targets.doctor import (
-        DEFAULT_BOARD,
-        examine,
-        install_command,
-        missing_packages,
-    )
+    from edgeflow.targets import doctor
 
-    checks = examine()
+    checks = doctor.examine()
     if packages:
-        for package in missing_packages(checks):
+        for package in doctor.missing_packages(checks):
             print(package)
         return
     ok = all(check.ok for check in checks if check.required)
-    install = install_command(checks)
+    install = doctor.install_command(checks)
     if json:
         rows = [asdict(check) | {"ok": check.ok} for check in checks]
         console.print_json({"ok": ok, "install": install, "checks": rows})
@@ -56,7 +51,7 @@ def command(
         return
     lacking = "is missing something for" if not ok else "has all for"
     console.out.print(
-        f"This machine {lacking} 'edgeflow demo' (board {DEFAULT_BOARD}). "
+        f"This machine {lacking} 'edgeflow demo' (board {doctor.DEFAULT_BOARD}). "
         "To install all that is missing:"
     )
     console.out.print(f"  {install}", soft_wrap=True)

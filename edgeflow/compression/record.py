@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgeflow.compression.evaluate import Compressed
 
 FORMAT = 1
+_TRAINING = ("seconds", "best_epoch", "history", "arguments")
 
 
 def record_path(out: str | Path) -> Path:
@@ -86,14 +87,7 @@ def write_record(
         "matrices": matrices,
         "spikes": program.metadata.get("spikes", {}),
         "sensitivities": [] if tuning is None else [asdict(s) for s in tuning.sensitivities],
-        "training": None
-        if tuned is None
-        else {
-            "seconds": tuned.seconds,
-            "best_epoch": tuned.best_epoch,
-            "history": tuned.history,
-            "arguments": tuned.arguments,
-        },
+        "training": None if tuned is None else {key: getattr(tuned, key) for key in _TRAINING},
     }
     save_record(out, record)
     return record

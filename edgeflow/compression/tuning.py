@@ -40,10 +40,8 @@ class Tuning:
         None: no fine-tuning.
     methods : sequence of Method
         Besides quantization-aware training.
-    teachers : sequence of path
-        For distillation.
-    temperature, share : float
-        Of the distillation.
+    teachers, temperature, share
+        Of a `Distillation`; no teachers: none.
     mixed : float, optional
         Points that int4 weights of some matrices may cost; None: widths as they are.
     prune : PruneOptions, optional

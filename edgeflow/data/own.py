@@ -140,10 +140,9 @@ def _read_npz(path: Path) -> _Found:
                 f"{path}: '{key}' is {list(arrays[key].shape)}: it must have one entry for each "
                 f"of the {len(parts)} recordings"
             )
-    found.channels = _names(path, arrays, "channels", x.shape[-1]) or [
-        f"ch{i}" for i in range(x.shape[-1])
-    ]
-    found.units = _names(path, arrays, "units", x.shape[-1]) or [""] * x.shape[-1]
+    count = x.shape[-1]
+    found.channels = _names(path, arrays, "channels", [f"ch{i}" for i in range(count)])
+    found.units = _names(path, arrays, "units", [""] * count)
     found.classes, labels = _labels(path, arrays)
     for i, (part, label, person) in enumerate(zip(parts, labels, arrays["person"], strict=True)):
         found.where.append(f"recording {i}")
@@ -173,12 +172,10 @@ def _number(path: Path, arrays: Arrays, key: str) -> float:
     return float(value.reshape(-1)[0])
 
 
-def _names(path: Path, arrays: Arrays, key: str, count: int) -> list[str] | None:
-    if key not in arrays:
-        return None
-    names = [str(name) for name in np.atleast_1d(arrays[key])]
-    if len(names) != count:
-        raise DataError(f"{path}: '{key}' has {len(names)} names, 'x' has {count} channels")
+def _names(path: Path, arrays: Arrays, key: str, default: list[str]) -> list[str]:
+    names = [str(name) for name in np.atleast_1d(arrays.get(key, default))]
+    if len(names) != len(default):
+        raise DataError(f"{path}: '{key}' has {len(names)} names, 'x' has {len(default)} channels")
     return names
 
 
@@ -263,9 +260,8 @@ def _read_csv(path: Path) -> _Found:
         raise DataError(f"{path}: empty: its first line must name the columns")
     found.classes = declared or sorted(set(labels))
     for block, label, person in zip(blocks, labels, names, strict=True):
-        found.recordings.append(
-            Recording(_float32(np.array(block)), found.classes.index(label), person)
-        )
+        x = _float32(np.array(block))
+        found.recordings.append(Recording(x, found.classes.index(label), person))
     return found
 
 

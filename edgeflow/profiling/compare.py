@@ -53,9 +53,7 @@ class Run:
         their bits.
     board, optimize : str or None
         None: not measured, as all that follow.
-    instructions, p99, max : float or None
-        Per step.
-    energy_uj : float or None
+    instructions, p99, max, energy_uj : float or None
         Per step.
     flash, ram : int or None
         Bytes of the image.

@@ -106,9 +106,7 @@ def _fact_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _date(run: dict[str, Any]) -> str | None:
-    if run["date"] is None:
-        return None
-    return f"{datetime.fromisoformat(run['date']):%Y-%m-%d %H:%M} UTC"
+    return run["date"] and f"{datetime.fromisoformat(run['date']):%Y-%m-%d %H:%M} UTC"
 
 
 def _model(run: dict[str, Any]) -> str:

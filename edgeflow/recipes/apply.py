@@ -169,9 +169,8 @@ def compress_on_windows(
             f"not {', '.join(classes)}"
         )
     widths = widths or widths_of(recipe)
-    delta = recipe.delta or None
-    if delta is not None:
-        chain = with_thresholds(chain, calibration, delta, widths)
+    if recipe.delta:
+        chain = with_thresholds(chain, calibration, recipe.delta, widths)
     return with_fired(quantize(chain, calibration, widths), calibration)
 
 

@@ -175,7 +175,7 @@ class Candidate:
                         split="val", steps=steps, optimize=goal,
                     )  # fmt: skip
                 self._keep(**{key: {**costs, goal: cost}})
-            tried.append(_figures(self._known[key][goal], reads))
+            tried.append(figures_of(self._known[key][goal], reads))
             if not self.job.limits.excess(tried[-1]):
                 return tried[-1]
         return min(tried, key=lambda figures: sum(self.job.limits.excess(figures).values()))
@@ -215,7 +215,8 @@ def _drop_error(metric: Metric, subjects: Mapping[str, Mapping[str, float]]) -> 
     return float(np.std(drops, ddof=1) / np.sqrt(len(drops)))
 
 
-def _figures(cost: dict[str, Any], reads: float) -> dict[str, Any]:
+def figures_of(cost: dict[str, Any], reads: float = 1.0) -> dict[str, Any]:
+    """Return what `Limits` look at of a cost, where a share of the samples is read."""
     return {
         "cost": cost,
         "flash": cost["flash_bytes"],

@@ -18,7 +18,7 @@ from edgeflow.compression.finetune import chain_hash
 from edgeflow.compression.record import read_record, record_path, save_record
 from edgeflow.errors import CheckFailed, CompressError
 from edgeflow.program import Program
-from edgeflow.recipes.candidate import Candidate, Job, nearest
+from edgeflow.recipes.candidate import Candidate, Job, figures_of, nearest
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.measure import FINAL_STEPS, emulated_board, measure
 from edgeflow.recipes.recipe import make_recipe, read_recipe
@@ -205,15 +205,8 @@ def check(found: Found, limits: Limits) -> None:
             f"none of {len(found.rows)} recipes meets all limits; the nearest is "
             f"'{first['recipe']}' ({first['state']}: {first['why']})"
         )
-    scores, cost = found.compressed.scores, found.record["cost"]
-    excess = limits.excess(
-        {
-            "drop": found.compressed.program.task.drop(scores),
-            "flash": cost["flash_bytes"],
-            "ram": cost["ram_bytes"],
-            "instructions": cost["instructions"]["mean"],
-        }
-    )
+    drop = found.compressed.program.task.drop(found.compressed.scores)
+    excess = limits.excess({"drop": drop, **figures_of(found.record["cost"])})
     if excess:
         beyond = ", ".join(
             f"{name} by {value:.2f} points" if name == "drop" else f"{name} by {value:.1%}"

@@ -34,9 +34,8 @@ def surrogate(
     for method in pruning(calibration, prune, epochs=1) if prune is not None else []:
         method.prepare(model)
         method.before_epoch(model, 0.0)
-    delta = recipe.delta or None
-    if delta is not None:
-        thresholds = DeltaSparsity(calibration, delta, widths)
+    if recipe.delta:
+        thresholds = DeltaSparsity(calibration, recipe.delta, widths)
         thresholds.prepare(model)
-        thresholds.set_thresholds(model, delta.state, delta.input)
+        thresholds.set_thresholds(model, recipe.delta.state, recipe.delta.input)
     return quantize(model.chain(), calibration, widths)

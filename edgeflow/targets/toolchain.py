@@ -102,12 +102,8 @@ def compile_sources(
     sources = list(sources)
     shared = Counter(source.stem for source in sources)
     include_dirs = list(include_dirs)
-    flags = [
-        *_core_flags(core),
-        *_COMPILE_FLAGS,
-        *(f"-D{name}={value}" for name, value in (defines or {}).items()),
-        *extra_flags,
-    ]
+    macros = [f"-D{name}={value}" for name, value in (defines or {}).items()]
+    flags = [*_core_flags(core), *_COMPILE_FLAGS, *macros, *extra_flags]
     folders = [f"-I{folder}" for folder in include_dirs]
     objects: list[Path] = []
     for source in sources:
@@ -139,10 +135,7 @@ def link(board: BoardSpec, objects: Iterable[Path], elf: Path) -> Path:
     core = board.core
     command = [find_tool(core.compiler), *_core_flags(core), *core.link_flags]
     command += ["-static", "-Wl,--gc-sections", "-Wl,--build-id=none"]
-    if board.soc is None:
-        command += ["-no-pie"]
-    else:
-        command += ["-nostartfiles"]
+    command += ["-no-pie" if board.soc is None else "-nostartfiles"]
     with atomic_path(elf) as temporary, TemporaryDirectory() as folder:
         if board.soc is not None:
             script = Path(folder) / "link.ld"
