@@ -4,7 +4,7 @@ A `Graph` makes `Value` nodes, each once. Their intervals prove which arithmetic
 drop what cannot happen: a clip that never clips, a branch that is never taken. Shapes are constant.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -285,6 +285,18 @@ class Graph:
             value.range = intervals.of(value) if known is None else known
             self._made[full] = value
         return self._made[full]
+
+
+def every_value(roots: Iterable[Value]) -> list[Value]:
+    """Return the values that some depend on, these included, arguments first."""
+    found: dict[int, Value] = {}
+    stack = list(roots)
+    while stack:
+        value = stack.pop()
+        if value.id not in found:
+            found[value.id] = value
+            stack += value.args
+    return [found[id] for id in sorted(found)]
 
 
 def _neutral(a: Value, b: Value, number: int) -> bool:
