@@ -5,7 +5,7 @@ owns; what is not needed at the same time shares memory.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -86,7 +86,7 @@ class FloatStep:
     y_shape: tuple[int, ...]
     states: tuple[Array, ...] = ()
     next_states: tuple[Array, ...] = ()
-    calls: tuple[Call, ...] = field(default=())
+    calls: tuple[Call, ...] = ()
 
 
 class Driver:

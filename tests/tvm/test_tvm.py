@@ -20,7 +20,7 @@ from edgeflow.errors import TargetError, ToolMissingError
 from edgeflow.program import Program
 from edgeflow.targets.board import load_board, load_core
 from tests.parity.test_boards import PROGRAMS
-from tests.random_programs import samples, with_delta
+from tests.random_programs import samples, with_delta, with_low_rank
 from tests.unit.test_kernel_choice import program_of
 
 BOARDS = ("host", "qemu-m4", "qemu-m55", "qemu-rv32", "qemu-a53")
@@ -76,6 +76,14 @@ def test_delta_matrices_with_steps_by_tvm(board: str, tmp_path: Path) -> None:
     program = replace(plain, nodes=tuple(with_delta(rng, node) for node in plain.nodes))
     assert any(node.delta_matrices() for node in program.nodes)
     assert mismatches(program, board, tmp_path) == 0
+
+
+def test_delta_factors_with_steps_by_tvm(tmp_path: Path) -> None:
+    """Alone catches a step that traces what a matrix of low rank holds as if it were an array."""
+    rng = np.random.default_rng(4)
+    nodes = [with_delta(rng, with_low_rank(rng, node)) for node in PROGRAMS["gated"].nodes]
+    assert any(name.endswith("_factor") for node in nodes for name in node.delta_matrices())
+    assert mismatches(replace(PROGRAMS["gated"], nodes=tuple(nodes)), "host", tmp_path) == 0
 
 
 @pytest.mark.parametrize("core", CORES)

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgeflow.codegen.tvm.intervals import Evaluation, Interval, full
 from edgeflow.codegen.tvm.tensors import Product, Tensor, exactly
-from edgeflow.codegen.tvm.values import Graph, Value
+from edgeflow.codegen.tvm.values import Graph, Value, every_value
 from edgeflow.errors import ProgramError, TargetError
 from edgeflow.program.fixedpoint import largest_magnitude
 from edgeflow.program.nodes.base import Node
@@ -54,7 +54,8 @@ def _declared(size: int, bits: int) -> Interval:
 
 def _reachable(body: Body, declared: Mapping[str, Interval]) -> dict[str, Interval]:
     """Return intervals that hold after a reset and, if before a step, also after it."""
-    ids = {v.key: v.id for v in _leaves(body) if v.op == "input" and v.key in declared}
+    values = every_value(body.outputs.values())
+    ids = {v.key: v.id for v in values if v.op == "input" and v.key in declared}
     zero = {name: full(known.lo.shape, 0, 0) for name, known in declared.items()}
 
     def after(states: Mapping[str, Interval]) -> dict[str, Interval]:
@@ -79,17 +80,6 @@ def _reachable(body: Body, declared: Mapping[str, Interval]) -> dict[str, Interv
     return dict(declared)
 
 
-def _leaves(body: Body) -> list[Value]:
-    found: dict[int, Value] = {}
-    stack = list(body.outputs.values())
-    while stack:
-        value = stack.pop()
-        if value.id not in found:
-            found[value.id] = value
-            stack += value.args
-    return list(found.values())
-
-
 def _trace(node: Node, states: Mapping[str, Interval]) -> Body:
     """Return the step, given intervals of the states."""
     graph = Graph()
@@ -97,10 +87,10 @@ def _trace(node: Node, states: Mapping[str, Interval]) -> Body:
     def leaf(op: str, name: str, known: Interval) -> Any:
         return Tensor(graph, graph.leaf(op, name, known))
 
-    fields: dict[str, Any] = {
-        field: traced_copy(matrix, {"field": field}, Product)
-        for field, matrix in node.matrices().items()
-    }
+    fields: dict[str, Any] = {}
+    for field, matrix in node.matrices().items():
+        factor = None if matrix.factor is None else traced_copy(matrix.factor, {}, Product)
+        fields[field] = traced_copy(matrix, {"field": field, "factor": factor}, Product)
     for field, array in node.arrays().items():
         fields[field] = leaf("array", field, exactly(array))
     state = {name: leaf("input", name, known) for name, known in states.items()}

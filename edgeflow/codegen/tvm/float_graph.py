@@ -19,7 +19,7 @@ from tvm import ir, relax, tirx
 from tvm.relax.frontend.torch import from_exported_program
 
 from edgeflow.codegen.float_driver import C_TYPES, Array, Call, FloatStep
-from edgeflow.codegen.tvm.float_kernels import NO_CODE, kernel
+from edgeflow.codegen.tvm.float_kernels import NO_CODE, Kernel, kernel
 from edgeflow.errors import TargetError
 
 T = TypeVar("T")
@@ -66,22 +66,23 @@ def float_step(
     title = type(module).__name__
     for number, example in enumerate(examples):
         what = f"state {number}" if number else "x"
-        _check_type(title, what, str(example.dtype).removeprefix("torch."))
+        _check_type(title, what, example.dtype)
     for parameter, tensor in module.state_dict().items():
-        if tensor.is_floating_point() and tensor.dtype != torch.float32:
-            _check_type(title, parameter, str(tensor.dtype).removeprefix("torch."))
+        if tensor.is_floating_point():
+            _check_type(title, parameter, tensor.dtype)
     exported = _export(module.eval(), tuple(examples), title)
     imported = _quietly(lambda: from_exported_program(exported), title, _import_problem)
     passes = tvm.transform.Sequential([make() for make in _PASSES])
     lowered = _quietly(lambda: passes(imported), title, _lower_problem)
     walk = _Walk(lowered, title, name)
-    step = _quietly(lambda: walk.step(_state_names(exported)), title, _lower_problem)
+    states = list(exported.graph_signature.user_inputs)[1:]
+    step = _quietly(lambda: walk.step(states), title, _lower_problem)
     _check_outputs(module, lowered, examples, title)
     return step
 
 
-def _check_type(title: str, what: str, dtype: str) -> None:
-    if dtype != "float32":
+def _check_type(title: str, what: str, of: str | torch.dtype) -> None:
+    if (dtype := str(of).removeprefix("torch.")) != "float32":
         raise TargetError(
             f"{title}: {what} is {dtype}; float layers compute in float32: use module.float() and "
             "torch.float32 inputs"
@@ -188,11 +189,6 @@ def _last_line(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def _state_names(exported: Any) -> list[str]:
-    names: list[str] = list(exported.graph_signature.user_inputs)[1:]
-    return names
-
-
 def _types(of: Any) -> list[Any]:
     return [t for f in of.fields for t in _types(f)] if isinstance(of, relax.TupleType) else [of]
 
@@ -210,9 +206,8 @@ class _Walk:
     def __init__(self, module: tvm.IRModule, title: str, name: str) -> None:
         self._module, self._title, self._name = module, title, name
         self._values: dict[Any, Any] = {}
-        self._symbols: dict[str, str] = {}
+        self._kernels: dict[str, tuple[str, Kernel | None]] = {}
         self._functions: list[tirx.PrimFunc] = []
-        self._scratch: dict[str, tuple[tuple[str, int], ...]] = {}
         self._calls: list[Call] = []
 
     def step(self, state_names: Sequence[str]) -> tuple[FloatStep, list[tirx.PrimFunc]]:
@@ -284,24 +279,22 @@ class _Walk:
         of = call.ty_args[0]
         results = [Array(_sizes(t) or (), str(t.dtype)) for t in _types(of)]
         name = call.args[0].name_hint
-        if name not in self._symbols:
-            self._symbols[name] = self._kernel(name)
-        symbol = self._symbols[name]
-        if not symbol:  # the same values in another shape
+        if name not in self._kernels:
+            self._kernels[name] = self._kernel(name)
+        symbol, made = self._kernels[name]
+        if made is None:  # the same values in another shape
             return reads[0]
-        scratch = [Array((size,), dtype) for dtype, size in self._scratch[name]]
+        scratch = [Array((size,), dtype) for dtype, size in made.scratch]
         self._calls.append(Call(symbol, tuple(reads), (*results, *scratch)))
         return results if isinstance(of, relax.TupleType) else results[0]
 
-    def _kernel(self, name: str) -> str:
+    def _kernel(self, name: str) -> tuple[str, Kernel | None]:
         short = re.sub(r"\W", "_", name.removeprefix("fused_").replace("tir_", ""))[:_NAME_LENGTH]
         symbol = f"{self._name}_{len(self._functions)}_{short.strip('_')}"
         made = kernel(self._module[name], symbol, name.removeprefix("fused_"))
-        if made is None:
-            return ""
-        self._functions.append(made.function)
-        self._scratch[name] = made.scratch
-        return symbol
+        if made is not None:
+            self._functions.append(made.function)
+        return symbol, made
 
 
 def _quietly(action: Callable[[], T], title: str, problem: Callable[[Exception], str]) -> T:

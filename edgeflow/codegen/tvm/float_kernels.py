@@ -76,8 +76,8 @@ def kernel(function: tirx.PrimFunc, symbol: str, name: str) -> Kernel | None:
     schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
     root = schedule.get_sblock("root")
     _inline(schedule, root)
-    scheduled = schedule.mod["main"]
-    if _only_reshapes(schedule, root, scheduled):
+    single = len(schedule.get_child_blocks(root)) == 1 and len(function.params) == 2
+    if single and has_reshape_pattern(schedule.mod["main"]):
         return None
     stores = [_tile(schedule, block) for block in schedule.get_child_blocks(root)]
     tiles = [schedule.get(store).reads[0].source for store in stores if store is not None]
@@ -86,24 +86,25 @@ def kernel(function: tirx.PrimFunc, symbol: str, name: str) -> Kernel | None:
 
 def _check(function: tirx.PrimFunc, name: str) -> None:
     """Raise a TargetError if the operator cannot become plain C."""
-    calls: set[str] = set()
-    types: set[str] = set()
-
-    def visit(item: Any) -> None:
-        if isinstance(item, ir.Call):
-            calls.add(str(getattr(item.op, "name", "")))
-        elif isinstance(item, tirx.BufferType):
-            types.add(str(item.dtype))
-
-    tvm_ffi.structural_walk(function, visit)
-    runtime = sorted(call for call in calls if any(word in call for word in _RUNTIME))
-    if runtime:
+    called = [_callee(call) for call in _parts(function, ir.Call)]
+    if any(word in callee for callee in called for word in _RUNTIME):
         raise TargetError(f"operator {name}: {NO_CODE}")
+    types = {str(buffer.dtype) for buffer in _parts(function, tirx.BufferType)}
     for dtype in sorted(types - C_TYPES.keys()):
         raise TargetError(
             f"operator {name}: computes in {dtype}; float layers are float32: use "
             "module.float(), and torch.float32 in forward"
         )
+
+
+def _parts(tree: Any, kind: type[Any]) -> list[Any]:
+    found: list[Any] = []
+    tvm_ffi.structural_walk(tree, found.append)
+    return [part for part in found if isinstance(part, kind)]
+
+
+def _callee(call: ir.Call) -> str:
+    return str(getattr(call.op, "name", ""))
 
 
 def _inline(schedule: s_tir.Schedule, root: Any) -> None:
@@ -137,21 +138,8 @@ def _moves_only(schedule: s_tir.Schedule, block: Any) -> bool:
 
 
 def _is_cheap(schedule: s_tir.Schedule, block: Any) -> bool:
-    dear: list[Any] = []
-
-    def visit(item: Any) -> None:
-        if isinstance(item, tirx.Div) or (
-            isinstance(item, ir.Call) and str(getattr(item.op, "name", "")) not in _CHEAP
-        ):
-            dear.append(item)
-
-    tvm_ffi.structural_walk(schedule.get(block).body, visit)
-    return not dear
-
-
-def _only_reshapes(schedule: s_tir.Schedule, root: Any, function: tirx.PrimFunc) -> bool:
-    single = len(schedule.get_child_blocks(root)) == 1 and len(function.params) == 2
-    return single and bool(has_reshape_pattern(function))
+    body = schedule.get(block).body
+    return not _parts(body, tirx.Div) and all(_callee(c) in _CHEAP for c in _parts(body, ir.Call))
 
 
 def _tile(schedule: s_tir.Schedule, block: Any) -> Any:

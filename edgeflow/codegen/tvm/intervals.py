@@ -9,6 +9,7 @@ other, that alone is too wide for 32 bits, and three arguments that hold for eve
 * a product whose factors depend on the same comparisons is bounded case by case (`_by_cases`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -100,16 +101,12 @@ class Evaluation:
             return self._where(value)
         if not args or op == "matvec":
             return value.range
-        if op == "concat":
-            parts = [self.of(arg) for arg in args]
-            lo = np.concatenate([part.lo.reshape(-1) for part in parts])[value.index]
-            hi = np.concatenate([part.hi.reshape(-1) for part in parts])[value.index]
-            return Interval(lo, hi)
         known = [self.of(arg) for arg in args]
-        if op == "view":
-            lo, hi = (end.reshape(-1)[value.index] for end in (known[0].lo, known[0].hi))
+        if op in ("view", "concat"):
+            lo = np.concatenate([part.lo.reshape(-1) for part in known])[value.index]
+            hi = np.concatenate([part.hi.reshape(-1) for part in known])[value.index]
             return Interval(lo, hi)
-        if op in ("sum", "largest", "top"):
+        if op in ("sum", "top"):
             return _reduction(value, known[0])
         if op == "gather":
             lo, hi = known[0].lo.min(), known[0].hi.max()
@@ -227,46 +224,32 @@ def _implied(condition: "Value", known: Evaluation, holds: bool) -> Assumed:
     return {value.id: known.of(value).meet(*limits)}
 
 
-def _checked(lo: Any, hi: Any, *reach: Any) -> Interval:
-    """Return the interval, or all of 64 bits where the magnitudes `reach` say that it may wrap."""
-    wraps = np.zeros(np.shape(lo), bool)
-    for magnitude in reach:
-        wraps = wraps | (np.abs(magnitude) >= _WRAPS)
+def _checked(ends: Sequence[Any], reach: Sequence[Any]) -> Interval:
+    """Return the interval of results, all of 64 bits where a magnitude of `reach` may wrap."""
+    wraps = np.abs(reach).max(axis=0) >= _WRAPS
+    lo, hi = np.minimum.reduce(ends), np.maximum.reduce(ends)
     return Interval(np.where(wraps, LOWEST, lo), np.where(wraps, HIGHEST, hi))
 
 
-def _float(values: Any) -> Any:
-    return np.asarray(values).astype(np.float64)
-
-
-def _plus(a: Interval, b: Interval) -> Interval:
+def _exact(op: np.ufunc, *pairs: tuple[Ints, Ints]) -> Interval:
     with np.errstate(over="ignore"):
-        lo, hi = a.lo + b.lo, a.hi + b.hi
-    return _checked(lo, hi, _float(a.lo) + _float(b.lo), _float(a.hi) + _float(b.hi))
+        ends = [op(x, y) for x, y in pairs]
+    return _checked(ends, [op(np.float64(x), np.float64(y)) for x, y in pairs])
 
 
 def _minus(a: Interval, b: Interval) -> Interval:
-    with np.errstate(over="ignore"):
-        lo, hi = a.lo - b.hi, a.hi - b.lo
-    return _checked(lo, hi, _float(a.lo) - _float(b.hi), _float(a.hi) - _float(b.lo))
+    return _exact(np.subtract, (a.lo, b.hi), (a.hi, b.lo))
 
 
 def multiply(a: Interval, b: Interval) -> Interval:
     """Return the interval of a product."""
-    corners = [(x, y) for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
-    with np.errstate(over="ignore"):
-        products = [x * y for x, y in corners]
-    reach = [_float(x) * _float(y) for x, y in corners]
-    return _checked(np.minimum.reduce(products), np.maximum.reduce(products), *reach)
-
-
-def _corners(op: Any, a: Interval, b: Interval) -> Interval:
-    found = np.broadcast_arrays(*(op(x, y) for x in (a.lo, a.hi) for y in (b.lo, b.hi)))
-    return Interval(np.minimum.reduce(found), np.maximum.reduce(found))
+    return _exact(np.multiply, (a.lo, b.lo), (a.lo, b.hi), (a.hi, b.lo), (a.hi, b.hi))
 
 
 def _shr(a: Interval, down: Interval) -> Interval:
-    return _corners(np.right_shift, a, down.meet(0, 63))
+    down = down.meet(0, 63)
+    found = [x >> y for x in (a.lo, a.hi) for y in (down.lo, down.hi)]
+    return Interval(np.minimum.reduce(found), np.maximum.reduce(found))
 
 
 def _pow2(e: Interval) -> Interval:
@@ -306,23 +289,22 @@ def _decided(always: Any, never: Any) -> Interval:
 def _reduction(value: "Value", known: Interval) -> Interval:
     lo, hi = (end.reshape(-1)[value.index] for end in (known.lo, known.hi))
     if value.op == "sum":
-        reach = [np.abs(_float(end)).sum(axis=-1) for end in (lo, hi)]
-        return _checked(lo.sum(axis=-1), hi.sum(axis=-1), *reach)
-    if value.op == "largest":
-        return Interval(lo.max(axis=-1), hi.max(axis=-1))
-    shape = value.shape
-    lows, highs = (np.sort(end, axis=-1)[..., ::-1][..., : shape[-1]] for end in (lo, hi))
+        reach = [np.abs(np.float64(end)).sum(axis=-1) for end in (lo, hi)]
+        return _checked([lo.sum(axis=-1), hi.sum(axis=-1)], reach)
+    lows, highs = (np.sort(end, axis=-1)[..., ::-1][..., : value.key] for end in (lo, hi))
     return Interval(lows, highs)
 
 
 _ELEMENTS: dict[str, Any] = {
-    "add": _plus,
+    "add": lambda a, b: _exact(np.add, (a.lo, b.lo), (a.hi, b.hi)),
     "sub": _minus,
     "mul": multiply,
     "neg": lambda a: _minus(full((), 0, 0), a),
     "abs": _abs,
     "min": lambda a, b: Interval(np.minimum(a.lo, b.lo), np.minimum(a.hi, b.hi)),
     "max": lambda a, b: Interval(np.maximum(a.lo, b.lo), np.maximum(a.hi, b.hi)),
+    "both": lambda a, b: Interval(np.minimum(a.lo, b.lo), np.minimum(a.hi, b.hi)),
+    "either": lambda a, b: Interval(np.maximum(a.lo, b.lo), np.maximum(a.hi, b.hi)),
     "shr": _shr,
     "and": _and,
     "pow2": _pow2,
@@ -336,7 +318,4 @@ _ELEMENTS: dict[str, Any] = {
     "eq": lambda a, b: _decided(
         (a.lo == a.hi) & (b.lo == b.hi) & (a.lo == b.lo), (a.lo > b.hi) | (a.hi < b.lo)
     ),
-    "both": lambda a, b: Interval(np.minimum(a.lo, b.lo), np.minimum(a.hi, b.hi)),
-    "either": lambda a, b: Interval(np.maximum(a.lo, b.lo), np.maximum(a.hi, b.hi)),
-    "not": lambda a: Interval(1 - a.hi, 1 - a.lo),
 }

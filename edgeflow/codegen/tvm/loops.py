@@ -23,7 +23,6 @@ _BOOLEAN: dict[str, Callable[..., Any]] = {
     "eq": lambda a, b: tirx.EQ(a, b),
     "both": tirx.And,
     "either": tirx.Or,
-    "not": tirx.Not,
 }
 _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,
@@ -192,7 +191,7 @@ class _Emitter:
             return _number(1, dtype) << _cast(args[0], dtype)
         if op in ("wrap16", "wrap32"):
             return _cast(self._narrow(args[0], f"int{op[4:]}", scope, scalar.args[0]), dtype)
-        if op in ("both", "either", "not"):
+        if op in ("both", "either"):
             return _BOOLEAN[op](*args)
         wide = _widest([*scalar.args, *([] if op in _BOOLEAN else [scalar])])
         operands = [_cast(arg, wide) for arg in args]
@@ -291,7 +290,6 @@ def _sum_dtype(scalar: Scalar) -> str:
     value = scalar.value
     known = value.args[0].range
     largest = np.maximum(np.abs(known.lo.astype(np.float64)), np.abs(known.hi.astype(np.float64)))
-    assert value.index is not None
     return "int32" if largest.reshape(-1)[value.index].sum(axis=-1).max() < _BITS_32 else "int64"
 
 

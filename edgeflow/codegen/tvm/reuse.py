@@ -2,7 +2,7 @@
 
 from edgeflow.codegen.tvm.scalars import REDUCTIONS, Scalar, walk
 from edgeflow.codegen.tvm.stages import Call, Loop, dependencies
-from edgeflow.codegen.tvm.values import Value
+from edgeflow.codegen.tvm.values import Value, every_value
 
 #: A value that takes more operators is stored rather than computed once for each row it is used in.
 _CHEAP = 1
@@ -10,30 +10,22 @@ _CHEAP = 1
 
 def nested_sums(outputs: list[Value]) -> set[int]:
     """Return values that hold a sum and are read again and again by another sum."""
-    values: dict[int, Value] = {}
-    stack = list(outputs)
-    while stack:
-        value = stack.pop()
-        if value.id not in values:
-            values[value.id] = value
-            stack += value.args
-    sums: set[int] = set()  # sums, and what is made of them
-    summed: set[int] = set()  # what sums are made of
-    for id in sorted(values):
-        value = values[id]
-        if value.op in REDUCTIONS or any(arg.id in sums for arg in value.args):
-            sums.add(id)
-    for id in sorted(values, reverse=True):
-        value = values[id]
-        if value.op in REDUCTIONS or id in summed:
-            summed.update(arg.id for arg in value.args)
-    found: set[int] = set()
-    for id in sums & summed:
-        wide = values[id]
-        for arg in wide.args if wide.op not in REDUCTIONS else ():
-            if arg.id in sums and arg.size < wide.size:
-                found.add(arg.args[0].id if arg.op == "view" else arg.id)
-    return found
+    values = every_value(outputs)
+    sums: set[Value] = set()  # sums, and what is made of them
+    summed: set[Value] = set()  # what sums are made of
+    for value in values:
+        if value.op in REDUCTIONS or sums.intersection(value.args):
+            sums.add(value)
+    for value in reversed(values):
+        if value.op in REDUCTIONS or value in summed:
+            summed.update(value.args)
+    return {
+        arg.args[0].id if arg.op == "view" else arg.id
+        for wide in sums & summed
+        if wide.op not in REDUCTIONS
+        for arg in wide.args
+        if arg in sums and arg.size < wide.size
+    }
 
 
 def repeated(stages: list[Call | Loop]) -> set[int]:

@@ -8,7 +8,7 @@ import numpy as np
 from edgeflow.codegen.tvm.values import LEAVES, Graph, Value
 from edgeflow.program.fixedpoint import Ints
 
-REDUCTIONS = ("sum", "largest", "top")
+REDUCTIONS = ("sum", "top")
 
 
 @dataclass(eq=False)
@@ -115,10 +115,8 @@ class Builder:
         region = None if computed and value.op not in LEAVES else self._stored(value)
         if region is not None:
             return Scalar("load", value, (), at, *bounds, region)
-        if value.op == "view":
-            return self.scalar(value.args[0], _index(value).reshape(-1)[at])
-        if value.op == "concat":
-            position = _index(value).reshape(-1)[at]
+        if value.op in ("view", "concat"):
+            position = value.index.reshape(-1)[at]
             starts = np.cumsum([0, *(part.size for part in value.args)])
             parts = np.searchsorted(starts, position, side="right") - 1
             if (parts != parts.flat[0]).any():
@@ -144,8 +142,7 @@ class Builder:
             if (choices != choices.flat[0]).any():
                 raise PiecesError(_by_iteration(choices))
             choice = int(choices.flat[0])
-        index = _index(value)
-        terms = index.reshape(-1, index.shape[-1])[outer]
+        terms = value.index.reshape(-1, value.index.shape[-1])[outer]
         arg = self.scalar(value.args[0], terms)
         return Scalar(
             value.op, value, (arg,), at, *bounds, terms=terms.shape[-1], choice=choice,
@@ -170,11 +167,6 @@ def walk(roots: list[Scalar]) -> Iterator[Scalar]:
 def _reductions(args: list[Scalar]) -> frozenset[Scalar]:
     direct = {arg for arg in args if arg.op in REDUCTIONS}
     return frozenset(direct).union(*(arg.below for arg in args))
-
-
-def _index(value: Value) -> Ints:
-    assert value.index is not None
-    return value.index
 
 
 def _by_iteration(kinds: Ints) -> Ints:

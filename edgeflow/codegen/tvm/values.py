@@ -4,7 +4,7 @@ A `Graph` makes `Value` nodes, each once. Their intervals prove which arithmetic
 drop what cannot happen: a clip that never clips, a branch that is never taken. Shapes are constant.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,13 +34,13 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "mod": np.mod,
     "both": np.logical_and,
     "either": np.logical_or,
-    "not": np.logical_not,
     "where": np.where,
     "wrap16": lambda a: a.astype(np.int16),
     "wrap32": lambda a: a.astype(np.int32),
     **COMPARISONS,
 }
-BOOLEAN = {*COMPARISONS, "both", "either", "not"}
+BOOLEAN = {*COMPARISONS, "both", "either"}
+_NO_INDEX = np.empty(0, np.int64)
 
 
 class Value:
@@ -50,15 +50,14 @@ class Value:
     ----------
     op : str
         One of `ELEMENTWISE`, `LEAVES`, "const"; "view": of one argument; "concat": of the
-        arguments, flattened, then taken at `index`; "gather": of a table at an index; "sum",
-        "largest": over the last axis of `index`; "top": the `key` largest over it, which makes
-        them the last axis.
+        arguments, flattened, then taken at `index`; "gather": of a table at an index; "sum": over
+        the last axis of `index`; "top": the `key` largest over it, which makes them the last axis.
     shape : tuple of int
     range : Interval
         Of every element.
-    index : int array, optional
+    index : int array
         Flat positions in the argument (in all arguments together for "concat"): of a view
-        [*shape], of a reduction [*outer, terms].
+        [*shape], of a reduction [*outer, terms]; else empty.
     key : Any
         What else tells it from others: a leaf's name.
     id : int
@@ -71,8 +70,8 @@ class Value:
         args: tuple["Value", ...],
         shape: tuple[int, ...],
         id: int,
-        index: Ints | None = None,
-        key: Any = None,
+        index: Ints,
+        key: Any,
     ) -> None:
         self.op, self.args, self.shape, self.id = op, args, shape, id
         self.index, self.key = index, key
@@ -111,19 +110,17 @@ class Graph:
 
     def __init__(self) -> None:
         self._made: dict[Any, Value] = {}
-        self._count = 0
 
     # leaves
 
     def const(self, array: Any) -> Value:
         values = np.asarray(array, dtype=np.int64)
-        return self._make(
-            "const", (), values.shape, None, values.tobytes(), Interval(values, values)
-        )
+        known = Interval(values, values)
+        return self._make("const", (), values.shape, key=values.tobytes(), known=known)
 
     def leaf(self, op: str, name: str, known: Interval, args: tuple[Value, ...] = ()) -> Value:
         """Return what is read from memory: one of `LEAVES`, its elements within `known`."""
-        return self._make(op, args, known.lo.shape, None, name, known)
+        return self._make(op, args, known.lo.shape, key=name, known=known)
 
     # layout
 
@@ -132,15 +129,14 @@ class Graph:
         index = np.asarray(index, dtype=np.int64)
         index = index if shape is None else index.reshape(tuple(shape))
         if value.op == "view":
-            value, index = value.args[0], self._index(value).reshape(-1)[index]
+            value, index = value.args[0], value.index.reshape(-1)[index]
         if index.shape == value.shape and (index.reshape(-1) == np.arange(value.size)).all():
             return value
-        known = Interval(value.range.lo.reshape(-1)[index], value.range.hi.reshape(-1)[index])
         if value.op == "const":
-            return self.const(known.lo)
+            return self.const(value.range.lo.reshape(-1)[index])
         if value.op == "pow2":
-            return self._elementwise("pow2", self.view(value.args[0], index))
-        return self._make("view", (value,), index.shape, index, index.tobytes(), known)
+            return self.of("pow2", self.view(value.args[0], index))
+        return self._make("view", (value,), index.shape, index)
 
     def rearrange(self, value: Value, change: Callable[[Ints], Ints]) -> Value:
         """Return what `change`, a function of numpy that only moves elements, makes of `value`."""
@@ -154,33 +150,28 @@ class Graph:
             positions.append(np.arange(start, start + part.size).reshape(part.shape))
             start += part.size
         index = np.concatenate(positions, axis)
-        lo, hi = (
-            np.concatenate([getattr(part.range, end).reshape(-1) for part in parts])[index]
-            for end in ("lo", "hi")
-        )
-        known = Interval(lo, hi)
-        return self._make("concat", tuple(parts), index.shape, index, index.tobytes(), known)
+        return self._make("concat", tuple(parts), index.shape, index)
 
     # reductions
 
     def reduce(self, op: str, value: Value, index: Ints, key: int = 0) -> Value:
-        """Return "sum", "largest" or "top" over the last axis of `index`, [*outer, terms]."""
+        """Return "sum" or "top" over the last axis of `index`, [*outer, terms]."""
         shape = index.shape[:-1] + ((key,) if op == "top" else ())
-        return self._finish(op, (value,), shape, index, key)
+        return self._make(op, (value,), shape, index, key)
 
     def gather(self, table: Value, index: Value) -> Value:
         """Return the elements of the one-dimensional `table` at `index`."""
-        return self._finish("gather", (table, index), index.shape)
+        return self._make("gather", (table, index), index.shape)
 
     # elements
 
     def add(self, a: Value, b: Value) -> Value:
         if a.op == "const":
             a, b = b, a
-        return a if _neutral(a, b, 0) else self._elementwise("add", a, b)
+        return a if _neutral(a, b, 0) else self.of("add", a, b)
 
     def sub(self, a: Value, b: Value) -> Value:
-        return a if _neutral(a, b, 0) else self._elementwise("sub", a, b)
+        return a if _neutral(a, b, 0) else self.of("sub", a, b)
 
     def mul(self, a: Value, b: Value) -> Value:
         if a.op == "const":
@@ -190,19 +181,19 @@ class Graph:
         exponents = exponent(self, a), exponent(self, b)
         if exponents[0] and exponents[1]:
             return self.pow2(self.add(exponents[0], exponents[1]))
-        return self._elementwise("mul", a, b)
+        return self.of("mul", a, b)
 
     def mod(self, x: Value, unit: Value) -> Value:
         """Return x mod unit, of the sign of `unit`."""
         width = exponent(self, unit)
         if width is None:
-            return self._elementwise("mod", x, unit)
+            return self.of("mod", x, unit)
         if width.scalar == 0:
             return self.const(0)
         moved = x.op == "add" and x.args[1].op == "const" and x.shape == x.args[0].shape
         if moved and unit.scalar is not None and not (x.args[1].range.lo % unit.scalar).any():
             x = x.args[0]  # what is added does not reach the bits that are left
-        return self._elementwise("and", x, self.sub(unit, self.const(1)))
+        return self.of("and", x, self.sub(unit, self.const(1)))
 
     def shr(self, x: Value, down: Value) -> Value:
         """Return ``floor(x / 2^down)``."""
@@ -210,12 +201,12 @@ class Graph:
         if k == 0:
             return x
         if k is None or down.size != 1:
-            return self._elementwise("shr", x, down)
+            return self.of("shr", x, down)
         if x.op == "add" and x.args[1].op == "const" and x.shape == x.args[0].shape:
             rest = x.args[1]
             if (rest.range.lo % (1 << k) == 0).all():
                 return self.add(self.shr(x.args[0], down), self.const(rest.range.lo >> k))
-        return self._elementwise("shr", x, down)
+        return self.of("shr", x, down)
 
     def narrow(self, value: Value) -> Value:
         """Return ``(a f + c) >> k`` without its wide product, where that helps; else `value`.
@@ -240,7 +231,7 @@ class Graph:
     def pow2(self, e: Value) -> Value:
         if e.op == "const":
             return self.const(np.left_shift(np.int64(1), e.range.lo))
-        return self._elementwise("pow2", e)
+        return self.of("pow2", e)
 
     def min(self, a: Value, b: Value) -> Value:
         return self._choose("min", a, b)
@@ -257,15 +248,17 @@ class Graph:
         up, down = exponent(self, a), exponent(self, b)
         if up and down:
             return self.pow2(self.where(condition, up, down))
-        return self._elementwise("where", condition, a, b)
+        return self.of("where", condition, a, b)
 
     def wrap(self, x: Value, bits: int) -> Value:
         """Return x as an integer of `bits` bits: 16, 32 or 64, which wraps."""
-        return x if bits == 64 or fits(x.range, bits) else self._elementwise(f"wrap{bits}", x)
+        return x if bits == 64 or fits(x.range, bits) else self.of(f"wrap{bits}", x)
 
     def of(self, op: str, *args: Value) -> Value:
-        """Return an operator of `ELEMENTWISE` that nothing simplifies."""
-        return self._elementwise(op, *args)
+        """Return an operator of `ELEMENTWISE` that nothing simplifies but constants."""
+        if all(arg.op == "const" for arg in args):
+            return self.const(ELEMENTWISE[op](*(arg.range.lo for arg in args)))
+        return self._make(op, args, np.broadcast_shapes(*(arg.shape for arg in args)))
 
     # making
 
@@ -277,41 +270,33 @@ class Graph:
             )
             if np.all(below) and one.shape == shape:
                 return one
-        return self._elementwise(op, a, b)
-
-    def _elementwise(self, op: str, *args: Value) -> Value:
-        shape = np.broadcast_shapes(*(arg.shape for arg in args))
-        if all(arg.op == "const" for arg in args):
-            return self.const(ELEMENTWISE[op](*(arg.range.lo for arg in args)))
-        return self._finish(op, args, shape)
-
-    def _finish(
-        self, op: str, args: tuple[Value, ...], shape: tuple[int, ...],
-        index: Ints | None = None, key: Any = None,
-    ) -> Value:  # fmt: skip
-        name = (index.shape, index.tobytes(), key) if index is not None else key
-        return self._make(op, args, shape, index, name, None, key)
+        return self.of(op, a, b)
 
     def _make(
-        self, op: str, args: tuple[Value, ...], shape: tuple[int, ...], index: Ints | None,
-        name: Any, known: Interval | None, key: Any = None,
+        self, op: str, args: tuple[Value, ...], shape: tuple[int, ...],
+        index: Ints = _NO_INDEX, key: Any = None, known: Interval | None = None,
     ) -> Value:  # fmt: skip
-        full = (op, tuple(arg.id for arg in args), shape, name)
-        if full in self._made:
-            return self._made[full]
-        value = Value(op, args, shape, self._count, index, name if known is not None else key)
-        self._count += 1
-        if op in COMPARISONS and args[1].scalar is not None:
-            cut = args[1].scalar + (op in ("le", "gt"))  # the first number above, or at it
-            value.compared[args[0]] = value.compared.get(args[0], set()) | {cut}
-        value.range = known if known is not None else intervals.of(value)
-        self._made[full] = value
-        return value
+        full = (op, tuple(arg.id for arg in args), shape, index.shape, index.tobytes(), key)
+        if full not in self._made:
+            value = Value(op, args, shape, len(self._made), index, key)
+            if op in COMPARISONS and args[1].scalar is not None:
+                cut = args[1].scalar + (op in ("le", "gt"))  # the first number above, or at it
+                value.compared[args[0]] = value.compared.get(args[0], set()) | {cut}
+            value.range = intervals.of(value) if known is None else known
+            self._made[full] = value
+        return self._made[full]
 
-    @staticmethod
-    def _index(value: Value) -> Ints:
-        assert value.index is not None
-        return value.index
+
+def every_value(roots: Iterable[Value]) -> list[Value]:
+    """Return the values that some depend on, these included, arguments first."""
+    found: dict[int, Value] = {}
+    stack = list(roots)
+    while stack:
+        value = stack.pop()
+        if value.id not in found:
+            found[value.id] = value
+            stack += value.args
+    return [found[id] for id in sorted(found)]
 
 
 def _neutral(a: Value, b: Value, number: int) -> bool:

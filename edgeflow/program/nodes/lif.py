@@ -101,7 +101,6 @@ class LIF(Spiking):
     alpha: NDArray[np.int16] | None = None
 
     op_type = "LIF"
-    x_field = ("input.cols", "input.input_bits")
     y_field = ("input.rows", 2)
     matrix_fields = ("input", "recurrent")
     output_state = "s"
