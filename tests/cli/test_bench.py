@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from edgeflow.bench.cells import random_cell
 from edgeflow.cli import app, console
-from edgeflow.codegen.kernels import kernel_named
+from edgeflow.codegen.kernels import KERNEL_SETS, kernel_named
 from edgeflow.codegen.layouts.dense import Rows
 from edgeflow.codegen.layouts.layout import Packed
 from edgeflow.errors import CheckFailed, EdgeFlowError, TargetError
@@ -64,8 +64,9 @@ def test_a_kernel_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
             return super().pack(dataclasses.replace(matrix, weight=np.abs(matrix.weight)))
 
     wrong = dataclasses.replace(plain, layout=OtherWeights())
-    monkeypatch.setattr("edgeflow.codegen.kernels.MATVEC_KERNELS", (wrong,))
-    monkeypatch.setattr("edgeflow.codegen.kernels.KERNEL_SETS", {"c": (wrong,)})
+    portable = tuple(wrong if k is plain else k for k in KERNEL_SETS["c"])
+    monkeypatch.setattr("edgeflow.codegen.kernels.MATVEC_KERNELS", portable)
+    monkeypatch.setattr("edgeflow.codegen.kernels.KERNEL_SETS", {"c": portable})
     done = CliRunner().invoke(app, [*SMALL, "--kernel", plain.name])
     assert isinstance(done.exception, CheckFailed)
     assert "9 columns x 5 rows" in str(done.exception)
