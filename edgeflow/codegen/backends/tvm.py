@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from edgeflow.codegen.backends.backend import Code, Product, Site, StepCode
+from edgeflow.codegen.backends.backend import Backend, Code, Product, Site, StepCode
 from edgeflow.codegen.costs import Cost
 from edgeflow.codegen.kernels import MatvecKernel
 from edgeflow.codegen.schedules import load_schedules
@@ -26,8 +26,8 @@ def require_tvm() -> None:
         raise ToolMissingError("TVM is not installed: pip install 'edgeflow[tvm]'")
 
 
-class Tvm:
-    """See `backend.Backend`: it takes cores that its compiler knows."""
+class Tvm(Backend):
+    """It takes cores that its compiler knows, and layers that have a step."""
 
     name = "tvm"
     per_shape = True
