@@ -65,7 +65,7 @@ class Tvm(Backend):
         return tuple(node.name for node in nodes)
 
     def symbol(self, kernel: MatvecKernel, matrix: Matrix) -> str:
-        return kernel.body(matrix).symbol
+        return f"{kernel.name}_{matrix.rows}x{matrix.cols}_{matrix.shift}"
 
     def write(self, products: Sequence[Product], sites: Sequence[Site], core: CoreSpec) -> Code:
         if not products and not sites:
@@ -76,7 +76,7 @@ class Tvm(Backend):
 
         symbols = {f"ef_tvm_{site.node.name}_step": site for site in sites}
         name, text, steps = tvm_library(
-            [p.kernel.body(p.matrix) for p in products],
+            {self.symbol(p.kernel, p.matrix): p for p in products},
             {symbol: site.node for symbol, site in symbols.items()},
             core,
         )

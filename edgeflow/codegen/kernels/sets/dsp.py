@@ -96,23 +96,14 @@ KERNELS = [
         "int4, sums of 32 bits",
         weights_fit_4_bits,
     ),
-    MatvecKernel(
-        "ef_matvec_sparse_4x4_pair_s8_s16_dsp",
-        blocks.BlockRowPairs(TILES),
-        "blocks that are not zero, two rows a halfword",
-        row_pairs,
-    ),
-    MatvecKernel(
-        "ef_matvec_sparse_4x2_pair_s8_s16_dsp",
-        blocks.BlockRowPairs(COLUMN_PAIRS),
-        "blocks that are not zero, two rows a halfword",
-        row_pairs,
-    ),
-    MatvecKernel(
-        "ef_matvec_sparse_4x1_pair_s8_s16_dsp",
-        blocks.BlockRowPairs(COLUMNS_OF_FOUR),
-        "blocks that are not zero, two rows a halfword",
-        row_pairs,
+    *(
+        MatvecKernel(
+            f"ef_matvec_sparse_4x{form.cols}_pair_s8_s16_dsp",
+            blocks.BlockRowPairs(form),
+            "blocks that are not zero, two rows a halfword",
+            row_pairs,
+        )
+        for form in (TILES, COLUMN_PAIRS, COLUMNS_OF_FOUR)
     ),
     MatvecKernel(
         "ef_matvec_sparse_4x4_s8_s16_dsp",
