@@ -76,7 +76,7 @@ class Tvm(Backend):
 
         symbols = {f"ef_tvm_{site.node.name}_step": site for site in sites}
         name, text, steps = tvm_library(
-            {self.symbol(p.kernel, p.matrix): p for p in products},
+            {self.symbol(p.kernel, p.matrix): (p.kernel.name, p.matrix) for p in products},
             {symbol: site.node for symbol, site in symbols.items()},
             core,
         )

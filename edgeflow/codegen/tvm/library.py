@@ -3,24 +3,24 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from edgeflow.codegen.backends.backend import Product
 from edgeflow.codegen.schedules import schedule
 from edgeflow.codegen.tvm.emit import source
 from edgeflow.codegen.tvm.matvec import MATVECS, matvec
 from edgeflow.codegen.tvm.step import Step, step_function
+from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Node
 from edgeflow.targets.board import CoreSpec
 
 
 def tvm_library(
-    products: Mapping[str, Product], layers: Mapping[str, Node], core: CoreSpec
+    products: Mapping[str, tuple[str, Matrix]], layers: Mapping[str, Node], core: CoreSpec
 ) -> tuple[str, str, dict[str, Step]]:
     """Let TVM write kernels and steps.
 
     Parameters
     ----------
     products : mapping
-        One of each kernel and shape, by the symbol that it gets.
+        Kernel and matrix, one of each shape, by the symbol that it gets.
     layers : mapping
         Those whose step TVM writes, likewise.
     core : CoreSpec
@@ -42,12 +42,12 @@ def tvm_library(
 
 
 def _write(
-    products: Mapping[str, Product], layers: Mapping[str, Node], core: CoreSpec
+    products: Mapping[str, tuple[str, Matrix]], layers: Mapping[str, Node], core: CoreSpec
 ) -> tuple[str, str, dict[str, Step]]:
     assert core.tvm is not None
     shapes = sorted(
-        (p.kernel.name, p.matrix.rows, p.matrix.cols, p.matrix.shift, symbol)
-        for symbol, p in products.items()
+        (kernel, matrix.rows, matrix.cols, matrix.shift, symbol)
+        for symbol, (kernel, matrix) in products.items()
     )
     functions = [
         matvec(symbol, MATVECS[kernel](schedule(core, kernel)), *shape)
