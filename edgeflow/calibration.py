@@ -6,13 +6,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgeflow.errors import EdgeFlowError, TargetError
 from edgeflow.files import write_atomic
 from edgeflow.resources import resource
 
 DataT = TypeVar("DataT", bound=BaseModel)
+
+
+class Data(BaseModel):
+    """What a data file says, and nothing else."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def load_of_core(kind: type[DataT], folder: str, core: str) -> DataT | None:

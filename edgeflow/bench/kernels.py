@@ -1,6 +1,6 @@
 """Matrix-vector kernels one by one: what they cost by shape and format, and whether they agree."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -29,15 +29,8 @@ class Format:
     activation_bits: int
 
 
-FORMATS = {
-    "w8a12": Format(8, 12),
-    "w8a8": Format(8, 8),
-    "w8a16": Format(8, 16),
-    "w8a2": Format(8, 2),
-    "w4a12": Format(4, 12),
-    "w4a8": Format(4, 8),
-    "w4a16": Format(4, 16),
-}
+_WIDTHS = ((8, 12), (8, 8), (8, 16), (8, 2), (4, 12), (4, 8), (4, 16))
+FORMATS = {f"w{w}a{a}": Format(w, a) for w, a in _WIDTHS}
 
 
 @dataclass(frozen=True)
@@ -215,12 +208,8 @@ def bench_kernels(
                 block=shape,
                 instructions=measured.instructions,
                 instructions_per_mac=measured.instructions / (matrix.rows * matrix.cols),
-                text_bytes=_text_bytes(kernel, matrix, measured.text_bytes),
+                text_bytes=measured.text_bytes[owner(kernel).symbol(kernel, matrix)],
                 mismatches=measured.mismatches,
             )
         )
     return result
-
-
-def _text_bytes(kernel: MatvecKernel, matrix: Matrix, sizes: Mapping[str, int]) -> int:
-    return sizes[owner(kernel).symbol(kernel, matrix)]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import product
-from math import log
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +104,7 @@ def best_schedules(counts: Mapping[str, Mapping[Schedule, list[float]]]) -> dict
     Among equals it is the one that unrolls least.
     """
     return {
-        name: min(found, key=lambda s: (round(_mean_log(found[s]), 4), s.unroll))
+        name: min(found, key=lambda s: (round(float(np.log(found[s]).mean()), 4), s.unroll))
         for name, found in counts.items()
     }
 
@@ -143,10 +142,6 @@ def _layers(shapes: Iterable[tuple[int, int]]) -> list[tuple[Linear, NDArray[np.
     """Return layers of so many columns and rows with their inputs, which every kernel takes."""
     matrices = [bench_matrix(rows, cols, FORMATS["w4a8"]) for cols, rows in shapes]
     return [(Linear("layer", matrix), bench_inputs(matrix, STEPS)) for matrix in matrices]
-
-
-def _mean_log(counts: Sequence[float]) -> float:
-    return float(np.mean([log(count) for count in counts]))
 
 
 def write_schedules(schedules: Schedules, path: Path) -> None:

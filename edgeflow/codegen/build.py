@@ -257,7 +257,7 @@ def compile_program(
         optimize=optimize,
         kernel_sets=kernel_sets,
         kernels=kernels,
-        steps=None if tvm_layers is None else {"tvm": tvm_layers},
+        tvm_layers=tvm_layers,
     )
     if directory.exists() and not directory.is_dir():
         raise TargetError(f"{directory}: a file is in the way of the build folder")
@@ -279,7 +279,7 @@ def compile_program(
         optimize=optimize,
         choices=plan.choices,
         placement=spec.placement,
-        tvm_layers=plan.layers_by("tvm"),
+        tvm_layers=tuple(layer for layer, name in plan.backends.items() if name == "tvm"),
         measured=measure_size(elf, directory / "objects"),
     )
     program.save(directory / "model.onnx")

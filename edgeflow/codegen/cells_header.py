@@ -7,6 +7,7 @@ from the declared ranges, comments from the NumPy docstrings.
 import re
 import textwrap
 from collections.abc import Iterator
+from itertools import groupby
 
 from edgeflow.program.nodes import NODES, Node
 from edgeflow.program.nodes.base import Range, array_type, is_optional
@@ -73,11 +74,11 @@ def _prototype(kind: type[Node]) -> str:
     buffers = ("int16_t *scratch", "int32_t *scratch32")
     arguments += [b for b, used in zip(buffers, kind.c_scratch(), strict=True) if used]
     head = f"void {kind.c_function}("
-    lines = textwrap.wrap(
+    text = textwrap.fill(
         f"{head}{', '.join(arguments).replace(' ', chr(0)).replace(',' + chr(0), ', ')});",
         WIDTH, subsequent_indent=" " * len(head), break_long_words=False,
     )  # fmt: skip
-    return "\n".join(lines).replace(chr(0), " ")
+    return text.replace(chr(0), " ")
 
 
 def _integer(values: Range) -> str:
@@ -124,28 +125,19 @@ def _parameters(docstring: str) -> Iterator[tuple[list[str], str, str]]:
 def _aligned(lines: list[tuple[str, str]]) -> list[str]:
     """Return members with their comments behind them, aligned, or above where they are too long."""
     result: list[str] = []
-    run: list[tuple[str, str]] = []
-
-    def flush() -> None:
-        column = max((len(member) for member, _ in run), default=0)
-        result.extend(f"{member:<{column}} {text}" for member, text in run)
-        run.clear()
-
-    for member, note in lines:
-        text = f"/* {note} */"
-        if note and len(text) <= WIDTH - MEMBER:
-            run.append((member, text))
-            continue
-        flush()
-        result.extend([_comment(note, "    ")] if note else [])
-        result.append(member)
-    flush()
+    beside = [bool(note) and len(f"/* {note} */") <= WIDTH - MEMBER for _, note in lines]
+    for fits, run in groupby(zip(lines, beside, strict=True), key=lambda line: line[1]):
+        members = [line for line, _ in run]
+        column = max(len(member) for member, _ in members)
+        for member, note in members:
+            if fits:
+                result.append(f"{member:<{column}} /* {note} */")
+            else:
+                result += [_comment(note, "    "), member] if note else [member]
     return result
 
 
 def _comment(text: str, indent: str) -> str:
-    return "\n".join(
-        textwrap.wrap(
-            f"/* {text} */", WIDTH, initial_indent=indent, subsequent_indent=f"{indent}   "
-        )
+    return textwrap.fill(
+        f"/* {text} */", WIDTH, initial_indent=indent, subsequent_indent=f"{indent}   "
     )

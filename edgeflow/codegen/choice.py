@@ -1,7 +1,7 @@
 """The kernel of each matrix of a program on a core, and what the others would cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edgeflow.codegen.backends import kernel_sets as sets_of
 from edgeflow.codegen.backends import known_costs, owner
@@ -130,36 +130,41 @@ def choose_kernels(
         raise TargetError(f"--optimize {optimize}: there are {', '.join(GOALS)}")
     _check_offered(core, offered, kernel_sets or ())
     known = known_costs(core.name)
-    matrices = {
-        (node.name, field): matrix
+    matrices = [
+        (node.name, field, matrix)
         for node in program.nodes
         for field, matrix in node.products().items()
-    }
+    ]
+    shares = [
+        expected_share(program, f"{layer}.{field}") if matrix.threshold else None
+        for layer, field, matrix in matrices
+    ]
     asked: list[str | None] = []
-    for (layer, field), matrix in matrices.items():
+    tables = []
+    for (layer, field, matrix), share in zip(matrices, shares, strict=True):
         name = (kernels or {}).get(f"{layer}.{field}")
         sets = [name] if name is not None else kernel_sets
         asked.append(None if sets is None else choose_kernel(matrix, sets).name)
-    shares = [
-        expected_share(program, f"{layer}.{field}") if matrix.threshold else None
-        for (layer, field), matrix in matrices.items()
-    ]
-    tables = [
-        _candidates(matrix, core, offered, optimize, known, name, share)
-        for matrix, name, share in zip(matrices.values(), asked, shares, strict=True)
-    ]
+        tables.append(_candidates(matrix, core, offered, optimize, known, asked[-1], share))
     picks = _pick(tables, optimize) if kernel_sets is None else [("", "")] * len(tables)
-    picks = [
-        pick if name is None else (name, ASKED) for pick, name in zip(picks, asked, strict=True)
-    ]
+    picks = [(name, ASKED) if name else pick for pick, name in zip(picks, asked, strict=True)]
     return tuple(
-        replace(
-            _choice(layer, field, matrix, table, name, why),
+        Choice(
+            layer=layer,
+            matrix=field,
+            rows=matrix.rows,
+            cols=matrix.cols,
+            input_bits=matrix.input_bits,
+            kernel=kernel,
+            instructions=next(c.instructions for c in table if c.kernel == kernel),
+            weight_bytes=next(c.weight_bytes for c in table if c.kernel == kernel),
+            why=why,
+            alternatives=tuple(c for c in table if c.kernel != kernel),
             fired=share,
             break_even=_break_even(matrix, table, known) if share is not None else None,
         )
-        for ((layer, field), matrix), table, (name, why), share in zip(
-            matrices.items(), tables, picks, shares, strict=True
+        for (layer, field, matrix), table, (kernel, why), share in zip(
+            matrices, tables, picks, shares, strict=True
         )
     )
 
@@ -185,24 +190,6 @@ def _break_even(
     if delta is None or other is None:
         return None
     return break_even(delta, other, matrix, known)
-
-
-def _choice(
-    layer: str, field: str, matrix: Matrix, table: Sequence[Candidate], name: str, why: str
-) -> Choice:
-    chosen = next(c for c in table if c.kernel == name)
-    return Choice(
-        layer=layer,
-        matrix=field,
-        rows=matrix.rows,
-        cols=matrix.cols,
-        input_bits=matrix.input_bits,
-        kernel=name,
-        instructions=chosen.instructions,
-        weight_bytes=chosen.weight_bytes,
-        why=why,
-        alternatives=tuple(c for c in table if c is not chosen),
-    )
 
 
 def _pick(tables: Sequence[Sequence[Candidate]], goal: str) -> list[tuple[str, str]]:

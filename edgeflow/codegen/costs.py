@@ -4,33 +4,22 @@ The files are fitted to counts on emulated boards: ``edgeflow bench kernels --fi
 """
 
 from functools import lru_cache
-from typing import Annotated, Protocol
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from edgeflow.calibration import load_of_core
+from edgeflow.calibration import Data, load_of_core
+from edgeflow.codegen.schedules import TvmCost
 
 #: Kernels step through rows and columns in blocks of a power of two, up to this.
 MAX_BLOCK = 16
 
 Count = Annotated[float, Field(allow_inf_nan=False)]
 Block = Annotated[int, Field(ge=1, le=MAX_BLOCK)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Cost(Protocol):
-    """What a call of a kernel costs by the shape of its matrix."""
-
-    def instructions(
-        self, rows: int, cols: int, items: float | None = None, updated: float | None = None
-    ) -> float:
-        """Return the expected instructions of a call, requantization included; see `KernelCost`."""
-
-
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class KernelCost(_Data):
+class KernelCost(Data):
     """Instructions of a call: ``a + b rows + c R + d C + e R C + f F``.
 
     R and C are the numbers of blocks of rows and of columns; with a block-sparse kernel the items
@@ -89,7 +78,11 @@ def column_blocks(cols: int, width: int, half: float) -> float:
     return whole + (half if 2 * rest <= width else 1.0) * (rest > 0)
 
 
-class KernelCosts(_Data):
+#: What a call of a kernel costs by the shape of its matrix.
+Cost = KernelCost | TvmCost
+
+
+class KernelCosts(Data):
     """The kernels of a core.
 
     Attributes
@@ -112,19 +105,13 @@ class KernelCosts(_Data):
     board: str
     compiler: str
     emulator: str
-    spike_rate: Annotated[float, Field(ge=0, le=1)]
+    spike_rate: Share
     kernels: dict[str, KernelCost]
-    break_even: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
-    delta_break_even: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    break_even: dict[str, Share] = Field({})
+    delta_break_even: dict[str, Share] = Field({})
 
 
 @lru_cache
 def load_costs(core: str) -> KernelCosts | None:
-    """Return what is known of a core's kernels, None if nothing is.
-
-    Raises
-    ------
-    TargetError
-        If its file is wrong.
-    """
+    """Return what is known of a core's kernels, if anything; a TargetError if its file is wrong."""
     return load_of_core(KernelCosts, "kernels", core)

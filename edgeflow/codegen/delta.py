@@ -6,7 +6,7 @@ import numpy as np
 
 from edgeflow.codegen.costs import Cost
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
-from edgeflow.codegen.sparse import DENSITY, REFERENCE
+from edgeflow.codegen.sparse import DENSITY, REFERENCE, reference_matrix
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.program import Program
 
@@ -74,12 +74,11 @@ def break_even(
     float or None
         0..1, 1 also where it always does; None if costs were not measured.
     """
-    costs = [
-        [delta_instructions(kernel, matrix, share, known, items) for share in (0.0, 1.0)]
-        for kernel in (delta, other)
-        for items in [kernel.sparse.items(matrix) if kernel.sparse else None]
-    ]
-    (empty, full), (held, always) = costs
+    costs = []
+    for kernel in (delta, other):
+        items = kernel.sparse.items(matrix) if kernel.sparse else None
+        costs += [delta_instructions(kernel, matrix, share, known, items) for share in (0.0, 1.0)]
+    empty, full, held, always = costs
     if empty is None or full is None or held is None or always is None:
         return None
     gain, growth = held - empty, (full - empty) - (always - held)
@@ -104,7 +103,7 @@ def break_evens(known: Mapping[str, Cost]) -> dict[str, float]:
     dict
         Shares 0..1 by name.
     """
-    kernels = list({k.name: k for k in MATVEC_KERNELS if k.name in known}.values())
+    kernels = [kernel for kernel in MATVEC_KERNELS if kernel.name in known]
     result = {}
     for delta in (kernel for kernel in kernels if kernel.delta):
         matrix = next(
@@ -123,12 +122,10 @@ def break_evens(known: Mapping[str, Cost]) -> dict[str, float]:
 
 
 def _reference(group: int, kernel: MatvecKernel) -> Matrix:
-    rows, cols = REFERENCE
-    weight = np.full((rows, cols), 50, np.int8)
+    weight = np.full(REFERENCE, 50)
     if kernel.sparse is not None:
         # every fourth block of a row, and another one in the next row
-        row, column = np.indices((rows, cols))
+        row, column = np.indices(REFERENCE)
         diagonal = row // kernel.sparse.rows + column // kernel.sparse.cols
         weight *= diagonal % round(1 / DENSITY) == 0
-    multiplier = np.full(rows, 1 << 20, np.int32)
-    return Matrix(weight, np.zeros(rows, np.int32), multiplier, 1, 12, 1, group)
+    return reference_matrix(weight, threshold=1, group=group)

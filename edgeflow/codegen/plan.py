@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeflow.codegen.backends import ALL, OURS, backends_of, owner
+from edgeflow.codegen.backends import ALL, OURS, TVM, backends_of, owner
 from edgeflow.codegen.backends.backend import Code, Product, Site, StepCode
 from edgeflow.codegen.choice import Choice, choose_kernels
 from edgeflow.codegen.kernels import kernel_named
@@ -76,10 +76,6 @@ class Plan:
         names = (*(Path(source).name for source in self.sources), *self.generated)
         return tuple(f"kernels/{name}" for name in names)
 
-    def layers_by(self, backend: str) -> tuple[str, ...]:
-        """Return the layers whose step a backend writes."""
-        return tuple(layer for layer, name in self.backends.items() if name == backend)
-
 
 def plan_library(
     program: Program,
@@ -89,7 +85,7 @@ def plan_library(
     optimize: str = "balanced",
     kernel_sets: Sequence[str] | None = None,
     kernels: Mapping[str, str] | None = None,
-    steps: Mapping[str, Collection[str]] | None = None,
+    tvm_layers: Collection[str] | None = None,
 ) -> Plan:
     """Choose the kernels of a program, and who writes its steps.
 
@@ -99,9 +95,9 @@ def plan_library(
     core : CoreSpec
     backend, optimize, kernel_sets, kernels
         As in :func:`edgeflow.codegen.choice.choose_kernels`.
-    steps : mapping, optional
-        By a backend's name, the layers whose step it writes, ours those that are in none; default:
-        as `backend` chooses, but ours all if there are `kernel_sets`.
+    tvm_layers : collection of str, optional
+        Layers whose step TVM writes, ours the others; default: as `backend` chooses, but ours all
+        if there are `kernel_sets`.
 
     Raises
     ------
@@ -115,11 +111,10 @@ def plan_library(
     )
     products = tuple(_products(program, choices))
     chosen = backends_of(core, backend) if kernel_sets is None else (OURS,)
-    if steps is None:
-        steps = {b.name: b.layers(program, core, optimize, len(chosen) == 1) for b in chosen}
-    writers = {node.name: OURS for node in program.nodes}
-    for each in ALL:
-        writers |= dict.fromkeys(writers.keys() & set(steps.get(each.name, ())), each)
+    writers = dict.fromkeys((node.name for node in program.nodes), OURS)
+    for each in chosen if tvm_layers is None else ():
+        writers |= dict.fromkeys(each.layers(program, core, optimize, len(chosen) == 1), each)
+    writers |= dict.fromkeys(writers.keys() & set(tvm_layers or ()), TVM)
     sites = _sites(program)
     code = [
         each.write(

@@ -7,16 +7,16 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from edgeflow.calibration import load_of_core
+from edgeflow.calibration import Data, load_of_core
 from edgeflow.targets.board import CoreSpec, Schedule
 
 #: Groups of rows from which on each costs the same.
 SEVERAL = 8
 
 
-class TvmCost(BaseModel):
+class TvmCost(Data):
     """Instructions of a call, given for some columns.
 
     Each shape has code of its own, so nothing between two numbers of columns is certain: few groups
@@ -38,8 +38,6 @@ class TvmCost(BaseModel):
     first, last
         Likewise: what one row behind the last group adds, and what all but one of a group add.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: int = Field(ge=1)
     cols: tuple[int, ...] = Field(min_length=2)
@@ -79,7 +77,7 @@ class TvmCost(BaseModel):
         return _between(self.cols, values, cols)
 
 
-class StepSaving(BaseModel):
+class StepSaving(Data):
     """Instructions that TVM's step of a kind of layer saves against that in C.
 
     Attributes
@@ -89,8 +87,6 @@ class StepSaving(BaseModel):
     saved
         For each of them; below 0 where C costs less.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     outputs: tuple[int, ...] = Field(min_length=1)
     saved: tuple[float, ...] = Field(min_length=1)
@@ -110,7 +106,7 @@ def _between(places: Sequence[int], values: Sequence[float], place: int) -> floa
     return values[i - 1] + share * (values[i] - values[i - 1])
 
 
-class Schedules(BaseModel):
+class Schedules(Data):
     """The best schedules found for a core.
 
     Attributes
@@ -125,15 +121,13 @@ class Schedules(BaseModel):
         By kind of layer.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     core: str
     board: str
     tvm: str
     emulator: str
     kernels: dict[str, Schedule]
-    costs: dict[str, TvmCost] = {}
-    steps: dict[str, StepSaving] = {}
+    costs: dict[str, TvmCost] = Field({})
+    steps: dict[str, StepSaving] = Field({})
 
 
 def schedule(core: CoreSpec, kernel: str) -> Schedule:
@@ -148,11 +142,5 @@ def schedule(core: CoreSpec, kernel: str) -> Schedule:
 
 @lru_cache
 def load_schedules(core: str) -> Schedules | None:
-    """Return what is known of a core's kernels, None if nothing is.
-
-    Raises
-    ------
-    TargetError
-        If its file is wrong.
-    """
+    """Return what is known of a core's kernels, if anything; a TargetError if its file is wrong."""
     return load_of_core(Schedules, "schedules", core)

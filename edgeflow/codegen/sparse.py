@@ -1,12 +1,12 @@
 """Shares of zeros at which block-sparse kernels pay, and the best blocks to prune, by core."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgeflow.codegen.costs import KernelCost, load_costs
-from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel, kernels_of
-from edgeflow.codegen.kernels.exact import reads_spikes
+from edgeflow.codegen.kernels import MATVEC_KERNELS, kernels_of
 from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.program.matrix import Matrix
 from edgeflow.targets.board import CoreSpec
@@ -35,17 +35,20 @@ def break_even(kernels: Mapping[str, KernelCost]) -> dict[str, float]:
     dict
         Shares 0..1 by name.
     """
+    known = [kernel for kernel in MATVEC_KERNELS if kernel.name in kernels]
     result = {}
-    for kernel, blocks, matrix in _sparse(list(kernels)):
+    for kernel in known:
+        matrices = (reference_matrix(1, width) for width in WIDTHS)
+        matrix = next((m for m in matrices if kernel.is_exact_for(m)), None)
+        if kernel.sparse is None or matrix is None:
+            continue
         dense = min(
             kernels[k.name].instructions(*REFERENCE)
-            for k in _named(kernels)
-            if k.sparse is None and k.weight_bits <= kernel.weight_bits and _is_general(k, matrix)
+            for k in known
+            if k.sparse is None and k.weight_bits <= kernel.weight_bits and k.is_exact_for(matrix)
         )
-        cost = kernels[kernel.name]
-        empty = cost.instructions(*REFERENCE, items=0)
-        share = (dense - empty) / (cost.instructions(*REFERENCE, items=_items(blocks, 1)) - empty)
-        result[kernel.name] = round(min(1.0, max(0.0, share)), 3)
+        empty, full = (_instructions(kernels[kernel.name], kernel.sparse, s) for s in (0, 1))
+        result[kernel.name] = round(min(1.0, max(0.0, (dense - empty) / (full - empty))), 3)
     return result
 
 
@@ -53,7 +56,8 @@ def preferred_block(core: CoreSpec, input_bits: int = 12) -> BlockFormat:
     """Return the blocks that are cheapest on a core: what pruning for it should make zero.
 
     Those of the block-sparse kernel of 8-bit weights with the fewest instructions where `DENSITY`
-    of the blocks are left; where costs were not measured, those of the first kernel.
+    of the blocks are left; where costs were not measured, those of the first kernel; where the core
+    has none, single weights.
 
     Parameters
     ----------
@@ -67,57 +71,34 @@ def preferred_block(core: CoreSpec, input_bits: int = 12) -> BlockFormat:
         A block has `rows` x `cols` weights. Kernels take as long for any number of blocks up to a
         multiple of `step` in a row of blocks, so pruning does well to leave such numbers.
     """
-    names = [kernel.name for kernel in kernels_of(core.kernels)]
+    matrix = reference_matrix(1, input_bits)
+    blocks = {
+        kernel.name: kernel.sparse
+        for kernel in kernels_of(core.kernels)
+        if kernel.sparse and kernel.weight_bits == 8 and kernel.is_exact_for(matrix)
+    }
     costs = load_costs(core.name)
-    candidates = [
-        (kernel, blocks)
-        for kernel, blocks, _ in _sparse(names, (input_bits,))
-        if kernel.weight_bits == 8
-    ]
     known = costs.kernels if costs else {}
-    if not all(kernel.name in known for kernel, _ in candidates):
-        return candidates[0][1]
-    return min(
-        candidates,
-        key=lambda pair: known[pair[0].name].instructions(
-            *REFERENCE, items=_items(pair[1], DENSITY)
-        ),
-    )[1]
-
-
-def _sparse(
-    names: Sequence[str], widths: Sequence[int] = WIDTHS
-) -> list[tuple[MatvecKernel, BlockFormat, Matrix]]:
-    """Return the block-sparse kernels among `names`, in that order, and a matrix each takes."""
-    result = []
-    for kernel in _named(names):
-        if kernel.sparse is not None:
-            matrices = (m for m in map(_reference, widths) if kernel.is_exact_for(m))
-            result += [(kernel, kernel.sparse, m) for m in list(matrices)[:1]]
-    return result
-
-
-def _named(names: Sequence[str] | Mapping[str, KernelCost]) -> list[MatvecKernel]:
-    by_name = {kernel.name: kernel for kernel in MATVEC_KERNELS}
-    return [by_name[name] for name in names if name in by_name]
-
-
-def _is_general(kernel: MatvecKernel, matrix: Matrix) -> bool:
-    """Tell whether a dense kernel takes the matrix, whatever x is."""
-    return kernel.is_exact_for(matrix) and not kernel.delta and not reads_spikes(matrix)
-
-
-def _items(blocks: BlockFormat, share: float) -> float:
-    rows, cols = REFERENCE
-    return share * -(-rows // blocks.rows) * -(-cols // blocks.cols) / blocks.step
-
-
-def _reference(input_bits: int) -> Matrix:
-    rows, cols = REFERENCE
-    return Matrix(
-        np.ones((rows, cols), np.int8),
-        np.zeros(rows, np.int32),
-        np.full(rows, 1 << 20, np.int32),
-        1,
-        input_bits,
+    if not blocks.keys() <= known.keys():
+        return next(iter(blocks.values()))
+    best = min(
+        blocks, key=lambda name: _instructions(known[name], blocks[name], DENSITY), default=None
     )
+    return blocks[best] if best is not None else BlockFormat(1, 1)
+
+
+def _instructions(cost: KernelCost, blocks: BlockFormat, share: float) -> float:
+    """Return the instructions at `REFERENCE` with this share of blocks left."""
+    rows, cols = REFERENCE
+    number = -(-rows // blocks.rows) * -(-cols // blocks.cols)
+    return cost.instructions(rows, cols, items=share * number / blocks.step)
+
+
+def reference_matrix(
+    weight: ArrayLike, input_bits: int = 12, threshold: int = 0, group: int = 1
+) -> Matrix:
+    """Return a matrix of the shape `REFERENCE`; ratios of its requantization are small."""
+    rows, _ = REFERENCE
+    multiplier = np.full(rows, 1 << 20, np.int32)
+    weights = np.full(REFERENCE, weight, np.int8)
+    return Matrix(weights, np.zeros_like(multiplier), multiplier, 1, input_bits, threshold, group)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from edgeflow.codegen.backends.backend import Backend
-from edgeflow.codegen.backends.ours import Ours
 from edgeflow.codegen.backends.tvm import Tvm
 from edgeflow.codegen.costs import Cost
 from edgeflow.codegen.kernels import MatvecKernel
@@ -11,8 +10,8 @@ from edgeflow.errors import TargetError
 from edgeflow.targets.board import CoreSpec
 
 #: In order of preference where costs are unknown. Ours writes what no other does.
-OURS: Backend = Ours()
-ALL: tuple[Backend, ...] = (OURS, Tvm())
+OURS, TVM = Backend(), Tvm()
+ALL = (OURS, TVM)
 #: auto: for each kernel and step the cheapest of all backends that are available.
 BACKENDS = ("auto", *(backend.name for backend in ALL))
 

@@ -1,10 +1,11 @@
-"""The protocol of a backend: what writes the code of products and of steps."""
+"""Backends: what writes the code of products and of steps; the one of ``firmware/kernels``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar
 
-from edgeflow.codegen.costs import Cost
+from edgeflow.codegen.c_text import c_struct
+from edgeflow.codegen.costs import Cost, load_costs
 from edgeflow.codegen.kernels import MatvecKernel
 from edgeflow.codegen.layouts.layout import Packed
 from edgeflow.errors import EdgeFlowError
@@ -40,7 +41,7 @@ class Site:
     x: str
     y: str
     states: Mapping[str, str]
-    scratch: tuple[str, str] = ("model->scratch", "model->scratch32")
+    scratch: ClassVar[tuple[str, str]] = ("model->scratch", "model->scratch32")
 
 
 @dataclass(frozen=True)
@@ -85,37 +86,71 @@ class Code:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-class Backend(Protocol):
-    """Something that writes kernels and the steps of layers."""
+class Backend:
+    """The C and assembly of ``firmware/kernels``, for every core and layer; others override it.
 
-    @property
-    def name(self) -> str:
-        """As ``--backend`` has it."""
+    Attributes
+    ----------
+    name : str
+        As ``--backend`` has it.
+    per_shape : bool
+        Whether each shape has a function of its own, of weights, x and y, which adds code. Such
+        kernels are chosen only where they were measured, and never for size.
+    """
 
-    @property
-    def per_shape(self) -> bool:
-        """Whether each shape has a function of its own, of weights, x and y, which adds code.
-
-        Such kernels are chosen only where they were measured, and never for size.
-        """
+    name: ClassVar[str] = "c"
+    per_shape: ClassVar[bool] = False
 
     def unavailable(self, core: CoreSpec) -> EdgeFlowError | None:
         """Return why it cannot write for a core here, or None."""
+        return None
 
     def kernel_sets(self, core: CoreSpec) -> tuple[str, ...]:
         """Return the kernel sets that a core has with it, in order of preference."""
+        return core.kernels
 
     def owns(self, kernel: MatvecKernel) -> bool:
         """Tell whether a kernel is of this backend."""
+        return not kernel.by_tvm
 
     def costs(self, core: str) -> Mapping[str, Cost]:
         """Return what is known of its kernels on a core; a TargetError if a file is wrong."""
+        costs = load_costs(core)
+        return costs.kernels if costs else {}
 
     def layers(self, program: Program, core: CoreSpec, goal: str, alone: bool) -> tuple[str, ...]:
         """Return the layers whose step it should write: all that it can if `alone`."""
+        return tuple(node.name for node in program.nodes)
 
     def symbol(self, kernel: MatvecKernel, matrix: Matrix) -> str:
         """Return the C function that multiplies by a matrix."""
+        return kernel.name
 
     def write(self, products: Sequence[Product], sites: Sequence[Site], core: CoreSpec) -> Code:
         """Write products whose kernels it owns, and steps; a TargetError if it cannot."""
+        nodes = [site.node for site in sites]
+        functions = {product.kernel.name for product in products}
+        functions |= {node.c_function for node in nodes if node.c_function}
+        functions |= {helper for node in nodes for helper in node.c_helpers}
+        return Code({site.node.name: _step(site) for site in sites}, frozenset(functions))
+
+
+def _step(site: Site) -> StepCode:
+    node = site.node
+    call = node.c_call(site.x, site.y, site.states, site.scratch)
+    return StepCode(
+        # without a function, the layer is a matrix that names its kernel
+        statement=f"@{call}" if node.c_function else call,
+        declaration=_cell(node) if node.c_struct else "",
+        arrays=tuple(node.arrays()),
+        scratch=node.scratch,
+        scratch32=node.scratch32,
+    )
+
+
+def _cell(node: Node) -> str:
+    """Return the struct of the layer's parameters; a null pointer needs no initialiser."""
+    matrices = {field: f"&{node.name}_{field}" for field in node.matrices()}
+    arrays = {field: f"{node.name}_{field}" for field in node.arrays()}
+    members: dict[str, str | int] = {**matrices, **arrays, **node.c_sizes, **node.ints()}
+    return c_struct(f"@{node.c_struct}", f"{node.name}_cell", members)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from edgeflow.codegen.backends.backend import Code, Product, Site, StepCode
+from edgeflow.codegen.backends.backend import Backend, Code, Product, Site, StepCode
 from edgeflow.codegen.costs import Cost
 from edgeflow.codegen.kernels import MatvecKernel
 from edgeflow.codegen.schedules import load_schedules
@@ -26,8 +26,8 @@ def require_tvm() -> None:
         raise ToolMissingError("TVM is not installed: pip install 'edgeflow[tvm]'")
 
 
-class Tvm:
-    """See `backend.Backend`: it takes cores that its compiler knows."""
+class Tvm(Backend):
+    """It takes cores that its compiler knows, and layers that have a step."""
 
     name = "tvm"
     per_shape = True
@@ -65,7 +65,7 @@ class Tvm:
         return tuple(node.name for node in nodes)
 
     def symbol(self, kernel: MatvecKernel, matrix: Matrix) -> str:
-        return kernel.body(matrix).symbol
+        return f"{kernel.name}_{matrix.rows}x{matrix.cols}_{matrix.shift}"
 
     def write(self, products: Sequence[Product], sites: Sequence[Site], core: CoreSpec) -> Code:
         if not products and not sites:
@@ -76,7 +76,7 @@ class Tvm:
 
         symbols = {f"ef_tvm_{site.node.name}_step": site for site in sites}
         name, text, steps = tvm_library(
-            [p.kernel.body(p.matrix) for p in products],
+            {self.symbol(p.kernel, p.matrix): (p.kernel.name, p.matrix) for p in products},
             {symbol: site.node for symbol, site in symbols.items()},
             core,
         )

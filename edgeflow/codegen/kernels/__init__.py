@@ -15,21 +15,10 @@ from pathlib import Path
 from types import ModuleType
 
 from edgeflow.codegen.kernels import sets
-from edgeflow.codegen.kernels.kernel import MatvecKernel, TvmBody
+from edgeflow.codegen.kernels.kernel import MatvecKernel
 from edgeflow.errors import TargetError
 from edgeflow.program.matrix import Matrix
 from edgeflow.resources import kernel_folders
-
-__all__ = [
-    "KERNEL_ABOUT",
-    "KERNEL_SETS",
-    "MATVEC_KERNELS",
-    "MatvecKernel",
-    "TvmBody",
-    "choose_kernel",
-    "kernel_named",
-    "kernels_of",
-]
 
 
 def _modules() -> Iterator[tuple[str, ModuleType]]:

@@ -59,28 +59,3 @@ class MatvecKernel:
     def by_tvm(self) -> bool:
         """Whether TVM writes the kernel's body."""
         return self.kernel_set.startswith("tvm")
-
-    def body(self, matrix: Matrix) -> "TvmBody":
-        """Return what TVM has to write for a matrix."""
-        return TvmBody(self.name, matrix.rows, matrix.cols, matrix.shift)
-
-
-@dataclass(frozen=True, order=True)
-class TvmBody:
-    """A matrix-vector product that TVM writes for one shape.
-
-    Parameters
-    ----------
-    kernel : str
-    rows, cols, shift : int
-    """
-
-    kernel: str
-    rows: int
-    cols: int
-    shift: int
-
-    @property
-    def symbol(self) -> str:
-        """Name of the C function; it takes weights, x and y."""
-        return f"{self.kernel}_{self.rows}x{self.cols}_{self.shift}"

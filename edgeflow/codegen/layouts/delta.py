@@ -1,7 +1,11 @@
-"""Layouts of all weights of a delta matrix, with the sums that its memory starts with."""
+"""Layouts of delta matrices, of all weights or blocks, with the sums that memory starts with."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 
+from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.codegen.layouts.layout import (
     EVEN_ODD,
     Layout,
@@ -10,10 +14,15 @@ from edgeflow.codegen.layouts.layout import (
     column_pairs,
     complete,
     pad_to_multiple,
+    padded_bytes,
+    row_groups,
     with_row_below,
 )
 from edgeflow.program.fixedpoint import Ints
 from edgeflow.program.matrix import Matrix
+
+#: Rows that offsets of sums in bytes reach, a halfword.
+MAX_OFFSET_ROWS = (1 << 16) // 4
 
 
 class DeltaLayout(Layout):
@@ -98,3 +107,86 @@ def _long_sums(bias: Ints) -> Ints:
 def _shifted(matrix: Matrix, words: Ints, sums: Ints) -> Packed:
     """Return multipliers that hold the shift, then `words`; and the sums after a reset."""
     return complete(pad_to_multiple(matrix.multiplier, 8) << matrix.shift, words, memory=sums)
+
+
+class DeltaGapBlocks(DeltaLayout):
+    """Blocks of 8 x 1, each behind a byte with the blocks from the one before."""
+
+    blocks: BlockFormat = BlockFormat(8, 1, reach=8 * 255, by_columns=True)
+
+    def pack(self, matrix: Matrix) -> Packed:
+        columns = []
+        for first, weight in self.blocks.groups(matrix):
+            distance = np.diff(first, prepend=0)[:, None] // self.blocks.rows
+            columns.append(np.concatenate([distance, weight[..., 0].T], axis=1).reshape(-1))
+        start = np.cumsum([0, *(column.size for column in columns)])
+        stream = padded_bytes(np.concatenate(columns))
+        sums = pad_to_multiple(matrix.bias, self.blocks.rows)
+        return complete(matrix.multiplier, start, stream, memory=sums)
+
+
+class DeltaOffsetBlocks(DeltaLayout):
+    """Pairs of blocks, each pair behind the offsets of its sums in bytes."""
+
+    blocks: BlockFormat
+
+    @abstractmethod
+    def words(self, weight: Ints) -> Ints:
+        """Return the words [n, size] of the weights [rows, n, columns] of n blocks."""
+
+    def columns(self, matrix: Matrix) -> list[Ints]:
+        """Return how far each column's blocks are, then for each of these the number of items.
+
+        Behind which they follow: two offsets of sums in bytes, halfwords of a word, and the words
+        of two blocks.
+        """
+        columns = []
+        for first, weight in self.blocks.groups(matrix):
+            offsets = 4 * first.reshape(-1, 2)
+            pairs = np.zeros((0, 0), np.int64)
+            if len(offsets):
+                pairs = self.words(weight).reshape(len(offsets), -1)
+            items = np.concatenate([offsets[:, :1] | offsets[:, 1:] << 16, pairs], axis=1)
+            columns.append(np.concatenate([[len(items)], items.reshape(-1)]).astype(np.int64))
+        start = np.cumsum([0, *(column.size for column in columns[:-1])])
+        # from the word that says it
+        return [4 * (start + len(start) - np.arange(len(start))), *columns]
+
+
+@dataclass(frozen=True)
+class DeltaBlockRowPairs(DeltaOffsetBlocks):
+    """Blocks in halfwords ``256 a + b`` of rows A, B (``ef_delta_matvec_sparse_dsp.inc``).
+
+    Parameters
+    ----------
+    blocks : BlockFormat
+        Of 4 rows, two an item, by columns.
+    """
+
+    blocks: BlockFormat
+
+    def pack(self, matrix: Matrix) -> Packed:
+        multiplier = pad_to_multiple(matrix.multiplier, 8) << matrix.shift
+        sums = with_row_below(pad_to_multiple(matrix.bias, 8))
+        return complete(multiplier, *self.columns(matrix), memory=sums)
+
+    def words(self, weight: Ints) -> Ints:
+        halves = (256 * weight[0::2] + weight[1::2]) & 0xFFFF  # [AB or CD, n, columns]
+        flat = halves.transpose(1, 0, 2).reshape(halves.shape[1], -1)
+        return flat[:, 0::2] | (flat[:, 1::2] << 16)
+
+
+class DeltaBlockVectors(DeltaOffsetBlocks):
+    """Blocks of 8 x 1 in bytes, rows in the order 0 2 4 6 1 3 5 7; sums likewise."""
+
+    blocks: BlockFormat = BlockFormat(8, 1, step=2, by_columns=True)
+
+    def pack(self, matrix: Matrix) -> Packed:
+        sums, multiplier = (
+            row_groups(values, 8)[:, EVEN_ODD] for values in (matrix.bias, matrix.multiplier)
+        )
+        multiplier = multiplier << (matrix.shift - 1)
+        return complete(multiplier, *self.columns(matrix), memory=sums)
+
+    def words(self, weight: Ints) -> Ints:
+        return bytes_to_words(weight[EVEN_ODD, :, 0].T)

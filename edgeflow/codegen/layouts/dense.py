@@ -1,5 +1,6 @@
-"""Layouts of all weights in 8 or 16 bits."""
+"""Layouts of all weights in 16, 8 or 4 bits."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from edgeflow.codegen.layouts.layout import (
     vectors,
     with_row_below,
 )
-from edgeflow.program.fixedpoint import INT32_MAX
+from edgeflow.program.fixedpoint import INT32_MAX, Ints
 from edgeflow.program.matrix import Matrix
 
 #: 127 << 8 fits 16 bits.
@@ -144,28 +145,31 @@ class EightRows(Layout):
     shift: bool = True
 
     def pack(self, matrix: Matrix) -> Packed:
-        whole = whole_columns(matrix.cols) if self.lanes == 16 else matrix.cols
+        whole = _whole_columns(matrix.cols) if self.lanes == 16 else matrix.cols
         left = matrix.shift - 1 if self.shift else 0
-        parts = []
-        for part, order in eights_and_four(matrix.rows):
-            of_part = (matrix.weight[part], matrix.bias[part], matrix.multiplier[part])
-            weight, bias, multiplier = (row_groups(v, len(order))[:, order] for v in of_part)
-            parts.append(lane_stream(weight, bias, multiplier << left, self.lanes, whole, -1, 1))
-        return complete(*parts)
+        return complete(
+            *(
+                lane_stream(weight, bias, multiplier << left, self.lanes, whole, -1, 1)
+                for weight, bias, multiplier in _helium_groups(matrix)
+            )
+        )
 
 
-def eights_and_four(rows: int) -> list[tuple[slice, list[int]]]:
-    """Return the parts of this many rows, with the order in their groups, for Helium kernels.
+def _helium_groups(matrix: Matrix) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Give weights, biases and multipliers of groups of 8 rows, in the order of Helium's lanes.
 
-    Those are groups of 8, and one of 4 behind them where it is enough.
+    Then those of one of 4 rows, where it is enough for what is left.
     """
-    if not 1 <= rows % 8 <= 4:
-        return [(slice(0, rows), EVEN_ODD)]
-    eights = [(slice(0, rows // 8 * 8), EVEN_ODD)] if rows >= 8 else []
-    return [*eights, (slice(rows // 8 * 8, rows), [0, 1, 2, 3])]
+    eights = matrix.rows // 8 * 8 if 1 <= matrix.rows % 8 <= 4 else matrix.rows
+    parts = [(slice(0, eights), EVEN_ODD), (slice(eights, matrix.rows), [0, 1, 2, 3])]
+    for part, order in parts:
+        of_part = (matrix.weight[part], matrix.bias[part], matrix.multiplier[part])
+        if len(of_part[0]):
+            weight, bias, multiplier = (row_groups(v, len(order))[:, order] for v in of_part)
+            yield weight, bias, multiplier
 
 
-def whole_columns(cols: int) -> int:
+def _whole_columns(cols: int) -> int:
     """Return the columns in front of half a block: those of whole sixteens if up to 8 are left."""
     return cols // 16 * 16 if 1 <= cols % 16 <= 8 and cols > 16 else cols
 
@@ -191,8 +195,86 @@ class SplitBytes(Layout):
     """Blocks of 4 rows x 16 columns for x in two bytes (``ef_matvec_split_s8_s16_mve.S``)."""
 
     def pack(self, matrix: Matrix) -> Packed:
-        whole = whole_columns(matrix.cols)
+        whole = _whole_columns(matrix.cols)
         weight, bias, multiplier = matrix_groups(matrix, 4)
         start = bias + 128 * weight[..., :whole].sum(axis=-1)
         end = multiplier << (matrix.shift - 1)
         return complete(lane_stream(weight, start, end, 16, whole, 0, 2))
+
+
+class Nibbles(Layout):
+    """Row by row, two columns a byte, the first in the low nibble."""
+
+    weight_bits = 4
+
+    def pack(self, matrix: Matrix) -> Packed:
+        weight = pad_columns(matrix.weight.astype(np.int64), 2)
+        packed = (weight[:, 0::2] & 15) | (weight[:, 1::2] << 4)
+        return Packed(packed.astype(np.int8).reshape(-1), complete=False)
+
+
+class RowQuads(Layout):
+    """Halfwords ``4096 a + 256 (b + 8) + 16 c + d + 8`` of four rows (``ef_matvec_dsp.inc``)."""
+
+    weight_bits = 4
+
+    def pack(self, matrix: Matrix) -> Packed:
+        place, offset = np.array([4096, 256, 16, 1]), np.array([0, 8, 0, 8])
+        weight, bias, multiplier = matrix_groups(matrix, 4)
+        weight = pad_columns(weight, 2)
+        halves = ((weight + offset[:, None]) * place[:, None]).sum(axis=1) & 0xFFFF
+        start = (bias * place)[:, ::-1].cumsum(axis=1)[:, ::-1]
+        return complete(group_stream(start, halves[:, 0::2] | (halves[:, 1::2] << 16), multiplier))
+
+
+class OffsetNibbles(Layout):
+    """Nibbles ``w + 8``, a word a row for each 8 columns (``ef_matvec_dsp.inc``).
+
+    Nibble i of a word is column 2 i, nibble i + 4 column 2 i + 1. Where 4 columns are left, they go
+    first: a word has those of two rows.
+    """
+
+    weight_bits = 4
+
+    def pack(self, matrix: Matrix) -> Packed:
+        place = np.array([0, 16, 4, 20, 8, 24, 12, 28])
+        weight, bias, multiplier = matrix_groups(matrix, 4)
+        weight = pad_columns(weight, 4)
+        left = weight.shape[-1] % 8
+        first = weight[..., :left].reshape(len(weight), -1, 8)
+        eights = weight[..., left:].reshape(len(weight), 4, -1, 8).transpose(0, 2, 1, 3)
+        rows = np.concatenate([first, eights.reshape(len(weight), -1, 8)], axis=1)
+        return complete(group_stream(bias, ((rows + 8) << place).sum(axis=-1), multiplier))
+
+
+class NibblePairs(Layout):
+    """Bytes ``16 a + b`` in blocks of 16 columns, the last block first (``ef_matvec_mve.inc``).
+
+    Rows 0 2 4 6 of eight share bytes with 1 3 5 7, rows 0 1 of four with 2 3.
+    """
+
+    weight_bits = 4
+
+    def pack(self, matrix: Matrix) -> Packed:
+        whole = _whole_columns(matrix.cols)
+        groups = _helium_groups(matrix)
+        return complete(*(_pair_stream(*group, whole, -1) for group in groups))
+
+
+class SplitNibblePairs(Layout):
+    """Bytes ``16 a + c`` of rows A C and B D, x in two bytes (``ef_matvec_split_s4_s16_mve.S``)."""
+
+    weight_bits = 4
+
+    def pack(self, matrix: Matrix) -> Packed:
+        weight, bias, multiplier = matrix_groups(matrix, 4)
+        start = bias + 128 * weight.sum(axis=-1)
+        return complete(_pair_stream(weight, start, multiplier, matrix.cols, 0))
+
+
+def _pair_stream(weight: Ints, bias: Ints, multiplier: Ints, whole: int, first: int) -> Ints:
+    """Return groups whose first half of rows shares bytes with the second."""
+    half = weight.shape[1] // 2
+    pairs = 16 * weight[:, :half] + weight[:, half:]
+    start = np.concatenate([16 * bias[:, :half] + bias[:, half:], 16 * bias[:, half:]], axis=1)
+    return lane_stream(pairs, start, multiplier, 16, whole, first, 1)

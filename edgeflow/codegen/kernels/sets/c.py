@@ -2,7 +2,7 @@
 
 from edgeflow.codegen.kernels.exact import is_delta, reads_spikes, weights_fit_4_bits
 from edgeflow.codegen.kernels.kernel import MatvecKernel
-from edgeflow.codegen.layouts import blocks, delta, delta_blocks, dense, int4
+from edgeflow.codegen.layouts import blocks, delta, dense
 from edgeflow.codegen.layouts.block_format import BlockFormat
 
 #: Cores without SIMD prefer it: their dense products cost more than the columns of a few spikes.
@@ -16,13 +16,13 @@ KERNELS = [
     ),
     MatvecKernel(
         "ef_delta_matvec_sparse_8x1_s8_s16",
-        delta_blocks.DeltaGapBlocks(),
+        delta.DeltaGapBlocks(),
         "adds the blocks stored of columns whose x moved",
         is_delta,
     ),
     MatvecKernel("ef_matvec_s8_s16", dense.Rows(), "int8, row by row"),
     MatvecKernel(
-        "ef_matvec_s4_s16", int4.Nibbles(), "int4, two columns a byte", weights_fit_4_bits
+        "ef_matvec_s4_s16", dense.Nibbles(), "int4, two columns a byte", weights_fit_4_bits
     ),
     MatvecKernel(
         "ef_matvec_sparse_8x1_s8_s16",

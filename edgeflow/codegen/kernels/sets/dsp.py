@@ -14,7 +14,7 @@ from edgeflow.codegen.kernels.exact import (
     weights_fit_4_bits,
 )
 from edgeflow.codegen.kernels.kernel import MatvecKernel
-from edgeflow.codegen.layouts import blocks, delta, delta_blocks, dense, int4, unstructured
+from edgeflow.codegen.layouts import blocks, delta, dense, unstructured
 from edgeflow.codegen.layouts.block_format import BlockFormat
 
 #: Column blocks by the bytes from one's x to the next one's.
@@ -52,13 +52,13 @@ KERNELS = [
     ),
     MatvecKernel(
         "ef_delta_matvec_sparse_4x2_s8_s16_dsp",
-        delta_blocks.DeltaBlockRowPairs(BlockFormat(4, 2, step=2, by_columns=True)),
+        delta.DeltaBlockRowPairs(BlockFormat(4, 2, step=2, by_columns=True)),
         "delta update by blocks that are not zero",
         _delta_pairs & offsets_fit_16_bits & updates_pairs,
     ),
     MatvecKernel(
         "ef_delta_matvec_sparse_4x1_s8_s16_dsp",
-        delta_blocks.DeltaBlockRowPairs(BlockFormat(4, 1, step=2, by_columns=True)),
+        delta.DeltaBlockRowPairs(BlockFormat(4, 1, step=2, by_columns=True)),
         "delta update by blocks that are not zero",
         _delta_pairs & offsets_fit_16_bits,
     ),
@@ -86,33 +86,24 @@ KERNELS = [
     ),
     MatvecKernel(
         "ef_matvec_s4_s16_dsp",
-        int4.RowQuads(),
+        dense.RowQuads(),
         "int4, four rows a halfword",
         weights_fit_4_bits & sums_fit(20, 0, 4) & sums_fit(24, 1, 4) & sums_fit(28, 2, 4),
     ),
     MatvecKernel(
         "ef_matvec_wide_s4_s16_dsp",
-        int4.OffsetNibbles(),
+        dense.OffsetNibbles(),
         "int4, sums of 32 bits",
         weights_fit_4_bits,
     ),
-    MatvecKernel(
-        "ef_matvec_sparse_4x4_pair_s8_s16_dsp",
-        blocks.BlockRowPairs(TILES),
-        "blocks that are not zero, two rows a halfword",
-        row_pairs,
-    ),
-    MatvecKernel(
-        "ef_matvec_sparse_4x2_pair_s8_s16_dsp",
-        blocks.BlockRowPairs(COLUMN_PAIRS),
-        "blocks that are not zero, two rows a halfword",
-        row_pairs,
-    ),
-    MatvecKernel(
-        "ef_matvec_sparse_4x1_pair_s8_s16_dsp",
-        blocks.BlockRowPairs(COLUMNS_OF_FOUR),
-        "blocks that are not zero, two rows a halfword",
-        row_pairs,
+    *(
+        MatvecKernel(
+            f"ef_matvec_sparse_4x{form.cols}_pair_s8_s16_dsp",
+            blocks.BlockRowPairs(form),
+            "blocks that are not zero, two rows a halfword",
+            row_pairs,
+        )
+        for form in (TILES, COLUMN_PAIRS, COLUMNS_OF_FOUR)
     ),
     MatvecKernel(
         "ef_matvec_sparse_4x4_s8_s16_dsp",

@@ -10,7 +10,7 @@ from edgeflow.codegen.kernels.exact import (
     weights_fit_4_bits,
 )
 from edgeflow.codegen.kernels.kernel import MatvecKernel
-from edgeflow.codegen.layouts import blocks, delta, delta_blocks, dense, int4, unstructured
+from edgeflow.codegen.layouts import blocks, delta, dense, unstructured
 from edgeflow.codegen.layouts.block_format import BlockFormat
 
 KERNELS = [
@@ -22,7 +22,7 @@ KERNELS = [
     ),
     MatvecKernel(
         "ef_delta_matvec_sparse_8x1_s8_s16_mve",
-        delta_blocks.DeltaBlockVectors(),
+        delta.DeltaBlockVectors(),
         "delta update by blocks that are not zero",
         is_delta & ratios_below_1 & offsets_fit_16_bits,
     ),
@@ -54,13 +54,13 @@ KERNELS = [
     ),
     MatvecKernel(
         "ef_matvec_s4_s8_mve",
-        int4.NibblePairs(),
+        dense.NibblePairs(),
         "int4, two rows a byte; x narrowed to bytes",
         input_bits(8) & weights_fit_4_bits & sums_fit(28) & columns(1024, least=9),
     ),
     MatvecKernel(
         "ef_matvec_split_s4_s16_mve",
-        int4.SplitNibblePairs(),
+        dense.SplitNibblePairs(),
         "int4, two rows a byte; x as two bytes",
         weights_fit_4_bits & sums_fit(28) & columns(1024),
     ),
