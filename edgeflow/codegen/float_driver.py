@@ -54,6 +54,10 @@ class Array:
     def size(self) -> int:
         return prod(self.shape)
 
+    @property
+    def nbytes(self) -> int:
+        return self.size * np.dtype(self.dtype).itemsize
+
 
 @dataclass(frozen=True)
 class Call:
@@ -114,12 +118,12 @@ class Driver:
     @property
     def memory_bytes(self) -> int:
         """Bytes of states and of working memory."""
-        work = sum(_bytes(dtype) * size for dtype, size in self._pools.items())
-        return work + sum(_bytes(state.dtype) * state.size for state in self._step.states)
+        work = [Array((size,), dtype) for dtype, size in self._pools.items()]
+        return sum(array.nbytes for array in (*work, *self._step.states))
 
     @property
     def constant_bytes(self) -> int:
-        return sum(_bytes(array.dtype) * array.size for array in self._constants)
+        return sum(array.nbytes for array in self._constants)
 
     def header(self) -> str:
         """Return the text of ``NAME.h``."""
@@ -235,10 +239,6 @@ def _member(state: Array) -> str:
 
 def _pool(dtype: str) -> str:
     return "work" if dtype == "float32" else f"work_{dtype}"
-
-
-def _bytes(dtype: str) -> int:
-    return np.dtype(dtype).itemsize
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -4,6 +4,8 @@ They consist of standard integer operators: onnxruntime and TVM run these; netro
 one node. Arithmetic is int64 inside, so nothing wraps; tensors between layers are int16.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 from onnx import helper
@@ -31,18 +33,11 @@ def function(
     inputs: list[str],
     outputs: list[str],
     nodes: list[onnx.NodeProto],
-    attributes: list[str] | None = None,
+    attributes: Sequence[str] = (),
 ) -> onnx.FunctionProto:
     """Return a function of the ``edgeflow`` domain."""
-    return helper.make_function(
-        DOMAIN,
-        name,
-        inputs,
-        outputs,
-        nodes,
-        [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, DOMAIN_VERSION)],
-        attributes=attributes or [],
-    )
+    versions = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, DOMAIN_VERSION)]
+    return helper.make_function(DOMAIN, name, inputs, outputs, nodes, versions, list(attributes))
 
 
 def layer_function(node: Node) -> onnx.FunctionProto:

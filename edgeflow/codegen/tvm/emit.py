@@ -45,23 +45,17 @@ def source(
     TargetError
         If TVM does not compile them.
     """
+    names = [str(f.attrs["global_symbol"]) for f in functions]
     try:
-        return _source(functions, target, headers)
+        module = tvm.IRModule(dict(zip(names, functions, strict=True)))
+        library = tvm.tirx.build(module, target=Target(dict(target)))
+        if target["kind"] == "c":
+            includes = "".join(f"#include {header}\n" for header in headers)
+            return includes + _plain_c(library.inspect_source(), names), ".c"
+        return plain_assembly(library.inspect_source("asm"), names), ".S"
     except Exception as error:  # TVM raises several unrelated types, LLVM's messages among them
         first = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise TargetError(f"TVM cannot compile for {dict(target)}: {first}") from error
-
-
-def _source(
-    functions: Sequence[Any], target: Mapping[str, Any], headers: Sequence[str]
-) -> tuple[str, str]:
-    module = tvm.IRModule({str(f.attrs["global_symbol"]): f for f in functions})
-    names = [str(f.attrs["global_symbol"]) for f in functions]
-    library = tvm.tirx.build(module, target=Target(dict(target)))
-    if target["kind"] == "c":
-        includes = "".join(f"#include {header}\n" for header in headers)
-        return includes + _plain_c(library.inspect_source(), names), ".c"
-    return plain_assembly(library.inspect_source("asm"), names), ".S"
 
 
 def _plain_c(text: str, names: Sequence[str]) -> str:

@@ -126,7 +126,7 @@ class _Emitter:
     def _bound(self, scalar: Scalar, place: int) -> Any:
         """Return a variable, or a constant, that holds a scalar in the scope `place`."""
         if scalar.op == "const":
-            return _number(scalar.lo, _dtype(scalar))
+            return tirx.const(scalar.lo, _dtype(scalar))
         mine = self._scopes[self._place(scalar)]
         if scalar not in mine.bound:
             value = self._expression(scalar)
@@ -147,7 +147,7 @@ class _Emitter:
     def _hide(self, scope: _Scope, expression: Any) -> Any:
         """Return the expression as what is read from an accumulator: TVM does not look inside."""
         accumulator = self._memory.accumulator(1, str(expression.ty.dtype))
-        zero = _number(0, "int32")
+        zero = tirx.const(0, "int32")
         scope.statements.append(tirx.BufferStore(accumulator, expression, [zero]))
         return accumulator[zero]
 
@@ -188,7 +188,7 @@ class _Emitter:
             arms = zip(args[1:], scalar.args[1:], strict=True)
             return tirx.Select(args[0], *(self._narrow(a, dtype, scope, s) for a, s in arms))
         if op == "pow2":
-            return _number(1, dtype) << _cast(args[0], dtype)
+            return tirx.const(1, dtype) << _cast(args[0], dtype)
         if op in ("wrap16", "wrap32"):
             return _cast(self._narrow(args[0], f"int{op[4:]}", scope, scalar.args[0]), dtype)
         if op in ("both", "either"):
@@ -201,7 +201,7 @@ class _Emitter:
 
     def _index(self, region: Region, at: Any) -> Any:
         start, strides = self._loop.access(at)
-        index = _number(region.offset + start, "int32")
+        index = tirx.const(region.offset + start, "int32")
         for scope, stride in zip(self._scopes[1:], strides, strict=False):
             if stride:
                 step = scope.variable * stride if stride != 1 else scope.variable
@@ -255,14 +255,13 @@ class _Emitter:
         accumulator = self._memory.accumulator(count, dtype)
         start = 0 if scalar.op == "sum" else -(1 << (int(dtype[3:]) - 1))
         for number in range(count):
-            outer.statements.append(
-                tirx.BufferStore(accumulator, _number(start, dtype), [_number(number, "int32")])
-            )
+            at = [tirx.const(number, "int32")]
+            outer.statements.append(tirx.BufferStore(accumulator, tirx.const(start, dtype), at))
         value = _cast(self._value(scalar.args[0], place), dtype)
         if scalar.op != "sum":
             value = self._bind(inner, value)
         for number in range(count):
-            at = [_number(number, "int32")]
+            at = [tirx.const(number, "int32")]
             before = accumulator[number]
             if scalar.op == "sum":
                 after = before + value
@@ -291,10 +290,6 @@ def _sum_dtype(scalar: Scalar) -> str:
     known = value.args[0].range
     largest = np.maximum(np.abs(known.lo.astype(np.float64)), np.abs(known.hi.astype(np.float64)))
     return "int32" if largest.reshape(-1)[value.index].sum(axis=-1).max() < _BITS_32 else "int64"
-
-
-def _number(number: int, dtype: str) -> Any:
-    return tirx.const(number, dtype)
 
 
 def _cast(expression: Any, dtype: str) -> Any:

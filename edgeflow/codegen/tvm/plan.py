@@ -66,18 +66,20 @@ class Plan:
 
     def _stored(self, value: Value) -> Region | None:
         """Return where a value is in memory, after planning to store it if it is wanted there."""
-        if value.op in ("input", "array"):
-            return self._regions[value.key]
-        if value.op == "table":
-            name = value.key
-            return self._regions.setdefault(
-                f"{name}_table", Region("table", name, "int16", value.size)
-            )
         if value.id not in self._stores:
             if value.op == "matvec":
                 self._call(value, Region("scratch", "", "int16", round_up(value.size)))
             elif value.id in self._wanted:
                 self._store(value, Region("scratch", "", _dtype(value), round_up(value.size)))
+        return self._in_memory(value)
+
+    def _in_memory(self, value: Value) -> Region | None:
+        """Return where a value is in memory already."""
+        if value.op == "table":
+            table = Region("table", value.key, "int16", value.size)
+            return self._regions.setdefault(f"{value.key}_table", table)
+        if value.op in ("input", "array"):
+            return self._regions[value.key]
         return self._stores.get(value.id)
 
     def _call(self, value: Value, y: Region) -> None:
@@ -188,18 +190,9 @@ class Plan:
         return False
 
     def _fused(self, tasks: list[Task]) -> Loop:
-        builder = Builder(self._body.graph, self._stores_only)
+        builder = Builder(self._body.graph, self._in_memory)
         roots = [builder.scalar(task.value, task.source, computed=True) for task in tasks]
         return self._loop(tasks, roots)
-
-    def _stores_only(self, value: Value) -> Region | None:
-        if value.op in ("input", "array"):
-            return self._regions[value.key]
-        return (
-            self._regions[f"{value.key}_table"]
-            if value.op == "table"
-            else self._stores.get(value.id)
-        )
 
     def _copy(self, task: Task, source: Region) -> Task:
         """Return the task that moves what was put aside where it belongs."""

@@ -62,10 +62,8 @@ class Cutoff(Node):
         first, second = split(largest(x, 2), 2)
         clear = (count >= self.start) & (first - second >= self.threshold)
         held = np.where(decided, state["held"], x)
-        return held, {
-            "held": held,
-            "count": np.where(decided | clear, -1, np.minimum(count, INT16_MAX)),
-        }
+        count = np.where(decided | clear, -1, np.minimum(count, INT16_MAX))
+        return held, {"held": held, "count": count}
 
     def samples_read(self, outputs: ArrayLike) -> NDArray[np.int64]:
         """Return the samples read before each window is decided, at most all of them.
