@@ -12,7 +12,6 @@ of cells and kernels, the schemas of options, the cores in ``targets/cores``, th
 
 import argparse
 import importlib
-import inspect
 import json
 import re
 import sys
@@ -226,12 +225,10 @@ def cells_reference() -> str:
     modules: dict[str, str] = {}  # by name, the first cell of each
     classes: set[str] = set()
     for name, cell in CELLS.items():
-        build = inspect.getmodule(cell.build)
-        assert build is not None
         parts.append(f"## {name}")
-        first = modules.setdefault(build.__name__, name)
+        first = modules.setdefault(cell.origin, name)
         if first == name:
-            parts.append(_reference(build.__name__, **DOCSTRING_ONLY))
+            parts.append(_reference(cell.origin, **DOCSTRING_ONLY))
         else:
             parts.append(f"Equations: [{first}](#{first}).")
         defaults = option_defaults(cell)
@@ -239,7 +236,7 @@ def cells_reference() -> str:
             options = ", ".join(f"`{k}={json.dumps(v)}`" for k, v in defaults.items())
             parts.append(f"Options (`--set`), with their defaults: {options}.")
         path = _path(cell.module)
-        if path.startswith(f"{build.__name__}.") and path not in classes:
+        if path.startswith(f"{cell.origin}.") and path not in classes:
             parts.append(_reference(path))
         elif not path.startswith("edgeflow."):
             parts.append(f"The layer is `torch.nn.{cell.module.__name__}`.")

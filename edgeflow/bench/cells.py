@@ -21,11 +21,7 @@ from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.size import measure_size
 
 #: One of each family: the first of each module.
-CELLS = tuple(
-    {
-        getattr(cell.build, "func", cell.build).__module__: n for n, cell in reversed(ALL.items())
-    }.values()
-)[::-1]
+CELLS = tuple({cell.origin: name for name, cell in reversed(ALL.items())}.values())[::-1]
 HIDDEN = (32, 64)
 OUTPUTS = 6
 #: Windows and samples of the random walks that scales are calibrated on.

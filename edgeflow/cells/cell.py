@@ -113,3 +113,9 @@ class Cell(Layer):
     about: str = field(kw_only=True)
     readout: str = field(default="last", kw_only=True)
     training: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def origin(self) -> str:
+        """Name of the module that it comes from; its variants may come from the same."""
+        build: Any = getattr(self.build, "func", self.build)  # of a functools.partial
+        return str(build.__module__)

@@ -31,7 +31,7 @@ FOLDERS = (
 )
 #: What the tree says of the cell, by the command that makes it say so.
 SAYS = {
-    "edgeflow train --help": r"leaky \(leaky\s+integrators\)",
+    "edgeflow train --help": r"leaky[\s│]+\(leaky[\s│]+integrators\)",
     "python -m pytest tests/parity --collect-only -q -k leaky": r"test_host\.py::\S+leaky",
     "python -m pytest tests/unit --collect-only -q -k leaky": r"test_random_programs\S+leaky",
     "python -c 'from tests.parity.test_boards import PROGRAMS; print(*PROGRAMS)'": r"\bleaky\b",
