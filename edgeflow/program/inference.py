@@ -87,7 +87,7 @@ class Stream:
         early = cutoff is not None and bool(self._state[-1]["count"][0, 0] < 0)
         return self.samples > 0 and (early or self.samples >= window)
 
-    def step(self, sample: ArrayLike) -> Any:
+    def step(self, sample: ArrayLike) -> str | float | NDArray[np.float64]:
         """Read a raw sample [channels]; return what `Program.predict` would answer so far.
 
         Raises
@@ -106,7 +106,8 @@ class Stream:
         self.samples += 1
         self.values = y[0] * program.output_scale
         found = np.asarray(self._task.answer(self._task.decide(y[0], program.output_scale)))
-        return found if found.ndim else found.item()
+        answer: str | float | NDArray[np.float64] = found if found.ndim else found.item()
+        return answer
 
     def __repr__(self) -> str:
         return f"Stream({self._program!r}; {self.samples} samples since the reset)"

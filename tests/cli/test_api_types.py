@@ -47,7 +47,7 @@ ef.compile(3)
 REVEALED = [
     "Program", "Program", "ndarray[tuple[Any, ...], dtype[Any]]",
     "ndarray[tuple[Any, ...], dtype[float64]]",
-    "str | ndarray[tuple[Any, ...], dtype[float64]]", "bool", "Build", "int",
+    "str | float | ndarray[tuple[Any, ...], dtype[float64]]", "bool", "Build", "int",
     "ndarray[tuple[Any, ...], dtype[Any]]", "ProfileResult", "list[Path]", "TrainResult", "str",
     "Program", "str",
 ]  # fmt: skip
