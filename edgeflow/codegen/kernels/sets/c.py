@@ -22,7 +22,7 @@ KERNELS = [
     ),
     MatvecKernel("ef_matvec_s8_s16", dense.Rows(), "int8, row by row"),
     MatvecKernel(
-        "ef_matvec_s4_s16", dense.Nibbles(), "int4, two columns a byte", weights_fit_4_bits
+        "ef_matvec_s4_s16", dense.Nibbles(), "int4, two columns per byte", weights_fit_4_bits
     ),
     MatvecKernel(
         "ef_matvec_sparse_8x1_s8_s16",
