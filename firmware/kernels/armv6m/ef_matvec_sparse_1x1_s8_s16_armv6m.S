@@ -6,7 +6,7 @@
  *   a word      bytes of what follows up to the items
  *   4 words     for each row: bias, bytes of the items of its positive weights, of its negative
  *               ones, multiplier; up to 32 bytes, or 34: the first 16 of them, and a word before
- *               the multiplier tells how many follow, likewise
+ *               the multiplier tells how many follow, in the same way
  *   4 words     of a row whose first number is 36: the end
  *   2 bytes     an item for each weight that is not zero: its column times two, its magnitude
  *

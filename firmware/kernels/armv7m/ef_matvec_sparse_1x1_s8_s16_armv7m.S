@@ -5,7 +5,7 @@
  * Weights are one stream:
  *   a word      bytes of what follows up to the items
  *   3 words     for each row: bias, multiplier, number of items; up to 32, or 33: sixteen of them,
- *               and a word tells how many follow, likewise
+ *               and a word tells how many follow, in the same way
  *   3 words     of a row whose number is 34: the end
  *   2 bytes     an item for each weight that is not zero: its column, itself
  *
