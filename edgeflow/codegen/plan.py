@@ -41,7 +41,7 @@ class Plan:
     steps : mapping
         The code of each layer's step, by the layer's name.
     backends : mapping
-        Names of the backends that wrote them, likewise.
+        Name of the backend that wrote each step, by the layer's name.
     members : tuple of Member
         ``model_t`` in order; the first is the input.
     sources : tuple of str

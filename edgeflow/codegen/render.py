@@ -88,7 +88,7 @@ def _header(plan: Plan, prefix: str, guarded: bool) -> str:
 
 #define {macro}_INPUTS {program.inputs}
 #define {macro}_OUTPUTS {program.outputs}
-#define {macro}_WINDOW {program.window} /* samples a decision; 0: a decision each sample */
+#define {macro}_WINDOW {program.window} /* samples per decision; 0: one per sample */
 #define {macro}_HASH {{{hash_bytes}}}
 #define {macro}_OUTPUT_SCALE {c_float(program.output_scale)} /* real value of one output unit */
 

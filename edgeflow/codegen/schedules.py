@@ -1,4 +1,4 @@
-"""Schedules of TVM's kernels on each core, and what they cost: ``calibration/costs/schedules``.
+"""Schedules of TVM's kernels on each core, and their costs: ``calibration/costs/schedules``.
 
 The files are made by measuring on emulated boards: ``edgeflow bench schedules``.
 """
@@ -32,11 +32,11 @@ class TvmCost(Data):
     single
         For each of `cols`: of one group.
     several
-        Likewise: of `SEVERAL` groups.
+        For each of `cols`: of `SEVERAL` groups.
     group
-        Likewise: what each group more than these adds.
+        For each of `cols`: added by each group more than these.
     first, last
-        Likewise: what one row behind the last group adds, and what all but one of a group add.
+        For each of `cols`: added by one row behind the last group, by all but one of a group.
     """
 
     rows: int = Field(ge=1)

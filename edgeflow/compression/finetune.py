@@ -24,7 +24,7 @@ from edgeflow.training.repeat import repeatable
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
-#: What a run writes into its folder.
+#: Files that a run writes into its folder.
 FILES = ("resume.pt", "weights.pt", "run.json")
 
 

@@ -42,7 +42,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What narrow weights of one matrix cost.
+    """Cost of narrow weights in one matrix.
 
     Attributes
     ----------

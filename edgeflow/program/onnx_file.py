@@ -1,4 +1,4 @@
-"""A program as a valid ONNX file: one step, explicit states, one node a layer."""
+"""A program as a valid ONNX file: one step, explicit states, one node per layer."""
 
 import json
 from collections.abc import Mapping

@@ -114,7 +114,7 @@ class Program:
 
     @property
     def task(self) -> Task:
-        """What the outputs are for: as metadata say, else classification or plain values."""
+        """Task of the outputs: as metadata say, else classification or plain values."""
         return task_of(self.classes, self.metadata.get("task"))
 
     @property

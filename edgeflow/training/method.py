@@ -1,4 +1,4 @@
-"""What a training run does besides making the loss small: the hooks of its loop.
+"""Hooks of the training loop: all that a run does besides making the loss small.
 
 Quantization-aware training, pruning, delta thresholds and distillation are each a `Method`. Several
 work together; each hook is called for all of them, in their order.
@@ -78,7 +78,7 @@ class Method:
         """Go back to a state of `state`, after `prepare`."""
 
     def finish(self, model: Any) -> None:
-        """Change the best model once training is over, such as cutting off dead units.
+        """Change the best model once training is over, such as removing dead units.
 
         It must make the same of the same weights.
         """

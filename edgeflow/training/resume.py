@@ -16,7 +16,7 @@ from edgeflow.data.dataset import Dataset
 from edgeflow.errors import TrainError
 from edgeflow.files import atomic_path, write_atomic
 
-#: What was done before there was an option for it.
+#: Values of options that runs older than these options had.
 BEFORE_OPTIONS = {"tail": 0.1}
 
 

@@ -1,4 +1,4 @@
-"""Backends: what writes the code of products and of steps; the one of ``firmware/kernels``."""
+"""Backends, writers of the code of products and steps; the one of ``firmware/kernels``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,7 +69,7 @@ class StepCode:
 
 @dataclass(frozen=True)
 class Code:
-    """What a backend adds to a library.
+    """Steps, functions and files that a backend adds to a library.
 
     Parameters
     ----------

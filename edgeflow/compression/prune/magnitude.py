@@ -31,7 +31,7 @@ RISE = 0.5
 #: Calibration windows that weights are converted with, which does not change them.
 WINDOWS = 4
 
-#: Which weights stay, by field, for each layer.
+#: Masks of the weights that stay, by field, for each layer.
 Masks = list[dict[str, Bools]]
 
 

@@ -147,7 +147,7 @@ class Node(ABC):
 
     @property
     def held(self) -> Mapping[str, StateVector]:
-        """What the delta matrices hold, by name ``<matrix>_hat``; zero after a reset.
+        """State vectors x_hat of the delta matrices, by name ``<matrix>_hat``; zero after a reset.
 
         In C it is part of a matrix's memory, and no state of its own.
         """
