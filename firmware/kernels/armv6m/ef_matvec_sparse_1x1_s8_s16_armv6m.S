@@ -1,6 +1,6 @@
 /*
  * Unstructured sparse matrix-vector product for Armv6-M: int8 weights, any int16 x, at most 128
- * columns. 5 instructions for a weight that is not zero, 36 for a row.
+ * columns. 5 instructions per weight that is not zero, 36 per row.
  *
  * Weights are one stream:
  *   a word      bytes of what follows up to the items

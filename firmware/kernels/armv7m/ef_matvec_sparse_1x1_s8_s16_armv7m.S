@@ -1,6 +1,6 @@
 /*
  * Unstructured sparse matrix-vector product for Armv7-M without the DSP extension: int8 weights,
- * any int16 x, at most 256 columns. 4 instructions for a weight that is not zero, 9 for a row.
+ * any int16 x, at most 256 columns. 4 instructions per weight that is not zero, 9 per row.
  *
  * Weights are one stream:
  *   a word      bytes of what follows up to the items

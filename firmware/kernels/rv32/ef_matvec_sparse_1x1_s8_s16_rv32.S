@@ -1,6 +1,6 @@
 /*
  * Unstructured sparse matrix-vector product for RV32IM: int8 weights, any int16 x. 6 instructions
- * for a weight that is not zero, 19 for a row.
+ * per weight that is not zero, 19 per row.
  *
  * Weights are one stream:
  *   a word      bytes of what follows up to the items
