@@ -229,8 +229,7 @@ def _least_squares(
 ) -> KernelCost:
     """Return the formula with the least squares of relative errors.
 
-    Trials are fields of `KernelCost` that are given, and what stands behind those of `TERMS` but
-    for the base.
+    Trials are given fields of `KernelCost`, and the factors of those of `TERMS` but for the base.
     """
     count = np.asarray(count)
     weight = np.maximum(count, SMALL)

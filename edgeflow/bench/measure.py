@@ -91,7 +91,7 @@ def measure_layers(
 ) -> list[float]:
     """Count the instructions of layers that have nothing to do with each other, in few images.
 
-    What they give is not looked at: `measure_layer` does that.
+    Outputs are not compared: `measure_layer` does that.
 
     Parameters
     ----------

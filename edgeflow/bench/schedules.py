@@ -49,7 +49,7 @@ def measure_costs(board: BoardSpec, kernel: str) -> TvmCost:
 
 
 def candidates(kernel: str) -> list[Schedule]:
-    """Return what is tried for a kernel: vectors only where they are of rows."""
+    """Return the schedules to try for a kernel: vectors only where they are of rows."""
     vectors = (False, True) if "x1_" in kernel else (False,)
     return [Schedule(unroll=u, vectorize=v) for u, v in product(UNROLL, vectors)]
 

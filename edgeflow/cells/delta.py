@@ -1,4 +1,4 @@
-r"""Delta layers: products that see a value only when it has moved.
+r"""Delta layers: products that are updated by the columns whose value has moved.
 
 A delta layer keeps :math:`\hat x`, what its weights last saw of x, and where x moved by a threshold
 :math:`\Theta` or more, it looks again:
@@ -78,7 +78,7 @@ class Hold(nn.Module):
         self.forget()
 
     def forget(self) -> None:
-        """Begin to count anew."""
+        """Set the counters to zero."""
         self.updated = self.seen = torch.zeros(())
         self.moves: list[Tensor] = []
 
@@ -88,7 +88,7 @@ class Hold(nn.Module):
         return 1 - float(self.updated / self.seen) if self.seen > 0 else 0.0
 
     def forward(self, x: Tensor, held: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return what is seen of x [n, size], with x's gradient, and x_hat; None: zeros."""
+        """Return x_hat of x [n, size], with x's gradient and without; `held` None: zeros."""
         held = torch.zeros_like(x) if held is None else held
         distance = (x - held) / (self.full_scale * self.balance)
         with torch.no_grad():

@@ -87,7 +87,7 @@ def plan_library(
     kernels: Mapping[str, str] | None = None,
     tvm_layers: Collection[str] | None = None,
 ) -> Plan:
-    """Choose the kernels of a program, and who writes its steps.
+    """Choose the kernels of a program, and the backends of its steps.
 
     Parameters
     ----------

@@ -154,8 +154,8 @@ def _decided(program: Program, prefix: str) -> str:
         return ""
     reset, step = f"{prefix}_reset", f"{prefix}_step"
     return f"""/*
- * Tells whether the outputs stand until {reset}(), whatever the samples: {step}() then only
- * copies them, and need not be called.
+ * Tells whether the outputs are final until {reset}(): {step}() then only copies them, and need
+ * not be called.
  */
 int {prefix}_decided(const {prefix}_t *model);
 

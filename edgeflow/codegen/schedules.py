@@ -92,7 +92,7 @@ class StepSaving(Data):
     saved: tuple[float, ...] = Field(min_length=1)
 
     def instructions(self, outputs: int) -> float:
-        """Return what is saved by a layer with this many outputs."""
+        """Return the instructions saved in a layer with this many outputs."""
         return _between(self.outputs, self.saved, outputs)
 
 
@@ -142,5 +142,5 @@ def schedule(core: CoreSpec, kernel: str) -> Schedule:
 
 @lru_cache
 def load_schedules(core: str) -> Schedules | None:
-    """Return what is known of a core's kernels, if anything; a TargetError if its file is wrong."""
+    """Return the known schedules of a core, or None; a TargetError if the file is wrong."""
     return load_of_core(Schedules, "schedules", core)

@@ -225,7 +225,7 @@ class Program:
         return y
 
     def predict(self, x: ArrayLike) -> NDArray[Any]:
-        """Return what the program answers to raw samples: labels, or values in real units.
+        """Return the program's answers to raw samples: labels, or values in real units.
 
         Parameters
         ----------

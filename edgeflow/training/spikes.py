@@ -89,7 +89,7 @@ class SpikeRate(Method):
             raise TrainError(f"a spike rate is of spiking cells: use one of {cells_with(Spiking)}")
 
     def before_epoch(self, model: nn.Module, progress: float) -> None:
-        """Count anew."""
+        """Set the counters to zero."""
         self._spikes = self._steps = 0.0
 
     @contextmanager

@@ -72,7 +72,7 @@ class DeltaLong(DeltaLayout):
 class DeltaBytes(DeltaLayout):
     """Bytes ``b + 128, c, d + 128, a`` of four rows A B D C; sums as in `DeltaLong`.
 
-    They are the words ``2^24 a + b + 128`` of two pairs of rows, one of them turned by 16 bits.
+    Bytes are of the words ``2^24 a + b + 128`` of two pairs of rows, one of them turned by 16 bits.
     """
 
     def pack(self, matrix: Matrix) -> Packed:

@@ -5,7 +5,7 @@ from edgeflow.codegen.kernels.kernel import MatvecKernel
 from edgeflow.codegen.layouts import blocks, delta, dense
 from edgeflow.codegen.layouts.block_format import BlockFormat
 
-#: Cores without SIMD prefer it: their dense products cost more than the columns of a few spikes.
+#: Preferred by cores without SIMD: dense products cost them more than columns of a few spikes.
 ADD_COLUMNS = MatvecKernel(
     "ef_add_columns_s8", dense.SpikeColumns(), "adds the columns of spikes", reads_spikes, "c"
 )

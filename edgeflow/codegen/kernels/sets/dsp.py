@@ -17,7 +17,7 @@ from edgeflow.codegen.kernels.kernel import MatvecKernel
 from edgeflow.codegen.layouts import blocks, delta, dense, unstructured
 from edgeflow.codegen.layouts.block_format import BlockFormat
 
-#: Column blocks by the bytes from one's x to the next one's.
+#: Blocks whose gaps, in bytes of x, fit a byte.
 TILES = BlockFormat(4, 4, reach=124)
 COLUMN_PAIRS = BlockFormat(4, 2, reach=126)
 COLUMNS_OF_FOUR = BlockFormat(4, 1, step=2, reach=127)
