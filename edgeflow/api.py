@@ -477,7 +477,7 @@ def train(
     >>> import edgeflow as ef
     >>> result = ef.train("mine.csv", "gru", out="runs/first", hidden=8, epochs=1)
     >>> result
-    TrainResult(gru on mine: ... parameters; ...% of ... decisions on test people; 'runs/first')
+    TrainResult(gru on mine: ... parameters; ...% of ... decisions on test subjects; 'runs/first')
     """
     from edgeflow.training.loop import train as run
 

@@ -30,7 +30,7 @@ WALKS, WALK_STEPS = 16, 60
 
 @dataclass(frozen=True)
 class CellRow:
-    """What a cell with a linear layer behind it needs on a board.
+    """Costs on a board of a cell with a linear layer behind it.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def bench_cells(
     optimize : str
         As in :func:`edgeflow.codegen.build.compile_program`.
     backends : sequence of str
-        Likewise; one row for each.
+        As in :func:`edgeflow.codegen.build.compile_program`; one row for each.
     steps : int
         Samples of one random walk, from a reset.
     progress : callable, optional

@@ -27,7 +27,7 @@ from edgeflow.targets.tools import find_tool
 #: Multiples of the blocks that kernels step through, and what lies between.
 COLS = (3, 6, 8, 10, 12, 16, 20, 24, 27, 31, 32, 37, 48, 64, 80, 96, 113, 128)
 ROWS = (3, 8, 10, 16, 21, 32, 48, 64, 96, 192)
-#: Likewise, with delta kernels.
+#: Multiples of the blocks of delta kernels, and what lies between.
 DELTA_COLS = (3, 6, 8, 16, 31, 64, 100)
 DELTA_ROWS = (3, 10, 16, 32, 64, 96, 192)
 #: Shares of the columns that are updated per step, by turns.
@@ -166,7 +166,7 @@ def case_of(kernel: MatvecKernel, rows: int, cols: int, share: float, density: f
 
 
 def _fit_hold(board: BoardSpec) -> KernelCost:
-    """Fit what a product of x_hat takes more than that of x."""
+    """Fit the instructions that a product of x_hat takes more than one of x."""
     cols = DELTA_COLS + DELTA_COLS
     cases = [delta_case(FEW_ROWS, c, share, 1) for c, share in zip(cols, cycle(SHARES))]
     layers = []
@@ -229,8 +229,7 @@ def _least_squares(
 ) -> KernelCost:
     """Return the formula with the least squares of relative errors.
 
-    Trials are fields of `KernelCost` that are given, and what stands behind those of `TERMS` but
-    for the base.
+    Trials are given fields of `KernelCost`, and the factors of those of `TERMS` but for the base.
     """
     count = np.asarray(count)
     weight = np.maximum(count, SMALL)

@@ -1,4 +1,4 @@
-"""Matrix-vector kernels one by one: what they cost by shape and format, and whether they agree."""
+"""Matrix-vector kernels one by one: costs by shape and format, and outputs that differ."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ FORMATS = {f"w{w}a{a}": Format(w, a) for w, a in _WIDTHS}
 
 @dataclass(frozen=True)
 class KernelRow:
-    """What a kernel needs for one matrix.
+    """Instructions, code size and mismatches of a kernel for one matrix.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class KernelRow:
     text_bytes : int
         Code of the kernel.
     mismatches : int
-        Calls, among random and extreme inputs, that gave other bits than the oracle.
+        Calls, among random and extreme inputs, that gave other bits than the reference.
     """
 
     kernel: str

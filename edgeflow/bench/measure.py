@@ -1,4 +1,4 @@
-"""Runs layers on an emulated board: their instructions, and outputs that differ."""
+"""Layers on an emulated board: their instructions, and outputs that differ."""
 
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
@@ -26,14 +26,14 @@ _MEMORIES = ("flash", "ram")
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one layer does on a board.
+    """Instructions, mismatches and code size of one layer on a board.
 
     Parameters
     ----------
     instructions : float
         Mean of a step, the call included.
     mismatches : int
-        Steps of which any output differs from the oracle's.
+        Steps of which any output differs from the bit-exact reference's.
     text_bytes : dict
         Code of each function of the image, by name.
     """
@@ -91,7 +91,7 @@ def measure_layers(
 ) -> list[float]:
     """Count the instructions of layers that have nothing to do with each other, in few images.
 
-    What they give is not looked at: `measure_layer` does that.
+    Outputs are not compared: `measure_layer` does that.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def measure_layers(
     Returns
     -------
     list of float
-        Mean instructions a step of each layer, the call included.
+        Mean instructions per step of each layer, the call included.
 
     Raises
     ------

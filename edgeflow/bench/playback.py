@@ -1,4 +1,4 @@
-"""A layer that plays samples back, whatever it reads: it feeds the layer that is measured next."""
+"""A layer that plays samples back and ignores its input: it feeds the layer under measurement."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Playback(Node):
     bits : int
         Declared width of the samples, 2..16.
     reads : int
-        Number of input values, which it does not look at.
+        Number of input values, which are ignored.
     """
 
     samples: NDArray[np.int16]

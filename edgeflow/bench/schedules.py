@@ -49,7 +49,7 @@ def measure_costs(board: BoardSpec, kernel: str) -> TvmCost:
 
 
 def candidates(kernel: str) -> list[Schedule]:
-    """Return what is tried for a kernel: vectors only where they are of rows."""
+    """Return the schedules to try for a kernel: vectors only where they are of rows."""
     vectors = (False, True) if "x1_" in kernel else (False,)
     return [Schedule(unroll=u, vectorize=v) for u, v in product(UNROLL, vectors)]
 
@@ -139,7 +139,7 @@ def measure_schedules(board: BoardSpec, schedules: Mapping[str, Schedule]) -> Sc
 
 
 def _layers(shapes: Iterable[tuple[int, int]]) -> list[tuple[Linear, NDArray[np.int16]]]:
-    """Return layers of so many columns and rows with their inputs, which every kernel takes."""
+    """Return layers of these numbers of columns and rows, and inputs, that every kernel takes."""
     matrices = [bench_matrix(rows, cols, FORMATS["w4a8"]) for cols, rows in shapes]
     return [(Linear("layer", matrix), bench_inputs(matrix, STEPS)) for matrix in matrices]
 

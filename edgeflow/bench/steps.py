@@ -1,4 +1,4 @@
-"""Which layers' steps cost less when TVM writes them than in C, by kind and size."""
+"""Instructions that TVM's steps save against those in C, by kind of layer and size."""
 
 from collections import defaultdict
 from dataclasses import replace

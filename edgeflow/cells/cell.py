@@ -93,9 +93,9 @@ class Cell(Layer):
     Parameters
     ----------
     name : str
-        What ``--cell`` takes; the cell stands in ``edgeflow.cells.CELLS`` under it.
+        Argument of ``--cell`` and key of ``edgeflow.cells.CELLS``.
     about : str
-        What it is, in a few words, for the help.
+        Description in a few words, for the help.
     build : callable
         ``build(inputs, hidden, layers, dropout)`` returns a module that maps x [n, time, inputs]
         and a state (None: zeros) to (h [n, time, hidden], state). Keyword-only parameters are
@@ -116,6 +116,6 @@ class Cell(Layer):
 
     @property
     def origin(self) -> str:
-        """Name of the module that it comes from; its variants may come from the same."""
+        """Name of the module that defines the cell; variants of a cell share one."""
         build: Any = getattr(self.build, "func", self.build)  # of a functools.partial
         return str(build.__module__)

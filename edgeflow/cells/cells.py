@@ -29,12 +29,12 @@ def discover(path: list[str], package: str) -> None:
 
 
 def layer_of(module: nn.Module) -> Layer:
-    """Return what is registered for a torch layer.
+    """Return the `Layer` of a torch layer.
 
     Raises
     ------
     CompressError
-        If nothing is.
+        If none is registered.
     """
     if not is_known(module):
         raise CompressError(f"{type(module).__name__} is not supported: use one of {supported()}")

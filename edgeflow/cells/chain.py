@@ -29,7 +29,7 @@ class FloatChain:
         Normalisation of raw samples before the first layer.
     channels, classes : tuple of str
     window : int
-        Samples a decision; 0 for streaming.
+        Samples per decision; 0 for streaming.
     rate_hz : float
     data : str
         Data set it was trained on, "" if unknown.

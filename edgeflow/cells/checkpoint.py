@@ -35,7 +35,7 @@ def save_model(model: SequenceClassifier, path: str | Path) -> None:
 
 
 def read_torch(path: Path, what: str) -> Any:
-    """Return what ``torch.save`` wrote: tensors and plain values only, no code.
+    """Return the content of a ``torch.save`` file: tensors and plain values only, no code.
 
     Raises
     ------

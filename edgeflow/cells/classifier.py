@@ -27,9 +27,9 @@ class SequenceClassifier(nn.Module):
     dropout : float
         On what the head reads, and between layers, in [0, 1); in training only.
     rate_hz : float
-        Samples a second.
+        Samples per second.
     window : int
-        Samples a decision; 0 if the model decides at every step.
+        Samples per decision; 0 if the model decides at every step.
     data : str
         Name of the data set.
     seed : int

@@ -1,4 +1,4 @@
-r"""Delta layers: products that see a value only when it has moved.
+r"""Delta layers: products that are updated by the columns whose value has moved.
 
 A delta layer keeps :math:`\hat x`, what its weights last saw of x, and where x moved by a threshold
 :math:`\Theta` or more, it looks again:
@@ -7,9 +7,9 @@ A delta layer keeps :math:`\hat x`, what its weights last saw of x, and where x 
     \hat x_t = \begin{cases} x_t & |x_t - \hat x_{t-1}| \ge \Theta \\ \hat x_{t-1}
     \end{cases}, \qquad v_t = W \hat x_t = v_{t-1} + W (\hat x_t - \hat x_{t-1})
 
-so columns that do not move cost nothing. Input and state have thresholds of their own; columns may
-fire in groups, all of a group if one of them moved. The gradient passes :math:`\hat x` as if it
-were x (straight through).
+so columns that are not updated cost nothing. Input and state have thresholds of their own; columns
+may be updated in groups, all of a group if one of them moved. The gradient passes :math:`\hat x` as
+if it were x (straight through).
 
 D. Neil et al., Delta networks for optimized recurrent network computation, arXiv 1612.05571, 2016;
 A. Yousefzadeh and M. Sifalakis, Training for temporal sparsity in deep neural networks (Delta
@@ -33,7 +33,7 @@ from edgeflow.quantization import Calibration, Converted
 
 
 class Hold(nn.Module):
-    """What a product sees of a vector, and how often it has to look.
+    """Delta update of a vector: the values that its product reads, and how many were updated.
 
     Parameters
     ----------
@@ -42,15 +42,15 @@ class Hold(nn.Module):
     threshold : float
         As a share of the full scale, >= 0; 0 is a dense product.
     group : int
-        Columns that fire together.
+        Columns that are updated together.
 
     Attributes
     ----------
     balance : Tensor [size]
         What the threshold of each element is multiplied by, >= 1. In integers there is one
         threshold, so that an element with a larger one gets a coarser unit instead.
-    fired, seen : Tensor
-        Columns that fired, and all, since `forget`.
+    updated, seen : Tensor
+        Columns that were updated, and all, since `forget`.
     moves : list of Tensor
         The mean distance of x from what was held, one per step, in shares of the full scale; only
         where gradients are taken, since `forget`.
@@ -78,29 +78,29 @@ class Hold(nn.Module):
         self.forget()
 
     def forget(self) -> None:
-        """Begin to count anew."""
-        self.fired = self.seen = torch.zeros(())
+        """Set the counters to zero."""
+        self.updated = self.seen = torch.zeros(())
         self.moves: list[Tensor] = []
 
     @property
     def sparsity(self) -> float:
-        """Share of columns that did not fire since `forget`; 0 if none was seen."""
-        return 1 - float(self.fired / self.seen) if self.seen > 0 else 0.0
+        """Share of columns that were not updated since `forget`; 0 if none was seen."""
+        return 1 - float(self.updated / self.seen) if self.seen > 0 else 0.0
 
     def forward(self, x: Tensor, held: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return what is seen of x [n, size], with x's gradient, and x_hat; None: zeros."""
+        """Return x_hat of x [n, size], with x's gradient and without; `held` None: zeros."""
         held = torch.zeros_like(x) if held is None else held
         distance = (x - held) / (self.full_scale * self.balance)
         with torch.no_grad():
-            fires = distance.abs() >= self.threshold
+            moved = distance.abs() >= self.threshold
             if self.group > 1:
                 size = x.shape[-1]
-                padded = functional.pad(fires, (0, -size % self.group))
+                padded = functional.pad(moved, (0, -size % self.group))
                 groups = padded.unflatten(-1, (-1, self.group)).any(-1)
-                fires = groups.repeat_interleave(self.group, -1)[..., :size]
-            self.fired = self.fired + fires.sum()
-            self.seen = self.seen + fires.numel()
-            following = torch.where(fires, x, held)
+                moved = groups.repeat_interleave(self.group, -1)[..., :size]
+            self.updated = self.updated + moved.sum()
+            self.seen = self.seen + moved.numel()
+            following = torch.where(moved, x, held)
         if torch.is_grad_enabled():
             self.moves.append(distance.abs().mean())
         return x + (following - x).detach(), following

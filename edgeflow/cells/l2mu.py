@@ -68,7 +68,7 @@ class L2MU(Neurons, LMU):
     ----------
     beta_logit, threshold : Parameter [memory_size + memory_size * order + hidden]
         Of u, m, h.
-    alpha_logit : Parameter, likewise
+    alpha_logit : Parameter, as beta_logit
         Of ``CubaL2MU`` only.
     """
 

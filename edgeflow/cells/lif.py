@@ -343,9 +343,9 @@ def load_dequantized(layer: Any, real: Weights) -> None:
 
 
 def membrane_reach(top: Floats, threshold: Floats) -> Floats:
-    """Return what int16 must reach, given the largest value that each neuron saw.
+    """Return the range that int16 must cover, given the largest value that each neuron saw.
 
-    The membrane and the currents that are added to it share one unit a neuron.
+    The membrane and the currents that are added to it share one unit per neuron.
     """
     return np.clip(MARGIN * top, 2 * threshold, MEMBRANE_REACH * threshold)
 

@@ -134,12 +134,12 @@ class LMU(nn.Module):
 
     @property
     def feed_forward(self) -> bool:
-        """Whether no weight reads the state."""
+        """True if no weight reads the state."""
         return self.W_h is None
 
     @property
     def linear_memory(self) -> bool:
-        """Whether u depends on x only."""
+        """True if u depends on x only."""
         return self.e_h is None and self.e_m is None
 
     def zero_state(self, x: Tensor) -> State:

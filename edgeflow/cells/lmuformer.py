@@ -63,7 +63,7 @@ class PatchEmbedding(nn.Module):
 
 
 class ChannelMixer(nn.Module):
-    """``x + BN(W_2 relu(BN(W_1 x)))``, each step by itself.
+    """``x + BN(W_2 relu(BN(W_1 x)))`` at each step.
 
     Attributes
     ----------

@@ -87,7 +87,7 @@ class LRU(nn.Module):
         return torch.polar(torch.exp(-torch.exp(self.nu)), torch.exp(self.theta))
 
     def states(self, driven: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return what drives the states and the states, complex [n, time, size].
+        """Return the states' drive, and the states, complex [n, time, size].
 
         Parameters
         ----------

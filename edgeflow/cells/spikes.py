@@ -1,4 +1,4 @@
-"""Record of what spiking layers did in a forward pass: for regularisation and measurements."""
+"""Spikes and membranes of a forward pass, for regularisation and measurements."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Activity:
-    """What one population did, [n, time, neurons], with gradients if they are taken.
+    """Forward pass of one population, [n, time, neurons], with gradients if they are taken.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class Activity:
 
 
 class Spiking:
-    """A layer that shows what its populations do; a mixin of its torch module."""
+    """A layer that shows its populations' forward passes; a mixin of its torch module."""
 
     _watched: list[Activity] | None = None
 
@@ -36,7 +36,7 @@ class Spiking:
 
 @contextmanager
 def watch(model: nn.Module) -> Iterator[list[Activity]]:
-    """Collect what the populations of `model` do, in the order of their passes."""
+    """Collect the forward passes of the populations of `model`, in their order."""
     found: list[Activity] = []
     layers = [module for module in model.modules() if isinstance(module, Spiking)]
     for layer in layers:

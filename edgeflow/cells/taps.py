@@ -26,7 +26,7 @@ class DelayLine(nn.Module):
     taps : int
         Samples that a step gives, at least 2.
     dilation : int
-        Their distance, at least 1.
+        Distance between two of these samples, at least 1.
 
     Raises
     ------

@@ -236,7 +236,7 @@ def compile_program(
     kernels : mapping, optional
         Names of the kernels of single matrices, by layer and field: ``gru.input``.
     tvm_layers : collection of str, optional
-        Layers whose step TVM writes, whatever the backend; default: as that chooses.
+        Layers whose step TVM writes with any backend; default: the backend's choice.
     progress : callable, optional
         Told of the stages: generating, compiling (by source), linking.
 

@@ -18,7 +18,7 @@ def c_float(value: float) -> str:
 
 
 def c_string(text: str) -> str:
-    """Return a C string literal, in ASCII whatever the text."""
+    """Return a C string literal of any text, in ASCII."""
     named = {'"': r"\"", "\\": r"\\", "?": r"\?"}  # no trigraphs
     characters = (
         named.get(chr(b), chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in text.encode()

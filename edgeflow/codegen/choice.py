@@ -108,7 +108,7 @@ def choose_kernels(
     optimize : str
         One of `GOALS`.
     kernel_sets : sequence of str, optional
-        Sets or kernels in order of preference: the first that is exact, whatever it costs.
+        Sets or kernels in order of preference: the first that is exact, at any cost.
     kernels : mapping, optional
         Names of the kernels of single matrices, by layer and field: ``gru.input``.
 
@@ -183,7 +183,7 @@ def _check_offered(core: CoreSpec, offered: Sequence[str], asked: Sequence[str])
 def _break_even(
     matrix: Matrix, table: Sequence[Candidate], known: Mapping[str, Cost]
 ) -> float | None:
-    """Return the delta density from which on the best of the kernels allowed is no delta one."""
+    """Return the delta density from which on the best allowed kernel is not a delta one."""
     allowed = [kernel_named(c.kernel) for c in table if c.allowed]
     delta = next((kernel for kernel in allowed if kernel.delta), None)
     other = next((kernel for kernel in allowed if not kernel.delta), None)

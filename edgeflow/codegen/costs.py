@@ -78,7 +78,7 @@ def column_blocks(cols: int, width: int, half: float) -> float:
     return whole + (half if 2 * rest <= width else 1.0) * (rest > 0)
 
 
-#: What a call of a kernel costs by the shape of its matrix.
+#: Cost of a call of a kernel by the shape of its matrix.
 Cost = KernelCost | TvmCost
 
 
@@ -113,5 +113,5 @@ class KernelCosts(Data):
 
 @lru_cache
 def load_costs(core: str) -> KernelCosts | None:
-    """Return what is known of a core's kernels, if anything; a TargetError if its file is wrong."""
+    """Return the known costs of a core's kernels, or None; a TargetError if the file is wrong."""
     return load_of_core(KernelCosts, "kernels", core)

@@ -19,7 +19,7 @@ HOLD = "ef_hold_matvec"
 def expected_share(program: Program, name: str) -> float:
     """Return the share of columns that are updated per step, of the matrix ``layer.field``.
 
-    What compression measured, ``program.metadata["fired"]``, or `DELTA_DENSITY`.
+    As compression measured it, ``program.metadata["fired"]``, or `DELTA_DENSITY`.
     """
     measured = program.metadata.get("fired")
     share = measured.get(name) if isinstance(measured, Mapping) else None

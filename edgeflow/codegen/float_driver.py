@@ -70,7 +70,7 @@ class Call:
 
 @dataclass(frozen=True)
 class FloatStep:
-    """What a step of float layers does.
+    """A step of float layers: its arrays, and the calls of its kernels in order.
 
     Attributes
     ----------

@@ -41,7 +41,7 @@ class Plan:
     steps : mapping
         The code of each layer's step, by the layer's name.
     backends : mapping
-        Names of the backends that wrote them, likewise.
+        Name of the backend that wrote each step, by the layer's name.
     members : tuple of Member
         ``model_t`` in order; the first is the input.
     sources : tuple of str
@@ -87,7 +87,7 @@ def plan_library(
     kernels: Mapping[str, str] | None = None,
     tvm_layers: Collection[str] | None = None,
 ) -> Plan:
-    """Choose the kernels of a program, and who writes its steps.
+    """Choose the kernels of a program, and the backends of its steps.
 
     Parameters
     ----------

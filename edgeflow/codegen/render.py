@@ -88,7 +88,7 @@ def _header(plan: Plan, prefix: str, guarded: bool) -> str:
 
 #define {macro}_INPUTS {program.inputs}
 #define {macro}_OUTPUTS {program.outputs}
-#define {macro}_WINDOW {program.window} /* samples a decision; 0: a decision each sample */
+#define {macro}_WINDOW {program.window} /* samples per decision; 0: one per sample */
 #define {macro}_HASH {{{hash_bytes}}}
 #define {macro}_OUTPUT_SCALE {c_float(program.output_scale)} /* real value of one output unit */
 
@@ -154,8 +154,8 @@ def _decided(program: Program, prefix: str) -> str:
         return ""
     reset, step = f"{prefix}_reset", f"{prefix}_step"
     return f"""/*
- * Tells whether the outputs stand until {reset}(), whatever the samples: {step}() then only
- * copies them, and need not be called.
+ * Tells whether the outputs are final until {reset}(): {step}() then only copies them, and need
+ * not be called.
  */
 int {prefix}_decided(const {prefix}_t *model);
 

@@ -1,4 +1,4 @@
-"""Schedules of TVM's kernels on each core, and what they cost: ``calibration/costs/schedules``.
+"""Schedules of TVM's kernels on each core, and their costs: ``calibration/costs/schedules``.
 
 The files are made by measuring on emulated boards: ``edgeflow bench schedules``.
 """
@@ -32,11 +32,11 @@ class TvmCost(Data):
     single
         For each of `cols`: of one group.
     several
-        Likewise: of `SEVERAL` groups.
+        For each of `cols`: of `SEVERAL` groups.
     group
-        Likewise: what each group more than these adds.
+        For each of `cols`: added by each group more than these.
     first, last
-        Likewise: what one row behind the last group adds, and what all but one of a group add.
+        For each of `cols`: added by one row behind the last group, by all but one of a group.
     """
 
     rows: int = Field(ge=1)
@@ -92,7 +92,7 @@ class StepSaving(Data):
     saved: tuple[float, ...] = Field(min_length=1)
 
     def instructions(self, outputs: int) -> float:
-        """Return what is saved by a layer with this many outputs."""
+        """Return the instructions saved in a layer with this many outputs."""
         return _between(self.outputs, self.saved, outputs)
 
 
@@ -142,5 +142,5 @@ def schedule(core: CoreSpec, kernel: str) -> Schedule:
 
 @lru_cache
 def load_schedules(core: str) -> Schedules | None:
-    """Return what is known of a core's kernels, if anything; a TargetError if its file is wrong."""
+    """Return the known schedules of a core, or None; a TargetError if the file is wrong."""
     return load_of_core(Schedules, "schedules", core)

@@ -44,7 +44,7 @@ def source_file(function: str, kernel_sets: Sequence[str]) -> str:
 def source_text(name: str) -> str:
     """Return the text of a file of `source_file` or `included_files`.
 
-    Headers of kernels and cells are made anew, as further ones may be registered.
+    Headers of kernels and cells are generated, as further ones may be registered.
     """
     if name == HEADER:
         return prototypes(MATVEC_KERNELS)
@@ -56,7 +56,7 @@ def source_text(name: str) -> str:
 
 
 def included_files(sources: Iterable[str]) -> list[str]:
-    """Return what files of ``firmware/kernels`` include there, and what that includes in turn."""
+    """Return the files that files of ``firmware/kernels`` include, directly or not."""
     found: list[str] = []
     left = list(sources)
     while left:

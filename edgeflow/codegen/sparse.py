@@ -57,7 +57,7 @@ def preferred_block(core: CoreSpec, input_bits: int = 12) -> BlockFormat:
 
     Those of the block-sparse kernel of 8-bit weights with the fewest instructions where `DENSITY`
     of the blocks are left; where costs were not measured, those of the first kernel; where the core
-    has none, single weights.
+    has none, 1 x 1.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ CURVE_POINTS = 40
 
 @dataclass(frozen=True)
 class CutoffPoint:
-    """An early exit, and what it does on validation subjects.
+    """An early exit, and its effect on validation subjects.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def cutoff_curve(program: Program, dataset: "Dataset", split: str = "val") -> li
 
 
 def with_cutoff(program: Program, dataset: "Dataset", max_drop: float) -> Program:
-    """Add the early exit that reads the fewest samples for at most `max_drop` points of accuracy.
+    """Add the early exit that reads the fewest samples for a loss of at most `max_drop` points.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def with_cutoff(program: Program, dataset: "Dataset", max_drop: float) -> Progra
         As `cutoff_curve`, and if `max_drop` is negative or not finite.
     """
     if not 0 <= max_drop < np.inf:
-        raise CompressError(f"a cut-off may lose {max_drop} points: give 0 or more")
+        raise CompressError(f"an early exit may lose {max_drop} points: give 0 or more")
     whole = program.without_cutoff()
     curve = cutoff_curve(whole, dataset)
     # the last point loses nothing
@@ -165,12 +165,12 @@ def decide(
 def _check(program: Program, dataset: "Dataset") -> None:
     if program.window == 0:
         raise CompressError(
-            "a cut-off needs windows, which it reads no further: train without --mode streaming"
+            "an early exit needs windows, which it cuts short: train without --mode streaming"
         )
     if program.outputs < 2:
-        raise CompressError("a cut-off compares classes: the model has one output")
+        raise CompressError("an early exit compares classes: the model has one output")
     if not program.classes:
-        raise CompressError("a cut-off compares classes: the model has none")
+        raise CompressError("an early exit compares classes: the model has none")
     if list(program.classes) != list(dataset.classes):
         raise CompressError(
             f"the program's classes ({', '.join(program.classes)}) are not those of "
@@ -179,7 +179,7 @@ def _check(program: Program, dataset: "Dataset") -> None:
 
 
 def _point(
-    leads: Ints, right: NDArray[np.bool_], person: NDArray[Any], threshold: int, start: int
+    leads: Ints, right: NDArray[np.bool_], subject: NDArray[Any], threshold: int, start: int
 ) -> CutoffPoint:
     read = samples_until_clear(leads, threshold, start)
     early = right[np.arange(len(right)), read - 1]
@@ -190,23 +190,23 @@ def _point(
         samples_read=float(read.mean()),
         accuracy=float(early.mean()),
         drop_points=100 * float(lost.mean()),
-        error_points=100 * standard_error(lost, person),
+        error_points=100 * standard_error(lost, subject),
     )
 
 
-def standard_error(values: NDArray[np.int64], person: NDArray[Any]) -> float:
+def standard_error(values: NDArray[np.int64], subject: NDArray[Any]) -> float:
     """Return the standard error of a mean: over all values or over subjects, the larger one.
 
-    Values of one subject are alike, so that few subjects say less than their many windows seem to.
+    Windows of one subject are alike: few subjects say less than their many windows seem to.
 
     Parameters
     ----------
     values : array [n]
-    person : array [n]
-        The subject of each value.
+    subject : array [n]
+        Of each value.
     """
     apart = values - values.mean()
-    names, place = np.unique(person, return_inverse=True)
+    names, place = np.unique(subject, return_inverse=True)
     of_subjects = np.bincount(place, weights=apart)
     squares = [float((apart**2).sum())]
     if len(names) > 1:

@@ -1,4 +1,4 @@
-r"""Delta sparsity, trained in: thresholds that leave a wanted share of columns silent.
+r"""Delta sparsity, trained in: thresholds at which a wanted share of columns is not updated.
 
 Thresholds rise until the shares are reached, then follow them while the model learns to live with
 what it no longer sees; a pressure on the moves of what is held,
@@ -98,7 +98,7 @@ class DeltaSparsity(Method):
 
     @torch.no_grad()
     def set_thresholds(self, model: ChainModel, state: float, input: float) -> None:
-        """Choose thresholds such that these shares of columns do not fire on calibration data."""
+        """Choose thresholds at which calibration data do not update these shares of columns."""
         value: Tensor = (torch.from_numpy(self._few) - model.mean) / model.std
         for number, layer in enumerate(model.layers):
             if isinstance(layer, Delta):
@@ -125,7 +125,7 @@ class DeltaSparsity(Method):
         return progress > 0 and progress - 1 / self.epochs > self.ramp - 1e-9
 
     def row(self, model: ChainModel) -> dict[str, float]:
-        """Return the shares of columns that did not fire on calibration data."""
+        """Return the shares of columns that calibration data do not update."""
         _forget(model)
         model.chain().activations(self._few)
         result = sparsity(model)
@@ -136,7 +136,7 @@ class DeltaSparsity(Method):
 def with_thresholds(
     chain: FloatChain, calibration: NDArray[np.float32], options: DeltaOptions, widths: Widths
 ) -> FloatChain:
-    """Return a chain with delta layers whose thresholds leave the wanted shares of columns silent.
+    """Return a chain with delta layers that do not update the wanted shares of columns.
 
     Nothing is trained; `chain` is not changed.
 
@@ -161,14 +161,14 @@ def sparsity(model: ChainModel) -> dict[str, float]:
             if layer.state is not None:
                 holds["state_sparsity"].append(layer.state)
     return {
-        name: 1 - float(sum(h.fired for h in found) / sum(h.seen for h in found))
+        name: 1 - float(sum(h.updated for h in found) / sum(h.seen for h in found))
         for name, found in holds.items()
         if found
     }
 
 
 def _search(hold: Hold, layer: Delta, x: Tensor, wanted: float) -> None:
-    """Find the smallest threshold that leaves the wanted share of columns silent."""
+    """Find the smallest threshold at which the wanted share of columns is not updated."""
     low, high = REACH
     for _ in range(HALVINGS if wanted else 0):
         middle = (low * high) ** 0.5
@@ -180,21 +180,21 @@ def _search(hold: Hold, layer: Delta, x: Tensor, wanted: float) -> None:
 
 
 def _search_each(hold: Hold, x: Tensor, wanted: float) -> None:
-    """Find the smallest thresholds that leave the wanted share of each column silent.
+    """Find each column's smallest threshold that leaves out the wanted share of its updates.
 
     Channels of an input move by very different shares of their full scales.
     """
     low, high = (torch.full_like(hold.full_scale, reach) for reach in REACH)
     for _ in range(HALVINGS if wanted else 0):
         middle = (low * high).sqrt()
-        held, silent = torch.zeros_like(x[:, 0]), torch.zeros_like(middle)
+        held, still = torch.zeros_like(x[:, 0]), torch.zeros_like(middle)
         for value in x.unbind(1):
-            fires = (value - held).abs() >= middle * hold.full_scale
-            held = torch.where(fires, value, held)
-            silent += (~fires).float().mean(0) / x.shape[1]
+            moved = (value - held).abs() >= middle * hold.full_scale
+            held = torch.where(moved, value, held)
+            still += (~moved).float().mean(0) / x.shape[1]
         low, high = (
-            torch.where(silent < wanted, middle, low),
-            torch.where(silent < wanted, high, middle),
+            torch.where(still < wanted, middle, low),
+            torch.where(still < wanted, high, middle),
         )
     # units get coarser by no more than what leaves enough of them
     least = torch.maximum(high.min(), high.max() / COARSEST)

@@ -96,9 +96,9 @@ def compress_model(
         tuned, widths = tune(chain, calibration, widths)
     program = quantize(tuned, calibration, widths, progress=progress)
     if cutoff is not None:
-        progress("choosing a cut-off", 0, 0)
+        progress("choosing an early exit", 0, 0)
         program = with_cutoff(program, dataset, cutoff)
-    progress("counting what fires", 0, 0)
+    progress("counting updates and spikes", 0, 0)
     return scored(chain, with_fired(program, calibration), dataset, split, progress=progress)
 
 

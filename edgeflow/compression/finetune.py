@@ -24,7 +24,7 @@ from edgeflow.training.repeat import repeatable
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
-#: What a run writes into its folder.
+#: Files that a run writes into its folder.
 FILES = ("resume.pt", "weights.pt", "run.json")
 
 
@@ -90,7 +90,7 @@ def finetune(
     methods : sequence of Method
         For example `edgeflow.compression.qat.QuantizationAware`.
     restart : bool
-        Begin anew, whatever is in `folder`.
+        Ignore an interrupted run in `folder`.
     on_epoch : callable, optional
         Called after each epoch with its number from 1, the number of epochs, and its row.
 
@@ -157,7 +157,7 @@ def finetune(
 def _validation(
     dataset: "Dataset", length: int, calibration: NDArray[np.float32], widths: Widths
 ) -> Callable[[Any], dict[str, float]]:
-    """Return what scores a model by its integer program on validation subjects."""
+    """Return the scorer of a model by its integer program on validation subjects."""
     windows, task = dataset.windows("val", length=length), dataset.task
 
     def score(model: ChainModel) -> dict[str, float]:

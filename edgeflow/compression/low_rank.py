@@ -38,7 +38,7 @@ def rank_of(weight: Floats) -> int:
 
 
 def is_worth(rank: int, weight: Floats) -> bool:
-    """Tell whether two matrices take fewer multiplications than what is not zero of one."""
+    """Tell whether two matrices take fewer multiplications than one's non-zero weights."""
     products: int = rank * sum(weight.shape)
     return 0 < products <= WORTH * int(np.count_nonzero(weight))
 

@@ -12,8 +12,8 @@ from edgeflow.cells.chain import FloatChain, output_of
 class ChainModel(nn.Module):
     """A trainable copy of a `FloatChain`.
 
-    It stays in evaluation mode: the statistics of a batch normalisation are part of the weights by
-    now, and the values that training sees are those that compression converts.
+    The module stays in evaluation mode: the statistics of a batch normalisation are part of the
+    weights, and training sees the values that compression converts.
 
     Attributes
     ----------

@@ -122,7 +122,7 @@ def converted(
 
 
 def _check_names(widths: Widths, nodes: list[Node]) -> None:
-    """Refuse a width of a matrix that there is none of."""
+    """Refuse a width of a matrix that does not exist."""
     known = [f"{node.name}.{field}" for node in nodes for field in node.matrices()]
     for name in widths.matrices:
         if name not in known and name not in (node.name for node in nodes):

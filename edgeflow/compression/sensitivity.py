@@ -42,16 +42,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What narrow weights of one matrix cost.
+    """Cost of narrow weights in one matrix.
 
     Attributes
     ----------
     matrix : str
         Layer and field, like ``rnn.recurrent``.
     weights : int
-        Their number.
+        Number of weights.
     drop : float
-        Points of accuracy lost (`Metric.drop`), the other matrices as they were; negative for a
+        Percentage points lost (`Metric.drop`), the other matrices as they were; negative for a
         gain.
     loss : float
         Rise of the task's criterion, of a classification in nats.
@@ -133,12 +133,12 @@ def choose_widths(
     """Make as many weights narrow as a bound on validation subjects allows.
 
     In the order of the rise of the loss for each weight that becomes narrow, a matrix stays narrow
-    if all of them together then cost at most `max_drop` points.
+    if all of them together then cost at most `max_drop` percentage points.
 
     Parameters
     ----------
     max_drop : float
-        Points of accuracy on x, y (`Metric.drop`).
+        Percentage points on x, y (`Metric.drop`).
     chain, calibration, x, y, widths, bits, on_matrix
         As for `sensitivities`.
 

@@ -24,7 +24,7 @@ from edgeflow.training.method import Method
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
-#: Points of accuracy on validation subjects that mixed widths may cost before fine-tuning.
+#: Percentage points on validation subjects that mixed widths may cost before fine-tuning.
 MIXED_DROP = 0.5
 
 
@@ -43,7 +43,7 @@ class Tuning:
     teachers, temperature, share
         Of a `Distillation`; no teachers: none.
     mixed : float, optional
-        Points that int4 weights of some matrices may cost; None: widths as they are.
+        Percentage points that int4 weights of some matrices may cost; None: given widths.
     prune : PruneOptions, optional
         None: nothing.
     delta : DeltaOptions, optional

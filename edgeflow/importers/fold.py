@@ -16,7 +16,7 @@ _RECURRENT = (nn.GRU, nn.LSTM, nn.RNN)
 def fold_norms(chain: FloatChain) -> None:
     """Remove each ``nn.BatchNorm1d`` from a chain, whose other layers change.
 
-    It goes into a linear layer before it, else into a linear, GRU, LSTM or RNN layer after it; at
+    A norm goes into a linear layer before it, else a linear, GRU, LSTM or RNN layer after it; at
     the start of a chain, into the normalisation of the input.
 
     Raises

@@ -1,4 +1,4 @@
-"""The walk from input to output of an imported graph, whatever file it comes from."""
+"""The walk from input to output of an imported graph, for all kinds of files."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -110,7 +110,7 @@ class Graph(ABC):
 
     @abstractmethod
     def listed(self, problems: Sequence[tuple[Operation, str]]) -> str:
-        """Return what cannot be compressed, and why."""
+        """Return the operations that cannot be compressed, and why."""
 
     @abstractmethod
     def run(self, x: NDArray[np.float32], n: int) -> NDArray[np.float32]:

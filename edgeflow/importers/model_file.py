@@ -1,4 +1,4 @@
-"""The MODEL argument of ``edgeflow compress``: what kinds of files it can be."""
+"""The MODEL argument of ``edgeflow compress``: the kinds of files that it can be."""
 
 import importlib.util
 import sys
@@ -97,7 +97,7 @@ def load_float_model(
 
 
 def model_text(model: nn.Module | str | Path) -> str:
-    """Return what messages and records call a model."""
+    """Return the name of a model in messages and records."""
     return type(model).__name__ if isinstance(model, nn.Module) else str(model)
 
 

@@ -228,7 +228,7 @@ def _activations(node: NodeProto) -> list[str]:
 
 
 def _module(node: NodeProto) -> Callable[..., nn.Module]:
-    """Return what makes the torch layer of a recurrent node."""
+    """Return the constructor of the torch layer of a recurrent node."""
     if node.op_type == "LSTM":
         return nn.LSTM
     if node.op_type == "RNN":

@@ -40,7 +40,7 @@ def from_module(
     module : nn.Module
         Maps x [n, time, channels] to [n, time, outputs] or to the last step's [n, outputs], or
         to a tuple that starts with it. Its buffers `mean` and `std`, if it has them, are its
-        input normalisation. It is left as it came, whatever happens; the chain has copies.
+        input normalisation. It is not changed, even by an error; the chain has copies.
     example : float32 array [n, time, channels]
         Real samples; the layers in sequence must give the module's output on them.
     channels, classes, window, rate_hz
@@ -212,7 +212,7 @@ def _unknown(layer: nn.Module) -> str:
 
 
 def _leaves(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield known layers, and whatever else has no layers inside."""
+    """Yield known layers, and other modules without layers inside."""
     children = list(module.children())
     # attention uses the weights of its own child without calling it
     if _is_layer(module) or not children or isinstance(module, nn.MultiheadAttention):

@@ -114,7 +114,7 @@ def largest(value: Ints, count: int) -> Ints:
 
 
 def switch(number: int, *cases: Callable[[], Ints]) -> Ints:
-    """Return what the case at a position gives: a traced number takes all, and chooses one."""
+    """Return the result of the case at a position; a traced number runs all, and chooses one."""
     if not isinstance(number, Traced):
         return cases[number]()
     result = cases[-1]()
@@ -128,7 +128,7 @@ def _wide(value: Any) -> Any:
     return value if isinstance(value, Traced) else np.asarray(value, dtype=np.int64)
 
 
-#: What the nodes of each table are values of, at -8, -8 + 1/16, ..., 8; of "reciprocal", at
+#: Function of each table, whose nodes are its values at -8, -8 + 1/16, ..., 8; "reciprocal" at
 #: 1, 1 + 1/256, ..., 2. In Q0.15, log_sigmoid in Q3.12; "decay" is within +-12055.
 _FUNCTIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),

@@ -82,7 +82,7 @@ class Stream:
 
     @property
     def decided(self) -> bool:
-        """Whether the answer stands: at the end of a window, or from an early exit on."""
+        """True if the answer stands: at the end of a window, or from an early exit on."""
         cutoff, window = self._program.cutoff, self._program.window
         early = cutoff is not None and bool(self._state[-1]["count"][0, 0] < 0)
         return self.samples > 0 and (early or self.samples >= window)

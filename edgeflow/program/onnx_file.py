@@ -1,4 +1,4 @@
-"""A program as a valid ONNX file: one step, explicit states, one node a layer."""
+"""A program as a valid ONNX file: one step, explicit states, one node per layer."""
 
 import json
 from collections.abc import Mapping
@@ -176,7 +176,7 @@ def load(path: str | Path, kind: type[ProgramT]) -> ProgramT:
 
 
 def _one_line(error: Exception) -> str:
-    """Return an error's message as one line, whatever of the file it repeats."""
+    """Return an error's message as one line, even where it repeats lines of the file."""
     return " ".join(str(error).split())
 
 

@@ -1,4 +1,4 @@
-"""Functions of the ONNX domain ``edgeflow``: one a kind of layer, and those that layers call.
+"""Functions of the ONNX domain ``edgeflow``: one per kind of layer, and those that layers call.
 
 They consist of standard integer operators: onnxruntime and TVM run these; netron shows a layer as
 one node. Arithmetic is int64 inside, so nothing wraps; tensors between layers are int16.
@@ -76,7 +76,7 @@ def matvec_function() -> onnx.FunctionProto:
 
 
 def hold_function() -> onnx.FunctionProto:
-    """Return ``Hold``: ``x`` where its group of columns fires, else ``held``, as `Matrix.hold`."""
+    """Return ``Hold``: ``x`` where its group is updated, else ``held``, as `Matrix.hold`."""
     b = Body()
     op = b.op
     x, held = b.input("x", INT16), b.input("held", INT16)
@@ -85,8 +85,8 @@ def hold_function() -> onnx.FunctionProto:
     columns = op("Shape", "x", start=1)
     zero, one = op("Constant", value_ints=[0]), op("Constant", value_ints=[1])
     missing = op("Mod", op("Neg", columns), group)
-    fires = op("Cast", moved.name, to=INT64)
-    padded = op("Pad", fires, op("Concat", zero, zero, zero, missing, axis=0))
+    updated = op("Cast", moved.name, to=INT64)
+    padded = op("Pad", updated, op("Concat", zero, zero, zero, missing, axis=0))
     shape = op("Concat", zero, op("Constant", value_ints=[-1]), group, axis=0)
     groups = op("ReduceMax", op("Reshape", padded, shape), op("Constant", value_ints=[2]))
     wide = op("Expand", groups, op("Concat", one, one, group, axis=0))

@@ -114,7 +114,7 @@ class Program:
 
     @property
     def task(self) -> Task:
-        """What the outputs are for: as metadata say, else classification or plain values."""
+        """Task of the outputs: as metadata say, else classification or plain values."""
         return task_of(self.classes, self.metadata.get("task"))
 
     @property
@@ -225,7 +225,7 @@ class Program:
         return y
 
     def predict(self, x: ArrayLike) -> NDArray[Any]:
-        """Return what the program answers to raw samples: labels, or values in real units.
+        """Return the program's answers to raw samples: labels, or values in real units.
 
         Parameters
         ----------

@@ -136,7 +136,7 @@ class Value(Traced):
         return self.body.op("Reshape", size.name, self._vector(1))
 
     def _moved(self, kind: str, *inputs: str, **attributes: Any) -> "Value":
-        """Return what an operator gives that keeps the type."""
+        """Return the result of an operator that keeps the type."""
         return Value(self.body, self.body.op(kind, self.name, *inputs, **attributes), self.kind)
 
     # elements

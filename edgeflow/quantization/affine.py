@@ -113,7 +113,7 @@ def parameters(weight: Any, bias: Any = None) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What the conversion of a float layer is given besides the layer.
+    """Data and widths that the conversion of a float layer needs besides the layer.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class Calibration:
 
     @property
     def before(self) -> NDArray[np.float32]:
-        """What the layer gave a step before, zeros at first."""
+        """Output of the layer one step before, zeros at first."""
         return delayed(self.real)
 
     def matrices(self, products: Mapping[str, Affine]) -> dict[str, Matrix]:
@@ -144,11 +144,11 @@ class Calibration:
         }
 
     def output(self, scale: Floats | float, bits: int) -> Signal:
-        """Return the signal of what the layer gives, in units of `scale`."""
+        """Return the layer's output signal, in units of `scale`."""
         return centred(scale, bits, self.real)
 
     def state(self) -> Signal:
-        """Return it for a layer that gives its state, within +-1."""
+        """Return the output signal of a layer that gives its state, within +-1."""
         bits = self.widths.state
         return self.output(2.0 ** -(bits - 1), bits)
 

@@ -89,20 +89,20 @@ def rotations(n: int, sigma: float) -> Tensor:
     return eye + torch.sin(angle) * cross + (1 - torch.cos(angle)) * (cross @ cross)
 
 
-def change_pace(x: Tensor, sigma: float) -> Tensor:
-    """Return windows x [n, time, channels] played at another pace each, same last sample.
+def time_warp(x: Tensor, sigma: float) -> Tensor:
+    """Return windows x [n, time, channels], each warped in time by a factor, with the same end.
 
     Parameters
     ----------
     sigma : float
-        Standard deviation of the logarithm of the pace, which stays within 0.6 to 1.65. Where
-        a faster window runs out of samples it goes back on itself.
+        Standard deviation of the logarithm of the factor, which stays within 0.6 to 1.65.
+        Where a faster window runs out of samples it goes back on itself.
     """
     n, time, channels = x.shape
     if time < 2:
         return x
-    pace = torch.exp((sigma * torch.randn(n, 1)).clamp(-0.5, 0.5))
-    position = (time - 1 - torch.arange(time - 1, -1, -1) * pace).abs()
+    speed = torch.exp((sigma * torch.randn(n, 1)).clamp(-0.5, 0.5))
+    position = (time - 1 - torch.arange(time - 1, -1, -1) * speed).abs()
     before = position.floor().long().clamp(max=time - 2)
     share = (position - before)[..., None]
     index = before[..., None].expand(n, time, channels)

@@ -16,14 +16,14 @@ from edgeflow.data.dataset import Dataset
 from edgeflow.errors import TrainError
 from edgeflow.tasks import Metric
 from edgeflow.training import resume
-from edgeflow.training.augment import augment, axis_triples, change_pace, mirror, mirror_signs
+from edgeflow.training.augment import augment, axis_triples, mirror, mirror_signs, time_warp
 from edgeflow.training.batches import Batch
 from edgeflow.training.method import Method
 from edgeflow.training.options import FitOptions
 from edgeflow.training.repeat import rng_states, set_rng_states
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
-#: What of a `Fit` an interrupted run goes on with.
+#: Attributes of a `Fit` that an interrupted run goes on with.
 _WITH_STATE = ("model", "average", "optimiser", "schedule")
 _VALUES = ("steps", "epoch", "best", "history", "seconds")
 
@@ -48,7 +48,7 @@ class Fit:
     keep_start : bool
         Whether the model as it comes is a candidate for the best one, as epoch 0.
     pace : bool
-        Whether `options.pace` applies: not to streams.
+        Whether windows are warped in time, by `options.pace`: not streams.
 
     Attributes
     ----------
@@ -169,7 +169,7 @@ class Fit:
         """Return augmented samples."""
         options = self.options
         if options.pace and self.pace:
-            x = change_pace(x, options.pace)
+            x = time_warp(x, options.pace)
         if self.mirror:
             x = mirror(x, self.signs, self.mirror)
         return augment(

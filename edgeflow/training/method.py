@@ -1,4 +1,4 @@
-"""What a training run does besides making the loss small: the hooks of its loop.
+"""Hooks of the training loop: all that a run does besides making the loss small.
 
 Quantization-aware training, pruning, delta thresholds and distillation are each a `Method`. Several
 work together; each hook is called for all of them, in their order.
@@ -37,7 +37,7 @@ class Method:
         """Begin an epoch; `progress` is the share of the epochs that are over, in [0, 1)."""
 
     def during_step(self, model: Any) -> AbstractContextManager[Any]:
-        """Return what surrounds the forward and backward pass, and is left before the optimiser.
+        """Return the context of the forward and backward pass, which ends before the optimiser.
 
         Parameters that it replaces (``parameter.data``) get the gradient at the replaced values,
         which then changes the original ones: a straight-through estimator.
@@ -67,18 +67,18 @@ class Method:
         return True
 
     def row(self, model: Any) -> dict[str, float]:
-        """Return what to add to an epoch's row of the history."""
+        """Return the entries to add to an epoch's row of the history."""
         return {}
 
     def state(self) -> dict[str, Any]:
-        """Return what must survive an interruption: tensors and plain values."""
+        """Return the state that an interruption must keep: tensors and plain values."""
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go back to a state of `state`, after `prepare`."""
 
     def finish(self, model: Any) -> None:
-        """Change the best model once training is over, such as cutting off dead units.
+        """Change the best model once training is over, such as removing dead units.
 
-        It must make the same of the same weights.
+        Equal weights must give equal results.
         """

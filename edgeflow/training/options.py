@@ -59,7 +59,7 @@ class FitOptions:
     rotate, scale, noise, pace : float
         Augmentation of each training window: standard deviations of the rotation of the
         sensors' axes (degrees), of the logarithm of the gain, of white noise (in standard
-        deviations of the channel), and of the logarithm of the pace (not when streaming).
+        deviations of the channel), and of the logarithm of a time warp (not when streaming).
     mirror : float or None
         Share of windows turned into the other wrist's, in [0, 1], like 0.5; default: that of the
         data set.

@@ -1,4 +1,4 @@
-"""What makes a run repeat to the bit: seeds, deterministic kernels, a fixed number of threads."""
+"""Runs that repeat to the bit: seeds, deterministic kernels, a fixed number of threads."""
 
 import contextlib
 import random

@@ -16,7 +16,7 @@ from edgeflow.data.dataset import Dataset
 from edgeflow.errors import TrainError
 from edgeflow.files import atomic_path, write_atomic
 
-#: What was done before there was an option for it.
+#: Values of options that runs older than these options had.
 BEFORE_OPTIONS = {"tail": 0.1}
 
 
@@ -51,7 +51,7 @@ def tidy(folder: Path, names: Sequence[str], *, restart: bool) -> None:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """Return a hash of the recordings, their labels, and who is in which split."""
+    """Return a hash of the recordings, their labels, and the split of the subjects."""
     digest = hashlib.sha256(repr((dataset.classes, dataset.channels, dataset.people)).encode())
     for recording in dataset.recordings:
         digest.update(f"{recording.person}\0{recording.label}\0{recording.x.shape}".encode())

@@ -1,7 +1,7 @@
 r"""Activity regularisation of spiking layers: fewer spikes, as a spike costs a column of weights.
 
 To the loss comes, with weight :math:`\lambda`, a mean over the neurons of all populations that
-fire at a higher rate :math:`r` (spikes a neuron and step) than the wanted :math:`r^*`:
+fire at a higher rate :math:`r` (spikes per neuron and step) than the wanted :math:`r^*`:
 
 .. math::
     \text{l1:}\quad r - r^* \qquad\qquad
@@ -42,7 +42,7 @@ class SpikeRate(Method):
     Parameters
     ----------
     rate : float
-        Spikes a neuron and step, in [0, 1).
+        Spikes per neuron and step, in [0, 1).
     regularizer : str
         "l1" or "hoyer".
     strength : float, optional
@@ -89,7 +89,7 @@ class SpikeRate(Method):
             raise TrainError(f"a spike rate is of spiking cells: use one of {cells_with(Spiking)}")
 
     def before_epoch(self, model: nn.Module, progress: float) -> None:
-        """Count anew."""
+        """Set the counters to zero."""
         self._spikes = self._steps = 0.0
 
     @contextmanager

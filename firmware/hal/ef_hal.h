@@ -1,4 +1,4 @@
-/* What the firmware needs from a board. One file per UART driver, one per family of cores. */
+/* Functions of a board. One file per UART driver, one per family of cores. */
 #ifndef EF_HAL_H
 #define EF_HAL_H
 

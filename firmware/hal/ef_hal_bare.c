@@ -1,4 +1,4 @@
-/* What all bare-metal boards share: output, stack high-water mark, fault line. */
+/* Common part of all bare-metal boards: output, stack high-water mark, fault line. */
 #include "ef_hal_bare.h"
 #include "ef_hal.h"
 #include "ef_hal_uart.h"

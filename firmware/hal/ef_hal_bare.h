@@ -1,4 +1,4 @@
-/* What start-up code and the HAL of bare-metal boards agree on. */
+/* Contract of start-up code and the HAL of bare-metal boards. */
 #ifndef EF_HAL_BARE_H
 #define EF_HAL_BARE_H
 

@@ -1,4 +1,4 @@
-/* What a UART driver provides: one file per driver, chosen by `uart.driver` of the board file.
+/* Interface of a UART driver: one file per driver, chosen by `uart.driver` of the board file.
  * The build defines EF_UART_BASE, EF_UART_IRQ, EF_UART_BAUD and EF_UART_CLOCK_HZ. */
 #ifndef EF_HAL_UART_H
 #define EF_HAL_UART_H

@@ -1,4 +1,4 @@
-/* What all assembler files share: a function in a section of its own, offsets in structs. */
+/* Common part of all assembler files: a function in a section of its own, offsets in structs. */
 /* clang-format off */
 #ifndef EF_ASM_H
 #define EF_ASM_H

@@ -112,7 +112,7 @@ void ef_l2mu_step(const ef_l2mu *cell, const int16_t *x, int16_t *j, int16_t *u,
 /* Normalise n values (Ba et al. 2016, arXiv 1607.06450) */
 typedef struct {
     const int16_t *gain; /* [n] In units of 2^-shift of y's */
-    const int32_t *bias; /* [n] Likewise; at most MAX_BIAS */
+    const int32_t *bias; /* [n] In the unit of gain; at most MAX_BIAS */
     uint16_t size;       /* Number of values, at most 2^14 */
     int64_t epsilon;     /* Times n^2, in units of x squared; 1..2^59 */
     uint8_t source_bits; /* Width of x, 2..16 */

@@ -3,7 +3,7 @@
  * falls with the changes. Equals the dense product of x_hat.
  *
  * Weights, int8 as words: multipliers [rows], then for each column its rows, rounded up to a
- * multiple of 4. Memory: sums [rows rounded up likewise], at first the biases; then x_hat.
+ * multiple of 4. Memory: sums [rows rounded up as these], at first the biases; then x_hat.
  */
 #include "ef_hold.h"
 #include "ef_kernels.h"

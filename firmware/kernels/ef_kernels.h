@@ -1,6 +1,6 @@
 /*
- * Every kernel, one a file. Buffers belong to the caller; nothing is allocated or kept. States have
- * room for an even number of values: the one behind an odd number may be overwritten.
+ * Every kernel, one per file. Buffers belong to the caller; nothing is allocated or kept. States
+ * have room for an even number of values: the one behind an odd number may be overwritten.
  */
 #ifndef EF_KERNELS_H
 #define EF_KERNELS_H
@@ -24,7 +24,7 @@ struct ef_matrix {
     ef_matvec *matvec;         /* the kernel that `weights` was packed for */
     const void *weights;       /* 4-byte aligned */
     const int32_t *bias;       /* [rows], or null where `weights` holds it */
-    const int32_t *multiplier; /* [rows], or null likewise; >= 0 */
+    const int32_t *multiplier; /* [rows], or null as bias; >= 0 */
     uint16_t rows;
     uint16_t cols;
     uint8_t shift;      /* 1..15 */
@@ -35,7 +35,7 @@ struct ef_matrix {
 
 ef_matvec ef_apply; /* by the kernel that the matrix names */
 
-/* A matrix of low rank: what x is multiplied by first, then what that product is. */
+/* A matrix of low rank: x is multiplied by `factor`, and the result by `left`. */
 typedef struct {
     const ef_matrix *factor;
     const ef_matrix *left;
@@ -64,7 +64,7 @@ typedef struct {
 /* m [order] is read and replaced, within +-(32767 << fraction); scratch: order int16 */
 void ef_legendre_step(const ef_legendre *memory, int32_t u, int32_t *m, int16_t *scratch);
 
-/* What a spike does to the membrane: threshold subtracted, decayed part lost, zero for a step. */
+/* Effect of a spike on the membrane: threshold subtracted, decayed part lost, zero for a step. */
 enum { EF_LIF_SUBTRACT, EF_LIF_ZERO, EF_LIF_REFRACTORY };
 
 /* y = x / 2^shift, half rounds up, clipped to 0..limit. */

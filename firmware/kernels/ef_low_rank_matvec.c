@@ -1,4 +1,4 @@
-/* A matrix of low rank as two. Memory: what the second reads. */
+/* A matrix of low rank as a product of two. Memory: the values that the second one reads. */
 #include "ef_kernels.h"
 #include "ef_math.h"
 

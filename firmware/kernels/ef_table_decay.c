@@ -1,4 +1,4 @@
-/* x exp(-|x|) at -8, -8 + 1/16, ..., 8 in Q0.15: edgeflow.program.fixedpoint.decay_table() */
+/* x exp(-|x|) at -8, -8 + 1/16, ..., 8 in Q0.15: edgeflow.program.fixedpoint.table("decay") */
 #include "ef_kernels.h"
 
 /* clang-format off */

@@ -1,4 +1,4 @@
-/* ln(sigmoid) at -8, -8 + 1/16, ..., 8 in Q3.12: fixedpoint.log_sigmoid_table() */
+/* ln(sigmoid) at -8, -8 + 1/16, ..., 8 in Q3.12: fixedpoint.table("log_sigmoid") */
 #include "ef_kernels.h"
 
 /* clang-format off */

@@ -1,4 +1,4 @@
-/* 1 / m at m = 1, 1 + 1/256, ..., 2 in Q0.15: edgeflow.program.fixedpoint.reciprocal_table() */
+/* 1 / m at m = 1, 1 + 1/256, ..., 2 in Q0.15: edgeflow.program.fixedpoint.table("reciprocal") */
 #include "ef_kernels.h"
 
 /* clang-format off */

@@ -1,4 +1,4 @@
-/* sigmoid at -8, -8 + 1/16, ..., 8 in Q0.15: edgeflow.program.fixedpoint.sigmoid_table() */
+/* sigmoid at -8, -8 + 1/16, ..., 8 in Q0.15: edgeflow.program.fixedpoint.table("sigmoid") */
 #include "ef_kernels.h"
 
 /* clang-format off */

@@ -1,4 +1,4 @@
-/* tanh at -8, -8 + 1/16, ..., 8 in Q0.15: edgeflow.program.fixedpoint.tanh_table() */
+/* tanh at -8, -8 + 1/16, ..., 8 in Q0.15: edgeflow.program.fixedpoint.table("tanh") */
 #include "ef_kernels.h"
 
 /* clang-format off */

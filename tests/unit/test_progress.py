@@ -41,7 +41,7 @@ def stages(told: Sequence[tuple[str, int, int]]) -> list[str]:
 def test_compression_tells_its_stages(compressed: tuple[Compressed, Dataset, Told]) -> None:
     result, _, told = compressed
     assert stages(told) == [
-        "loading the model", "quantizing", "choosing a cut-off", "counting what fires",
+        "loading the model", "quantizing", "choosing an early exit", "counting updates and spikes",
         "scoring the float model on the test split", "scoring the integers on the test split",
     ]  # fmt: skip
     assert [one for one in told if one[0] == "quantizing"] == [

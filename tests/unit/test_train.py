@@ -13,7 +13,7 @@ from edgeflow.data import Dataset, Recording
 from edgeflow.errors import DataError, TrainError
 from edgeflow.metrics import accuracy, confusion, macro_f1
 from edgeflow.training import train
-from edgeflow.training.augment import augment, axis_triples, change_pace, rotations
+from edgeflow.training.augment import augment, axis_triples, rotations, time_warp
 from edgeflow.training.batches import normalisation, streams
 from edgeflow.training.resume import fingerprint
 
@@ -261,8 +261,8 @@ def test_pace():
     torch.manual_seed(0)
     time = torch.arange(30.0)
     x = torch.stack([time, 2 * time], dim=1).expand(200, 30, 2)
-    assert torch.allclose(change_pace(x, 0.0), x)
-    y = change_pace(x, 0.2)
+    assert torch.allclose(time_warp(x, 0.0), x)
+    y = time_warp(x, 0.2)
     assert torch.equal(y[:, -1], x[:, -1])
     pace = y[:, -1, 0] - y[:, -2, 0]
     assert 0.6 <= pace.min() < 0.95 and 1.05 < pace.max() <= 1.65

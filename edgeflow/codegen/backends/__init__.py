@@ -17,7 +17,7 @@ BACKENDS = ("auto", *(backend.name for backend in ALL))
 
 
 def backends_of(core: CoreSpec, backend: str) -> tuple[Backend, ...]:
-    """Return what one of `BACKENDS` stands for on a core.
+    """Return the backends that a name of `BACKENDS` stands for on a core.
 
     Raises
     ------
@@ -37,12 +37,12 @@ def backends_of(core: CoreSpec, backend: str) -> tuple[Backend, ...]:
 
 
 def kernel_sets(core: CoreSpec, backend: str) -> tuple[str, ...]:
-    """Return the kernel sets of a core, the preferred ones first; errors as of `backends_of`."""
+    """Return the kernel sets of a core, the preferred ones first; errors as in `backends_of`."""
     return tuple(name for each in backends_of(core, backend) for name in each.kernel_sets(core))
 
 
 def owner(kernel: MatvecKernel) -> Backend:
-    """Return the backend that a kernel is of."""
+    """Return the backend of a kernel."""
     return next(backend for backend in ALL if backend.owns(kernel))
 
 

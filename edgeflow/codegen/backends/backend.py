@@ -1,4 +1,4 @@
-"""Backends: what writes the code of products and of steps; the one of ``firmware/kernels``."""
+"""Backends, writers of the code of products and steps; the one of ``firmware/kernels``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,7 +69,7 @@ class StepCode:
 
 @dataclass(frozen=True)
 class Code:
-    """What a backend adds to a library.
+    """Steps, functions and files that a backend adds to a library.
 
     Parameters
     ----------
@@ -102,11 +102,11 @@ class Backend:
     per_shape: ClassVar[bool] = False
 
     def unavailable(self, core: CoreSpec) -> EdgeFlowError | None:
-        """Return why it cannot write for a core here, or None."""
+        """Return why the backend cannot write for a core here, or None."""
         return None
 
     def kernel_sets(self, core: CoreSpec) -> tuple[str, ...]:
-        """Return the kernel sets that a core has with it, in order of preference."""
+        """Return the backend's kernel sets for a core, in order of preference."""
         return core.kernels
 
     def owns(self, kernel: MatvecKernel) -> bool:
@@ -114,12 +114,12 @@ class Backend:
         return not kernel.by_tvm
 
     def costs(self, core: str) -> Mapping[str, Cost]:
-        """Return what is known of its kernels on a core; a TargetError if a file is wrong."""
+        """Return known costs of the kernels on a core; a TargetError if a file is wrong."""
         costs = load_costs(core)
         return costs.kernels if costs else {}
 
     def layers(self, program: Program, core: CoreSpec, goal: str, alone: bool) -> tuple[str, ...]:
-        """Return the layers whose step it should write: all that it can if `alone`."""
+        """Return the layers whose step the backend should write: all possible if `alone`."""
         return tuple(node.name for node in program.nodes)
 
     def symbol(self, kernel: MatvecKernel, matrix: Matrix) -> str:
@@ -127,7 +127,7 @@ class Backend:
         return kernel.name
 
     def write(self, products: Sequence[Product], sites: Sequence[Site], core: CoreSpec) -> Code:
-        """Write products whose kernels it owns, and steps; a TargetError if it cannot."""
+        """Write products of the backend's kernels, and steps; a TargetError if it cannot."""
         nodes = [site.node for site in sites]
         functions = {product.kernel.name for product in products}
         functions |= {node.c_function for node in nodes if node.c_function}

@@ -27,7 +27,7 @@ def require_tvm() -> None:
 
 
 class Tvm(Backend):
-    """It takes cores that its compiler knows, and layers that have a step."""
+    """Code by TVM, for cores that its compiler knows and layers that have a step."""
 
     name = "tvm"
     per_shape = True
@@ -52,9 +52,9 @@ class Tvm(Backend):
         return known.costs if known else {}
 
     def layers(self, program: Program, core: CoreSpec, goal: str, alone: bool) -> tuple[str, ...]:
-        """Return all with a step if alone, else those that were measured to cost less.
+        """Return all layers with a step if alone, else those that were measured to cost less.
 
-        Those grow the code, so there are none for size.
+        Steps by TVM grow the code, so there are none for size.
         """
         nodes = [node for node in program.nodes if node.c_function]
         if not alone:

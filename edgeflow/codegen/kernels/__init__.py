@@ -45,7 +45,7 @@ def _load(path: Path) -> ModuleType:
 
 #: The kernels of each set, in order of preference. A set may prefer kernels of another one.
 KERNEL_SETS: dict[str, tuple[MatvecKernel, ...]] = {}
-#: What a core must offer for each set.
+#: Features that a core must have for each set.
 KERNEL_ABOUT: dict[str, str] = {}
 for _name, _module in _modules():
     _kernels = [k if k.kernel_set else replace(k, kernel_set=_name) for k in _module.KERNELS]

@@ -1,7 +1,7 @@
 """Predicates that prove a kernel exact on a matrix, from its weights, widths and multipliers.
 
-They are joined by ``&``. Whether an exact kernel is worth its cost is not theirs to say: that is
-``edgeflow.codegen.choice``, by measured costs.
+Predicates are joined by ``&``. Whether an exact kernel is worth its cost is decided by
+``edgeflow.codegen.choice``, from measured costs.
 """
 
 from collections.abc import Callable

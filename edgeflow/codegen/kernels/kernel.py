@@ -22,7 +22,7 @@ class MatvecKernel:
     layout : Layout
         How it reads the weights.
     about : str
-        What it is for, one phrase: for the header and the table of the documentation.
+        Its purpose in one phrase, for the header and the table of the documentation.
     is_exact_for : Exact
         Whether it gives a matrix's results, bit for bit, for every input.
     kernel_set : str
@@ -47,7 +47,7 @@ class MatvecKernel:
 
     @property
     def delta(self) -> bool:
-        """Whether it is for delta matrices only."""
+        """True if it is for delta matrices only."""
         return self.layout.delta
 
     @property
@@ -57,5 +57,5 @@ class MatvecKernel:
 
     @property
     def by_tvm(self) -> bool:
-        """Whether TVM writes the kernel's body."""
+        """True if TVM writes the kernel's body."""
         return self.kernel_set.startswith("tvm")

@@ -22,7 +22,7 @@ class BlockFormat:
     rows, cols : int
         Shape of a block; blocks lie at multiples of it.
     step : int
-        Blocks of a row of blocks that are stored together: an item. What lacks is zeros.
+        Blocks of a row of blocks that are stored together: an item, filled up with zeros.
     reach : int
         From a block to the next one stored, in columns, as a byte holds it; where the next block
         that is not zero lies farther, zeros are stored in between.

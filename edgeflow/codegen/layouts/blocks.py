@@ -70,7 +70,7 @@ class GatheredBlocks(Layout):
     Parameters
     ----------
     blocks : BlockFormat
-        Of one column, 8 or 16 an item; offsets are bytes, of halfwords with 16.
+        Of one column, 8 or 16 per item; offsets are bytes, of halfwords with 16.
     """
 
     blocks: BlockFormat
@@ -128,7 +128,7 @@ class OffsetBlocks(Layout):
 
 @dataclass(frozen=True)
 class BlockTiles(OffsetBlocks):
-    """Blocks of 4 x 4, a word a row with bytes c0 c2 c1 c3."""
+    """Blocks of 4 x 4, a word per row with bytes c0 c2 c1 c3."""
 
     def pack(self, matrix: Matrix) -> Packed:
         words = [
@@ -140,7 +140,7 @@ class BlockTiles(OffsetBlocks):
 
 @dataclass(frozen=True)
 class BlockHalfwords(OffsetBlocks):
-    """Blocks of 4 x 4, a word a row for each 2 columns, weights in 16 bits."""
+    """Blocks of 4 x 4, a word per row for each 2 columns, weights in 16 bits."""
 
     weight_bits = 16
 

@@ -72,7 +72,7 @@ class DeltaLong(DeltaLayout):
 class DeltaBytes(DeltaLayout):
     """Bytes ``b + 128, c, d + 128, a`` of four rows A B D C; sums as in `DeltaLong`.
 
-    They are the words ``2^24 a + b + 128`` of two pairs of rows, one of them turned by 16 bits.
+    Bytes are of the words ``2^24 a + b + 128`` of two pairs of rows, one of them turned by 16 bits.
     """
 
     def pack(self, matrix: Matrix) -> Packed:
@@ -85,7 +85,7 @@ class DeltaBytes(DeltaLayout):
 
 
 class DeltaVectors(DeltaLayout):
-    """Columns of bytes, rows of each 8 in the order 0 2 4 6 1 3 5 7; multipliers likewise."""
+    """Columns of bytes and multipliers, rows of each 8 in the order 0 2 4 6 1 3 5 7."""
 
     def pack(self, matrix: Matrix) -> Packed:
         weight, bias = _rows(matrix, 16)
@@ -137,7 +137,7 @@ class DeltaOffsetBlocks(DeltaLayout):
     def columns(self, matrix: Matrix) -> list[Ints]:
         """Return how far each column's blocks are, then for each of these the number of items.
 
-        Behind which they follow: two offsets of sums in bytes, halfwords of a word, and the words
+        The items follow: two offsets of sums in bytes, halfwords of a word, and the words
         of two blocks.
         """
         columns = []
@@ -160,7 +160,7 @@ class DeltaBlockRowPairs(DeltaOffsetBlocks):
     Parameters
     ----------
     blocks : BlockFormat
-        Of 4 rows, two an item, by columns.
+        Of 4 rows, two per item, by columns.
     """
 
     blocks: BlockFormat
@@ -177,7 +177,7 @@ class DeltaBlockRowPairs(DeltaOffsetBlocks):
 
 
 class DeltaBlockVectors(DeltaOffsetBlocks):
-    """Blocks of 8 x 1 in bytes, rows in the order 0 2 4 6 1 3 5 7; sums likewise."""
+    """Blocks of 8 x 1 in bytes; rows, and sums, in the order 0 2 4 6 1 3 5 7."""
 
     blocks: BlockFormat = BlockFormat(8, 1, step=2, by_columns=True)
 

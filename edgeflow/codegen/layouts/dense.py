@@ -35,7 +35,7 @@ class Rows(Layout):
 
 
 class Tiles(Layout):
-    """Tiles of 4 x 4, a word a row with bytes c0 c2 c1 c3 (``ef_matvec_dsp.inc``)."""
+    """Tiles of 4 x 4, a word per row with bytes c0 c2 c1 c3 (``ef_matvec_dsp.inc``)."""
 
     def pack(self, matrix: Matrix) -> Packed:
         weight, bias, multiplier = matrix_groups(matrix, 4)
@@ -84,7 +84,7 @@ def halfword_shift(matrix: Matrix) -> int | None:
 
 
 class Halfwords(Layout):
-    """A word a row for each 2 columns, weights in 16 bits (``ef_matvec_dsp.inc``)."""
+    """A word per row for each 2 columns, weights in 16 bits (``ef_matvec_dsp.inc``)."""
 
     weight_bits = 16
 
@@ -99,10 +99,10 @@ class SpikeColumns(Layout):
     """For each 8 rows: biases, multipliers, results without spikes, columns of ``w + 128``."""
 
     def pack(self, matrix: Matrix) -> Packed:
-        silent = matrix.apply(np.zeros(matrix.cols, np.int64)).astype(np.int16)
+        resting = matrix.apply(np.zeros(matrix.cols, np.int64)).astype(np.int16)
         columns = row_groups(matrix.weight.astype(np.int64) + 128, 8).transpose(0, 2, 1)
         _, bias, multiplier = matrix_groups(matrix, 8)
-        results = row_groups(silent, 8).astype("<i2").view("<u4").astype(np.int64)
+        results = row_groups(resting, 8).astype("<i2").view("<u4").astype(np.int64)
         parts = (bias, multiplier, results, bytes_to_words(columns).reshape(len(bias), -1))
         return complete(np.concatenate(parts, axis=1))
 
@@ -203,7 +203,7 @@ class SplitBytes(Layout):
 
 
 class Nibbles(Layout):
-    """Row by row, two columns a byte, the first in the low nibble."""
+    """Row by row, two columns per byte, the first in the low nibble."""
 
     weight_bits = 4
 
@@ -228,7 +228,7 @@ class RowQuads(Layout):
 
 
 class OffsetNibbles(Layout):
-    """Nibbles ``w + 8``, a word a row for each 8 columns (``ef_matvec_dsp.inc``).
+    """Nibbles ``w + 8``, a word per row for each 8 columns (``ef_matvec_dsp.inc``).
 
     Nibble i of a word is column 2 i, nibble i + 4 column 2 i + 1. Where 4 columns are left, they go
     first: a word has those of two rows.

@@ -1,4 +1,4 @@
-"""Layouts: how a kernel reads a matrix, one array in the order in which it loads it."""
+"""Layouts: a matrix as one array, in the order in which a kernel loads it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ class Layout(ABC):
 
 
 def complete(*parts: NDArray[np.integer], memory: Ints | None = None) -> Packed:
-    """Return the lower 32 bits of all parts, one behind the other; `memory` likewise."""
+    """Return the lower 32 bits of all parts, one behind the other, and of `memory`."""
     stream = np.concatenate([np.asarray(part, np.int64).reshape(-1) for part in parts])
     if memory is None:
         return Packed(_words(stream), complete=True)
@@ -122,7 +122,7 @@ def with_row_below(values: Ints) -> Ints:
 
 
 def vectors(rows: Ints, lanes: int) -> Ints:
-    """Return words [groups, blocks, n] of bytes [groups, rows, columns], `lanes` a row and block.
+    """Return words [groups, blocks, n] of bytes [groups, rows, columns], `lanes` per row and block.
 
     Zeros fill the last block.
     """

@@ -1,4 +1,4 @@
-"""Layouts of single weights that are not zero: unstructured sparsity."""
+"""Layouts of unstructured sparsity: each weight that is not zero, with where it is."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Unstructured(Layout):
 
 
 class Indexed(Unstructured):
-    """Items of a column's index and a weight (``ef_matvec_sparse_1x1_s8_s16_armv7m.S``)."""
+    """Items of an absolute column index and a weight (``ef_matvec_sparse_1x1_s8_s16_armv7m.S``)."""
 
     def pack(self, matrix: Matrix) -> Packed:
         rows: list[int] = []
@@ -91,7 +91,7 @@ class GapEncoded(Unstructured):
 
 @dataclass(frozen=True)
 class IndexedFours(Unstructured):
-    """Four columns and four weights in 16 bits an item (``ef_matvec_sparse_1x1_dsp.inc``).
+    """Items of four columns and four weights in 16 bits (``ef_matvec_sparse_1x1_dsp.inc``).
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ class Body:
 
 
 def read_body(node: Node) -> Body:
-    """Return what the layer computes, with states within what they can reach from zero.
+    """Return the layer's step as values, its states within what they can reach from zero.
 
     Raises
     ------

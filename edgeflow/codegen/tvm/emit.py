@@ -10,7 +10,7 @@ from tvm.target import Target
 from edgeflow.codegen.tvm.assembly import plain_assembly
 from edgeflow.errors import TargetError
 
-#: What every C file of TVM's has after its headers.
+#: Lines of every C file of TVM's after its headers.
 _C_PRELUDE = """
 #if defined(__GNUC__)
 #pragma GCC diagnostic ignored "-Wunused-variable"

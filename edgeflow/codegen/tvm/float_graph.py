@@ -298,7 +298,7 @@ class _Walk:
 
 
 def _quietly(action: Callable[[], T], title: str, problem: Callable[[Exception], str]) -> T:
-    """Return what `action` does; what torch and TVM raise becomes a TargetError."""
+    """Return the result of `action`; errors of torch and TVM become a TargetError."""
     with _silence():
         try:
             return action()
@@ -312,7 +312,7 @@ def _quietly(action: Callable[[], T], title: str, problem: Callable[[Exception],
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keep off the terminal what torch and TVM have to say on their own parts."""
+    """Keep the remarks of torch and TVM off the terminal."""
     sys.stderr.flush()
     disabled = logging.root.manager.disable
     kept = os.dup(2)

@@ -22,7 +22,7 @@ _HEADERS = ("<math.h>", "<stdbool.h>", "<stdint.h>")
 
 @dataclass(frozen=True)
 class FloatLibrary:
-    """What `float_library` wrote.
+    """Files and sizes of a float library.
 
     Attributes
     ----------
@@ -118,5 +118,5 @@ def _check_name(name: str) -> None:
 
 
 def _with_c_constants(text: str) -> str:
-    """Return C text with what math.h calls infinity and no number; TVM has names of its own."""
+    """Return C text with math.h's names of infinity and NaN in the place of TVM's."""
     return re.sub(r"\bnanf\b", "NAN", re.sub(r"\binff\b", "INFINITY", text))

@@ -36,11 +36,11 @@ class Interval:
         return Interval(np.minimum(self.lo, other.lo), np.maximum(self.hi, other.hi))
 
     def meet(self, lo: Any, hi: Any) -> "Interval":
-        """Return what is left within lo..hi; a number within it where nothing is."""
+        """Return the intersection with lo..hi; one of its bounds where it is empty."""
         return Interval(np.clip(self.lo, lo, hi), np.clip(self.hi, lo, hi))
 
     def narrowed(self, other: "Interval") -> "Interval":
-        """Return what both say; this one where they disagree, in a case that never is."""
+        """Return the intersection; this interval where it is empty, which no value reaches."""
         lo, hi = np.maximum(self.lo, other.lo), np.minimum(self.hi, other.hi)
         return Interval(np.where(lo <= hi, lo, self.lo), np.where(lo <= hi, hi, self.hi))
 

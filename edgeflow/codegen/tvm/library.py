@@ -22,7 +22,7 @@ def tvm_library(
     products : mapping
         Kernel and matrix, one of each shape, by the symbol that it gets.
     layers : mapping
-        Those whose step TVM writes, likewise.
+        Those whose step TVM writes, by the symbol that it gets.
     core : CoreSpec
         One that TVM knows.
 

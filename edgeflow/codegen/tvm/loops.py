@@ -36,7 +36,7 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "and": lambda a, b: a & b,
     "mod": tirx.floormod,
 }
-#: What TVM takes apart when it is made narrower.
+#: Expressions that TVM takes apart when they are made narrower.
 _SUMS = ("add", "sub", "mul", "neg", "shr", "and")
 
 
@@ -100,7 +100,7 @@ class _Emitter:
         for scalar in self._scalars:
             for arg in scalar.args:
                 self._uses[arg] = self._uses.get(arg, 0) + 1
-        # one for what no loop changes, one a loop; then those of the reductions under way
+        # one for what no loop changes, one per loop; then those of the reductions under way
         variables = [tirx.Var(memory.name("i"), "int32") for _ in loop.shape]
         self._scopes = [_Scope(None), *map(_Scope, variables)]
 

@@ -245,7 +245,7 @@ def vectors(finish: Any, schedule: Schedule) -> Stream:
     return Stream(4, lambda cols: 8 + 8 * -(-cols // 8), accumulate, finish)
 
 
-#: What stands behind each kernel of the ``tvm`` sets, by its name.
+#: The stream of each kernel of the ``tvm`` sets, by the kernel's name.
 MATVECS: dict[str, Callable[[Schedule], Stream]] = {
     "ef_matvec_4x8_s8_s16_tvm_mve": partial(vectors, scale_shifted),
     "ef_matvec_shift_4x8_s8_s16_tvm_mve": partial(vectors, scale),

@@ -175,7 +175,7 @@ class Plan:
         return []
 
     def _too_early(self, task: Task, loop: Loop, waiting: list[Call | Task]) -> bool:
-        """Tell whether `task`, in the loop, overwrites what is still to be read."""
+        """Tell whether `task`, in the loop, overwrites elements that are still to be read."""
         if task.region.kind != "state":
             return False
         if any(task.region in item.reads for item in waiting if item not in loop.tasks):

@@ -138,5 +138,5 @@ def nest(arrays: list[Ints]) -> tuple[tuple[int, ...], list[tuple[int, tuple[int
 
 
 def array_key(at: Ints) -> bytes:
-    """Return what tells index arrays from each other."""
+    """Return a key that is equal for equal index arrays only."""
     return bytes(str(at.shape), "ascii") + np.ascontiguousarray(at).tobytes()

@@ -14,7 +14,7 @@ from edgeflow.codegen.tvm import intervals
 from edgeflow.codegen.tvm.intervals import Interval, fits
 from edgeflow.program.fixedpoint import Ints
 
-#: What is read from memory; "matvec" is the result of a matrix kernel, "stored" a copy.
+#: Values in memory; "matvec" is the result of a matrix kernel, "stored" a copy.
 LEAVES = ("input", "array", "table", "matvec", "stored")
 COMPARISONS: dict[str, Callable[..., Any]] = {
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
@@ -119,7 +119,7 @@ class Graph:
         return self._make("const", (), values.shape, key=values.tobytes(), known=known)
 
     def leaf(self, op: str, name: str, known: Interval, args: tuple[Value, ...] = ()) -> Value:
-        """Return what is read from memory: one of `LEAVES`, its elements within `known`."""
+        """Return a value in memory: one of `LEAVES`, its elements within `known`."""
         return self._make(op, args, known.lo.shape, key=name, known=known)
 
     # layout
@@ -139,7 +139,7 @@ class Graph:
         return self._make("view", (value,), index.shape, index)
 
     def rearrange(self, value: Value, change: Callable[[Ints], Ints]) -> Value:
-        """Return what `change`, a function of numpy that only moves elements, makes of `value`."""
+        """Return `value` changed by a function of numpy that only moves elements."""
         return self.view(value, change(np.arange(value.size).reshape(value.shape)))
 
     def concat(self, parts: Sequence[Value], axis: int) -> Value:

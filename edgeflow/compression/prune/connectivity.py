@@ -68,12 +68,12 @@ class FixedConnectivity(Method):
         ]
         with torch.no_grad():
             self.constrain(model)
-            # as large a sum of as few terms
+            # the variance of a sum of fewer terms stays
             for weight in _weights(model):
                 weight.mul_((1 - self.sparsity) ** -0.5)
 
     def constrain(self, model: nn.Module) -> None:
-        """Make the weights zero that are not there."""
+        """Make the dropped weights zero."""
         for weight, dropped in zip(_weights(model), self._dropped, strict=True):
             weight.masked_fill_(dropped, 0.0)
 

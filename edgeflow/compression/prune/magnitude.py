@@ -1,4 +1,4 @@
-"""Magnitude pruning: step by step the smallest weights, or blocks of them, become zero.
+"""Magnitude pruning: the smallest weights, or blocks of them, become zero step by step.
 
 Masks are put back after each step of the optimiser, for the moving average too.
 ``torch.nn.utils.prune`` would replace parameters by products of theirs, which neither a deep copy
@@ -31,7 +31,7 @@ RISE = 0.5
 #: Calibration windows that weights are converted with, which does not change them.
 WINDOWS = 4
 
-#: Which weights stay, by field, for each layer.
+#: Masks of the weights that stay, by field, for each layer.
 Masks = list[dict[str, Bools]]
 
 
@@ -81,7 +81,7 @@ class MagnitudePruning(Method):
             raise CompressError("no matrix of the model can be pruned to the shares asked for")
 
     def before_epoch(self, model: ChainModel, progress: float) -> None:
-        """Choose the masks anew while the sparsity rises."""
+        """Choose new masks while the sparsity rises."""
         update = round(progress * self.epochs) + 1
         if update > self.updates:
             return

@@ -23,8 +23,8 @@ class Block:
     rows, cols : int
         1..64.
     step : int
-        Number of blocks of a row of blocks that stay or go at a time: a kernel that reads them in
-        items of that many has no remainder.
+        Number of blocks of a row of blocks that stay or go at a time, as a kernel's item has:
+        it then has no remainder.
 
     Raises
     ------

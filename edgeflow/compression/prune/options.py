@@ -51,7 +51,7 @@ class PruneOptions:
         (``"rnn"``), or of a field in all layers (``"input"``); the first of these that is there
         counts. Each in [0, 1).
     units : float
-        Share of the units of each recurrent layer that are cut off, in [0, 1).
+        Share of the units of each recurrent layer that are removed, in [0, 1).
 
     Raises
     ------
@@ -79,7 +79,7 @@ class PruneOptions:
 
     @property
     def any_weights(self) -> bool:
-        """Whether weights are pruned, not only units."""
+        """True if weights are pruned, not only units."""
         return self.sparsity > 0 or any(share > 0 for share in self.matrices.values())
 
 

@@ -1,4 +1,4 @@
-"""Structured pruning: whole units are cut off, so that every matrix around them shrinks.
+"""Structured pruning: whole units are removed, so that every matrix around them shrinks.
 
 The units that go are those whose outputs matter least to what reads them: the variance of a unit's
 output times the squared weights that read it. They go before the training, which is then that of a
@@ -24,7 +24,7 @@ WINDOWS = 128
 
 
 class UnitPruning(Method):
-    """Cut off a share of the units of each recurrent layer.
+    """Remove a share of the units of each recurrent layer.
 
     Parameters
     ----------

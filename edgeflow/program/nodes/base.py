@@ -14,9 +14,9 @@ from edgeflow.program.fixedpoint import INT16_MAX, INT16_MIN, Ints
 from edgeflow.program.matrix import Matrix
 
 State = dict[str, Ints]
-#: Least and largest value of a field. It is a promise to all who read the class: no node holds
+#: Least and largest value of a field. A promise to all readers of the class: no node holds
 #: another value, the type in C and in the file follows from it, and the tests of a cell draw from
-#: it. It costs no code but the line that states it.
+#: it. The line that states it is its only code.
 Range = tuple[int, int]
 #: Size and bits of a vector: each a number, or the name of an attribute, like ``input.rows``.
 VectorField = tuple[str | int, str | int]
@@ -147,7 +147,7 @@ class Node(ABC):
 
     @property
     def held(self) -> Mapping[str, StateVector]:
-        """What the delta matrices hold, by name ``<matrix>_hat``; zero after a reset.
+        """State vectors x_hat of the delta matrices, by name ``<matrix>_hat``; zero after a reset.
 
         In C it is part of a matrix's memory, and no state of its own.
         """
@@ -245,7 +245,7 @@ class Node(ABC):
         return {field: matrix for field, matrix in found.items() if matrix is not None}
 
     def products(self) -> dict[str, Matrix]:
-        """Return what is stored of the matrices, by name: each, and before it its factor."""
+        """Return the matrices that are stored, by name: each one after its factor."""
         found: dict[str, Matrix] = {}
         for field, matrix in self.matrices().items():
             if matrix.factor is not None:
@@ -258,7 +258,7 @@ class Node(ABC):
         return {name: matrix for name, matrix in self.products().items() if matrix.threshold}
 
     def source_of(self, product: str) -> str:
-        """Return what a product reads that may be a delta one: "x" or the name of a state."""
+        """Return the input of a product that may be a delta one: "x" or the name of a state."""
         return self.delta_sources[product.removesuffix(FACTOR)]
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -25,8 +25,8 @@ class Cutoff(Node):
         count' &= (count < 0 \lor count + 1 \ge start \land lead \ge threshold)
             \;?\; -1 : \min(count + 1, 32767)
 
-    It is the last layer. As nothing that happens before it matters any more, the generated C
-    computes none of it until the reset.
+    It is the last layer: once it has decided, the generated C computes none of the layers before
+    it until the reset.
 
     Dynamic Confidence: C. Li et al., ICCV 2023, arXiv 2303.10276. The lead of the largest output
     over the second one as confidence (top-K cutoff): D. Wu et al., arXiv 2301.09522.

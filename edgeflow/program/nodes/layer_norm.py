@@ -39,7 +39,7 @@ class LayerNorm(Node):
     gain : int16 array [n]
         In units of ``2^-shift`` of y's.
     bias : int32 array [n]
-        Likewise; at most `MAX_BIAS`.
+        In the unit of gain; at most `MAX_BIAS`.
     epsilon : int
         Times n^2, in units of x squared; 1..2^59.
     source_bits : int

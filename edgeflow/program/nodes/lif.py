@@ -10,7 +10,7 @@ from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes.base import Node, State
 
 Shorts = NDArray[np.int16]
-#: What a spike does to the membrane; the position is the value of `reset`.
+#: Effect of a spike on the membrane; the position is the value of `reset`.
 RESETS = ("subtract", "zero", "refractory")
 
 

@@ -67,7 +67,7 @@ class MinRNN(Node):
 
     @abstractmethod
     def preactivation(self, *gates: Ints) -> Ints:
-        """Return what z is the logistic function of, int16 in Q3.12, from the rows per gate."""
+        """Return the argument of z's logistic function, int16 in Q3.12, from the rows per gate."""
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         *gates, candidate = split(self.product("input", x, state), self.blocks)

@@ -39,7 +39,7 @@ class Gated(Recurrent):
     state_bits: int
 
     matrix_fields = ("input", "recurrent")
-    #: What the cell is called, and its rows per unit.
+    #: Name of the cell, and its rows per unit.
     gates: ClassVar[tuple[str, int]]
 
     def __post_init__(self) -> None:

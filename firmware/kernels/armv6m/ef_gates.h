@@ -7,7 +7,7 @@
 
 /*
  * v[i] = lookup(sat16(v[i] + u[i])), count at least 1; middle is the entry 128 of a table. 20
- * instructions a value: one index for both arrays, as LDRSH takes no other offset.
+ * instructions per value: one index for both arrays, as LDRSH takes no other offset.
  */
 static void ef_gate_pass(const int16_t *middle, int16_t *v, const int16_t *u, unsigned count) {
     int32_t index = -2 * (int32_t)count, sum, left, right;

@@ -1,12 +1,12 @@
 /*
  * Unstructured sparse matrix-vector product for Armv6-M: int8 weights, any int16 x, at most 128
- * columns. 5 instructions for a weight that is not zero, 36 for a row.
+ * columns. 5 instructions per weight that is not zero, 36 per row.
  *
  * Weights are one stream:
  *   a word      bytes of what follows up to the items
  *   4 words     for each row: bias, bytes of the items of its positive weights, of its negative
  *               ones, multiplier; up to 32 bytes, or 34: the first 16 of them, and a word before
- *               the multiplier tells how many follow, likewise
+ *               the multiplier tells how many follow, in the same way
  *   4 words     of a row whose first number is 36: the end
  *   2 bytes     an item for each weight that is not zero: its column times two, its magnitude
  *

@@ -1,6 +1,6 @@
 /*
  * Matrix-vector product of columns of 8 rows for Armv6-M: int8 weights, any int16 x, at most 256
- * columns. 31 instructions for a column of 8 MACs.
+ * columns. 31 instructions per column of 8 MACs.
  *
  * Weights are one stream. A group of eight rows is
  *   8 words           bias

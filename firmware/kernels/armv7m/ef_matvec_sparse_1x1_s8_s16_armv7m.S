@@ -1,11 +1,11 @@
 /*
  * Unstructured sparse matrix-vector product for Armv7-M without the DSP extension: int8 weights,
- * any int16 x, at most 256 columns. 4 instructions for a weight that is not zero, 9 for a row.
+ * any int16 x, at most 256 columns. 4 instructions per weight that is not zero, 9 per row.
  *
  * Weights are one stream:
  *   a word      bytes of what follows up to the items
  *   3 words     for each row: bias, multiplier, number of items; up to 32, or 33: sixteen of them,
- *               and a word tells how many follow, likewise
+ *               and a word tells how many follow, in the same way
  *   3 words     of a row whose number is 34: the end
  *   2 bytes     an item for each weight that is not zero: its column, itself
  *

@@ -1,5 +1,5 @@
 /*
- * ef_add_columns_s8 for the Arm DSP extension; see the plain one for what it does and its weights.
+ * ef_add_columns_s8 for the Arm DSP extension; see the plain one for its weights.
  *
  * Two bytes are added to two 16-bit lanes at once. Lanes start at -128 per column and so end as the
  * sum of its weights, which fits 16 bits whatever spikes; they may wrap in between.

@@ -74,7 +74,7 @@ static inline uint32_t ef_narrow_pair(int32_t low, int32_t high, unsigned shift,
     return ef_clip_pair(ef_pack(y0, y1), limits);
 }
 
-/* What ef_lookup_pair keeps in registers. */
+/* Operands of ef_lookup_pair in registers. */
 typedef struct {
     uint32_t one;   /* 256, twice */
     uint32_t round; /* 128 */

@@ -1,6 +1,6 @@
 /*
  * Unstructured sparse matrix-vector product, int8, any int16 x: 9 instructions for four weights
- * that are not zero, 7 for a row; 24 bytes for four.
+ * that are not zero, 7 per row; 24 bytes per four.
  *
  * A four begins with a word for each column: its distance from x in bytes. An address needs a whole
  * register: to take it out of a word of several takes an instruction, which this saves.

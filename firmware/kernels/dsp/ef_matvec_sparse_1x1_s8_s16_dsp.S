@@ -1,6 +1,6 @@
 /*
  * Unstructured sparse matrix-vector product, int8, any int16 x, at most 256 columns: 13
- * instructions for four weights that are not zero, 7 for a row; 12 bytes for four.
+ * instructions for four weights that are not zero, 7 per row; 12 bytes per four.
  *
  * A four begins with a word of column numbers in bytes, the first in the lowest.
  */

@@ -1,6 +1,6 @@
 /*
  * Matrix-vector product of 4 x 4 blocks, two rows of int8 weights in a halfword as in
- * ef_matvec_pair_s8_s16_dsp. 15 instructions for a block of 16 MACs.
+ * ef_matvec_pair_s8_s16_dsp. 15 instructions per block of 16 MACs.
  *
  * A block is AB(c0 c1) CD(c0 c1) AB(c2 c3) CD(c2 c3).
  */

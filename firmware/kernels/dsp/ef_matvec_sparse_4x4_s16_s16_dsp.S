@@ -1,5 +1,5 @@
 /*
- * Matrix-vector product of 4 x 4 blocks, weights stored in 16 bits. 12 instructions for a block of
+ * Matrix-vector product of 4 x 4 blocks, weights stored in 16 bits. 12 instructions per block of
  * 16 MACs.
  *
  * Two columns of a block are A B C D, a word each. Multipliers already hold the shift.

@@ -1,5 +1,5 @@
 /*
- * Matrix-vector product of 4 x 4 blocks, int8 weights, any int16 x. 19 instructions for a block of
+ * Matrix-vector product of 4 x 4 blocks, int8 weights, any int16 x. 19 instructions per block of
  * 16 MACs.
  *
  * A block has one word per row, bytes ordered c0 c2 c1 c3, as in ef_matvec_s8_s16_dsp.

@@ -1,4 +1,4 @@
-/* What the delta kernels for Helium share. */
+/* Common part of the delta kernels for Helium. */
 #ifndef EF_DELTA_MVE_H
 #define EF_DELTA_MVE_H
 
@@ -27,7 +27,7 @@ static inline unsigned ef_with_group(unsigned lanes, unsigned group) {
     return lanes;
 }
 
-/* Which of at most eight columns to update, with all of a group: a bit at twice their number. */
+/* Of at most eight columns those to update, with all of a group: a bit at twice their number. */
 static inline unsigned ef_fired_lanes(const int16_t *x, const int16_t *held, unsigned left,
                                       unsigned threshold, unsigned group) {
     const mve_pred16_t some = vctp16q(left);

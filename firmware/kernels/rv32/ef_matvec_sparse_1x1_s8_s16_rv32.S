@@ -1,11 +1,11 @@
 /*
  * Unstructured sparse matrix-vector product for RV32IM: int8 weights, any int16 x. 6 instructions
- * for a weight that is not zero, 19 for a row.
+ * per weight that is not zero, 19 per row.
  *
  * Weights are one stream:
  *   a word      bytes of what follows up to the items
  *   3 words     for each row: bias, bytes of items, multiplier; up to 64 bytes, or 66: the first 32
- *               of them, and a word before the multiplier tells how many follow, likewise
+ *               of them, and a word before the multiplier tells how many follow, the same way
  *   2 bytes     an item for each weight that is not zero: distance in bytes from the x of the one
  *               before (from x itself), weight
  *

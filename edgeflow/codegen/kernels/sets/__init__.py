@@ -1,1 +1,1 @@
-"""Kernel sets: a module each."""
+"""Kernel sets, one module each."""

@@ -5,7 +5,7 @@ from edgeflow.codegen.kernels.kernel import MatvecKernel
 from edgeflow.codegen.layouts import blocks, delta, dense
 from edgeflow.codegen.layouts.block_format import BlockFormat
 
-#: Cores without SIMD prefer it: their dense products cost more than the columns of a few spikes.
+#: Preferred by cores without SIMD: dense products cost them more than columns of a few spikes.
 ADD_COLUMNS = MatvecKernel(
     "ef_add_columns_s8", dense.SpikeColumns(), "adds the columns of spikes", reads_spikes, "c"
 )
@@ -22,7 +22,7 @@ KERNELS = [
     ),
     MatvecKernel("ef_matvec_s8_s16", dense.Rows(), "int8, row by row"),
     MatvecKernel(
-        "ef_matvec_s4_s16", dense.Nibbles(), "int4, two columns a byte", weights_fit_4_bits
+        "ef_matvec_s4_s16", dense.Nibbles(), "int4, two columns per byte", weights_fit_4_bits
     ),
     MatvecKernel(
         "ef_matvec_sparse_8x1_s8_s16",

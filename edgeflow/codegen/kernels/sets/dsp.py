@@ -17,7 +17,7 @@ from edgeflow.codegen.kernels.kernel import MatvecKernel
 from edgeflow.codegen.layouts import blocks, delta, dense, unstructured
 from edgeflow.codegen.layouts.block_format import BlockFormat
 
-#: Column blocks by the bytes from one's x to the next one's.
+#: Blocks whose gaps, in bytes of x, fit a byte.
 TILES = BlockFormat(4, 4, reach=124)
 COLUMN_PAIRS = BlockFormat(4, 2, reach=126)
 COLUMNS_OF_FOUR = BlockFormat(4, 1, step=2, reach=127)
@@ -29,7 +29,7 @@ KERNELS = [
     MatvecKernel(
         "ef_delta_matvec_pair_s8_s16_dsp",
         delta.DeltaRowPairs(),
-        "delta update, two rows a halfword",
+        "delta update, two rows per halfword",
         _delta_pairs & updates_pairs,
     ),
     MatvecKernel(
@@ -47,7 +47,7 @@ KERNELS = [
     MatvecKernel(
         "ef_delta_matvec_s16_s16_dsp",
         delta.DeltaLong(),
-        "likewise, weights in 16 bits",
+        "delta update, weights in 16 bits",
         _long_pairs,
     ),
     MatvecKernel(
@@ -75,7 +75,7 @@ KERNELS = [
         halfwords_hold_shift & columns(8),
     ),
     MatvecKernel(
-        "ef_matvec_pair_s8_s16_dsp", dense.RowPairs(), "int8, two rows a halfword", row_pairs
+        "ef_matvec_pair_s8_s16_dsp", dense.RowPairs(), "int8, two rows per halfword", row_pairs
     ),
     MatvecKernel("ef_matvec_s8_s16_dsp", dense.Tiles(), "int8, tiles of 4 x 4"),
     MatvecKernel(
@@ -87,7 +87,7 @@ KERNELS = [
     MatvecKernel(
         "ef_matvec_s4_s16_dsp",
         dense.RowQuads(),
-        "int4, four rows a halfword",
+        "int4, four rows per halfword",
         weights_fit_4_bits & sums_fit(20, 0, 4) & sums_fit(24, 1, 4) & sums_fit(28, 2, 4),
     ),
     MatvecKernel(
@@ -100,7 +100,7 @@ KERNELS = [
         MatvecKernel(
             f"ef_matvec_sparse_4x{form.cols}_pair_s8_s16_dsp",
             blocks.BlockRowPairs(form),
-            "blocks that are not zero, two rows a halfword",
+            "blocks that are not zero, in row pairs",
             row_pairs,
         )
         for form in (TILES, COLUMN_PAIRS, COLUMNS_OF_FOUR)
@@ -125,7 +125,7 @@ KERNELS = [
     MatvecKernel(
         "ef_matvec_sparse_1x1_s16_s16_dsp",
         unstructured.IndexedFours(16),
-        "likewise, 6 bytes a weight stored",
+        "weights that are not zero, 6 bytes each",
         ratios_below_half,
     ),
 ]

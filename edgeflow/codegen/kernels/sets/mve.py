@@ -35,7 +35,7 @@ KERNELS = [
     MatvecKernel(
         "ef_matvec_shift_s8_s8_mve",
         dense.EightRows(16, shift=False),
-        "likewise, for ratios of 1 and more",
+        "x narrowed to bytes, ratios of 1 and more",
         input_bits(8) & columns(2048, least=9),
     ),
     MatvecKernel(
@@ -50,18 +50,18 @@ KERNELS = [
     MatvecKernel(
         "ef_matvec_shift_s8_s16_mve",
         dense.EightRows(8, shift=False),
-        "likewise, for ratios of 1 and more",
+        "eight rows, ratios of 1 and more",
     ),
     MatvecKernel(
         "ef_matvec_s4_s8_mve",
         dense.NibblePairs(),
-        "int4, two rows a byte; x narrowed to bytes",
+        "int4, two rows per byte; x narrowed to bytes",
         input_bits(8) & weights_fit_4_bits & sums_fit(28) & columns(1024, least=9),
     ),
     MatvecKernel(
         "ef_matvec_split_s4_s16_mve",
         dense.SplitNibblePairs(),
-        "int4, two rows a byte; x as two bytes",
+        "int4, two rows per byte; x as two bytes",
         weights_fit_4_bits & sums_fit(28) & columns(1024),
     ),
     MatvecKernel(

@@ -6,7 +6,7 @@ from edgeflow.codegen.layouts.dense import Halfwords, RowPairs, Tiles
 
 KERNELS = [
     MatvecKernel(
-        "ef_matvec_pair_s8_s16_tvm_dsp", RowPairs(), "int8, two rows a halfword", row_pairs
+        "ef_matvec_pair_s8_s16_tvm_dsp", RowPairs(), "int8, two rows per halfword", row_pairs
     ),
     MatvecKernel("ef_matvec_4x4_s8_s16_tvm_dsp", Tiles(), "int8, tiles of 4 x 4"),
     MatvecKernel(

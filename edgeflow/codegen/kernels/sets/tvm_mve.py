@@ -11,6 +11,6 @@ KERNELS = [
     MatvecKernel(
         "ef_matvec_shift_4x8_s8_s16_tvm_mve",
         FourRows(shift=False),
-        "likewise, for ratios of 1/2 and more",
+        "four rows, ratios of 1/2 and more",
     ),
 ]
