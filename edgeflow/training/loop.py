@@ -47,7 +47,7 @@ class TrainResult:
         return (
             f"TrainResult({found['cell']} on {found['data']}: {found['parameters']} parameters; "
             f"{metric.named(found['test'][metric.name], 1)} of {found['test']['decisions']} "
-            f"decisions on test people; {str(self.folder)!r})"
+            f"decisions on test subjects; {str(self.folder)!r})"
         )
 
 
