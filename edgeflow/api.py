@@ -62,9 +62,9 @@ def compress(
         sequence, float32 on the CPU, which is left as it came; a result or folder of `train`;
         ``mymodel.py:Net``; or an .onnx, .pt2 or .nir file.
     calibration : Dataset, str, path, Windows or array [n, time, channels]
-        A data set, or its name or path: its training people's windows set the scales, its test
-        people score the program, and a recipe may fine-tune on it, all as ``edgeflow compress
-        MODEL --data D`` does. Or raw samples alone, of training people: lists, float64 and
+        A data set, or its name or path: its training subjects' windows set the scales, its test
+        subjects score the program, and a recipe may fine-tune on it, all as ``edgeflow compress
+        MODEL --data D`` does. Or raw samples alone, of training subjects: lists, float64 and
         tensors will do. Either way 512 windows, evenly spread, are looked at.
     recipe : Recipe, mapping, str or path, optional
         All steps: a recipe; the tables of one, ``{"train": {"epochs": 5}}``; the name of one that
@@ -78,13 +78,13 @@ def compress(
         Names of inputs and outputs; without classes the program gives values. A data set or a
         trained folder brings its own, and window and rate.
     window : int
-        Samples a decision; 0 for a decision at every sample.
+        Samples per decision; 0 for a decision at every sample.
     rate_hz : float
-        Samples a second; 0 if unknown.
+        Samples per second; 0 if unknown.
     widths : Widths, optional
         Bits instead of the recipe's, for arrays.
     board : str, optional
-        Whose blocks are pruned, if the recipe leaves it open; default: "qemu-m4".
+        Board whose blocks are pruned, if the recipe names none; default: "qemu-m4".
     split : str
         Of a data set: whose windows are scored.
     restart : bool
@@ -92,7 +92,7 @@ def compress(
     on_epoch : callable, optional
         Called after each epoch of fine-tuning with its number, the number of epochs, and its row.
     progress : callable, optional
-        With a data set: called with the stage, and how many of its parts are done and there are.
+        With a data set: called with the stage, the number of its parts done, and of all.
 
     Returns
     -------
@@ -188,9 +188,9 @@ def compile(
     directory : path
         Build folder; files of an older build in it are replaced.
     backend : str
-        Who makes the code: "auto", "c" or "tvm".
+        Generator of the code: "auto", "c" or "tvm".
     optimize : str
-        What kernels are chosen for: "speed", "balanced" or "size".
+        Goal of the choice of kernels: "speed", "balanced" or "size".
     kernel_sets : sequence of str, optional
         Instead of a choice by cost: the first that fits, for example ``["c"]`` for plain C.
     kernels : mapping, optional
@@ -200,7 +200,7 @@ def compile(
     weights_in, kernels_in : str, optional
         Memory of the board that weights, or the code of a step, are copied to at start.
     progress : callable, optional
-        Called with the stage, and how many of its parts are done and there are.
+        Called with the stage, the number of its parts done, and of all.
 
     Returns
     -------
@@ -268,12 +268,12 @@ def profile(
     split : str
         Of a data set: the windows that are streamed, each from a reset.
     steps : int, optional
-        At most so many steps, rounded to whole windows (at least one), taken evenly from the
+        At most this many steps, rounded to whole windows (at least one), taken evenly from the
         whole split; None: all.
     board : BoardSpec or str, optional
         Instead of the one that the build was made for; of the same core.
     port : str, optional
-        Where a board is connected; without it an emulated board is started.
+        Serial port of a board; without it an emulated board is started.
     runner : str, optional
         Flash tool that first writes the image to the board behind `port`; without it the image
         must be there, which the handshake checks.
@@ -438,8 +438,8 @@ def train(
 ) -> TrainResult:
     """Train a classifier; go on where an interrupted run with equal arguments stopped.
 
-    The model sees the training people only; the epoch with the best macro-F1 on validation
-    people is kept; test people are looked at once, at the end.
+    The model sees the training subjects only; the epoch with the best macro-F1 on validation
+    subjects is kept; test subjects are looked at once, at the end.
 
     Parameters
     ----------
@@ -455,7 +455,7 @@ def train(
         Called after each epoch with its number from 1, the number of epochs, and its row of
         the history.
     methods : sequence of Method
-        What happens besides, such as ``edgeflow.training.distill.Distillation``.
+        Methods besides, such as ``edgeflow.training.distill.Distillation``.
     **options
         Fields of `edgeflow.training.TrainOptions`: hidden, layers, epochs, lr, window, mode,
         seed, ...; defaults are the cell's, where it has its own.

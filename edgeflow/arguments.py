@@ -1,4 +1,4 @@
-"""What users pass to the API becomes what the parts take, or an error of one line.
+"""Arguments of the Python API, as the other packages take them, or an error of one line.
 
 Imports are inside the functions, as in `edgeflow.api`.
 """

@@ -16,13 +16,13 @@ DataT = TypeVar("DataT", bound=BaseModel)
 
 
 class Data(BaseModel):
-    """What a data file says, and nothing else."""
+    """The content of a data file; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def load_of_core(kind: type[DataT], folder: str, core: str) -> DataT | None:
-    """Return what ``calibration/costs/<folder>/<core>.toml`` says, None if there is no such file.
+    """Return the data of ``calibration/costs/<folder>/<core>.toml``, None if there is no such file.
 
     Of `kind` is the file's content, with a field ``core``.
 

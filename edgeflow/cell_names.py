@@ -8,6 +8,6 @@ _WORDS = re.compile(r'\bname="([^"]+)",\s+about="([^"]+)"')
 
 
 def cell_names() -> dict[str, str]:
-    """Return what each cell of ``edgeflow.cells.CELLS`` is, by name, in their order."""
+    """Return the description of each cell of ``edgeflow.cells.CELLS`` by name, in their order."""
     files = sorted(_CELLS.glob("*.py"), key=lambda file: (file.stem != "gru", file.stem))
     return dict(found for f in files for found in _WORDS.findall(f.read_text(encoding="utf-8")))

@@ -41,7 +41,7 @@ class ProgramError(EdgeFlowError):
 
 
 class ExportError(EdgeFlowError):
-    """A program that a format cannot express, or an export asked for wrongly."""
+    """A program that a format cannot express, or an export with invalid options."""
 
 
 class TargetError(EdgeFlowError):

@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class StageProgress(Protocol):
-    """What is called at the beginning of a stage and as it goes on.
+    """A callback at the beginning of a stage and as it goes on.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where the board files, firmware sources and calibration data are.
+"""Folders of the board files, firmware sources and calibration data.
 
 In a checkout they stand at the top level; a wheel carries them inside the package.
 """

@@ -20,9 +20,9 @@ def as_float32(
     ----------
     x : array, list or torch tensor
     expected : str
-        What it must be, for messages: ``"samples [n, time, 6]"``.
+        Expected kind and shape, for messages: ``"samples [n, time, 6]"``.
     error : type
-        What is raised.
+        Type of the error.
 
     Raises
     ------

@@ -2,8 +2,8 @@
 
     python scripts/anytime.py MODEL.onnx [MODEL.onnx ...] --data wisdm-watch-hand [--steps 4000]
 
-Accuracy and samples are of all test windows, by the oracle. The board runs `--steps`, every output
-compared; from its means of a step that reads and of one that does not follows that of all windows.
+Accuracy and samples are of all test windows, by the reference. The board runs `--steps`, with all
+outputs compared; the mean of all windows follows from its means of steps that read, and of others.
 """
 
 import argparse
@@ -22,7 +22,7 @@ POINTS = (None, 0.0, 0.3, 0.5, 1.0)
 
 
 def row(program: Program, dataset: Dataset, board: str, steps: int) -> list[str]:
-    """Return the cells of one program: validation people, test people, board."""
+    """Return the cells of one program: validation subjects, test subjects, board."""
     windows = dataset.windows("test", length=program.window)
     outputs = program.without_cutoff().run(program.quantize_input(windows.x))
     decided, read = decide(program, outputs)

@@ -27,7 +27,7 @@ from edgeflow.training import train
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 MODELS = (("seglearn-watch", 32), ("seglearn-watch", 64), ("wisdm-watch-hand", 64))
-#: Longer trainings gain nothing on the validation people of the larger set.
+#: Longer trainings gain nothing on the validation subjects of the larger set.
 EPOCHS = {"seglearn-watch": 30, "wisdm-watch-hand": 20}
 SEEDS = (0, 1, 2)
 
@@ -73,7 +73,7 @@ def compressed(
 
 
 def accuracy(folder: Path, root: Path | None) -> Iterator[Row]:
-    """Measure float and integer accuracy on unseen people, three seeds for each model."""
+    """Measure float and integer accuracy on unseen subjects, three seeds for each model."""
     for data, hidden in MODELS:
         for seed in SEEDS:
             directory = compressed(data, seed, folder, root, hidden=hidden).parent

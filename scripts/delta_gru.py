@@ -1,11 +1,11 @@
-"""Measures a trained GRU with delta matrices against the dense one: instructions a step, sparsity.
+"""Measures a trained GRU with delta matrices against the dense one: instructions and sparsity.
 
     python scripts/delta_gru.py runs/cells/wisdm-watch-hand-gru-64-s0/model.onnx \
         --data wisdm-watch-hand --board qemu-m4 --board qemu-m55 [--prune 0.75 --block 4x2]
 
 Thresholds are put into the matrices of a program that was trained without, such that the wanted
-share of columns is silent on validation people: this shows what the kernels do at that sparsity,
-not the accuracy that training with thresholds reaches. Every output is compared with the oracle.
+share of columns is not updated on validation subjects: that is the cost at this sparsity, not the
+accuracy that training with thresholds reaches. Every output is compared with the reference.
 With --prune a share of the blocks of the recurrent matrix, the smallest, becomes zero as well, in
 programs beside the others.
 """
@@ -102,7 +102,7 @@ def main() -> None:
     stream = test[:BOARD_WINDOWS].reshape(-1, dense.inputs)
     head = (
         "program",
-        "silent inputs / states",
+        "sparsity, inputs / states",
         "accuracy",
         "board",
         "goal",
@@ -115,7 +115,7 @@ def main() -> None:
         fired = fired_shares(program, stream[None])
         program = dataclasses.replace(program, metadata={"fired": fired})
         shares = sparsity(program, fired)
-        silent = " / ".join("-" if s is None else f"{s:.0%}" for s in shares.values())
+        sparse = " / ".join("-" if s is None else f"{s:.0%}" for s in shares.values())
         accuracy = (program.run(x["test"])[:, -1].argmax(axis=1) == labels).mean()
         for board in args.board or ("qemu-m4", "qemu-m55"):
             for goal in ("balanced", "speed"):
@@ -128,7 +128,7 @@ def main() -> None:
                 size = sum(choice.weight_bytes for choice in build.choices[:2])
                 kernels = " + ".join(choice.kernel for choice in build.choices[:2])
                 print(
-                    f"| {name} | {silent} | {accuracy:.1%} | {board} | {goal}: {kernels} "
+                    f"| {name} | {sparse} | {accuracy:.1%} | {board} | {goal}: {kernels} "
                     f"| {layer:,.0f} | {size:,} | {wrong} |",
                     flush=True,
                 )

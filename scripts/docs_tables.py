@@ -154,7 +154,7 @@ def support() -> str:
 
 
 def compression() -> str:
-    """What compression can do with each cell, as its hooks and its node's declarations say."""
+    """Methods of compression of each cell, by its hooks and its node's declarations."""
     rows = []
     for name, cell in CELLS.items():
         *nodes, _head = random_cell(name, INPUTS, HIDDEN, readout="last").nodes
@@ -221,7 +221,7 @@ def boards() -> str:
 def cells_of(data: str) -> Callable[[], str]:
     """Return the table of every cell on a data set."""
     head = [
-        "cell", "parameters", "float %", "seeds", "people", "integer %", "worst drop",
+        "cell", "parameters", "float %", "seeds", "subjects", "integer %", "worst drop",
         "instructions, M4", "instructions, M55", "mismatches", "flash B", "RAM B",
     ]  # fmt: skip
 
@@ -301,7 +301,7 @@ def kernels_sparse() -> str:
 
 
 def kernels_delta() -> str:
-    """Kernels of the columns that fire."""
+    """Delta kernels."""
     fired = f", {instruction_counts.FIRED:.0%} fire"
     rows = _counts(lambda k: k.delta, fired)
     for row in rows:
@@ -311,7 +311,7 @@ def kernels_delta() -> str:
 
 
 def demo() -> str:
-    """What ``edgeflow demo`` measured."""
+    """Measurements of ``edgeflow demo``."""
     d = read("demo.json")
     quantiles = ("mean", "p50", "p99", "max")
 
@@ -325,13 +325,13 @@ def demo() -> str:
     share = d["latency_us"]["mean"] * d["rate_hz"] / 1e4
     rows = [
         ["steps", f"{d['steps']:,} ({d['windows']} windows of {d['window']} samples)", ""],
-        ["accuracy before compression / of the oracle / on the board",
+        ["accuracy before compression / of the bit-exact reference / on the board",
          " / ".join(f"{100 * a:.2f} %" for a in accuracies), "measured"],
-        ["mismatches with the oracle", str(d["mismatches"]), "measured"],
+        ["mismatches with the reference", str(d["mismatches"]), "measured"],
         ["instructions per step, mean / p50 / p99 / max", of("instructions_per_step", 0), "exact"],
         ["cycles per step, mean / p50 / p99 / max", of("cycles_per_step", 0),
          error("cycles_per_step")],
-        ["latency of a step, mean / p50 / p99 / max", of("latency_us", 2) + " µs",
+        ["latency per step, mean / p50 / p99 / max", of("latency_us", 2) + " µs",
          error("latency_us")],
         ["energy per step, mean", f"{d['energy_uj']['mean']:.2f} µJ", error("energy_uj")],
         ["share of the time between samples", f"{share:.2f} % at {d['rate_hz']:g} Hz",

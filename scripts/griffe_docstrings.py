@@ -1,4 +1,4 @@
-"""What docstrings have of reStructuredText, as Markdown: equations become MathML.
+"""The reStructuredText of docstrings as Markdown: equations become MathML.
 
 mkdocstrings loads it (``mkdocs.yml``). Browsers draw MathML by themselves, without a script.
 """

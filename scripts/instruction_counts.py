@@ -32,7 +32,7 @@ DATA = ROOT / "benchmarks" / "instructions.json"
 PLOT = ROOT / "docs" / "kernels-by-shape.svg"
 #: Columns x rows that every kernel is counted with.
 SHAPES = ((64, 192), (37, 45), (6, 192))
-#: Share of columns that fire, with delta kernels.
+#: Share of columns updated, with delta kernels.
 FIRED = 0.2
 #: Columns of matrices with three times as many rows, as a GRU has, each with the kernel chosen.
 COLS = (4, 6, 8, 12, 16, 20, 24, 31, 32, 37, 48, 61, 64, 80, 96, 100, 113, 128)
@@ -95,7 +95,7 @@ def read() -> dict[str, Any]:
 
 
 def draw(stored: dict[str, Any]) -> None:
-    """Draw instructions a multiply-accumulate against the columns, a line a core."""
+    """Draw instructions per multiply-accumulate against the columns, a line per core."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -109,7 +109,7 @@ def draw(stored: dict[str, Any]) -> None:
         axis.plot(COLS, per_mac, ".-", label=stored[board]["core"])
     axis.set(
         xscale="log", yscale="log", xlabel="columns (three times as many rows)",
-        ylabel="instructions a multiply-accumulate",
+        ylabel="instructions per multiply-accumulate",
     )  # fmt: skip
     ticks = [4, 8, 16, 32, 64, 128]
     axis.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
@@ -123,7 +123,7 @@ def draw(stored: dict[str, Any]) -> None:
 
 
 def products_table(stored: dict[str, Any]) -> str:
-    """Return what is drawn as a table: a column a core."""
+    """Return what is drawn as a table: a column per core."""
     boards = [name for name in DRAWN if name in stored]
     lines = [_head("columns x rows", stored, boards)]
     for c in COLS:
@@ -134,7 +134,7 @@ def products_table(stored: dict[str, Any]) -> str:
 
 
 def cells_table(stored: dict[str, Any]) -> str:
-    """Return instructions per step of the cells: a column a core."""
+    """Return instructions per step of the cells: a column per core."""
     boards = [name for name in DRAWN if name in stored]
     lines = [_head("instructions per step", stored, boards)]
     for cell in CELLS:

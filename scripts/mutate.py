@@ -82,7 +82,7 @@ class Mutation:
 
 @dataclass(frozen=True)
 class Run:
-    """What tests said.
+    """The outcome of tests.
 
     Parameters
     ----------

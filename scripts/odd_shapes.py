@@ -28,7 +28,7 @@ STEPS = 2
 
 
 def costs(board: str, shapes: list[tuple[int, int]]) -> dict[tuple[int, int], float]:
-    """Return instructions a MAC by (rows, cols)."""
+    """Return instructions per MAC by (rows, cols)."""
     kernel = KERNELS[board][0]
     matrices = [bench_matrix(rows, cols, FORMATS["w4a12"]) for rows, cols in shapes]
     layers = [(Linear("layer", m), bench_inputs(m, STEPS)) for m in matrices]

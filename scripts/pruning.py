@@ -41,7 +41,7 @@ ROWS = {
 
 
 def board_figures(program: Program, board: str, folder: Path, data: str, steps: int) -> list[str]:
-    """Return instructions a step, bytes of weights as stored, bytes of flash and mismatches."""
+    """Return instructions per step, bytes of weights as stored, bytes of flash and mismatches."""
     build = compile_program(program, board, folder)
     result = profile(build, load_dataset(data), steps=steps).to_json()
     stored = sum(c.weight_bytes for c in choose_kernels(program, load_board(board).core))

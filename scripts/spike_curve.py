@@ -4,7 +4,7 @@
 
 A layer of 64 recurrent neurons reads 64 spikes. Its biases are set such that as many of its neurons
 fire in a step as of its inputs do. The compiled image runs on the emulated board; every output is
-compared with the oracle. ``--plot`` only draws the file of an earlier run.
+compared with the reference. ``--plot`` only draws the file of an earlier run.
 """
 
 import argparse
@@ -34,7 +34,7 @@ THRESHOLD = 32
 
 @dataclass(frozen=True)
 class Point:
-    """Mean instructions of the layer a step, at a rate of spikes among its inputs and neurons."""
+    """Mean instructions of the layer per step, at a rate of spikes among its inputs and neurons."""
 
     cell: str
     board: str
@@ -64,7 +64,7 @@ def layer(synapse: bool, bias: np.ndarray) -> LIF:
 
 
 def run(node: LIF, x: np.ndarray) -> np.ndarray:
-    """Return the spikes [STEPS, UNITS] that the oracle gives for x."""
+    """Return the spikes [STEPS, UNITS] that the reference gives for x."""
     state = {name: np.zeros((1, UNITS), np.int64) for name in node.states}
     spikes = []
     for values in x.astype(np.int64):
@@ -91,7 +91,7 @@ def measure(cell: str, board: str, rate: float) -> list[Point]:
     Raises
     ------
     SystemExit
-        If an output differs from the oracle's.
+        If an output differs from the reference's.
     """
     x = (np.random.default_rng(1).random((STEPS, UNITS)) < rate).astype(np.int16)
     node = layer_at(rate, CELLS[cell], x)
@@ -101,7 +101,7 @@ def measure(cell: str, board: str, rate: float) -> list[Point]:
     for kernel in (None, DENSE[board]):
         result = measure_layer(node, load_board(board), x, kernel and [kernel])
         if result.mismatches:
-            raise SystemExit(f"{cell} on {board}: outputs differ from the oracle's")
+            raise SystemExit(f"{cell} on {board}: outputs differ from the reference's")
         points.append(Point(cell, board, kernel is not None, seen, result.instructions))
     return points
 
@@ -116,7 +116,7 @@ def curve(points: Sequence[Point], cell: str, board: str, dense: bool) -> list[P
 
 
 def table(points: Sequence[Point]) -> str:
-    """Return the curves side by side, a row a rate."""
+    """Return the curves side by side, a row per rate."""
     kinds = [(cell, board, dense) for board in DENSE for cell in CELLS for dense in (False, True)]
     names = [f"{c}, {b}{', dense' if dense else ''}" for c, b, dense in kinds]
     lines = [f"| spikes % | {' | '.join(names)} |", "|---" * (len(kinds) + 1) + "|"]
@@ -148,7 +148,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
                 )
         axis.set(title=board, xlabel="spikes among inputs and neurons, %", ylim=(0, None))
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("instructions a step")
+    axes[0].set_ylabel("instructions per step")
     axes[0].legend()
     figure.savefig(path, metadata={"Date": None})
 

@@ -1,4 +1,4 @@
-"""The ``edgeflow`` command: one module a subcommand, with its `command`, or an `app` of several."""
+"""The ``edgeflow`` command: a module per subcommand, with its `command`, or an `app` of several."""
 
 import errno
 import importlib

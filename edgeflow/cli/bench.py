@@ -53,10 +53,10 @@ def kernels(
     ),
     json_: bool = JSON,
 ) -> None:
-    """Count instructions a call and a multiply-accumulate of every kernel that a board can run.
+    """Count instructions per call and per multiply-accumulate of every kernel that a board can run.
 
     Each kernel computes random matrices of several shapes on random and extreme inputs; every
-    output is compared with the oracle's. Exits with 1 if any differs.
+    output is compared with the bit-exact reference's. Exits with 1 if any differs.
 
     Examples:
       edgeflow bench kernels --board qemu-m4
@@ -89,7 +89,7 @@ def kernels(
     wrong = [row for row in rows if row.mismatches]
     if wrong:
         raise CheckFailed(
-            f"{wrong[0].kernel} differs from the oracle at {wrong[0].cols} columns x "
+            f"{wrong[0].kernel} differs from the reference at {wrong[0].cols} columns x "
             f"{wrong[0].rows} rows, {wrong[0].format}"
         )
 
@@ -174,7 +174,7 @@ def _fit(board: str, file: Path, json_: bool) -> None:
         return
     columns = {
         "base": "base",
-        "per_row": "a row",
+        "per_row": "row",
         "per_row_block": "row block",
         "per_column_block": "column block",
         "per_block": "block",
@@ -191,7 +191,7 @@ def _fit(board: str, file: Path, json_: bool) -> None:
     rows, cols = REFERENCE
     for what, shares in (
         ("share of blocks up to which block-sparse", costs.break_even),
-        ("share of columns that fire up to which delta", costs.delta_break_even),
+        ("share of columns updated up to which delta", costs.delta_break_even),
     ):
         if shares:
             title = f"{what} kernels cost less, {cols} x {rows}"
@@ -221,7 +221,7 @@ def cells(
     """Count the instructions of a step of recurrent cells with random weights.
 
     Each cell, with a linear layer behind it, is calibrated on random walks, compressed, compiled
-    and run; every output is compared with the oracle's. Exits with 1 if any differs.
+    and run; every output is compared with the bit-exact reference's. Exits with 1 if any differs.
 
     Examples:
       edgeflow bench cells --board qemu-m4
@@ -244,13 +244,13 @@ def cells(
         show_cells(rows)
     wrong = [row for row in rows if row.mismatches]
     if wrong:
-        raise CheckFailed(f"{wrong[0].cell} with {wrong[0].hidden} units differs from the oracle")
+        raise CheckFailed(f"{wrong[0].cell} of {wrong[0].hidden} units differs from the reference")
 
 
 def show_cells(rows: "list[CellRow]") -> None:
     """Print cells as a table."""
     console.table(
-        f"instructions a step on {rows[0].core}, {rows[0].inputs} inputs",
+        f"instructions per step on {rows[0].core}, {rows[0].inputs} inputs",
         ["cell", "units", "code", "layers", "total", "cycles", "flash", "RAM", "wrong"],
         [
             [
@@ -300,7 +300,7 @@ def show(rows: "list[KernelRow]") -> None:
 
 
 def show_side_by_side(rows: "list[KernelRow]") -> None:
-    """Print the instructions of all kernels, a table a format and density, a column a shape."""
+    """Print the instructions of all kernels, a table per format and density, a column per shape."""
     from edgeflow.codegen.backends import OURS, owner
     from edgeflow.codegen.kernels import kernel_named
 

@@ -1,4 +1,4 @@
-"""``edgeflow boards``: which boards there are."""
+"""``edgeflow boards``: the boards that images can be made for."""
 
 import typer
 

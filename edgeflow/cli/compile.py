@@ -110,7 +110,7 @@ def show_choices(choices: "Sequence[Choice]", optimize: str) -> None:
     for choice in choices:
         shape = f"{choice.layer}.{choice.matrix} {choice.rows} x {choice.cols}"
         rows.append([shape, choice.kernel, _count(choice.instructions), choice.weight_bytes,
-                     choice.why + _fires(choice)])  # fmt: skip
+                     choice.why + _density(choice)])  # fmt: skip
         for other in choice.alternatives:
             why = "" if other.allowed else f"'{optimize}' does not allow it"
             rows.append(["", f"  {other.kernel}", _count(other.instructions),
@@ -123,12 +123,12 @@ def show_choices(choices: "Sequence[Choice]", optimize: str) -> None:
     )
 
 
-def _fires(choice: "Choice") -> str:
-    """Return the expected density of a delta matrix, and up to where that pays."""
+def _density(choice: "Choice") -> str:
+    """Return the expected density of a delta matrix, and the density up to which that pays."""
     if choice.fired is None:
         return ""
     limit = "" if choice.break_even is None else f", delta pays up to {choice.break_even:.0%}"
-    return f"; {choice.fired:.0%} of columns fire{limit}"
+    return f"; {choice.fired:.0%} of columns updated{limit}"
 
 
 def _count(instructions: float | None) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 from edgeflow.cli import console
 from edgeflow.metrics import one_side
 
-#: What shares in the metadata of a program are of, and what these do.
-_SHARES = {"fired": ("columns", "fire"), "spikes": ("neurons", "spike")}
+#: Rows of the shares in the metadata of a program.
+_SHARES = {"fired": "columns of {} updated", "spikes": "neurons of {} that spike"}
 
 
 def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
@@ -31,7 +31,7 @@ def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
         [
             *_score_rows(task, scores),
             *(
-                [f"{what[0]} of {name} that {what[1]} per step", "", f"{share:.1%}"]
+                [f"{what.format(name)} per step", "", f"{share:.1%}"]
                 for key, what in _SHARES.items()
                 for name, share in metadata.get(key, {}).items()
             ),

@@ -1,4 +1,4 @@
-"""What every subcommand prints with: tables and progress to people, JSON to programs.
+"""Output of every subcommand: tables and progress for people, JSON for programs.
 
 Results go to stdout, progress and errors to stderr, so that ``--json`` output can be piped.
 """
@@ -67,7 +67,7 @@ def progress() -> Progress:
 
 @contextmanager
 def counting(title: str) -> Iterator[Callable[..., None]]:
-    """Show a bar; yield what moves it, given what is done, of how much, and a status."""
+    """Show a bar; yield a function that moves it: done, total, status."""
     with progress() as bar:
         task = bar.add_task(title, total=None, status="")
 
@@ -78,7 +78,7 @@ def counting(title: str) -> Iterator[Callable[..., None]]:
 
 
 def stages(bar: Progress) -> StageProgress:
-    """Return what shows one stage after another on a bar, each until it is done."""
+    """Return a callback that shows one stage after another on a bar, each until it is done."""
     shown: tuple[str, TaskID] | None = None
 
     def on_progress(stage: str, done: int, total: int, /) -> None:
@@ -94,7 +94,7 @@ def stages(bar: Progress) -> StageProgress:
 
 
 def epochs(bar: Progress, row: TaskID, task: "Task") -> "OnEpoch":
-    """Return what shows the epochs of a training in a row of a bar, until the last one."""
+    """Return a callback that shows the epochs of a training in a row of a bar."""
 
     def on_epoch(epoch: int, total: int, scores: dict[str, float]) -> None:
         status = f"loss {scores['loss']:.3f}  {task.validation_text(scores)}"

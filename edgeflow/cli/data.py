@@ -1,4 +1,4 @@
-"""``edgeflow data``: which data sets there are, whose they are, and where they are here."""
+"""``edgeflow data``: the data sets, with their sources and places on this machine."""
 
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,10 @@ def info(
     root: Path | None = ROOT,
     people: Path | None = PEOPLE,
     rate: float | None = RATE,
-    window: int | None = typer.Option(None, "--window", help="Samples a window."),
+    window: int | None = typer.Option(None, "--window", help="Samples per window."),
     json_: bool = JSON,
 ) -> None:
-    """Describe a data set: people, recordings, classes and samples of each split.
+    """Describe a data set: subjects, recordings, classes and samples of each split.
 
     Examples:
       edgeflow data info seglearn-watch
@@ -102,7 +102,7 @@ def _show(about: dict[str, Any], json_: bool) -> None:
         console.out.print(f"{'classes:':10} {', '.join(about['classes'])}")
         return
     splits = about["splits"]
-    rows: list[list[Any]] = [["people", *(len(s["people"]) for s in splits.values())]]
+    rows: list[list[Any]] = [["subjects", *(len(s["people"]) for s in splits.values())]]
     rows += [[key, *(s[key] for s in splits.values())] for key in ("recordings", "samples")]
     rows += [
         [f"  {name}", *(s["samples_per_class"][name] for s in splits.values())]

@@ -48,7 +48,7 @@ def command(
         options["epochs"] = epochs
     model, file, folder = out / "model", out / "model.onnx", out / spec.name
 
-    console.note(f"{DATA}: 140 recordings of a smartwatch, 10 people", label="data      ")
+    console.note(f"{DATA}: 140 recordings of a smartwatch, 10 subjects", label="data      ")
     dataset = load_dataset(DATA, root=root)
     with console.counting("train") as on_progress:
 
@@ -59,7 +59,7 @@ def command(
     metrics, metric = trained.metrics, dataset.task.headline
     console.note(
         f"GRU-{hidden}, {metrics['parameters']} parameters: "
-        f"{metric.named(metrics['test'][metric.name], 1)} on unseen people",
+        f"{metric.named(metrics['test'][metric.name], 1)} on unseen subjects",
         label="train     ",
     )
     with console.progress() as bar:

@@ -1,4 +1,4 @@
-"""``edgeflow doctor``: what this machine has and lacks."""
+"""``edgeflow doctor``: tools and packages that this machine has or lacks."""
 
 import shutil
 from dataclasses import asdict

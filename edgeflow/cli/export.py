@@ -42,7 +42,7 @@ def command(
         None,
         "--data",
         help="A data set's name, or a .csv or .npz file: a library's example classifies a window "
-        "of its test people; a .tflite file is run on all of these.",
+        "of its test subjects; a .tflite file is run on all of these.",
     ),
     root: Path | None = ROOT,
     people: Path | None = PEOPLE,
@@ -121,7 +121,7 @@ def command(
         metric, same = program.task.headline, figures["agreement"]
         agreement = "" if same is None else f"same class in {same:.2%}; "
         console.out.print(
-            f"{figures['windows']} windows of test people: {metric.label} "
+            f"{figures['windows']} windows of test subjects: {metric.label} "
             f"{metric.text(figures[metric.name])} as a program, "
             f"{metric.text(figures[f'{metric.name}_exported'])} as exported; "
             f"{agreement}outputs differ by {figures['mean_difference']:.2f} units on average, "

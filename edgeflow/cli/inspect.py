@@ -1,4 +1,4 @@
-"""``edgeflow inspect``: what is in a program."""
+"""``edgeflow inspect``: the content of a program."""
 
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def command(
     )
     decision = f"every {program.window} samples" if program.window else "at every sample"
     between = f" between {', '.join(program.classes)}" if program.classes else ""
-    console.out.print(f"{program.macs} MACs a step; decides {decision}{between}")
+    console.out.print(f"{program.macs} MACs per step; decides {decision}{between}")
 
 
 def _layer(node: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def command(
     rate: float | None = RATE,
     split: str = typer.Option("test", "--split", help="Whose windows: train, val or test."),
     steps: int | None = typer.Option(
-        None, "--steps", min=1, help="Stop at so many; whole windows, evenly from all, at least 1."
+        None, "--steps", min=1, help="At most this many; whole windows, taken evenly, at least 1."
     ),
     board: str | None = typer.Option(
         None, "--board", help="Instead of the board that the build was made for."
@@ -39,7 +39,7 @@ def command(
     """Stream data to a board; collect accuracy, mismatches, instructions, latency, memory.
 
     Writes profile.json and report.html. Exits with 1 if any output differs from
-    the oracle's.
+    the bit-exact reference's.
 
     Examples:
       edgeflow profile build --data seglearn-watch

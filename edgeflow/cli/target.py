@@ -65,7 +65,7 @@ def search_and_show(
         )
     else:
         console.table(
-            f"{board}: recipes, the nearest to the limits first; {metric.label}, drop (± its "
+            f"{board}: recipes, the nearest to the constraints first; {metric.label}, drop (± its "
             "error) on validation subjects",
             _COLUMNS,
             [_cells(row, metric) for row in found.rows],

@@ -79,12 +79,12 @@ def number_of(path: Path) -> int:
     """
     match = re.search(r"_(\d+)", path.name)
     if not match:
-        raise DataError(f"{path}: no person's number in the name: expected e.g. subject_1600.npz")
+        raise DataError(f"{path}: no subject's number in the name: expected e.g. subject_1600.npz")
     return int(match[1])
 
 
 def find_folder(place: Path, folders: Sequence[str], pattern: str) -> Path | None:
-    """Return where subjects are packed, else the first folder in `place` with such files."""
+    """Return the folder of packed subjects, else the first folder in `place` with such files."""
     packed = [(name, "subject_*.npz") for name in ("npz", "")]
     raw = [(name, pattern) for name in folders]
     return next((place / name for name, p in packed + raw if any((place / name).glob(p))), None)

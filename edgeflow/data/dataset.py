@@ -1,4 +1,4 @@
-"""Recordings of subjects, and windows cut from them: what a data set is once it is read."""
+"""Recordings of subjects, and windows cut from them: a data set once it is read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,9 +64,9 @@ class Dataset:
     ----------
     name : str
     classes, channels, units : list of str
-        `units` has one entry a channel.
+        `units` has one entry per channel.
     rate_hz : float
-        Samples a second.
+        Samples per second.
     recordings : list of Recording
     people : dict
         ``"train"``, ``"val"`` and ``"test"`` to disjoint lists of subjects.
@@ -77,7 +77,7 @@ class Dataset:
         options name no other share. 0 where the sensors were not worn on a wrist, or validation
         subjects gain nothing.
     target : Task or None
-        What recordings are labelled with; None: with `classes`.
+        Task of the labels; None: classification into `classes`.
     """
 
     name: str
@@ -93,13 +93,13 @@ class Dataset:
 
     @property
     def task(self) -> Task:
-        """What a model of these recordings is for."""
+        """The task that the recordings are labelled for."""
         return task_of(self.classes) if self.target is None else self.target
 
     def __repr__(self) -> str:
         return (
             f"Dataset({self.name}: {len(self.recordings)} recordings of "
-            f"{len(everybody(self.recordings))} people; {self.task.size_text}; "
+            f"{len(everybody(self.recordings))} subjects; {self.task.size_text}; "
             f"{len(self.channels)} channels at {self.rate_hz:g} Hz; windows of {self.window})"
         )
 
@@ -117,7 +117,7 @@ class Dataset:
         chosen = [r for r in self.recordings if r.person in people]
         if not chosen:
             raise DataError(
-                f"data set '{self.name}' has no people in its '{name}' split; there are "
+                f"data set '{self.name}' has no subjects in its '{name}' split; there are "
                 f"{', '.join(everybody(self.recordings))}: divide them with --people FILE "
                 '(JSON {"train": [...], "val": [...], "test": [...]})'
             )
@@ -133,7 +133,7 @@ class Dataset:
         split : str
             ``"train"``, ``"val"`` or ``"test"``.
         length : int, optional
-            Samples a window; ``self.window`` if not given.
+            Samples per window; ``self.window`` if not given.
         stride : int, optional
             Samples from one start to the next; `length` (no overlap) if not given.
         phase : int

@@ -36,13 +36,13 @@ def from_arrays(
     y : array [n]
         Labels: names of classes, or their numbers; or what `target` is about.
     target : Task, optional
-        What y holds, if it is not one of `classes`.
+        Task of y, if it is not one of `classes`.
     person : array [n], optional
         The subject of each window; without it all are of one.
     split : str
         The split that these subjects are in.
     window : int
-        Samples a decision; 0: those of a window in x.
+        Samples per decision; 0: those of a window in x.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def from_arrays(
         )
     who = [NOBODY] * len(labels) if person is None else [str(p) for p in np.asarray(person)]
     if len(who) != len(labels):
-        raise DataError(f"{len(who)} people for {len(labels)} windows in x")
+        raise DataError(f"{len(who)} subjects for {len(labels)} windows in x")
     if split not in SPLITS:
         raise DataError(f"there is no split '{split}': use one of {', '.join(SPLITS)}")
     people = {part: sorted(set(who)) if part == split else [] for part in SPLITS}

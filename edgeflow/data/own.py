@@ -27,9 +27,9 @@ def load_own(
     Parameters
     ----------
     people : dict, optional
-        Split by person, instead of the file's or the default one (60/20/20 in sorted order).
+        Split by subject, instead of the file's or the default one (60/20/20 in sorted order).
     rate_hz : float, optional
-        Samples a second, if the file does not say it.
+        Samples per second, if the file does not say it.
     window : int, optional
         Default window length in samples, instead of the file's or two seconds.
 
@@ -60,7 +60,7 @@ def load_own(
 
 
 class _Found:
-    """What a file holds; `where` names each recording in messages."""
+    """Content of a file; `where` names each recording in messages."""
 
     def __init__(self) -> None:
         self.recordings: list[Recording] = []

@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: splits are by person, never by window."""
+"""Subject-independent splits into training, validation and test, never by window."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ _FORM = '{"train": [...], "val": [...], "test": [...]}'
 def fixed_split(
     name: str, there: Sequence[str], val: Sequence[str], test: Sequence[str], where: Path
 ) -> Split:
-    """Apply a data set's published split to the people that are there; all others train.
+    """Apply a data set's published split to the subjects that are there; all others train.
 
     Raises
     ------
     DataError
-        If none of the test people is there.
+        If none of the test subjects is there.
     """
     split = {
         "train": [p for p in there if p not in val and p not in test],
@@ -30,25 +30,25 @@ def fixed_split(
     }
     if not split["test"]:
         raise DataError(
-            f"{where}: none of the test people of '{name}' ({', '.join(test)}) is there, only "
+            f"{where}: none of the test subjects of '{name}' ({', '.join(test)}) is there, only "
             f"{', '.join(there)}: divide these with --people FILE (JSON {_FORM})"
         )
     return split
 
 
 def default_split(there: Sequence[str], where: Path) -> Split:
-    """Divide people 60/20/20 in sorted order, with at least one in each split.
+    """Divide subjects 60/20/20 in sorted order, with at least one in each split.
 
     Raises
     ------
     DataError
-        With fewer than three people.
+        With fewer than three subjects.
     """
     people = sort_people(list(there))
     if len(people) < 3:
         raise DataError(
-            f"{where}: {len(people)} people ({', '.join(people)}), and a split by person needs "
-            "at least 3 (train, val, test): add recordings of other people"
+            f"{where}: {len(people)} subjects ({', '.join(people)}), and a split by subject needs "
+            "at least 3 (train, val, test): add recordings of other subjects"
         )
     held = max(1, round(len(people) * 0.2))
     cut = len(people) - 2 * held
@@ -101,8 +101,8 @@ def check_people(value: Any, where: str) -> Split:
         for name in split[key]:
             if name in seen:
                 raise DataError(
-                    f"{where}: person '{name}' is in '{seen[name]}' and again in '{key}': "
-                    "each person belongs to one split"
+                    f"{where}: subject '{name}' is in '{seen[name]}' and again in '{key}': "
+                    "each subject belongs to one split"
                 )
             seen[name] = key
     return split
@@ -114,7 +114,7 @@ def apply_people(split: Split, there: Sequence[str], where: Path) -> Split:
     Raises
     ------
     DataError
-        Naming the missing people, and who is there.
+        Naming the missing subjects, and who is there.
     """
     missing = [p for names in split.values() for p in names if p not in set(there)]
     if missing:

@@ -66,7 +66,7 @@ def load_dataset(
     Raises
     ------
     DataError
-        If the data are not there, cannot be read, or cannot be split by person.
+        If the data are not there, cannot be read, or cannot be split by subject.
     """
     split = None
     if isinstance(people, Mapping):

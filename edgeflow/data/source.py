@@ -35,7 +35,7 @@ class Source:
     window : int
         Default length of a window, in samples.
     val, test : tuple of str
-        The people held out; all others train.
+        The subjects held out; all others train.
     find : callable
         Takes a folder or file; returns the path to give to `read`, or None.
     read : callable
@@ -72,7 +72,7 @@ class Source:
     target: Task | None = None
 
     def locate(self, root: str | Path | None = None) -> Path | None:
-        """Return where the data are on this machine, or None.
+        """Return the folder of the data on this machine, or None.
 
         Raises
         ------

@@ -29,11 +29,11 @@ def open_board(
     Parameters
     ----------
     spec : BoardSpec
-        What kind of board it is.
+        Description of the board.
     image : path, optional
         ELF file that `Board.flash` writes.
     port : str, optional
-        Where the board is connected; without it an emulated board is started.
+        Serial port of the board; without it an emulated board is started.
     plugin : sequence of str, optional
         TCG plugin for an emulator that is started: its path, then ``key=value`` arguments.
     runner : str, optional

@@ -1,4 +1,4 @@
-"""What all boards have in common, real or emulated."""
+"""The base of all boards, real or emulated."""
 
 import abc
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class Board(abc.ABC):
     Parameters
     ----------
     spec : BoardSpec
-        What kind of board it is.
+        Description of the board.
     image : path, optional
         The image that `flash` writes.
     """

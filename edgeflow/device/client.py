@@ -37,7 +37,7 @@ class Client:
     timeout : float
         Seconds until a message is sent again. Emulated UARTs stall for a second now and then.
     retries : int
-        How often a message is sent again.
+        Number of times that a message is sent again.
     boot_time : float
         Seconds that a board which was just started has to greet. What is sent before it listens
         would be lost or delayed.
@@ -45,7 +45,7 @@ class Client:
     Attributes
     ----------
     hello : Hello
-        What the board said about itself.
+        The board's description of itself.
 
     Raises
     ------

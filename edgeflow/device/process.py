@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _death_with_parent() -> Callable[[], None] | None:
-    """Return what a child calls so that it is killed when this process dies, however it does."""
+    """Return a function that makes a child die with this process, even if that is killed."""
     if not sys.platform.startswith("linux"):
         return None
     # looked up here: between fork and exec as little as possible may run
@@ -52,7 +52,7 @@ class Child:
     Parameters
     ----------
     pipes : bool
-        Whether stdin and stdout are pipes; else stdout is kept like stderr.
+        True: stdin and stdout are pipes; else stdout is kept like stderr.
     pass_fds : sequence of int
         File descriptors that the child inherits.
 
@@ -85,7 +85,7 @@ class Child:
         self._finalizer = weakref.finalize(self, _kill, self.process)
 
     def messages(self) -> str:
-        """Return what the child has said."""
+        """Return the output of the child so far."""
         with contextlib.suppress(ValueError):
             size = self._messages.seek(0, os.SEEK_END)
             return os.pread(self._messages.fileno(), size, 0).decode("utf-8", "replace").strip()
@@ -156,7 +156,7 @@ class ProcessBoard(Board):
 
 
 def wait_for(child: Child, condition: Callable[[], Any], what: str, timeout: float = 10.0) -> Any:
-    """Return what `condition` returns as soon as it is true.
+    """Return the value of `condition` as soon as it is true.
 
     Raises
     ------

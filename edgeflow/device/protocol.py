@@ -41,7 +41,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Hello:
-    """What a board says about itself and its model.
+    """A board's description of itself and its model.
 
     `window` is the samples of a decision (0: none), `max_steps` the most steps of a frame,
     `cycles_hz` the rate of the cycle counter (0: it has none), `version` the firmware's.

@@ -26,7 +26,7 @@ class QemuBoard(ProcessBoard):
     plugin : sequence of str, optional
         TCG plugin: its path, then ``key=value`` arguments.
     serial : {"socket", "pty"}
-        What the serial port is: a private socket, or a pseudo-terminal that other programs can
+        Kind of serial port: a private socket, or a pseudo-terminal that other programs can
         open (`port` is its path), at half the speed.
     """
 

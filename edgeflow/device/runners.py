@@ -16,7 +16,7 @@ class FlashRunner(abc.ABC):
     Parameters
     ----------
     options : mapping, optional
-        What the tool must know of the board; the keys are the tool's own.
+        Description of the board for the tool; the keys are the tool's own.
     """
 
     NAME: ClassVar[str]

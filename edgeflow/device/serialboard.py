@@ -19,7 +19,7 @@ class SerialBoard(Board):
     image : path, optional
         ELF file that `flash` writes.
     runner : FlashRunner, optional
-        What writes it; without one the board can only be connected to.
+        Tool that writes the image; without one the board can only be connected to.
     """
 
     def __init__(

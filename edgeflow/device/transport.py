@@ -28,7 +28,7 @@ class Transport(abc.ABC):
     Parameters
     ----------
     name : str
-        What messages call it: a port's path, a URL, a program.
+        Name in messages: a port's path, a URL, a program.
     why_gone : callable, optional
         Explains, when the stream has ended, why (a board that is a process knows).
     """
@@ -39,7 +39,7 @@ class Transport(abc.ABC):
 
     @abc.abstractmethod
     def read(self, timeout: float) -> bytes:
-        """Return what has arrived, waiting up to `timeout` seconds for it; b"" if nothing did.
+        """Return the bytes that have arrived, within `timeout` seconds; b"" if none did.
 
         Raises
         ------

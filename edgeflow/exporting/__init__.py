@@ -55,7 +55,7 @@ class Options:
     optimize : str
         Goal of the choice of kernels (``edgeflow.codegen.choice.GOALS``).
     backend : str
-        Whose code it is: "c", "tvm" or "auto" (``edgeflow.codegen.backends.BACKENDS``).
+        Generator of the code: "c", "tvm" or "auto" (``edgeflow.codegen.backends.BACKENDS``).
     data : Dataset or None
         Real recordings, for what an export shows or measures on them.
     activations : str

@@ -2,7 +2,7 @@
 
 One graph of quantized builtin operators with a signature ``step``: inputs ``x`` and each state
 ``<layer>_<state>``, outputs ``y`` and each ``<layer>_<state>_next``; states start at zero. Weights
-are the program's int8 with a scale a row; activations are int16 or int8. LiteRT rounds in other
+are the program's int8 with a scale per row; activations are int16 or int8. LiteRT rounds in other
 places than the program, so results differ by some units; ``docs/export.md`` has figures.
 
 What a consumer needs besides (normalisation, class names, window) is JSON in the metadata entry
@@ -86,7 +86,7 @@ def to_tflite(program: Program, activations: str = "int16") -> bytes:
 
 
 def check(program: Program, out: Path, data: Dataset) -> dict[str, Any]:
-    """Run the file on windows of the test people, with LiteRT's reference interpreter.
+    """Run the file on windows of the test subjects, with LiteRT's reference interpreter.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def _header(
 
 
 def input_format(form: InputFormat, activations: str) -> InputFormat:
-    """Return how raw samples become the integers of x: the program's, or their upper 8 bits."""
+    """Return the quantization of raw samples to x: the program's, or their upper 8 bits."""
     if activations == "int16" or form.bits <= 8:
         return form
     scale = (form.scale * np.float32(2 ** (form.bits - 8))).astype(np.float32)

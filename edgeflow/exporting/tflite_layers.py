@@ -1,4 +1,4 @@
-"""Integer layers as quantized builtin operators of LiteRT, one function a kind of layer.
+"""Integer layers as quantized builtin operators of LiteRT, one function per kind of layer.
 
 Real values: the program's input and the state of a gated cell are in [-1, 1), pre-activations in
 [-8, 8), and int16 values whose unit comes from calibration count as [-1, 1), as only ratios matter.

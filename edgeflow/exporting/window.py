@@ -26,9 +26,9 @@ class ExampleWindow:
     y : int16 array [outputs]
         The program's outputs after the last sample.
     source : str
-        Whose recording it is; empty if there is none.
+        Subject and data set of the recording; empty if there is none.
     label : str
-        What was recorded.
+        The activity recorded.
     units : tuple of str
         One per channel; empty if not known.
     """
@@ -41,7 +41,7 @@ class ExampleWindow:
 
 
 def example_window(program: Program, data: Dataset | None) -> ExampleWindow:
-    """Return a window of the data's test people, or without data one of constant samples.
+    """Return a window of the data's test subjects, or without data one of constant samples.
 
     It is the first that the program is right about; the first of all if there is none soon.
 
@@ -57,7 +57,7 @@ def example_window(program: Program, data: Dataset | None) -> ExampleWindow:
     windows = choose_windows(program, data, "test")
     usable = np.flatnonzero(np.isfinite(windows.x).all(axis=(1, 2)))[:_TRIED]
     if not usable.size:
-        raise DataError(f"data set '{data.name}': no window of its test people has only numbers")
+        raise DataError(f"data set '{data.name}': no window of its test subjects has only numbers")
     chosen = next(
         (i for i in usable if _is_right(program, windows.x[i], windows.y[i : i + 1])), usable[0]
     )
@@ -65,7 +65,7 @@ def example_window(program: Program, data: Dataset | None) -> ExampleWindow:
     return ExampleWindow(
         x,
         _outputs(program, x),
-        source=f"person {windows.person[chosen]} of the data set {data.name}",
+        source=f"subject {windows.person[chosen]} of the data set {data.name}",
         label=program.task.target_text(windows.y[chosen]),
         units=tuple(data.units),
     )

@@ -90,7 +90,7 @@ def mcc(matrix: ArrayLike) -> float:
 
 
 def lowest_recall(shares: Mapping[str, float | None]) -> tuple[str, float] | None:
-    """Return the class that is recognized least, and how often; None if no class has windows.
+    """Return the class with the lowest recall, and its recall; None if no class has windows.
 
     Parameters
     ----------

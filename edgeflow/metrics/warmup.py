@@ -1,4 +1,4 @@
-"""Warm-up: how many samples a model needs after a reset before it decides well."""
+"""Warm-up: the samples that a model needs after a reset before it decides well."""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -207,7 +207,7 @@ def _aarch64_operation(mnemonic: str, operands: str) -> int:
 
 
 class _Isa(NamedTuple):
-    """How an instruction set is read; opcodes are numbers of 16 bits, the first one first."""
+    """Decoding of an instruction set; opcodes are numbers of 16 bits, the first one first."""
 
     architecture: int
     mode: int
@@ -251,7 +251,7 @@ def classify(isa: str, data: bytes, address: int = 0) -> bytearray:
     data
         Machine code, starting at an instruction.
     address
-        Where it is loaded.
+        Load address.
 
     Returns
     -------

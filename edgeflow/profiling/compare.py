@@ -47,7 +47,7 @@ class Run:
     others : dict
         Other metrics of the program, and their values; None in a file of an older version.
     extremes : list of Extreme
-        What the program is worst at, and for which subject.
+        The worst class or value, and the worst subject.
     bytes : int
         Weights and other constants: those in the image where it was compiled, else packed in
         their bits.
@@ -85,7 +85,7 @@ class Run:
 
     @property
     def group(self) -> str:
-        """What can be compared: data, split and, where it was measured, board."""
+        """The group of comparable runs: data, split and, where it was measured, board."""
         return ", ".join(filter(None, (self.data, f"{self.split} subjects", self.board)))
 
     @property

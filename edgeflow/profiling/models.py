@@ -36,9 +36,9 @@ class DualIssue(_Data):
     Attributes
     ----------
     rate
-        Mean instructions a cycle of these classes, 1..2.
+        Mean instructions per cycle of these classes, 1..2.
     fitted
-        What the rate was fitted on; "" if it is a published figure.
+        Figure that the rate was fitted on; "" if it is a published figure.
     """
 
     rate: Annotated[float, Field(ge=1, le=2)]
@@ -52,13 +52,13 @@ class Validation(_Data):
     Attributes
     ----------
     workload, conditions, source
-        What ran, how ours was built and estimated, and who published the figure.
+        The code, the build and estimate of ours, and the publication of the figure.
     unit
         ``CoreMark/MHz`` (more is faster) or ``cycles/MAC``.
     part
-        Whose flash the estimate takes; None: memories without wait states.
+        Reference board whose flash the estimate takes; None: memories without wait states.
     fitted
-        Whether a parameter of the model was fitted on this figure.
+        True if a parameter of the model was fitted on this figure.
     """
 
     workload: str
@@ -78,7 +78,7 @@ class Validation(_Data):
 
 
 class CycleModel(_Data):
-    """What the instruction classes of a core cost in cycles.
+    """Cycles of the instruction classes of a core.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class CycleModel(_Data):
     confidence
         ``high``: the vendor publishes the costs; ``medium``: most of them; ``low``: derived.
     sources, limits
-        Where the costs are from, and what they leave out.
+        Sources of the costs, and what they leave out.
     taken_branch
         Cycles added where a branch is taken.
     dual_issue
@@ -171,7 +171,7 @@ class Flash(_Data):
     wait_states
         Of one read of the flash.
     read_bytes
-        What a read returns; a line of the cache takes as many reads as it needs.
+        Bytes that a read returns; a line of the cache takes as many reads as it needs.
     data_line_bytes, data_lines
         The cache; the least recently used line goes first.
     """
@@ -201,7 +201,7 @@ class Part(_Data):
 
     @property
     def data_cache(self) -> DataCache | None:
-        """What the counter needs to know of the flash; None where it makes nobody wait."""
+        """The cache that the counter simulates; None where the flash has no wait states."""
         if self.flash is None or self.flash.wait_states == 0:
             return None
         return DataCache(self.flash.data_line_bytes, self.flash.data_lines)
@@ -219,12 +219,12 @@ def load_cycle_model(core: str) -> CycleModel | None:
 
 
 def estimated_part(board: BoardSpec) -> Part | None:
-    """Return the part that a board's estimates refer to, as its ``[estimate]`` table changes it.
+    """Return the reference board of a board's estimates, as its ``[estimate]`` table changes it.
 
     Raises
     ------
     TargetError
-        If there is no such part, its file is wrong, or it has another core.
+        If there is no such reference board, its file is wrong, or it has another core.
     """
     wanted = board.estimate
     if wanted is None:
@@ -246,12 +246,12 @@ def estimated_part(board: BoardSpec) -> Part | None:
 
 
 def load_part(name: str) -> Part:
-    """Return the calibration of a real board.
+    """Return the calibration of a reference board.
 
     Raises
     ------
     TargetError
-        If there is no such part or its file is wrong.
+        If there is no such reference board or its file is wrong.
     """
     folder = resource("calibration") / "parts"
     path = folder / f"{name}.toml"
@@ -271,8 +271,8 @@ def estimate_cycles(counts: Counts, model: CycleModel, part: Part | None) -> np.
     model
         Costs of the classes.
     part
-        Adds its flash's wait states for what `counts` says was fetched from there; None:
-        memories without wait states.
+        Reference board, whose flash adds wait states to the fetches in `counts`; None: memories
+        without wait states.
 
     Returns
     -------

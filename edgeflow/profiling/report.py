@@ -60,7 +60,7 @@ def template(name: str) -> jinja2.Template:
 
 
 def run_labels(runs: Sequence[dict[str, Any]]) -> list[str]:
-    """Name the runs as shortly as tells them apart."""
+    """Return the shortest names that distinguish the runs."""
     boards = [run["board"] for run in runs]
     if len(set(boards)) == len(boards):
         return boards
@@ -77,7 +77,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def kind_text(quantity: dict[str, Any]) -> str:
-    """Return how a quantity was found, of an estimate with the model's known error."""
+    """Return the kind of a quantity, of an estimate with the model's known error."""
     kind: str = quantity.get("kind", EXACT)
     if kind != ESTIMATED:
         return kind
@@ -90,7 +90,7 @@ def _percent(value: float | None) -> str | None:
 
 
 def _fact_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what was run, when and with what: name, and a text per run."""
+    """Return date, program, board and tools of the runs: name, and a text per run."""
     facts: dict[str, Sequence[str | None]] = {
         "date": [_date(run) for run in runs],
         "board": [f"{run['board']}: {run['board_description']} ({run['core']})" for run in runs],
@@ -155,7 +155,7 @@ def _scores(run: dict[str, Any]) -> dict[str, str]:
         before += f" of {windows:,} windows"
     rows = {
         f"{metric.label} before compression": before,
-        f"{metric.label} of the integer oracle": metric.text(values["oracle"]),
+        f"{metric.label} of the integer reference": metric.text(values["oracle"]),
         f"{metric.label} on the board": metric.text(values["device"]),
     }
     if run["metrics"]:
@@ -170,7 +170,7 @@ def _scores(run: dict[str, Any]) -> dict[str, str]:
 
 
 def _decisions(run: dict[str, Any], number: int) -> dict[str, Any]:
-    """Return what the page shows of a run's decisions and subjects."""
+    """Return the tables and figures of a run's decisions and subjects."""
     task = task_of_run(run)
     drawn = task.heatmap(run)
     shown: dict[str, Any] = {
@@ -209,7 +209,7 @@ def _subjects(subjects: dict[str, dict[str, Any]], metrics: Sequence[Metric]) ->
 
 
 def _titles(runs: Sequence[dict[str, Any]]) -> str:
-    """Return what is measured by comparing outputs: headlines, and mismatches."""
+    """Return the figures that comparing outputs measures: headlines, and mismatches."""
     titles = dict.fromkeys(
         task.headline.title for run in runs if (task := task_of_run(run)).metrics
     )
@@ -248,7 +248,7 @@ def _tiles(run: dict[str, Any]) -> list[dict[str, str | None]]:
         {"name": name, "value": scores[name], "kind": ""} for name in named if name in scores
     ]
     tiles += [
-        {"name": "mismatches with the oracle", "value": f"{run['mismatches']:,}",
+        {"name": "mismatches with the reference", "value": f"{run['mismatches']:,}",
          "kind": f"of {run['steps']:,} steps"},
     ]  # fmt: skip
     if run["instructions_per_step"]:
@@ -283,7 +283,7 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     add("windows", [f"{run['windows']:,} of {run['window']} samples" for run in runs])
     add("steps", [f"{run['steps']:,}" for run in runs])
     rows += score_rows(runs)
-    add("mismatches with the oracle", [f"{run['mismatches']:,}" for run in runs])
+    add("mismatches with the reference", [f"{run['mismatches']:,}" for run in runs])
     for key, name in (
         ("instructions_per_step", "instructions per step"),
         ("cycles_per_step", "cycles per step"),
@@ -303,7 +303,7 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     values = [c["instructions_per_skipped_step"] if c else None for c in cutoffs]
     add("instructions per skipped step", [v and number(v) for v in values], EXACT)
     for key, name in (("input_sparsity", "inputs"), ("state_sparsity", "states")):
-        add(f"columns of {name} that did not fire", [_percent(run["delta"][key]) for run in runs])
+        add(f"columns of {name} not updated", [_percent(run["delta"][key]) for run in runs])
     warmups = [run["warmup"] for run in runs]
     for label in dict.fromkeys(task_of_run(run).headline.label for run in runs if run["warmup"]):
         cells = [str(w["samples"]) if w else None for w in warmups]

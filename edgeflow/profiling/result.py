@@ -69,18 +69,18 @@ class ProfileResult:
     Attributes
     ----------
     complete
-        Whether all windows were run.
+        True if all windows were run.
     model
         Hash of the program, 16 hex digits.
     steps, windows
-        How many ran.
+        Number of those that ran.
     accuracy_float, accuracy_oracle, accuracy_device
-        0..1: of the model before compression, of the program's oracle on the windows that ran,
+        0..1: of the model before compression, of the bit-exact reference on the windows that ran,
         and of the board on the same. None of another task than classification.
     accuracy_float_windows
-        On how many windows `accuracy_float` was measured; None if that is not known.
+        Number of windows that `accuracy_float` was measured on; None if not known.
     mismatches
-        Steps in which any output differed from the oracle's.
+        Steps in which any output differed from the bit-exact reference's.
     confusion
         Of the device, counts: row the true class, column the predicted one; [] without classes.
     instructions_per_step
@@ -100,7 +100,7 @@ class ProfileResult:
     distributions
         Histograms by the name of the quantity: ``edges`` and ``counts``.
     estimate
-        Part, clock, models and their sources that the estimates rest on.
+        Reference board, clock, models and their sources that the estimates rest on.
     warmup
         Of the board: ``accuracy`` (or another headline of the task) if a window ended after 1, 2,
         ... samples, and ``samples`` from which on it stays at 95 % of the last. ``accuracy_float``
@@ -111,14 +111,14 @@ class ProfileResult:
         ``steps_skipped``, the share of steps, and their mean instructions,
         ``instructions_per_skipped_step``.
     task
-        What the outputs are for, and so what `metrics` holds: ``classification``, another one of
+        Task of the outputs, which says what `metrics` holds: ``classification``, another one of
         `edgeflow.tasks`, or ``values``.
     metrics
         Of the device's decisions on the windows that ran. ``overall``: ``accuracy``, ``macro_f1``,
         ``mcc``, and ``recall`` by class (None of a class without windows). ``subjects``: of each,
         ``windows``, ``accuracy`` and ``macro_f1``. Definitions are in `edgeflow.metrics`. Of
         another task its own metrics, its description (``task``) and the headline of the model
-        before compression, the oracle and the board (``headline``). None of ``values``, and in a
+        before compression, the reference and the board (``headline``). None of ``values``, and in a
         file of an older version.
     samples_per_step
         Samples that a step reads.
@@ -174,14 +174,14 @@ class ProfileResult:
         return asdict(self)
 
     def check(self) -> None:
-        """Raise a CheckFailed if any output differed from the oracle's."""
+        """Raise a CheckFailed if any output differed from the bit-exact reference's."""
         if self.mismatches:
             raise CheckFailed(
-                f"{self.mismatches} of {self.steps} steps on {self.board} differ from the oracle"
+                f"{self.mismatches} of {self.steps} steps on {self.board} differ from the reference"
             )
 
     def cost(self, optimize: str | None = None) -> dict[str, Any]:
-        """Return what the program costs, as records have it; `optimize` is the compiler's goal.
+        """Return the costs of the program, as records have them; `optimize` is the compiler's goal.
 
         It is "board", "core", "optimize", "split", "steps", "instructions" (per step: "mean",
         "p50", "p99", "max"), "energy_uj" (per step: "mean", "kind", "model", "error_percent"; None

@@ -44,7 +44,7 @@ def profile(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> ProfileResult:
-    """Run a build on its board and compare every output with the oracle.
+    """Run a build on its board and compare every output with the bit-exact reference.
 
     Parameters, result and errors are those of `edgeflow.profile`, whose data is here a data set.
     """
@@ -158,7 +158,7 @@ class _Run:
         self.stack_bytes = client.stats().stack_bytes
 
     def result(self, before: tuple[float | None, int | None], **known: Any) -> ProfileResult:
-        """Return what was found; `before` is the headline of the float model, on how many windows.
+        """Return the result; `before`: headline of the float model and its number of windows.
 
         `known` are further fields of the result.
         """
@@ -209,7 +209,7 @@ class _Run:
         )
 
     def _timing(self) -> tuple[Timing, np.ndarray | None]:
-        """Return what was measured or can be estimated, and the estimated cycles by layer."""
+        """Return the measured or estimated timing, and the estimated cycles by layer."""
         if self.counts is not None and self.part is not None:
             model = load_cycle_model(self.spec.core.name)
             cycles = None if model is None else estimate_cycles(self.counts, model, self.part)

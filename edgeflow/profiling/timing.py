@@ -49,7 +49,7 @@ class Timing:
         """Return the mean energy per step in microjoules; None without a calibration.
 
         Always an estimate, also of measured cycles. Its error is the worst of both: cycles and
-        energy a cycle that are wrong the same way.
+        energy per cycle that are wrong in one direction.
         """
         if self.cycles is None or part is None or part.energy is None:
             return None
@@ -71,7 +71,7 @@ class Timing:
         }
 
     def provenance(self, weights: str = "flash") -> dict[str, Any] | None:
-        """Return what an estimate rests on; None where all was measured.
+        """Return the basis of an estimate; None where all was measured.
 
         `weights` is the memory that the image keeps the model's constants in.
         """

@@ -54,7 +54,7 @@ def prepare_trace(
     elf
         The linked firmware.
     folder
-        Where ``classes.map`` and ``counts.txt`` go.
+        Folder of ``classes.map`` and ``counts.txt``.
     qemu
         Name of the emulator, such as ``qemu-system-arm``.
     data_cache

@@ -68,7 +68,7 @@ class Result:
             if share > MOST_SATURATED
         ]
         if drop is not None and program.cutoff is None:
-            none = f"no cut-off saves samples at a loss of {drop:g} points: there is none in it"
+            none = f"no early exit saves samples at a loss of {drop:g} points: there is none in it"
             found.insert(0, none)
         return found
 
@@ -151,7 +151,7 @@ def compress_on_windows(
     needs = {
         "fine-tuning": recipe.trains,
         "mixed weights": recipe.widths.weights == "mixed",
-        "a cut-off": recipe.cutoff.max_drop is not None,
+        "early exit": recipe.cutoff.max_drop is not None,
     }
     for step, asked in needs.items():
         if asked:

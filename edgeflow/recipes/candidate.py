@@ -216,7 +216,7 @@ def _drop_error(metric: Metric, subjects: Mapping[str, Mapping[str, float]]) -> 
 
 
 def figures_of(cost: dict[str, Any], reads: float = 1.0) -> dict[str, Any]:
-    """Return what `Limits` look at of a cost, where a share of the samples is read."""
+    """Return the figures of a cost that `Limits` constrain, if a share of the samples is read."""
     return {
         "cost": cost,
         "flash": cost["flash_bytes"],

@@ -65,7 +65,7 @@ class Limits:
 
     @property
     def on_board(self) -> bool:
-        """Whether costs on a board are constrained."""
+        """True where costs on a board are constrained."""
         return any(limit is not None for limit in (self.flash, self.ram, self.instructions))
 
     def excess(self, figures: Mapping[str, Any]) -> dict[str, float]:

@@ -81,7 +81,7 @@ class Recipe(Step):
 
     @property
     def trains(self) -> bool:
-        """Whether there is a fine-tuning."""
+        """True with a fine-tuning."""
         return self.train.epochs > 0
 
     @classmethod

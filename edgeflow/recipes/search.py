@@ -202,7 +202,7 @@ def check(found: Found, limits: Limits) -> None:
     if found.compressed is None or found.record is None:
         first = found.rows[0]
         raise CheckFailed(
-            f"none of {len(found.rows)} recipes meets all limits; the nearest is "
+            f"none of {len(found.rows)} recipes meets all constraints; the nearest is "
             f"'{first['recipe']}' ({first['state']}: {first['why']})"
         )
     drop = found.compressed.program.task.drop(found.compressed.scores)
@@ -213,8 +213,8 @@ def check(found: Found, limits: Limits) -> None:
             for name, value in excess.items()
         )
         raise CheckFailed(
-            f"'{found.rows[0]['recipe']}' meets all limits on validation people, and exceeds on "
-            f"test people: {beyond}"
+            f"'{found.rows[0]['recipe']}' meets all constraints on validation subjects, and "
+            f"exceeds on test subjects: {beyond}"
         )
 
 

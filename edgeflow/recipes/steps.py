@@ -163,7 +163,7 @@ class Train(Step):
     spike_regularizer: Annotated[str, _name_in(_regularizers), Option("--spike-regularizer")] = "l1"
 
     def options(self, tail: float | None) -> "FineTuneOptions | None":
-        """Return what the fine-tuning takes; `tail` is the model's own, if it is known."""
+        """Return the options of the fine-tuning; `tail` is the model's own, if it is known."""
         from edgeflow.compression.finetune import FineTuneOptions
 
         if self.epochs == 0:

@@ -58,14 +58,14 @@ SpecT = TypeVar("SpecT", bound=_Spec)
 
 
 class Schedule(_Spec):
-    """How TVM turns the loops of a kernel.
+    """Transformation of a kernel's loops by TVM.
 
     Attributes
     ----------
     unroll
-        Turns of the loop over columns that become one.
+        Iterations of the loop over columns that become one.
     vectorize
-        Whether the rows of a group are one vector.
+        True: the rows of a group are one vector.
     """
 
     unroll: int = Field(default=1, ge=1, le=64)
@@ -73,7 +73,7 @@ class Schedule(_Spec):
 
 
 class TvmSpec(_Spec):
-    """How TVM compiles for a core.
+    """Compilation for a core by TVM.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class CoreSpec(_Spec):
     kernels
         Kernel sets in order of preference: folders of ``firmware/kernels``, and ``c``.
     macros
-        What the compiler must predefine under `flags`, checked at each build.
+        Macros that the compiler must predefine under `flags`, checked at each build.
     tvm
         None if TVM does not know the core.
     """
@@ -184,14 +184,14 @@ class NativeRunner(_Spec):
 
 
 class Estimate(_Spec):
-    """What estimates refer to.
+    """The reference board of estimates.
 
     Attributes
     ----------
     part
-        Name of the calibration of a real board.
+        Name of its calibration.
     flash_wait_states
-        Instead of the part's own.
+        Instead of the reference board's own.
     """
 
     part: str
@@ -237,11 +237,11 @@ class BoardSpec(_Spec):
     uart
         None under an operating system.
     runner
-        What runs an image.
+        Tool that runs an image.
     estimate
-        The real part that cycles and energy are estimated for, if any.
+        The reference board that cycles and energy are estimated for, if any.
     placement
-        Where weights and kernels are while the program runs.
+        Memories of weights and kernels while the program runs.
     """
 
     name: str
@@ -323,7 +323,7 @@ class BoardSpec(_Spec):
 
     @property
     def emulated(self) -> bool:
-        """Whether the board's own cycle counter means nothing."""
+        """True where the board's own cycle counter means nothing."""
         return isinstance(self.runner, QemuRunner | QemuUserRunner)
 
     @property

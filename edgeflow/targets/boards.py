@@ -11,7 +11,7 @@ class BoardList(list[BoardSpec]):
 
     @property
     def names(self) -> list[str]:
-        """What `edgeflow.compile` takes."""
+        """Names that `edgeflow.compile` takes."""
         return [board.name for board in self]
 
     def __repr__(self) -> str:

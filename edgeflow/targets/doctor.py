@@ -1,4 +1,4 @@
-"""What EdgeFlow needs of this machine: what is there, what is missing, what installs it."""
+"""Tools and packages that EdgeFlow needs: which are there, and what installs the others."""
 
 import re
 import shutil
@@ -39,11 +39,11 @@ class Check:
     needed_for
         Boards or part of EdgeFlow.
     required
-        Whether ``edgeflow demo`` needs it.
+        True if ``edgeflow demo`` needs it.
     version
         None where it is missing or does not tell.
     problem
-        What is wrong; None where all is well.
+        The fault; None where all is well.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether all is well."""
+        """True where nothing is wrong."""
         return self.problem is None
 
 
@@ -108,7 +108,7 @@ def _tool(name: str, needed_for: str, required: bool, boards: list[BoardSpec]) -
 
 
 def _tool_problem(path: str, boards: list[BoardSpec]) -> str | None:
-    """Return what an installed tool lacks."""
+    """Return the fault of an installed tool."""
     if Path(path).name.endswith("gcc"):
         for core in {board.core.name: board.core for board in boards}.values():
             # the compiler gives the bare name back when it does not find the file

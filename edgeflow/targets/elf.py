@@ -1,4 +1,4 @@
-"""What the profiler reads from a firmware image: instruction set, code, symbols, sections."""
+"""The content of a firmware image, for the profiler: instruction set, code, symbols, sections."""
 
 import bisect
 import re
@@ -46,7 +46,7 @@ class Symbol:
 
 
 def compiler_of(path: str | Path) -> str | None:
-    """Return what made an object file, such as ``GCC 12.2.1``; None if it does not tell.
+    """Return the compiler of an object file, such as ``GCC 12.2.1``; None if it names none.
 
     Raises
     ------

@@ -39,7 +39,7 @@ def object_key(
     source : Path
         A C or assembler source.
     include_dirs : sequence of Path
-        Where quoted includes are looked for, after the folder of the file that includes.
+        Folders of quoted includes, after the folder of the file that includes.
     """
     digest = hashlib.sha256()
     for part in ("edgeflow objects 1", _identity(compiler), *flags, source.name):
@@ -82,7 +82,7 @@ def _drop_old(folder: Path) -> None:
 
 @cache
 def _identity(compiler: str) -> str:
-    """Return what changes when the compiler or its C library is replaced."""
+    """Return a text that changes when the compiler or its C library is replaced."""
     found = subprocess.run(
         [compiler, "-print-file-name=libc.a"], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Flash and RAM of an image, and what they are spent on."""
+"""Flash and RAM of an image, by use."""
 
 import dataclasses
 import json
@@ -116,7 +116,7 @@ def measure_size(elf: str | Path, objects_dir: str | Path) -> SizeReport:
 
 
 def layer_bytes(elf: str | Path, layers: Sequence[str]) -> dict[str, int]:
-    """Return what each layer has of ``weights`` in `SizeReport.flash`.
+    """Return the bytes of each layer in ``weights`` of `SizeReport.flash`.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def _add(
 
 
 class _Owners:
-    """Which object file defines a symbol."""
+    """The object file that defines each symbol."""
 
     def __init__(self, folder: Path) -> None:
         self._globals: dict[str, str] = {}

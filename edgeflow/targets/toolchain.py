@@ -72,7 +72,7 @@ def compile_sources(
     Parameters
     ----------
     core
-        What to compile for.
+        Board to compile for.
     sources
         ``.c`` and ``.S`` files.
     objects_dir
@@ -213,7 +213,7 @@ def _run(command: list[str], what: str) -> str:
 
 
 def _first_error(text: str) -> str:
-    """Return the line of the tool's output that tells most."""
+    """Return the most specific error line of a tool's output."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for pattern in (r"will not fit in region|region .* (overflowed|has no room)",
                     r"undefined reference", r"\berror\b|\bError\b"):  # fmt: skip

@@ -1,4 +1,4 @@
-r"""Classification: one output a class, of which the largest is the decision.
+r"""Classification: one output per class, of which the largest is the decision.
 
 The margin loss is that of a linear support vector machine on each class against the rest, with
 squared hinges ("L2-SVM"): for labels :math:`t_c = \pm 1`,

@@ -42,7 +42,7 @@ class Metric:
 
     @property
     def share(self) -> bool:
-        """Whether values are shares, 0..1."""
+        """True of shares, 0..1."""
         return self.unit == "%"
 
     @property
@@ -52,7 +52,7 @@ class Metric:
 
     @property
     def measure(self) -> str:
-        """What values are shown in."""
+        """Unit of the values shown."""
         return "% of windows" if self.share else self.unit
 
     @property
@@ -78,17 +78,17 @@ class Metric:
         return value > other if self.higher_is_better else value < other
 
     def cost(self, value: float) -> float:
-        """Return what sorts values from the best to the worst."""
+        """Return a key that sorts values from the best to the worst."""
         return -value if self.higher_is_better else value
 
     @property
     def extreme(self) -> str:
-        """What the worst of several values is."""
+        """The worst end of several values: lowest or highest."""
         return "lowest" if self.higher_is_better else "highest"
 
     @property
     def got_worse(self) -> str:
-        """What happened to it, where it got worse."""
+        """The verb of a change for the worse."""
         return "fell" if self.higher_is_better else "rose"
 
     def worst(self, values: Mapping[str, float]) -> tuple[str, float] | None:
@@ -115,7 +115,7 @@ class Metric:
 
 
 class Extreme(NamedTuple):
-    """What a program is worst at.
+    """The worst of several values, with its name.
 
     Attributes
     ----------
@@ -184,7 +184,7 @@ def squared_error(outputs: "Tensor", target: "Tensor") -> "Tensor":
 
 @dataclass(frozen=True)
 class Task:
-    """What the outputs of a program are for.
+    """The purpose of a program's outputs.
 
     A task is a frozen dataclass in a module of ``edgeflow/tasks``; its fields are what differs
     between data sets (names, units), JSON values and tuples of them. It must have a `name`,
@@ -196,10 +196,10 @@ class Task:
     name : str
         In files.
     metrics : tuple of Metric
-        What `score` returns. The first is the headline: fine-tuning, searches and comparisons go
-        by it.
+        Those that `score` returns. The first is the headline: fine-tuning, searches and comparisons
+        go by it.
     more_metrics : tuple of Metric
-        What only `scores` returns, and only reports show.
+        Those that only `scores` returns and only reports show.
     selection : Metric or None
         By which training keeps an epoch; None: the headline.
     losses : mapping
@@ -219,7 +219,7 @@ class Task:
 
     @property
     def size_text(self) -> str:
-        """What the outputs are, and their number."""
+        """The outputs in words, with their number."""
         return "1 value" if self.size == 1 else f"{self.size} values"
 
     @property
@@ -286,7 +286,7 @@ class Task:
     # ---- decisions
 
     def decide(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
-        """Return what each step decides, [...], of outputs [..., size].
+        """Return the decision of each step, [...], of outputs [..., size].
 
         By default the real values of the outputs; of one output, without the last axis.
         """
@@ -294,7 +294,7 @@ class Task:
         return real[..., 0] if self.size == 1 else real
 
     def decisions(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
-        """Return what each window decides, [n], of outputs [n, time, size]: its last step."""
+        """Return the decision of each window, [n], of outputs [n, time, size]: its last step's."""
         return self.decide(outputs[:, -1], scale)
 
     def answer(self, decided: NDArray[Any]) -> NDArray[Any]:
@@ -319,7 +319,7 @@ class Task:
         raise NotImplementedError
 
     def counts(self, truth: NDArray[Any], decided: NDArray[Any]) -> dict[str, Any]:
-        """Return what files hold of decisions besides scores, JSON values by key."""
+        """Return entries of files besides scores, made of decisions: JSON values by key."""
         return {}
 
     def scores(self, truth: NDArray[Any], decided: NDArray[Any], subjects: ArrayLike) -> Scores:
@@ -385,7 +385,7 @@ class Task:
     # ---- reports
 
     def extremes(self, overall: Mapping[str, Any]) -> list[Extreme]:
-        """Return what a program is worst at, of `Scores.overall` ({} if that is not known)."""
+        """Return the worst figures in `Scores.overall` ({} if that is not known)."""
         return []
 
     def tables(self, run: Mapping[str, Any]) -> list[Table]:

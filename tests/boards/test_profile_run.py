@@ -180,7 +180,7 @@ def test_delta_sparsity_is_that_of_the_windows(
     assert shares["input_sparsity"] != shares["state_sparsity"] != "0.00 %"
     page = render(result)
     for key, name in (("input_sparsity", "inputs"), ("state_sparsity", "states")):
-        assert f"columns of {name} that did not fire" in page and shares[key] in page
+        assert f"columns of {name} not updated" in page and shares[key] in page
 
 
 def test_dense_programs_have_no_delta_sparsity(
@@ -188,7 +188,7 @@ def test_dense_programs_have_no_delta_sparsity(
 ) -> None:
     result = profile(host_build, load_dataset(data), out=tmp_path)
     assert result.delta == {"input_sparsity": None, "state_sparsity": None}
-    assert "did not fire" not in render(result)
+    assert "not updated" not in render(result)
 
 
 def test_steps_are_whole_windows_from_the_whole_split(program: Program, data: Path) -> None:
@@ -218,7 +218,7 @@ def test_outputs_without_classes_run_unscored(program: Program, data: Path, tmp_
     assert result.accuracy_float is result.accuracy_oracle is result.accuracy_device is None
     assert ProfileResult.load(tmp_path / "profile.json") == result
     page = render(result)
-    assert "ccuracy" not in page and "mismatches with the oracle" in page
+    assert "ccuracy" not in page and "mismatches with the reference" in page
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_cutoff_skips_steps(program: Program, m4_build: Build, data: Path, tmp_p
     short = result.cutoff["instructions_per_skipped_step"]
     assert 0 < short < 40
     assert result.instructions_per_step is not None and dense.instructions_per_step is not None
-    # what is left of the mean is that of the steps that ran, and the cut-off's own
+    # what is left of the mean is that of the steps that ran, and the early exit's own
     ran = (result.instructions_per_step["mean"] - skipped * short) / (1 - skipped)
     assert 0 < ran - dense.instructions_per_step["mean"] < 120
     assert [layer["name"] for layer in result.layers] == ["gru0", "head", "cutoff", "(rest)"]
@@ -408,7 +408,7 @@ def test_command_fails_on_mismatches(program: Program, data: Path, tmp_path: Pat
     _damage_weights(build)
     done = command(build.directory, "--data", data)
     assert done.returncode == 1
-    assert "differ from the oracle" in done.stderr and "Traceback" not in done.stderr
+    assert "differ from the reference" in done.stderr and "Traceback" not in done.stderr
     assert ProfileResult.load(build.directory / "profile.json").mismatches > 0
 
 

@@ -146,7 +146,7 @@ def test_a_search_stopped_goes_on_and_takes_what_fits(
     limits = ["--max-instructions", "300", "--ladder", ladder, "-o", out]
     done = run(environment, "compress", trained_gru / "model", *DATA, *limits, code=1)
     assert time.perf_counter() - started < 60
-    assert "none of 3 recipes meets all limits" in done.stderr
+    assert "none of 3 recipes meets all constraints" in done.stderr
     assert re.search(r"half .*too much: instructions", done.stdout)
     assert "holds a training with epochs 3, not 1" in fails(
         environment, "compress", trained_gru / "model", *DATA, *limits, "--epochs", "1"
@@ -186,7 +186,7 @@ def test_a_search_without_training(
     assert flash["int4"] < flash["int8"]
     best = max(small["candidates"], key=lambda row: row["accuracy"])
     assert small["recipe"] == small["candidates"][0]["recipe"] == best["recipe"]
-    # validation people choose; test people are looked at once
+    # validation subjects choose; test subjects are looked at once
     for name in flash:
         record = record_of(tmp_path / "fits.target" / name / "model.onnx")
         assert record["scores"]["split"] == record["cost"]["split"] == "val"

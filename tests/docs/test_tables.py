@@ -54,7 +54,7 @@ def test_a_demo_keeps_what_the_table_needs(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(docs_tables, "BENCHMARKS", tmp_path)
     docs_tables.store_demo(tmp_path / "profile.json")
     assert docs_tables.read("demo.json") == {**kept, "mismatches": 3}
-    assert "| mismatches with the oracle | 3 | measured |" in docs_tables.demo()
+    assert "| mismatches with the reference | 3 | measured |" in docs_tables.demo()
 
 
 def test_others_name_a_source_each() -> None:

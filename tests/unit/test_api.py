@@ -162,7 +162,7 @@ class TestCompress:
             ({"recipe": 3}, "not int"),
             ({"recipe": {"train": {"epoch": 3}}}, "train.epoch: there is no such entry"),
             ({"recipe": {"train": {"epochs": 3}}}, "fine-tuning needs labels: give a Dataset"),
-            ({"recipe": {"cutoff": {"max_drop": 1}}}, "a cut-off needs labels"),
+            ({"recipe": {"cutoff": {"max_drop": 1}}}, "early exit needs labels"),
             ({"recipe": {"widths": {"weights": "mixed"}}}, "mixed weights needs? labels"),
             ({"checkpoint": "net.pt"}, "Net holds its weights"),
             ({"rate_hz": "fast"}, "rate_hz is 'fast': give a number"),
@@ -296,7 +296,7 @@ class TestOthers:
 
     def test_reprs_are_one_line(self, data: ef.Dataset, trained: ef.TrainResult) -> None:
         assert repr(data).startswith(
-            "Dataset(mine: 18 recordings of 6 people; 3 classes; 4 channels"
+            "Dataset(mine: 18 recordings of 6 subjects; 3 classes; 4 channels"
         )
         for thing in (data, data.recordings[0], data.windows("test"), trained, ef.boards()[0]):
             assert len(repr(thing).splitlines()) == 1 and len(repr(thing)) < 200

@@ -83,7 +83,7 @@ def test_rate_and_people_from_the_caller(tmp_path):
         ("# classes: sit\n" + RATE + HEADER + GOOD, "line 29: label 'run' is not in"),
         (RATE + HEADER + GOOD + rows("c", 9, "sit", 3), "recording '9' of c .* has 3 samples"),
         (RATE + HEADER + GOOD.replace("run", "sit"), "only one label"),
-        (RATE + HEADER + GOOD.replace("c,", "b,"), r"2 people \(a, b\)"),
+        (RATE + HEADER + GOOD.replace("c,", "b,"), r"2 subjects \(a, b\)"),
     ],
 )
 def test_wrong_csv(tmp_path, text, message):

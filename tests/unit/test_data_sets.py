@@ -92,7 +92,7 @@ def test_wisdm_original_text_equals_packed(shared_data, tmp_path, private_cache)
 
 def test_wisdm_other_people_need_a_split(shared_data, tmp_path):
     (tmp_path / "raw").symlink_to(shared_data / "wisdm-watch" / "raw")
-    with pytest.raises(DataError, match=r"none of the test people.*only 1602, 1631.*--people"):
+    with pytest.raises(DataError, match=r"none of the test subjects.*only 1602, 1631.*--people"):
         load_dataset("wisdm-watch", root=tmp_path)
 
 

@@ -50,7 +50,7 @@ def test_wrong_splits_and_lengths():
     data = dataset([12])
     with pytest.raises(DataError, match="no split 'dev'"):
         data.windows("dev")
-    with pytest.raises(DataError, match="no people in its 'val' split; there are a"):
+    with pytest.raises(DataError, match="no subjects in its 'val' split; there are a"):
         data.windows("val")
     with pytest.raises(DataError, match="at least 1"):
         data.windows("train", length=0)
@@ -64,7 +64,7 @@ def test_default_split_takes_everybody_once(numbers):
 
 
 def test_default_split_needs_three():
-    with pytest.raises(DataError, match=r"file: 2 people \(a, b\)"):
+    with pytest.raises(DataError, match=r"file: 2 subjects \(a, b\)"):
         default_split(["b", "a"], "file")
 
 
@@ -76,7 +76,7 @@ def test_default_split_needs_three():
         ({"train": [1], "val": [2], "test": [3], "dev": []}, "unknown key 'dev'"),
         ({"train": 1, "val": [2], "test": [3]}, "'train' must be a list"),
         ({"train": [1.5], "val": [2], "test": [3]}, "'train' must be a list"),
-        ({"train": [1], "val": ["1"], "test": [3]}, "person '1' is in 'train' and again in 'val'"),
+        ({"train": [1], "val": ["1"], "test": [3]}, "subject '1' is in 'train' and again in 'val'"),
     ],
 )
 def test_wrong_people(value, message):

@@ -1,10 +1,10 @@
 """MotionSense: six everyday activities, phone in the trouser pocket.
 
 Read from the original CSV files (``A_DeviceMotion_data/dws_1/sub_1.csv`` ...) or from a packed
-``subject_<nn>.npz`` a person. Both give the same samples: values are rounded to 1/10000 g,
+``subject_<nn>.npz`` per subject. Both give the same samples: values are rounded to 1/10000 g,
 1/2000 g and 1/1000 rad/s.
 
-Split by person in number order, which looks at no result: 1-16 train, 17-20 val, 21-24 test.
+Split by subject in number order, which looks at no result: 1-16 train, 17-20 val, 21-24 test.
 """
 
 from functools import partial
@@ -34,7 +34,7 @@ def _read(place: Path) -> list[Recording]:
         x = (arrays["x"] / COUNTS_PER_UNIT).astype(np.float32)
         label = arrays["label"]
         if x.shape[1] != len(COLUMNS) or (len(label) and label.max() >= len(CLASSES)):
-            raise DataError(f"{place}: person {person}: not packed MotionSense data")
+            raise DataError(f"{place}: subject {person}: not packed MotionSense data")
         for piece in runs(label, arrays["trial"]):
             recordings.append(Recording(x[piece], int(label[piece.start]), person))
     return recordings
@@ -53,7 +53,7 @@ def _people(place: Path) -> list[tuple[str, Arrays]]:
 
 
 def _read_csv(paths: list[Path]) -> Arrays:
-    """Return x int16 [n, 9], label uint8 [n], trial uint8 [n] of one person's files."""
+    """Return x int16 [n, 9], label uint8 [n], trial uint8 [n] of one subject's files."""
     x, label, trial = [], [], []
     for path in paths:
         with path.open(encoding="utf-8") as file:
@@ -90,7 +90,7 @@ def _fetch(folder: Path) -> None:
 SOURCES = [
     Source(
         name="motionsense",
-        summary="6 everyday activities, 24 people, phone in the trouser pocket, 50 Hz",
+        summary="6 everyday activities, 24 subjects, phone in the trouser pocket, 50 Hz",
         licence="MIT",
         citation="M. Malekzadeh et al., Mobile sensor data anonymization, IoTDI 2019, "
         "doi:10.1145/3302505.3310068",

@@ -1,6 +1,6 @@
 """Smartwatch recordings of seven shoulder exercises, out of the PyPI package seglearn.
 
-Split by person in number order, which looks at no result: 1-6 train, 7-8 val, 9-10 test.
+Split by subject in number order, which looks at no result: 1-6 train, 7-8 val, 9-10 test.
 Everybody did every exercise twice, once with each arm, so all splits hold all classes and
 both sides.
 """
@@ -101,7 +101,7 @@ def _fetch(folder: Path) -> None:
 SOURCES = [
     Source(
         name="seglearn-watch",
-        summary="7 shoulder exercises, 10 people, smartwatch on the wrist, 50 Hz",
+        summary="7 shoulder exercises, 10 subjects, smartwatch on the wrist, 50 Hz",
         licence="BSD-3-Clause",
         citation="D. M. Burns et al., Shoulder physiotherapy exercise recognition: "
         "machine learning the inertial signals from a smartwatch, Physiological "

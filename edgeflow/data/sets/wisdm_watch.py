@@ -1,10 +1,10 @@
 """WISDM smartwatch recordings: 18 activities, or the seven of them that hands do.
 
 Read from the original text files (``raw/watch/{accel,gyro}/data_<id>_*_watch.txt``, also
-compressed with xz or gzip) or from a packed ``subject_<id>.npz`` a person. Both give the same
+compressed with xz or gzip) or from a packed ``subject_<id>.npz`` per subject. Both give the same
 samples: values are rounded to 0.001 m/s2 and 1/900 rad/s, below the sensors' resolution.
 
-The split by person is fixed: five people validate, seven test, everybody else trains.
+The split by subject is fixed: five subjects validate, seven test, everybody else trains.
 """
 
 import gzip
@@ -61,7 +61,7 @@ def _people(place: Path) -> list[tuple[str, Arrays]]:
         person = number_of(accel)
         gyro = sorted((place / "raw/watch/gyro").glob(f"data_{person}_gyro_watch.txt*"))
         if not gyro:
-            continue  # one person of the public set has no accelerometer, others could lack a gyro
+            continue  # one subject of the public set has no accelerometer, others could lack a gyro
         arrays = cached(
             cache_folder().parent / "parsed" / "wisdm-watch",
             [accel, gyro[0]],
@@ -72,7 +72,7 @@ def _people(place: Path) -> list[tuple[str, Arrays]]:
 
 
 def read_raw(accel: Path, gyro: Path) -> Arrays:
-    """Pair the accelerometer and gyroscope samples of one person's original text files.
+    """Pair the accelerometer and gyroscope samples of one subject's original text files.
 
     Each accelerometer sample takes the gyroscope sample of the same activity nearest in time,
     the earlier of two equally near; samples with no partner within 30 ms and repeated time

@@ -3,7 +3,7 @@
  * Counted is every instruction executed between the return of ef_profile_begin and the call of
  * ef_profile_end. The marker functions themselves and the instructions that call them are not.
  *
- * One callback a translation block counts how often the block ran; classes are summed up at the
+ * One callback per translation block counts its runs; classes are summed up at the
  * marks. A branch is taken where a block does not start at the end of the one before it.
  *
  * arguments: begin,layer,end=ADDRESS:SIZE of the markers (layer may be absent)
@@ -12,7 +12,7 @@
  *            rom=ADDRESS:SIZE, line=BYTES, lines=N   count lines that a data cache of N lines
  *                       (fully associative, least recently used goes) must fetch from this region
  *
- * result: one line a step, "S" and then for each layer and for the rest after the last mark
+ * result: one line per step, "S" and then for each layer and for the rest after the last mark
  * "taken,fetched class:count class:count ...", separated by ";".
  */
 #include "qemu_api.h"
@@ -317,7 +317,7 @@ static int parse_argument(const char *name, const char *value) {
     return 0;
 }
 
-/* Newer loaders refuse version 1, older ones refuse version 2: say what this QEMU wants to hear. */
+/* Newer loaders refuse version 1, older ones version 2: report the one that this QEMU expects. */
 __attribute__((constructor)) static void choose_version(void) {
     if (qemu_plugin_scoreboard_new != NULL) {
         qemu_plugin_version = 2;
