@@ -30,7 +30,7 @@ def test_train_and_compress_to_a_rate(environment: dict[str, str], tmp_path: Pat
 def test_what_is_refused(environment: dict[str, str], trained_gru: Path, tmp_path: Path) -> None:
     train = ["train", *DATA, "-o", tmp_path / "new"]
     assert "it needs --spike-rate" in fails(environment, *train, "--spike-regularizer", "l1")
-    assert "use lif" in fails(environment, *train, "--spike-rate", "0.1")
+    assert "use one of l2mu, cuba-l2mu, lif" in fails(environment, *train, "--spike-rate", "0.1")
     compress = ["compress", trained_gru / "model", *DATA, "-o", tmp_path / "model.onnx"]
     assert "use --epochs" in fails(environment, *compress, "--spike-rate", "0.1")
     assert "--spike-rate 1.5: a share is in [0, 1)" in fails(

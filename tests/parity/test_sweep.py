@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from edgeflow.codegen.kernels import MatvecKernel, kernels_of
 from edgeflow.device import open_board
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.program.fixedpoint import Ints, largest_magnitude, symmetric_max
-from edgeflow.program.nodes.base import Node, State
+from edgeflow.program.nodes.base import INT16, Node, State
 from edgeflow.targets.board import load_board
 from tests.harness import BOARDS
 from tests.random_programs import random_matrix
@@ -29,7 +28,7 @@ DRAWS, STEPS = 24, 6
 class Feed(Playback):
     """Samples, and behind them the digest that it reads."""
 
-    op_type: ClassVar[str] = "Feed"
+    op_type = "Feed"
 
     @property
     def outputs(self) -> int:
@@ -50,8 +49,8 @@ class Digested(Linear):
     #: 1, 3, 5, ... by row: any bit of a result changes the sum.
     odd: NDArray[np.int16]
 
-    op_type: ClassVar[str] = "Digested"
-    array_fields: ClassVar[tuple[str, ...]] = ("odd",)
+    op_type = "Digested"
+    array_fields = {"odd": INT16}  # noqa: RUF012
 
     @property
     def inputs(self) -> int:
