@@ -15,11 +15,13 @@ from edgeflow.program.onnx_file import OnnxProgram
 from tests.random_programs import DRAW, SANITIZE, random_matrix, random_program, samples
 
 RunC = Callable[..., np.ndarray]
-HAVE_DELTA = {"gru", "lstm", "rnn", "gru_reset_before", "mingru", "minlstm", "cfc", "lmu", "mixer"}
-DELTA_CELLS = [
+HAVE_DELTA = ["gru", "lstm", "rnn", "gru_reset_before", "mingru", "minlstm", "cfc", "lmu", "mixer"]
+# the known ones first: what is drawn of them does not change when a cell is added
+DELTA_CELLS = HAVE_DELTA + [
     cell
     for cell in DRAW
-    if random_program(1, 6, [9], 3, 12, 12, cells=[cell]).nodes[0].delta_sources
+    if cell not in HAVE_DELTA
+    and random_program(1, 6, [9], 3, 12, 12, cells=[cell]).nodes[0].delta_sources
 ]
 
 
@@ -190,5 +192,6 @@ def test_refusals() -> None:
             replace(head.matrix, **fields)
 
 
-def test_no_cell_loses_its_delta_form() -> None:
-    assert set(DELTA_CELLS) >= HAVE_DELTA
+@pytest.mark.parametrize("cell", HAVE_DELTA)
+def test_no_cell_loses_its_delta_form(cell: str) -> None:
+    assert random_program(1, 6, [9], 3, 12, 12, cells=[cell]).nodes[0].delta_sources

@@ -77,6 +77,27 @@ def test_every_cell(board: str, kernels: str, tmp_path: Path) -> None:
     assert mismatches(board, cases, tmp_path) == none_of(cases)
 
 
+@pytest.mark.board
+@pytest.mark.parametrize("board,kernels", [p for p in BOARD_SETS if p[1] in (*DELTA_SETS, "c")])
+def test_a_change_of_just_the_threshold_updates(board: str, kernels: str, tmp_path: Path) -> None:
+    """Steps of one less, of just as much and of one more, for each kernel that holds x.
+
+    Alone sees the comparison of every kernel, dense ones behind `ef_hold_matvec` included,
+    whatever is drawn elsewhere.
+    """
+    weight = np.random.default_rng(0).integers(-127, 128, (8, 12)).astype(np.int8)
+    matrix = dataclasses.replace(linear_matrix(weight), threshold=5)
+    steps = np.tile([4, 1, 5, -5, 6, -4, -2, 5], 5)
+    x = np.repeat(np.cumsum(steps)[None, :, None], 12, axis=2).astype(np.int16)
+    cases = {
+        f"{kernel.name} {group}": Case(linear(grouped), [kernel.name], x)
+        for group in (1, 2)
+        for kernel in KERNEL_SETS[kernels]
+        if kernel.is_exact_for(grouped := dataclasses.replace(matrix, group=group))
+    }
+    assert mismatches(board, cases, tmp_path) == none_of(cases)
+
+
 #: Groups that each kernel is drawn with.
 GROUPS: dict[str, list[tuple[str, list[int]]]] = {
     "qemu-m4": [
