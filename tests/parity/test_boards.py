@@ -327,9 +327,11 @@ def test_dot_kernels_at_every_remainder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["w8a8", "w8a12", "w8a16"])
 def test_rows_of_eight_on_random_shapes(board: str, kernel: str, form: str) -> None:
     rng = np.random.default_rng(1)
-    shapes = [(int(c), int(r)) for c, r in rng.integers(1, 160, (6, 2))]
+    # one of the kernels takes 128 columns at most, and is measured on those of its shapes
+    shapes = [(int(c), int(r)) for c, r in rng.integers(1, 160, (10, 2))]
     rows = bench_kernels(load_board(board), shapes=shapes, formats=[form], kernels=[kernel])
-    assert [(row.kernel, row.mismatches) for row in rows] == 6 * [(kernel, 0)]
+    assert len(rows) >= 6
+    assert {(row.kernel, row.mismatches) for row in rows} == {(kernel, 0)}
 
 
 def eights_limit(kernel: str, bits: int, shift: int) -> Case:
