@@ -84,7 +84,7 @@ def test_every_step(
     if recipe.widths.weights == "int4":
         matrices = [m for node in program.nodes for m in node.matrices().values()]
         assert max(int(np.abs(m.weight.astype(int)).max()) for m in matrices) <= 7
-    if recipe.delta.options() is not None:
+    if recipe.delta.state or recipe.delta.input:
         fired = program.metadata["fired"]
         assert fired and min(fired.values()) < 0.95
     if recipe.cutoff.max_drop is not None:
