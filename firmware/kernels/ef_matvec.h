@@ -1,4 +1,4 @@
-/* Matvec kernels by their sets: written by scripts/kernel_headers.py. */
+/* Matvec kernels by their sets: written by scripts/firmware_headers.py. */
 #ifndef EF_MATVEC_H
 #define EF_MATVEC_H
 

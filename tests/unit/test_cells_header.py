@@ -6,13 +6,13 @@ import pytest
 from edgeflow.codegen.cells_header import cells_header
 from edgeflow.program.nodes import NODES
 from edgeflow.program.nodes.base import array_type
-from scripts.cells_header import FILE
+from scripts.firmware_headers import CELLS
 from tests.random_programs import DRAW
 
 
 def test_the_checked_in_header_is_up_to_date() -> None:
     """Alone catches a field that was added to a node and not to what firmware is compiled with."""
-    assert FILE.read_text() == cells_header(), "run python scripts/cells_header.py"
+    assert CELLS.read_text() == cells_header(), "run python scripts/firmware_headers.py"
 
 
 @pytest.mark.parametrize("cell", DRAW)

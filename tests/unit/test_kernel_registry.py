@@ -7,12 +7,13 @@ import pytest
 
 from edgeflow.codegen.kernels import KERNEL_SETS, MATVEC_KERNELS, MatvecKernel, _load, kernel_named
 from edgeflow.codegen.kernels.exact import columns, input_bits
+from edgeflow.codegen.kernels.header import prototypes
 from edgeflow.codegen.sources import source_file
 from edgeflow.errors import EdgeFlowError, TargetError
 from edgeflow.program import Matrix
 from edgeflow.resources import kernel_folders, kernel_sets
 from edgeflow.targets.board import list_boards
-from scripts import kernel_headers
+from scripts.firmware_headers import KERNELS
 from tests.conftest import ROOT
 from tests.unit.test_sparse_kernels import random_zeros
 
@@ -53,8 +54,8 @@ def test_names_are_unique_and_prototypes_up_to_date() -> None:
     names = [kernel.name for kernel in MATVEC_KERNELS]
     assert len(set(names)) == len(names)
     assert all(kernel_named(name).name == name for name in names)
-    assert kernel_headers.FILE.read_text() == kernel_headers.prototypes(MATVEC_KERNELS), (
-        "run python scripts/kernel_headers.py"
+    assert KERNELS.read_text() == prototypes(MATVEC_KERNELS), (
+        "run python scripts/firmware_headers.py"
     )
 
 

@@ -8,7 +8,7 @@ from edgeflow.codegen.kernels.kernel import MatvecKernel
 
 HEADER = "ef_matvec.h"
 
-_HEAD = """/* Matvec kernels by their sets: written by scripts/kernel_headers.py. */
+_HEAD = """/* Matvec kernels by their sets: written by scripts/firmware_headers.py. */
 #ifndef EF_MATVEC_H
 #define EF_MATVEC_H"""
 
