@@ -1,14 +1,13 @@
 """Registry of cells and other layers: those of the modules of this package."""
 
 from collections.abc import Mapping
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 from torch import nn
 
 from edgeflow.cells.cell import Cell, Layer
 from edgeflow.cells.options import check_options
+from edgeflow.discovery import modules_of
 from edgeflow.errors import CompressError, TrainError
 
 #: Cells by name, gru first, then by module; `edgeflow.cell_names` has the same without an import.
@@ -19,9 +18,9 @@ LAYERS: dict[type[nn.Module], Layer] = {}
 
 def discover(path: list[str], package: str) -> None:
     """Register the `Cell` and `Layer` objects at the top level of a package's modules."""
-    names = sorted((m.name for m in iter_modules(path)), key=lambda name: (name != "gru", name))
-    for name in names:
-        for found in vars(import_module(f"{package}.{name}")).values():
+    gru = f"{package}.gru"
+    for module in sorted(modules_of(path, package), key=lambda module: module.__name__ != gru):
+        for found in vars(module).values():
             if isinstance(found, Layer):
                 LAYERS.setdefault(found.module, found)
             if isinstance(found, Cell):

@@ -1,7 +1,5 @@
 """Data sets by name. A new one is one file in ``edgeflow/data/sets`` with a ``SOURCES`` list."""
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,14 +8,15 @@ from edgeflow.data import sets
 from edgeflow.data.dataset import Dataset, everybody
 from edgeflow.data.people import apply_people, check_people, fixed_split, read_people
 from edgeflow.data.source import Source
+from edgeflow.discovery import modules_of
 from edgeflow.errors import DataError
 
 
 def sources() -> dict[str, Source]:
     """Return all known data sets by name."""
     found: dict[str, Source] = {}
-    for module in sorted(pkgutil.iter_modules(sets.__path__), key=lambda m: m.name):
-        for source in importlib.import_module(f"{sets.__name__}.{module.name}").SOURCES:
+    for module in modules_of(sets.__path__, sets.__name__):
+        for source in module.SOURCES:
             found[source.name] = source
     return found
 

@@ -1,11 +1,10 @@
 """Tasks: what the outputs of a program are for. A new one is one file in this folder."""
 
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgeflow.discovery import modules_of
 from edgeflow.errors import ProgramError
 from edgeflow.tasks.classification import Classification
 from edgeflow.tasks.task import Metric, Scores, Task
@@ -19,8 +18,7 @@ __all__ = [
 def tasks() -> dict[str, type[Task]]:
     """Return the tasks of the modules in this folder, by name."""
     found: dict[str, type[Task]] = {}
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda one: one.name):
-        content = importlib.import_module(f"{__name__}.{module.name}")
+    for content in modules_of(__path__, __name__):
         for _, kind in inspect.getmembers(content, inspect.isclass):
             if issubclass(kind, Task) and kind.__module__ == content.__name__ and kind.name:
                 found[kind.name] = kind

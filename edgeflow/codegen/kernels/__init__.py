@@ -6,16 +6,15 @@ not measured (``edgeflow.codegen.choice``). Modules in the folders of ``EDGEFLOW
 kernels behind those of a set, or a set.
 """
 
-import pkgutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
 from edgeflow.codegen.kernels import sets
 from edgeflow.codegen.kernels.kernel import MatvecKernel
+from edgeflow.discovery import modules_of
 from edgeflow.errors import TargetError
 from edgeflow.program.matrix import Matrix
 from edgeflow.resources import kernel_folders
@@ -23,8 +22,8 @@ from edgeflow.resources import kernel_folders
 
 def _modules() -> Iterator[tuple[str, ModuleType]]:
     """Give name and module of each kernel set, those of ``EDGEFLOW_KERNELS`` last."""
-    for module in sorted(pkgutil.iter_modules(sets.__path__), key=lambda m: m.name):
-        yield module.name, import_module(f"{sets.__name__}.{module.name}")
+    for module in modules_of(sets.__path__, sets.__name__):
+        yield module.__name__.rpartition(".")[2], module
     for folder in kernel_folders()[1:]:
         for path in sorted(folder.glob("*.py")):
             yield path.stem, _load(path)

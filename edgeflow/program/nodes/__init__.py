@@ -4,15 +4,14 @@ A new cell is a new file here, and nothing else in `edgeflow.program`: its tenso
 that numpy runs and its ONNX function is a trace of.
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
+from edgeflow.discovery import modules_of
 from edgeflow.program.nodes.base import Node
 
 NODES: dict[str, type[Node]] = {}
-for _module in sorted(module.name for module in iter_modules(__path__)):
-    for _kind in vars(import_module(f"{__name__}.{_module}")).values():
+for _module in modules_of(__path__, __name__):
+    for _kind in vars(_module).values():
         if isinstance(_kind, type) and issubclass(_kind, Node) and "op_type" in vars(_kind):
             NODES[_kind.op_type] = _kind
 
