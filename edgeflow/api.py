@@ -97,7 +97,8 @@ def compress(
     Returns
     -------
     Program
-        With a data set, `Program.metadata` holds the scores.
+        With a data set, `Program.metadata` holds the scores. What was guessed on the way, or is
+        lost in the integers, is in its "notes" and an `EdgeFlowWarning` each.
 
     Raises
     ------
@@ -147,7 +148,7 @@ def compress(
                 name=name, board=board or DEFAULT_BOARD, checkpoint=checkpoint, split=split,
                 restart=restart, on_epoch=on_epoch, progress=progress or silent,
             )  # fmt: skip
-        return made.compressed.program
+        return arguments.warned(made.compressed.program)
     program = compress_on_windows(
         source,
         arguments.as_windows(calibration.x if isinstance(calibration, Windows) else calibration),
@@ -161,7 +162,7 @@ def compress(
     )
     if out is not None:
         program.save(out)
-    return program
+    return arguments.warned(program)
 
 
 def compile(

@@ -6,10 +6,17 @@ Imports are inside the functions, as in `edgeflow.api`.
 from __future__ import annotations
 
 import operator
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from edgeflow.errors import CompressError, DataError, EdgeFlowError, ProgramError
+from edgeflow.errors import (
+    CompressError,
+    DataError,
+    EdgeFlowError,
+    EdgeFlowWarning,
+    ProgramError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,6 +167,13 @@ def check_described(
     for argument, (value, own) in told.items():
         if value and value != own:
             raise CompressError(f"{argument} {value}: data set '{dataset.name}' has {own}")
+
+
+def warned(program: Program) -> Program:
+    """Return a new program; warn of what is in its notes."""
+    for note in program.metadata.get("notes", ()):
+        warnings.warn(note, EdgeFlowWarning, stacklevel=3)
+    return program
 
 
 def as_program(program: Program | str | Path) -> Program:

@@ -10,6 +10,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "EdgeFlowError",
+    "EdgeFlowWarning",
     "ExportError",
     "ImageMismatchError",
     "ProgramError",
@@ -22,6 +23,10 @@ __all__ = [
 
 class EdgeFlowError(Exception):
     """Base of all errors that a user can do something about."""
+
+
+class EdgeFlowWarning(UserWarning):
+    """A guess that was made, or a loss, that the caller of the Python API should know of."""
 
 
 class DataError(EdgeFlowError):

@@ -35,6 +35,8 @@ class FloatChain:
         Data set it was trained on, "" if unknown.
     task : Task or None
         What it was trained for; None: classification, or not known.
+    notes : tuple of str
+        What its importer guessed or left out, a line each, for the user.
     """
 
     layers: list[tuple[str, nn.Module]]
@@ -47,6 +49,7 @@ class FloatChain:
     data: str = ""
     source: str = field(default="model")
     task: Task | None = None
+    notes: tuple[str, ...] = ()
 
     def activations(self, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return each layer's input and, last, the output, for raw x [n, time, channels].

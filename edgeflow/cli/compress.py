@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from edgeflow.cli import console
+from edgeflow.cli import console, dataset
 from edgeflow.cli.compressed import show
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
 from edgeflow.cli.schema import with_options
@@ -75,14 +75,13 @@ def command(
       edgeflow compress exported.onnx --data mine.npz -o model.onnx
     """
     from edgeflow.cli.target import search_and_show
-    from edgeflow.data import load_dataset
     from edgeflow.recipes.apply import DEFAULT_BOARD, compress_by_recipe
     from edgeflow.recipes.measure import add_cost, emulated_board
 
     limits = Limits(**by_field(Limits, constraints))
     _check(model, out, recipe, ladder, limits)
     measured = None if board is None else emulated_board(board)
-    load = partial(load_dataset, data, root=root, people=people, rate_hz=rate, window=window)
+    load = partial(dataset.load, data, root=root, people=people, rate=rate, window=window)
     if limits.on_board:
         search_and_show(
             model, load(), limits, board or DEFAULT_BOARD, out, ladder, options,
@@ -92,25 +91,24 @@ def command(
     steps = make_recipe({} if recipe is None else read_recipe(recipe), options, where=recipe or "")
     with console.progress() as bar:
         console.stages(bar)("loading the data", 0, 0)
-        dataset = load()
+        loaded = load()
     with console.progress() as bar:
         task = bar.add_task("fine-tuning", total=None, status="", visible=steps.trains)
         on_stage = console.stages(bar)
         made = compress_by_recipe(
-            model, dataset, steps.allowing(limits.drop), out,
+            model, loaded, steps.allowing(limits.drop), out,
             name=recipe, board=board or DEFAULT_BOARD, checkpoint=checkpoint, restart=restart,
-            on_epoch=console.epochs(bar, task, dataset.task), progress=on_stage,
+            on_epoch=console.epochs(bar, task, loaded.task), progress=on_stage,
         )  # fmt: skip
         record = made.record
         if measured is not None:
             record = add_cost(
-                out, record, measured, dataset, optimize=steps.compile.optimize,
+                out, record, measured, loaded, optimize=steps.compile.optimize,
                 progress=partial(on_stage, f"profiling on {board}"),
             )  # fmt: skip
     show(out, made.compressed, record, json_)
-    for line in made.notes():
-        console.note(line, label="note: ")
-    limits.check_drop(dataset.task, made.compressed.scores)
+    console.notes(made.notes())
+    limits.check_drop(loaded.task, made.compressed.scores)
 
 
 def _check(model: str, out: Path, recipe: str | None, ladder: Path | None, limits: Limits) -> None:

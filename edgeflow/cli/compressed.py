@@ -22,6 +22,7 @@ def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
                 **scores,
                 **{key: metadata[key] for key in ("cutoff", "fired", "spikes") if key in metadata},
                 "cost": record["cost"],
+                "notes": metadata.get("notes", []),
             }
         )
         return

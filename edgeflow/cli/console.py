@@ -50,6 +50,12 @@ def note(message: str, label: str = "") -> None:
     err.print(Text.assemble((label, "bold"), message), soft_wrap=True)
 
 
+def notes(lines: Iterable[str]) -> None:
+    """Print remarks that a user should know of, a line each."""
+    for line in lines:
+        note(line, label="note: ")
+
+
 def progress() -> Progress:
     """Return a progress bar on stderr; none where that is no terminal."""
     return Progress(

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from edgeflow.cli import console
+from edgeflow.cli import dataset as loading
 from edgeflow.cli.options import JSON, PEOPLE, RATE, ROOT
 from edgeflow.errors import DataError
 
@@ -54,7 +55,7 @@ def info(
       edgeflow data info seglearn-watch
       edgeflow data info mine.csv --rate 50 --people split.json
     """
-    from edgeflow.data import load_dataset, sources
+    from edgeflow.data import sources
 
     source = sources().get(name)
     about: dict[str, Any] = {"name": name}
@@ -67,10 +68,11 @@ def info(
             about |= {"rate_hz": source.rate_hz, "window": source.window, "path": None}
             _show(about, json_)
             return
-    dataset = load_dataset(name, root=root, people=people, rate_hz=rate, window=window)
+    dataset = loading.load(name, root=root, people=people, rate=rate, window=window)
     shown = ("classes", "channels", "units", "rate_hz", "window")
     about |= {key: getattr(dataset, key) for key in shown}
-    about |= {"path": str(source.locate(root)) if source else name, "splits": {}}
+    about |= {"path": str(source.locate(root)) if source else name, "notes": list(dataset.notes)}
+    about["splits"] = {}
     for split, names in dataset.people.items():
         chosen = [r for r in dataset.recordings if r.person in set(names)]
         samples = dict.fromkeys(dataset.classes, 0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from edgeflow.cli import console
+from edgeflow.cli import console, dataset
 from edgeflow.cli.options import JSON, PEOPLE, RATE, ROOT
 from edgeflow.errors import DataError, ExportError
 from edgeflow.exporting import FORMATS, export
@@ -74,7 +74,6 @@ def command(
       edgeflow export model.onnx --to onnx-scan --raw -o windows.onnx
       edgeflow export model.onnx --to tflite --data seglearn-watch -o model.tflite
     """
-    from edgeflow.data import load_dataset
     from edgeflow.program import Program
 
     if to not in FORMATS:
@@ -91,8 +90,8 @@ def command(
     if "name" in form.options:
         options.setdefault("name", own_name)
     if "data" in options and "data" in form.options:
-        options["data"] = load_dataset(
-            options["data"], root=root, people=people, rate_hz=rate, window=program.window or None
+        options["data"] = dataset.load(
+            options["data"], root=root, people=people, rate=rate, window=program.window or None
         )
     target = Path(form.output.format(name=options.get("name", own_name))) if out is None else out
     if target.resolve() == model.resolve():

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgeflow.cli import console
+from edgeflow.cli import console, dataset
 from edgeflow.cli.options import DATA, JSON, PEOPLE, PORT, RATE, ROOT, RUNNER
 from edgeflow.errors import EdgeFlowError
 
@@ -47,20 +47,19 @@ def command(
       edgeflow profile build --data mine.csv --port /dev/ttyACM0
     """
     from edgeflow.codegen.build import Build
-    from edgeflow.data import load_dataset
     from edgeflow.profiling.report import write_report
     from edgeflow.profiling.result import ProfileResult
     from edgeflow.profiling.run import profile as run
 
     loaded = Build.load(build)
     window = loaded.program().window
-    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window or None)
+    samples = dataset.load(data, root=root, people=people, rate=rate, window=window or None)
     folder = out if out is not None else build
     before = _stamp(folder / "profile.json")
     try:
         with console.counting(f"profiling on {board or loaded.board}") as on_progress:
             result = run(
-                loaded, dataset, split=split, steps=steps, board=board, port=port,
+                loaded, samples, split=split, steps=steps, board=board, port=port,
                 runner=None if no_flash else runner, out=folder, progress=on_progress,
             )  # fmt: skip
     except (KeyboardInterrupt, EdgeFlowError):

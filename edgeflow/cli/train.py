@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgeflow.cell_names import cell_names
-from edgeflow.cli import console
+from edgeflow.cli import console, dataset
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
 from edgeflow.cli.schema import with_options
 from edgeflow.errors import TrainError
@@ -104,17 +104,16 @@ def command(
       edgeflow train --data mine.csv --rate 50 --mode streaming -o runs/mine
       edgeflow train --data seglearn-watch --cell lmu --set order=6 -o runs/lmu
     """
-    from edgeflow.data import load_dataset
     from edgeflow.training import train as run
 
     methods = MethodOptions(**by_field(MethodOptions, besides)).methods(options["seed"])
-    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=options["window"])
+    loaded = dataset.load(data, root=root, people=people, rate=rate, window=options["window"])
     try:
         with console.progress() as bar:
             task = bar.add_task("training", total=None, status="")
             result = run(
-                dataset, cell, out=out, restart=restart, methods=methods,
-                on_epoch=console.epochs(bar, task, dataset.task), **by_field(TrainOptions, options),
+                loaded, cell, out=out, restart=restart, methods=methods,
+                on_epoch=console.epochs(bar, task, loaded.task), **by_field(TrainOptions, options),
             )  # fmt: skip
     except KeyboardInterrupt:
         if (out / "resume.pt").exists():

@@ -51,7 +51,8 @@ def quantize(
     -------
     Program
         Its metadata holds, under "saturation", by layer and value, the share of calibration steps
-        in which the value does not fit its format.
+        in which the value does not fit its format; under "notes" the chain's and those of its
+        conversion.
 
     Raises
     ------
@@ -67,12 +68,14 @@ def quantize(
     form = equalized(form or input_format(chain, calibration, widths.input), chain)
     nodes: list[Node] = []
     saturation: dict[str, float] = {}
+    notes = [*chain.notes]
     progress("quantizing", 0, len(chain.layers))
     for _, done in converted(chain, calibration, widths, form):
         on_layer(done)
         nodes.append(done.node)
         signal = done.output
         name = done.node.name
+        notes += [f"layer {name}: {note}" for note in done.notes]
         saturation |= {f"{name} {what}": share for what, share in done.saturation.items()}
         progress("quantizing", len(nodes), len(chain.layers))
     if signal.offset.any() or np.ptp(signal.scale) > 0:
@@ -92,6 +95,7 @@ def quantize(
             "saturation": saturation,
             "data": chain.data,
             "source": chain.source,
+            **({"notes": notes} if notes else {}),
             **({} if chain.task is None else {"task": chain.task.to_json()}),
         },
     )

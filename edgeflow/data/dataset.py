@@ -78,6 +78,8 @@ class Dataset:
         subjects gain nothing.
     target : Task or None
         Task of the labels; None: classification into `classes`.
+    notes : tuple of str
+        What its reader guessed, left out or suspects, a line each, for the user.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Dataset:
     window: int
     mirror: float = 0.0
     target: Task | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def task(self) -> Task:

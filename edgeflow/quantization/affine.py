@@ -166,9 +166,12 @@ class Converted:
     provenance : mapping
         What the node's matrices were made of, by field. It stays beside the node: a program holds
         integers only.
+    notes : tuple of str
+        What the integers lose, a line each, for the user.
     """
 
     node: Node
     output: Signal
     saturation: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Affine] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -60,9 +60,10 @@ class Result:
     record: dict[str, Any]
 
     def notes(self) -> list[str]:
-        """Return remarks of a line each: no early exit was found, values that saturate."""
+        """Return remarks of a line each: of the import, of the integers, of what a step gave."""
         program, drop = self.compressed.program, self.recipe.cutoff.max_drop
-        found = [
+        found = [*program.metadata.get("notes", ())]
+        found += [
             f"{values}: {share:.1%} of the values in calibration saturate in their format"
             for values, share in program.metadata["saturation"].items()
             if share > MOST_SATURATED
