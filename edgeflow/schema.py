@@ -18,10 +18,10 @@ from pydantic import AfterValidator, BaseModel
 QUANTIZATION, PRUNING, DELTA = "Quantization", "Pruning", "Delta updates"
 FINE_TUNING, EARLY_EXIT = "Fine-tuning", "Early exit"
 SEARCH, MEASUREMENT = "Search", "Measurement"
-MODEL, TRAINING, METHODS = "Model", "Training", "Methods"
+DATA, MODEL, TRAINING, METHODS = "Data", "Model", "Training", "Methods"
 #: Groups of options in the order of help and documentation.
 PANELS = (
-    MODEL, TRAINING, METHODS,
+    DATA, MODEL, TRAINING, METHODS,
     QUANTIZATION, PRUNING, DELTA, FINE_TUNING, EARLY_EXIT, SEARCH, MEASUREMENT,
 )  # fmt: skip
 

@@ -8,15 +8,16 @@ import typer
 
 from edgeflow.cli import console, dataset
 from edgeflow.cli.compressed import show
-from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
+from edgeflow.cli.options import DATA, JSON
 from edgeflow.cli.schema import with_options
+from edgeflow.data.reading import DataOptions
 from edgeflow.errors import CompressError
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.recipe import Recipe, make_recipe, read_recipe
 from edgeflow.schema import MEASUREMENT, SEARCH, by_field
 
 
-@with_options(options=Recipe, constraints=Limits)
+@with_options(reading=DataOptions, options=Recipe, constraints=Limits)
 def command(
     model: str = typer.Argument(
         ...,
@@ -24,9 +25,6 @@ def command(
     ),
     data: str = DATA,
     out: Path = typer.Option(Path("model.onnx"), "--out", "-o", help="File of the program."),
-    root: Path | None = ROOT,
-    people: Path | None = PEOPLE,
-    rate: float | None = RATE,
     window: int | None = typer.Option(None, "--window", help="Samples per decision of mymodel.py."),
     checkpoint: Path | None = typer.Option(
         None, "--checkpoint", help="state_dict with the weights of mymodel.py:Net."
@@ -51,6 +49,7 @@ def command(
     ),
     json_: bool = JSON,
     *,
+    reading: dict[str, Any],
     options: dict[str, Any],
     constraints: dict[str, Any],
 ) -> None:
@@ -81,7 +80,7 @@ def command(
     limits = Limits(**by_field(Limits, constraints))
     _check(model, out, recipe, ladder, limits)
     measured = None if board is None else emulated_board(board)
-    load = partial(dataset.load, data, root=root, people=people, rate=rate, window=window)
+    load = partial(dataset.load, data, reading, window)
     if limits.on_board:
         search_and_show(
             model, load(), limits, board or DEFAULT_BOARD, out, ladder, options,

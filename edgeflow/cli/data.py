@@ -7,7 +7,9 @@ import typer
 
 from edgeflow.cli import console
 from edgeflow.cli import dataset as loading
-from edgeflow.cli.options import JSON, PEOPLE, RATE, ROOT
+from edgeflow.cli.options import DATA_FILES, JSON, ROOT
+from edgeflow.cli.schema import with_options
+from edgeflow.data.reading import DataOptions
 from edgeflow.errors import DataError
 
 app = typer.Typer(
@@ -41,19 +43,21 @@ def list_(json_: bool = JSON) -> None:
 
 
 @app.command()
+@with_options(reading=DataOptions)
 def info(
-    name: str = typer.Argument(help="A name of 'edgeflow data list', or a .csv or .npz file."),
-    root: Path | None = ROOT,
-    people: Path | None = PEOPLE,
-    rate: float | None = RATE,
+    name: str = typer.Argument(help=f"{DATA_FILES}."),
     window: int | None = typer.Option(None, "--window", help="Samples per window."),
     json_: bool = JSON,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Describe a data set: subjects, recordings, classes and samples of each split.
 
     Examples:
       edgeflow data info seglearn-watch
       edgeflow data info mine.csv --rate 50 --people split.json
+      edgeflow data info mine.csv --columns person=subject,label=activity,time=ts
+      edgeflow data info folder --pattern '{person}/{label}_{recording}.csv' --rate 50
     """
     from edgeflow.data import sources
 
@@ -63,15 +67,19 @@ def info(
         keys = ("summary", "licence", "citation", "homepage")
         about |= {key: getattr(source, key) for key in keys}
         # a set that is not here can still be described
+        root = reading["root"]
         if root is None and source.locate() is None:
             about |= {"classes": list(source.classes), "channels": list(source.channels)}
             about |= {"rate_hz": source.rate_hz, "window": source.window, "path": None}
             _show(about, json_)
             return
-    dataset = loading.load(name, root=root, people=people, rate=rate, window=window)
+    dataset = loading.load(name, reading, window)
     shown = ("classes", "channels", "units", "rate_hz", "window")
     about |= {key: getattr(dataset, key) for key in shown}
-    about |= {"path": str(source.locate(root)) if source else name, "notes": list(dataset.notes)}
+    about |= {
+        "path": str(source.locate(reading["root"])) if source else name,
+        "notes": list(dataset.notes),
+    }
     about["splits"] = {}
     for split, names in dataset.people.items():
         chosen = [r for r in dataset.recordings if r.person in set(names)]

@@ -1,22 +1,23 @@
 """Loading of the data set that a command was given."""
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from edgeflow.cli import console
+from edgeflow.data.reading import DataOptions
+from edgeflow.schema import by_field
 
 
-def load(
-    data: str,
-    *,
-    root: Path | None = None,
-    people: Path | None = None,
-    rate: float | None = None,
-    window: int | None = None,
-) -> Any:
-    """Return the `Dataset` of --data and the options beside it; show what its reader notes."""
+def load(data: str, reading: Mapping[str, Any], window: int | None = None) -> Any:
+    """Return the `Dataset` of --data and the options beside it; show what its reader notes.
+
+    Parameters
+    ----------
+    reading : mapping
+        Options of `DataOptions`, as `with_options` gives them.
+    """
     from edgeflow.data import load_dataset
 
-    dataset = load_dataset(data, root=root, people=people, rate_hz=rate, window=window)
+    dataset = load_dataset(data, window=window, **by_field(DataOptions, reading))
     console.notes(dataset.notes)
     return dataset

@@ -8,13 +8,16 @@ from typing import Any
 import typer
 
 from edgeflow.cli import console, dataset
-from edgeflow.cli.options import JSON, PEOPLE, RATE, ROOT
+from edgeflow.cli.options import DATA_FILES, JSON
+from edgeflow.cli.schema import with_options
+from edgeflow.data.reading import DataOptions
 from edgeflow.errors import DataError, ExportError
 from edgeflow.exporting import FORMATS, export
 
 _FORMATS = "\n\n".join(f"{name}: {form.help}" for name, form in FORMATS.items())
 
 
+@with_options(reading=DataOptions)
 def command(
     model: Path = typer.Argument(..., help="A program: model.onnx of 'edgeflow compress'."),
     to: str = typer.Option(..., "--to", help=_FORMATS),
@@ -41,12 +44,9 @@ def command(
     data: str | None = typer.Option(
         None,
         "--data",
-        help="A data set's name, or a .csv or .npz file: a library's example classifies a window "
-        "of its test subjects; a .tflite file is run on all of these.",
+        help=f"{DATA_FILES}: a library's example classifies a window of its "
+        "test subjects; a .tflite file is run on all of these.",
     ),
-    root: Path | None = ROOT,
-    people: Path | None = PEOPLE,
-    rate: float | None = RATE,
     inline: bool = typer.Option(
         False, "--inline", help="Of ONNX: expand local functions, which some runtimes do not know."
     ),
@@ -59,6 +59,8 @@ def command(
         None, "--activations", help="Of .tflite: int16 (default) or int8."
     ),
     json_: bool = JSON,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Write a program for other tools: a library of C code with an example, or a model file.
 
@@ -78,8 +80,9 @@ def command(
 
     if to not in FORMATS:
         raise ExportError(f"--to {to}: use one of {', '.join(FORMATS)}")
-    if data is None and (root, people, rate) != (None, None, None):
-        raise DataError("--root, --people and --rate describe --data: give it too")
+    told = [f"--{key}" for key, value in reading.items() if value not in (None, [])]
+    if data is None and told:
+        raise DataError(f"{told[0]} describes --data: give it too")
     program = Program.load(model)
     asked: dict[str, Any] = {"name": name, "core": core, "optimize": optimize, "data": data}
     asked |= {"backend": backend}
@@ -90,9 +93,7 @@ def command(
     if "name" in form.options:
         options.setdefault("name", own_name)
     if "data" in options and "data" in form.options:
-        options["data"] = dataset.load(
-            options["data"], root=root, people=people, rate=rate, window=program.window or None
-        )
+        options["data"] = dataset.load(options["data"], reading, program.window or None)
     target = Path(form.output.format(name=options.get("name", own_name))) if out is None else out
     if target.resolve() == model.resolve():
         raise ExportError(f"{target}: is the program itself: give another --out")

@@ -5,12 +5,10 @@ from typing import Any
 
 import typer
 
-DATA: Any = typer.Option(..., "--data", help="A data set's name, or a .csv or .npz file.")
+#: What --data takes.
+DATA_FILES = "A data set's name, a .csv or .npz file, or a folder of files"
+DATA: Any = typer.Option(..., "--data", help=f"{DATA_FILES}.")
 ROOT: Path | None = typer.Option(None, "--root", help="Folder with a local copy of the data set.")
-PEOPLE: Path | None = typer.Option(
-    None, "--people", help='Split: JSON {"train": [...], "val": [...], "test": [...]}.'
-)
-RATE: float | None = typer.Option(None, "--rate", help="Samples per second of your own file.")
 PORT: str | None = typer.Option(
     None,
     "--port",

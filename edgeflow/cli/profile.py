@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgeflow.cli import console, dataset
-from edgeflow.cli.options import DATA, JSON, PEOPLE, PORT, RATE, ROOT, RUNNER
+from edgeflow.cli.options import DATA, JSON, PORT, RUNNER
+from edgeflow.cli.schema import with_options
+from edgeflow.data.reading import DataOptions
 from edgeflow.errors import EdgeFlowError
 
 if TYPE_CHECKING:
     from edgeflow.profiling.result import ProfileResult
 
 
+@with_options(reading=DataOptions)
 def command(
     build: Path = typer.Argument(..., help="A build folder of 'edgeflow compile'."),
     data: str = DATA,
-    root: Path | None = ROOT,
-    people: Path | None = PEOPLE,
-    rate: float | None = RATE,
     split: str = typer.Option("test", "--split", help="Whose windows: train, val or test."),
     steps: int | None = typer.Option(
         None, "--steps", min=1, help="At most this many; whole windows, taken evenly, at least 1."
@@ -35,6 +35,8 @@ def command(
         None, "--out", "-o", help="Folder for profile.json and report.html; default: the build's."
     ),
     json_: bool = JSON,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Stream data to a board; collect accuracy, mismatches, instructions, latency, memory.
 
@@ -53,7 +55,7 @@ def command(
 
     loaded = Build.load(build)
     window = loaded.program().window
-    samples = dataset.load(data, root=root, people=people, rate=rate, window=window or None)
+    samples = dataset.load(data, reading, window or None)
     folder = out if out is not None else build
     before = _stamp(folder / "profile.json")
     try:

@@ -9,8 +9,9 @@ import typer
 
 from edgeflow.cell_names import cell_names
 from edgeflow.cli import console, dataset
-from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
+from edgeflow.cli.options import DATA, JSON
 from edgeflow.cli.schema import with_options
+from edgeflow.data.reading import DataOptions
 from edgeflow.errors import TrainError
 from edgeflow.schema import METHODS, MODEL, Option, by_field
 from edgeflow.training.options import TrainOptions
@@ -76,13 +77,10 @@ class MethodOptions:
         return found
 
 
-@with_options(options=TrainOptions, besides=MethodOptions)
+@with_options(reading=DataOptions, options=TrainOptions, besides=MethodOptions)
 def command(
     data: str = DATA,
     out: Path = OUT,
-    root: Path | None = ROOT,
-    people: Path | None = PEOPLE,
-    rate: float | None = RATE,
     cell: str = typer.Option(
         "gru",
         "--cell",
@@ -92,6 +90,7 @@ def command(
     restart: bool = typer.Option(False, "--restart", help="Begin anew in this folder."),
     json_: bool = JSON,
     *,
+    reading: dict[str, Any],
     options: dict[str, Any],
     besides: dict[str, Any],
 ) -> None:
@@ -107,7 +106,7 @@ def command(
     from edgeflow.training import train as run
 
     methods = MethodOptions(**by_field(MethodOptions, besides)).methods(options["seed"])
-    loaded = dataset.load(data, root=root, people=people, rate=rate, window=options["window"])
+    loaded = dataset.load(data, reading, options["window"])
     try:
         with console.progress() as bar:
             task = bar.add_task("training", total=None, status="")

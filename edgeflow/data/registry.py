@@ -1,12 +1,15 @@
 """Data sets by name. A new one is one file in ``edgeflow/data/sets`` with a ``SOURCES`` list."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgeflow.data import sets
 from edgeflow.data.dataset import Dataset, everybody
 from edgeflow.data.people import apply_people, check_people, fixed_split, read_people
+from edgeflow.data.reading import given, make_reading
+from edgeflow.data.resample import resampled
 from edgeflow.data.source import Source
 from edgeflow.discovery import modules_of
 from edgeflow.errors import DataError
@@ -33,7 +36,7 @@ def find_source(name: str) -> Source:
     if name not in known:
         raise DataError(
             f"there is no data set '{name}': use one of {', '.join(known)}, or the path of a "
-            ".csv or .npz file"
+            ".csv or .npz file, or of a folder of such files"
         )
     return known[name]
 
@@ -45,27 +48,62 @@ def load_dataset(
     people: str | Path | Mapping[str, Any] | None = None,
     rate_hz: float | None = None,
     window: int | None = None,
+    resample_hz: float | None = None,
+    columns: Mapping[str, str] | None = None,
+    channels: Sequence[str] | None = None,
+    pattern: str | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    time_unit: str | None = None,
 ) -> Dataset:
-    """Load a data set by name, or recordings of your own from a ``.csv`` or ``.npz`` file.
+    """Load a data set by name, or recordings of your own from a file or folder.
+
+    What is guessed, left out or suspected is in the result's `notes`.
 
     Parameters
     ----------
     name_or_path : str or Path
-        A name of ``edgeflow data list``, or a path that ends in ``.csv`` or ``.npz``.
+        A name of ``edgeflow data list``, a file (``.csv``, ``.tsv``, ``.txt``, these with ``.gz``,
+        ``.parquet``, ``.npz``), or a folder of such tables.
     root : str or Path, optional
         Folder of a local copy of the named data set.
     people : str, Path or mapping, optional
         Split to use instead of the published one: ``{"train": [...], "val": [...], "test":
         [...]}`` or the JSON file that holds it.
     rate_hz : float, optional
-        Samples a second of a CSV or .npz file that does not say it.
+        Samples per second, where the file neither says it nor has a column of times.
     window : int, optional
-        Default window length in samples, instead of the data set's.
+        Default window length in samples, instead of the data set's; after resampling.
+    resample_hz : float, optional
+        Resample the recordings to this rate, by a polyphase filter that keeps aliases out.
+    columns : mapping, optional
+        Columns that have other names: ``{"person": "subject", "label": "activity"}``; also
+        "recording" and "time".
+    channels : sequence of str, optional
+        Columns that are channels, in this order. Default: every column that is nothing else, but
+        indices and clocks.
+    pattern : str, optional
+        What the paths in a folder say: ``"{person}/{label}_{recording}.csv"``; ``*`` stands for
+        anything.
+    separator : str, optional
+        Between the cells of a text file: ``","``, ``";"``, ``"|"``, ``"tab"`` or ``"space"``.
+        Default: the one that fits header and rows.
+    decimal : str, optional
+        ``"."`` or ``","``. Default: the one that the numbers have.
+    time_unit : str, optional
+        Of the column of times: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``. Default: told from its name
+        or its steps.
 
     Raises
     ------
     DataError
         If the data are not there, cannot be read, or cannot be split by subject.
+
+    Examples
+    --------
+    >>> import edgeflow as ef
+    >>> ef.load_dataset("mine.csv", window=25).window
+    25
     """
     split = None
     if isinstance(people, Mapping):
@@ -74,16 +112,21 @@ def load_dataset(
         split = read_people(people)
     if window is not None and window < 1:
         raise DataError(f"window of {window} samples: it must be at least 1")
+    reading = make_reading(columns, channels, pattern, separator, decimal, time_unit)
 
     path = Path(name_or_path).expanduser()
-    if path.suffix.lower() in (".csv", ".npz"):
+    there = path if root is None else Path(root).expanduser() / path
+    if str(name_or_path) not in sources() and (_is_path(path) or there.exists()):
         from edgeflow.data.own import load_own
 
-        if root is not None and not path.is_absolute():
-            path = Path(root).expanduser() / path
-        return load_own(path, people=split, rate_hz=rate_hz, window=window)
+        return load_own(
+            there, people=split, rate_hz=rate_hz, window=window, resample_hz=resample_hz,
+            reading=reading,
+        )  # fmt: skip
 
     source = find_source(str(name_or_path))
+    if options := given(reading):
+        raise DataError(f"'{source.name}' is read as it was published: leave out {options[0]}")
     if rate_hz is not None and rate_hz != source.rate_hz:
         raise DataError(
             f"'{source.name}' was recorded at {source.rate_hz:g} Hz, not {rate_hz:g}: leave out "
@@ -98,12 +141,12 @@ def load_dataset(
             )
         where = source.get()
     recordings = source.read(where)
-    there = everybody(recordings)
+    everyone = everybody(recordings)
     if split is None:
-        split = fixed_split(source.name, there, source.val, source.test, where)
+        split = fixed_split(source.name, everyone, source.val, source.test, where)
     else:
-        split = apply_people(split, there, where)
-    return Dataset(
+        split = apply_people(split, everyone, where)
+    dataset = Dataset(
         name=source.name,
         classes=list(source.classes),
         channels=list(source.channels),
@@ -111,7 +154,15 @@ def load_dataset(
         rate_hz=source.rate_hz,
         recordings=recordings,
         people=split,
-        window=source.window if window is None else window,
+        window=source.window,
         mirror=source.mirror,
         target=source.target,
     )
+    if resample_hz is not None:
+        dataset = resampled(dataset, resample_hz)
+    return dataset if window is None else replace(dataset, window=window)
+
+
+def _is_path(path: Path) -> bool:
+    """Tell whether a path, not the name of a data set, is meant."""
+    return bool(path.suffix) or path.exists() or len(path.parts) > 1

@@ -1,0 +1,155 @@
+"""Recordings of your own in an ``.npz`` file; docs/data.md has its arrays."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edgeflow.data.arrays import Arrays, read_npz
+from edgeflow.data.clock import grows
+from edgeflow.data.dataset import SPLITS, Recording
+from edgeflow.data.found import Found, ordered_classes
+from edgeflow.data.people import check_people
+from edgeflow.data.wording import listed, shown
+from edgeflow.errors import DataError
+
+_CHANNELS = 16  # more than that in the middle axis are likely samples
+
+
+def read_npz_file(path: Path) -> Found:
+    """Read arrays of recordings.
+
+    Raises
+    ------
+    DataError
+        Naming the array or recording, and what to do.
+    """
+    arrays = read_npz(path, ("x", "y", "person"))
+    found = Found()
+    x = arrays["x"]
+    _check_axes(path, arrays)
+    if x.dtype.kind not in "fiu":
+        raise DataError(f"{path}: 'x' is of type {x.dtype}: it must hold numbers")
+    if "length" in arrays:
+        length = arrays["length"]
+        if x.ndim != 2 or length.ndim != 1 or length.dtype.kind not in "iu":
+            raise DataError(
+                f"{path}: with 'length' (whole numbers [n]), 'x' is [samples, channels]; it is "
+                f"{list(x.shape)}"
+            )
+        if (length < 1).any() or length.sum() != len(x):
+            raise DataError(
+                f"{path}: 'length' must be positive and add up to the {len(x)} samples of 'x'; it "
+                f"adds up to {length.sum()}"
+            )
+        parts = np.split(x, np.cumsum(length)[:-1])
+    else:
+        if x.ndim != 3:
+            raise DataError(
+                f"{path}: 'x' is {list(x.shape)}: it must be [n, time, channels], or [samples, "
+                "channels] with 'length'"
+            )
+        parts = list(x)
+    for key in ("y", "person"):
+        if arrays[key].shape != (len(parts),):
+            raise DataError(
+                f"{path}: '{key}' is {list(arrays[key].shape)}: it must have one entry for each "
+                f"of the {len(parts)} recordings"
+            )
+    count = x.shape[-1]
+    found.channels = _names(path, arrays, "channels", [f"ch{i}" for i in range(count)])
+    found.units = _names(path, arrays, "units", [""] * count)
+    found.classes, labels = _labels(path, arrays)
+    found.declared = "classes" in arrays
+    found.notes += _growing(parts, found.channels)
+    for i, (part, label, person) in enumerate(zip(parts, labels, arrays["person"], strict=True)):
+        found.where.append(f"recording {i}")
+        found.recordings.append(Recording(_float32(part), label, str(person)))
+    if "rate_hz" in arrays:
+        found.rate_hz = _number(path, arrays, "rate_hz")
+    if "window" in arrays:
+        found.window = int(_number(path, arrays, "window"))
+    elif x.ndim == 3:
+        found.window = x.shape[1]
+    given = {split: arrays[f"people_{split}"] for split in SPLITS if f"people_{split}" in arrays}
+    if given:
+        names = {split: np.atleast_1d(value).tolist() for split, value in given.items()}
+        found.people = check_people(names, f"{path} (people_train, people_val, people_test)")
+    return found
+
+
+def _check_axes(path: Path, arrays: Arrays) -> None:
+    """Refuse channels before samples, unless names of channels say otherwise."""
+    x = arrays["x"]
+    if x.ndim == 2 and "length" in arrays and arrays["length"].sum() == x.shape[1] != x.shape[0]:
+        raise DataError(f"{path}: 'x' is [channels, samples]: save x.T, [samples, channels]")
+    if x.ndim != 3:
+        return
+    n, middle, last = x.shape
+    names = np.atleast_1d(arrays["channels"]).size if "channels" in arrays else None
+    likely = last >= 2 * middle and middle <= _CHANNELS and names is None
+    if names == middle != last or likely:
+        remedy = "" if names else f", or name the {last} channels in 'channels'"
+        raise DataError(
+            f"{path}: 'x' is {[n, middle, last]}, which looks like [n, channels, time]: save "
+            f"x.transpose(0, 2, 1){remedy}"
+        )
+
+
+def _growing(parts: list[np.ndarray], channels: list[str]) -> list[str]:
+    """Return a note about channels that look like clocks or indices."""
+    starts = np.zeros(sum(map(len, parts)), np.bool_)
+    starts[np.cumsum([0, *map(len, parts)])[:-1]] = True
+    x = np.concatenate(parts).astype(np.float64)
+    names = [name for i, name in enumerate(channels) if grows(x[:, i], starts)]
+    if not names:
+        return []
+    return [
+        f"an index or clock by its samples, yet read as a channel: {listed(names)}: it grows "
+        "steadily in every recording"
+    ]
+
+
+def _float32(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # becomes inf, which is then reported with its place
+        return np.ascontiguousarray(x, dtype=np.float32)
+
+
+def _number(path: Path, arrays: Arrays, key: str) -> float:
+    value = arrays[key]
+    if value.size != 1 or value.dtype.kind not in "fiu":
+        raise DataError(f"{path}: '{key}' must be one number")
+    return float(value.reshape(-1)[0])
+
+
+def _names(path: Path, arrays: Arrays, key: str, default: list[str]) -> list[str]:
+    names = [str(name) for name in np.atleast_1d(arrays.get(key, default))]
+    if len(names) != len(default):
+        raise DataError(f"{path}: '{key}' has {len(names)} names, 'x' has {len(default)} channels")
+    return names
+
+
+def _labels(path: Path, arrays: Arrays) -> tuple[list[str], list[int]]:
+    """Return the classes and the index of each recording's."""
+    y = arrays["y"]
+    if y.dtype.kind not in "iuU":
+        raise DataError(f"{path}: 'y' is of type {y.dtype}: it must hold whole numbers or names")
+    if "classes" not in arrays:
+        return ordered_classes(str(path), [str(v) for v in y.reshape(-1)])
+    classes = [str(name) for name in np.atleast_1d(arrays["classes"])]
+    if len(set(classes)) < len(classes):
+        raise DataError(f"{path}: 'classes' ({listed(classes)}) has a name more than once")
+    if y.dtype.kind == "U":
+        for i, name in enumerate(y):
+            if name not in classes:
+                raise DataError(
+                    f"{path}: recording {i}: label '{shown(name)}' is not in 'classes' "
+                    f"({listed(classes)})"
+                )
+        return classes, [classes.index(name) for name in y]
+    wrong = np.flatnonzero((y < 0) | (y >= len(classes)))
+    if len(wrong):
+        raise DataError(
+            f"{path}: recording {wrong[0]}: label {y[wrong[0]]} is no index into the "
+            f"{len(classes)} 'classes'"
+        )
+    return classes, y.astype(int).tolist()
