@@ -106,8 +106,8 @@ def read_clock(
     middle = float(np.median(forward))
     usual = forward[forward < 1.5 * middle]
     period = float(usual.mean())
-    if coarse:  # a clock of whole seconds, say: only whole recordings tell the rate
-        period = float(steps[inside].mean())
+    if coarse:
+        period = _between_ticks(name, times, starts, where)
     counts = unit is None and period == 1 and bool((forward == np.rint(forward)).all())
     if counts and stated is None:
         return None
@@ -183,18 +183,44 @@ def _check_rates(
     where: Callable[[int], str],
 ) -> None:
     """Refuse recordings of different rates in one table."""
-    edges = [*np.flatnonzero(starts).tolist(), len(times)]
-    for a, b in itertools.pairwise(edges):
-        steps = np.diff(times[a:b])
+    for piece in _pieces(starts):
+        steps = np.diff(times[piece])
         steps = steps[steps > 0]
         if len(steps) < 10:
             continue
         own = float(np.median(steps))
         if abs(own / middle - 1) > 0.2:
             raise DataError(
-                f"{where(a)}: by '{name}' its recording has {1 / (own * seconds):.4g} Hz, most "
+                f"{where(piece.start)}: by '{name}' its recording has {1 / (own * seconds):.4g} Hz, most "
                 f"have {1 / (middle * seconds):.4g} Hz: resample it, or leave it out"
             )
+
+
+def _between_ticks(
+    name: str,
+    times: NDArray[np.float64],
+    starts: NDArray[np.bool_],
+    where: Callable[[int], str],
+) -> float:
+    """Return the period of samples by a clock that ticks more slowly, of whole ticks alone."""
+    samples, span = 0, 0.0
+    for piece in _pieces(starts):
+        ticks = piece.start + 1 + np.flatnonzero(np.diff(times[piece]) > 0)
+        if len(ticks) > 1:
+            samples += int(ticks[-1] - ticks[0])
+            span += float(times[ticks[-1]] - times[ticks[0]])
+    if not samples:
+        raise DataError(
+            f"{where(0)}: '{name}' ticks too seldom to be a clock: state the rate with --rate, and "
+            "the channels with --channels"
+        )
+    return span / samples
+
+
+def _pieces(starts: NDArray[np.bool_]) -> list[slice]:
+    """Return the recordings' rows."""
+    edges = [*np.flatnonzero(starts).tolist(), len(starts)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
 def _word(seconds: float) -> str:

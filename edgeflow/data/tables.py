@@ -28,6 +28,8 @@ from edgeflow.errors import DataError
 KEPT_FROM = 1_000_000
 #: The highest rate that is one, in Hz.
 _FASTEST = 1e9
+#: The longest name of a person, label or recording.
+_LONGEST = 1000
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,13 @@ def _codes(
             row = int(np.flatnonzero(every == known[empty])[0])
             said = f"'{empty}'" if empty else "empty"
             raise DataError(f"{where(row)}: {role} is {said}: fill it in, or leave out the line")
+    for name in known:
+        if len(name) > _LONGEST:
+            row = int(np.flatnonzero(every == known[name])[0])
+            raise DataError(
+                f"{where(row)}: {role} is a text of {len(name):,} characters ('{shown(name)}'): "
+                "name the right column with --columns, or correct the line"
+            )
     if role == "person":
         for name in known:
             if name.startswith("#") and (plain := name.lstrip("# ")) in known:

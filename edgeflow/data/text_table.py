@@ -22,6 +22,7 @@ SETTINGS = ("rate_hz", "window", "classes")
 _ROWS = 50_000  # parsed at a time
 _LOOK = 200  # lines that separator and decimal sign are told from
 _LARGEST = float(np.finfo(np.float32).max)
+_SWAP = str.maketrans(",.", ".,")
 _Line = tuple[int, str]
 
 
@@ -168,11 +169,13 @@ class TextTable:
         """Yield lines that hold whole rows; comments among them are read."""
         lines = itertools.chain(self._body, self._lines)
         kept: list[_Line] = []
+        quoted = 0
         for number, line in lines:
             if line.startswith("#") and not self._is_sample(number, line, roles):
                 continue
             kept.append((number, line))
-            if len(kept) >= _ROWS and sum(text.count('"') for _, text in kept) % 2 == 0:
+            quoted ^= line.count('"') & 1  # an open quotation mark: the row goes on
+            if len(kept) >= _ROWS and not quoted:
                 yield kept
                 kept = []
         if kept:
@@ -203,7 +206,8 @@ class TextTable:
     ) -> tuple[NDArray[np.int64], dict[str, list[str]], NDArray[np.float64]] | None:
         """Parse with numpy what has nothing unusual; None if it has."""
         separator = self.dialect.separator
-        if self.dialect.decimal != "." or self._dates:
+        swapped = self.dialect.decimal == ","
+        if self._dates or (swapped and separator == ","):
             return None
         if separator == " " and any('"' in line for _, line in lines):
             return None
@@ -211,7 +215,8 @@ class TextTable:
         kind = np.dtype([(f"c{i}", kind) for i, kind in enumerate(kinds)])
         try:
             rows = np.loadtxt(
-                [line for _, line in lines], kind, comments=None, quotechar='"', ndmin=1,
+                [line.translate(_SWAP) if swapped else line for _, line in lines], kind,
+                comments=None, quotechar='"', ndmin=1,
                 delimiter=None if separator == " " else separator,
             )  # fmt: skip
         except (ValueError, RecursionError, OverflowError):
@@ -223,6 +228,8 @@ class TextTable:
             return None
         place = {name: i for i, name in enumerate(self.names)}
         names = {name: rows[f"c{place[name]}"].tolist() for name in roles.text}
+        if swapped:
+            names = {name: [t.translate(_SWAP) for t in texts] for name, texts in names.items()}
         return np.array([number for number, _ in lines], np.int64), names, values
 
     def _slow(
