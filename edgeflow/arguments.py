@@ -114,11 +114,14 @@ def as_path(what: str, value: str | Path, error: type[EdgeFlowError]) -> Path:
 
 
 def as_dataset(data: Data) -> Dataset:
-    """Return a data set, given it, its name or its path."""
+    """Return a data set, given it, its name or its path; warn of what its reader notes."""
     from edgeflow.data import Dataset, load_dataset
 
     if isinstance(data, str | Path):
-        return load_dataset(data)
+        loaded = load_dataset(data)
+        for note in loaded.notes:
+            warnings.warn(f"{data}: {note}", EdgeFlowWarning, stacklevel=3)
+        return loaded
     if isinstance(data, Dataset):
         return data
     raise DataError(

@@ -191,8 +191,8 @@ def _check_rates(
         own = float(np.median(steps))
         if abs(own / middle - 1) > 0.2:
             raise DataError(
-                f"{where(piece.start)}: by '{name}' its recording has {1 / (own * seconds):.4g} Hz, most "
-                f"have {1 / (middle * seconds):.4g} Hz: resample it, or leave it out"
+                f"{where(piece.start)}: by '{name}' its recording has {1 / (own * seconds):.4g} "
+                f"Hz, most have {1 / (middle * seconds):.4g} Hz: resample it, or leave it out"
             )
 
 

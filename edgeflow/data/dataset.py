@@ -187,4 +187,5 @@ def everybody(recordings: list[Recording]) -> list[str]:
 
 def sort_people(people: set[str] | list[str]) -> list[str]:
     """Sort names of subjects; whole numbers come first, by value."""
-    return sorted(people, key=lambda p: (0, int(p), p) if p.isdecimal() else (1, 0, p))
+    whole = {p for p in people if p.isdecimal() and len(p) < 100}
+    return sorted(people, key=lambda p: (0, int(p), p) if p in whole else (1, 0, p))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeflow.data.dataset import SPLITS, sort_people
+from edgeflow.data.wording import listed
 from edgeflow.errors import DataError
 
 Split = dict[str, list[str]]
@@ -47,7 +48,7 @@ def default_split(there: Sequence[str], where: Path) -> Split:
     people = sort_people(list(there))
     if len(people) < 3:
         raise DataError(
-            f"{where}: {len(people)} subjects ({', '.join(people)}), and a split by subject needs "
+            f"{where}: {len(people)} subjects ({listed(people)}), and a split by subject needs "
             "at least 3 (train, val, test): add recordings of other subjects"
         )
     held = max(1, round(len(people) * 0.2))
@@ -119,7 +120,7 @@ def apply_people(split: Split, there: Sequence[str], where: Path) -> Split:
     missing = [p for names in split.values() for p in names if p not in set(there)]
     if missing:
         raise DataError(
-            f"{where}: no recordings of {', '.join(missing)}; there are {', '.join(there)}: "
+            f"{where}: no recordings of {listed(missing)}; there are {listed(there, 60)}: "
             "name only these in the people file"
         )
     return split

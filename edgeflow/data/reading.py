@@ -33,6 +33,29 @@ def as_names(parts: Sequence[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where data are, and what stands for what they do not say.
+
+    Attributes
+    ----------
+    root : Path, optional
+        Folder with a local copy of the data set.
+    people : Path, optional
+        Split: JSON {"train": [...], "val": [...], "test": [...]}.
+    rate_hz : float, optional
+        Samples per second of your own file.
+    resample_hz : float, optional
+        Resample to this rate in Hz, anti-aliased.
+    """
+
+    panel = DATA
+    root: Annotated[Path | None, Option("--root")] = None
+    people: Annotated[Path | None, Option("--people")] = None
+    rate_hz: Annotated[float | None, Option("--rate")] = None
+    resample_hz: Annotated[float | None, Option("--resample")] = None
+
+
+@dataclass(frozen=True)
 class Reading:
     """How files of your own are read.
 
@@ -45,9 +68,9 @@ class Reading:
     pattern : str, optional
         What the paths in a folder say: "{person}/{label}_{recording}.csv"; * stands for anything.
     separator : str, optional
-        Between the cells of a text file, if it cannot be told: , ; | tab space.
+        Between the cells, if it cannot be told: comma, semicolon, tab, bar, space.
     decimal : str, optional
-        The decimal sign of a text file, if it cannot be told: . or ,
+        The decimal sign, if it cannot be told: . or ,
     time_unit : str, optional
         Of the time column, if it cannot be told: s, ms, us, ns.
     """
@@ -64,25 +87,8 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class DataOptions(Reading):
-    """How data are found and read.
-
-    Attributes
-    ----------
-    root : Path, optional
-        Folder with a local copy of the data set.
-    people : Path, optional
-        Split: JSON {"train": [...], "val": [...], "test": [...]}.
-    rate_hz : float, optional
-        Samples per second of your own file.
-    resample_hz : float, optional
-        Resample to this rate, anti-aliased.
-    """
-
-    root: Annotated[Path | None, Option("--root")] = None
-    people: Annotated[Path | None, Option("--people")] = None
-    rate_hz: Annotated[float | None, Option("--rate")] = None
-    resample_hz: Annotated[float | None, Option("--resample")] = None
+class DataOptions(Reading, Origin):
+    """The options beside ``--data``: the keywords of `load_dataset`."""
 
 
 def make_reading(
@@ -118,7 +124,7 @@ def make_reading(
         words = {**{word: sign for sign, word in SEPARATORS.items()}, "\\t": "\t"}
         separator = words.get(separator, separator)
         if separator not in SEPARATORS:
-            raise DataError(f"--separator {separator}: use one of , ; | tab space")
+            raise DataError(f"--separator {separator}: use one of {', '.join(SEPARATORS.values())}")
     if decimal not in (None, ".", ","):
         raise DataError(f"--decimal {decimal}: use . or ,")
     if time_unit is not None and time_unit not in UNITS:
