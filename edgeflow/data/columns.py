@@ -29,6 +29,8 @@ ALIASES = {
 CLOCKS = {
     "time": None, "timestamp": None, "timestamps": None, "t": None, "ts": None, "datetime": None,
     "date_time": None, "epoch": None, "elapsed": None, "clock": None, "date": None,
+    "time_stamp": None, "unix": None, "unixtime": None, "unix_time": None, "elapsed_time": None,
+    "sample_time": None, "utc": None, "µs": "us", "μs": "us",
     "s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s", "seconds_elapsed": "s",
     "ms": "ms", "msec": "ms", "millis": "ms", "milliseconds": "ms", "us": "us", "usec": "us",
     "micros": "us", "microseconds": "us", "ns": "ns", "nanos": "ns", "nanoseconds": "ns",

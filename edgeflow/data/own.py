@@ -53,7 +53,7 @@ def load_own(
     found = _read(path, reading or Reading(), rate_hz)
     rate = _rate(path, found, rate_hz)
     if not found.recordings:
-        raise DataError(f"{path}: holds no recordings")
+        raise DataError(f"{path}: holds no recordings: add some")
     if len(found.classes) < 2:
         raise DataError(
             f"{path}: only one label ({shown(found.classes[0])}): at least 2 are needed"
@@ -89,7 +89,7 @@ def _read(path: Path, reading: Reading, rate_hz: float | None) -> Found:
         found.notes[:0] = notes
         return found
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: no such file or folder: check the path")
     if reading.pattern is not None:
         raise DataError(f"{path}: --pattern is of the paths in a folder, and this is one file")
     if path.suffix.lower() == ".npz":

@@ -117,9 +117,15 @@ def make_reading(
                 f"--columns {role}={roles[role]}: a column is {', '.join(ROLES)} (channels are "
                 "named by --channels)"
             )
+    if channels is not None and not isinstance(channels, Sequence):
+        raise DataError(f"channels is {channels!r}: give a list of names")
     chosen = tuple(map(str, channels or ()))
     if len(set(chosen)) < len(chosen):
         raise DataError(f"--channels {','.join(chosen)}: a channel is there more than once")
+    texts = {"pattern": pattern, "separator": separator, "decimal": decimal, "time_unit": time_unit}
+    for what, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise DataError(f"{what} is {value!r}: give a text")
     if separator is not None:
         words = {**{word: sign for sign, word in SEPARATORS.items()}, "\\t": "\t"}
         separator = words.get(separator, separator)

@@ -1,5 +1,7 @@
 """Data sets by name. A new one is one file in ``edgeflow/data/sets`` with a ``SOURCES`` list."""
 
+import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -105,13 +107,19 @@ def load_dataset(
     >>> ef.load_dataset("mine.csv", window=25).window
     25
     """
+    for what, value in (("name or path", name_or_path), ("root", root)):
+        if not isinstance(value, str | Path | None):
+            raise DataError(f"{what} is {value!r}: give a path")
     split = None
     if isinstance(people, Mapping):
         split = check_people(people, "people")
-    elif people is not None:
+    elif isinstance(people, str | Path):
         split = read_people(people)
-    if window is not None and window < 1:
-        raise DataError(f"window of {window} samples: it must be at least 1")
+    elif people is not None:
+        raise DataError(f"people is {people!r}: give a mapping, or the path of a JSON file")
+    window = None if window is None else _window(window)
+    rate_hz = None if rate_hz is None else _rate("rate_hz", rate_hz)
+    resample_hz = None if resample_hz is None else _rate("resample_hz", resample_hz)
     reading = make_reading(columns, channels, pattern, separator, decimal, time_unit)
 
     path = Path(name_or_path).expanduser()
@@ -161,6 +169,26 @@ def load_dataset(
     if resample_hz is not None:
         dataset = resampled(dataset, resample_hz)
     return dataset if window is None else replace(dataset, window=window)
+
+
+def _window(value: int) -> int:
+    try:
+        window = operator.index(value)
+    except TypeError:
+        raise DataError(f"window is {value!r}: give a whole number of samples") from None
+    if window < 1:
+        raise DataError(f"window of {window} samples: it must be at least 1")
+    return window
+
+
+def _rate(what: str, value: float) -> float:
+    try:
+        rate = float(value)
+    except (TypeError, ValueError):
+        rate = math.nan
+    if not 0 < rate <= 1e9:
+        raise DataError(f"{what} is {value!r}: it must be a positive number of Hz")
+    return rate
 
 
 def _is_path(path: Path) -> bool:

@@ -236,9 +236,7 @@ def _without_growing(
 ) -> list[str]:
     """Leave out what grows steadily in every recording, as indices and clocks do."""
     growing = [
-        name
-        for name in channels
-        if name[-1:].lower() not in ("x", "y", "z") and grows(numbers[:, place[name]], starts)
+        name for name in channels if not _is_axis(name) and grows(numbers[:, place[name]], starts)
     ]
     rest = [name for name in channels if name not in growing]
     if not growing or not rest:
@@ -248,6 +246,11 @@ def _without_growing(
         "(--channels keeps it)"
     )
     return rest
+
+
+def _is_axis(name: str) -> bool:
+    """Tell whether a channel is called like an axis, and not like an index."""
+    return name.lower().endswith(("x", "y", "z")) and not name.lower().endswith(("idx", "index"))
 
 
 def _settings(parts: Sequence[Part], tables: Sequence[Table]) -> dict[str, tuple[str, str]]:

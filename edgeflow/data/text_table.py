@@ -50,7 +50,8 @@ class TextTable:
             if line.lstrip().startswith("#"):
                 comments.append((number, line))
             elif not comments and header is None and re.fullmatch(r'"?sep=.\s*"?\s*', line):
-                separator = separator or line.partition("=")[2][0]  # as Excel writes it
+                said = line.partition("=")[2][0]  # as Excel writes it
+                separator = separator or (said if said in SEPARATORS else None)
             else:
                 header = number, line
                 break
@@ -123,7 +124,7 @@ class TextTable:
                 coded[name] = np.array(numbered, np.int32)
             found.append((at, coded, values))
         if not found:
-            raise DataError(f"{self.path}: holds no recordings: no line follows the header")
+            raise DataError(f"{self.path}: holds no recordings: add the samples below the header")
         notes = [*self.file.notes]
         if self._commented:
             notes.append(
@@ -280,6 +281,8 @@ class TextTable:
                 return f" (its separator is a {word}, the header's a {SEPARATORS[separator]})"
         if any("\n" in cell for cell in row):
             return ": a quotation mark is not closed"
+        if separator == "," and len(row) > len(self.names):
+            return ": if its decimals are commas, export it with semicolons between the cells"
         return ": correct or leave out the line"
 
     def _number(self, text: str) -> tuple[float, bool]:
@@ -309,6 +312,8 @@ class TextTable:
         other = "," if self.dialect.decimal == "." else "."
         if re.fullmatch(rf"[+-]?\d*{re.escape(other)}\d+", cell):
             hint += f", or say --decimal {other}"
+        elif _is_date(cell):
+            hint = f"if it is the time, say --columns time={name}"
         elif cell and column < len(self._first) and not self._number(self._first[column])[1]:
             hint = "if it is no channel, name those that are with --channels"
         elif cell.lower() in ("", "nan", "inf", "-inf", "na", "null"):
@@ -316,3 +321,10 @@ class TextTable:
         raise DataError(
             f"{self.path}: line {number}: {name} is '{shown(cell)}', not a finite number: {hint}"
         )
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return bool(seconds_of(text)) and "-" in text
+    except (ValueError, OverflowError):
+        return False

@@ -230,6 +230,8 @@ CASES = [
     bad("one person", text([["ann", *r[1:]] for r in rows()]), "1 subjects (ann)", "at least 3"),
     good("a class that train lacks", text([r for r in rows() if r[:3] != ["ann", "0", "sit"]]), "no recordings of sit in the split 'train'", recordings=[1, 2, 3, 4, 5]),
     # --- names of columns
+    bad("decimal commas among commas", decimal_comma(","), "line 3", "7 cells", "semicolons"),
+    bad("a time of another name", text(**with_column("recorded_at", lambda k, i: f"2026-05-01T12:00:{i:02d}")), "--columns time=recorded_at"),
     good("columns of other names", text(header=renamed(person="subject", label="activity", recording="trial")), options={"columns": {"person": "subject", "label": "activity", "recording": "trial"}}),
     good("columns in capitals", text(header=renamed(person="Person", label="LABEL")), "'Person' is taken for 'person'"),
     good("channels chosen, in another order", text(**with_column("device", lambda k, i: "watch")), options={"channels": ["ay", "ax"]}, channels=["ay", "ax"]),
@@ -248,6 +250,8 @@ CASES = [
     good("an index", text(**with_column("", lambda k, i: k * LENGTH + i, at=0)), "one without a name"),
     good("pandas' index", text(**with_column("Unnamed: 0", lambda k, i: k * LENGTH + i, at=0)), "'Unnamed: 0'"),
     good("a counter of samples", text(**with_column("n", lambda k, i: i)), "n (--channels keeps it)"),
+    good("a counter of frames", text(**with_column("frame_idx", lambda k, i: 3 * i)), "frame_idx (--channels keeps it)"),
+    good("a rising axis", text(**with_column("gz", lambda k, i: i)), channels=["ax", "ay", "gz"]),
     good("a counter that is kept", text(**with_column("n", lambda k, i: i)), options={"channels": ["ax", "n"]}, channels=["ax", "n"]),
     good("time in s", clock("time", lambda k, i: f"{i / RATE:.2f}"), "'time' is the clock, in s: 10 Hz"),
     good("time in ms", clock("timestamp", lambda k, i: 1_700_000_000_000 + 9000 * k + 100 * i), "in ms: 10 Hz"),
@@ -480,6 +484,31 @@ def test_a_clock_among_the_arrays_is_noted(tmp_path: Path) -> None:
     np.savez(tmp_path / "mine.npz", x=x, y=[0, 1] * 3, person=list("aabbcc"), rate_hz=10)
     data = load_dataset(tmp_path / "mine.npz")
     assert "an index or clock by its samples, yet read as a channel: ch1" in data.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name_or_path": 5}, "give a path"),
+        ({"rate_hz": "fast"}, "rate_hz is 'fast'"),
+        ({"rate_hz": -1}, "rate_hz is -1"),
+        ({"rate_hz": [10]}, "rate_hz is"),
+        ({"resample_hz": float("nan")}, "resample_hz is nan"),
+        ({"window": 2.5}, "window is 2.5"),
+        ({"window": 0}, "at least 1"),
+        ({"people": ["ann"]}, "people is"),
+        ({"channels": "ax"}, "give a list"),
+        ({"channels": 3}, "give a list"),
+        ({"columns": "person=subject"}, "give a mapping"),
+        ({"separator": 5}, "give a text"),
+        ({"time_unit": ["s"]}, "give a text"),
+        ({"time_unit": "min"}, "use one of s, ms, us, ns"),
+    ],
+)
+def test_wrong_arguments(tmp_path: Path, arguments: Any, message: str) -> None:
+    (tmp_path / "mine.csv").write_text(text())
+    with pytest.raises(DataError, match=message):
+        load_dataset(**{"name_or_path": tmp_path / "mine.csv", **arguments})
 
 
 def test_options_for_files_do_not_fit_a_public_data_set() -> None:
