@@ -143,3 +143,30 @@ def test_ctrl_c_keeps_what_was_done(mine, tmp_path):
     assert process.returncode == 130 and "Traceback" not in err
     assert "resume.pt is kept: run the same command again" in err
     assert (tmp_path / "run" / "resume.pt").exists()
+
+
+def test_what_files_do_not_say(mine, tmp_path):
+    """Columns, paths and clocks by options; what was guessed is on stderr, and in the JSON."""
+    lines = [line.split(",") for line in mine.read_text().splitlines()[2:]]
+    for person, number, label, *_ in {tuple(line[:3]) for line in lines}:
+        path = tmp_path / "folder" / person / f"{label}_{number}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        own = [line[3:] for line in lines if line[:3] == [person, number, label]]
+        samples = [f"{1000 + 100 * i},{','.join(cells)}" for i, cells in enumerate(own)]
+        path.write_text("\n".join(["stamp,ax,ay,az", *samples]) + "\n")
+    options = ["--pattern", "{person}/{label}_{recording}.csv", "--columns", "time=stamp"]
+    out, err = run("data", "info", tmp_path / "folder", *options, "--json", cache=tmp_path)
+    info = json.loads(out)
+    assert info["classes"] == ["fast", "slow"] and info["rate_hz"] == 10
+    assert info["splits"]["test"]["people"] == ["cy"]
+    assert sum(s["recordings"] for s in info["splits"].values()) == 12
+    assert any("'stamp' is the clock, in ms: 10 Hz" in note for note in info["notes"])
+    assert all(f"note: {note}" in err for note in info["notes"])
+    again, _ = run(
+        "data", "info", tmp_path / "folder", *options, "--resample", "5", "--json", cache=tmp_path
+    )
+    assert json.loads(again)["rate_hz"] == 5 and json.loads(again)["window"] == 10
+    _, err = run("data", "info", tmp_path / "folder", cache=tmp_path, code=2)
+    assert "--pattern '{person}/{label}_{recording}.csv'" in err
+    _, err = run("data", "info", mine, "--columns", "subject", cache=tmp_path, code=2)
+    assert "--columns person=subject" in err
