@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Dialect:
 
 
 def find_separator(
-    path: Path, header: str, body: Sequence[str], known: Sequence[str], number: int
+    path: Path, header: str, body: Sequence[str], known: Collection[str], number: int
 ) -> str:
     """Return the separator with which header and rows have the same number of cells.
 
@@ -47,7 +47,7 @@ def find_separator(
         The line with the columns' names.
     body : sequence of str
         Some lines after it.
-    known : sequence of str
+    known : collection of str
         Names that columns are likely to have, in small letters.
     number : int
         Line of the header, for messages.

@@ -23,6 +23,7 @@ _ROWS = 50_000  # parsed at a time
 _LOOK = 200  # lines that separator and decimal sign are told from
 _LARGEST = float(np.finfo(np.float32).max)
 _SWAP = str.maketrans(",.", ".,")
+_COMMENT = re.compile(r'\s*(#|"#\s*\w+\s*:)')
 _Line = tuple[int, str]
 
 
@@ -43,57 +44,66 @@ class TextTable:
         self.file = TextFile.open(path)
         self._lines = self.file.lines()
         self._settings: dict[str, tuple[int, str]] = {}
-        separator = reading.separator
+        self._commented: set[str] = set()
+        number, header, separator = self._header(reading.separator)
+        self.where = f"{path}: line {number}"
+        look = [line for _, line in self._body if not line.startswith("#")]
+        if separator is None:
+            known = [*KNOWN, *reading.columns.values(), *reading.channels]
+            likely = {name.lower() for name in known}
+            separator = find_separator(path, header, look[:50], likely, number)
+        dialect = Dialect(separator)
+        rows = [dialect.row(line) for line in look]
+        self._first = rows[0] if rows else []
+        self.names = dialect.row(header)
+        while (
+            self.names
+            and not self.names[-1]
+            and not any(any(r[len(self.names) - 1 :]) for r in rows)
+        ):
+            self.names.pop()  # separators at the end of each line
+        decimal = reading.decimal
+        if decimal is None:
+            texts = {"person", "recording", "label", *reading.columns.values()}
+            numbers = [i for i, name in enumerate(self.names) if name not in texts]
+            decimal = find_decimal(path, [row[i] for row in rows for i in numbers if i < len(row)])
+        self.dialect = Dialect(separator, decimal)
+
+    def _header(self, separator: str | None) -> tuple[int, str, str | None]:
+        """Read up to the header, and some lines more.
+
+        Returns
+        -------
+        tuple
+            Its line and text, and the separator if it is known.
+        """
         comments: list[_Line] = []
         header: _Line | None = None
         for number, line in self._lines:
-            if line.lstrip().startswith("#"):
+            if _COMMENT.match(line):
                 comments.append((number, line))
-            elif not comments and header is None and re.fullmatch(r'"?sep=.\s*"?\s*', line):
+            elif not comments and re.fullmatch(r'"?sep=.\s*"?\s*', line):
                 said = line.partition("=")[2][0]  # as Excel writes it
                 separator = separator or (said if said in SEPARATORS else None)
             else:
                 header = number, line
                 break
         if header is None:
-            raise DataError(f"{path}: empty: its first line must name the columns")
-        body = list(itertools.islice(self._lines, _LOOK))
-        header = self._header_in_comment(header, comments, body)
-        for number, line in comments:
-            self._set(number, line)
-        self.number, text = header
+            raise DataError(f"{self.path}: empty: its first line must name the columns")
+        self._body = list(itertools.islice(self._lines, _LOOK))
+        number, text = self._header_in_comment(header, comments)
         if not text.replace("\t", " ").strip().isprintable():
-            raise DataError(f"{path}: not UTF-8 text, nor UTF-16: export it again as CSV")
-        self.where = f"{path}: line {self.number}"
-        likely = {*KNOWN, *(name.lower() for name in reading.columns.values())}
-        likely |= {name.lower() for name in reading.channels}
-        look = [line for _, line in body if not line.startswith("#")]
-        if separator is None:
-            separator = find_separator(path, text, look[:50], tuple(likely), self.number)
-        self.dialect = Dialect(separator)
-        self.names = self.dialect.row(text)
-        rows = [self.dialect.row(line) for line in look]
-        width = len(self.names)
-        while self.names and not self.names[-1] and all(not any(r[width - 1 :]) for r in rows):
-            self.names.pop()  # separators at the end of each line
-            width -= 1
-        decimal = reading.decimal
-        if decimal is None:
-            plain = ("person", "recording", "label")
-            named = {*plain, *reading.columns.values()}
-            names = zip(*(r for r in rows if len(r) >= width), strict=False)
-            columns = dict(zip(self.names, names, strict=False))
-            cells = [c for name, column in columns.items() if name not in named for c in column]
-            decimal = find_decimal(path, cells)
-        self.dialect = Dialect(separator, decimal)
-        self._body = body
-        self._first = rows[0] if rows else []
-        self._commented: set[str] = set()
+            raise DataError(f"{self.path}: not UTF-8 text, nor UTF-16: export it again as CSV")
+        for at, line in comments:
+            self._set(at, line)
+        return number, text, separator
 
     @property
     def key(self) -> str:
         """What a parsed copy depends on, besides the columns that are read."""
-        return f"{self.file.digest} {self.dialect} {self.file.encoding} {self.names}"
+        return (
+            f"{self.path.name} {self.file.digest} {self.dialect} {self.file.encoding} {self.names}"
+        )
 
     def read(self, roles: Roles) -> Table:
         """Parse the rows.
@@ -142,7 +152,7 @@ class TextTable:
             tuple(notes),
         )
 
-    def _header_in_comment(self, header: _Line, comments: list[_Line], body: list[_Line]) -> _Line:
+    def _header_in_comment(self, header: _Line, comments: list[_Line]) -> _Line:
         """Return the last comment, if it names the columns of a table that goes on with samples.
 
         So numpy.savetxt writes a header.
@@ -155,14 +165,13 @@ class TextTable:
                 names = dialect.row(line.lstrip().removeprefix("#"))
                 if len(names) == len(cells) and not any(map(is_number, names)):
                     comments.pop()
-                    body.insert(0, header)
+                    self._body.insert(0, header)
                     return number, line.lstrip().removeprefix("#")
         return header
 
     def _set(self, number: int, line: str) -> None:
-        key, colon, value = line.strip().strip('"').lstrip("# ").partition(":")
-        # a spreadsheet writes a row's empty cells, too
-        value = value.rstrip(f"{self.dialect.separator} " if hasattr(self, "dialect") else ",;\t ")
+        key, colon, value = line.lstrip(' "#').partition(":")
+        value = value.rstrip('",;|\t\r\n ')  # a spreadsheet writes quotes and empty cells, too
         if colon and key.strip() in SETTINGS:
             self._settings[key.strip()] = number, value.strip()
 

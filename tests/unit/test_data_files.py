@@ -168,6 +168,8 @@ CASES = [
     good("sep= of Excel", text(top="sep=;\n", sep=";"), options={"rate_hz": 10}),
     good("header of numpy.savetxt", text(top="# rate_hz: 10\n# ")),
     good("comments", text().replace("ann,0,sit", "# a pause here\nann,0,sit", 2)),
+    good("comments that a spreadsheet quoted", text(top='"# rate_hz: 10",,,,\n"# classes: walk, sit",,,,\n'), classes=["walk", "sit"], labels=[1, 0]),
+    good("a column named #", text(**with_column("#", lambda k, i: k * LENGTH + i, at=0)), "one without a name"),
     good("rate after the header", text(top="") + "# rate_hz: 10\n"),
     good("Windows-1252", text(relabelled({"sit": "Übung", "walk": "walk"})).encode("cp1252"), "Windows-1252", classes=["walk", "Übung"], labels=[1, 0]),
     good("names in other scripts", text([["安" if r[0] == "ann" else r[0], *r[1:]] for r in rows()]), people=["bob", "cy", "安"]),
