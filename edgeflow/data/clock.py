@@ -111,7 +111,9 @@ def read_clock(
     counts = unit is None and period == 1 and bool((forward == np.rint(forward)).all())
     if counts and stated is None:
         return None
-    seconds = 1 / stated if counts and stated else UNITS[unit or _unit(name, period, stated)]
+    seconds = (
+        1 / stated if counts and stated else UNITS[unit or _unit(name, period, stated, where(0))]
+    )
     rate = 1 / (period * seconds)
     if stated is not None and abs(rate / stated - 1) > _AGREE:
         raise DataError(
@@ -152,7 +154,7 @@ def tidy(rate: float) -> float:
     return float(whole) if whole and abs(rate / whole - 1) < 0.01 else float(f"{rate:.4g}")
 
 
-def _unit(name: str, period: float, stated: float | None) -> str:
+def _unit(name: str, period: float, stated: float | None, where: str) -> str:
     """Return the unit in which steps of `period` are a likely rate, or the stated one."""
     if stated is not None:
         for unit, seconds in UNITS.items():
@@ -160,16 +162,16 @@ def _unit(name: str, period: float, stated: float | None) -> str:
                 return unit
         rates = ", ".join(f"{1 / (period * s):.4g} Hz in {unit}" for unit, s in UNITS.items())
         raise DataError(
-            f"'{name}' has steps of {period:.6g}: {rates}; but {stated:g} Hz is stated: correct "
-            "'# rate_hz' or --rate, or say --time-unit"
+            f"{where}: '{name}' has steps of {period:.6g}: {rates}; but {stated:g} Hz is stated: "
+            "correct '# rate_hz' or --rate, or say --time-unit"
         )
     likely = {"s": (0, 0.5), "ms": (2, 500), "us": (2e3, 5e5), "ns": (2e6, 5e8)}
     for unit, (low, high) in likely.items():
         if low < period <= high and (unit == "s" or period >= low):
             return unit
     raise DataError(
-        f"'{name}' has steps of {period:.6g}, which may be of s, ms, us or ns: say --time-unit, or "
-        "the rate with --rate"
+        f"{where}: '{name}' has steps of {period:.6g}, which may be of s, ms, us or ns: say "
+        "--time-unit, or the rate with --rate"
     )
 
 

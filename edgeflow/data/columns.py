@@ -185,21 +185,27 @@ def _column(
 
 
 def _missing(where: str, roles: list[str], names: Sequence[str]) -> str:
-    if sum(is_number(name) for name in names) * 2 > len(names):
+    numbers = [name for name in names if is_number(name)]
+    if 2 * len(numbers) > len(names) or any("." in name for name in numbers):
         return (
             f"{where}: samples, not the columns' names ({listed(names, 6)}): put a line such as "
             "person,recording,label,ax,ay,az before them"
         )
     told = []
     for role in roles:
-        known = {name.lower().replace(" ", "_"): name for name in reversed(names)}
-        alias = next((known[name] for name in ALIASES[role] if name in known), None)
-        told.append(f"{role}={shown(alias) if alias else role.upper()}")
+        alias = next(iter(aliases(role, names)), role.upper())
+        told.append(f"{role}={shown(alias)}")
     which = " and ".join(f"'{role}'" for role in roles)
     return (
         f"{where}: no column {which}; there are {listed(names)}: name the column with --columns "
         f"{','.join(told)}, or, of a folder, the part of the path with --pattern"
     )
+
+
+def aliases(role: str, names: Sequence[str]) -> list[str]:
+    """Return the columns that other tools call so, the likeliest first."""
+    known = {name.lower().replace(" ", "_"): name for name in reversed(names)}
+    return [known[name] for name in ALIASES[role] if name in known]
 
 
 def _near(name: str, names: Sequence[str]) -> str:

@@ -62,11 +62,11 @@ def find_separator(
     names: dict[str, int] = {}
     for separator in SEPARATORS:
         dialect = Dialect(separator)
-        cells = dialect.row(header)
+        cells = _without_end(dialect.row(header))
         widths[separator] = len(cells)
         names[separator] = sum(cell.lower() in known for cell in cells)
         rows = [len(_without_end(dialect.row(line))) for line in body]
-        fits[separator] = sum(r == len(_without_end(cells)) for r in rows) / max(1, len(rows))
+        fits[separator] = sum(r == len(cells) for r in rows) / max(1, len(rows))
     usable = [s for s in SEPARATORS if widths[s] > 1]
     if not usable:
         tried = ", ".join(SEPARATORS.values())

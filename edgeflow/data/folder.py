@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgeflow.data.columns import find_roles
+from edgeflow.data.columns import aliases, find_roles
 from edgeflow.data.dialect import is_number
 from edgeflow.data.reading import ROLES, Reading
 from edgeflow.data.tables import Part, open_table
@@ -118,7 +118,7 @@ def _check_first(folder: Path, part: Part, names: Sequence[str], reading: Readin
     except DataError as error:
         named = {name.lower() for name in opened.names}
         lacks = [r for r in ("person", "label") if r not in named and r not in reading.columns]
-        if not lacks or "no column" not in str(error) or sum(map(is_number, named)) > 1:
+        if all(aliases(role, opened.names) for role in lacks) or sum(map(is_number, named)) > 1:
             raise
         raise DataError(
             f"{error}: --pattern '{_example(part.name, lacks)}' reads '{shown(part.name)}' so "
