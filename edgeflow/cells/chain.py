@@ -31,6 +31,8 @@ class FloatChain:
     window : int
         Samples per decision; 0 for streaming.
     rate_hz : float
+    warmup : int or None
+        Streaming: first samples after a reset whose decisions do not count; None: not known.
     data : str
         Data set it was trained on, "" if unknown.
     task : Task or None
@@ -50,6 +52,7 @@ class FloatChain:
     source: str = field(default="model")
     task: Task | None = None
     notes: tuple[str, ...] = ()
+    warmup: int | None = None
 
     def activations(self, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return each layer's input and, last, the output, for raw x [n, time, channels].
