@@ -16,7 +16,7 @@ from edgeflow.tasks import from_json
 FORMAT = 1
 #: Arguments of a classifier that its attributes repeat; older files have no `_OPTIONAL` ones.
 _FIELDS = ("cell", "classes", "channels", "rate_hz", "window", "data", "seed")
-_OPTIONAL = ("warmup",)
+_OPTIONAL = ("warmup", "units")
 _KEYS = ("format", "hyper", "state_dict", "mean", "std", *_FIELDS)
 
 

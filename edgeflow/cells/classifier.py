@@ -34,6 +34,8 @@ class SequenceClassifier(nn.Module):
         Name of the data set.
     warmup : int, optional
         Without windows: first samples after a reset whose decisions do not count; None: not known.
+    units : list of str, optional
+        One per channel, "" where it is not known; None: none is.
     seed : int
     readout : str, optional
         "last": the outputs as they are; "mean": their mean so far over the window; "leaky": their
@@ -79,6 +81,7 @@ class SequenceClassifier(nn.Module):
         options: Mapping[str, Any] | None = None,
         target: Task | None = None,
         warmup: int | None = None,
+        units: list[str] | None = None,
     ) -> None:
         super().__init__()
         if target is None and len(classes) < 2:
@@ -93,6 +96,7 @@ class SequenceClassifier(nn.Module):
         self.seed = seed
         self.target = target
         self.warmup = warmup
+        self.units = None if units is None else list(units)
         self.task = task_of(classes) if target is None else target
         self.rnn = build_cell(cell, len(channels), hidden, layers, dropout, options)
         # with the defaults, which another version may change

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgeflow.compression.anytime import decide, with_cutoff
 from edgeflow.compression.quantize import quantize
 from edgeflow.data.dataset import sort_people
+from edgeflow.data.matching import check_match
 from edgeflow.data.sequences import sequences_of
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model, model_text
@@ -172,6 +173,10 @@ def load_chain(
             f"{model_text(model)}: the model has {outputs} outputs, the data "
             f"{dataset.task.size_text}"
         )
+    notes = check_match(dataset, window=chain.window, rate_hz=chain.rate_hz, units=chain.units)
+    chain.notes = (*chain.notes, *notes)
+    # the integers that the input becomes are of these data
+    chain.units = chain.units or tuple(dataset.units)
     if chain.window not in (0, dataset.window):
         calibration = calibration_sample(dataset.windows("train", length=chain.window).x)
     return chain, calibration

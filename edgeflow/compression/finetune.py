@@ -161,10 +161,8 @@ def _validation(
     dataset: "Dataset", start: FloatChain, calibration: NDArray[np.float32], widths: Widths
 ) -> Callable[[Any], dict[str, float]]:
     """Return the scorer of a model by its integer program on validation subjects."""
-    found, task = (
-        sequences_of(dataset, "val", window=start.window, warmup=start.warmup),
-        dataset.task,
-    )
+    task = dataset.task
+    found = sequences_of(dataset, "val", window=start.window, warmup=start.warmup)
     truth = found.of_decisions(found.y)
 
     def score(model: ChainModel) -> dict[str, float]:

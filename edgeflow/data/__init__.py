@@ -3,7 +3,7 @@
 from edgeflow.data.dataset import SPLITS, Dataset, Recording, Windows
 from edgeflow.data.labelled import from_arrays
 from edgeflow.data.registry import find_source, load_dataset, sources
-from edgeflow.data.select import choose_sequences, choose_windows
+from edgeflow.data.select import choose_sequences, choose_windows, match_notes
 from edgeflow.data.sequences import Sequences, sequences_of
 from edgeflow.data.source import Source
 
@@ -19,6 +19,7 @@ __all__ = [
     "find_source",
     "from_arrays",
     "load_dataset",
+    "match_notes",
     "sequences_of",
     "sources",
 ]

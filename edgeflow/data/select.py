@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.data.dataset import Dataset, Windows
+from edgeflow.data.matching import check_match
 from edgeflow.data.sequences import Sequences, sequences_of
 from edgeflow.errors import DataError
 
@@ -22,7 +23,7 @@ def choose_windows(
     Raises
     ------
     DataError
-        If channels or task are not the model's, or `steps` is not positive.
+        If channels, rate, units or task are not the model's, or `steps` is not positive.
     """
     _check(program, dataset, steps)
     windows = dataset.windows(split, length=program.window or None)
@@ -82,3 +83,10 @@ def _check(program: "Program", dataset: Dataset, steps: int | None) -> None:
             f"data set '{dataset.name}' has the channels {', '.join(dataset.channels)}; "
             f"the model was trained on {', '.join(channels)}"
         )
+    match_notes(program, dataset)
+
+
+def match_notes(program: "Program", dataset: Dataset) -> list[str]:
+    """Return notes on window, rate and units of data and program (`check_match`)."""
+    units = program.metadata.get("units", ())
+    return check_match(dataset, window=program.window, rate_hz=program.rate_hz, units=units)

@@ -125,6 +125,8 @@ class ProfileResult:
         file of an older version.
     samples_per_step
         Samples that a step reads.
+    notes
+        What data and program disagree about, a line each.
     date
         When the run ended: ISO 8601, UTC. Not compared by ``==``.
     versions
@@ -170,6 +172,7 @@ class ProfileResult:
     metrics: dict[str, Any] | None = None
     samples_per_step: int = 1
     recordings: int | None = None
+    notes: list[str] = field(default_factory=list)
     date: str | None = field(default=None, compare=False)
     versions: dict[str, str] = field(default_factory=dict)
 

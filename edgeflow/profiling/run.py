@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeflow import __version__
 from edgeflow.codegen.build import Build
-from edgeflow.data import Dataset, Sequences, choose_sequences
+from edgeflow.data import Dataset, Sequences, choose_sequences, match_notes
 from edgeflow.data.dataset import sort_people
 from edgeflow.device import Client, open_board
 from edgeflow.errors import DeviceError, TargetError
@@ -100,6 +100,7 @@ def profile(
         dataset=dataset.name,
         split=split,
         rate_hz=float(dataset.rate_hz),
+        notes=match_notes(program, dataset),
         versions=_versions(build, emulator),
     )
     result.save(out / "profile.json")

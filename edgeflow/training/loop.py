@@ -126,6 +126,7 @@ class _Run:
             window=self.length if options.mode == "window" else 0,
             data=dataset.name,
             warmup=self.warmup if options.mode == "streaming" else None,
+            units=dataset.units,
             seed=options.seed,
             readout=options.readout,
             options=options.cell_options,
