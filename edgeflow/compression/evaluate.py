@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgeflow.compression.anytime import decide, with_cutoff
 from edgeflow.compression.quantize import quantize
+from edgeflow.compression.suspicion import class_notes, record_notes
 from edgeflow.data.dataset import sort_people
 from edgeflow.data.matching import check_match
 from edgeflow.data.sequences import sequences_of
@@ -104,7 +105,17 @@ def compress_model(
         progress("choosing an early exit", 0, 0)
         program = with_cutoff(program, dataset, cutoff)
     progress("counting updates and spikes", 0, 0)
-    return scored(chain, with_fired(program, calibration), dataset, split, progress=progress)
+    found = scored(chain, with_fired(program, calibration), dataset, split, progress=progress)
+    return with_notes(found, record_notes(model, chain, dataset, found.scores))
+
+
+def with_notes(found: Compressed, notes: list[str]) -> Compressed:
+    """Return a program with more notes."""
+    if not notes:
+        return found
+    stored = found.program.metadata
+    metadata = {**stored, "notes": [*stored.get("notes", ()), *notes]}
+    return replace(found, program=replace(found.program, metadata=metadata))
 
 
 def with_fired(program: Program, x: NDArray[np.float32]) -> Program:
@@ -174,6 +185,8 @@ def load_chain(
             f"{dataset.task.size_text}"
         )
     notes = check_match(dataset, window=chain.window, rate_hz=chain.rate_hz, units=chain.units)
+    # what `edgeflow train` made has its own classes, which are those of the data
+    notes += [] if chain.data else class_notes(chain, dataset)
     chain.notes = (*chain.notes, *notes)
     # the integers that the input becomes are of these data
     chain.units = chain.units or tuple(dataset.units)
