@@ -60,9 +60,14 @@ def check_match(
     return []
 
 
+def rates_differ(one: float, other: float) -> bool:
+    """Tell whether two positive rates are not those of two clocks that should be one."""
+    return abs(one - other) > SAME_RATE * max(one, other)
+
+
 def _check_rate(dataset: Dataset, rate_hz: float) -> None:
     own = dataset.rate_hz
-    if own > 0 and rate_hz > 0 and abs(own - rate_hz) > SAME_RATE * max(own, rate_hz):
+    if own > 0 and rate_hz > 0 and rates_differ(own, rate_hz):
         raise DataError(
             f"data set '{dataset.name}' has {own:g} samples per second, the model was made for "
             f"{rate_hz:g}: resample the data (--resample {rate_hz:g}), or correct the rate that "
