@@ -322,12 +322,14 @@ def profile(
         if isinstance(data, Windows | tuple | list)
         else arguments.as_dataset(data)
     )
-    return run(
+    result = run(
         loaded,
         dataset,
         split=split, steps=steps, board=board, port=port, runner=runner,
         float_accuracy=float_accuracy, out=out, progress=progress,
     )  # fmt: skip
+    arguments.warn_of(result.notes)
+    return result
 
 
 def export(

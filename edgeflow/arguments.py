@@ -19,7 +19,7 @@ from edgeflow.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -174,9 +174,14 @@ def check_described(
 
 def warned(program: Program) -> Program:
     """Return a new program; warn of what is in its notes."""
-    for note in program.metadata.get("notes", ()):
-        warnings.warn(note, EdgeFlowWarning, stacklevel=3)
+    warn_of(program.metadata.get("notes", ()), stacklevel=4)
     return program
+
+
+def warn_of(notes: Iterable[str], stacklevel: int = 3) -> None:
+    """Warn the caller of a function of `edgeflow.api`."""
+    for note in notes:
+        warnings.warn(note, EdgeFlowWarning, stacklevel=stacklevel)
 
 
 def as_program(program: Program | str | Path) -> Program:

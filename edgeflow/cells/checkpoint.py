@@ -14,8 +14,9 @@ from edgeflow.files import atomic_path
 from edgeflow.tasks import from_json
 
 FORMAT = 1
-#: Arguments of a classifier that its attributes repeat.
+#: Arguments of a classifier that its attributes repeat; older files have no `_OPTIONAL` ones.
 _FIELDS = ("cell", "classes", "channels", "rate_hz", "window", "data", "seed")
+_OPTIONAL = ("warmup", "units")
 _KEYS = ("format", "hyper", "state_dict", "mean", "std", *_FIELDS)
 
 
@@ -28,6 +29,7 @@ def save_model(model: SequenceClassifier, path: str | Path) -> None:
         "mean": model.mean.tolist(),
         "std": model.std.tolist(),
         **{name: getattr(model, name) for name in _FIELDS},
+        **{name: value for name in _OPTIONAL if (value := getattr(model, name)) is not None},
         **({} if model.target is None else {"task": model.target.to_json()}),
     }
     with atomic_path(path) as temporary:
@@ -92,6 +94,7 @@ def load_model(path: str | Path) -> SequenceClassifier:
     try:
         model = SequenceClassifier(
             **{name: content[name] for name in _FIELDS},
+            **{name: content[name] for name in _OPTIONAL if name in content},
             target=from_json(content["task"]) if "task" in content else None,
             **content["hyper"],
         )

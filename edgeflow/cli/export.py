@@ -76,6 +76,7 @@ def command(
       edgeflow export model.onnx --to onnx-scan --raw -o windows.onnx
       edgeflow export model.onnx --to tflite --data seglearn-watch -o model.tflite
     """
+    from edgeflow.data import match_notes
     from edgeflow.program import Program
 
     if to not in FORMATS:
@@ -94,6 +95,7 @@ def command(
         options.setdefault("name", own_name)
     if "data" in options and "data" in form.options:
         options["data"] = dataset.load(options["data"], reading, program.window or None)
+        console.notes(match_notes(program, options["data"]))
     target = Path(form.output.format(name=options.get("name", own_name))) if out is None else out
     if target.resolve() == model.resolve():
         raise ExportError(f"{target}: is the program itself: give another --out")

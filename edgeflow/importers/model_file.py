@@ -92,7 +92,8 @@ def load_float_model(
         window=trained.window,
         rate_hz=trained.rate_hz,
     )
-    chain.data, chain.task = trained.data, trained.target
+    chain.data, chain.task, chain.warmup = trained.data, trained.target, trained.warmup
+    chain.units = tuple(trained.units or ())
     return chain
 
 

@@ -73,7 +73,10 @@ class ProfileResult:
     model
         Hash of the program, 16 hex digits.
     steps, windows
-        Number of those that ran.
+        Number of those that ran. Of a program without windows, each step of `recordings` counts as
+        one but for the first of each (half a window, or as trained); `window` is 0.
+    recordings
+        Number of whole recordings that ran; None of a program with windows.
     accuracy_float, accuracy_oracle, accuracy_device
         0..1: of the model before compression, of the bit-exact reference on the windows that ran,
         and of the board on the same. None of another task than classification.
@@ -122,6 +125,8 @@ class ProfileResult:
         file of an older version.
     samples_per_step
         Samples that a step reads.
+    notes
+        What data and program disagree about, a line each.
     date
         When the run ended: ISO 8601, UTC. Not compared by ``==``.
     versions
@@ -166,6 +171,8 @@ class ProfileResult:
     task: str = "classification"
     metrics: dict[str, Any] | None = None
     samples_per_step: int = 1
+    recordings: int | None = None
+    notes: list[str] = field(default_factory=list)
     date: str | None = field(default=None, compare=False)
     versions: dict[str, str] = field(default_factory=dict)
 
