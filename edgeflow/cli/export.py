@@ -81,9 +81,10 @@ def command(
 
     if to not in FORMATS:
         raise ExportError(f"--to {to}: use one of {', '.join(FORMATS)}")
-    told = [f"--{key}" for key, value in reading.items() if value not in (None, [])]
-    if data is None and told:
-        raise DataError(f"{told[0]} describes --data: give it too")
+    if data is None and any(value not in (None, []) for value in reading.values()):
+        raise DataError(
+            "--root, --people and --rate describe --data, as --columns and others do: give it too"
+        )
     program = Program.load(model)
     asked: dict[str, Any] = {"name": name, "core": core, "optimize": optimize, "data": data}
     asked |= {"backend": backend}
