@@ -35,12 +35,17 @@ class Table:
 
 
 def seconds_of(text: str) -> float:
-    """Return the seconds since 1970 of a date and time in ISO 8601; without a zone: in UTC.
+    """Return the seconds since 1970 of a date and time in ISO 8601, those of the day of a time.
+
+    Without a zone they are in UTC.
 
     Raises
     ------
     ValueError
         If it is none.
     """
-    when = datetime.fromisoformat(text.strip())
+    plain = text.strip()
+    if ":" in plain and "-" not in plain[:5]:
+        plain = f"1970-01-01T{plain}"
+    when = datetime.fromisoformat(plain)
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

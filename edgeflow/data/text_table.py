@@ -290,6 +290,8 @@ class TextTable:
                 return f" (its separator is a {word}, the header's a {SEPARATORS[separator]})"
         if any("\n" in cell for cell in row):
             return ": a quotation mark is not closed"
+        if len(row) == len(self.names) + 1:
+            return ": name every column in the header, or leave out the cell"
         if separator == "," and len(row) > len(self.names):
             return ": if its decimals are commas, export it with semicolons between the cells"
         return ": correct or leave out the line"
@@ -334,6 +336,6 @@ class TextTable:
 
 def _is_date(text: str) -> bool:
     try:
-        return bool(seconds_of(text)) and "-" in text
+        return bool(seconds_of(text)) and not text.isalnum()
     except (ValueError, OverflowError):
         return False
