@@ -238,12 +238,12 @@ class TestBadInput:
     def test_wrong_number_of_channels(
         self, environment: dict[str, str], build: Path, trained_gru: Path, tmp_path: Path
     ) -> None:
-        n = 12
+        n = 21
         np.savez(
             tmp_path / "mine.npz",
             x=np.zeros((n, 100, 4), np.float32),
             y=np.arange(n) % 7,
-            person=np.arange(n),
+            person=np.arange(n) // 7,
             rate_hz=50.0,
             classes=["PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW"],
         )
