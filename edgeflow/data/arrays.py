@@ -4,13 +4,12 @@ import contextlib
 import hashlib
 import itertools
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from edgeflow.data.wording import listed, shown
 from edgeflow.errors import DataError
 from edgeflow.files import atomic_path
 
@@ -33,20 +32,24 @@ def read_npz(path: Path, required: Sequence[str] = ()) -> Arrays:
             missing = [key for key in required if key not in file.files]
             if missing:
                 raise DataError(
-                    f"{path}: no array '{missing[0]}' (it has {', '.join(file.files) or 'none'})"
+                    f"{path}: no array '{missing[0]}' (it has {listed(file.files) or 'none'})"
                 )
             return {key: file[key] for key in file.files}
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except DataError:
+        raise
+    except Exception as error:  # a damaged archive raises what it likes, from zlib to tokenize
         if "allow_pickle" in str(error):
             raise DataError(
                 f"{path}: holds Python objects, which are never loaded: save plain arrays "
                 "(strings as dtype str)"
             ) from None
-        raise DataError(f"{path}: not a readable .npz file ({error})") from None
+        raise DataError(
+            f"{path}: not a readable .npz file ({shown(error)}): write it with numpy.savez"
+        ) from None
 
 
 def cached(
