@@ -177,6 +177,7 @@ def compile(
     tvm_layers: Collection[str] | None = None,
     weights_in: str | None = None,
     kernels_in: str | None = None,
+    name: str | None = None,
     progress: StageProgress | None = None,
 ) -> Build:
     """Generate the C library of a program and link a board's firmware image around it.
@@ -200,6 +201,9 @@ def compile(
         Layers whose step TVM writes; default: as the backend chooses.
     weights_in, kernels_in : str, optional
         Memory of the board that weights, or the code of a step, are copied to at start.
+    name : str, optional
+        Of the library: ``NAME.c``, ``NAME.h``, and all its global names begin with it. Default:
+        ``model.c`` and ``model.h``, for a firmware with no other library of EdgeFlow.
     progress : callable, optional
         Called with the stage, the number of its parts done, and of all.
 
@@ -213,6 +217,8 @@ def compile(
     ProgramError, TargetError, ToolMissingError
         If the program cannot be read, the code does not fit the board, or its compiler is not
         installed.
+    ExportError
+        If the name cannot be one.
 
     Examples
     --------
@@ -240,6 +246,7 @@ def compile(
         kernel_sets=kernel_sets,
         kernels=kernels,
         tvm_layers=tvm_layers,
+        name=name,
         progress=progress or silent,
     )
 

@@ -14,11 +14,11 @@ import jinja2
 
 from edgeflow import __version__
 from edgeflow.codegen.c_text import c_float, c_string, plain
+from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import Plan, plan_library
 from edgeflow.codegen.render import render
 from edgeflow.errors import ExportError
 from edgeflow.exporting import Options
-from edgeflow.exporting.names import check_name
 from edgeflow.exporting.window import ExampleWindow, example_window
 from edgeflow.files import write_atomic
 from edgeflow.program import Program

@@ -225,7 +225,7 @@ class _Run:
 
     def _layers(self, weights: int, cycles: np.ndarray | None) -> list[dict[str, Any]]:
         """Return a row per layer and, where instructions are counted, one of what is of none."""
-        sizes = layer_bytes(self.build.elf, self.build.layers)
+        sizes = layer_bytes(self.build.elf, self.build.layers, self.build.source)
         rows: list[dict[str, Any]] = [
             {
                 "name": node.name,

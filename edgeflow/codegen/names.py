@@ -1,4 +1,4 @@
-"""Names that a library package can have: those of its functions, types and macros begin with it."""
+"""Names that a library can have: those of its functions, types and macros begin with it."""
 
 import re
 
@@ -18,7 +18,10 @@ _TAKEN = frozenset([
     "test", "all", "install", "clean", "help", "package", "window",
 ])  # fmt: skip
 # What a library has behind its name: types and functions.
-_GLOBALS = ("t", "init", "reset", "step", "quantize", "decided", "labels")
+_GLOBALS = (
+    "t", "init", "reset", "step", "quantize", "decided", "check", "labels", "decide", "margin",
+    "confidence",
+)  # fmt: skip
 
 
 def check_name(name: str, program: Program) -> None:
