@@ -338,7 +338,7 @@ def profile(
 
 
 def export(
-    program: Program | str | Path,
+    program: Program | str | Path | Mapping[str, Program | str | Path] | Sequence[str | Path],
     to: str,
     out: str | Path | None = None,
     *,
@@ -355,13 +355,16 @@ def export(
 
     Parameters
     ----------
-    program : Program, str or path
+    program : Program, str, path, mapping or sequence
+        Several become one library, in which they share kernels and tables: programs by their
+        names, with which their functions, types and macros begin, or files, whose names they get.
     to : str
         "cmake", "arduino", "platformio", "zephyr", "esp-idf", "onnx", "onnx-scan" or "tflite".
     out : path, optional
         File or folder; default: the format's, in the current folder.
     name : str, optional
-        Of a library; its functions and macros begin with it.
+        Of a library; its functions and macros begin with it, of several programs those of the
+        kernels.
     core : str, optional
         A core whose kernels a library has; default "c": C that runs anywhere.
     optimize, backend : str, optional
@@ -404,7 +407,7 @@ def export(
         "activations": activations, "inline": inline, "raw": raw,
     }  # fmt: skip
     given = {option: value for option, value in asked.items() if value is not None}
-    return write(arguments.as_program(program), to, out, **given)
+    return write(arguments.as_programs(program), to, out, **given)
 
 
 def load(path: str | Path) -> Program:

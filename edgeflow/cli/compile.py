@@ -50,8 +50,8 @@ def command(
     name: str | None = typer.Option(
         None,
         "--name",
-        help="Of the library: NAME.c, NAME.h, and all its global names begin with it, kernels' too. "
-        "Default: model.c, for a firmware without another such library.",
+        help="Of the library: NAME.c, NAME.h, and all its global names begin with it, those of the "
+        "kernels too. Default: model.c, for a firmware without another such library.",
     ),
     json_: bool = JSON,
 ) -> None:
