@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from edgeflow import __version__
 from edgeflow.codegen.backends import owner
 from edgeflow.codegen.backends.backend import Product
-from edgeflow.codegen.c_text import c_array, c_float, c_struct, c_values
+from edgeflow.codegen.c_text import c_array, c_struct, c_values
 from edgeflow.codegen.header import header
 from edgeflow.codegen.plan import Plan, output_member
+from edgeflow.codegen.quantizer import quantize_function
 from edgeflow.codegen.sources import included_files, source_text
 from edgeflow.files import write_atomic
-from edgeflow.program import Program
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.nodes import Node
 from edgeflow.program.nodes.base import factor_of
@@ -104,7 +104,7 @@ def _source(plan: Plan, prefix: str, place: str) -> str:
     for node in program.nodes:
         parts.append("\n".join(_constants(plan, node, reads)))
         reads = output_member(node)
-    parts += [_lifecycle(plan, prefix), _quantize(program, prefix), _step(plan, prefix)]
+    parts += [_lifecycle(plan, prefix), quantize_function(program, prefix), _step(plan, prefix)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -198,28 +198,6 @@ def _lifecycle(plan: Plan, prefix: str) -> str:
 
 void {prefix}_reset({prefix}_t *model) {{
     {prefix}_init(model);
-}}"""
-
-
-def _quantize(program: Program, prefix: str) -> str:
-    form = program.input
-    inverse = np.float32(1) / form.scale
-    limit = symmetric_max(form.bits)
-    inputs = f"{prefix.upper()}_INPUTS"
-    return f"""void {prefix}_quantize(const float raw[{inputs}], int16_t x[{inputs}]) {{
-    static const float offset[{inputs}] = {{{", ".join(map(c_float, form.offset))}}};
-    static const float inverse_scale[{inputs}] = {{{", ".join(map(c_float, inverse))}}};
-    for (int i = 0; i < {inputs}; i++) {{
-        float value = (raw[i] - offset[i]) * inverse_scale[i];
-        if (!(value == value))
-            x[i] = 0; /* not a number */
-        else if (value >= {limit}.0f)
-            x[i] = {limit};
-        else if (value <= -{limit}.0f)
-            x[i] = -{limit};
-        else
-            x[i] = (int16_t)(value < 0.0f ? value - 0.5f : value + 0.5f);
-    }}
 }}"""
 
 
