@@ -184,7 +184,7 @@ def as_programs(
 
     if isinstance(program, Mapping):
         return {name: as_program(each) for name, each in program.items()}
-    if not isinstance(program, list | tuple):
+    if isinstance(program, str | Path) or not isinstance(program, Sequence):
         return as_program(program)
     if not all(isinstance(each, str | Path) for each in program):
         raise ExportError("several programs need names: give a mapping, {'walk': program, ...}")

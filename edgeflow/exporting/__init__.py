@@ -148,8 +148,8 @@ def export(
             whose = f"; it is for {', '.join(users)}" if users else ""
             raise ExportError(f"{to} has no option '{option}'{whose}")
     if isinstance(program, Mapping) and not FORMATS[to].several:
-        users = ", ".join(name for name, form in FORMATS.items() if form.several)
-        raise ExportError(f"{to} takes one program; {users} take several")
+        takers = ", ".join(name for name, form in FORMATS.items() if form.several)
+        raise ExportError(f"{to} takes one program; {takers} take several")
     chosen = Options(to=to, **options)
     path = Path(FORMATS[to].output.format(name=chosen.name) if out is None else out)
     written: list[Path] = import_module(FORMATS[to].module).write(program, path, chosen)
