@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeflow.codegen.plan import plan_library
@@ -62,6 +62,7 @@ def test_c_has_the_bits_of_python(scale: float, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
+@settings(deadline=None)
 @given(
     y=st.lists(st.integers(-32768, 32767), min_size=1, max_size=12),
     scale=st.floats(1e-9, 1e3),

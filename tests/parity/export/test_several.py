@@ -166,6 +166,7 @@ def test_what_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.slow
 def test_tvm_writes_for_one_program(tmp_path: Path) -> None:
     pytest.importorskip("tvm", reason="apache-tvm is not installed")
     with pytest.raises(ExportError, match="which others cannot share: leave --backend out"):
