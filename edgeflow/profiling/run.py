@@ -93,9 +93,12 @@ def profile(
     quantizer = None
     if counts is not None:
         run.counts = counts.first(run.steps)
-        if failure is None:
-            placed = spec.model_copy(update={"placement": build.placement})
+    if counts is not None and failure is None:
+        placed = spec.model_copy(update={"placement": build.placement})
+        try:
             quantizer = quantizer_cost(program, placed, windows.x)
+        except (KeyboardInterrupt, DeviceError) as error:
+            failure = error
     result = run.result(
         before,
         complete=failure is None,

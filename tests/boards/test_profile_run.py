@@ -464,3 +464,17 @@ def test_the_quantizer_s_cost_is_told(
 def test_no_quantizer_where_nothing_counts(program: Program, data: Path, tmp_path: Path) -> None:
     build = compile_program(program, "host", tmp_path / "build")
     assert profile(build, load_dataset(data), steps=10).quantizer is None
+
+
+def test_an_interrupt_of_the_quantizer_s_run_keeps_the_steps(
+    program: Program, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    build = compile_program(program, "qemu-m4", tmp_path / "build")
+    monkeypatch.setattr("edgeflow.profiling.run.quantizer_cost", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        profile(build, load_dataset(data), steps=20)
+    kept = ProfileResult.load(tmp_path / "build" / "profile.json")
+    assert (kept.steps, kept.complete, kept.quantizer) == (20, False, None)
