@@ -177,6 +177,7 @@ def compile(
     tvm_layers: Collection[str] | None = None,
     weights_in: str | None = None,
     kernels_in: str | None = None,
+    name: str | None = None,
     progress: StageProgress | None = None,
 ) -> Build:
     """Generate the C library of a program and link a board's firmware image around it.
@@ -200,6 +201,9 @@ def compile(
         Layers whose step TVM writes; default: as the backend chooses.
     weights_in, kernels_in : str, optional
         Memory of the board that weights, or the code of a step, are copied to at start.
+    name : str, optional
+        Of the library: ``NAME.c``, ``NAME.h``, and all its global names begin with it. Default:
+        ``model.c`` and ``model.h``, for a firmware with no other library of EdgeFlow.
     progress : callable, optional
         Called with the stage, the number of its parts done, and of all.
 
@@ -213,6 +217,8 @@ def compile(
     ProgramError, TargetError, ToolMissingError
         If the program cannot be read, the code does not fit the board, or its compiler is not
         installed.
+    ExportError
+        If the name cannot be one.
 
     Examples
     --------
@@ -240,6 +246,7 @@ def compile(
         kernel_sets=kernel_sets,
         kernels=kernels,
         tvm_layers=tvm_layers,
+        name=name,
         progress=progress or silent,
     )
 
@@ -333,7 +340,7 @@ def profile(
 
 
 def export(
-    program: Program | str | Path,
+    program: Program | str | Path | Mapping[str, Program | str | Path] | Sequence[str | Path],
     to: str,
     out: str | Path | None = None,
     *,
@@ -350,13 +357,16 @@ def export(
 
     Parameters
     ----------
-    program : Program, str or path
+    program : Program, str, path, mapping or sequence
+        Several become one library, in which they share kernels and tables: programs by their
+        names, with which their functions, types and macros begin, or files, whose names they get.
     to : str
         "cmake", "arduino", "platformio", "zephyr", "esp-idf", "onnx", "onnx-scan" or "tflite".
     out : path, optional
         File or folder; default: the format's, in the current folder.
     name : str, optional
-        Of a library; its functions and macros begin with it.
+        Of a library; its functions and macros begin with it, of several programs those of the
+        kernels.
     core : str, optional
         A core whose kernels a library has; default "c": C that runs anywhere.
     optimize, backend : str, optional
@@ -399,7 +409,7 @@ def export(
         "activations": activations, "inline": inline, "raw": raw,
     }  # fmt: skip
     given = {option: value for option, value in asked.items() if value is not None}
-    return write(arguments.as_program(program), to, out, **given)
+    return write(arguments.as_programs(program), to, out, **given)
 
 
 def load(path: str | Path) -> Program:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,12 +16,11 @@ from edgeflow.errors import (
     DataError,
     EdgeFlowError,
     EdgeFlowWarning,
+    ExportError,
     ProgramError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
     from torch import nn
@@ -179,6 +179,21 @@ def warn_of(notes: Iterable[str], stacklevel: int = 3) -> None:
     """Warn the caller of a function of `edgeflow.api`."""
     for note in notes:
         warnings.warn(note, EdgeFlowWarning, stacklevel=stacklevel)
+
+
+def as_programs(
+    program: Program | str | Path | Mapping[str, Program | str | Path] | Sequence[str | Path],
+) -> Program | Mapping[str, Program]:
+    """Return a program, or several by name, given them or their files."""
+    from edgeflow.codegen.names import name_files
+
+    if isinstance(program, Mapping):
+        return {name: as_program(each) for name, each in program.items()}
+    if isinstance(program, str | Path) or not isinstance(program, Sequence):
+        return as_program(program)
+    if not all(isinstance(each, str | Path) for each in program):
+        raise ExportError("several programs need names: give a mapping, {'walk': program, ...}")
+    return {n: as_program(each) for n, each in zip(name_files(program), program, strict=True)}
 
 
 def as_program(program: Program | str | Path) -> Program:
