@@ -41,6 +41,9 @@ def compress(
     *,
     recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
     checkpoint: str | Path | None = None,
+    untrained: bool = False,
+    nir_reset: str | None = None,
+    nir_dt: float | None = None,
     out: str | Path | None = None,
     channels: Sequence[str] | None = None,
     classes: Sequence[object] | None = None,
@@ -70,7 +73,14 @@ def compress(
         All steps: a recipe; the tables of one, ``{"train": {"epochs": 5}}``; the name of one that
         comes with EdgeFlow, such as ``"small"``; or a .toml file. Without: int8 weights.
     checkpoint : path, optional
-        Weights of ``mymodel.py:Net``, saved by ``torch.save(net.state_dict(), ...)``.
+        Weights of ``mymodel.py:Net``, saved by ``torch.save(net.state_dict(), ...)`` or as
+        ``.safetensors``.
+    untrained : bool
+        Take ``mymodel.py:Net`` without a checkpoint though its weights are random.
+    nir_reset, nir_dt : str and float, optional
+        What a .nir file does not hold: how a spike resets its neuron, "subtract", "zero",
+        "refractory" or "nir", and the seconds per step. Default: its metadata's, else a guess
+        that is noted.
     out : path, optional
         File for the program. With a data set its record and the folder of its fine-tuning, which
         goes on from there if it was interrupted, stand beside it.
@@ -134,6 +144,7 @@ def compress(
 
     if widths is not None and not isinstance(widths, Widths):
         raise CompressError(f"widths are edgeflow.Widths(...), not {type(widths).__name__}")
+    model_options = arguments.as_model_options(checkpoint, untrained, nir_reset, nir_dt)
     source, (steps, name) = arguments.as_model(model), as_recipe(recipe)
     out = None if out is None else arguments.as_path("out", out, CompressError)
     if isinstance(calibration, str | Path):
@@ -145,7 +156,7 @@ def compress(
         with tempfile.TemporaryDirectory() as scratch:
             made = compress_by_recipe(
                 source, calibration, steps, Path(scratch) / "model.onnx" if out is None else out,
-                name=name, board=board or DEFAULT_BOARD, checkpoint=checkpoint, split=split,
+                name=name, board=board or DEFAULT_BOARD, model_options=model_options, split=split,
                 restart=restart, on_epoch=on_epoch, progress=progress or silent,
             )  # fmt: skip
         return arguments.warned(made.compressed.program)
@@ -153,7 +164,7 @@ def compress(
         source,
         arguments.as_windows(calibration.x if isinstance(calibration, Windows) else calibration),
         steps,
-        checkpoint=checkpoint,
+        model_options=model_options,
         channels=arguments.as_names("channels", channels),
         classes=arguments.as_names("classes", classes),
         window=arguments.as_whole("window", window),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgeflow.data import Dataset, Windows
+    from edgeflow.model_options import ModelOptions
     from edgeflow.program import Program
     from edgeflow.training.loop import TrainResult
 
@@ -49,6 +50,22 @@ def as_model(model: Model) -> nn.Module | str | Path:
     raise CompressError(
         f"a model is a torch.nn.Module (Net(), not Net), the result of train, mymodel.py:Net, or a "
         f"folder or file, not {what}"
+    )
+
+
+def as_model_options(
+    checkpoint: str | Path | None, untrained: bool, nir_reset: str | None, nir_dt: float | None
+) -> ModelOptions:
+    """Return how a model is read."""
+    from edgeflow.model_options import ModelOptions
+
+    if nir_reset is not None and not isinstance(nir_reset, str):
+        raise CompressError(f"nir_reset is {nir_reset!r}: give a name")
+    return ModelOptions(
+        None if checkpoint is None else as_path("checkpoint", checkpoint, CompressError),
+        bool(untrained),
+        nir_reset,
+        None if nir_dt is None else as_number("nir_dt", nir_dt),
     )
 
 
