@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from edgeflow import arguments
-from edgeflow.errors import CompressError, ProgramError, TargetError, TrainError
+from edgeflow.errors import CompressError, ExportError, ProgramError, TargetError, TrainError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from edgeflow.training.options import TrainKeywords
 
 
+@arguments.random_kept()
 def compress(
     model: Model,
     calibration: Data | Windows | ArrayLike,
@@ -145,6 +146,9 @@ def compress(
     if widths is not None and not isinstance(widths, Widths):
         raise CompressError(f"widths are edgeflow.Widths(...), not {type(widths).__name__}")
     model_options = arguments.as_model_options(checkpoint, untrained, nir_reset, nir_dt)
+    arguments.check_texts(CompressError, board=board, split=split)
+    arguments.check_flags(CompressError, restart=restart)
+    arguments.check_calls(CompressError, on_epoch=on_epoch, progress=progress)
     source, (steps, name) = arguments.as_model(model), as_recipe(recipe)
     out = None if out is None else arguments.as_path("out", out, CompressError)
     if isinstance(calibration, str | Path):
@@ -153,7 +157,7 @@ def compress(
         arguments.check_described(calibration, channels, classes, window, rate_hz)
         if widths is not None:
             raise CompressError('widths are for arrays: use recipe={"widths": {...}}')
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory() as scratch, arguments.files_named(CompressError):
             made = compress_by_recipe(
                 source, calibration, steps, Path(scratch) / "model.onnx" if out is None else out,
                 name=name, board=board or DEFAULT_BOARD, model_options=model_options, split=split,
@@ -172,7 +176,8 @@ def compress(
         widths=widths,
     )
     if out is not None:
-        program.save(out)
+        with arguments.files_named(CompressError):
+            program.save(out)
     return arguments.warned(program)
 
 
@@ -238,21 +243,25 @@ def compile(
     """
     from edgeflow.codegen.build import compile_program
     from edgeflow.progress import silent
-    from edgeflow.targets.board import BoardSpec, load_board
 
-    loaded = arguments.as_program(program)
-    spec = board if isinstance(board, BoardSpec) else load_board(board)
-    return compile_program(
-        loaded,
-        spec.placed(weights=weights_in, kernels=kernels_in),
-        arguments.as_path("directory", directory, TargetError),
-        backend=backend,
-        optimize=optimize,
-        kernel_sets=kernel_sets,
-        kernels=kernels,
-        tvm_layers=tvm_layers,
-        progress=progress or silent,
-    )
+    texts = {"weights_in": weights_in, "kernels_in": kernels_in}
+    arguments.check_texts(TargetError, backend=backend, optimize=optimize, **texts)
+    arguments.check_lists(TargetError, kernel_sets=kernel_sets, kernels=kernels)
+    arguments.check_lists(TargetError, tvm_layers=tvm_layers)
+    arguments.check_calls(TargetError, progress=progress)
+    loaded, spec = arguments.as_program(program), arguments.as_board(board)
+    with arguments.files_named(TargetError):
+        return compile_program(
+            loaded,
+            spec.placed(weights=weights_in, kernels=kernels_in),
+            arguments.as_path("directory", directory, TargetError),
+            backend=backend,
+            optimize=optimize,
+            kernel_sets=kernel_sets,
+            kernels=kernels,
+            tvm_layers=tvm_layers,
+            progress=progress or silent,
+        )
 
 
 def profile(
@@ -327,18 +336,26 @@ def profile(
 
     if not isinstance(build, Build | str | Path):
         raise TargetError(f"a build is a Build or its folder, not {type(build).__name__}")
+    arguments.check_texts(TargetError, split=split, port=port, runner=runner)
+    arguments.check_calls(TargetError, progress=progress)
+    steps = None if steps is None else arguments.as_whole("steps", steps)
+    if float_accuracy is not None:
+        float_accuracy = arguments.as_number("float_accuracy", float_accuracy)
+    out = None if out is None else arguments.as_path("out", out, TargetError)
+    board = None if board is None else arguments.as_board(board)
     loaded = build if isinstance(build, Build) else Build.load(build)
     dataset = (
         arguments.as_labelled(data, loaded.program(), split)
         if isinstance(data, Windows | tuple | list)
         else arguments.as_dataset(data)
     )
-    return run(
-        loaded,
-        dataset,
-        split=split, steps=steps, board=board, port=port, runner=runner,
-        float_accuracy=float_accuracy, out=out, progress=progress,
-    )  # fmt: skip
+    with arguments.files_named(TargetError):
+        return run(
+            loaded,
+            dataset,
+            split=split, steps=steps, board=board, port=port, runner=runner,
+            float_accuracy=float_accuracy, out=out, progress=progress,
+        )  # fmt: skip
 
 
 def export(
@@ -402,13 +419,18 @@ def export(
     """
     from edgeflow.exporting import export as write
 
+    texts = {"name": name, "core": core, "optimize": optimize, "backend": backend}
+    arguments.check_texts(ExportError, to=to, activations=activations, **texts)
+    arguments.check_flags(ExportError, inline=inline, raw=raw)
+    out = None if out is None else arguments.as_path("out", out, ExportError)
     asked = {
         "name": name, "core": core, "optimize": optimize, "backend": backend,
         "data": None if data is None else arguments.as_dataset(data),
         "activations": activations, "inline": inline, "raw": raw,
     }  # fmt: skip
     given = {option: value for option, value in asked.items() if value is not None}
-    return write(arguments.as_program(program), to, out, **given)
+    with arguments.files_named(ExportError):
+        return write(arguments.as_program(program), to, out, **given)
 
 
 def load(path: str | Path) -> Program:
@@ -493,15 +515,20 @@ def train(
     """
     from edgeflow.training.loop import train as run
 
-    return run(
-        arguments.as_dataset(data),
-        cell,
-        out=arguments.as_path("out", out, TrainError),
-        restart=restart,
-        on_epoch=on_epoch,
-        methods=methods,
-        **options,
-    )
+    arguments.check_texts(TrainError, cell=cell)
+    arguments.check_flags(TrainError, restart=restart)
+    arguments.check_calls(TrainError, on_epoch=on_epoch)
+    arguments.check_methods(methods)
+    with arguments.files_named(TrainError):
+        return run(
+            arguments.as_dataset(data),
+            cell,
+            out=arguments.as_path("out", out, TrainError),
+            restart=restart,
+            on_epoch=on_epoch,
+            methods=methods,
+            **options,
+        )
 
 
 def boards() -> BoardList:

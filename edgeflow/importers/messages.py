@@ -29,11 +29,12 @@ def one_line(error: BaseException, most: int = MOST) -> str:
 
 def raised(error: BaseException, file: str | Path) -> str:
     """Return what a user's file raised, with its line: ``line 12: ValueError: no config``."""
+    own = Path(file).resolve()
     line = None
-    if isinstance(error, SyntaxError) and error.filename == str(file):
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).resolve() == own:
         line = error.lineno
     for frame in traceback.extract_tb(error.__traceback__):
-        if frame.filename == str(file):
+        if Path(frame.filename).resolve() == own:
             line = frame.lineno
     text = f"{type(error).__name__}: {one_line(error)}"
     return text if line is None else f"line {line}: {text}"
