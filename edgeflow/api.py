@@ -193,6 +193,7 @@ def compile(
     tvm_layers: Collection[str] | None = None,
     weights_in: str | None = None,
     kernels_in: str | None = None,
+    name: str | None = None,
     progress: StageProgress | None = None,
 ) -> Build:
     """Generate the C library of a program and link a board's firmware image around it.
@@ -216,6 +217,9 @@ def compile(
         Layers whose step TVM writes; default: as the backend chooses.
     weights_in, kernels_in : str, optional
         Memory of the board that weights, or the code of a step, are copied to at start.
+    name : str, optional
+        Of the library: ``NAME.c``, ``NAME.h``, and all its global names begin with it. Default:
+        ``model.c`` and ``model.h``, for a firmware with no other library of EdgeFlow.
     progress : callable, optional
         Called with the stage, the number of its parts done, and of all.
 
@@ -229,6 +233,8 @@ def compile(
     ProgramError, TargetError, ToolMissingError
         If the program cannot be read, the code does not fit the board, or its compiler is not
         installed.
+    ExportError
+        If the name cannot be one.
 
     Examples
     --------
@@ -245,7 +251,7 @@ def compile(
     from edgeflow.progress import silent
 
     texts = {"weights_in": weights_in, "kernels_in": kernels_in}
-    arguments.check_texts(TargetError, backend=backend, optimize=optimize, **texts)
+    arguments.check_texts(TargetError, backend=backend, optimize=optimize, name=name, **texts)
     arguments.check_lists(TargetError, kernel_sets=kernel_sets, kernels=kernels)
     arguments.check_lists(TargetError, tvm_layers=tvm_layers)
     arguments.check_calls(TargetError, progress=progress)
@@ -260,6 +266,7 @@ def compile(
             kernel_sets=kernel_sets,
             kernels=kernels,
             tvm_layers=tvm_layers,
+            name=name,
             progress=progress or silent,
         )
 
@@ -359,7 +366,7 @@ def profile(
 
 
 def export(
-    program: Program | str | Path,
+    program: Program | str | Path | Mapping[str, Program | str | Path] | Sequence[str | Path],
     to: str,
     out: str | Path | None = None,
     *,
@@ -376,13 +383,16 @@ def export(
 
     Parameters
     ----------
-    program : Program, str or path
+    program : Program, str, path, mapping or sequence
+        Several become one library, in which they share kernels and tables: programs by their
+        names, with which their functions, types and macros begin, or files, whose names they get.
     to : str
         "cmake", "arduino", "platformio", "zephyr", "esp-idf", "onnx", "onnx-scan" or "tflite".
     out : path, optional
         File or folder; default: the format's, in the current folder.
     name : str, optional
-        Of a library; its functions and macros begin with it.
+        Of a library; its functions and macros begin with it, of several programs those of the
+        kernels.
     core : str, optional
         A core whose kernels a library has; default "c": C that runs anywhere.
     optimize, backend : str, optional
@@ -430,7 +440,7 @@ def export(
     }  # fmt: skip
     given = {option: value for option, value in asked.items() if value is not None}
     with arguments.files_named(ExportError):
-        return write(arguments.as_program(program), to, out, **given)
+        return write(arguments.as_programs(program), to, out, **given)
 
 
 def load(path: str | Path) -> Program:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,14 +17,13 @@ from edgeflow.errors import (
     DataError,
     EdgeFlowError,
     EdgeFlowWarning,
+    ExportError,
     ProgramError,
     TargetError,
     TrainError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
     from torch import nn
@@ -299,6 +298,23 @@ def warned(program: Program) -> Program:
     for note in program.metadata.get("notes", ()):
         warnings.warn(note, EdgeFlowWarning, stacklevel=4)
     return program
+
+
+def as_programs(
+    program: Program | str | Path | Mapping[str, Program | str | Path] | Sequence[str | Path],
+) -> Program | Mapping[str, Program]:
+    """Return a program, or several by name, given them or their files."""
+    from edgeflow.codegen.names import name_files
+
+    if isinstance(program, Mapping | list | tuple) and not program:
+        raise ExportError("there is no program to export: give one or more")
+    if isinstance(program, Mapping):
+        return {name: as_program(each) for name, each in program.items()}
+    if isinstance(program, str | Path) or not isinstance(program, Sequence):
+        return as_program(program)
+    if not all(isinstance(each, str | Path) for each in program):
+        raise ExportError("several programs need names: give a mapping, {'walk': program, ...}")
+    return {n: as_program(each) for n, each in zip(name_files(program), program, strict=True)}
 
 
 def as_program(program: Program | str | Path) -> Program:

@@ -19,6 +19,7 @@ from edgeflow.errors import DeviceError, TargetError
 from edgeflow.profiling.classes import describe
 from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
 from edgeflow.profiling.plugin import qemu_version
+from edgeflow.profiling.quantizer import quantizer_cost
 from edgeflow.profiling.result import ProfileResult, histogram, summarize
 from edgeflow.profiling.timing import Timing, estimated_timing
 from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
@@ -89,8 +90,15 @@ def profile(
             f"{spec.name}: the board ran {run.steps} steps, the emulator counted {counted}: "
             "compile again"
         )
+    quantizer = None
     if counts is not None:
         run.counts = counts.first(run.steps)
+    if counts is not None and failure is None:
+        placed = spec.model_copy(update={"placement": build.placement})
+        try:
+            quantizer = quantizer_cost(program, placed, windows.x)
+        except (KeyboardInterrupt, DeviceError) as error:
+            failure = error
     result = run.result(
         before,
         complete=failure is None,
@@ -98,6 +106,7 @@ def profile(
         split=split,
         rate_hz=float(dataset.rate_hz),
         versions=_versions(build, emulator),
+        quantizer=quantizer,
     )
     result.save(out / "profile.json")
     if failure is not None:
@@ -225,7 +234,7 @@ class _Run:
 
     def _layers(self, weights: int, cycles: np.ndarray | None) -> list[dict[str, Any]]:
         """Return a row per layer and, where instructions are counted, one of what is of none."""
-        sizes = layer_bytes(self.build.elf, self.build.layers)
+        sizes = layer_bytes(self.build.elf, self.build.layers, self.build.source)
         rows: list[dict[str, Any]] = [
             {
                 "name": node.name,

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
 from edgeflow.program import inference, onnx_file
+from edgeflow.program.confidence import ONE, confidence
 from edgeflow.program.fixedpoint import Ints, clip
 from edgeflow.program.input_format import InputFormat
 from edgeflow.program.matrix import MAX_SIZE
@@ -251,6 +252,24 @@ class Program:
     def values(self, x: ArrayLike) -> NDArray[np.float64]:
         """Return the outputs behind `predict` in real units, [..., outputs]."""
         return inference.values(self, x)
+
+    def confidence(self, y: ArrayLike) -> NDArray[np.float64]:
+        """Return the softmax of the class that outputs decide on, with the bits of the C library.
+
+        A probability only as far as the model is calibrated: trained with cross-entropy, on data
+        like these.
+
+        Parameters
+        ----------
+        y : int array [..., outputs]
+            Outputs as of `run`.
+
+        Returns
+        -------
+        float64 array [...]
+            1 / outputs .. 1, in steps of 2**-15.
+        """
+        return confidence(y, self.output_scale) / ONE
 
     def stream(self) -> "inference.Stream":
         """Return a stream that takes one sample at a time, after a reset."""
