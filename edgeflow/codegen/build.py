@@ -192,6 +192,8 @@ class Build:
         TargetError
             If `directory` is not a complete build folder.
         """
+        if not isinstance(directory, str | Path) or "\0" in str(directory):
+            raise TargetError(f"a build is read from its folder, not {type(directory).__name__}")
         directory = Path(directory)
         file = directory / "build.json"
         try:

@@ -215,9 +215,11 @@ class Program:
         ProgramError
             If x has another shape or type.
         """
-        if x.ndim != 3 or x.shape[2] != self.inputs or x.dtype != np.int16:
+        array = isinstance(x, np.ndarray)
+        if not array or x.ndim != 3 or x.shape[2] != self.inputs or x.dtype != np.int16:
+            given = f"{x.dtype} {list(x.shape)}" if array else type(x).__name__
             raise ProgramError(
-                f"x must be int16 [n, time, {self.inputs}], not {x.dtype} {list(x.shape)}"
+                f"x must be int16 [n, time, {self.inputs}], as quantize_input gives, not {given}"
             )
         state = self.initial_state(x.shape[0]) if state is None else state
         y = np.empty((x.shape[0], x.shape[1], self.outputs), dtype=np.int16)
