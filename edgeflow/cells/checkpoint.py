@@ -3,6 +3,7 @@
 import io
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,10 @@ def read_torch(path: Path, what: str) -> Any:
         raise TrainError(f"{path}: no such file: train a model with 'edgeflow train'") from None
     except OSError as error:
         raise TrainError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if record := damaged_record(content):
+        raise TrainError(
+            f"{path}: damaged: its record {record} is not what was written: copy it again"
+        )
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, IndexError,
@@ -58,6 +63,26 @@ def read_torch(path: Path, what: str) -> Any:
             f"{path}: damaged, or not {what} of edgeflow (torch.load with weights_only=True "
             "refuses it)"
         ) from None
+
+
+def damaged_record(content: bytes) -> str | None:
+    """Return the name of a record of a ``torch.save`` file that differs from its CRC-32.
+
+    torch itself does not compare them. None: all are as they were written, or the file is from
+    before torch wrote zip archives.
+    """
+    if not content.startswith(b"PK"):
+        return None
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            # torch compresses nothing, so what unpacks to much more was not written by it
+            for record in archive.infolist():
+                if record.file_size > len(content):
+                    return record.filename
+            return archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError,
+            EOFError, OSError):  # fmt: skip
+        return "of the zip directory"
 
 
 def load_model(path: str | Path) -> SequenceClassifier:

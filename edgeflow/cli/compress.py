@@ -12,12 +12,13 @@ from edgeflow.cli.options import DATA, JSON
 from edgeflow.cli.schema import with_options
 from edgeflow.data.reading import DataOptions
 from edgeflow.errors import CompressError
+from edgeflow.model_options import ModelOptions
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.recipe import Recipe, make_recipe, read_recipe
 from edgeflow.schema import MEASUREMENT, SEARCH, by_field
 
 
-@with_options(reading=DataOptions, options=Recipe, constraints=Limits)
+@with_options(origin=DataOptions, options=Recipe, constraints=Limits, reading=ModelOptions)
 def command(
     model: str = typer.Argument(
         ...,
@@ -26,9 +27,6 @@ def command(
     data: str = DATA,
     out: Path = typer.Option(Path("model.onnx"), "--out", "-o", help="File of the program."),
     window: int | None = typer.Option(None, "--window", help="Samples per decision of mymodel.py."),
-    checkpoint: Path | None = typer.Option(
-        None, "--checkpoint", help="state_dict with the weights of mymodel.py:Net."
-    ),
     recipe: str | None = typer.Option(
         None,
         "--recipe",
@@ -49,9 +47,10 @@ def command(
     ),
     json_: bool = JSON,
     *,
-    reading: dict[str, Any],
+    origin: dict[str, Any],
     options: dict[str, Any],
     constraints: dict[str, Any],
+    reading: dict[str, Any],
 ) -> None:
     """Quantize a trained model into one ONNX file of integer operations.
 
@@ -78,13 +77,14 @@ def command(
     from edgeflow.recipes.measure import add_cost, emulated_board
 
     limits = Limits(**by_field(Limits, constraints))
+    model_options = ModelOptions(**by_field(ModelOptions, reading))
     _check(model, out, recipe, ladder, limits)
     measured = None if board is None else emulated_board(board)
-    load = partial(dataset.load, data, reading, window)
+    load = partial(dataset.load, data, origin, window)
     if limits.on_board:
         search_and_show(
             model, load(), limits, board or DEFAULT_BOARD, out, ladder, options,
-            checkpoint=checkpoint, restart=restart, json_=json_,
+            model_options=model_options, restart=restart, json_=json_,
         )  # fmt: skip
         return
     steps = make_recipe({} if recipe is None else read_recipe(recipe), options, where=recipe or "")
@@ -96,7 +96,7 @@ def command(
         on_stage = console.stages(bar)
         made = compress_by_recipe(
             model, loaded, steps.allowing(limits.drop), out,
-            name=recipe, board=board or DEFAULT_BOARD, checkpoint=checkpoint, restart=restart,
+            name=recipe, board=board or DEFAULT_BOARD, model_options=model_options, restart=restart,
             on_epoch=console.epochs(bar, task, loaded.task), progress=on_stage,
         )  # fmt: skip
         record = made.record

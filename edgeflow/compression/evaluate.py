@@ -18,6 +18,7 @@ from edgeflow.data.sequences import sequences_of
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model, model_text
 from edgeflow.metrics import side_by_side
+from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, spike_rates
 from edgeflow.progress import StageProgress, silent
@@ -72,7 +73,7 @@ def compress_model(
     model: "nn.Module | str | Path",
     dataset: "Dataset",
     *,
-    checkpoint: str | Path | None = None,
+    model_options: ModelOptions = NONE_GIVEN,
     widths: Widths | None = None,
     split: str = "test",
     cutoff: float | None = None,
@@ -95,7 +96,7 @@ def compress_model(
         If the model or the data cannot be used.
     """
     progress("loading the model", 0, 0)
-    chain, calibration = load_chain(model, dataset, checkpoint=checkpoint)
+    chain, calibration = load_chain(model, dataset, model_options)
     progress("loading the model", 1, 1)
     widths, tuned = widths or Widths(), chain
     if tune is not None:
@@ -147,7 +148,7 @@ def scored(
 
 
 def load_chain(
-    model: "nn.Module | str | Path", dataset: "Dataset", *, checkpoint: str | Path | None = None
+    model: "nn.Module | str | Path", dataset: "Dataset", model_options: ModelOptions = NONE_GIVEN
 ) -> tuple[FloatChain, NDArray[np.float32]]:
     """Return a trained model that fits the data, and windows of training subjects to calibrate on.
 
@@ -161,11 +162,11 @@ def load_chain(
     chain = load_float_model(
         model,
         calibration,
-        checkpoint=checkpoint,
         channels=tuple(dataset.channels),
         classes=tuple(dataset.classes),
         window=dataset.window,
         rate_hz=dataset.rate_hz,
+        **vars(model_options),
     )
     if list(chain.classes) != list(dataset.classes):
         raise CompressError(

@@ -107,9 +107,10 @@ def load_dataset(
     >>> ef.load_dataset("mine.csv", window=25).window
     25
     """
-    for what, value in (("name or path", name_or_path), ("root", root)):
-        if not isinstance(value, str | Path | None):
-            raise DataError(f"{what} is {value!r}: give a path")
+    if not isinstance(name_or_path, str | Path) or "\0" in str(name_or_path):
+        raise DataError(f"a data set is a name or a path, not {type(name_or_path).__name__}")
+    if not isinstance(root, str | Path | None):
+        raise DataError(f"root is {root!r}: give a path")
     split = None
     if isinstance(people, Mapping):
         split = check_people(people, "people")

@@ -305,6 +305,12 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     add("steps skipped", [_percent(c["steps_skipped"]) if c else None for c in cutoffs])
     values = [c["instructions_per_skipped_step"] if c else None for c in cutoffs]
     add("instructions per skipped step", [v and number(v) for v in values], EXACT)
+    for key, name, kind in (
+        ("instructions_mean", "instructions", EXACT),
+        ("cycles_mean", "cycles", ESTIMATED),
+    ):
+        cells = [q and q[key] and number(q[key], 5) for q in (run["quantizer"] for run in runs)]
+        add(f"quantizing a sample of floats, {name}, in addition", cells, kind)
     for key, name in (("input_sparsity", "inputs"), ("state_sparsity", "states")):
         add(f"columns of {name} not updated", [_percent(run["delta"][key]) for run in runs])
     warmups = [run["warmup"] for run in runs]

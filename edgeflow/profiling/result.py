@@ -113,6 +113,11 @@ class ProfileResult:
         Of an early exit, None without one. ``samples_read`` of a window (mean, p50, p99, max),
         ``steps_skipped``, the share of steps, and their mean instructions,
         ``instructions_per_skipped_step``.
+    quantizer
+        Of a sample's way from float to integers, ``NAME_quantize``, which is not in the other
+        quantities as the host does it here: its mean ``instructions_mean`` (exact) and
+        ``cycles_mean`` (estimated), on how many ``samples``, and ``mismatches``, those that the
+        reference quantizes otherwise. None where instructions are not counted.
     task
         Task of the outputs, which says what `metrics` holds: ``classification``, another one of
         `edgeflow.tasks`, or ``values``.
@@ -168,6 +173,7 @@ class ProfileResult:
     estimate: dict[str, Any] | None = None
     warmup: dict[str, Any] | None = None
     cutoff: dict[str, Any] | None = None
+    quantizer: dict[str, Any] | None = None
     task: str = "classification"
     metrics: dict[str, Any] | None = None
     samples_per_step: int = 1
@@ -181,10 +187,15 @@ class ProfileResult:
         return asdict(self)
 
     def check(self) -> None:
-        """Raise a CheckFailed if any output differed from the bit-exact reference's."""
+        """Raise a CheckFailed if any output, or quantized sample, differed from the reference's."""
         if self.mismatches:
             raise CheckFailed(
                 f"{self.mismatches} of {self.steps} steps on {self.board} differ from the reference"
+            )
+        if self.quantizer is not None and self.quantizer["mismatches"]:
+            raise CheckFailed(
+                f"{self.quantizer['mismatches']} of {self.quantizer['samples']} samples are "
+                f"quantized on {self.board} unlike by the reference"
             )
 
     def cost(self, optimize: str | None = None) -> dict[str, Any]:

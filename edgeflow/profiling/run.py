@@ -20,6 +20,7 @@ from edgeflow.errors import DeviceError, TargetError
 from edgeflow.profiling.classes import describe
 from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
 from edgeflow.profiling.plugin import qemu_version
+from edgeflow.profiling.quantizer import quantizer_cost
 from edgeflow.profiling.result import ProfileResult, histogram, summarize
 from edgeflow.profiling.timing import Timing, estimated_timing
 from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
@@ -92,8 +93,15 @@ def profile(
             f"{spec.name}: the board ran {run.steps} steps, the emulator counted {counted}: "
             "compile again"
         )
+    quantizer = None
     if counts is not None:
         run.counts = counts.first(run.steps)
+    if counts is not None and failure is None:
+        placed = spec.model_copy(update={"placement": build.placement})
+        try:
+            quantizer = quantizer_cost(program, placed, np.concatenate(sequences.x))
+        except (KeyboardInterrupt, DeviceError) as error:
+            failure = error
     result = run.result(
         before,
         complete=failure is None,
@@ -102,6 +110,7 @@ def profile(
         rate_hz=float(dataset.rate_hz),
         notes=match_notes(program, dataset),
         versions=_versions(build, emulator),
+        quantizer=quantizer,
     )
     result.save(out / "profile.json")
     if failure is not None:
@@ -235,7 +244,7 @@ class _Run:
 
     def _layers(self, weights: int, cycles: np.ndarray | None) -> list[dict[str, Any]]:
         """Return a row per layer and, where instructions are counted, one of what is of none."""
-        sizes = layer_bytes(self.build.elf, self.build.layers)
+        sizes = layer_bytes(self.build.elf, self.build.layers, self.build.source)
         rows: list[dict[str, Any]] = [
             {
                 "name": node.name,

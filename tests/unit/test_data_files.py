@@ -495,7 +495,7 @@ def test_a_clock_among_the_arrays_is_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name_or_path": 5}, "give a path"),
+        ({"name_or_path": 5}, "a name or a path"),
         ({"rate_hz": "fast"}, "rate_hz is 'fast'"),
         ({"rate_hz": -1}, "rate_hz is -1"),
         ({"rate_hz": [10]}, "rate_hz is"),
