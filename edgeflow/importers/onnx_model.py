@@ -1,6 +1,6 @@
 """ONNX files of trained models: recurrent and linear operators in a chain."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,15 +15,8 @@ from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.gru_reset_before import GRUResetBefore
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Description
-from edgeflow.importers.graph import (
-    ATTENTION,
-    MEAN,
-    NORM,
-    NOT_SUPPORTED,
-    Graph,
-    Operation,
-    importing,
-)
+from edgeflow.importers.graph import ATTENTION, NOT_SUPPORTED, Graph, importing
+from edgeflow.importers.operation import Operation
 
 _ACTIVATIONS = {
     "GRU": [["sigmoid", "tanh"]],
@@ -85,9 +78,9 @@ class _Onnx(Graph):
     advice: ClassVar = {
         **dict.fromkeys(("Loop", "Scan"), _ONE_OPERATOR),
         **dict.fromkeys(("Attention", "MultiHeadAttention"), ATTENTION),
-        "ReduceMean": MEAN,
+        "ReduceMean": "use the last step's outputs instead of the mean over time",
         "Conv": "use a GRU or LSTM on the samples themselves",
-        "BatchNormalization": NORM,
+        "BatchNormalization": "fold it into the linear layer next to it, or normalise the data",
     }
     supported = (
         "GRU, LSTM and RNN, all forward, Gemm, MatMul, Add/Sub/Mul/Div of one constant a channel, "
@@ -109,7 +102,8 @@ class _Onnx(Graph):
                     value = numpy_helper.to_array(value)
                 self._constants[node.output[0]] = np.asarray(value)
         inputs = [(i.name, _sizes(i)) for i in self._given]
-        super().__init__([*map(self._operation, graph.node)], inputs, graph.output[0].name)
+        outputs = [output.name for output in graph.output]
+        super().__init__([*map(self._operation, graph.node)], inputs, outputs)
 
     def _operation(self, node: NodeProto) -> Operation:
         kind, name = node.op_type, node.name or node.output[0]
@@ -120,12 +114,11 @@ class _Onnx(Graph):
         elif kind == "Gather" and role:
             index = np.asarray(self._constants.get(node.input[1], ()))
             pick = int(index.item()) if index.size == 1 else None
-        reads, results = [*_reads(node)], [*filter(None, node.output)]
-        return Operation(node, name, kind, role, reads, results, node.input, swaps, pick)
-
-    def listed(self, problems: Sequence[tuple[Operation, str]]) -> str:
-        parts = "; ".join(f"{op}: {why}" for op, why in problems)
-        return f"these nodes cannot be compressed: {parts}"
+        states = [*filter(None, node.input[5:7])] if role == "recurrent" else []
+        results = [output or (name, k) for k, output in enumerate(node.output)]
+        return Operation(
+            node, name, kind, role, [*_reads(node)], results, node.input, states, swaps, pick
+        )
 
     def limitation(self, op: Operation) -> str | None:
         if op.node.domain not in _STANDARD:
@@ -159,32 +152,44 @@ class _Onnx(Graph):
             problems.append("its cell state Y_c is read: use its output Y")
         return ", ".join(problems) or None
 
-    def run(self, x: NDArray[np.float32], n: int) -> NDArray[np.float32]:
+    def run(
+        self, x: NDArray[np.float32], n: int, wanted: Sequence[Hashable]
+    ) -> list[NDArray[np.float32]]:
         import onnxruntime
 
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
-        feeds: dict[str, Any] = {self._given[0].name: x}
-        for extra in self._given[1:]:
-            kind = helper.tensor_dtype_to_np_dtype(extra.type.tensor_type.elem_type)
-            feeds[extra.name] = np.zeros([size or n for size in _sizes(extra)], kind)
+        feeds = dict[str, Any]()
+        for given in self._given:
+            kind = helper.tensor_dtype_to_np_dtype(given.type.tensor_type.elem_type)
+            zeros = x if given.name == self.sample else [size or n for size in _sizes(given)]
+            feeds[given.name] = x.astype(kind) if zeros is x else np.zeros(zeros, kind)
         known = {"", *self.data, *self._constants, *feeds}
         inputs = dict.fromkeys(name for op in self.path for name in op.node.input)
         computed = [name for name in inputs if name not in known]
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in computed)
+        outputs = {output.name for output in model.graph.output}
+        more = dict.fromkeys([*computed, *map(str, wanted)])
+        model.graph.output.extend(onnx.ValueInfoProto(name=k) for k in more if k not in outputs)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 4
         session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-        y, *values = session.run([self.output, *computed], feeds)
+        values = session.run([*wanted, *computed], feeds)
+        found, values = values[: len(wanted)], values[len(wanted) :]
         self._constants |= dict(zip(computed, values, strict=True))
         self._constants |= {name: feeds[name] for name in feeds if name not in self.data}
-        return np.asarray(y, dtype=np.float32)
+        return [np.asarray(y, dtype=np.float32) for y in found]
 
     def constant(self, value: Any) -> NDArray[Any]:
         return np.asarray(self._constants[value], dtype=np.float64)
 
-    def linear(self, op: Operation) -> tuple[Any, ...]:
+    def arguments(self, op: Operation) -> Iterator[tuple[Any, ...]]:
+        if op.role == "recurrent":
+            yield from self._recurrent(op)
+        else:
+            yield self._linear(op)
+
+    def _linear(self, op: Operation) -> tuple[Any, ...]:
         constants: list[Any] = [*map(self._constants.get, op.node.input), None]
         _, weight, bias = constants[:3]
         options = _attributes(op.node)
@@ -193,8 +198,7 @@ class _Onnx(Graph):
             bias = None if bias is None else options.get("beta", 1.0) * np.asarray(bias)
         return _layer(op), weight if options.get("transB", 0) else weight.T, bias
 
-    def recurrent(self, op: Operation) -> Iterator[tuple[Any, ...]]:
-        self.check_states(op, filter(None, op.node.input[5:7]))
+    def _recurrent(self, op: Operation) -> Iterator[tuple[Any, ...]]:
         constants: list[Any] = [*map(self._constants.get, op.node.input), None, None]
         _, weight, recurrent, bias, lengths = constants[:5]
         if lengths is not None and np.ptp(lengths) > 0:
