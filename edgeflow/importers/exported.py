@@ -92,7 +92,7 @@ class _Exported(TorchGraph):
         self, x: NDArray[np.float32], n: int, wanted: Sequence[Hashable]
     ) -> list[NDArray[np.float32]]:
         given = [
-            torch.from_numpy(x) if value is self.sample else torch.zeros([s or n for s in sizes])
+            torch.tensor(x) if value is self.sample else torch.zeros([s or n for s in sizes])
             for value, sizes in self.inputs
         ]
         runner = fx.Interpreter(self._module, garbage_collect_values=False)

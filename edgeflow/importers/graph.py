@@ -217,7 +217,7 @@ class Graph(ABC):
         swapped = False
         for op in self.path:
             swapped ^= op.swaps
-            if op.role == "recurrent":
+            if op.role in ("recurrent", "layer"):
                 return swapped
         return False
 

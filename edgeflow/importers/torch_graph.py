@@ -134,6 +134,7 @@ def torch_operation(
         operands = [*args, *options.values()][:1]
         held = {name: value for name, value in options.items() if name != "timespans"}
         given = {"args": args, "options": options}
+        swaps = not getattr(module, "batch_first", True)
         states = [t for t in tensors_in((args[:2], held)) if t is not operands[0]]
     elif function in RECURRENT:
         swaps = given.get("batch_first") is False
