@@ -69,11 +69,11 @@ def layer_norm(size: int = HIDDEN) -> nn.LayerNorm:
 
 
 def convolved(m: Made, x: Tensor) -> Tensor:
-    return m.out(m.rnn(m.conv(F.pad(x.mT, (2, 0))).mT)[0][:, -1])
+    return m.out(m.rnn(m.conv(F.pad(x.transpose(1, 2), (2, 0))).transpose(1, 2))[0][:, -1])
 
 
 def cut(m: Made, x: Tensor) -> Tensor:
-    return m.out(m.rnn(torch.relu(m.conv(x.mT)[:, :, :-2]).mT)[0][:, -1])
+    return m.out(m.rnn(torch.relu(m.conv(x.transpose(1, 2))[:, :, :-2]).transpose(1, 2))[0][:, -1])
 
 
 def tied() -> Made:
@@ -182,7 +182,7 @@ ACCEPTED = [
          lambda: net(lambda m, x: m.out(m.norm(m.rnn(x)[0].permute(0, 2, 1)).permute(0, 2, 1)),
                      norm=normed())),
     Form("batch norm of the input",
-         lambda: net(lambda m, x: m.out(m.rnn(m.norm(x.mT).mT)[0][:, -1]), norm=normed(CHANNELS))),
+         lambda: net(lambda m, x: m.out(m.rnn(m.norm(x.transpose(1, 2)).transpose(1, 2))[0][:, -1]), norm=normed(CHANNELS))),
     Form("buffers mu and sigma",
          lambda: net(lambda m, x: last(m, (x - m.mu) / m.sigma), mu=MEAN, sigma=STD)),
     Form("buffers of [1, 1, channels]",
