@@ -84,7 +84,8 @@ def _to_float32(graph: GraphProto) -> Iterator[str]:
     for tensor in (*graph.initializer, *_tensors(graph)):
         if tensor.data_type in _FLOATS:
             yield _FLOATS[tensor.data_type]
-            array = numpy_helper.to_array(tensor).astype(np.float32)
+            with np.errstate(over="ignore"):  # infinite weights are refused with the layer
+                array = numpy_helper.to_array(tensor).astype(np.float32)
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
     for node in graph.node:
         for attribute in node.attribute:

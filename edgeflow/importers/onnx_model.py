@@ -15,9 +15,9 @@ from edgeflow.importers import onnx_layers
 from edgeflow.importers.assembly import Description
 from edgeflow.importers.graph import ATTENTION, NOT_SUPPORTED, Graph, importing
 from edgeflow.importers.onnx_file import read_model
-from edgeflow.importers.onnx_layers import ACTIVATIONS
 from edgeflow.importers.onnx_nodes import (
     RANDOM,
+    RECURRENT,
     attributes,
     constants,
     moved,
@@ -37,7 +37,7 @@ _ROLES = {
     **{"Gemm": "linear", "Shape": "size", "Size": "size", "LogSoftmax": "log_softmax"},
     **{"LayerNormalization": "layer_norm", "BatchNormalization": "batch_norm"},
     **dict.fromkeys(("ReduceMean", "GlobalAveragePool"), "mean"),
-    **dict.fromkeys(ACTIVATIONS, "recurrent"),
+    **dict.fromkeys(RECURRENT, "recurrent"),
     **dict.fromkeys(_MOVES, "move"),
 }
 _ONE_OPERATOR = (
@@ -94,11 +94,11 @@ class _Onnx(Graph):
     def __init__(self, model: onnx.ModelProto) -> None:
         self._model, graph = model, model.graph
         for number, node in enumerate(graph.node):
-            if node.op_type in ACTIVATIONS and node.output and not node.output[0]:
+            if node.op_type in RECURRENT and node.output and not node.output[0]:
                 node.output[0] = f"edgeflow_outputs_{number}"  # so that states come second
         self._constants = constants(model)
         self._given = [i for i in graph.input if i.name not in self._constants]
-        self._sessions: dict[tuple[str, ...], Any] = {}
+        self._sessions: dict[Any, Any] = {}
         if not self._given or not graph.output:
             raise CompressError(
                 "the graph needs an input and an output: export a model of [n, time, channels]"
@@ -192,13 +192,18 @@ class _Onnx(Graph):
         names = dict.fromkeys(name for op in self.path for name in op.node.input)
         computed = [name for name in names if name not in known]
         names = (*wanted, *computed)
-        if names not in self._sessions:
+        key = (*names, *map(np.shape, feeds.values()))
+        if key not in self._sessions:
             model = onnx.ModelProto()
             model.CopyFrom(self._model)
+            for given in model.graph.input:
+                sizes = np.shape(feeds.get(given.name, ()))
+                for dim, size in zip(given.type.tensor_type.shape.dim, sizes, strict=False):
+                    dim.dim_value = size
             del model.graph.output[:]
             model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-            self._sessions[names] = session(model)
-        values = self._sessions[names].run(None, feeds)
+            self._sessions[key] = session(model)
+        values = self._sessions[key].run(None, feeds)
         self._constants |= dict(zip(computed, values[len(wanted) :], strict=True))
         self._constants |= {name: feeds[name] for name in feeds if name not in self.data}
         return [np.asarray(value, dtype=np.float32) for value in values[: len(wanted)]]

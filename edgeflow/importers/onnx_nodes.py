@@ -8,6 +8,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
+from edgeflow.errors import CompressError
+
+#: Operators that are recurrent layers.
+RECURRENT = ("GRU", "LSTM", "RNN")
 #: Operators whose results differ from run to run.
 RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
           "RandomUniformLike")  # fmt: skip
@@ -31,9 +35,24 @@ def reads(node: NodeProto) -> Iterator[str]:
 
 
 def session(model: ModelProto) -> Any:
-    """Return an onnxruntime session that computes a model on one core."""
+    """Return an onnxruntime session that computes a model on one core.
+
+    Raises
+    ------
+    CompressError
+        If a recurrent layer reads no steps: onnxruntime would end the process.
+    """
     import onnxruntime
 
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    empty = {v.name for v in inferred.graph.value_info for dim in v.type.tensor_type.shape.dim
+             if dim.HasField("dim_value") and not dim.dim_value}  # fmt: skip
+    for node in model.graph.node:
+        if node.op_type in RECURRENT and empty.intersection(node.input[:1]):
+            raise CompressError(
+                f"{node.name or node.output[0]} ({node.op_type}) reads no samples: all are cut off "
+                "before it, so export the model with a longer window"
+            )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4

@@ -386,3 +386,13 @@ def test_exported_model_compresses_as_the_module_does(tmp_path: Path) -> None:
     net: Any = Net(read="last").eval()
     chains = [load_float_model(m, walk()) for m in (net, export(net, tmp_path / "m.onnx"))]
     np.testing.assert_allclose(*(chain.run(walk(3)) for chain in chains), atol=1e-5)
+
+
+def test_a_window_that_is_cut_to_nothing_is_refused(tmp_path: Path) -> None:
+    nodes = keras(end="u")
+    nodes[0:1] = [node("Slice", ["x", "far", "end", "time"], ["cut"]),
+                  node("Transpose", ["cut"], ["t"], perm=[1, 0, 2])]  # fmt: skip
+    cut = {"far": np.array([900]), "end": np.array([999]), "time": np.array([1])}
+    path = build(nodes, tmp_path / "k.onnx", **parameters(3), **cut)
+    with pytest.raises(CompressError, match=r"rnn \(GRU\) reads no samples"):
+        load_float_model(path, walk())
