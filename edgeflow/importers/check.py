@@ -111,7 +111,8 @@ def check_output(
     if error is not None:
         raise CompressError(
             f"the model does more than its layers ({_names(chain)}) in sequence: outputs differ by "
-            f"{error:.3g}{'' if where is None else where()}"
+            f"{error:.3g}{'' if where is None else where()}. Leave out what is more: a layer reads "
+            "every step of the one before, or the last"
         )
 
 

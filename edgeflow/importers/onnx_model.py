@@ -67,9 +67,9 @@ def from_onnx(
     """
     model, notes = read_model(Path(path))
     with importing(path):
-        chain = _Onnx(model).chain(example, description, Path(path).stem)
-        chain.notes = notes + chain.notes
-        return chain
+        graph = _Onnx(model)
+        graph.notes += notes
+        return graph.chain(example, description, Path(path).stem)
 
 
 class _Onnx(Graph):
