@@ -223,11 +223,11 @@ class Graph(ABC):
 
     def time_first(self) -> bool:
         """Tell whether x is [time, n, channels], by the moves before the first layer."""
-        swapped = False
+        axes = [0, 1, 2]
         for op in self.path:
-            swapped ^= op.swaps
+            axes = [axes[k] for k in op.order] or axes
             if op.role == "recurrent":
-                return swapped
+                return axes[0] == 1
         return False
 
     def _expected(self, x: NDArray[np.float32], n: int | None, swapped: bool) -> Any:

@@ -30,7 +30,6 @@ from edgeflow.importers.unchanged import unchanged
 
 _OTHER_FLOATS = (torch.float64, torch.float16, torch.bfloat16)
 #: Packages whose modules hold integers.
-_ONCE = ("recurrent", "linear", "conv", "layer")
 _QUANTIZED = ("torch.ao", "torch.nn.quantized", "torch.quantization", "torchao")
 
 
@@ -115,7 +114,9 @@ def _plain(module: nn.Module) -> tuple[nn.Module, list[str]]:
         if parameter.dtype in _OTHER_FLOATS:
             others.add(kind)
         if not bool(parameter.isfinite().all()):
-            raise CompressError(f"parameter {name} holds NaN or infinite values")
+            raise CompressError(
+                f"parameter {name} holds NaN or infinite values: train it again, or load others"
+            )
     if not others:
         return module, []
     try:
@@ -171,13 +172,6 @@ class _Module(TorchGraph):
 
     def limitation(self, op: Operation) -> str | None:
         call: Call = op.node
-        calls = [
-            other
-            for other in self.path
-            if other.role == op.role and other.node.module is call.module
-        ]
-        if call.module is not None and op.role in _ONCE and len(calls) > 1:
-            return "it is called more than once: each layer must be called once a forward pass"
         if op.role == "layer":
             return self._layer_limitation(call)
         return super().limitation(op)

@@ -85,6 +85,10 @@ def tied() -> Made:
     return made
 
 
+def branched(m: Made, x: Tensor) -> Tensor:
+    return last(m, x) if x.abs().sum() > 0 else -last(m, x)
+
+
 def halved() -> Made:
     """Trained in half precision; read as float32, so that it runs."""
     return net(last).half().float()  # type: ignore[return-value]
@@ -122,6 +126,10 @@ ACCEPTED = [
          lambda: net(lambda m, x: m.out(m.two(m.rnn(x)[0])[0]), rnn=gru(kind=nn.LSTM),
                      two=gru(HIDDEN))),
     Form("tied weights", tied),
+    Form("one layer called twice", lambda: net(lambda m, x: m.out(m.rnn(m.rnn(x)[0])[0]),
+                                               rnn=gru(size=CHANNELS), out=head(CHANNELS))),
+    # an exporter refuses what the samples decide
+    Form("control flow by the samples", lambda: net(branched), notes="decides", doors="module"),
     # time first
     Form("time first inside, transpose",
          lambda: net(lambda m, x: m.out(m.rnn(x.transpose(0, 1))[0][-1]),
@@ -198,6 +206,9 @@ ACCEPTED = [
          lambda: net(convolved, conv=nn.Conv1d(CHANNELS, 6, 3), rnn=gru(6))),
     Form("conv front, padded and cut, relu",
          lambda: net(cut, conv=nn.Conv1d(CHANNELS, 6, 3, padding=2), rnn=gru(6))),
+    Form("conv front, time first inside",
+         lambda: net(lambda m, x: m.out(m.rnn(m.conv(x.transpose(1, 2)).permute(2, 0, 1))[0][-1]),
+                     conv=nn.Conv1d(CHANNELS, 6, 1), rnn=gru(6, batch_first=False))),
     Form("conv of one tap",
          lambda: net(lambda m, x: m.out(m.rnn(m.conv(x.transpose(1, 2)).transpose(1, 2))[0]),
                      conv=nn.Conv1d(CHANNELS, 6, 1), rnn=gru(6))),
