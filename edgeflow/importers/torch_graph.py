@@ -246,7 +246,7 @@ class TorchGraph(Graph):
         if not isinstance(call.get("biases"), bool):
             return "packed sequences: call it on plain tensors"
         if call.get("bidirectional"):
-            return "bidirectional: it needs the future, so it cannot run on a stream"
+            return "bidirectional: it needs the future, so use a forward layer"
         if call.get("dropout") and call.get("training"):
             return "exported in training mode: call model.eval() first"
         if len(call.get("weights")) != call.get("layers") * (4 if call.get("biases") else 2):
