@@ -94,11 +94,12 @@ def call_of(module: nn.Module, x: Tensor) -> Any:
             return module(x)
     except (Exception, SystemExit) as error:  # whatever the user's code raises
         text = ": ".join(filter(None, [type(error).__name__, one_line(error)]))
+        remedy = "make it run on samples of the data"
         if "positional argument" in text:
-            text += ": it must take the samples alone"
+            remedy = "give defaults to all that it takes beside the samples"
         raise CompressError(
             f"the model cannot be run on samples of {x.shape[-1]} channels (x {list(x.shape)}): "
-            f"{_failed_at(error)}{text}"
+            f"{_failed_at(error)}{text}: {remedy}"
         ) from error
 
 
