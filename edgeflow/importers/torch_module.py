@@ -152,20 +152,21 @@ class _Module(TorchGraph):
         super().__init__(first.operations, [(first.sample, [None, None, x.shape[-1]])], values)
 
     def follow(self, channels: int) -> None:
-        super().follow(channels)
-        reached, decisions = {self.sample}, list[Operation]()
+        reached, read = {self.sample}, list[Operation]()
         for op in self.operations:
-            if op.role == "size" or not reached.intersection(op.reads):
-                continue
-            reached.update(op.results)
-            if not op.results and op.node.function in NUMBERS:
-                self.path.append(op)
-            elif not op.results:
-                decisions.append(op)
-        if decisions:
+            if op.role != "size" and reached.intersection(op.reads):
+                reached.update(op.results)
+                read += [] if op.results or not op.place else [op]
+        if numbers := [op for op in read if op.node.function in NUMBERS]:
+            raise CompressError(
+                f"{named(numbers)}: forward makes numbers of the samples: use functions of torch, "
+                "or compute them in the data"
+            )
+        super().follow(channels)
+        if read:
             self.inside += (
-                f"forward decides by the values of the samples ({named(decisions)}): the way that "
-                "the checked ones took is imported",
+                f"forward decides by the values of the samples ({named(read)}): the way that the "
+                "checked ones took is imported",
             )
 
     def reads_time_first(self, channels: int) -> bool:
@@ -213,10 +214,10 @@ class _Module(TorchGraph):
                 outputs = [tensor for _, tensor in named_outputs(call_of(self._module, given))]
             return [_array(outputs[self.outputs.index(value)]) for value in wanted]
         again = record(self._module, given)
-        pairs = zip(self.operations, again.operations, strict=True)
-        values = {a: b for old, new in pairs for a, b in zip(old.results, new.results, strict=True)}
-        found: dict[Hashable, Value] = dict(values)
-        return [_array(again.tensors[found[value]]) for value in wanted]
+        values = dict[Hashable, Any]()
+        for old, new in zip(self.operations, again.operations, strict=True):
+            values.update(zip(old.results, new.results, strict=True))
+        return [_array(again.tensors[values[value]]) for value in wanted]
 
     def constant(self, value: Any) -> NDArray[Any]:
         if isinstance(value, Value):
