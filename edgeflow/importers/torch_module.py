@@ -29,7 +29,6 @@ from edgeflow.importers.torch_graph import Call, TorchGraph
 from edgeflow.importers.unchanged import unchanged
 
 _OTHER_FLOATS = (torch.float64, torch.float16, torch.bfloat16)
-_TIME_FIRST = "it reads its samples as [time, n, channels]"
 #: Packages whose modules hold integers.
 _QUANTIZED = ("torch.ao", "torch.nn.quantized", "torch.quantization", "torchao")
 
@@ -85,14 +84,9 @@ def _read(module: nn.Module, x: NDArray[np.float32]) -> "_Module":
         with contextlib.suppress(CompressError):
             graph = _Module(module, swapped)
             if graph.reads_time_first(x.shape[-1]):
-                graph.notes.append(_TIME_FIRST)
                 return graph
         raise
-    if not graph.reads_time_first(x.shape[-1]):
-        return graph
-    graph = _Module(module, swapped)
-    graph.notes.append(_TIME_FIRST)
-    return graph
+    return _Module(module, swapped) if graph.reads_time_first(x.shape[-1]) else graph
 
 
 def _plain(module: nn.Module) -> tuple[nn.Module, list[str]]:
