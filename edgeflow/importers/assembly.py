@@ -1,5 +1,6 @@
 """Layers collected along the path of a graph from input to output."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -8,14 +9,19 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from edgeflow.cells.chain import FloatChain
+from edgeflow.cells.accumulate import Accumulate
+from edgeflow.cells.cells import layer_of
+from edgeflow.cells.chain import FloatChain, output_of
+from edgeflow.cells.taps import DelayLine
 from edgeflow.errors import CompressError
-from edgeflow.importers.check import identifier
-from edgeflow.importers.fold import scale_input, scale_output
+from edgeflow.importers.check import identifier, one_line
+from edgeflow.importers.fold import FOLDABLE, scale_input, scale_output
 from edgeflow.quantization import Floats
 
 #: Samples that an import is checked on.
 CHECKED = 8
+#: Spreads of the random samples, in those of the data.
+SCALES = (0.1, 1.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,10 @@ class Description:
 
 @dataclass
 class Assembly:
-    """A chain under construction.
+    """A chain under construction: each method adds what a graph does next.
+
+    Weights are arrays of floats in torch's layouts. Names become C identifiers of layers, numbered
+    where they are taken. A method that cannot add raises a `CompressError`.
 
     Parameters
     ----------
@@ -39,24 +48,43 @@ class Assembly:
 
     Attributes
     ----------
+    width : int
+        Values of a step after the last layer.
     version : int
         Counts what was added. A graph is a chain if each operation reads the latest version.
+    final : str
+        Function at the end that the chain leaves out, a key of ``check.FINAL``, or "".
+    settled : bool
+        Whether the source's values after the last addition are those after the last layer: false
+        while a map of channels waits for the layer that it becomes part of.
+    notes : list of str
     """
 
     inputs: int
     layers: list[tuple[str, nn.Module]] = field(default_factory=list)
     version: int = 0
-    softmax: bool = False
+    final: str = ""
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.width = self.inputs
         self._mean, self._std = np.zeros(self.inputs), np.ones(self.inputs)
         self._pending: tuple[Floats, Floats] | None = None
+        self._padding: tuple[int, int] | None = None
+        self._map = ""
 
-    def affine(self, scale: ArrayLike, shift: ArrayLike) -> None:
-        """Multiply each channel by `scale` and add `shift`, both [width] or a single value."""
+    @property
+    def settled(self) -> bool:
+        return self._pending is None and self._padding is None
+
+    def affine(self, scale: ArrayLike, shift: ArrayLike, name: str = "its scaling") -> None:
+        """Multiply each channel by `scale` and add `shift`, both [width] or a single value.
+
+        It becomes part of a linear layer before it, of a linear or recurrent layer after it, or of
+        the normalisation of the input; `name` is for the message where there is none.
+        """
         a, b = (self._vector(v) for v in (scale, shift))
-        self.version += 1
+        self.version, self._map = self.version + 1, name
         last = self.layers[-1][1] if self.layers else None
         if isinstance(last, nn.Linear):
             scale_output(last, torch.from_numpy(a), torch.from_numpy(b))
@@ -68,17 +96,8 @@ class Assembly:
     def linear(self, name: str, weight: ArrayLike, bias: ArrayLike | None = None) -> None:
         """Add ``W x + b`` with W [outputs, width]."""
         w = np.asarray(weight, dtype=np.float64)
-        if w.ndim != 2 or w.shape[1] != self.width:
-            raise CompressError(
-                f"{name} reads {w.shape[-1]} values, a step has {self.width}: a layer can read "
-                "one step only (not a flattened window); use the last step's outputs"
-            )
-        layer = nn.Linear(w.shape[1], w.shape[0])
-        b = np.zeros(w.shape[0]) if bias is None else np.asarray(bias, dtype=np.float64)
-        with torch.no_grad():
-            layer.weight.copy_(torch.from_numpy(w))
-            layer.bias.copy_(torch.from_numpy(np.broadcast_to(b.reshape(-1), w.shape[0]).copy()))
-        self.add(name, layer, w.shape[0])
+        self._check_width(name, w.shape[-1] if w.ndim == 2 else 0)
+        self.add(name, _linear(w, bias), w.shape[0])
 
     def recurrent(
         self,
@@ -86,16 +105,15 @@ class Assembly:
         kind: Callable[..., nn.Module],
         weight_ih: ArrayLike,
         weight_hh: ArrayLike,
-        bias_ih: ArrayLike | None,
-        bias_hh: ArrayLike | None,
+        bias_ih: ArrayLike | None = None,
+        bias_hh: ArrayLike | None = None,
     ) -> None:
-        """Add a single layer whose rows are in torch's order of gates.
+        """Add a single layer whose rows are in torch's order of gates, from a state of zeros.
 
         `kind` makes it, given its sizes and ``batch_first``.
         """
         w, r = (np.asarray(v, dtype=np.float64) for v in (weight_ih, weight_hh))
-        if w.shape[-1] != self.width:
-            raise CompressError(f"{name} reads {w.shape[-1]} values, a step has {self.width}")
+        self._check_width(name, w.shape[-1])
         layer = kind(w.shape[1], r.shape[1], batch_first=True)
         state = {"weight_ih_l0": w, "weight_hh_l0": r, "bias_ih_l0": bias_ih, "bias_hh_l0": bias_hh}
         zeros = np.zeros(len(w))
@@ -104,27 +122,118 @@ class Assembly:
         )
         self.add(name, layer, r.shape[1])
 
+    def relu(self, name: str) -> None:
+        """Add ``max(x, 0)``."""
+        self.add(name, nn.ReLU(), self.width)
+
+    def layer_norm(
+        self,
+        name: str,
+        gain: ArrayLike | None = None,
+        bias: ArrayLike | None = None,
+        eps: float = 1e-5,
+    ) -> None:
+        """Add a normalisation of each step over its channels; `gain` and `bias` are [width]."""
+        layer = nn.LayerNorm(self.width, eps=eps)
+        for parameter, value in ((layer.weight, gain), (layer.bias, bias)):
+            if value is not None:
+                parameter.data.copy_(torch.from_numpy(self._vector(value)))
+        self.add(name, layer, self.width)
+
+    def pad(self, left: int, right: int = 0) -> None:
+        """Put zeros before and after the samples of the convolution that is added next."""
+        self.version += 1
+        before = self._padding or (0, 0)
+        self._padding = before[0] + left, before[1] + right
+
+    def conv(
+        self,
+        name: str,
+        weight: ArrayLike,
+        bias: ArrayLike | None = None,
+        dilation: int = 1,
+        left: int = 0,
+        right: int = 0,
+    ) -> None:
+        """Add a convolution over time, stride 1, with W [outputs, width, taps].
+
+        `left` and `right` are its own zeros before and after the samples. It is causal with
+        ``(taps - 1) * dilation`` on the left, whatever is on the right and is cut off later, or
+        without any, where the first outputs do not matter: the check of the outputs tells.
+        """
+        w = np.asarray(weight, dtype=np.float64)
+        outputs, inputs, taps = w.shape
+        self._check_width(name, inputs)
+        before, after = self._padding or (0, 0)
+        self._padding, past = None, (taps - 1) * dilation
+        if before + left not in (0, past):
+            raise CompressError(
+                f"{name}: padding {(before + left, after + right)} reads the future: pad {past} "
+                f"zeros on the left only, with nn.functional.pad(x, ({past}, 0)) and padding=0, or "
+                f"with padding={past} and the last {past} outputs cut off"
+            )
+        layer = _linear(w.transpose(0, 2, 1).reshape(outputs, -1), bias)
+        if taps == 1:
+            self.add(name, layer, outputs)
+        else:
+            self.add(f"{name}0", DelayLine(taps, dilation), taps * inputs)
+            self.add(f"{name}1", layer, outputs)
+            self.version -= 1  # one operation of the graph
+
+    def mean(self, name: str, window: int) -> None:
+        """Add the mean over time: at the last step of a window of so many samples, theirs."""
+        self.add(name, Accumulate(window), self.width)
+
+    def layer(self, name: str, module: nn.Module) -> None:
+        """Add a copy of a layer of ``edgeflow.cells``, or the layers that it is a stack of."""
+        parts, version = layer_of(module).unstack(module), self.version
+        for k, part in enumerate(parts):
+            single = copied(name, part)
+            try:
+                y = output_of(single, torch.zeros(1, 2, self.width))
+            except Exception as error:  # of many types, where its width is another
+                raise CompressError(
+                    f"{name} cannot read the {self.width} values of a step: {one_line(error)}"
+                ) from error
+            self.add(name if len(parts) == 1 else f"{name}{k}", single, y.shape[-1])
+        self.version = version + 1
+
+    def end(self, function: str) -> None:
+        """Leave out a function that does not change which output is the largest."""
+        self.version += 1
+        self.final = function
+        self.notes.append(f"the {function} at its end is left out: the decisions are the same")
+
     def add(self, name: str, layer: nn.Module, width: int) -> None:
         """Add a layer with `width` outputs."""
-        if self._pending is not None:
-            a, b = self._pending
-            if not self.layers and a.min() > 0:
-                self._mean, self._std = -b / a, 1 / a
-            else:
-                scale_input(layer, torch.from_numpy(a), torch.from_numpy(b))
-            self._pending = None
+        if self._padding is not None:
+            raise CompressError(
+                f"the samples are padded in front of {name}: pad in front of convolutions only"
+            )
+        self._fold(layer)
         self.layers.append((identifier(name, (n for n, _ in self.layers)), layer.eval()))
         self.width = width
         self.version += 1
 
     def finish(self, description: Description, source: str) -> FloatChain:
-        """Return the chain."""
+        """Return the chain.
+
+        Two classes and one output become two outputs, whose difference it is.
+        """
         if not self.layers:
-            raise CompressError("there is no layer in it")
-        if self._pending is not None:
+            raise CompressError("there is no layer in it: give it a recurrent or a linear one")
+        for name, layer in self.layers:
+            if not all(bool(p.isfinite().all()) for p in layer.parameters()):
+                raise CompressError(
+                    f"{name} has weights that are NaN or infinite: train it again, or load others"
+                )
+        if not self.settled:
+            what = self._map if self._padding is None else "its padding"
             raise CompressError(
-                f"it scales the outputs of {self.layers[-1][0]}: end the model with a linear layer"
+                f"{what} has no linear layer beside it: end the model with one, or leave it out"
             )
+        if self.width == 1 and len(description.classes) == 2:
+            self._two_outputs(*description.classes)
         return FloatChain(
             layers=self.layers,
             mean=self._mean.astype(np.float32),
@@ -134,11 +243,50 @@ class Assembly:
             window=description.window,
             rate_hz=description.rate_hz,
             source=source,
+            notes=tuple(dict.fromkeys(self.notes)),
         )
+
+    def _two_outputs(self, negative: str, positive: str) -> None:
+        half = np.array([-0.5, 0.5])
+        name, last = self.layers[-1]
+        if isinstance(last, nn.Linear):
+            weight, bias = (p.detach().double().numpy() for p in (last.weight, last.bias))
+            self.layers[-1] = name, _linear(half[:, None] * weight, half * bias).eval()
+        else:
+            self.linear("classes", half[:, None])
+        self.notes.append(
+            f"its one output is taken as that of '{positive}' against '{negative}', the first of "
+            f"two classes: above 0{', 0.5 after the sigmoid,' if self.final else ''} it is "
+            f"'{positive}'"
+        )
+
+    def _fold(self, layer: nn.Module) -> None:
+        """Make a waiting map of channels part of the normalisation, or of a layer to be added."""
+        if self._pending is None:
+            return
+        (a, b), self._pending = self._pending, None
+        if not self.layers and a.min() > 0:
+            self._mean, self._std = -b / a, 1 / a
+        elif isinstance(layer, FOLDABLE):
+            scale_input(layer, torch.from_numpy(a), torch.from_numpy(b))
+        else:
+            raise CompressError(
+                f"{self._map} has no linear layer beside it: put one before it, or leave it out"
+            )
+
+    def _check_width(self, name: str, width: int) -> None:
+        if width == self.width:
+            return
+        remedy = (
+            "a layer can read one step only (not a flattened window); use the last step's outputs"
+            if width > self.width
+            else "give it all of them, or make the model for fewer channels"
+        )
+        raise CompressError(f"{name} reads {width} values, a step has {self.width}: {remedy}")
 
     def _vector(self, value: ArrayLike) -> Floats:
         array = np.asarray(value, dtype=np.float64)
-        if array.size not in (1, self.width) or (array.size > 1 and array.shape[-1] != self.width):
+        if array.size not in (1, self.width) or array.size != max((1, *array.shape)):
             raise CompressError(
                 f"a constant of shape {list(array.shape)} is applied to {self.width} channels: "
                 "only one value a channel is supported"
@@ -147,16 +295,40 @@ class Assembly:
         return result
 
 
+def copied(name: str, layer: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode, without the hooks: the integers will have none either."""
+    try:
+        copy_of = copy.deepcopy(layer)
+    except Exception as error:  # whatever the layer holds
+        raise CompressError(f"layer {name} cannot be copied: {one_line(error)}") from error
+    for part in copy_of.modules():
+        for hooks in (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks):
+            hooks.clear()
+    return copy_of.eval()
+
+
+@torch.no_grad()
+def _linear(weight: Floats, bias: ArrayLike | None) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.weight.copy_(torch.from_numpy(weight.copy()))
+    b = np.asarray(0.0 if bias is None else bias, dtype=np.float64).reshape(-1)
+    layer.bias.copy_(torch.from_numpy(np.broadcast_to(b, len(weight)).copy()))
+    return layer
+
+
 def samples(
     example: NDArray[np.float32], n: int | None, time: int | None
 ) -> list[NDArray[np.float32]]:
-    """Return real samples and random ones alike, [n, time, channels], to check an import on.
+    """Return real samples and random ones, [m, time, channels] each, to check an import on.
+
+    The real ones are spread over all of the example, as neighbours may be of one calm class. The
+    random ones have its means, and 0.1, 1 and 10 times its spread.
 
     Parameters
     ----------
     example : float32 array [any, any, channels]
     n, time : int, optional
-        Sizes that a graph was exported with, None where it takes any.
+        Sizes that a graph was exported with, None where it takes any; m is a multiple of n.
 
     Raises
     ------
@@ -169,10 +341,11 @@ def samples(
             "channels] and without state inputs"
         )
     n, time = n or CHECKED, time or example.shape[1]
-    rows = np.arange(n) % len(example)
-    real = np.ascontiguousarray(
-        example[rows][:, np.arange(time) % example.shape[1]], dtype=np.float32
-    )
-    noise = np.random.default_rng(0).standard_normal(real.shape)
+    rows = np.linspace(0, len(example) - 1, n * -(-CHECKED // n)).round().astype(int)
+    columns = np.arange(time) % example.shape[1]
+    real = np.ascontiguousarray(example[rows][:, columns], dtype=np.float32)
     spread, centre = real.std(axis=(0, 1)), real.mean(axis=(0, 1))
-    return [real, (centre + noise * np.where(spread > 0, spread, 1.0)).astype(np.float32)]
+    spread = np.where(spread > 0, spread, 1.0)
+    rng = np.random.default_rng(0)
+    noise = [scale * spread * rng.standard_normal(real.shape) for scale in SCALES]
+    return [real, *((centre + values).astype(np.float32) for values in noise)]

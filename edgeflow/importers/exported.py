@@ -1,38 +1,28 @@
 """Files of ``torch.export.save``: recurrent and linear layers in a chain."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Description
 from edgeflow.importers.check import one_line
-from edgeflow.importers.graph import ATTENTION, MEAN, NORM, Graph, Operation, importing
+from edgeflow.importers.graph import importing
+from edgeflow.importers.operation import Operation
+from edgeflow.importers.torch_graph import RECURRENT, TorchGraph, torch_operation
 
-_RECURRENT: dict[str, Callable[..., nn.Module]] = {
-    "gru": nn.GRU,
-    "lstm": nn.LSTM,
-    "rnn_tanh": nn.RNN,
-    "rnn_relu": partial(nn.RNN, nonlinearity="relu"),
+#: Names of arguments that are others than torch's.
+_ARGUMENTS = {
+    "batch_norm": "input weight bias running_mean running_var training momentum eps",
+    "rsub": "other input alpha",
 }
-_MOVES = ("alias", "clone", "contiguous", "detach", "dropout", "flatten", "getitem", "movedim",
-          "permute", "reshape", "select", "slice", "squeeze", "swapaxes", "to", "_to_copy",
-          "transpose", "unsqueeze", "view")  # fmt: skip
-#: Names listed of operations that are refused for the same reason.
-_LISTED = 4
-_ROLES = {
-    **{kind: kind for kind in ("linear", "matmul", "add", "sub", "mul", "div", "softmax")},
-    **{"addmm": "linear", "mm": "linear", "rsub": "sub", "_softmax": "softmax", "sym_size": "size"},
-    **dict.fromkeys(_RECURRENT, "recurrent"),
-    **dict.fromkeys(_MOVES, "move"),
-}
+_FLOATS = (torch.float64, torch.float16, torch.bfloat16)
 
 
 def from_exported(
@@ -62,18 +52,9 @@ def from_exported(
         return graph.chain(example, description, Path(path).stem)
 
 
-class _Exported(Graph):
+class _Exported(TorchGraph):
     """The graph of an exported program; a value is the node that makes it."""
 
-    advice: ClassVar = {
-        **dict.fromkeys(("scaled_dot_product_attention", "bmm", "baddbmm"), ATTENTION),
-        "mean": MEAN,
-        "batch_norm": NORM,
-    }
-    supported = (
-        "forward GRU, LSTM and RNN, linear, dropout, +, -, *, / with one constant a channel, "
-        "selecting the last step, and softmax at the end"
-    )
     engine = "torch"
 
     def __init__(self, program: torch.export.ExportedProgram) -> None:
@@ -87,105 +68,99 @@ class _Exported(Graph):
         nodes = list(self._module.graph.nodes)
         inputs = [node for node in nodes if node.op == "placeholder"]
         result = nodes[-1].args[0]
-        output = result[0] if isinstance(result, (tuple, list)) else result
+        outputs = result if isinstance(result, (tuple, list)) else [result]
+        parts = dict[Any, dict[int, fx.Node]]()  # of operations with several results
+        for node in nodes:
+            if _kind(node) == "getitem":
+                parts.setdefault(node.args[0], {})[node.args[1]] = node
+        other = _to_float32(self._module)
         super().__init__(
-            [_operation(n) for n in nodes], list(zip(inputs, sizes, strict=True)), output
+            [_operation(node, parts.get(node, {})) for node in nodes if _is_call(node)],
+            list(zip(inputs, sizes, strict=True)),
+            [value for value in outputs if isinstance(value, fx.Node)],
         )
-
-    def listed(self, problems: Sequence[tuple[Operation, str]]) -> str:
-        groups: dict[tuple[str, str], list[str]] = {}
-        for op, why in problems:
-            groups.setdefault((op.kind, why), []).append(op.name)
-        parts = []
-        for (kind, why), names in groups.items():
-            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-            parts.append(f"{', '.join(names[:_LISTED])}{more} ({kind}: {why})")
-        return f"these operations cannot be compressed: {'; '.join(parts)}"
+        if other:
+            self.notes.append(f"it has values of {other}: they are taken as float32")
 
     def limitation(self, op: Operation) -> str | None:
-        args, options = op.node.args, op.node.kwargs
-        if op.role == "recurrent":
-            return self._recurrent_limitation(op)
         if op.kind == "getitem":
-            if _kind(args[0]) == "lstm" and args[1] == 2:
-                return "the cell state is read: use the output"
-            return None if _kind(args[0]) in _RECURRENT else "joins or splits paths"
-        if op.kind == "dropout" and args[2]:
-            return "exported in training mode: call model.eval() first"
-        if options.get("rounding_mode") or options.get("alpha", 1) != 1:
-            return f"has options: write it as plain {op.role}"
-        return None
-
-    def _recurrent_limitation(self, op: Operation) -> str | None:
-        if str(op.node.target).rpartition(".")[2] != "input":
-            return "packed sequences: export the model on plain tensors"
-        _, _, parameters, biases, layers, dropout, training, bidirectional, _ = op.node.args
-        if bidirectional:
-            return "bidirectional: it needs the future, so use a forward layer"
-        if dropout and training:
-            return "exported in training mode: call model.eval() first"
-        if len(parameters) != layers * (4 if biases else 2):
-            return "proj_size: projected states are not supported; use a smaller hidden_size"
-        if any(value in self.data for value in op.reads[1:]):
-            return "its weights or first state depend on the samples"
-        return None
+            return "joins or splits paths"
+        return super().limitation(op)
 
     @torch.no_grad()
-    def run(self, x: NDArray[np.float32], n: int) -> NDArray[np.float32]:
-        zeros = [torch.zeros([size or n for size in sizes]) for _, sizes in self.inputs[1:]]
+    def run(
+        self, x: NDArray[np.float32], n: int, wanted: Sequence[Hashable]
+    ) -> list[NDArray[np.float32]]:
+        given = [
+            torch.tensor(x) if value is self.sample else torch.zeros([s or n for s in sizes])
+            for value, sizes in self.inputs
+        ]
         runner = fx.Interpreter(self._module, garbage_collect_values=False)
-        runner.run(torch.from_numpy(x), *zeros, enable_io_processing=False)
+        runner.run(*given, enable_io_processing=False)
         self._values = dict(runner.env)
-        result: NDArray[np.float32] = self._values[self.output].detach().float().numpy()
-        return result
+        return [np.asarray(self._value(value), dtype=np.float32) for value in wanted]
 
     def constant(self, value: Any) -> NDArray[Any]:
-        value = self._values[value] if isinstance(value, fx.Node) else value
+        value = self._value(value)
         return value.detach().numpy() if isinstance(value, Tensor) else np.asarray(value)
 
-    def linear(self, op: Operation) -> tuple[Any, ...]:
-        _, weight, *bias = (self.constant(value) for value in op.operands if value is not None)
-        return _layer(op.node), weight if op.kind == "linear" else weight.T, *bias
+    def shape(self, value: fx.Node) -> Sequence[int]:
+        return tuple(value.meta["val"].shape)
 
-    def recurrent(self, op: Operation) -> Iterator[tuple[Any, ...]]:
-        _, states, parameters, _, layers, *_ = op.node.args
-        self.check_states(op, states if isinstance(states, (list, tuple)) else [states])
-        weights = [self.constant(parameter) for parameter in parameters]
-        each = len(weights) // layers
-        for layer in range(layers):
-            given = weights[each * layer : each * (layer + 1)] + [None] * (4 - each)
-            name = f"{_layer(op.node)}{layer if layers > 1 else ''}"
-            yield name, _RECURRENT[op.kind], *given
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, tuple):  # a result that nothing reads
+            return self._values[value[0]][value[1]]
+        return self._values[value] if isinstance(value, fx.Node) else value
 
 
-def _operation(node: fx.Node) -> Operation:
-    args: Any = node.args
-    kind = _kind(node)
-    operands, swaps, pick = args[:3] if kind == "linear" else args[:2], False, None
-    if kind == "addmm":
-        operands = (*args[1:3], args[0])
-    elif kind == "rsub":
-        operands = args[1::-1]
-    elif kind in _RECURRENT:
-        swaps = not args[-1]
-    elif kind == "permute":
-        swaps = [int(d) % 3 for d in args[1]] == [1, 0, 2]
-    elif kind in ("transpose", "swapaxes", "movedim"):
-        swaps = {int(d) % 3 for d in args[1:]} == {0, 1}
-    elif kind == "getitem":
-        pick = None if args[1] else -1
-    elif kind == "select":
-        pick = args[2]
-    role, reads = _ROLES.get(kind, ""), node.all_input_nodes
-    return Operation(node, node.name, kind, role, reads, [node], operands, swaps, pick)
-
-
-def _kind(node: fx.Node) -> str:
-    """Return 'gru' of ``aten.gru.input``, 'getitem' of the operator."""
+def _is_call(node: fx.Node) -> bool:
+    """Tell whether a node is an operation, not one of the results of a recurrent one."""
     if node.op != "call_function":
-        return str(node.op)
+        return False
+    return _kind(node) != "getitem" or _kind(node.args[0]) not in RECURRENT
+
+
+def _to_float32(module: Any) -> str:
+    """Make a graph compute in float32; return the other type that it has, or ''."""
+    others = set[torch.dtype]()
+
+    def single(value: Any) -> Any:
+        if isinstance(value, torch.dtype) and value in _FLOATS:
+            others.add(value)
+            return torch.float32
+        return value
+
+    for node in module.graph.nodes:
+        node.args, node.kwargs = (
+            fx.node.map_aggregate(given, single) for given in (node.args, node.kwargs)
+        )
+        if node.op == "get_attr":
+            owner, _, name = node.target.rpartition(".")
+            value = getattr(module.get_submodule(owner), name)
+            if isinstance(value, Tensor) and value.dtype in _FLOATS:
+                others.add(value.dtype)
+                value.data = value.data.float()
+    return ", ".join(sorted(str(kind).removeprefix("torch.") for kind in others))
+
+
+def _operation(node: fx.Node, parts: Mapping[int, fx.Node]) -> Operation:
+    function = _kind(node)
+    results: list[Hashable] = [node]
+    if function in RECURRENT:
+        count = 3 if function == "lstm" else 2
+        results = [dict[int, Hashable](parts).get(k, (node, k)) for k in range(count)]
+    return torch_operation(
+        function, node.args, node.kwargs, name=node.name, layer=_layer(node),
+        reads=node.all_input_nodes, results=results, arguments=_ARGUMENTS.get(function, ""),
+    )  # fmt: skip
+
+
+def _kind(node: Any) -> str:
+    """Return 'gru' of ``aten.gru.input``, 'getitem' of the operator."""
+    if not isinstance(node, fx.Node) or node.op != "call_function":
+        return str(getattr(node, "op", ""))
     if isinstance(node.target, torch._ops.OpOverload):
-        return node.target.__name__.split(".")[0]
+        return node.target.__name__.split(".")[0].rstrip("_") or node.target.__name__
     return str(getattr(node.target, "__name__", node.target))
 
 

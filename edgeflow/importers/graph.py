@@ -1,76 +1,61 @@
-"""The walk from input to output of an imported graph, for all kinds of files."""
+"""The walk from input to output of an imported graph, for all kinds of sources."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Assembly, Description, samples
-from edgeflow.importers.check import check_output, one_line
+from edgeflow.importers.check import FINAL, check_output, listed, one_line
+from edgeflow.importers.difference import first_difference
+from edgeflow.importers.ends import find_ends
+from edgeflow.importers.operation import SUMS, Operation, named
 
 #: Why operations are refused, and what to do.
 ATTENTION = "attention: it weighs all samples of a window at once, so use a recurrent layer"
 NOT_SUPPORTED = "not supported: leave it out or put it outside of the model"
-MEAN = "use the last step's outputs instead of the mean over time"
-NORM = "fold it into the linear layer next to it, or normalise the data"
-_SUMS = ("add", "sub", "mul", "div")
+JOINS = "joins two paths, and a chain has one: leave the shortcut or branch out"
+_LOOP = (
+    "its steps are written out one by one: use nn.GRU, nn.LSTM or nn.RNN on whole sequences, not a "
+    "cell in a loop (and export nn.RNN to ONNX with dynamo=False)"
+)
+#: Operations of one kind that are refused, from which on they are steps of a loop.
+_UNROLLED = 8
+#: Roles of layers, methods of `Assembly`, whose first operand is the data.
+_LAYERS = (
+    "recurrent",
+    "linear",
+    "relu",
+    "layer_norm",
+    "batch_norm",
+    "conv",
+    "mean",
+    "layer",
+    "pad",
+)
 
 
-@dataclass(frozen=True, eq=False)
-class Operation:
-    """An operation of a graph, whose values are known by something hashable.
-
-    Parameters
-    ----------
-    node : object
-        What its file has.
-    name, kind : str
-    role : str
-        "recurrent", "linear", "matmul", "add", "sub", "mul", "div" or "softmax"; "move": it only
-        moves values (the check of the outputs shows that it moves none elsewhere); "size": its
-        result is no data; "": none that a chain has.
-    reads, results : sequence
-        Values.
-    operands : sequence
-        Of arithmetic: values and constants, the weights of a product second.
-    swaps : bool
-        It exchanges the first two of three axes, or is recurrent and reads [time, n, channels].
-    pick : int, optional
-        Which of the layers whose states it reads it passes on; None: all.
-    """
-
-    node: Any
-    name: str
-    kind: str
-    role: str
-    reads: Sequence[Hashable]
-    results: Sequence[Hashable]
-    operands: Sequence[Any] = ()
-    swaps: bool = False
-    pick: int | None = None
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.kind})"
+#: Characters of a message up to which it lists what is supported.
+_LONG = 500
 
 
 class Graph(ABC):
-    """Float operations as a chain of layers; subclasses read one kind of file.
+    """Float operations as a chain of layers; subclasses read one kind of source.
 
     Parameters
     ----------
     operations : sequence of Operation
         In the order in which they run.
     inputs : sequence of (value, sizes)
-        The samples first, then states; free sizes are None.
-    output : value
-        What the chain gives.
+        Samples and states; free sizes are None.
+    outputs : sequence of values
 
     Attributes
     ----------
@@ -78,6 +63,12 @@ class Graph(ABC):
         Those that depend on the samples.
     path : list of Operation
         Those that depend on the samples, and that the output depends on.
+    sample, sizes
+        The input that is the samples, and its sizes.
+    output : value
+        What the chain gives.
+    notes : list of str
+        What is guessed or left out, for the user.
     """
 
     #: By kind of an operation without a role: what to do.
@@ -90,43 +81,38 @@ class Graph(ABC):
         self,
         operations: Sequence[Operation],
         inputs: Sequence[tuple[Hashable, Sequence[int | None]]],
-        output: Hashable,
+        outputs: Sequence[Hashable],
     ) -> None:
-        self.inputs, self.output = inputs, output
-        self.data, self.path = {inputs[0][0]}, list[Operation]()
-        needed, wanted = {output}, []
-        for op in reversed(operations):
-            if needed.intersection(op.results):
-                needed.update(op.reads)
-                wanted.append(op)
-        for op in reversed(wanted):
-            if self.data.intersection(op.reads) and op.role != "size":
-                self.data.update(op.results)
-                self.path.append(op)
+        self.operations, self.inputs, self.outputs = operations, inputs, outputs
+        self.data, self.path = set[Hashable](), list[Operation]()
+        self.notes, self.inside = list[str](), tuple[str, ...]()
+        self.sample, self.sizes, self.output = inputs[0][0], inputs[0][1], outputs[0]
 
     @abstractmethod
     def limitation(self, op: Operation) -> str | None:
         """Return why an operation cannot be part of a chain, for reasons of this kind of file."""
 
     @abstractmethod
-    def listed(self, problems: Sequence[tuple[Operation, str]]) -> str:
-        """Return the operations that cannot be compressed, and why."""
-
-    @abstractmethod
-    def run(self, x: NDArray[np.float32], n: int) -> NDArray[np.float32]:
-        """Return the output for x of n sequences from states of zero; keep computed constants."""
+    def run(
+        self, x: NDArray[np.float32], n: int, wanted: Sequence[Hashable]
+    ) -> list[NDArray[np.float32]]:
+        """Return values for x of n sequences from states of zero; keep computed constants."""
 
     @abstractmethod
     def constant(self, value: Any) -> NDArray[Any]:
         """Return an operand that does not depend on the samples."""
 
     @abstractmethod
-    def linear(self, op: Operation) -> tuple[Any, ...]:
-        """Return the arguments of `Assembly.linear` for a product."""
+    def arguments(self, op: Operation) -> Iterable[tuple[Any, ...]]:
+        """Return the arguments of the method of `Assembly` named as the operation's role.
 
-    @abstractmethod
-    def recurrent(self, op: Operation) -> Iterable[tuple[Any, ...]]:
-        """Return the arguments of `Assembly.recurrent` for each layer of a stack."""
+        One tuple for each layer of a stack. "matmul" is for `Assembly.linear`, "batch_norm" for
+        `Assembly.affine`; "mean" needs a name only.
+        """
+
+    def label(self, value: Hashable) -> str:
+        """Return the name of an input or output."""
+        return str(value)
 
     def chain(
         self, example: NDArray[np.float32], description: Description | None, source: str
@@ -138,102 +124,202 @@ class Graph(ABC):
         CompressError
             If it is none, or has unsupported operations: all are listed.
         """
-        reasons = ((op, self.limitation(op) or self._unsupported_reason(op)) for op in self.path)
-        if problems := [(op, why) for op, why in reasons if why]:
-            raise CompressError(f"{self.listed(problems)}. Supported are {self.supported}")
-        (value, sizes), channels = self.inputs[0], example.shape[-1]
-        if len(sizes) != 3 or sizes[2] not in (None, channels):
-            shape = ", ".join("any" if size is None else str(size) for size in sizes)
-            raise CompressError(
-                f"its input '{value}' is [{shape}], the samples are [n, time, {channels}]: export "
-                "a model of [n, time, channels]"
-            )
-        time_first = self._time_first()
-        n, time = (sizes[1], sizes[0]) if time_first else (sizes[0], sizes[1])
-        batches, outputs = samples(example, n, time), []
-        for batch in batches:
-            x = np.ascontiguousarray(batch.swapaxes(0, 1) if time_first else batch)
-            try:
-                y = self.run(x, len(batch))
-            except Exception as error:  # of many types, few of them public
-                raise CompressError(
-                    f"{self.engine} cannot run it on samples {list(x.shape)}: {one_line(error)}"
-                ) from error
-            outputs.append(y.swapaxes(0, 1) if time_first and y.ndim == 3 else y)
+        about, channels = description or Description(), example.shape[-1]
+        self.follow(channels)
+        self._refuse_unsupported()
+        n, time, swapped = self._batch(channels)
+        averages = any(op.role == "mean" for op in self.path)
+        batches = samples(example, n, time or (about.window if averages else 0) or None)
+        outputs = [self._expected(x, n, swapped) for x in batches]
         assembly = Assembly(channels)
-        self._assemble(assembly)
-        chain = assembly.finish(description or Description(), source)
+        assembly.notes += [*self.notes, *self.inside]
+        steps = batches[0].shape[1]
+        if swapped:
+            assembly.notes.append("it reads its samples as [time, n, channels]")
+        if time and about.window and time != about.window:
+            assembly.notes.append(
+                f"it was made for windows of {time} samples, those of the data are {about.window}"
+            )
+        marks = self._assemble(assembly, steps)
+        chain = assembly.finish(about, source)
         for x, y in zip(batches, outputs, strict=True):
-            width = y.shape[-1] if y.ndim else 1
-            # [1, n, outputs] or [n, 1, outputs] is the last step's
-            single = y.size == len(x) * width and 1 in y.shape[:-1]
-            expected = y.reshape(len(x), width) if single else y
-            check_output(chain, x, expected, softmax=assembly.softmax)
+
+            def where(x: NDArray[np.float32] = x[:n]) -> str:
+                found = self._run(x, swapped, [self._read(op) for _, op in marks])
+                return first_difference(chain, x, marks, found, self.path)
+
+            check_output(chain, x, y, final=assembly.final, where=where)
+        for _, layer in chain.layers:
+            if isinstance(layer, Accumulate) and layer.window and about.window:
+                layer.window = about.window
         return chain
+
+    def follow(self, channels: int) -> None:
+        """Find the ends, what the output depends on, and of that what depends on the samples."""
+        ends = find_ends(self.operations, self.inputs, self.outputs, channels, self.label)
+        self.sample, self.sizes, self.output, self.inside = ends
+        self.path.clear()
+        self.data, needed, wanted = {self.sample}, {self.output}, []
+        for op in reversed(self.operations):
+            if needed.intersection(op.results):
+                needed.update(op.reads)
+                wanted.append(op)
+        for op in reversed(wanted):
+            if self.data.intersection(op.reads) and op.role != "size":
+                self.data.update(op.results)
+                self.path.append(op)
+
+    def _refuse_unsupported(self) -> None:
+        """Refuse all operations on the path that cannot be part of a chain, by reason."""
+        groups: dict[str, dict[str, list[Operation]]] = {}
+        for op in self.path:
+            if why := self.limitation(op) or self._unsupported_reason(op):
+                groups.setdefault(why, {}).setdefault(op.kind, []).append(op)
+        if groups:
+            reasons = listed(
+                f"{', '.join(map(named, kinds.values()))}: {why}" for why, kinds in groups.items()
+            )
+            most = max((ops for kinds in groups.values() for ops in kinds.values()), key=len)
+            if len(most) > _UNROLLED:
+                reasons = f"{named(most)}: {_LOOP}"
+            supported = f". Supported are {self.supported}"
+            raise CompressError(
+                f"these operations cannot be compressed: {reasons}"
+                f"{supported if len(reasons) + len(supported) < _LONG else ''}"
+            )
 
     def _unsupported_reason(self, op: Operation) -> str | None:
         """Return why an operation on the path cannot be part of a chain, and what to do."""
-        if op.role in ("linear", "matmul", *_SUMS):
+        if op.role in ("matmul", *SUMS, *_LAYERS):
             if sum(value in self.data for value in op.operands) > 1:
-                return ATTENTION if op.role == "matmul" else "joins two paths: a chain is needed"
-            if op.role in ("linear", "matmul", "div") and op.operands[0] not in self.data:
+                return ATTENTION if op.role == "matmul" else JOINS
+            if op.role not in ("add", "sub", "mul") and op.operands[0] not in self.data:
                 return "the constant must be the second operand"
+            if any(value in self.data for value in op.states):
+                return "its first state depends on the samples: start from zeros"
             return None
-        if op.role in ("recurrent", "move") or (op.role and self.output in op.results):
+        if op.role == "move" or (op.role in FINAL and self._is_last(op)):
             return None
-        return self.advice.get(op.kind, NOT_SUPPORTED)
+        if op.role == "softmax":
+            return ATTENTION
+        return self.refusal(op) or NOT_SUPPORTED
 
-    def _time_first(self) -> bool:
+    def refusal(self, op: Operation) -> str | None:
+        """Return why an operation without a role has none in a chain, and what to do."""
+        return self.advice.get(op.kind)
+
+    def _is_last(self, op: Operation) -> bool:
+        after = self.path[self.path.index(op) + 1 :]
+        return all(other.role == "move" for other in after)
+
+    def _batch(self, channels: int) -> tuple[int | None, int | None, bool]:
+        """Return the fixed sizes of batch and time, and whether x is [time, n, channels]."""
+        if len(self.sizes) != 3 or self.sizes[2] not in (None, channels):
+            shape = ", ".join("any" if size is None else str(size) for size in self.sizes)
+            raise CompressError(
+                f"its input '{self.label(self.sample)}' is [{shape}], the samples are [n, time, "
+                f"{channels}]: export a model of [n, time, channels]"
+            )
+        first, second, _ = self.sizes
+        return (second, first, True) if self.time_first() else (first, second, False)
+
+    def time_first(self) -> bool:
         """Tell whether x is [time, n, channels], by the moves before the first layer."""
-        swapped = False
+        axes = [0, 1, 2]
         for op in self.path:
-            swapped ^= op.swaps
-            if op.role == "recurrent":
-                return swapped
+            axes = [axes[k] for k in op.order] or axes
+            if op.role in ("recurrent", "layer"):
+                return axes[0] == 1
         return False
 
-    def _assemble(self, chain: Assembly) -> None:
+    def _expected(self, x: NDArray[np.float32], n: int | None, swapped: bool) -> Any:
+        """Return the outputs for x [m, time, channels], at every step or at the last."""
+        size, time = n or len(x), x.shape[1]
+        parts = []
+        for start in range(0, len(x), size):
+            (y,) = self._run(x[start : start + size], swapped, [self.output])
+            y = y.swapaxes(0, 1) if swapped and y.ndim == 3 else y
+            width = y.shape[-1] if y.ndim else 1
+            if y.size == size * width and 1 in y.shape[:-1]:
+                y = y.reshape(size, width)  # [1, n, outputs] or [n, 1, outputs] is the last step's
+            elif size == 1 and len(y) == time != 1:
+                y = y[None]
+            parts.append(y)
+        return np.concatenate(parts) if parts[0].ndim else np.stack(parts)
+
+    def _run(
+        self, x: NDArray[np.float32], swapped: bool, wanted: Sequence[Hashable]
+    ) -> list[NDArray[np.float32]]:
+        batch = np.ascontiguousarray(x.swapaxes(0, 1) if swapped else x)
+        try:
+            return self.run(batch, len(x), wanted)
+        except CompressError:
+            raise
+        except Exception as error:  # of many types, few of them public
+            raise CompressError(
+                f"{self.engine} cannot run it on samples {list(batch.shape)}: {one_line(error)}"
+            ) from error
+
+    def _read(self, op: Operation) -> Hashable:
+        """Return the first result of an operation that another one reads."""
+        read = {self.output, *(value for other in self.path for value in other.reads)}
+        return next((value for value in op.results if value in read), op.results[0])
+
+    def _assemble(self, chain: Assembly, time: int) -> list[tuple[int, Operation]]:
+        """Add the layers; return the operations after which a number of them has run."""
         # the version of the chain that a value is; those of all layers for a stack's states
-        versions = {self.inputs[0][0]: [chain.version]}
-        problems = []
+        versions = {self.sample: [chain.version]}
+        problems, marks = [], dict[int, Operation]()
         for op in self.path:
             read = [version for value in op.reads for version in versions.get(value, ())]
             if op.role != "move":
                 if read != [chain.version]:
-                    problems.append(f"{op}: it reads what another layer has read, too")
-                read = self._add(chain, op)
-            elif op.pick is not None and len(read) > 1:
+                    problems.append(
+                        f"{op}: it does not read what the layer before it gives (of a stack, the "
+                        "last state is h_n[-1])"
+                    )
+                read = self._add(chain, op, time)
+                versions[op.results[0]] = read[-1:]
+                versions.update(dict.fromkeys(op.results[1:], read))
+                if chain.settled and not chain.final:
+                    marks[len(chain.layers)] = op
+                continue
+            if op.pick is not None and len(read) > 1:
                 read = [read[op.pick]]
             versions.update(dict.fromkeys(op.results, read))
         if versions.get(self.output) != [chain.version]:
             problems.append("the output is not that of the last layer")
         if problems:
-            raise CompressError(f"the layers are no chain: {'; '.join(problems)}")
+            raise CompressError(f"the layers are no chain: {listed(problems)}")
+        return sorted(marks.items(), key=lambda mark: mark[0])
 
-    def _add(self, chain: Assembly, op: Operation) -> list[int]:
+    def _add(self, chain: Assembly, op: Operation, time: int) -> list[int]:
         """Add an operation; return the versions after each of its layers."""
-        if op.role == "recurrent":
-            versions = []
-            for layer in self.recurrent(op):
-                chain.recurrent(*layer)
-                versions.append(chain.version)
-            return versions
-        if op.role in ("linear", "matmul"):
-            chain.linear(*self.linear(op))
-        elif op.role == "softmax":
-            chain.softmax = True
-        else:
+        if op.role in FINAL:
+            chain.end(op.role)
+        elif op.role in SUMS:
             first = op.operands[0] not in self.data  # "constant op value"
             c = self.constant(op.operands[0 if first else 1])
             factor = {"mul": c, "div": 1 / np.where(c == 0, np.nan, c)}.get(op.role, 1.0)
             term = {"add": c, "sub": c if first else -c}.get(op.role, 0.0)
-            chain.affine(-1.0 if op.role == "sub" and first else factor, term)
+            chain.affine(-1.0 if op.role == "sub" and first else factor, term, str(op))
+        else:
+            return [version for _ in self._layers(chain, op, time) for version in [chain.version]]
         return [chain.version]
 
-    def check_states(self, op: Operation, states: Iterable[Any]) -> None:
-        """Refuse a recurrent operation that starts from other states than zeros."""
-        if any(np.any(self.constant(state)) for state in states):
-            raise CompressError(f"{op} does not start from a state of zeros: leave it out")
+    def _layers(self, chain: Assembly, op: Operation, time: int) -> Iterator[None]:
+        """Add the layers of an operation, one at a time."""
+        if any(np.any(self.constant(state)) for state in op.states):
+            raise CompressError(
+                f"{op} starts from a first state that is not zeros: a stream starts from zeros, so "
+                "train and export it without"
+            )
+        method = {"matmul": "linear", "batch_norm": "affine"}.get(op.role, op.role)
+        for arguments in self.arguments(op):
+            if op.role in ("mean", "batch_norm"):
+                arguments = (*arguments, time if op.role == "mean" else str(op))
+            getattr(chain, method)(*arguments)
+            yield
 
 
 @contextmanager
@@ -246,5 +332,5 @@ def importing(path: str | Path) -> Iterator[None]:
     except (ValueError, LookupError, AttributeError, TypeError, RuntimeError) as error:
         # a graph that is valid, but like none that was thought of
         raise CompressError(
-            f"{path}: its graph has an unexpected form ({type(error).__name__}: {error})"
+            f"{path}: its graph has an unexpected form ({type(error).__name__}: {one_line(error)})"
         ) from error

@@ -1,9 +1,8 @@
-"""A torch module made of supported layers, taken apart into a `FloatChain`."""
+"""A torch module as a graph: the functions that its `forward` calls, from samples to outputs."""
 
 import contextlib
 import copy
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,17 +10,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.cells import is_known, layer_of, supported
+from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
-from edgeflow.importers.check import check_output, identifier, one_line
-from edgeflow.importers.fold import fold_norms
-from edgeflow.importers.graph import ATTENTION
+from edgeflow.importers.assembly import CHECKED, Description
+from edgeflow.importers.check import one_line
 from edgeflow.importers.ncps import from_ncps, is_ncps, time_span
+from edgeflow.importers.operation import Operation, named
+from edgeflow.importers.recorder import (
+    NUMBERS,
+    Value,
+    call_of,
+    named_outputs,
+    record,
+    value_of,
+)
+from edgeflow.importers.torch_graph import Call, TorchGraph
+from edgeflow.importers.unchanged import unchanged
 
-_INERT = (nn.Dropout, nn.Identity, nn.AlphaDropout)
-#: A layer with the arguments and options of a call of it.
-_Call = tuple[nn.Module, tuple[Any, ...], dict[str, Any]]
+_OTHER_FLOATS = (torch.float64, torch.float16, torch.bfloat16)
+#: Packages whose modules hold integers.
+_QUANTIZED = ("torch.ao", "torch.nn.quantized", "torch.quantization", "torchao")
 
 
 def from_module(
@@ -33,207 +42,183 @@ def from_module(
     window: int = 0,
     rate_hz: float = 0.0,
 ) -> FloatChain:
-    """Find the layers of `module` and check that they are all that it does.
+    """Run `module`, and make layers of the functions that lead from samples to outputs.
 
     Parameters
     ----------
     module : nn.Module
-        Maps x [n, time, channels] to [n, time, outputs] or to the last step's [n, outputs], or
-        to a tuple that starts with it. Its buffers `mean` and `std`, if it has them, are its
-        input normalisation. It is not changed, even by an error; the chain has copies.
+        Maps x [n, time, channels] or [time, n, channels] to [n, time, outputs] or to the last
+        step's [n, outputs], or to a tuple or dict with it. It is not changed, even by an error;
+        the chain has copies.
     example : float32 array [n, time, channels]
-        Real samples; the layers in sequence must give the module's output on them.
+        Real samples; the layers in sequence must give the module's output on them, and on random
+        ones.
     channels, classes, window, rate_hz
         As in `FloatChain`.
 
     Raises
     ------
     CompressError
-        If a layer is not supported (all are listed), or the module does more than its layers.
+        If an operation is not supported (all are listed), the module does more than its layers, or
+        its code fails: with file and line.
     """
-    module = _plain(module)
-    x = torch.from_numpy(np.ascontiguousarray(example[:8], dtype=np.float32))
-    if channels and len(channels) != x.shape[-1]:
+    if channels and len(channels) != example.shape[-1]:
         raise CompressError(
-            f"{len(channels)} names for {x.shape[-1]} channels of x [n, time, channels] = "
+            f"{len(channels)} names for {example.shape[-1]} channels of x [n, time, channels] = "
             f"{list(example.shape)}"
         )
-    with _unchanged(module):
-        module.eval()
-        chain, expected = _take_apart(module, x)
-    chain.channels = tuple(channels or (f"x{i}" for i in range(x.shape[-1])))
-    chain.classes, chain.window, chain.rate_hz = tuple(classes), window, rate_hz
-    fold_norms(chain)
-    check_output(chain, x.numpy(), expected.numpy())
-    return chain
+    about = Description(tuple(channels or ()), tuple(classes), window, rate_hz)
+    module, notes = _plain(getattr(module, "_orig_mod", module))
+    with torch.random.fork_rng(devices=[]):
+        graph = _read(module, np.ascontiguousarray(example[:CHECKED], dtype=np.float32))
+        graph.notes += notes
+        return graph.chain(np.asarray(example, dtype=np.float32), about, type(module).__name__)
 
 
-def _plain(module: nn.Module) -> nn.Module:
-    """Return the module whose layers can be seen."""
-    if isinstance(module, torch.jit.ScriptModule):
-        raise CompressError(
-            "a torch.jit module hides its layers: pass the module that it was made from"
-        )
-    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
-    for name, parameter in module.named_parameters():
-        if parameter.device.type != "cpu" or parameter.dtype != torch.float32:
+def _read(module: nn.Module, x: NDArray[np.float32]) -> "_Module":
+    """Record a module on x [n, time, channels], or [time, n, channels] where it reads that."""
+    swapped = np.ascontiguousarray(x.swapaxes(0, 1))
+    try:
+        graph = _Module(module, x)
+    except CompressError:
+        with contextlib.suppress(CompressError):
+            graph = _Module(module, swapped)
+            if graph.reads_time_first(x.shape[-1]):
+                return graph
+        raise
+    return _Module(module, swapped) if graph.reads_time_first(x.shape[-1]) else graph
+
+
+def _plain(module: nn.Module) -> tuple[nn.Module, list[str]]:
+    """Return the module whose functions can be seen, and notes on what it is made of."""
+    for name, part in module.named_modules():
+        kind = type(part)
+        if isinstance(part, torch.jit.ScriptModule):
             raise CompressError(
-                f"parameter {name} is {str(parameter.dtype).removeprefix('torch.')} on "
-                f"{parameter.device}: pass the model as float32 on the CPU, "
-                "copy.deepcopy(net).float().cpu()"
+                f"{_path(name)}a torch.jit module hides its layers: pass the nn.Module that it was "
+                "made from, as it was before torch.jit.script or torch.jit.trace"
             )
+        if kind.__module__.startswith(_QUANTIZED):
+            raise CompressError(
+                f"{_path(name)}{kind.__name__} is quantized already: pass the float nn.Module, as "
+                "it was before torch's quantization"
+            )
+    others = set[str]()
+    for name, parameter in module.named_parameters():
+        dtype = str(parameter.dtype).removeprefix("torch.")
+        if parameter.device.type != "cpu" or not parameter.is_floating_point():
+            raise CompressError(
+                f"parameter {name} is {dtype} on {parameter.device}: pass the model as float32 on "
+                "the CPU, copy.deepcopy(net).float().cpu()"
+            )
+        if parameter.dtype in _OTHER_FLOATS:
+            others.add(dtype)
         if not bool(parameter.isfinite().all()):
-            raise CompressError(f"parameter {name} holds NaN or infinite values")
-    return module
-
-
-@contextlib.contextmanager
-def _unchanged(module: nn.Module) -> Iterator[None]:
-    """Put back modes and buffers of a module and of all in it."""
-    modes = [(part, part.training, dict(part._buffers)) for part in module.modules()]
-    values = [(buffer, buffer.clone()) for buffer in module.buffers()]
+            raise CompressError(
+                f"parameter {name} holds NaN or infinite values: train it again, or load others"
+            )
+    if not others:
+        return module, []
     try:
-        yield
-    finally:
-        for part, training, buffers in modes:
-            part.training = training
-            part._buffers.clear()
-            part._buffers.update(buffers)
-        with torch.no_grad():
-            for buffer, value in values:
-                if not torch.equal(buffer, value):
-                    buffer.copy_(value)
-
-
-def _take_apart(module: nn.Module, x: Tensor) -> tuple[FloatChain, Tensor]:
-    """Return copies of the layers of a module in evaluation mode, and its output."""
-    calls, expected = _observe(module, x)
-    names = {layer: name for name, layer in module.named_modules()}
-    problems = [
-        f"{names[layer] or type(layer).__name__} ({_unknown(layer)})"
-        for layer in dict.fromkeys(layer for layer, *_ in calls)
-        if not (_is_layer(layer) or isinstance(layer, _INERT))
-    ]
-    reasons = {call[0]: _unsupported_reason(call) for call in calls if _is_layer(call[0])}
-    problems += [f"{names[layer]} ({reason})" for layer, reason in reasons.items() if reason]
-    if problems:
-        raise CompressError(
-            f"these layers cannot be compressed: {'; '.join(problems)}. Supported are {supported()}"
-        )
-    used = [call for call in calls if not isinstance(call[0], _INERT)]
-    counts = Counter(layer for layer, *_ in used)
-    repeated = {names[layer] for layer, count in counts.items() if count > 1}
-    if not used:
-        raise CompressError(f"the model calls no layer. Supported are {supported()}")
-    if repeated:
-        raise CompressError(
-            f"layer {', '.join(sorted(repeated))} is called more than once: each layer must be "
-            "called once a forward pass"
-        )
-    layers: list[tuple[str, nn.Module]] = []
-    for call in used:
-        name, parts = identifier(names[call[0]]), _parts(call)
-        layers += [
-            (name if len(parts) == 1 else f"{name}{k}", _copied(name, part))
-            for k, part in enumerate(parts)
+        return copy.deepcopy(module).float(), [
+            f"it has parameters of {', '.join(sorted(others))}: they are taken as float32"
         ]
-    n = x.shape[-1]
-    mean, std = _normalisation(module, "mean", n), _normalisation(module, "std", n)
-    chain = FloatChain(layers, mean, std, channels=(), source=type(module).__name__)
-    return chain, expected
-
-
-def _copied(name: str, layer: nn.Module) -> nn.Module:
-    """Return a copy in evaluation mode, without the hooks: the integers will have none either."""
-    try:
-        copied = copy.deepcopy(layer)
-    except Exception as error:  # whatever the layer holds
-        raise CompressError(f"layer {name} cannot be copied: {one_line(error)}") from error
-    for part in copied.modules():
-        for hooks in (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks):
-            hooks.clear()
-    return copied.eval()
-
-
-def _observe(module: nn.Module, x: Tensor) -> tuple[list[_Call], Tensor]:
-    """Run the module; return the calls of its leaf layers in order, and the output."""
-    calls: list[_Call] = []
-    leaves = list(_leaves(module))
-    hooks = [
-        m.register_forward_hook(lambda *call: calls.append(call[:3]), with_kwargs=True)
-        for m in leaves
-    ]
-    batch_first = all(getattr(m, "batch_first", True) for m in leaves)
-    try:
-        with torch.no_grad():
-            output = module(x if batch_first else x.transpose(0, 1))
-    except Exception as error:  # whatever the user's code raises
+    except Exception as error:  # whatever the module holds
         raise CompressError(
-            f"the model cannot be run on samples of {x.shape[-1]} channels "
-            f"(x [n, time, channels] = {list(x.shape)}): {type(error).__name__}: {one_line(error)}"
+            f"the model cannot be copied to float32 ({one_line(error)}): pass net.float()"
         ) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    output = output[0] if isinstance(output, tuple) and output else output
-    if not isinstance(output, Tensor):
-        raise CompressError(f"the model returns {type(output).__name__}, not a tensor")
-    if not batch_first and output.ndim == 3:
-        output = output.transpose(0, 1)
-    return calls, output
 
 
-def _is_layer(module: nn.Module) -> bool:
-    return is_known(module) or is_ncps(module)
+def _path(name: str) -> str:
+    return f"{name}: " if name else ""
 
 
-def _parts(call: _Call) -> list[nn.Module]:
-    """Return a layer as single layers of our own."""
-    layer, arguments, options = call
-    if is_ncps(layer):
-        return from_ncps(layer, time_span(arguments, options))
-    return layer_of(layer).unstack(layer)
+class _Module(TorchGraph):
+    """The functions of torch that a module calls; a value is a tensor as it was at a time."""
+
+    engine = "the model"
+
+    def __init__(self, module: nn.Module, x: NDArray[np.float32]) -> None:
+        self._module, self._first = module, record(module, torch.tensor(x))
+        first = self._first
+        values = [value_of(tensor) for _, tensor in first.outputs]
+        self._labels = dict(zip(values, (name for name, _ in first.outputs), strict=True))
+        super().__init__(first.operations, [(first.sample, [None, None, x.shape[-1]])], values)
+
+    def follow(self, channels: int) -> None:
+        reached, read = {self.sample}, list[Operation]()
+        for op in self.operations:
+            if op.role != "size" and reached.intersection(op.reads):
+                reached.update(op.results)
+                read += [] if op.results or not op.place else [op]
+        if numbers := [op for op in read if op.node.function in NUMBERS]:
+            raise CompressError(
+                f"{named(numbers)}: forward makes numbers of the samples: use functions of torch, "
+                "or compute them in the data"
+            )
+        super().follow(channels)
+        if read:
+            self.inside += (
+                f"forward decides by the values of the samples ({named(read)}): the way that the "
+                "checked ones took is imported",
+            )
+
+    def reads_time_first(self, channels: int) -> bool:
+        """Tell whether it reads [time, n, channels]."""
+        self.follow(channels)
+        return self.time_first()
+
+    def label(self, value: Hashable) -> str:
+        return self._labels.get(value, "x")  # type: ignore[call-overload]
+
+    def limitation(self, op: Operation) -> str | None:
+        call: Call = op.node
+        if op.role == "layer":
+            return self._layer_limitation(call)
+        return super().limitation(op)
+
+    def _layer_limitation(self, call: Call) -> str | None:
+        try:
+            parts = self._parts(call)
+        except CompressError as error:
+            return str(error)
+        reasons = (layer_of(part).unsupported_reason(part) for part in parts)
+        return next(filter(None, reasons), None)
+
+    def _parts(self, call: Call) -> list[nn.Module]:
+        assert call.module is not None
+        if is_ncps(call.module):
+            return from_ncps(call.module, time_span(call.get("args"), call.get("options")))
+        return [call.module]
+
+    def arguments(self, op: Operation) -> Iterator[tuple[Any, ...]]:
+        if op.role != "layer":
+            yield from super().arguments(op)
+            return
+        parts = self._parts(op.node)
+        for k, part in enumerate(parts):
+            yield op.node.layer if len(parts) == 1 else f"{op.node.layer}{k}", part
+
+    def run(
+        self, x: NDArray[np.float32], n: int, wanted: Sequence[Hashable]
+    ) -> list[NDArray[np.float32]]:
+        given = torch.tensor(x)
+        if set(wanted) <= set(self.outputs):
+            with unchanged(self._module):
+                outputs = [tensor for _, tensor in named_outputs(call_of(self._module, given))]
+            return [_array(outputs[self.outputs.index(value)]) for value in wanted]
+        again = record(self._module, given)
+        values = dict[Hashable, Any]()
+        for old, new in zip(self.operations, again.operations, strict=True):
+            values.update(zip(old.results, new.results, strict=True))
+        return [_array(again.tensors[values[value]]) for value in wanted]
+
+    def constant(self, value: Any) -> NDArray[Any]:
+        if isinstance(value, Value):
+            value = self._first.tensors[value]
+        return _array(value) if isinstance(value, Tensor) else np.asarray(value)
 
 
-def _unsupported_reason(call: _Call) -> str | None:
-    layer = call[0]
-    if not is_ncps(layer):
-        return layer_of(layer).unsupported_reason(layer)
-    try:
-        parts = _parts(call)
-    except CompressError as error:
-        return str(error)
-    return next(filter(None, (layer_of(part).unsupported_reason(part) for part in parts)), None)
-
-
-def _unknown(layer: nn.Module) -> str:
-    kind = type(layer).__name__
-    return f"{kind}: {ATTENTION}" if isinstance(layer, nn.MultiheadAttention) else kind
-
-
-def _leaves(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield known layers, and other modules without layers inside."""
-    children = list(module.children())
-    # attention uses the weights of its own child without calling it
-    if _is_layer(module) or not children or isinstance(module, nn.MultiheadAttention):
-        yield module
-        return
-    for child in children:
-        yield from _leaves(child)
-
-
-def _normalisation(module: nn.Module, name: str, channels: int) -> NDArray[np.float32]:
-    default = np.zeros if name == "mean" else np.ones
-    buffer = dict(module.named_buffers()).get(name)
-    if buffer is None:
-        return default(channels, dtype=np.float32)
-    array = buffer.detach().cpu().numpy().astype(np.float32).reshape(-1)
-    if (
-        array.shape != (channels,)
-        or not np.isfinite(array).all()
-        or (name == "std" and array.min() <= 0)
-    ):
-        raise CompressError(
-            f"the buffer '{name}' must hold {channels} finite values (std positive)"
-        )
-    return array
+def _array(tensor: Tensor) -> NDArray[Any]:
+    values: NDArray[Any] = tensor.detach().numpy()
+    return values.astype(np.float32) if values.dtype != np.float64 else values

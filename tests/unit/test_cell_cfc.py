@@ -193,10 +193,10 @@ def refused_by_ncps(**options: object) -> nn.Module:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ltc": True, "ode_unfolds": 13}, r"rnn \(13 solver steps: at most 12"),
-        ({"mixed_memory": True}, r"rnn \(ncps CfC with mixed_memory"),
-        ({"activation": "gelu"}, r"rnn \(ncps CfC with the backbone activation GELU.*lecun_tanh"),
-        ({"backbone_layers": 4}, r"rnn \(4 backbone layers: at most 3"),
+        ({"ltc": True, "ode_unfolds": 13}, r"rnn \(\w+\): 13 solver steps: at most 12"),
+        ({"mixed_memory": True}, r"rnn \(\w+\): ncps CfC with mixed_memory"),
+        ({"activation": "gelu"}, r"rnn \(\w+\): ncps CfC with the backbone activation GELU.*lecun_tanh"),
+        ({"backbone_layers": 4}, r"rnn \(\w+\): 4 backbone layers: at most 3"),
     ],
 )
 def test_what_is_refused(options: dict[str, object], message: str) -> None:
@@ -236,7 +236,7 @@ def test_a_constant_time_span_is_taken_over(kind: str, keyword: bool) -> None:
 def test_other_time_spans_are_refused(kind: str, span: float | None) -> None:
     ncps = pytest.importorskip("ncps.torch")
     net = Timed(getattr(ncps, kind)(4, 5, return_sequences=True), span, True)
-    with pytest.raises(CompressError, match=r"rnn \(timespans from .*a constant rate"):
+    with pytest.raises(CompressError, match=r"rnn \(\w+\): timespans from .*a constant rate"):
         from_module(net, walk())
 
 

@@ -226,7 +226,7 @@ def sequence(*layers: nn.Module) -> nn.Module:
 
 def test_norms_that_cannot_be_folded() -> None:
     stranded = sequence(nn.Linear(3, 4), nn.ReLU(), nn.BatchNorm1d(4))
-    with pytest.raises(CompressError, match=r"parts_2 \(BatchNorm1d\) has no linear layer beside"):
+    with pytest.raises(CompressError, match=r"parts.2 \(BatchNorm1d\) has no linear layer beside"):
         edgeflow.compress(stranded, noise())
     batch = sequence(nn.Linear(3, 4), nn.BatchNorm1d(4, track_running_stats=False))
     with pytest.raises(CompressError, match="no running statistics"):

@@ -104,8 +104,8 @@ def test_unit_of_the_cell_state(reach: float, fraction: int) -> None:
 @pytest.mark.parametrize(
     "options,message",
     [
-        ({"bidirectional": True}, r"lstm \(bidirectional: it needs the future"),
-        ({"proj_size": 2}, r"lstm \(proj_size: projected states are not supported"),
+        ({"bidirectional": True}, r"lstm \(\w+\): bidirectional: it needs the future"),
+        ({"proj_size": 2}, r"lstm \(\w+\): proj_size: projected states are not supported"),
     ],
 )
 def test_refusals(options: dict, message: str) -> None:

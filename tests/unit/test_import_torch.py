@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgeflow.cells.lru import LRU
 from edgeflow.errors import CompressError
 from edgeflow.importers import from_module
 
@@ -92,7 +93,7 @@ def test_module_is_left_as_it_came(spoil: Callable[[Net], None] | None) -> None:
     before = state(net)
     if spoil is None:
         chain = from_module(net, walk())
-        assert called == [1]  # as the chain has no hooks
+        assert set(called) == {1}  # as the chain has no hooks
         mine = {id(p) for p in net.parameters()}
         assert not any(id(p) in mine for _, layer in chain.layers for p in layer.parameters())
         assert not any(m.training for _, layer in chain.layers for m in layer.modules())
@@ -108,7 +109,7 @@ def test_whatever_a_module_does_is_one_line(result: Any) -> None:
         def forward(self, x: Tensor) -> Tensor:
             if isinstance(result, Exception):
                 raise result
-            return result  # type: ignore[no-any-return]
+            return result
 
     with pytest.raises(CompressError, match=r"KeyError: 'k'|the model returns \w+, not a tensor"):
         from_module(Odd(), walk())
@@ -121,12 +122,12 @@ def test_weights_that_are_not_finite() -> None:
         from_module(net, walk())
 
 
-def test_a_hook_that_changes_values_is_noticed() -> None:
-    """The integers have no hooks."""
-    net = Net()
+def test_a_hook_that_changes_values_is_part_of_the_model() -> None:
+    net, plain = Net(), Net()
     net.gru.register_forward_hook(lambda _m, _x, y: (2 * y[0], y[1]))
-    with pytest.raises(CompressError, match="does more than its layers"):
-        from_module(net, walk())
+    plain.out.weight.data *= 2
+    got, expected = from_module(net, walk()), from_module(plain, walk())
+    np.testing.assert_allclose(got.run(walk()), expected.run(walk()), atol=1e-6)
 
 
 def test_compiled_module_is_seen_through() -> None:
@@ -139,8 +140,7 @@ def test_compiled_module_is_seen_through() -> None:
 @pytest.mark.parametrize(
     "net,message",
     [
-        (Net().double(), r"parameter first\.0\.weight is float64 on cpu: .*float\(\)\.cpu\(\)"),
-        (Net().to("meta"), "is float32 on meta"),
+        (Net().to("meta"), r"parameter first\.0\.weight is float32 on meta: .*float\(\)\.cpu\(\)"),
         (torch.jit.script(nn.Linear(3, 2)), "torch.jit module hides its layers"),
     ],
 )
@@ -151,8 +151,9 @@ def test_other_forms_are_refused(net: nn.Module, message: str) -> None:
 
 def test_layer_that_cannot_be_copied() -> None:
     net = Net()
-    net.out.made = net.out.weight * 2  # type: ignore[assignment]  # has a history
-    with pytest.raises(CompressError, match="layer out cannot be copied"):
+    net.gru = LRU(6, 8, 4, 0.0, 1.0, 1.0)  # type: ignore[assignment]
+    net.gru.made = net.out.weight * 2  # has a history
+    with pytest.raises(CompressError, match="layer gru cannot be copied"):
         from_module(net, walk())
 
 

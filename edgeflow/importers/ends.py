@@ -1,0 +1,147 @@
+"""Which input of a graph is the samples, and which output is what a model decides."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
+
+from edgeflow.errors import CompressError
+from edgeflow.importers.check import listed
+from edgeflow.importers.operation import Operation
+
+_Inputs = Sequence[tuple[Hashable, Sequence[int | None]]]
+_Label = Callable[[Hashable], str]
+#: Roles whose first operand is the data, and whose others are weights.
+_WEIGHTED = ("recurrent", "linear", "matmul", "layer_norm", "batch_norm", "conv", "layer")
+
+
+class Ends(NamedTuple):
+    """The ends of a chain: the samples, their sizes, the output, notes on what is left out."""
+
+    sample: Hashable
+    sizes: Sequence[int | None]
+    output: Hashable
+    notes: tuple[str, ...]
+
+
+def find_ends(
+    operations: Sequence[Operation],
+    inputs: _Inputs,
+    outputs: Sequence[Hashable],
+    channels: int,
+    label: _Label,
+) -> Ends:
+    """Find the input that layers read as their data, and the output that nothing else leads on to.
+
+    Raises
+    ------
+    CompressError
+        If an input is neither samples nor a first state, or there are two outputs.
+    """
+    sample, sizes = _find_samples(operations, inputs, outputs, channels, label)
+    output, notes = _find_output(operations, sample, outputs, label)
+    return Ends(sample, sizes, output, notes)
+
+
+def _find_samples(
+    operations: Sequence[Operation],
+    inputs: _Inputs,
+    outputs: Sequence[Hashable],
+    channels: int,
+    label: _Label,
+) -> tuple[Hashable, Sequence[int | None]]:
+    uses = {value: _uses(operations, value, outputs) for value, _ in inputs}
+    read = [item for item in inputs if "data" in uses[item[0]]] or list(inputs[:1])
+    fits = [item for item in read if len(item[1]) == 3 and item[1][2] in (None, channels)]
+    if len(fits) > 1:
+        names = " and ".join(f"'{label(value)}'" for value, _ in fits)
+        raise CompressError(f"its layers read {names}: make one input of all channels")
+    sample, sizes = (fits or read)[0]
+    others = [(v, shape) for v, shape in inputs if v != sample and uses[v] - {"state"}]
+    if others:
+        names = listed(
+            f"'{label(value)}' [{', '.join('any' if k is None else str(k) for k in shape)}]"
+            for value, shape in others
+        )
+        raise CompressError(
+            f"its input {names} is no first state of a recurrent layer, and has no value in it: "
+            "make it a constant of the model, or leave it out"
+        )
+    return sample, sizes
+
+
+def _uses(
+    operations: Sequence[Operation], value: Hashable, outputs: Sequence[Hashable]
+) -> set[str]:
+    """Return what the first layers that a value reaches read it as: "data", "state", "weight".
+
+    It is a "weight", too, where it reaches an output without a layer.
+    """
+    reached, uses = {value}, set[str]()
+    for op in operations:
+        if op.role == "size" or not reached.intersection(op.reads):
+            continue
+        if op.role not in _WEIGHTED:
+            reached.update(op.results)
+            continue
+        data = bool(op.operands) and op.operands[0] in reached
+        state = any(value in reached for value in op.states)
+        uses |= {"data"} if data else set()
+        uses |= {"state"} if state else set()
+        uses |= set() if data or state else {"weight"}
+    return uses | ({"weight"} if reached.intersection(outputs) else set())
+
+
+def _find_output(
+    operations: Sequence[Operation],
+    sample: Hashable,
+    outputs: Sequence[Hashable],
+    label: _Label,
+) -> tuple[Hashable, tuple[str, ...]]:
+    producers = {value: op for op in operations for value in op.results}
+    data = {sample}
+    for op in operations:
+        if op.role != "size" and data.intersection(op.reads):
+            data.update(op.results)
+    dependent = [value for value in dict.fromkeys(outputs) if value in data]
+    if not dependent:
+        raise CompressError("its outputs do not depend on the samples")
+    origins = {value: _origin(producers, data, value) for value in dependent}
+    decisions = [v for v in dependent if not _is_state(producers, origins[v])] or dependent[:1]
+    before = {value: _ancestors(producers, value) for value in decisions}
+    last = [v for v in decisions if not any(v in before[other] for other in decisions)]
+    # outputs that only move the values of the same layer say the same
+    if len({origins[value] for value in last}) > 1:
+        names = " and ".join(f"'{label(value)}'" for value in last)
+        raise CompressError(
+            f"it has outputs of two kinds, {names}: return one, a second head is never left out"
+        )
+    inside = [v for v in decisions if v not in last and origins[v] != origins[last[0]]]
+    return last[0], tuple(
+        f"its output '{label(value)}' is inside of the model, and left out" for value in inside
+    )
+
+
+def _origin(producers: dict[Hashable, Operation], data: set[Hashable], value: Hashable) -> Hashable:
+    """Return the value that moves made another one of."""
+    while (op := producers.get(value)) is not None and op.role == "move":
+        before = [read for read in op.reads if read in data]
+        if len(before) != 1:
+            break
+        value = before[0]
+    return value
+
+
+def _is_state(producers: dict[Hashable, Operation], value: Hashable) -> bool:
+    op = producers.get(value)
+    return op is not None and op.role in ("recurrent", "layer") and value != op.results[0]
+
+
+def _ancestors(producers: dict[Hashable, Operation], value: Hashable) -> set[Hashable]:
+    """Return the values that one depends on."""
+    found, waiting = set[Hashable](), [value]
+    while waiting:
+        op = producers.get(waiting.pop())
+        for read in op.reads if op is not None else ():
+            if read not in found:
+                found.add(read)
+                waiting.append(read)
+    return found

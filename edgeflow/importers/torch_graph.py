@@ -1,0 +1,331 @@
+"""Functions of torch as layers of a chain: those a module calls, and those of torch.export."""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgeflow.cells.taps import unsupported_conv
+from edgeflow.importers.check import FINAL
+from edgeflow.importers.graph import ATTENTION, JOINS, Graph
+from edgeflow.importers.operation import SUMS, Operation
+
+RECURRENT: dict[str, Callable[..., nn.Module]] = {
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
+    "rnn_tanh": nn.RNN,
+    "rnn_relu": partial(nn.RNN, nonlinearity="relu"),
+}
+_MOVES = ("T", "_to_copy", "alias", "chunk", "clone", "contiguous", "cpu", "data", "detach",
+          "dropout", "dropout1d", "expand", "expand_as", "feature_dropout", "flatten", "float",
+          "getitem", "mT", "movedim", "moveaxis", "narrow", "permute", "requires_grad", "reshape",
+          "reshape_as", "select", "slice", "split", "squeeze", "swapaxes", "swapdims", "t", "to",
+          "tensor_split", "transpose", "type", "type_as", "unbind", "unflatten", "unsqueeze",
+          "view", "view_as", "alpha_dropout", "double", "half")  # fmt: skip
+_SIZES = ("empty_like", "full_like", "new_empty", "new_full", "new_ones", "new_zeros", "ones_like",
+          "sym_size", "zeros_like", "size", "shape")  # fmt: skip
+_ROLES = {
+    **{kind: kind for kind in ("linear", "matmul", "relu", "layer_norm", "batch_norm", "mean",
+                               "pad", *SUMS, *FINAL)},
+    **{"addmm": "linear", "mm": "matmul", "rsub": "sub", "true_divide": "div", "divide": "div",
+       "rdiv": "div", "multiply": "mul", "rmul": "mul", "subtract": "sub", "radd": "add",
+       "neg": "mul", "negative": "mul", "conv1d": "conv", "constant_pad_nd": "pad",
+       "adaptive_avg_pool1d": "mean", "_softmax": "softmax", "_log_softmax": "log_softmax"},
+    **dict.fromkeys(RECURRENT, "recurrent"),
+    **dict.fromkeys(_MOVES, "move"),
+    **dict.fromkeys(_SIZES, "size"),
+}  # fmt: skip
+#: Names of the arguments by kind.
+_ARGUMENTS = {
+    **dict.fromkeys(
+        RECURRENT, "input hx weights biases layers dropout training bidirectional batch_first"
+    ),
+    "linear": "input weight bias",
+    "addmm": "bias input weight",
+    "layer_norm": "input normalized_shape weight bias eps",
+    "batch_norm": "input running_mean running_var weight bias training momentum eps",
+    "conv1d": "input weight bias stride padding dilation groups",
+    "pad": "input pad mode value",
+    "constant_pad_nd": "input pad value",
+    "mean": "input dim keepdim",
+    "adaptive_avg_pool1d": "input output_size",
+    "dropout": "input p training inplace",
+    "select": "input dim index",
+    "rsub": "other input",
+    "rdiv": "other input",
+}
+_TURNS = ("transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "permute", "mT")
+_ALSO_A_CHANNEL = "compute it in the data, as a channel of its own"
+_ACTIVATION = "use ReLU between layers"
+_CELL = "use nn.GRU, nn.LSTM or nn.RNN on whole sequences"
+_OVER_TIME = "use the last step's outputs, or their mean over time"
+_RANDOM = "it is random: leave it out, or call it in training only"
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in what a function takes or returns."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from tensors_in(part)
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from tensors_in(part)
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A call of a function: its name, its arguments by name, and the name of a layer for it."""
+
+    function: str
+    given: Mapping[str, Any]
+    layer: str
+    module: nn.Module | None = None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.given.get(name, default)
+
+
+def torch_operation(
+    function: str,
+    args: Sequence[Any],
+    options: Mapping[str, Any],
+    *,
+    name: str,
+    layer: str,
+    reads: Sequence[Hashable],
+    results: Sequence[Hashable],
+    key: Callable[[Any], Any] = lambda value: value,
+    kind: str = "",
+    place: str = "",
+    module: nn.Module | None = None,
+    opaque: bool = False,
+    arguments: str = "",
+) -> Operation:
+    """Return the operation of a call of a function of torch, or of aten.
+
+    Parameters
+    ----------
+    function : str
+        Without overload, namespace and the underscores of in-place and reflected forms.
+    layer : str
+        Name of the layer that it may become.
+    key : callable
+        Returns the value of an argument.
+    module : nn.Module, optional
+        The one that stands for the call; with `opaque`, a layer as a whole.
+    arguments : str
+        Names of the arguments, where they are others than torch's.
+    """
+    names = (arguments or _ARGUMENTS.get(function, "input other")).split()
+    given = {**dict(zip(names, args, strict=False)), **options}
+    if "normalized_shape" in names and isinstance(given.get("normalized_shape"), int):
+        given["normalized_shape"] = [given["normalized_shape"]]
+    order: Sequence[int] = ()
+    pick, states, operands = None, list[Any](), [given.get("input")]
+    role = _ROLES.get(function, "")
+    if opaque:
+        role = "" if function in TorchGraph.advice else "layer"
+        operands = [*args, *options.values()][:1]
+        held = {name: value for name, value in options.items() if name != "timespans"}
+        given = {"args": args, "options": options}
+        order = () if getattr(module, "batch_first", True) else (1, 0, 2)
+        states = [t for t in tensors_in((args[:2], held)) if t is not operands[0]]
+    elif function in RECURRENT:
+        order = (1, 0, 2) if given.get("batch_first") is False else ()
+        hx = given.get("hx")
+        states = [*hx] if isinstance(hx, (list, tuple)) else [hx]
+        states = [state for state in states if state is not None]
+    elif function in _TURNS:
+        order = _order(function, [*args[1:], *options.values()])
+    elif function == "select":
+        pick = given.get("index")
+    elif function == "getitem":
+        pick = _pick(args[1])
+    elif function in ("neg", "negative"):
+        operands = [args[0], -1.0]
+    elif role in (*SUMS, "matmul"):
+        operands = [given.get("input"), given.get("other")]
+    return Operation(
+        Call(function, given, layer, module), name, kind or function, role,
+        reads, results, [key(v) for v in operands], [key(v) for v in states], order, pick, place,
+    )  # fmt: skip
+
+
+def _order(function: str, dims: Sequence[Any]) -> Sequence[int]:
+    """Return where the axes of a turned tensor of three were before, () for another."""
+    if function == "permute":
+        order = list(dims[0] if len(dims) == 1 else dims)
+        return [int(k) % 3 for k in order] if len(order) == 3 else ()
+    pairs = [[int(k) % 3 for k in ([d] if isinstance(d, int) else d)] for d in dims or (1, 2)]
+    if pairs[0] == pairs[1]:
+        return (0, 1, 2)
+    if function not in ("movedim", "moveaxis"):
+        pairs = [[*pairs[0], *pairs[1]], [*pairs[1], *pairs[0]]]
+    order = [k for k in range(3) if k not in pairs[0]]
+    for target, source in sorted(zip(pairs[1], pairs[0], strict=True)):
+        order.insert(target, source)
+    return order
+
+
+def _pick(index: Any) -> int | None:
+    first = index[0] if isinstance(index, tuple) and index else index
+    return first if isinstance(first, int) and not isinstance(first, bool) else None
+
+
+class TorchGraph(Graph):
+    """A graph whose operations are calls of functions of torch."""
+
+    advice: ClassVar = {
+        **dict.fromkeys(("scaled_dot_product_attention", "bmm", "baddbmm", "einsum",
+                         "MultiheadAttention", "multi_head_attention_forward"), ATTENTION),
+        **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack"),
+                        f"{JOINS}; compute further channels in the data"),
+        **dict.fromkeys(("norm", "vector_norm", "linalg_vector_norm", "linalg_norm", "pow",
+                         "square", "sqrt", "abs"), _ALSO_A_CHANNEL),
+        **dict.fromkeys(("clamp", "clip", "hardtanh", "clamp_min", "clamp_max", "nan_to_num",
+                         "relu6"), "leave it out, and clip the data before the model"),
+        **dict.fromkeys(("gelu", "silu", "tanh", "sigmoid", "elu", "selu", "leaky_relu", "prelu",
+                         "softplus", "hardswish", "mish", "hardsigmoid"), _ACTIVATION),
+        **dict.fromkeys(("gru_cell", "lstm_cell", "rnn_tanh_cell", "rnn_relu_cell"), _CELL),
+        **dict.fromkeys(("sum", "max", "amax", "adaptive_max_pool1d", "max_pool1d", "avg_pool1d"),
+                        _OVER_TIME),
+        **dict.fromkeys(("rand_like", "randn_like", "normal", "bernoulli", "randint_like"),
+                        _RANDOM),
+        **dict.fromkeys(("group_norm", "instance_norm", "rms_norm"),
+                        "use LayerNorm, or BatchNorm1d behind a linear layer"),
+        **dict.fromkeys(("flip", "roll", "fliplr"), "it needs the future: leave it out"),
+        **dict.fromkeys(("_pack_padded_sequence", "pack_padded_sequence"),
+                        "packed sequences: call the layers on plain tensors"),
+    }  # fmt: skip
+    supported = (
+        "layers of docs/import.md: forward GRU, LSTM, RNN, linear, causal conv1d, norms, relu, one "
+        "constant a channel, the last step, mean over time, softmax at the end"
+    )
+
+    def refusal(self, op: Operation) -> str | None:
+        return self.advice.get(op.node.function)
+
+    def limitation(self, op: Operation) -> str | None:
+        call: Call = op.node
+        if op.role == "recurrent":
+            return self._recurrent_limitation(op)
+        if "dropout" in call.function and call.get("training", False):
+            return "it is on in training mode: pass training=self.training, and call model.eval()"
+        if call.get("rounding_mode") or call.get("alpha", 1) != 1:
+            return f"has options: write it as plain {op.role}"
+        if call.function == "layer_norm" and len(call.get("normalized_shape")) != 1:
+            return f"normalized_shape {list(call.get('normalized_shape'))}: use the channels only"
+        if call.function == "batch_norm" and call.get("training"):
+            return "no running statistics: train it with track_running_stats=True"
+        if op.role == "conv":
+            return _conv_limitation(call, self.shape(call.get("weight"))[2])
+        if op.role == "pad":
+            mode = call.get("mode", "constant")
+            more = f"padding_mode '{mode}': " if mode != "constant" else ""
+            return None if _padding(call) else f"{more}pad with zeros, along time only"
+        if op.role == "mean":
+            dims = call.get("dim", call.get("output_size"))
+            one = isinstance(dims, int) or (dims is not None and len(dims) == 1)
+            wide = call.function == "adaptive_avg_pool1d" and dims not in (1, (1,), [1])
+            return "take the mean over time only" if wide or not one else None
+        return None
+
+    def shape(self, value: Any) -> Sequence[int]:
+        """Return the shape of an argument."""
+        return tuple(value.shape)
+
+    def _recurrent_limitation(self, op: Operation) -> str | None:
+        call: Call = op.node
+        if not isinstance(call.get("biases"), bool):
+            return "packed sequences: call it on plain tensors"
+        if call.get("bidirectional"):
+            return "bidirectional: it needs the future, so use a forward layer"
+        if call.get("dropout") and call.get("training"):
+            return "exported in training mode: call model.eval() first"
+        if len(call.get("weights")) != call.get("layers") * (4 if call.get("biases") else 2):
+            return "proj_size: projected states are not supported; use a smaller hidden_size"
+        if call.function == "lstm" and len(op.results) > 2:
+            read = {self.output, *(value for other in self.path for value in other.reads)}
+            if op.results[2] in read:
+                return "the cell state is read: use the output"
+        weights = [value for value in op.reads[1:] if value not in op.states]
+        return "its weights depend on the samples" if self.data.intersection(weights) else None
+
+    def arguments(self, op: Operation) -> Iterator[tuple[Any, ...]]:
+        call: Call = op.node
+        weight, bias = (self._optional(call.get(name)) for name in ("weight", "bias"))
+        if op.role == "recurrent":
+            yield from self._recurrent(call)
+        elif op.role == "matmul":
+            yield call.layer, self.constant(op.operands[1]).T
+        elif op.role == "linear":
+            yield call.layer, weight if call.function == "linear" else weight.T, bias
+        elif op.role == "layer_norm":
+            yield call.layer, weight, bias, call.get("eps", 1e-5)
+        elif op.role == "batch_norm":
+            mean, var = (self.constant(call.get(f"running_{name}")) for name in ("mean", "var"))
+            gain = torch.rsqrt(torch.as_tensor(var) + call.get("eps", 1e-5)).numpy()
+            gain = gain if weight is None else gain * weight
+            yield gain, -mean * gain + (0 if bias is None else bias)
+        elif op.role == "conv":
+            taps, dilation = weight.shape[2], _single(call.get("dilation", 1))
+            padding = call.get("padding", 0)
+            total = (taps - 1) * dilation if padding == "same" else 0
+            both = 0 if isinstance(padding, str) else _single(padding)
+            yield call.layer, weight, bias, dilation, both + total // 2, both + total - total // 2
+        elif op.role == "pad":
+            yield _padding(call) or ()
+        else:
+            yield (call.layer,)
+
+    def _recurrent(self, call: Call) -> Iterator[tuple[Any, ...]]:
+        layers = call.get("layers")
+        weights = [self.constant(parameter) for parameter in call.get("weights")]
+        each = len(weights) // layers
+        for layer in range(layers):
+            given = weights[each * layer : each * (layer + 1)] + [None] * (4 - each)
+            name = f"{call.layer}{layer if layers > 1 else ''}"
+            yield name, RECURRENT[call.function], *given
+
+    def _optional(self, value: Any) -> Any:
+        return None if value is None else self.constant(value)
+
+
+def _single(value: Any) -> int:
+    return int(value if isinstance(value, int) else value[0])
+
+
+def _conv_limitation(call: Call, taps: int) -> str | None:
+    """Refuse what is no step of one sample in, one out, or reads the future."""
+
+    def single(name: str, default: int) -> Any:
+        value = call.get(name, default)
+        return value if isinstance(value, (str, tuple)) else tuple(np.atleast_1d(value).tolist())
+
+    return unsupported_conv(
+        SimpleNamespace(
+            stride=single("stride", 1),
+            groups=call.get("groups", 1),
+            padding=single("padding", 0),
+            dilation=single("dilation", 1),
+            kernel_size=(taps,),
+            padding_mode="zeros",
+        )
+    )
+
+
+def _padding(call: Call) -> tuple[int, int] | None:
+    """Return the zeros that a call puts before and after, or None if it pads otherwise."""
+    pads = [int(size) for size in call.get("pad")]
+    pairs = [pair for pair in zip(pads[::2], pads[1::2], strict=True) if any(pair)]
+    zeros = call.get("mode", "constant") == "constant" and not call.get("value", 0)
+    if not zeros or len(pairs) > 1 or min(pads) < 0:
+        return None
+    return pairs[0] if pairs else (0, 0)
