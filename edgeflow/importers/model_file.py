@@ -16,6 +16,7 @@ from edgeflow.errors import CompressError, EdgeFlowError
 from edgeflow.importers.assembly import Description
 from edgeflow.importers.check import one_line
 from edgeflow.importers.exported import from_exported
+from edgeflow.importers.keras_model import from_keras
 from edgeflow.importers.nir_graph import from_nir_file
 from edgeflow.importers.onnx_model import from_onnx
 from edgeflow.importers.torch_module import from_module
@@ -27,6 +28,7 @@ _IMPORTERS: dict[str, _Importer] = {
     ".onnx": from_onnx,
     ".pt2": from_exported,
     ".nir": from_nir_file,
+    **dict.fromkeys((".keras", ".h5", ".hdf5"), from_keras),
 }
 
 
@@ -46,7 +48,7 @@ def load_float_model(
     ----------
     model : nn.Module, str or Path
         A module; or a folder or ``model.pt`` of ``edgeflow train``; an ONNX file; a ``.pt2`` of
-        ``torch.export.save``; a NIR graph (``.nir``); or ``file.py:Name`` where Name is a module
+        ``torch.export.save``; a model of Keras (``.keras``, ``.h5``); a NIR graph (``.nir``); or ``file.py:Name`` where Name is a module
         class that needs no arguments, or a function that returns a module.
     example : float32 array [n, time, channels]
         Real samples that the import is checked on.
