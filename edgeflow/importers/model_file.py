@@ -48,8 +48,9 @@ def load_float_model(
     ----------
     model : nn.Module, str or Path
         A module; or a folder or ``model.pt`` of ``edgeflow train``; an ONNX file; a ``.pt2`` of
-        ``torch.export.save``; a model of Keras (``.keras``, ``.h5``); a NIR graph (``.nir``); or ``file.py:Name`` where Name is a module
-        class that needs no arguments, or a function that returns a module.
+        ``torch.export.save``; a model of Keras (``.keras``, ``.h5``); a NIR graph (``.nir``); or
+        ``file.py:Name`` where Name is a module class that needs no arguments, or a function that
+        returns a module.
     example : float32 array [n, time, channels]
         Real samples that the import is checked on.
     checkpoint : path, optional
