@@ -29,6 +29,7 @@ _ADVICE = {
     **dict.fromkeys(("MaxPooling1D", "AveragePooling1D", "UpSampling1D", "Cropping1D"), _STEPS),
     **dict.fromkeys(("GlobalMaxPooling1D", "RepeatVector"), _WINDOW),
     **dict.fromkeys(("CuDNNGRU", "CuDNNLSTM"), _CUDNN),
+    **dict.fromkeys(("LeakyReLU", "PReLU", "ELU"), "use ReLU"),
     "Bidirectional": "it needs the future: use a forward layer",
     "Embedding": "feed numbers: one-hot channels into Dense do the same",
     "Lambda": "it is Python code, which is never run: use a layer",
@@ -76,16 +77,26 @@ def unsupported_reason(part: Part, place: Place) -> str | None:
     return check(part, place)
 
 
-def activation_of(options: Mapping[str, Any], default: str = "linear") -> str:
-    """Return the name of an activation, which may be a layer of its own."""
-    given = options.get("activation", default)
+def activation_of(
+    options: Mapping[str, Any], default: str = "linear", key: str = "activation"
+) -> str:
+    """Return the name of an activation, which may be a layer of its own.
+
+    Parameters
+    ----------
+    options : mapping
+    default : str
+        Where the options have none, as they had before there was a choice.
+    key : str
+    """
+    given = options.get(key, default)
     if isinstance(given, dict):
-        name, own = class_of(given), given.get("config")
+        name, own = class_of(given), given.get("config") or {}
         if name == "function" and isinstance(own, str):
             return own
         plain = name in ("ReLU", "Softmax") and _plain_relu(own) and _last_axis(own, 3)
         return name.lower() if plain else name
-    return default if given is None else str(given)
+    return "linear" if given is None else str(given)
 
 
 def _activation(part: Part, place: Place) -> str | None:
@@ -136,7 +147,7 @@ def _recurrent(part: Part, place: Place) -> str | None:
     known = ("tanh", "relu") if part.kind == "SimpleRNN" else ("tanh",)
     if (name := activation_of(options, "tanh")) not in known:
         problems.append(f"activation '{short(name)}': use {' or '.join(known)}")
-    gates = activation_of({"activation": options.get("recurrent_activation")}, "sigmoid")
+    gates = activation_of(options, "sigmoid", "recurrent_activation")
     if part.kind != "SimpleRNN" and gates != "sigmoid":
         problems.append(f"recurrent_activation '{short(gates)}': train it with sigmoid")
     return ", ".join(problems) or None
@@ -198,7 +209,8 @@ def _permute(part: Part, place: Place) -> str | None:
 
 
 def _slice(part: Part, place: Place) -> str | None:
-    batch, *rest = [*part.options["index"], None, None]
+    index: list[Any] = part.options["index"]
+    batch, *rest = [*index, None, None]
     last = rest[0] == -1 or (place.time and rest[0] == place.time - 1)
     if place.steps and batch is None and last and not any(one is not None for one in rest[1:]):
         return None

@@ -183,6 +183,12 @@ def cell_state() -> Any:
     return keras.Model(x, L.Dense(2)(c))
 
 
+def stacked_state() -> Any:
+    x = keras.Input((TIME, CHANNELS))
+    _, first, _ = L.RNN([L.GRUCell(4), L.GRUCell(3)], return_state=True)(x)
+    return keras.Model(x, L.Dense(2)(first))
+
+
 def first_state() -> Any:
     x = keras.Input((TIME, CHANNELS))
     h = L.Dense(4)(x[:, 0])
@@ -208,6 +214,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "recurrent_activation 'hard_sigmoid': train it with sigmoid",
     ),
     "gru-relu": (lambda: chain(L.GRU(3, activation="relu")), "activation 'relu': use tanh"),
+    "gru-linear": (lambda: chain(L.GRU(3, activation=None)), "activation 'linear': use tanh"),
+    "stacked-state": (stacked_state, "its states are read"),
     "same": (lambda: chain(L.Conv1D(4, 3, padding="same")), "padding='same'.*'causal'"),
     "valid": (lambda: chain(L.Conv1D(4, 3)), "padding='valid'.*'causal'"),
     "stride": (lambda: chain(L.Conv1D(4, 3, strides=2, padding="causal")), "strides=2"),
