@@ -58,7 +58,7 @@ def unsupported_reason(layer: Any) -> str | None:
     if layer.proj_size:
         return "proj_size: projected states are not supported; use a smaller hidden_size"
     if layer.bidirectional:
-        return "bidirectional: it needs the future, so it cannot run on a stream"
+        return "bidirectional: it needs the future, so use a forward layer"
     return None
 
 

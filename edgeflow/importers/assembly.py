@@ -221,7 +221,12 @@ class Assembly:
         Two classes and one output become two outputs, whose difference it is.
         """
         if not self.layers:
-            raise CompressError("there is no layer in it")
+            raise CompressError("there is no layer in it: give it a recurrent or a linear one")
+        for name, layer in self.layers:
+            if not all(bool(p.isfinite().all()) for p in layer.parameters()):
+                raise CompressError(
+                    f"{name} has weights that are NaN or infinite: train it again, or load others"
+                )
         if not self.settled:
             what = self._map if self._padding is None else "its padding"
             raise CompressError(

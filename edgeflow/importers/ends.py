@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from edgeflow.errors import CompressError
+from edgeflow.importers.check import listed
 from edgeflow.importers.operation import Operation
 
 _Inputs = Sequence[tuple[Hashable, Sequence[int | None]]]
@@ -35,33 +36,45 @@ def find_ends(
     CompressError
         If an input is neither samples nor a first state, or there are two outputs.
     """
-    sample, sizes = _find_samples(operations, inputs, channels, label)
+    sample, sizes = _find_samples(operations, inputs, outputs, channels, label)
     output, notes = _find_output(operations, sample, outputs, label)
     return Ends(sample, sizes, output, notes)
 
 
 def _find_samples(
-    operations: Sequence[Operation], inputs: _Inputs, channels: int, label: _Label
+    operations: Sequence[Operation],
+    inputs: _Inputs,
+    outputs: Sequence[Hashable],
+    channels: int,
+    label: _Label,
 ) -> tuple[Hashable, Sequence[int | None]]:
-    uses = {value: _uses(operations, value) for value, _ in inputs}
+    uses = {value: _uses(operations, value, outputs) for value, _ in inputs}
     read = [item for item in inputs if "data" in uses[item[0]]] or list(inputs[:1])
     fits = [item for item in read if len(item[1]) == 3 and item[1][2] in (None, channels)]
     if len(fits) > 1:
         names = " and ".join(f"'{label(value)}'" for value, _ in fits)
-        raise CompressError(f"its layers read {names}: one input must hold all channels")
+        raise CompressError(f"its layers read {names}: make one input of all channels")
     sample, sizes = (fits or read)[0]
-    for value, shape in inputs:
-        if value != sample and uses[value] - {"state"}:
-            text = ", ".join("any" if size is None else str(size) for size in shape)
-            raise CompressError(
-                f"its input '{label(value)}' [{text}] is no first state of a recurrent layer: make "
-                "it a constant of the model, or leave it out"
-            )
+    others = [(v, shape) for v, shape in inputs if v != sample and uses[v] - {"state"}]
+    if others:
+        names = listed(
+            f"'{label(value)}' [{', '.join('any' if k is None else str(k) for k in shape)}]"
+            for value, shape in others
+        )
+        raise CompressError(
+            f"its input {names} is no first state of a recurrent layer, and has no value in it: "
+            "make it a constant of the model, or leave it out"
+        )
     return sample, sizes
 
 
-def _uses(operations: Sequence[Operation], value: Hashable) -> set[str]:
-    """Return what the first layers that a value reaches read it as: "data", "state", "weight"."""
+def _uses(
+    operations: Sequence[Operation], value: Hashable, outputs: Sequence[Hashable]
+) -> set[str]:
+    """Return what the first layers that a value reaches read it as: "data", "state", "weight".
+
+    It is a "weight", too, where it reaches an output without a layer.
+    """
     reached, uses = {value}, set[str]()
     for op in operations:
         if op.role == "size" or not reached.intersection(op.reads):
@@ -74,7 +87,7 @@ def _uses(operations: Sequence[Operation], value: Hashable) -> set[str]:
         uses |= {"data"} if data else set()
         uses |= {"state"} if state else set()
         uses |= set() if data or state else {"weight"}
-    return uses
+    return uses | ({"weight"} if reached.intersection(outputs) else set())
 
 
 def _find_output(

@@ -92,7 +92,7 @@ class _Exported(TorchGraph):
         self, x: NDArray[np.float32], n: int, wanted: Sequence[Hashable]
     ) -> list[NDArray[np.float32]]:
         given = [
-            torch.from_numpy(x) if value is self.sample else torch.zeros([s or n for s in sizes])
+            torch.tensor(x) if value is self.sample else torch.zeros([s or n for s in sizes])
             for value, sizes in self.inputs
         ]
         runner = fx.Interpreter(self._module, garbage_collect_values=False)
@@ -144,10 +144,11 @@ def _to_float32(module: Any) -> str:
 
 
 def _operation(node: fx.Node, parts: Mapping[int, fx.Node]) -> Operation:
-    function, results = _kind(node), [node]
+    function = _kind(node)
+    results: list[Hashable] = [node]
     if function in RECURRENT:
         count = 3 if function == "lstm" else 2
-        results = [parts.get(k, (node, k)) for k in range(count)]
+        results = [parts[k] if k in parts else (node, k) for k in range(count)]
     return torch_operation(
         function, node.args, node.kwargs, name=node.name, layer=_layer(node),
         reads=node.all_input_nodes, results=results, arguments=_ARGUMENTS.get(function, ""),

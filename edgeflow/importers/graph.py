@@ -22,6 +22,12 @@ from edgeflow.importers.operation import SUMS, Operation, named
 ATTENTION = "attention: it weighs all samples of a window at once, so use a recurrent layer"
 NOT_SUPPORTED = "not supported: leave it out or put it outside of the model"
 JOINS = "joins two paths, and a chain has one: leave the shortcut or branch out"
+_LOOP = (
+    "its steps are written out one by one: use nn.GRU, nn.LSTM or nn.RNN on whole sequences, not a "
+    "cell in a loop (and export nn.RNN to ONNX with dynamo=False)"
+)
+#: Operations of one kind that are refused, from which on they are steps of a loop.
+_UNROLLED = 8
 #: Roles of layers, methods of `Assembly`, whose first operand is the data.
 _LAYERS = (
     "recurrent",
@@ -171,6 +177,9 @@ class Graph(ABC):
             reasons = listed(
                 f"{', '.join(map(named, kinds.values()))}: {why}" for why, kinds in groups.items()
             )
+            most = max((ops for kinds in groups.values() for ops in kinds.values()), key=len)
+            if len(most) > _UNROLLED:
+                reasons = f"{named(most)}: {_LOOP}"
             supported = f". Supported are {self.supported}"
             raise CompressError(
                 f"these operations cannot be compressed: {reasons}"
@@ -185,7 +194,7 @@ class Graph(ABC):
             if op.role not in ("add", "sub", "mul") and op.operands[0] not in self.data:
                 return "the constant must be the second operand"
             if any(value in self.data for value in op.states):
-                return "its first state depends on the samples"
+                return "its first state depends on the samples: start from zeros"
             return None
         if op.role == "move" or (op.role in FINAL and self._is_last(op)):
             return None
@@ -214,11 +223,11 @@ class Graph(ABC):
 
     def time_first(self) -> bool:
         """Tell whether x is [time, n, channels], by the moves before the first layer."""
-        swapped = False
+        axes = [0, 1, 2]
         for op in self.path:
-            swapped ^= op.swaps
-            if op.role == "recurrent":
-                return swapped
+            axes = [axes[k] for k in op.order] or axes
+            if op.role in ("recurrent", "layer"):
+                return axes[0] == 1
         return False
 
     def _expected(self, x: NDArray[np.float32], n: int | None, swapped: bool) -> Any:

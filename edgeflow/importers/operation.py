@@ -31,8 +31,9 @@ class Operation:
         Of arithmetic and layers: values and constants, the data of a layer first.
     states : sequence
         Values that are first states of a recurrent operation or layer.
-    swaps : bool
-        It exchanges the first two of three axes, or is recurrent and reads [time, n, channels].
+    order : sequence of int
+        Of a move of three axes: where each was before; of a recurrent operation that reads
+        [time, n, channels]: (1, 0, 2).
     pick : int, optional
         Which of the layers whose states it reads it passes on; None: all.
     place : str
@@ -47,7 +48,7 @@ class Operation:
     results: Sequence[Hashable]
     operands: Sequence[Any] = ()
     states: Sequence[Any] = ()
-    swaps: bool = False
+    order: Sequence[int] = ()
     pick: int | None = None
     place: str = ""
 

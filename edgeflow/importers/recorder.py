@@ -94,11 +94,12 @@ def call_of(module: nn.Module, x: Tensor) -> Any:
             return module(x)
     except (Exception, SystemExit) as error:  # whatever the user's code raises
         text = ": ".join(filter(None, [type(error).__name__, one_line(error)]))
+        remedy = "make it run on samples of the data"
         if "positional argument" in text:
-            text += ": it must take the samples alone"
+            remedy = "give defaults to all that it takes beside the samples"
         raise CompressError(
             f"the model cannot be run on samples of {x.shape[-1]} channels (x {list(x.shape)}): "
-            f"{_failed_at(error)}{text}"
+            f"{_failed_at(error)}{text}: {remedy}"
         ) from error
 
 
@@ -137,9 +138,9 @@ class _Recorder(TorchFunctionMode):
         self.recording = Recording(value_of(x))
         self._module = module
         named = module.named_modules()
-        self._names = {part: name.replace("_orig_mod.", "") for name, part in named}
+        self._names = {part: _plain_name(name) for name, part in named}
         self._owners = {
-            id(tensor): name.replace("_orig_mod.", "").rpartition(".")[0]
+            id(tensor): _plain_name(name).rpartition(".")[0]
             for name, tensor in module.named_parameters()
         }
         self._scopes: list[nn.Module] = []
@@ -266,6 +267,11 @@ def _is_function(module: nn.Module) -> bool:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, (int, float, type(None))) else None
+
+
+def _plain_name(name: str) -> str:
+    """Return a module's name without what ``torch.compile`` adds."""
+    return ".".join(part for part in name.split(".") if part != "_orig_mod")
 
 
 def _memory(tensor: Tensor) -> int:

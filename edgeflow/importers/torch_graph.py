@@ -59,7 +59,7 @@ _ARGUMENTS = {
     "rsub": "other input",
     "rdiv": "other input",
 }
-_SWAPS = ("transpose", "swapaxes", "swapdims", "movedim", "moveaxis")
+_TURNS = ("transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "permute", "mT")
 _ALSO_A_CHANNEL = "compute it in the data, as a channel of its own"
 _ACTIVATION = "use ReLU between layers"
 _CELL = "use nn.GRU, nn.LSTM or nn.RNN on whole sequences"
@@ -127,24 +127,23 @@ def torch_operation(
     given = {**dict(zip(names, args, strict=False)), **options}
     if "normalized_shape" in names and isinstance(given.get("normalized_shape"), int):
         given["normalized_shape"] = [given["normalized_shape"]]
-    swaps, pick, states, operands = False, None, list[Any](), [given.get("input")]
+    order: Sequence[int] = ()
+    pick, states, operands = None, list[Any](), [given.get("input")]
     role = _ROLES.get(function, "")
     if opaque:
         role = "" if function in TorchGraph.advice else "layer"
         operands = [*args, *options.values()][:1]
         held = {name: value for name, value in options.items() if name != "timespans"}
         given = {"args": args, "options": options}
+        order = () if getattr(module, "batch_first", True) else (1, 0, 2)
         states = [t for t in tensors_in((args[:2], held)) if t is not operands[0]]
     elif function in RECURRENT:
-        swaps = given.get("batch_first") is False
+        order = (1, 0, 2) if given.get("batch_first") is False else ()
         hx = given.get("hx")
         states = [*hx] if isinstance(hx, (list, tuple)) else [hx]
         states = [state for state in states if state is not None]
-    elif function in ("permute",):
-        dims = args[1] if isinstance(args[1], (list, tuple)) else args[1:]
-        swaps = [int(d) % 3 for d in dims] == [1, 0, 2]
-    elif function in _SWAPS:
-        swaps = {int(d) % 3 for d in (*args[1:], *options.values())} == {0, 1}
+    elif function in _TURNS:
+        order = _order(function, [*args[1:], *options.values()])
     elif function == "select":
         pick = given.get("index")
     elif function == "getitem":
@@ -155,8 +154,24 @@ def torch_operation(
         operands = [given.get("input"), given.get("other")]
     return Operation(
         Call(function, given, layer, module), name, kind or function, role,
-        reads, results, [key(v) for v in operands], [key(v) for v in states], swaps, pick, place,
+        reads, results, [key(v) for v in operands], [key(v) for v in states], order, pick, place,
     )  # fmt: skip
+
+
+def _order(function: str, dims: Sequence[Any]) -> Sequence[int]:
+    """Return where the axes of a turned tensor of three were before, () for another."""
+    if function == "permute":
+        order = list(dims[0] if len(dims) == 1 else dims)
+        return [int(k) % 3 for k in order] if len(order) == 3 else ()
+    pairs = [[int(k) % 3 for k in ([d] if isinstance(d, int) else d)] for d in dims or (1, 2)]
+    if pairs[0] == pairs[1]:
+        return (0, 1, 2)
+    if function not in ("movedim", "moveaxis"):
+        pairs = [sum(pairs, []), sum(reversed(pairs), [])]
+    order = [k for k in range(3) if k not in pairs[0]]
+    for target, source in sorted(zip(pairs[1], pairs[0], strict=True)):
+        order.insert(target, source)
+    return order
 
 
 def _pick(index: Any) -> int | None:
@@ -233,7 +248,7 @@ class TorchGraph(Graph):
         if not isinstance(call.get("biases"), bool):
             return "packed sequences: call it on plain tensors"
         if call.get("bidirectional"):
-            return "bidirectional: it needs the future, so it cannot run on a stream"
+            return "bidirectional: it needs the future, so use a forward layer"
         if call.get("dropout") and call.get("training"):
             return "exported in training mode: call model.eval() first"
         if len(call.get("weights")) != call.get("layers") * (4 if call.get("biases") else 2):
@@ -268,7 +283,7 @@ class TorchGraph(Graph):
             both = 0 if isinstance(padding, str) else _single(padding)
             yield call.layer, weight, bias, dilation, both + total // 2, both + total - total // 2
         elif op.role == "pad":
-            yield _padding(call)
+            yield _padding(call) or ()
         else:
             yield (call.layer,)
 

@@ -29,8 +29,8 @@ from edgeflow.importers.torch_graph import Call, TorchGraph
 from edgeflow.importers.unchanged import unchanged
 
 _OTHER_FLOATS = (torch.float64, torch.float16, torch.bfloat16)
+_TIME_FIRST = "it reads its samples as [time, n, channels]"
 #: Packages whose modules hold integers.
-_ONCE = ("recurrent", "linear", "conv", "layer")
 _QUANTIZED = ("torch.ao", "torch.nn.quantized", "torch.quantization", "torchao")
 
 
@@ -85,9 +85,14 @@ def _read(module: nn.Module, x: NDArray[np.float32]) -> "_Module":
         with contextlib.suppress(CompressError):
             graph = _Module(module, swapped)
             if graph.reads_time_first(x.shape[-1]):
+                graph.notes.append(_TIME_FIRST)
                 return graph
         raise
-    return _Module(module, swapped) if graph.reads_time_first(x.shape[-1]) else graph
+    if not graph.reads_time_first(x.shape[-1]):
+        return graph
+    graph = _Module(module, swapped)
+    graph.notes.append(_TIME_FIRST)
+    return graph
 
 
 def _plain(module: nn.Module) -> tuple[nn.Module, list[str]]:
@@ -106,16 +111,18 @@ def _plain(module: nn.Module) -> tuple[nn.Module, list[str]]:
             )
     others = set[str]()
     for name, parameter in module.named_parameters():
-        kind = str(parameter.dtype).removeprefix("torch.")
+        dtype = str(parameter.dtype).removeprefix("torch.")
         if parameter.device.type != "cpu" or not parameter.is_floating_point():
             raise CompressError(
-                f"parameter {name} is {kind} on {parameter.device}: pass the model as float32 on "
+                f"parameter {name} is {dtype} on {parameter.device}: pass the model as float32 on "
                 "the CPU, copy.deepcopy(net).float().cpu()"
             )
         if parameter.dtype in _OTHER_FLOATS:
-            others.add(kind)
+            others.add(dtype)
         if not bool(parameter.isfinite().all()):
-            raise CompressError(f"parameter {name} holds NaN or infinite values")
+            raise CompressError(
+                f"parameter {name} holds NaN or infinite values: train it again, or load others"
+            )
     if not others:
         return module, []
     try:
@@ -171,13 +178,6 @@ class _Module(TorchGraph):
 
     def limitation(self, op: Operation) -> str | None:
         call: Call = op.node
-        calls = [
-            other
-            for other in self.path
-            if other.role == op.role and other.node.module is call.module
-        ]
-        if call.module is not None and op.role in _ONCE and len(calls) > 1:
-            return "it is called more than once: each layer must be called once a forward pass"
         if op.role == "layer":
             return self._layer_limitation(call)
         return super().limitation(op)
@@ -215,7 +215,8 @@ class _Module(TorchGraph):
         again = record(self._module, given)
         pairs = zip(self.operations, again.operations, strict=True)
         values = {a: b for old, new in pairs for a, b in zip(old.results, new.results, strict=True)}
-        return [_array(again.tensors[values[value]]) for value in wanted]
+        found: dict[Hashable, Value] = dict(values)
+        return [_array(again.tensors[found[value]]) for value in wanted]
 
     def constant(self, value: Any) -> NDArray[Any]:
         if isinstance(value, Value):

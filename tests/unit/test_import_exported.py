@@ -154,3 +154,76 @@ def test_wrong_files(tmp_path: Path) -> None:
     path = export(Net().eval(), tmp_path / "n.pt2")
     with pytest.raises(CompressError, match=r"samples are \[n, time, 5\]"):
         load_float_model(path, np.zeros((2, 9, 5), np.float32))
+
+
+class Everything(nn.Module):
+    """Every role but the recurrent ones' variants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.conv, self.norm = nn.Conv1d(CHANNELS, 5, 3), nn.BatchNorm1d(5)
+        self.rnn, self.layer_norm = nn.GRU(5, HIDDEN), nn.LayerNorm(HIDDEN)
+        self.head = nn.Linear(HIDDEN, 1)
+        self.norm.running_mean.normal_()  # type: ignore[union-attr]
+        self.norm.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+
+    def logit(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.norm(self.conv(nn.functional.pad(x.mT, (2, 0)))))
+        y = self.layer_norm(self.rnn(y.permute(2, 0, 1))[0]).mean(0)
+        return self.head(y)  # type: ignore[no-any-return]
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        z = self.logit(x)
+        return torch.sigmoid(z), z
+
+
+def test_one_of_each(tmp_path: Path) -> None:
+    """In float64, exported for windows of 20; those of the data have 30."""
+    net = Everything().double().eval()
+    path, x = tmp_path / "m.pt2", walk(4, 30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.export.save(torch.export.export(net, (torch.tensor(walk(1, 20)).double(),)), path)
+    chain = load_float_model(path, walk(), classes=("a", "b"), window=30)
+    assert [name for name, _ in chain.layers] == [
+        "conv0", "conv1", "relu", "rnn", "layer_norm", "mean", "head"
+    ]  # fmt: skip
+    got, expected = chain.run(x)[:, -1], net.logit(torch.tensor(x).double()).detach().numpy()
+    np.testing.assert_allclose(got[:, 1:] - got[:, :1], expected, atol=1e-4)
+    for text in ("float64", "20 samples, those of the data are 30", "sigmoid", "'b' against 'a'"):
+        assert any(text in note for note in chain.notes), text
+
+
+class Gain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.head = nn.GRU(CHANNELS, HIDDEN, batch_first=True), nn.Linear(HIDDEN, 2)
+
+    def forward(self, h: torch.Tensor, x: torch.Tensor, gain: torch.Tensor) -> Any:
+        y, h = self.rnn(x * gain, h)
+        return h, self.head(y)
+
+
+def test_inputs_and_outputs_by_use(tmp_path: Path) -> None:
+    """The state is first of both; a gain is neither samples nor state."""
+    state, x, gain = torch.zeros(1, 3, HIDDEN), torch.tensor(walk(3, 20)), torch.ones(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(Gain().eval(), (state, x, gain))
+        torch.export.save(program, tmp_path / "m.pt2")
+    with pytest.raises(CompressError, match=r"its input 'gain' \[1\] is no first state"):
+        load_float_model(tmp_path / "m.pt2", walk())
+
+    class Fixed(Gain):
+        def forward(self, h: torch.Tensor, x: torch.Tensor) -> Any:  # type: ignore[override]
+            return super().forward(h, x, torch.ones(1))
+
+    net = Fixed().eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.export.save(torch.export.export(net, (state, x)), tmp_path / "m.pt2")
+    chain = load_float_model(tmp_path / "m.pt2", walk())
+    assert [name for name, _ in chain.layers] == ["rnn", "head"]
+    expected = net(state, x)[1].detach().numpy()
+    np.testing.assert_allclose(chain.run(walk(3, 20)), expected, atol=1e-5)

@@ -1,0 +1,115 @@
+"""Nodes of an ONNX graph: what they read, and the values that depend on no input."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from edgeflow.errors import CompressError
+
+#: Operators that are recurrent layers.
+RECURRENT = ("GRU", "LSTM", "RNN")
+#: Operators whose results differ from run to run.
+RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
+          "RandomUniformLike")  # fmt: skip
+#: Operators of graphs inside, which may read any value of the graph outside.
+_BRANCHES = ("If", "Loop", "Scan")
+Arrays = dict[str, NDArray[Any]]
+
+
+def attributes(node: NodeProto) -> dict[str, Any]:
+    """Return the attributes of a node, text as bytes."""
+    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+
+def reads(node: NodeProto) -> Iterator[str]:
+    """Yield the names of the values that a node reads, those of its subgraphs among them."""
+    yield from filter(None, node.input)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                yield from reads(inner)
+
+
+def session(model: ModelProto) -> Any:
+    """Return an onnxruntime session that computes a model on one core.
+
+    Raises
+    ------
+    CompressError
+        If a recurrent layer reads no steps: onnxruntime would end the process.
+    """
+    import onnxruntime
+
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    empty = {v.name for v in inferred.graph.value_info for dim in v.type.tensor_type.shape.dim
+             if dim.HasField("dim_value") and not dim.dim_value}  # fmt: skip
+    for node in model.graph.node:
+        if node.op_type in RECURRENT and empty.intersection(node.input[:1]):
+            raise CompressError(
+                f"{node.name or node.output[0]} ({node.op_type}) reads no samples: all are cut off "
+                "before it, so export the model with a longer window"
+            )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(model.SerializeToString(), options)
+
+
+def constants(model: ModelProto) -> Arrays:
+    """Return the values of a graph that depend on no input."""
+    graph = model.graph
+    known: Arrays = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    fixed, nodes = set(known) - {i.name for i in graph.input if i.name not in known}, []
+    for node in graph.node:
+        if node.domain or node.op_type in (*RANDOM, *_BRANCHES):
+            continue
+        if fixed.issuperset(filter(None, node.input)):
+            fixed.update(filter(None, node.output))
+            nodes.append(node)
+    names = [name for node in nodes for name in node.output if name]
+    if names:
+        part = ModelProto()
+        part.CopyFrom(model)
+        del part.graph.node[:], part.graph.input[:], part.graph.output[:]
+        part.graph.node.extend(nodes)
+        part.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+        known |= dict(zip(names, session(part).run(names, {}), strict=True))
+    return known
+
+
+def operand(node: NodeProto, number: int, known: Arrays, name: str, default: Any) -> NDArray[Any]:
+    """Return a constant that is an attribute or, in later operator sets, an input."""
+    given = node.input[number] if len(node.input) > number else ""
+    return np.asarray(known.get(given, attributes(node).get(name, default)))
+
+
+def padded(node: NodeProto, known: Arrays) -> tuple[int, int] | None:
+    """Return what a Pad adds before and after along one axis; None if that cannot be told."""
+    if len(node.input) > 1 and node.input[1] not in known:
+        return None
+    before, after = np.split(operand(node, 1, known, "pads", ()).astype(int).reshape(-1), 2)
+    axes = np.flatnonzero(before | after)
+    if len(axes) > 1:
+        return None
+    return (int(before[axes[0]]), int(after[axes[0]])) if len(axes) else (0, 0)
+
+
+def moved(axes: list[int], node: NodeProto, known: Arrays) -> list[int]:
+    """Return which axes of the samples a value's are after a node; new ones are -1."""
+    if node.op_type == "Transpose":
+        order = attributes(node).get("perm", range(len(axes))[::-1])
+        return [axes[k] for k in order] if len(order) == len(axes) else axes
+    if node.op_type not in ("Squeeze", "Unsqueeze"):
+        return axes
+    given = [int(k) for k in operand(node, 1, known, "axes", ()).reshape(-1)]
+    axes = list(axes)
+    if node.op_type == "Squeeze":
+        rank = len(axes)
+        return [axis for k, axis in enumerate(axes) if not {k, k - rank}.intersection(given)]
+    for k in sorted(k % (len(axes) + len(given)) for k in given):
+        axes.insert(k, -1)
+    return axes

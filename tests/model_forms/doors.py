@@ -1,0 +1,65 @@
+"""The ways in which a module reaches the importers."""
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import Dim
+
+from tests.model_forms.form import CHANNELS, STEPS, Form
+
+DOORS = ("module", "pt2", "onnx", "dynamo")
+
+
+def given(form: Form, n: int = 2) -> tuple[torch.Tensor, ...]:
+    """Return what an exporter runs the module on."""
+    generator = torch.Generator().manual_seed(3)
+    return form.arguments(torch.randn(n, STEPS, CHANNELS, generator=generator))
+
+
+def through(door: str, form: Form, net: nn.Module, folder: Path, *, free: bool = False) -> Any:
+    """Return what `load_float_model` is given: the module, or the file that an exporter makes of it.
+
+    `free` leaves the number of windows and steps open.
+    """
+    if door == "module":
+        return net
+    path, arguments = folder / f"m.{'pt2' if door == 'pt2' else 'onnx'}", given(form)
+    with _quiet():
+        if door == "onnx":
+            names = [f"input{k}" for k in range(len(arguments))]
+            axes = {name: _axes(a) for name, a in zip(names, arguments, strict=True)}
+            torch.onnx.export(net, arguments, path, dynamo=False, input_names=names,
+                              dynamic_axes=axes if free else None)  # fmt: skip
+            return path
+        shapes = None
+        if free:
+            shapes = ([{axis: Dim.AUTO for axis in _axes(a)} for a in arguments],)
+        program = torch.export.export(net, arguments, dynamic_shapes=shapes)
+        if door == "pt2":
+            torch.export.save(program, path)
+        else:
+            torch.onnx.export(program, arguments, path, dynamo=True, verbose=False)
+    return path
+
+
+def _axes(argument: torch.Tensor) -> dict[int, str]:
+    """Return the axes of windows and steps of samples, or of the windows of a state."""
+    return {0: "n", 1: "time"} if argument.shape[-1] == CHANNELS else {1: "n"}
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")  # the exporters' own
+        yield

@@ -1,0 +1,159 @@
+"""Forms that no door takes, and words of the refusal."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from tests.model_forms.accepted import every, last
+from tests.model_forms.form import CHANNELS, CLASSES, HIDDEN, STEPS, Form, Made, gru, head, net
+
+
+def pooled(m: Made, x: Tensor) -> Tensor:
+    h = m.rnn(x)[0]
+    return m.out((torch.softmax(m.score(h), 1) * h).sum(1))
+
+
+def attended(m: Made, x: Tensor) -> Tensor:
+    h = m.rnn(x)[0]
+    return m.out(m.attention(h, h, h)[0][:, -1])
+
+
+def joined(m: Made, x: Tensor) -> Tensor:
+    _, (h, c) = m.rnn(x)
+    return m.out(torch.cat([h[-1], c[-1]], 1))
+
+
+def magnitude(m: Made, x: Tensor) -> Tensor:
+    return last(m, torch.cat([x, x.square().sum(-1, keepdim=True).sqrt()], -1))
+
+
+def stepped(m: Made, x: Tensor) -> Tensor:
+    h = x.new_zeros(x.shape[0], HIDDEN)
+    for step in range(x.shape[1]):
+        h = m.rnn(x[:, step], h)
+    return m.out(h)
+
+
+def checked(m: Made, x: Tensor) -> Tensor:
+    assert x.ndim == 2, "two axes"
+    return last(m, x)
+
+
+def packed(m: Made, x: Tensor, lengths: Tensor) -> Tensor:
+    return m.out(m.rnn(pack_padded_sequence(x, lengths, batch_first=True))[1][-1])
+
+
+def two_heads(m: Made, x: Tensor) -> tuple[Tensor, Tensor]:
+    h = m.rnn(x)[0][:, -1]
+    return m.out(h), m.other(h)
+
+
+def as_dict(m: Made, x: Tensor) -> dict[str, Tensor]:
+    h = m.rnn(x)[0][:, -1]
+    return {"logits": m.out(h), "other": m.other(h)}
+
+
+def bidirectional(**options: Any) -> Made:
+    return net(every, rnn=gru(bidirectional=True, **options), out=head(2 * HIDDEN))
+
+
+def lengths(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x, torch.full((len(x),), STEPS, dtype=torch.int64)
+
+
+REFUSED = [
+    Form("bidirectional", bidirectional, "future|bidirectional"),
+    Form("proj_size", lambda: net(last, rnn=gru(kind=nn.LSTM, proj_size=3), out=head(3)),
+         "proj_size|[Pp]roject", doors="module pt2"),
+    Form("residual", lambda: net(lambda m, x: m.out(m.two(m.rnn(x)[0])[0] + m.rnn(x)[0]),
+                                 two=gru(HIDDEN)), "two|more than once|joins"),
+    Form("skip around the recurrent layer",
+         lambda: net(lambda m, x: m.out(m.rnn(m.first(x))[0] + m.first(x)),
+                     first=nn.Linear(CHANNELS, HIDDEN), rnn=gru(HIDDEN)), "two|more than once|joins"),
+    # first states
+    Form("learned first state",
+         lambda: net(lambda m, x: m.out(m.rnn(x, m.h0.expand(1, x.shape[0], HIDDEN).contiguous())[0]),
+                     h0=nn.Parameter(torch.randn(1, 1, HIDDEN))), "state"),
+    Form("constant first state",
+         lambda: net(lambda m, x: m.out(m.rnn(x, torch.full((1, x.shape[0], HIDDEN), 0.5))[0])),
+         "state"),
+    Form("random first state",
+         lambda: net(lambda m, x: m.out(m.rnn(x, torch.randn(1, x.shape[0], HIDDEN))[0])),
+         "state|random"),
+    Form("first state from the samples",
+         lambda: net(lambda m, x: m.out(m.rnn(x, m.first(x[:, 0])[None])[0]),
+                     first=nn.Linear(CHANNELS, HIDDEN)), "state"),
+    # inputs that are no states
+    Form("gain as input", lambda: net(lambda m, x, gain: last(m, x * gain)), "input",
+         arguments=lambda x: (x, torch.ones(1)), other=(("module", "forward"),)),
+    Form("features beside the samples",
+         lambda: net(lambda m, x, z: m.out(torch.cat([m.rnn(x)[0][:, -1], z], 1)),
+                     out=head(HIDDEN + 2)), "input",
+         arguments=lambda x: (x, torch.ones(len(x), 2)), other=(("module", "forward"),)),
+    Form("lengths as input", lambda: net(packed), "input|pack|length", arguments=lengths,
+         other=(("module", "forward"),), doors="module pt2"),
+    Form("index by lengths",
+         lambda: net(lambda m, x, n: m.out(m.rnn(x)[0][torch.arange(x.shape[0]), n - 1])), "input",
+         arguments=lengths, other=(("module", "forward"),)),
+    # steps that no integer layer has
+    Form("clamp", lambda: net(lambda m, x: last(m, x.clamp(-1, 1))), "clamp|[Cc]lip"),
+    Form("silu", lambda: net(lambda m, x: m.out(nn.functional.silu(m.rnn(x)[0]))),
+         "silu|[Ss]igmoid|[Ss]wish"),
+    Form("nn.GELU", lambda: net(lambda m, x: m.out(m.act(m.rnn(x)[0])), act=nn.GELU()),
+         "[Gg]elu|GELU|Erf"),
+    Form("softplus at the end", lambda: net(lambda m, x: nn.functional.softplus(last(m, x))),
+         "[Ss]oftplus"),
+    Form("softmax over time", lambda: net(lambda m, x: every(m, x).softmax(1)), "softmax|Softmax"),
+    Form("softmax between", lambda: net(lambda m, x: m.out(m.rnn(x)[0].softmax(-1))),
+         "softmax|Softmax"),
+    Form("magnitude channel", lambda: net(magnitude, rnn=gru(CHANNELS + 1)),
+         "square|[Pp]ow|[Cc]at|[Ss]quare|Concat|ReduceSum|Mul"),
+    Form("difference of samples",
+         lambda: net(lambda m, x: last(m, x[:, 1:] - x[:, :-1])), "two|differ|joins"),
+    Form("attention pooling", lambda: net(pooled, score=nn.Linear(HIDDEN, 1)),
+         "softmax|Softmax|attention|two"),
+    Form("nn.MultiheadAttention",
+         lambda: net(attended, attention=nn.MultiheadAttention(HIDDEN, 1, batch_first=True)),
+         "attention"),
+    Form("maximum over time", lambda: net(lambda m, x: m.out(m.rnn(x)[0].max(1).values)),
+         "max|Max"),
+    Form("last states joined", lambda: net(joined, rnn=gru(kind=nn.LSTM), out=head(2 * HIDDEN)),
+         "cell state|two|[Cc]at"),
+    Form("cell state read", lambda: net(lambda m, x: m.out(m.rnn(x)[1][1][-1]),
+                                        rnn=gru(kind=nn.LSTM)), "cell state"),
+    Form("flattened window", lambda: net(lambda m, x: m.out(m.rnn(x)[0].flatten(1)),
+                                         out=head(HIDDEN * STEPS)), "step"),
+    Form("another step than the last", lambda: net(lambda m, x: m.out(m.rnn(x)[0][:, 7])), "step|differ"),
+    Form("reversed time", lambda: net(lambda m, x: last(m, x.flip(1))), "flip|[Rr]everse|[Ss]lice"),
+    Form("embedding", lambda: Made(lambda m, x: m.out(m.rnn(m.table(x.long()[..., 0]))[0]),
+                                   table=nn.Embedding(9, 4), rnn=gru(4), out=head()),
+         "[Ee]mbedding|long|Gather|Cast|[Ss]elect|index", arguments=lambda x: (x.abs(),)),
+    Form("conv that reads the future",
+         lambda: net(lambda m, x: m.out(m.rnn(m.conv(x.transpose(1, 2)).transpose(1, 2))[0]),
+                     conv=nn.Conv1d(CHANNELS, 6, 3, padding=1), rnn=gru(6)), "future"),
+    Form("strided conv",
+         lambda: net(lambda m, x: m.out(m.rnn(m.conv(x.transpose(1, 2)).transpose(1, 2))[0][:, -1]),
+                     conv=nn.Conv1d(CHANNELS, 6, 4, stride=2), rnn=gru(6)), "stride"),
+    # returned values
+    Form("two heads", lambda: net(two_heads, other=head(outputs=2)), "out.*other|two|second"),
+    Form("a dict of two", lambda: net(as_dict, other=head(outputs=2)), "dict|two|second"),
+    # what no graph has
+    Form("assert in forward", lambda: net(checked), "two axes", doors="module"),
+    Form("nn.GRUCell in a loop", lambda: net(stepped, rnn=nn.GRUCell(CHANNELS, HIDDEN)),
+         r"nn\.GRU\b|GRU, LSTM or RNN"),
+    Form("scripted", lambda: torch.jit.script(nn.Sequential(head(CHANNELS), head(CLASSES))),
+         "jit", doors="module"),
+    Form("wrong number of channels", lambda: net(last, rnn=gru(CHANNELS + 1)), "4.*3|3.*4",
+         arguments=lambda x: (torch.cat([x, x[..., :1]], -1),)),
+    Form("no layer at all", lambda: Made(lambda m, x: x * m.gain, gain=torch.ones(CHANNELS)),
+         "no layer|no recurrent"),
+    Form("weights that are not finite", lambda: spoiled(), "NaN|finite"),
+]  # fmt: skip
+
+
+def spoiled() -> Made:
+    made = net(last)
+    made.out.weight.data[0, 0] = torch.nan
+    return made
