@@ -64,7 +64,7 @@ def compress(
     model : nn.Module, TrainResult, str or path
         A module made of layers of ``edgeflow.cells`` (nn.GRU, nn.LSTM, nn.Linear, ...) called in
         sequence, float32 on the CPU, which is left as it came; a result or folder of `train`;
-        ``mymodel.py:Net``; or an .onnx, .pt2 or .nir file.
+        ``mymodel.py:Net``; or an .onnx, .pt2, .keras, .h5 or .nir file.
     calibration : Dataset, str, path, Windows or array [n, time, channels]
         A data set, or its name or path: its training subjects' windows set the scales, its test
         subjects score the program, and a recipe may fine-tune on it, all as ``edgeflow compress

@@ -22,7 +22,8 @@ from edgeflow.schema import MEASUREMENT, SEARCH, by_field
 def command(
     model: str = typer.Argument(
         ...,
-        help="A folder of 'edgeflow train', mymodel.py:Net, or an .onnx, .pt2 or .nir file.",
+        help="A folder of 'edgeflow train', mymodel.py:Net, or an .onnx, .pt2, .keras, .h5 or .nir "
+        "file.",
     ),
     data: str = DATA,
     out: Path = typer.Option(Path("model.onnx"), "--out", "-o", help="File of the program."),

@@ -14,6 +14,7 @@ from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Description
 from edgeflow.importers.exported import from_exported
 from edgeflow.importers.file_kinds import describe, kind_of, missing
+from edgeflow.importers.keras_model import from_keras
 from edgeflow.importers.nir_graph import from_nir_file
 from edgeflow.importers.onnx_model import from_onnx
 from edgeflow.importers.parametrised import without_parametrisations
@@ -28,6 +29,7 @@ _IMPORTERS: dict[str, _Importer] = {
     ".onnx": from_onnx,
     ".pt2": from_exported,
     ".nir": from_nir_file,
+    **dict.fromkeys((".keras", ".h5", ".hdf5"), from_keras),
 }
 #: Suffixes by what a file's content shows, where its own is another.
 _BY_CONTENT = {"onnx": ".onnx", "pt2": ".pt2"}
@@ -54,8 +56,9 @@ def load_float_model(
     ----------
     model : nn.Module, str or Path
         A module; or a folder or ``model.pt`` of ``edgeflow train``; an ONNX file; a ``.pt2`` of
-        ``torch.export.save``; a NIR graph (``.nir``); or ``file.py:Name`` where Name is a module
-        class that needs no arguments, a function that returns a module, or a module.
+        ``torch.export.save``; a model of Keras (``.keras``, ``.h5``); a NIR graph (``.nir``); or
+        ``file.py:Name`` where Name is a module class that needs no arguments, a function that
+        returns a module, or a module.
     example : float32 array [n, time, channels]
         Real samples that the import is checked on.
     checkpoint : path, optional
