@@ -167,7 +167,8 @@ def _order(function: str, dims: Sequence[Any]) -> Sequence[int]:
     if pairs[0] == pairs[1]:
         return (0, 1, 2)
     if function not in ("movedim", "moveaxis"):
-        pairs = [sum(pairs, []), sum(reversed(pairs), [])]
+        (first,), (second,) = pairs
+        pairs = [[first, second], [second, first]]
     order = [k for k in range(3) if k not in pairs[0]]
     for target, source in sorted(zip(pairs[1], pairs[0], strict=True)):
         order.insert(target, source)
