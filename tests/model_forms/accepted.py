@@ -106,8 +106,9 @@ ACCEPTED = [
     Form("gru, every step", lambda: net(every)),
     Form("gru, last step", lambda: net(last)),
     Form("lstm", lambda: net(last, rnn=gru(kind=nn.LSTM))),
-    Form("rnn tanh", lambda: net(last, rnn=gru(kind=nn.RNN))),
-    Form("rnn relu", lambda: net(every, rnn=gru(kind=ReluRNN))),
+    # this exporter writes the steps of an nn.RNN out
+    Form("rnn tanh", lambda: net(last, rnn=gru(kind=nn.RNN)), other=(("dynamo", "dynamo=False"),)),
+    Form("rnn relu", lambda: net(every, rnn=gru(kind=ReluRNN)), other=(("dynamo", "dynamo=False"),)),
     Form("stacked, with dropout", lambda: net(last, rnn=gru(num_layers=2, dropout=0.4))),
     Form("stacked lstm, its last state",
          lambda: net(lambda m, x: m.out(m.rnn(x)[1][0][-1]), rnn=gru(kind=nn.LSTM, num_layers=2))),
