@@ -148,7 +148,7 @@ def _operation(node: fx.Node, parts: Mapping[int, fx.Node]) -> Operation:
     results: list[Hashable] = [node]
     if function in RECURRENT:
         count = 3 if function == "lstm" else 2
-        results = [parts[k] if k in parts else (node, k) for k in range(count)]
+        results = [dict[int, Hashable](parts).get(k, (node, k)) for k in range(count)]
     return torch_operation(
         function, node.args, node.kwargs, name=node.name, layer=_layer(node),
         reads=node.all_input_nodes, results=results, arguments=_ARGUMENTS.get(function, ""),

@@ -134,6 +134,8 @@ class Graph(ABC):
         assembly = Assembly(channels)
         assembly.notes += [*self.notes, *self.inside]
         steps = batches[0].shape[1]
+        if swapped:
+            assembly.notes.append("it reads its samples as [time, n, channels]")
         if time and about.window and time != about.window:
             assembly.notes.append(
                 f"it was made for windows of {time} samples, those of the data are {about.window}"

@@ -167,8 +167,7 @@ def _order(function: str, dims: Sequence[Any]) -> Sequence[int]:
     if pairs[0] == pairs[1]:
         return (0, 1, 2)
     if function not in ("movedim", "moveaxis"):
-        (first,), (second,) = pairs
-        pairs = [[first, second], [second, first]]
+        pairs = [[*pairs[0], *pairs[1]], [*pairs[1], *pairs[0]]]
     order = [k for k in range(3) if k not in pairs[0]]
     for target, source in sorted(zip(pairs[1], pairs[0], strict=True)):
         order.insert(target, source)
@@ -204,8 +203,6 @@ class TorchGraph(Graph):
         **dict.fromkeys(("flip", "roll", "fliplr"), "it needs the future: leave it out"),
         **dict.fromkeys(("_pack_padded_sequence", "pack_padded_sequence"),
                         "packed sequences: call the layers on plain tensors"),
-        **dict.fromkeys(("item", "tolist", "numpy", "array", "float", "int", "index"),
-                        "forward computes with it as a number: use functions of torch"),
     }  # fmt: skip
     supported = (
         "layers of docs/import.md: forward GRU, LSTM, RNN, linear, causal conv1d, norms, relu, one "

@@ -29,7 +29,6 @@ from edgeflow.importers.torch_graph import Call, TorchGraph
 from edgeflow.importers.unchanged import unchanged
 
 _OTHER_FLOATS = (torch.float64, torch.float16, torch.bfloat16)
-_TIME_FIRST = "it reads its samples as [time, n, channels]"
 #: Packages whose modules hold integers.
 _QUANTIZED = ("torch.ao", "torch.nn.quantized", "torch.quantization", "torchao")
 
@@ -85,14 +84,9 @@ def _read(module: nn.Module, x: NDArray[np.float32]) -> "_Module":
         with contextlib.suppress(CompressError):
             graph = _Module(module, swapped)
             if graph.reads_time_first(x.shape[-1]):
-                graph.notes.append(_TIME_FIRST)
                 return graph
         raise
-    if not graph.reads_time_first(x.shape[-1]):
-        return graph
-    graph = _Module(module, swapped)
-    graph.notes.append(_TIME_FIRST)
-    return graph
+    return _Module(module, swapped) if graph.reads_time_first(x.shape[-1]) else graph
 
 
 def _plain(module: nn.Module) -> tuple[nn.Module, list[str]]:
@@ -152,20 +146,21 @@ class _Module(TorchGraph):
         super().__init__(first.operations, [(first.sample, [None, None, x.shape[-1]])], values)
 
     def follow(self, channels: int) -> None:
-        super().follow(channels)
-        reached, decisions = {self.sample}, list[Operation]()
+        reached, read = {self.sample}, list[Operation]()
         for op in self.operations:
-            if op.role == "size" or not reached.intersection(op.reads):
-                continue
-            reached.update(op.results)
-            if not op.results and op.node.function in NUMBERS:
-                self.path.append(op)
-            elif not op.results:
-                decisions.append(op)
-        if decisions:
+            if op.role != "size" and reached.intersection(op.reads):
+                reached.update(op.results)
+                read += [] if op.results or not op.place else [op]
+        if numbers := [op for op in read if op.node.function in NUMBERS]:
+            raise CompressError(
+                f"{named(numbers)}: forward makes numbers of the samples: use functions of torch, "
+                "or compute them in the data"
+            )
+        super().follow(channels)
+        if read:
             self.inside += (
-                f"forward decides by the values of the samples ({named(decisions)}): the way that "
-                "the checked ones took is imported",
+                f"forward decides by the values of the samples ({named(read)}): the way that the "
+                "checked ones took is imported",
             )
 
     def reads_time_first(self, channels: int) -> bool:
@@ -213,10 +208,10 @@ class _Module(TorchGraph):
                 outputs = [tensor for _, tensor in named_outputs(call_of(self._module, given))]
             return [_array(outputs[self.outputs.index(value)]) for value in wanted]
         again = record(self._module, given)
-        pairs = zip(self.operations, again.operations, strict=True)
-        values = {a: b for old, new in pairs for a, b in zip(old.results, new.results, strict=True)}
-        found: dict[Hashable, Value] = dict(values)
-        return [_array(again.tensors[found[value]]) for value in wanted]
+        values = dict[Hashable, Any]()
+        for old, new in zip(self.operations, again.operations, strict=True):
+            values.update(zip(old.results, new.results, strict=True))
+        return [_array(again.tensors[values[value]]) for value in wanted]
 
     def constant(self, value: Any) -> NDArray[Any]:
         if isinstance(value, Value):

@@ -32,6 +32,9 @@ class Widths:
     matrices: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for bits in (self.input, self.state, self.weight, *self.matrices.values()):
+            if not isinstance(bits, int):
+                raise CompressError(f"a width is a whole number of bits, not {type(bits).__name__}")
         for name, bits in (("input", self.input), ("state", self.state)):
             if not 8 <= bits <= 16:
                 raise CompressError(f"{name} width {bits} is not in 8..16 bits")

@@ -137,7 +137,8 @@ ACCEPTED = [
          lambda: net(lambda m, x: m.out(m.rnn(x.permute(1, 0, 2))[0]).permute(1, 0, 2),
                      rnn=gru(batch_first=False))),
     Form("time first outside", lambda: net(every, rnn=gru(batch_first=False)),
-         arguments=lambda x: (x.transpose(0, 1),), output=lambda y: y.transpose(0, 1)),
+         arguments=lambda x: (x.transpose(0, 1),), output=lambda y: y.transpose(0, 1),
+         notes=r"\[time, n, channels\]"),
     # first states of zeros
     Form("zeros given as first state",
          lambda: net(lambda m, x: m.out(m.rnn(x, x.new_zeros(1, x.shape[0], HIDDEN))[0]))),

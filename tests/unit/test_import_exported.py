@@ -171,7 +171,7 @@ class Everything(nn.Module):
     def logit(self, x: torch.Tensor) -> torch.Tensor:
         y = torch.relu(self.norm(self.conv(nn.functional.pad(x.mT, (2, 0)))))
         y = self.layer_norm(self.rnn(y.permute(2, 0, 1))[0]).mean(0)
-        return self.head(y)  # type: ignore[no-any-return]
+        return self.head(y)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         z = self.logit(x)

@@ -74,7 +74,7 @@ def _in_place(net: Net, x: Tensor) -> Tensor:
     x /= net.sigma
     y: Tensor = net.hidden(net.h(x))
     y.relu_()
-    return net.out(y)  # type: ignore[no-any-return]
+    return net.out(y)
 
 
 FORMS: dict[str, tuple[Callable[[Net, Tensor], Any], list[str]]] = {
@@ -229,7 +229,7 @@ HERE = r"test_import_functions\.py:\d+"
         (_heads, "outputs of two kinds, 'output 0' and 'output 1': return one"),
         (_written, f"setitem at {HERE}"),
         (_fails, rf"\(x \[8, 20, 3\]\): {HERE} in _fails: AssertionError: two axes: make it run"),
-        (lambda m, x: m.out(m.h(x / x.abs().max().item())), f"item at {HERE}: forward computes"),
+        (lambda m, x: m.out(m.h(x / x.abs().max().item())), f"item at {HERE}: forward makes numbers"),
         (lambda m, x: m.out(functional.dropout(m.h(x))), f"dropout at {HERE}: .* training mode"),
         (lambda m, x: m.out(m.h(x + torch.randn_like(x))), f"randn_like at {HERE}: it is random"),
         (lambda m, x: m.out(m.h(x)[:, 5]), r"first to differ is out \(Linear\), by .*getitem at"),

@@ -109,7 +109,7 @@ def test_whatever_a_module_does_is_one_line(result: Any) -> None:
         def forward(self, x: Tensor) -> Tensor:
             if isinstance(result, Exception):
                 raise result
-            return result  # type: ignore[no-any-return]
+            return result
 
     with pytest.raises(CompressError, match=r"KeyError: 'k'|the model returns \w+, not a tensor"):
         from_module(Odd(), walk())
@@ -152,7 +152,7 @@ def test_other_forms_are_refused(net: nn.Module, message: str) -> None:
 def test_layer_that_cannot_be_copied() -> None:
     net = Net()
     net.gru = LRU(6, 8, 4, 0.0, 1.0, 1.0)  # type: ignore[assignment]
-    net.gru.made = net.out.weight * 2  # type: ignore[assignment]  # has a history
+    net.gru.made = net.out.weight * 2  # has a history
     with pytest.raises(CompressError, match="layer gru cannot be copied"):
         from_module(net, walk())
 
