@@ -63,13 +63,13 @@ def assert_door(form: Form, door: str, folder: Path, *, free: bool = False) -> N
 
 
 def cases(*doors: str, slow: str = "") -> list[object]:
-    """Return forms and doors; at the `slow` door, two of three forms are in the slow set."""
+    """Return forms and doors; at the `slow` door, four of five forms are in the slow set."""
     return [
         pytest.param(
             form,
             door,
             id=f"{form.name}-{door}",
-            marks=[pytest.mark.slow] if door == slow and number % 3 else [],
+            marks=[pytest.mark.slow] if door == slow and number % 5 else [],
         )
         for number, form in enumerate(FORMS)
         for door in doors
