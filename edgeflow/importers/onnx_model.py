@@ -18,7 +18,6 @@ from edgeflow.importers.onnx_file import read_model
 from edgeflow.importers.onnx_nodes import (
     RANDOM,
     RECURRENT,
-    attributes,
     constants,
     moved,
     operand,
@@ -118,8 +117,8 @@ class _Onnx(Graph):
                 raise CompressError(f"{op}: {_other_domain(op)}")
             if op.kind in RANDOM:
                 raise CompressError(
-                    f"{op}: its numbers are random, so outputs differ from run to run: leave it out, "
-                    "or make its values constants"
+                    f"{op}: its numbers are random, so outputs differ from run to run: leave it "
+                    "out, or make its values constants"
                 )
         return super().chain(example, description, source)
 
@@ -153,7 +152,7 @@ class _Onnx(Graph):
         return node.op_type == "Clip" and not np.any(least) and bool(np.all(most > 3e38))
 
     def limitation(self, op: Operation) -> str | None:
-        node, options = op.node, attributes(op.node)
+        node = op.node
         if node.domain not in _STANDARD:
             return _other_domain(op)
         if op.kind == "Concat":  # of last states; anything else fails as the chain is built
@@ -166,9 +165,9 @@ class _Onnx(Graph):
             return "exported in training mode: call model.eval() first"
         if op.kind == "Slice" and (operand(node, 4, self._constants, "steps", 1) < 0).any():
             return "it reverses the samples, which needs the future: leave it out"
-        if op.kind == "LSTM" and len(node.output) > 2:
-            if node.output[2] in {self.output, *(name for o in self.path for name in o.reads)}:
-                return "its cell state Y_c is read: use its output Y"
+        read = {self.output, *(name for other in self.path for name in other.reads)}
+        if op.kind == "LSTM" and read.intersection(node.output[2:]):
+            return "its cell state Y_c is read: use its output Y"
         return onnx_layers.limitation(node, op.role, self._constants)
 
     def time_first(self) -> bool:

@@ -39,7 +39,7 @@ def through(door: str, form: Form, net: nn.Module, folder: Path, *, free: bool =
             return path
         shapes = None
         if free:
-            shapes = ([{axis: Dim.AUTO for axis in _axes(a)} for a in arguments],)
+            shapes = ([dict.fromkeys(_axes(a), Dim.AUTO) for a in arguments],)
         program = torch.export.export(net, arguments, dynamic_shapes=shapes)
         if door == "pt2":
             torch.export.save(program, path)

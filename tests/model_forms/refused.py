@@ -93,7 +93,7 @@ REFUSED = [
                      out=head(HIDDEN + 2)), "input",
          arguments=lambda x: (x, torch.ones(len(x), 2)), other=(("module", "forward"),)),
     Form("lengths as input", lambda: net(packed), "input|pack|length", arguments=lengths,
-         other=(("module", "forward"),), doors="module pt2"),
+         other=(("module", "forward"),), doors="module"),
     Form("index by lengths",
          lambda: net(lambda m, x, n: m.out(m.rnn(x)[0][torch.arange(x.shape[0]), n - 1])), "input",
          arguments=lengths, other=(("module", "forward"),)),

@@ -10,7 +10,7 @@ import torch
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model
 from tests.model_forms import FORMS, Form
-from tests.model_forms.doors import DOORS, through
+from tests.model_forms.doors import through
 from tests.model_forms.form import CHANNELS, STEPS
 
 #: A refusal says what to do by one of these.
@@ -62,10 +62,16 @@ def assert_door(form: Form, door: str, folder: Path, *, free: bool = False) -> N
     assert re.search(form.notes, notes) if form.notes else not notes, notes
 
 
-def cases(*doors: str) -> list[object]:
+def cases(*doors: str, slow: str = "") -> list[object]:
+    """Return forms and doors; at the `slow` door, four of five forms are in the slow set."""
     return [
-        pytest.param(form, door, id=f"{form.name}-{door}")
-        for form in FORMS
+        pytest.param(
+            form,
+            door,
+            id=f"{form.name}-{door}",
+            marks=[pytest.mark.slow] if door == slow and number % 5 else [],
+        )
+        for number, form in enumerate(FORMS)
         for door in doors
         if door in form.doors.split()
     ]
@@ -75,7 +81,7 @@ def test_there_are_enough_forms() -> None:
     assert len({form.name for form in FORMS}) == len(FORMS) >= 60
 
 
-@pytest.mark.parametrize("form,door", cases("module", "pt2", "onnx"))
+@pytest.mark.parametrize("form,door", cases("module", "pt2", "onnx", slow="pt2"))
 def test_form(form: Form, door: str, tmp_path: Path) -> None:
     assert_door(form, door, tmp_path)
 
