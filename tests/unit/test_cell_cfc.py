@@ -195,7 +195,10 @@ def refused_by_ncps(**options: object) -> nn.Module:
     [
         ({"ltc": True, "ode_unfolds": 13}, r"rnn \(\w+\): 13 solver steps: at most 12"),
         ({"mixed_memory": True}, r"rnn \(\w+\): ncps CfC with mixed_memory"),
-        ({"activation": "gelu"}, r"rnn \(\w+\): ncps CfC with the backbone activation GELU.*lecun_tanh"),
+        (
+            {"activation": "gelu"},
+            r"rnn \(\w+\): ncps CfC with the backbone activation GELU.*lecun_tanh",
+        ),
         ({"backbone_layers": 4}, r"rnn \(\w+\): 4 backbone layers: at most 3"),
     ],
 )
