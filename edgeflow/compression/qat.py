@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgeflow.cells.cells import layer_of
+from edgeflow.compression.convert import few_windows
+from edgeflow.compression.input_range import input_format
 from edgeflow.compression.model import ChainModel
-from edgeflow.compression.quantize import few_windows, input_format, quantize
+from edgeflow.compression.quantize import quantize
 from edgeflow.program import InputFormat, Program
 from edgeflow.quantization import Converted, Widths
 from edgeflow.training.batches import Batch
@@ -61,7 +63,7 @@ class QuantizationAware(Method):
 
     def prepare(self, model: ChainModel) -> None:
         """Fix the format of the input."""
-        self._form = input_format(model.chain(), self.calibration, self.widths.input)
+        self._form = input_format(model.chain(), self.calibration, self.widths)
 
     @contextmanager
     def during_step(self, model: ChainModel) -> Iterator[None]:
