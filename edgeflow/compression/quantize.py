@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgeflow.cells.chain import FloatChain
 from edgeflow.compression.convert import converted
 from edgeflow.compression.input_range import equalized, input_range
+from edgeflow.compression.slow_states import widened
 from edgeflow.errors import CompressError
 from edgeflow.program import InputFormat, Node, Program
 from edgeflow.progress import StageProgress, silent
@@ -63,7 +64,8 @@ def quantize(
     notes = [*chain.notes]
     if form is None:
         form, outliers = input_range(chain, calibration, widths)
-        notes += outliers
+        widths, slow = widened(chain, calibration, widths, equalized(form, chain))
+        notes += [*outliers, *slow]
     form = equalized(form, chain)
     nodes: list[Node] = []
     saturation: dict[str, float] = {}

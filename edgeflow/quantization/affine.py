@@ -132,6 +132,11 @@ class Calibration:
     widths: Widths
 
     @property
+    def state_bits(self) -> int:
+        """Width of the layer's state, or of what it gives."""
+        return self.widths.state_of(self.name)
+
+    @property
     def before(self) -> NDArray[np.float32]:
         """Output of the layer one step before, zeros at first."""
         return delayed(self.real)
@@ -149,7 +154,7 @@ class Calibration:
 
     def state(self) -> Signal:
         """Return the output signal of a layer that gives its state, within +-1."""
-        bits = self.widths.state
+        bits = self.state_bits
         return self.output(2.0 ** -(bits - 1), bits)
 
 

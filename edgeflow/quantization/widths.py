@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from edgeflow.errors import CompressError
 
+#: Width of a state, unless it needs more.
+DEFAULT_STATE = 12
+
 
 @dataclass(frozen=True)
 class Widths:
@@ -12,13 +15,18 @@ class Widths:
 
     Parameters
     ----------
-    input, state : int
-        Width of the program's input and of the states, 8..16.
+    input : int
+        Width of the program's input, 8..16.
+    state : int, optional
+        Width of the states, 8..16. None: 12, or up to 16 in layers whose states move so slowly
+        that 12 would lose their steps on the calibration data.
     weight : int
         Width of the weights, 2..8.
     matrices : mapping
         Width of the weights of single matrices, by layer and field like ``{"rnn.recurrent": 4}``,
         or of all matrices of a layer (``"rnn"``).
+    states : mapping
+        Width of the states of single layers, by name.
 
     Raises
     ------
@@ -27,17 +35,24 @@ class Widths:
     """
 
     input: int = 12
-    state: int = 12
+    state: int | None = None
     weight: int = 8
     matrices: Mapping[str, int] = field(default_factory=dict)
+    states: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, bits in (("input", self.input), ("state", self.state)):
+        given = {} if self.state is None else {"state": self.state}
+        activations = {"input": self.input, **given, **self.states}
+        for name, bits in activations.items():
             if not 8 <= bits <= 16:
                 raise CompressError(f"{name} width {bits} is not in 8..16 bits")
         for name, bits in {"weights": self.weight, **self.matrices}.items():
             if not 2 <= bits <= 8:
                 raise CompressError(f"{name}: a weight width of {bits} is not in 2..8 bits")
+
+    def state_of(self, layer: str) -> int:
+        """Return the bits of a layer's state."""
+        return self.states.get(layer, DEFAULT_STATE if self.state is None else self.state)
 
     def of(self, layer: str, matrix: str) -> int:
         """Return the bits of a matrix's weights, given its layer's name and its field."""
