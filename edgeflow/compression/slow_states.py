@@ -7,6 +7,7 @@ ones, and a wider state is nearer, it gets the wider one.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from edgeflow.program import InputFormat
 from edgeflow.program.fixedpoint import clip
 from edgeflow.program.nodes.base import zeros
 from edgeflow.quantization import Converted, Floats, Signal, Widths
-from edgeflow.quantization.widths import DEFAULT_STATE
+from edgeflow.quantization.widths import DEFAULT_STATE, EXACT_STATE
 
 #: Windows that layers run on.
 WINDOWS = 32
@@ -30,8 +31,10 @@ SMALL_STEPS = 0.5
 LOST, LEAST_SPREAD = 0.1, 2.0**-7
 #: A wider state must leave less than this share of the error.
 BETTER = 0.9
-WIDEST, NARROWEST = 16, 13
-HINT = "Widths(state=16) has the most bits; a mingru, lru or lmu does not round its state"
+#: Widths that are tried, the best first.
+WIDER = (EXACT_STATE, 16, 15, 14, 13)
+HINT = "the states of a gru, mingru, lru or lmu need not be rounded"
+HINT_GIVEN = "a width that is not given (--activations int16) becomes as wide as it needs"
 
 
 def widened(
@@ -48,25 +51,29 @@ def widened(
     few = few_windows(calibration, WINDOWS)
     before = losses(converted(chain, few, widths, form))
     slow = [name for name, loss in before.items() if loss.max() > LOST]
-    chosen, after = widths, before
+    chosen, after = widths, dict(before)
     free = [name for name in slow if widths.state is None and name not in widths.states]
-    for bits in range(WIDEST, NARROWEST - 1, -1) if free else ():
-        try:
-            found = losses(converted(chain, few, _with(widths, free, bits), form))
-            better = [n for n in free if found[n].max() < BETTER * before[n].max()]
-            wider = _with(widths, better, bits)
+    for bits in WIDER:
+        left = [name for name in free if name not in chosen.states]
+        if not left:
+            break
+        with suppress(ProgramError):
+            found = losses(converted(chain, few, _with(chosen, left, bits), form))
+            better = [n for n in left if found[n].max() < BETTER * before[n].max()]
+            wider = _with(chosen, better, bits)
             # the proof that nothing overflows, with the units of all of the data
             for _ in converted(chain, calibration, wider, form):
                 pass
-        except ProgramError:
-            continue
-        chosen, after = wider, before | {name: found[name] for name in better}
-        break
+            chosen, after = wider, after | {name: found[name] for name in better}
+            if bits <= 16:
+                break  # fewer bits are for states of which more could overflow
     notes = []
     for name in slow:
         old, new = widths.state_of(name), chosen.state_of(name)
         if new != old:
-            notes.append(f"layer {name}: {_units(before[name])} that {old} bits lose: it has {new}")
+            notes.append(
+                f"layer {name}: {_units(before[name])} that {old} bits lose: it gets {new}"
+            )
         if after[name].max() > LOST:
             error = f"off by {after[name].max():.0%} of what they vary by"
             notes.append(

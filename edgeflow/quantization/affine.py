@@ -13,7 +13,7 @@ from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Node
 from edgeflow.quantization.rounding import round_compensated, second_moment
 from edgeflow.quantization.signal import PREACTIVATION_SCALE, Floats, Signal, centred, delayed
-from edgeflow.quantization.widths import Widths
+from edgeflow.quantization.widths import DEFAULT_STATE, EXACT_STATE, Widths
 
 #: Bias, in accumulator units, that a row's scale must leave room for.
 _BIAS_LIMIT = 1 << 24
@@ -133,8 +133,13 @@ class Calibration:
 
     @property
     def state_bits(self) -> int:
-        """Width of the layer's state, or of what it gives."""
-        return self.widths.state_of(self.name)
+        """Width of what matrices read of the layer's state, or of what the layer gives."""
+        return DEFAULT_STATE if self.exact_state else self.widths.state_of(self.name)
+
+    @property
+    def exact_state(self) -> bool:
+        """Whether the state is to keep what is below its width, if the layer has a form for it."""
+        return self.widths.state_of(self.name) == EXACT_STATE
 
     @property
     def before(self) -> NDArray[np.float32]:
