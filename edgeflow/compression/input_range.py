@@ -15,6 +15,7 @@ from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.delta import Delta
 from edgeflow.compression.convert import few_windows, outputs
+from edgeflow.errors import CompressError, ProgramError
 from edgeflow.program import InputFormat
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.quantization import Floats, Widths
@@ -123,7 +124,10 @@ def _best(
     spread = np.maximum(high - low, 1e-3 * max(float(np.abs(real).max()), 1e-30))
     errors = []
     for form in forms:
-        error = np.abs(outputs(chain, x, widths, equalized(form, chain)) - real) / spread
+        try:
+            error = np.abs(outputs(chain, x, widths, equalized(form, chain)) - real) / spread
+        except (CompressError, ProgramError):  # a range that no weights can be scaled for
+            error = np.ones(1)
         # what an outlier spoils counts once, however far the output is off
         errors.append(float(np.minimum(error, 1.0).mean()))
     best = int(np.argmin(errors))

@@ -71,14 +71,11 @@ def widened(
     for name in slow:
         old, new = widths.state_of(name), chosen.state_of(name)
         if new != old:
-            notes.append(
-                f"layer {name}: {_units(before[name])} that {old} bits lose: it gets {new}"
-            )
+            notes.append(f"layer {name}: {_lost(before[name], old)}: it gets {new}")
         if after[name].max() > LOST:
             error = f"off by {after[name].max():.0%} of what they vary by"
-            notes.append(
-                f"layer {name}: {_units(after[name])} that {new} bits lose, {error}; {HINT}"
-            )
+            hint = HINT if name in free else HINT_GIVEN
+            notes.append(f"layer {name}: {_lost(after[name], new)}, {error}; {hint}")
     return chosen, notes
 
 
@@ -122,5 +119,6 @@ def _with(widths: Widths, layers: list[str], bits: int) -> Widths:
     return replace(widths, states={**widths.states, **dict.fromkeys(layers, bits)})
 
 
-def _units(loss: Floats) -> str:
-    return f"{(loss > LOST).sum()} of {len(loss)} units of its state move in steps"
+def _lost(loss: Floats, bits: int) -> str:
+    units = f"{(loss > LOST).sum()} of {len(loss)} units of its state"
+    return f"{units} move in steps that {bits} bits lose"
