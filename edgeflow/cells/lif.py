@@ -55,7 +55,7 @@ from edgeflow.quantization import (
 )
 
 #: Share of a threshold that may stay in a membrane without a word.
-STUCK = 0.1
+STUCK = 0.5
 #: Slope of the fast sigmoid that current-based layers train best with.
 CUBA_SLOPE = 5.0
 #: Time constants of new neurons, in steps: log-uniform.

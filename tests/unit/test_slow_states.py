@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import edgeflow
 from edgeflow.cells import CELLS
 from edgeflow.cells.cfc import CfC
 from edgeflow.cells.gru_reset_before import GRUResetBefore
@@ -15,7 +16,7 @@ from edgeflow.cells.lif import LIF
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.qat import QuantizationAware
 from edgeflow.compression.quantize import quantize
-from edgeflow.errors import CompressError
+from edgeflow.errors import CompressError, EdgeFlowWarning
 from edgeflow.importers import from_module
 from edgeflow.program import Program
 from edgeflow.quantization import Widths
@@ -154,6 +155,15 @@ def test_a_given_width_stays(widths: Widths) -> None:
     assert error > 0.9 and program.nodes[0].ints()["state_bits"] == widths.state_of("rnn")
     (note,) = program.metadata["notes"]
     assert "bits lose, off by 10" in note and "--activations int16" in note
+
+
+@pytest.mark.parametrize("activations,kind", [("int16", "SlowGRU"), ("int8", "GRU")])
+def test_a_recipe_leaves_the_width_to_the_data(activations: str, kind: str) -> None:
+    x, _ = drifts(200, 0.1)
+    recipe = {"widths": {"activations": activations}}
+    with pytest.warns(EdgeFlowWarning, match="its state move in steps"):
+        program = edgeflow.compress(Decision(slow_gru(1000)).eval(), x, recipe=recipe)
+    assert program.nodes[0].op_type == kind
 
 
 def test_32_bits_may_be_asked_for() -> None:
