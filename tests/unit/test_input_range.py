@@ -34,7 +34,7 @@ class Tilt(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x if self.front is None else self.front(x)
-        return self.out(self.gru(x)[0])  # type: ignore[no-any-return]
+        return self.out(self.gru(x)[0])
 
 
 def doubled() -> nn.Module:

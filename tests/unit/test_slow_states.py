@@ -33,7 +33,7 @@ class Decision(nn.Module):
             self.out.bias.zero_()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.out(self.rnn(x)[0])  # type: ignore[no-any-return]
+        return self.out(self.rnn(x)[0])
 
 
 def zeroed(layer: Any) -> Any:
@@ -47,7 +47,7 @@ def slow_gru(tau: float, kind: Any = nn.GRU) -> nn.Module:
     layer = zeroed(kind(1, 2, batch_first=True))
     layer.bias_ih_l0[2:4] = np.log(tau - 1)
     layer.weight_ih_l0[4:] = 1.0
-    return layer  # type: ignore[no-any-return]
+    return layer
 
 
 @torch.no_grad()
@@ -55,7 +55,7 @@ def slow_rnn(tau: float) -> nn.Module:
     layer = zeroed(nn.RNN(1, 2, batch_first=True))
     layer.weight_hh_l0.copy_(torch.eye(2) * (1 - 1 / tau))
     layer.weight_ih_l0[:] = 1 / tau
-    return layer  # type: ignore[no-any-return]
+    return layer
 
 
 @torch.no_grad()
@@ -64,7 +64,7 @@ def slow_lstm(tau: float) -> nn.Module:
     layer.bias_ih_l0[:4] = torch.tensor([-1.0, -1.0, 1.0, 1.0]) * np.log(tau - 1)
     layer.weight_ih_l0[4:6] = 1.0
     layer.bias_ih_l0[6:] = 8.0
-    return layer  # type: ignore[no-any-return]
+    return layer
 
 
 @torch.no_grad()
@@ -73,7 +73,7 @@ def slow_cfc(tau: float) -> nn.Module:
     layer.ff1.weight[:, 1:] = torch.eye(2)
     layer.ff2.weight[:, 0] = 1.0
     layer.time_b.bias[:] = -np.log(tau - 1)
-    return layer  # type: ignore[no-any-return]
+    return layer
 
 
 @torch.no_grad()
@@ -81,7 +81,7 @@ def slow_mingru(tau: float) -> nn.Module:
     layer = zeroed(CELLS["mingru"].build(1, 2))
     layer.linear[0].bias[:2] = -np.log(tau - 1)
     layer.linear[0].weight[2:] = 1.0
-    return layer  # type: ignore[no-any-return]
+    return layer
 
 
 def drifts(steps: int, level: float) -> tuple[np.ndarray, np.ndarray]:
