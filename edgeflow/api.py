@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from edgeflow import arguments
-from edgeflow.errors import CompressError, ProgramError, TargetError, TrainError
+from edgeflow.errors import CompressError, ExportError, ProgramError, TargetError, TrainError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -35,12 +35,16 @@ if TYPE_CHECKING:
     from edgeflow.training.options import TrainKeywords
 
 
+@arguments.random_kept()
 def compress(
     model: Model,
     calibration: Data | Windows | ArrayLike,
     *,
     recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
     checkpoint: str | Path | None = None,
+    untrained: bool = False,
+    nir_reset: str | None = None,
+    nir_dt: float | None = None,
     out: str | Path | None = None,
     channels: Sequence[str] | None = None,
     classes: Sequence[object] | None = None,
@@ -70,7 +74,14 @@ def compress(
         All steps: a recipe; the tables of one, ``{"train": {"epochs": 5}}``; the name of one that
         comes with EdgeFlow, such as ``"small"``; or a .toml file. Without: int8 weights.
     checkpoint : path, optional
-        Weights of ``mymodel.py:Net``, saved by ``torch.save(net.state_dict(), ...)``.
+        Weights of ``mymodel.py:Net``, saved by ``torch.save(net.state_dict(), ...)`` or as
+        ``.safetensors``.
+    untrained : bool
+        Take ``mymodel.py:Net`` without a checkpoint though its weights are random.
+    nir_reset, nir_dt : str and float, optional
+        What a .nir file does not hold: how a spike resets its neuron, "subtract", "zero",
+        "refractory" or "nir", and the seconds per step. Default: its metadata's, else a guess
+        that is noted.
     out : path, optional
         File for the program. With a data set its record and the folder of its fine-tuning, which
         goes on from there if it was interrupted, stand beside it.
@@ -134,6 +145,10 @@ def compress(
 
     if widths is not None and not isinstance(widths, Widths):
         raise CompressError(f"widths are edgeflow.Widths(...), not {type(widths).__name__}")
+    model_options = arguments.as_model_options(checkpoint, untrained, nir_reset, nir_dt)
+    arguments.check_texts(CompressError, board=board, split=split)
+    arguments.check_flags(CompressError, restart=restart)
+    arguments.check_calls(CompressError, on_epoch=on_epoch, progress=progress)
     source, (steps, name) = arguments.as_model(model), as_recipe(recipe)
     out = None if out is None else arguments.as_path("out", out, CompressError)
     if isinstance(calibration, str | Path):
@@ -142,10 +157,10 @@ def compress(
         arguments.check_described(calibration, channels, classes, window, rate_hz)
         if widths is not None:
             raise CompressError('widths are for arrays: use recipe={"widths": {...}}')
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory() as scratch, arguments.files_named(CompressError):
             made = compress_by_recipe(
                 source, calibration, steps, Path(scratch) / "model.onnx" if out is None else out,
-                name=name, board=board or DEFAULT_BOARD, checkpoint=checkpoint, split=split,
+                name=name, board=board or DEFAULT_BOARD, model_options=model_options, split=split,
                 restart=restart, on_epoch=on_epoch, progress=progress or silent,
             )  # fmt: skip
         return arguments.warned(made.compressed.program)
@@ -153,7 +168,7 @@ def compress(
         source,
         arguments.as_windows(calibration.x if isinstance(calibration, Windows) else calibration),
         steps,
-        checkpoint=checkpoint,
+        model_options=model_options,
         channels=arguments.as_names("channels", channels),
         classes=arguments.as_names("classes", classes),
         window=arguments.as_whole("window", window),
@@ -161,7 +176,8 @@ def compress(
         widths=widths,
     )
     if out is not None:
-        program.save(out)
+        with arguments.files_named(CompressError):
+            program.save(out)
     return arguments.warned(program)
 
 
@@ -177,6 +193,7 @@ def compile(
     tvm_layers: Collection[str] | None = None,
     weights_in: str | None = None,
     kernels_in: str | None = None,
+    name: str | None = None,
     progress: StageProgress | None = None,
 ) -> Build:
     """Generate the C library of a program and link a board's firmware image around it.
@@ -200,6 +217,9 @@ def compile(
         Layers whose step TVM writes; default: as the backend chooses.
     weights_in, kernels_in : str, optional
         Memory of the board that weights, or the code of a step, are copied to at start.
+    name : str, optional
+        Of the library: ``NAME.c``, ``NAME.h``, and all its global names begin with it. Default:
+        ``model.c`` and ``model.h``, for a firmware with no other library of EdgeFlow.
     progress : callable, optional
         Called with the stage, the number of its parts done, and of all.
 
@@ -213,6 +233,8 @@ def compile(
     ProgramError, TargetError, ToolMissingError
         If the program cannot be read, the code does not fit the board, or its compiler is not
         installed.
+    ExportError
+        If the name cannot be one.
 
     Examples
     --------
@@ -227,21 +249,26 @@ def compile(
     """
     from edgeflow.codegen.build import compile_program
     from edgeflow.progress import silent
-    from edgeflow.targets.board import BoardSpec, load_board
 
-    loaded = arguments.as_program(program)
-    spec = board if isinstance(board, BoardSpec) else load_board(board)
-    return compile_program(
-        loaded,
-        spec.placed(weights=weights_in, kernels=kernels_in),
-        arguments.as_path("directory", directory, TargetError),
-        backend=backend,
-        optimize=optimize,
-        kernel_sets=kernel_sets,
-        kernels=kernels,
-        tvm_layers=tvm_layers,
-        progress=progress or silent,
-    )
+    texts = {"weights_in": weights_in, "kernels_in": kernels_in}
+    arguments.check_texts(TargetError, backend=backend, optimize=optimize, name=name, **texts)
+    arguments.check_lists(TargetError, kernel_sets=kernel_sets, kernels=kernels)
+    arguments.check_lists(TargetError, tvm_layers=tvm_layers)
+    arguments.check_calls(TargetError, progress=progress)
+    loaded, spec = arguments.as_program(program), arguments.as_board(board)
+    with arguments.files_named(TargetError):
+        return compile_program(
+            loaded,
+            spec.placed(weights=weights_in, kernels=kernels_in),
+            arguments.as_path("directory", directory, TargetError),
+            backend=backend,
+            optimize=optimize,
+            kernel_sets=kernel_sets,
+            kernels=kernels,
+            tvm_layers=tvm_layers,
+            name=name,
+            progress=progress or silent,
+        )
 
 
 def profile(
@@ -316,22 +343,32 @@ def profile(
 
     if not isinstance(build, Build | str | Path):
         raise TargetError(f"a build is a Build or its folder, not {type(build).__name__}")
+    arguments.check_texts(TargetError, split=split, port=port, runner=runner)
+    arguments.check_calls(TargetError, progress=progress)
+    steps = None if steps is None else arguments.as_whole("steps", steps)
+    if float_accuracy is not None:
+        float_accuracy = arguments.as_number("float_accuracy", float_accuracy)
+    out = None if out is None else arguments.as_path("out", out, TargetError)
+    board = None if board is None else arguments.as_board(board)
     loaded = build if isinstance(build, Build) else Build.load(build)
     dataset = (
         arguments.as_labelled(data, loaded.program(), split)
         if isinstance(data, Windows | tuple | list)
         else arguments.as_dataset(data)
     )
-    return run(
-        loaded,
-        dataset,
-        split=split, steps=steps, board=board, port=port, runner=runner,
-        float_accuracy=float_accuracy, out=out, progress=progress,
-    )  # fmt: skip
+    with arguments.files_named(TargetError):
+        result = run(
+            loaded,
+            dataset,
+            split=split, steps=steps, board=board, port=port, runner=runner,
+            float_accuracy=float_accuracy, out=out, progress=progress,
+        )  # fmt: skip
+    arguments.warn_of(result.notes)
+    return result
 
 
 def export(
-    program: Program | str | Path,
+    program: Program | str | Path | Mapping[str, Program | str | Path] | Sequence[str | Path],
     to: str,
     out: str | Path | None = None,
     *,
@@ -348,13 +385,16 @@ def export(
 
     Parameters
     ----------
-    program : Program, str or path
+    program : Program, str, path, mapping or sequence
+        Several become one library, in which they share kernels and tables: programs by their
+        names, with which their functions, types and macros begin, or files, whose names they get.
     to : str
         "cmake", "arduino", "platformio", "zephyr", "esp-idf", "onnx", "onnx-scan" or "tflite".
     out : path, optional
         File or folder; default: the format's, in the current folder.
     name : str, optional
-        Of a library; its functions and macros begin with it.
+        Of a library; its functions and macros begin with it, of several programs those of the
+        kernels.
     core : str, optional
         A core whose kernels a library has; default "c": C that runs anywhere.
     optimize, backend : str, optional
@@ -391,13 +431,18 @@ def export(
     """
     from edgeflow.exporting import export as write
 
+    texts = {"name": name, "core": core, "optimize": optimize, "backend": backend}
+    arguments.check_texts(ExportError, to=to, activations=activations, **texts)
+    arguments.check_flags(ExportError, inline=inline, raw=raw)
+    out = None if out is None else arguments.as_path("out", out, ExportError)
     asked = {
         "name": name, "core": core, "optimize": optimize, "backend": backend,
         "data": None if data is None else arguments.as_dataset(data),
         "activations": activations, "inline": inline, "raw": raw,
     }  # fmt: skip
     given = {option: value for option, value in asked.items() if value is not None}
-    return write(arguments.as_program(program), to, out, **given)
+    with arguments.files_named(ExportError):
+        return write(arguments.as_programs(program), to, out, **given)
 
 
 def load(path: str | Path) -> Program:
@@ -482,15 +527,20 @@ def train(
     """
     from edgeflow.training.loop import train as run
 
-    return run(
-        arguments.as_dataset(data),
-        cell,
-        out=arguments.as_path("out", out, TrainError),
-        restart=restart,
-        on_epoch=on_epoch,
-        methods=methods,
-        **options,
-    )
+    arguments.check_texts(TrainError, cell=cell)
+    arguments.check_flags(TrainError, restart=restart)
+    arguments.check_calls(TrainError, on_epoch=on_epoch)
+    arguments.check_methods(methods)
+    with arguments.files_named(TrainError):
+        return run(
+            arguments.as_dataset(data),
+            cell,
+            out=arguments.as_path("out", out, TrainError),
+            restart=restart,
+            on_epoch=on_epoch,
+            methods=methods,
+            **options,
+        )
 
 
 def boards() -> BoardList:

@@ -5,8 +5,10 @@ Imports are inside the functions, as in `edgeflow.api`.
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,19 +17,23 @@ from edgeflow.errors import (
     DataError,
     EdgeFlowError,
     EdgeFlowWarning,
+    ExportError,
     ProgramError,
+    TargetError,
+    TrainError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
     from torch import nn
 
     from edgeflow.data import Dataset, Windows
+    from edgeflow.model_options import ModelOptions
     from edgeflow.program import Program
+    from edgeflow.targets.board import BoardSpec
     from edgeflow.training.loop import TrainResult
+    from edgeflow.training.method import Method
 
     #: A data set, or its name or path.
     Data: TypeAlias = Dataset | str | Path
@@ -43,12 +49,31 @@ def as_model(model: Model) -> nn.Module | str | Path:
 
     if isinstance(model, TrainResult):
         return model.folder
-    if isinstance(model, nn.Module | str | Path):
+    if isinstance(model, nn.Module):
+        return model
+    if isinstance(model, str | Path):
+        as_path("model", model, CompressError)
         return model
     what = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
     raise CompressError(
         f"a model is a torch.nn.Module (Net(), not Net), the result of train, mymodel.py:Net, or a "
         f"folder or file, not {what}"
+    )
+
+
+def as_model_options(
+    checkpoint: str | Path | None, untrained: bool, nir_reset: str | None, nir_dt: float | None
+) -> ModelOptions:
+    """Return how a model is read."""
+    from edgeflow.model_options import ModelOptions
+
+    check_texts(CompressError, nir_reset=nir_reset)
+    check_flags(CompressError, untrained=untrained)
+    return ModelOptions(
+        None if checkpoint is None else as_path("checkpoint", checkpoint, CompressError),
+        untrained,
+        nir_reset,
+        None if nir_dt is None else as_number("nir_dt", nir_dt),
     )
 
 
@@ -73,6 +98,84 @@ def as_windows(x: ArrayLike) -> NDArray[np.float32]:
     return samples
 
 
+def shown(value: object) -> str:
+    """Return a value as a short text in one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:50]}... ({type(value).__name__})"
+
+
+@contextlib.contextmanager
+def files_named(error: type[EdgeFlowError]) -> Iterator[None]:
+    """Turn what the operating system refuses into an error that names the file."""
+    try:
+        yield
+    except OSError as cause:
+        where = f"{cause.filename}: " if cause.filename is not None else ""
+        raise error(f"{where}{cause.strerror or cause}") from cause
+
+
+@contextlib.contextmanager
+def random_kept() -> Iterator[None]:
+    """Put back the caller's generators of random numbers: new layers draw from them."""
+    from edgeflow.training.repeat import rng_states, set_rng_states
+
+    states = rng_states()
+    try:
+        yield
+    finally:
+        set_rng_states(states)
+
+
+def check_texts(error: type[EdgeFlowError], **values: object) -> None:
+    """Refuse what is given and is no text."""
+    for what, value in values.items():
+        if value is not None and not isinstance(value, str):
+            raise error(f"{what} is {shown(value)}: give a text")
+
+
+def check_flags(error: type[EdgeFlowError], **values: object) -> None:
+    """Refuse what is given and is neither True nor False."""
+    for what, value in values.items():
+        if value is not None and not isinstance(value, bool):
+            raise error(f"{what} is {shown(value)}: give True or False")
+
+
+def check_calls(error: type[EdgeFlowError], **values: object) -> None:
+    """Refuse what is given and cannot be called."""
+    for what, value in values.items():
+        if value is not None and not callable(value):
+            raise error(f"{what} is {shown(value)}: give a function")
+
+
+def check_lists(error: type[EdgeFlowError], **values: object) -> None:
+    """Refuse what is given and is no list of texts, or of texts by texts."""
+    for what, value in values.items():
+        if value is None:
+            continue
+        parts = [*value, *value.values()] if isinstance(value, Mapping) else _parts(value)
+        if parts is None or not all(isinstance(part, str) for part in parts):
+            raise error(f"{what} is {shown(value)}: give a list of texts")
+
+
+def _parts(value: object) -> list[Any] | None:
+    """Return what a list holds; None if it is none."""
+    if isinstance(value, str | bytes) or not isinstance(value, Collection):
+        return None
+    try:
+        return list(value)
+    except TypeError:  # an array without axes
+        return None
+
+
+def check_methods(methods: Sequence[Method]) -> None:
+    """Refuse what are no methods of training."""
+    from edgeflow.training.method import Method
+
+    parts = _parts(methods)
+    if parts is None or not all(isinstance(part, Method) for part in parts):
+        raise TrainError(f"methods are {shown(methods)}: give a list of edgeflow.training.Method")
+
+
 def as_names(what: str, names: Sequence[object] | None) -> tuple[str, ...]:
     """Return names as text; numbers of classes will do. None: no names."""
     if names is None:
@@ -85,7 +188,7 @@ def as_names(what: str, names: Sequence[object] | None) -> tuple[str, ...]:
         raise CompressError(f"{what} must be a list of names, not {type(names).__name__}") from None
     if len(set(found)) < len(found):
         twice = next(name for name in found if found.count(name) > 1)
-        raise CompressError(f"{what}: '{twice}' is there more than once")
+        raise CompressError(f"{what}: {shown(twice)} is there more than once")
     return found
 
 
@@ -93,24 +196,44 @@ def as_whole(what: str, value: int) -> int:
     """Return a whole number."""
     try:
         return operator.index(value)
-    except TypeError:
-        raise CompressError(f"{what} is {value!r}: give a whole number") from None
+    except (TypeError, ValueError, RuntimeError):  # of tensors, too
+        raise CompressError(f"{what} is {shown(value)}: give a whole number") from None
 
 
-def as_number(what: str, value: float) -> float:
-    """Return a number."""
+def as_number(what: str, value: float, error: type[EdgeFlowError] = CompressError) -> float:
+    """Return a finite number."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise CompressError(f"{what} is {value!r}: give a number") from None
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise error(f"{what} is {shown(value)}: give a number") from None
+    if not abs(number) < float("inf"):
+        raise error(f"{what} is {number}: give a finite number")
+    return number
 
 
 def as_path(what: str, value: str | Path, error: type[EdgeFlowError]) -> Path:
     """Return a path."""
     try:
-        return Path(value)
+        path = Path(value)
     except TypeError:
-        raise error(f"{what} is {value!r}: give a path") from None
+        raise error(f"{what} is {shown(value)}: give a path") from None
+    if "\0" in str(path) or value == "":
+        raise error(f"{what} is {shown(value)}: give a path")
+    return path
+
+
+def as_board(board: BoardSpec | str | Path) -> BoardSpec:
+    """Return a board, given it, its name or its file."""
+    from edgeflow.targets.board import BoardSpec, load_board
+
+    if isinstance(board, BoardSpec):
+        return board
+    if isinstance(board, str | Path):
+        as_path("board", board, TargetError)
+        return load_board(board)
+    raise TargetError(
+        f"a board is one of edgeflow.boards(), its name or a .toml file, not {shown(board)}"
+    )
 
 
 def as_dataset(data: Data) -> Dataset:
@@ -118,6 +241,7 @@ def as_dataset(data: Data) -> Dataset:
     from edgeflow.data import Dataset, load_dataset
 
     if isinstance(data, str | Path):
+        as_path("data", data, DataError)
         return load_dataset(data)
     if isinstance(data, Dataset):
         return data
@@ -171,9 +295,31 @@ def check_described(
 
 def warned(program: Program) -> Program:
     """Return a new program; warn of what is in its notes."""
-    for note in program.metadata.get("notes", ()):
-        warnings.warn(note, EdgeFlowWarning, stacklevel=3)
+    warn_of(program.metadata.get("notes", ()), stacklevel=4)
     return program
+
+
+def warn_of(notes: Iterable[str], stacklevel: int = 3) -> None:
+    """Warn the caller of a function of `edgeflow.api`."""
+    for note in notes:
+        warnings.warn(note, EdgeFlowWarning, stacklevel=stacklevel)
+
+
+def as_programs(
+    program: Program | str | Path | Mapping[str, Program | str | Path] | Sequence[str | Path],
+) -> Program | Mapping[str, Program]:
+    """Return a program, or several by name, given them or their files."""
+    from edgeflow.codegen.names import name_files
+
+    if isinstance(program, Mapping | list | tuple) and not program:
+        raise ExportError("there is no program to export: give one or more")
+    if isinstance(program, Mapping):
+        return {name: as_program(each) for name, each in program.items()}
+    if isinstance(program, str | Path) or not isinstance(program, Sequence):
+        return as_program(program)
+    if not all(isinstance(each, str | Path) for each in program):
+        raise ExportError("several programs need names: give a mapping, {'walk': program, ...}")
+    return {n: as_program(each) for n, each in zip(name_files(program), program, strict=True)}
 
 
 def as_program(program: Program | str | Path) -> Program:
@@ -181,6 +327,7 @@ def as_program(program: Program | str | Path) -> Program:
     from edgeflow.program import Program
 
     if isinstance(program, str | Path):
+        as_path("program", program, ProgramError)
         return Program.load(program)
     if isinstance(program, Program):
         return program

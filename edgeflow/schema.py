@@ -19,9 +19,10 @@ QUANTIZATION, PRUNING, DELTA = "Quantization", "Pruning", "Delta updates"
 FINE_TUNING, EARLY_EXIT = "Fine-tuning", "Early exit"
 SEARCH, MEASUREMENT = "Search", "Measurement"
 MODEL, TRAINING, METHODS = "Model", "Training", "Methods"
+IMPORT = "Models from elsewhere"
 #: Groups of options in the order of help and documentation.
 PANELS = (
-    MODEL, TRAINING, METHODS,
+    MODEL, TRAINING, METHODS, IMPORT,
     QUANTIZATION, PRUNING, DELTA, FINE_TUNING, EARLY_EXIT, SEARCH, MEASUREMENT,
 )  # fmt: skip
 

@@ -28,6 +28,7 @@ from edgeflow.cells import CELLS  # noqa: E402
 from edgeflow.codegen.kernels import KERNEL_SETS, MATVEC_KERNELS, MatvecKernel, kernels_of  # noqa: E402
 from edgeflow.codegen.sources import source_file  # noqa: E402
 from edgeflow.codegen.sparse import DENSITY  # noqa: E402
+from edgeflow.model_options import ModelOptions  # noqa: E402
 from edgeflow.recipes.limits import Limits  # noqa: E402
 from edgeflow.recipes.recipe import Recipe  # noqa: E402
 from edgeflow.targets.board import CoreSpec, list_boards  # noqa: E402
@@ -410,7 +411,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "others-gru-m55": others("cortex-m55", "GRU-64"),
     "others-lstm-m4": others("cortex-m4", "LSTM-64"),
     "others-lstm-m55": others("cortex-m55", "LSTM-64"),
-    "compress-options": options_of("compress", Recipe, Limits),
+    "compress-options": options_of("compress", Recipe, Limits, ModelOptions),
     "train-options": options_of("train", TrainOptions),
     "recipe-entries": recipe_entries,
     "delta-parts": delta_parts,

@@ -28,9 +28,13 @@ class FloatChain:
     mean, std : float32 array [channels]
         Normalisation of raw samples before the first layer.
     channels, classes : tuple of str
+    units : tuple of str
+        Of the channels, "" where it is not known; (): none is.
     window : int
         Samples per decision; 0 for streaming.
     rate_hz : float
+    warmup : int or None
+        Streaming: first samples after a reset whose decisions do not count; None: not known.
     data : str
         Data set it was trained on, "" if unknown.
     task : Task or None
@@ -50,6 +54,8 @@ class FloatChain:
     source: str = field(default="model")
     task: Task | None = None
     notes: tuple[str, ...] = ()
+    warmup: int | None = None
+    units: tuple[str, ...] = ()
 
     def activations(self, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return each layer's input and, last, the output, for raw x [n, time, channels].

@@ -3,6 +3,7 @@
 import io
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from edgeflow.files import atomic_path
 from edgeflow.tasks import from_json
 
 FORMAT = 1
-#: Arguments of a classifier that its attributes repeat.
+#: Arguments of a classifier that its attributes repeat; older files have no `_OPTIONAL` ones.
 _FIELDS = ("cell", "classes", "channels", "rate_hz", "window", "data", "seed")
+_OPTIONAL = ("warmup", "units")
 _KEYS = ("format", "hyper", "state_dict", "mean", "std", *_FIELDS)
 
 
@@ -28,6 +30,7 @@ def save_model(model: SequenceClassifier, path: str | Path) -> None:
         "mean": model.mean.tolist(),
         "std": model.std.tolist(),
         **{name: getattr(model, name) for name in _FIELDS},
+        **{name: value for name in _OPTIONAL if (value := getattr(model, name)) is not None},
         **({} if model.target is None else {"task": model.target.to_json()}),
     }
     with atomic_path(path) as temporary:
@@ -48,6 +51,10 @@ def read_torch(path: Path, what: str) -> Any:
         raise TrainError(f"{path}: no such file: train a model with 'edgeflow train'") from None
     except OSError as error:
         raise TrainError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if record := damaged_record(content):
+        raise TrainError(
+            f"{path}: damaged: its record {record} is not what was written: copy it again"
+        )
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, IndexError,
@@ -56,6 +63,26 @@ def read_torch(path: Path, what: str) -> Any:
             f"{path}: damaged, or not {what} of edgeflow (torch.load with weights_only=True "
             "refuses it)"
         ) from None
+
+
+def damaged_record(content: bytes) -> str | None:
+    """Return the name of a record of a ``torch.save`` file that differs from its CRC-32.
+
+    torch itself does not compare them. None: all are as they were written, or the file is from
+    before torch wrote zip archives.
+    """
+    if not content.startswith(b"PK"):
+        return None
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            # torch compresses nothing, so what unpacks to much more was not written by it
+            for record in archive.infolist():
+                if record.file_size > len(content):
+                    return record.filename
+            return archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError,
+            EOFError, OSError):  # fmt: skip
+        return "of the zip directory"
 
 
 def load_model(path: str | Path) -> SequenceClassifier:
@@ -92,6 +119,7 @@ def load_model(path: str | Path) -> SequenceClassifier:
     try:
         model = SequenceClassifier(
             **{name: content[name] for name in _FIELDS},
+            **{name: content[name] for name in _OPTIONAL if name in content},
             target=from_json(content["task"]) if "task" in content else None,
             **content["hyper"],
         )

@@ -32,6 +32,10 @@ class SequenceClassifier(nn.Module):
         Samples per decision; 0 if the model decides at every step.
     data : str
         Name of the data set.
+    warmup : int, optional
+        Without windows: first samples after a reset whose decisions do not count; None: not known.
+    units : list of str, optional
+        One per channel, "" where it is not known; None: none is.
     seed : int
     readout : str, optional
         "last": the outputs as they are; "mean": their mean so far over the window; "leaky": their
@@ -76,6 +80,8 @@ class SequenceClassifier(nn.Module):
         readout: str | None = None,
         options: Mapping[str, Any] | None = None,
         target: Task | None = None,
+        warmup: int | None = None,
+        units: list[str] | None = None,
     ) -> None:
         super().__init__()
         if target is None and len(classes) < 2:
@@ -89,6 +95,8 @@ class SequenceClassifier(nn.Module):
         self.data = data
         self.seed = seed
         self.target = target
+        self.warmup = warmup
+        self.units = None if units is None else list(units)
         self.task = task_of(classes) if target is None else target
         self.rnn = build_cell(cell, len(channels), hidden, layers, dropout, options)
         # with the defaults, which another version may change

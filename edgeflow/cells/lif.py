@@ -278,6 +278,7 @@ def from_nir(
     tau_syn: ArrayLike | None = None,
     w_in: ArrayLike = 1.0,
     recurrent: ArrayLike | None = None,
+    reset: str = "zero",
 ) -> LIF:
     r"""Return the layer of NIR's ``Affine -> LIF`` or, given `tau_syn`, ``Affine -> CubaLIF``.
 
@@ -289,8 +290,8 @@ def from_nir(
         \theta = v_{threshold}
 
     and weights, bias and recurrent weights times :math:`R\, dt / \tau_{mem}` (and times
-    :math:`w_{in}\, dt / \tau_{syn}`). The reset is to zero, NIR's default. Where ``v_leak`` is not
-    zero, :math:`v_{leak}\, dt / \tau_{mem}` is added to the bias (``LIF`` only).
+    :math:`w_{in}\, dt / \tau_{syn}`). The `reset` "zero" is that of NIR's equations. Where
+    ``v_leak`` is not zero, :math:`v_{leak}\, dt / \tau_{mem}` is added to the bias (``LIF`` only).
 
     Raises
     ------
@@ -312,7 +313,7 @@ def from_nir(
     if min(beta.min(), alpha.min()) < 0:
         raise CompressError(f"dt {dt:g} s is longer than a time constant: use a smaller dt")
     kind = LIF if tau_syn is None else CubaLIF
-    layer = kind(inputs, hidden, recurrent=recurrent is not None, reset="zero")
+    layer = kind(inputs, hidden, recurrent=recurrent is not None, reset=reset)
     with torch.no_grad():
         layer.input.weight.copy_(torch.from_numpy(gain[:, None] * weight))
         layer.input.bias.copy_(torch.from_numpy(gain * bias + v_leak * dt / tau_mem))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 #: Fields of a build that are JSON values.
-_SHOWN = ("board", "core", "model_hash", "layers", "kernels", "tvm_layers", "optimize")
+_SHOWN = ("board", "core", "model_hash", "layers", "kernels", "tvm_layers", "optimize", "name")
 
 
 def command(
@@ -47,6 +47,12 @@ def command(
         "--kernels-in",
         help="Memory of the board that the code of a step is copied to at start.",
     ),
+    name: str | None = typer.Option(
+        None,
+        "--name",
+        help="Of the library: NAME.c, NAME.h, and all its global names begin with it, those of the "
+        "kernels too. Default: model.c, for a firmware without another such library.",
+    ),
     json_: bool = JSON,
 ) -> None:
     """Write model.c, model.h and the kernels, and link a firmware image for a board.
@@ -61,6 +67,7 @@ def command(
       edgeflow compile model.onnx --kernel c -o build-plain
       edgeflow compile model.onnx --backend tvm -o build-tvm
       edgeflow compile model.onnx --weights-in ram -o build-ram
+      edgeflow compile model.onnx --name gait -o build-gait
     """
     from edgeflow import api
 
@@ -74,6 +81,7 @@ def command(
             kernel_sets=[kernel] if kernel else None,
             weights_in=weights_in,
             kernels_in=kernels_in,
+            name=name,
             progress=console.stages(bar),
         )
     size = asdict(build.size)

@@ -11,12 +11,13 @@ from edgeflow.cli.compressed import show
 from edgeflow.cli.options import DATA, JSON, PEOPLE, RATE, ROOT
 from edgeflow.cli.schema import with_options
 from edgeflow.errors import CompressError
+from edgeflow.model_options import ModelOptions
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.recipe import Recipe, make_recipe, read_recipe
 from edgeflow.schema import MEASUREMENT, SEARCH, by_field
 
 
-@with_options(options=Recipe, constraints=Limits)
+@with_options(options=Recipe, constraints=Limits, reading=ModelOptions)
 def command(
     model: str = typer.Argument(
         ...,
@@ -28,9 +29,6 @@ def command(
     people: Path | None = PEOPLE,
     rate: float | None = RATE,
     window: int | None = typer.Option(None, "--window", help="Samples per decision of mymodel.py."),
-    checkpoint: Path | None = typer.Option(
-        None, "--checkpoint", help="state_dict with the weights of mymodel.py:Net."
-    ),
     recipe: str | None = typer.Option(
         None,
         "--recipe",
@@ -53,6 +51,7 @@ def command(
     *,
     options: dict[str, Any],
     constraints: dict[str, Any],
+    reading: dict[str, Any],
 ) -> None:
     """Quantize a trained model into one ONNX file of integer operations.
 
@@ -79,13 +78,14 @@ def command(
     from edgeflow.recipes.measure import add_cost, emulated_board
 
     limits = Limits(**by_field(Limits, constraints))
+    model_options = ModelOptions(**by_field(ModelOptions, reading))
     _check(model, out, recipe, ladder, limits)
     measured = None if board is None else emulated_board(board)
     load = partial(dataset.load, data, root=root, people=people, rate=rate, window=window)
     if limits.on_board:
         search_and_show(
             model, load(), limits, board or DEFAULT_BOARD, out, ladder, options,
-            checkpoint=checkpoint, restart=restart, json_=json_,
+            model_options=model_options, restart=restart, json_=json_,
         )  # fmt: skip
         return
     steps = make_recipe({} if recipe is None else read_recipe(recipe), options, where=recipe or "")
@@ -97,7 +97,7 @@ def command(
         on_stage = console.stages(bar)
         made = compress_by_recipe(
             model, loaded, steps.allowing(limits.drop), out,
-            name=recipe, board=board or DEFAULT_BOARD, checkpoint=checkpoint, restart=restart,
+            name=recipe, board=board or DEFAULT_BOARD, model_options=model_options, restart=restart,
             on_epoch=console.epochs(bar, task, loaded.task), progress=on_stage,
         )  # fmt: skip
         record = made.record

@@ -53,9 +53,12 @@ def _score_rows(task: Any, scores: dict[str, Any]) -> list[list[str]]:
     worst = [metric.worst({str(i): one[kind] for i, one in enumerate(people)}) for kind in kinds]
     extremes = zip(*(task.extremes(side) for side in sides), strict=True)
     enough = [str(scores["warmup"][kind]["samples"]) for kind in kinds]
+    what = f"{scores['windows']} windows"
+    if "recordings" in scores:
+        what = f"{scores['windows']} steps of {scores['recordings']} recordings"
     rows = [
         [
-            f"{metric.label} on {scores['windows']} windows of {scores['split']} subjects",
+            f"{metric.label} on {what} of {scores['split']} subjects",
             *(metric.text(scores[key]) for key in task.pair),
         ],
         [f"{metric.extreme} of a subject", *(metric.text(one and one[1]) for one in worst)],

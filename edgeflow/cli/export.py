@@ -1,6 +1,5 @@
 """``edgeflow export``: a program as a file for other runtimes, or a library for other builds."""
 
-import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import typer
 
 from edgeflow.cli import console, dataset
 from edgeflow.cli.options import JSON, PEOPLE, RATE, ROOT
+from edgeflow.codegen.names import name_files, name_of_file
 from edgeflow.errors import DataError, ExportError
 from edgeflow.exporting import FORMATS, export
 
@@ -16,7 +16,12 @@ _FORMATS = "\n\n".join(f"{name}: {form.help}" for name, form in FORMATS.items())
 
 
 def command(
-    model: Path = typer.Argument(..., help="A program: model.onnx of 'edgeflow compress'."),
+    models: list[Path] = typer.Argument(
+        ...,
+        metavar="MODEL...",
+        help="A program: model.onnx of 'edgeflow compress'. Several become one library that shares "
+        "kernels and tables; the functions of each begin with its file's name.",
+    ),
     to: str = typer.Option(..., "--to", help=_FORMATS),
     out: Path | None = typer.Option(
         None, "--out", "-o", help="File or folder; default: named after the model and the format."
@@ -24,7 +29,8 @@ def command(
     name: str | None = typer.Option(
         None,
         "--name",
-        help="Of a library: its functions and macros begin with it. Default: the file's.",
+        help="Of a library: its functions and macros begin with it. Default: the file's; of "
+        "several programs, that of --out.",
     ),
     core: str | None = typer.Option(
         None,
@@ -70,33 +76,40 @@ def command(
       edgeflow export model.onnx --to arduino --name gesture --core cortex-m4
       edgeflow export model.onnx --to arduino --core cortex-m55 --backend auto
       edgeflow export model.onnx --to zephyr --data mine.csv
+      edgeflow export walk.onnx fall.onnx --to cmake -o lib
       edgeflow export model.onnx --to onnx -o step.onnx
       edgeflow export model.onnx --to onnx-scan --raw -o windows.onnx
       edgeflow export model.onnx --to tflite --data seglearn-watch -o model.tflite
     """
+    from edgeflow.data import match_notes
     from edgeflow.program import Program
 
     if to not in FORMATS:
         raise ExportError(f"--to {to}: use one of {', '.join(FORMATS)}")
     if data is None and (root, people, rate) != (None, None, None):
         raise DataError("--root, --people and --rate describe --data: give it too")
-    program = Program.load(model)
+    names = name_files(models)
+    programs = dict(zip(names, map(Program.load, models), strict=True))
+    program = programs[names[0]]
     asked: dict[str, Any] = {"name": name, "core": core, "optimize": optimize, "data": data}
     asked |= {"backend": backend}
     asked |= {"inline": inline or None, "raw": raw or None, "activations": activations}
     options = {key: value for key, value in asked.items() if value is not None}
     form = FORMATS[to]
-    own_name = _name(model)
+    own_name = names[0]
+    if len(programs) > 1:
+        own_name = "models" if out is None else name_of_file(out)
     if "name" in form.options:
         options.setdefault("name", own_name)
     if "data" in options and "data" in form.options:
         options["data"] = dataset.load(
             options["data"], root=root, people=people, rate=rate, window=program.window or None
         )
+        console.notes(match_notes(program, options["data"]))
     target = Path(form.output.format(name=options.get("name", own_name))) if out is None else out
-    if target.resolve() == model.resolve():
+    if target.resolve() in [model.resolve() for model in models]:
         raise ExportError(f"{target}: is the program itself: give another --out")
-    files = export(program, to, target, **options)
+    files = export(programs if len(programs) > 1 else program, to, target, **options)
     figures = None
     if form.checks and "data" in options:
         figures = import_module(form.module).check(program, target, options["data"])
@@ -106,6 +119,7 @@ def command(
                 "to": to,
                 "out": str(target),
                 "model_hash": program.hash.hex(),
+                "models": {name: each.hash.hex() for name, each in programs.items()},
                 "files": [str(file) for file in files],
                 "check": figures,
             }
@@ -114,7 +128,9 @@ def command(
     size = sum(file.stat().st_size for file in files)
     count = f"{len(files)} files" if len(files) > 1 else "1 file"
     console.out.print(
-        f"{target}: {to} of program {program.hash.hex()}, {count}, {size:,} bytes", soft_wrap=True
+        f"{target}: {to} of program {' and '.join(each.hash.hex() for each in programs.values())}, "
+        f"{count}, {size:,} bytes",
+        soft_wrap=True,
     )
     if figures:
         metric, same = program.task.headline, figures["agreement"]
@@ -129,9 +145,3 @@ def command(
         )
     if target.is_dir():
         console.note(f"{target / 'README.md'} tells how to build it")
-
-
-def _name(model: Path) -> str:
-    """Return a library's name from that of the program's file."""
-    words = re.sub(r"[^a-z0-9]+", "_", model.stem.lower()).strip("_")
-    return words if words[:1].isalpha() else f"model_{words}".rstrip("_")

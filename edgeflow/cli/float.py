@@ -43,7 +43,7 @@ def command(
       edgeflow float mymodel.py:Pool --input 1x16 --state 1x8x16 --board qemu-m55
     """
     from edgeflow.codegen.backends.tvm import require_tvm
-    from edgeflow.importers.model_file import load_module
+    from edgeflow.importers.user_module import load_module
     from edgeflow.targets.board import load_board, load_core
 
     shapes = [_shape("--input", input_), *(_shape("--state", state) for state in states)]
@@ -55,7 +55,8 @@ def command(
 
     if ".py:" not in module:
         raise TargetError(f"{module}: name a module in a Python file: mymodel.py:Head")
-    net = load_module(module, checkpoint)
+    net, notes = load_module(module, checkpoint)
+    console.notes(notes)
     chosen = _name(module.rpartition(":")[2]) if name is None else name
     library = float_library(net, [torch.zeros(shape) for shape in shapes], spec, out, chosen)
     if json_:

@@ -83,6 +83,7 @@ def show(result: "ProfileResult", report: Path, json_: bool) -> None:
     else:
         _show_tables(result)
         console.note(f"report: {report}")
+    console.notes(result.notes)
     result.check()
 
 

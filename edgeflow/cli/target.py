@@ -8,6 +8,7 @@ from edgeflow.cli import console
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
+    from edgeflow.model_options import ModelOptions
     from edgeflow.recipes.limits import Limits
     from edgeflow.tasks import Metric
 
@@ -26,7 +27,7 @@ def search_and_show(
     ladder: Path | None,
     options: Mapping[str, Any],
     *,
-    checkpoint: Path | None,
+    model_options: "ModelOptions",
     restart: bool,
     json_: bool,
 ) -> None:
@@ -48,7 +49,7 @@ def search_and_show(
 
         found = search(
             model, dataset, limits, board, out,
-            ladder=names, options=options, checkpoint=checkpoint, restart=restart,
+            ladder=names, options=options, model_options=model_options, restart=restart,
             on_candidate=on_candidate, on_done=on_done,
             on_epoch=console.epochs(bar, training, dataset.task),
         )  # fmt: skip
@@ -82,6 +83,8 @@ def search_and_show(
                 f"{cost['optimize']}' makes its image",
                 soft_wrap=True,
             )
+    if found.compressed is not None:
+        console.notes(found.compressed.program.metadata.get("notes", ()))
     check(found, limits)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import __version__
 from edgeflow.codegen.choice import Candidate, Choice
+from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
 from edgeflow.errors import TargetError
@@ -31,6 +32,9 @@ from edgeflow.targets.toolchain import (
     link,
     objcopy,
 )
+
+#: Name of a library that was given none, and of all as the firmware's runtime knows it.
+_MODEL = "model"
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +59,9 @@ class Build:
         Memories that weights and kernels are read from.
     tvm_layers : tuple of str
         Layers whose step TVM wrote.
+    name : str or None
+        With which all global names of the library begin; None: ``model``, and kernels have their
+        own names.
     measured : SizeReport, optional
         The bytes of the image; default: what the folder's ``size.json`` says.
     """
@@ -69,7 +76,13 @@ class Build:
     choices: tuple[Choice, ...] = ()
     placement: Placement = field(default_factory=Placement)
     tvm_layers: tuple[str, ...] = ()
+    name: str | None = None
     measured: SizeReport | None = field(default=None, compare=False)
+
+    @property
+    def source(self) -> str:
+        """Name of the C source with the program's constants."""
+        return f"{self.name or _MODEL}.c"
 
     @property
     def elf(self) -> Path:
@@ -179,6 +192,8 @@ class Build:
         TargetError
             If `directory` is not a complete build folder.
         """
+        if not isinstance(directory, str | Path) or "\0" in str(directory):
+            raise TargetError(f"a build is read from its folder, not {type(directory).__name__}")
         directory = Path(directory)
         file = directory / "build.json"
         try:
@@ -194,6 +209,7 @@ class Build:
                 choices=tuple(map(_read_choice, content["choices"])),
                 placement=Placement(**content["placement"]),
                 tvm_layers=tuple(content["tvm_layers"]),
+                name=content.get("name"),
             )
         except FileNotFoundError:
             raise TargetError(
@@ -217,6 +233,7 @@ def compile_program(
     kernel_sets: Sequence[str] | None = None,
     kernels: Mapping[str, str] | None = None,
     tvm_layers: Collection[str] | None = None,
+    name: str | None = None,
     progress: StageProgress = silent,
 ) -> Build:
     """Generate the C library and link the board's firmware image around it.
@@ -237,6 +254,9 @@ def compile_program(
         Names of the kernels of single matrices, by layer and field: ``gru.input``.
     tvm_layers : collection of str, optional
         Layers whose step TVM writes with any backend; default: the backend's choice.
+    name : str, optional
+        ``NAME.c`` and ``NAME.h`` rather than ``model.c`` and ``model.h``, and all global names of
+        the library begin with it, those of the kernels too, so that others can be in one firmware.
     progress : callable, optional
         Told of the stages: generating, compiling (by source), linking.
 
@@ -246,9 +266,13 @@ def compile_program(
         If the board's compiler is not installed, or TVM and `backend` asks for it.
     TargetError
         If the code does not compile or fit the board.
+    ExportError
+        If the name cannot be one.
     """
     spec = load_board(board) if isinstance(board, str) else board
     directory = Path(directory)
+    if name is not None:
+        check_name(name, program)
     progress("generating C", 0, 0)
     plan = plan_library(
         program,
@@ -261,11 +285,17 @@ def compile_program(
     )
     if directory.exists() and not directory.is_dir():
         raise TargetError(f"{directory}: a file is in the way of the build folder")
+    prefix = name or _MODEL
+    for old in {_earlier_name(directory)} - {prefix}:
+        for suffix in (".c", ".h"):
+            (directory / f"{old}{suffix}").unlink(missing_ok=True)
     (directory / "build.json").unlink(missing_ok=True)  # no half-made build passes for a whole one
     shutil.rmtree(directory / "objects", ignore_errors=True)
-    write(render(plan), directory)
+    write(render(plan, prefix, shared=name is not None), directory)
+    if prefix != _MODEL:
+        write_atomic(directory / "objects" / "model.h", _model_header(prefix))
     frame = frame_size(program.inputs, program.outputs)
-    elf = compile_image(spec, directory, ["model.c"], plan.kernel_files, frame, progress)
+    elf = compile_image(spec, directory, [f"{prefix}.c"], plan.kernel_files, frame, progress)
     if spec.soc is not None:
         for suffix in (".bin", ".hex"):
             objcopy(spec, elf, elf.with_suffix(suffix))
@@ -279,7 +309,8 @@ def compile_program(
         optimize=optimize,
         choices=plan.choices,
         placement=spec.placement,
-        tvm_layers=tuple(layer for layer, name in plan.backends.items() if name == "tvm"),
+        tvm_layers=tuple(layer for layer, writer in plan.backends.items() if writer == "tvm"),
+        name=name,
         measured=measure_size(elf, directory / "objects"),
     )
     program.save(directory / "model.onnx")
@@ -294,6 +325,25 @@ def compile_program(
 def _read_choice(content: dict[str, Any]) -> Choice:
     candidates = tuple(Candidate(**candidate) for candidate in content["alternatives"])
     return Choice(**{**content, "alternatives": candidates})
+
+
+def _earlier_name(directory: Path) -> str:
+    """Return the name of the library of a build that was in the folder."""
+    try:
+        found = json.loads((directory / "build.json").read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError, AttributeError):
+        found = None
+    return found if isinstance(found, str) and found.isidentifier() else _MODEL
+
+
+def _model_header(prefix: str) -> str:
+    """Return the ``model.h`` by which the firmware knows a library of another name."""
+    functions = ("t", "init", "reset", "step")
+    macros = ("INPUTS", "OUTPUTS", "WINDOW", "HASH")
+    lines = [f'#include "{prefix}.h"']
+    lines += [f"#define {_MODEL}_{name} {prefix}_{name}" for name in functions]
+    lines += [f"#define {_MODEL.upper()}_{name} {prefix.upper()}_{name}" for name in macros]
+    return "\n".join(lines) + "\n"
 
 
 def frame_size(inputs: int, outputs: int) -> int:
@@ -315,7 +365,8 @@ def compile_image(
     ----------
     spec : BoardSpec
     directory : Path
-        Of the library: ``model.h`` and the sources; gets ``objects`` and ``firmware.elf``.
+        Of the library: ``model.h``, or ``objects/model.h``, and the sources; gets ``objects`` and
+        ``firmware.elf``.
     models, kernels : sequence of str
         C sources relative to `directory`; headers are also looked for in ``kernels``.
     frame : int
@@ -343,7 +394,8 @@ def compile_image(
         "EF_PROFILE": "1",
         "EF_FRAME_MAX": str(frame),
     }
-    includes = [directory, directory / "kernels", protocol, *board_include_dirs()]
+    folders = [directory, directory / "kernels", directory / "objects"]
+    includes = [*folders, protocol, *board_include_dirs()]
     # without the second, constants are moved to registers before a loop
     small = ["-Os", "-fno-move-loop-invariants"]
     groups: list[tuple[str, list[Path], list[str]]] = [

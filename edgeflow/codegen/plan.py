@@ -9,7 +9,7 @@ import numpy as np
 from edgeflow.codegen.backends import ALL, OURS, TVM, backends_of, owner
 from edgeflow.codegen.backends.backend import Code, Product, Site, StepCode
 from edgeflow.codegen.choice import Choice, choose_kernels
-from edgeflow.codegen.kernels import kernel_named
+from edgeflow.codegen.kernels import UNALIGNED_SETS, kernel_named
 from edgeflow.codegen.sources import source_file
 from edgeflow.program import Program
 from edgeflow.program.matrix import round_up
@@ -69,6 +69,12 @@ class Plan:
     def weight_bytes(self) -> int:
         """Bytes of weights, biases and multipliers as the kernels read them."""
         return sum(choice.weight_bytes for choice in self.choices)
+
+    @property
+    def unaligned(self) -> bool:
+        """Whether kernels read or write words at odd halfwords, whatever the compiler does."""
+        folders = {Path(source).parent.name for source in self.sources}
+        return bool(folders & UNALIGNED_SETS or self.generated)
 
     @property
     def kernel_files(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,14 @@ from numpy.typing import NDArray
 
 from edgeflow.compression.anytime import decide, with_cutoff
 from edgeflow.compression.quantize import quantize
+from edgeflow.compression.suspicion import class_notes, record_notes
 from edgeflow.data.dataset import sort_people
+from edgeflow.data.matching import check_match
+from edgeflow.data.sequences import sequences_of
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model, model_text
 from edgeflow.metrics import side_by_side
+from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, spike_rates
 from edgeflow.progress import StageProgress, silent
@@ -54,6 +59,8 @@ class Compressed:
         "windows", and "macro_f1" of "float" and "int"), "warmup" (for "float" and "int": "accuracy"
         after each sample since the reset, and "samples" to 95 % of the last); with an early exit
         also "samples_read" (mean over windows) and "accuracy_int_whole" (of reading all samples).
+        Of a program without windows each step of whole recordings counts as a window, but for the
+        first "warmup_samples" of each; "recordings" is their number.
         Of another task than classification the same with its metrics: the headline's name in the
         place of "accuracy", and what else its `Task.scores` has in that of the others.
     """
@@ -66,7 +73,7 @@ def compress_model(
     model: "nn.Module | str | Path",
     dataset: "Dataset",
     *,
-    checkpoint: str | Path | None = None,
+    model_options: ModelOptions = NONE_GIVEN,
     widths: Widths | None = None,
     split: str = "test",
     cutoff: float | None = None,
@@ -89,7 +96,7 @@ def compress_model(
         If the model or the data cannot be used.
     """
     progress("loading the model", 0, 0)
-    chain, calibration = load_chain(model, dataset, checkpoint=checkpoint)
+    chain, calibration = load_chain(model, dataset, model_options)
     progress("loading the model", 1, 1)
     widths, tuned = widths or Widths(), chain
     if tune is not None:
@@ -99,7 +106,17 @@ def compress_model(
         progress("choosing an early exit", 0, 0)
         program = with_cutoff(program, dataset, cutoff)
     progress("counting updates and spikes", 0, 0)
-    return scored(chain, with_fired(program, calibration), dataset, split, progress=progress)
+    found = scored(chain, with_fired(program, calibration), dataset, split, progress=progress)
+    return with_notes(found, record_notes(model, chain, dataset, found.scores))
+
+
+def with_notes(found: Compressed, notes: list[str]) -> Compressed:
+    """Return a program with more notes."""
+    if not notes:
+        return found
+    stored = found.program.metadata
+    metadata = {**stored, "notes": [*stored.get("notes", ()), *notes]}
+    return replace(found, program=replace(found.program, metadata=metadata))
 
 
 def with_fired(program: Program, x: NDArray[np.float32]) -> Program:
@@ -131,7 +148,7 @@ def scored(
 
 
 def load_chain(
-    model: "nn.Module | str | Path", dataset: "Dataset", *, checkpoint: str | Path | None = None
+    model: "nn.Module | str | Path", dataset: "Dataset", model_options: ModelOptions = NONE_GIVEN
 ) -> tuple[FloatChain, NDArray[np.float32]]:
     """Return a trained model that fits the data, and windows of training subjects to calibrate on.
 
@@ -145,11 +162,11 @@ def load_chain(
     chain = load_float_model(
         model,
         calibration,
-        checkpoint=checkpoint,
         channels=tuple(dataset.channels),
         classes=tuple(dataset.classes),
         window=dataset.window,
         rate_hz=dataset.rate_hz,
+        **vars(model_options),
     )
     if list(chain.classes) != list(dataset.classes):
         raise CompressError(
@@ -168,6 +185,12 @@ def load_chain(
             f"{model_text(model)}: the model has {outputs} outputs, the data "
             f"{dataset.task.size_text}"
         )
+    notes = check_match(dataset, window=chain.window, rate_hz=chain.rate_hz, units=chain.units)
+    # what `edgeflow train` made has its own classes, which are those of the data
+    notes += [] if chain.data else class_notes(chain, dataset)
+    chain.notes = (*chain.notes, *notes)
+    # the integers that the input becomes are of these data
+    chain.units = chain.units or tuple(dataset.units)
     if chain.window not in (0, dataset.window):
         calibration = calibration_sample(dataset.windows("train", length=chain.window).x)
     return chain, calibration
@@ -181,34 +204,40 @@ def score(
     *,
     progress: StageProgress = silent,
 ) -> dict[str, Any]:
-    """Compare the float model with its program on the windows of a split."""
-    windows = dataset.windows(split, length=program.window or None)
-    whole_program = program.without_cutoff()
-    real = _in_batches(
-        chain.run, windows.x, FLOAT_BATCH, f"scoring the float model on the {split} split", progress
+    """Compare the float model with its program on a split: on its windows, or whole recordings."""
+    found = sequences_of(
+        dataset, split, window=program.window, warmup=program.metadata.get("warmup_samples")
     )
-    integer = _in_batches(
-        lambda x: whole_program.run(program.quantize_input(x)), windows.x, INTEGER_BATCH,
-        f"scoring the integers on the {split} split", progress,
+    whole_program = program.without_cutoff()
+    reals = found.run(
+        chain.run, FLOAT_BATCH, partial(progress, f"scoring the float model on the {split} split")
+    )
+    integers = found.run(
+        lambda x: whole_program.run(program.quantize_input(x)), INTEGER_BATCH,
+        partial(progress, f"scoring the integers on the {split} split"),
     )  # fmt: skip
+    real, integer = found.counted(reals), found.counted(integers)
+    truth, person = found.of_decisions(found.y), found.of_decisions(found.person)
     last, read = decide(program, integer)
     task, scale = dataset.task, program.output_scale
     name = task.headline.name
     decided = {"float": task.decisions(real), "int": task.decisions(integer, scale)}
     whole = {}
     if program.cutoff is not None:
-        all_read = task.score(windows.y, decided["int"])[name]
+        all_read = task.score(truth, decided["int"])[name]
         whole = {"samples_read": float(read.mean()), f"{name}_int_whole": all_read}
         decided["int"] = task.decide(last, scale)
     error = np.abs(integer * scale - real).max() / (real.std() or 1.0)
-    found = {kind: task.scores(windows.y, one, windows.person) for kind, one in decided.items()}
-    overall = side_by_side({kind: one["overall"] for kind, one in found.items()})
-    subjects = side_by_side({kind: one["subjects"] for kind, one in found.items()})
+    scores = {kind: task.scores(truth, one, person) for kind, one in decided.items()}
+    overall = side_by_side({kind: one["overall"] for kind, one in scores.items()})
+    subjects = side_by_side({kind: one["subjects"] for kind, one in scores.items()})
     described = {} if dataset.target is None else {"task": task.to_json()}
+    streams = {"recordings": found.recordings, "warmup_samples": found.warmup}
     return {
         **described,
         "split": split,
-        "windows": len(windows.y),
+        "windows": len(truth),
+        **(streams if found.stream else {}),
         **{f"{name}_{kind}": value for kind, value in overall.pop(name).items()},
         "agreement": task.agreement(decided["float"], decided["int"]),
         "output_error": float(error),
@@ -219,27 +248,11 @@ def score(
             for one in [subjects[subject]]
         },
         "warmup": {
-            "float": task.warmup(real, windows.y),
-            "int": task.warmup(integer, windows.y, scale),
+            "float": task.warmup(*found.starts(reals)),
+            "int": task.warmup(*found.starts(integers), scale),
         },
         **whole,
     }
-
-
-def _in_batches(
-    run: Callable[[NDArray[np.float32]], NDArray[Any]],
-    x: NDArray[np.float32],
-    size: int,
-    stage: str,
-    progress: StageProgress,
-) -> NDArray[Any]:
-    """Return run(x), found for `size` windows at a time."""
-    parts = []
-    for start in range(0, len(x), size):
-        progress(stage, start, len(x))
-        parts.append(run(x[start : start + size]))
-    progress(stage, len(x), len(x))
-    return np.concatenate(parts)
 
 
 def calibration_sample(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgeflow.cells.checkpoint import read_torch
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.quantize import quantize
+from edgeflow.data.sequences import sequences_of
 from edgeflow.importers import FloatChain
 from edgeflow.quantization import Widths
 from edgeflow.training import resume
@@ -24,6 +25,8 @@ from edgeflow.training.repeat import repeatable
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
+#: Validation windows or recordings that run side by side: any number gives the same bits.
+SIDE_BY_SIDE = 1024
 #: Files that a run writes into its folder.
 FILES = ("resume.pt", "weights.pt", "run.json")
 
@@ -127,7 +130,7 @@ def finetune(
             options,
             dataset,
             batches=lambda: train_windows(dataset, length, options.batch, tail),
-            evaluate=_validation(dataset, length, calibration, widths),
+            evaluate=_validation(dataset, chain, calibration, widths),
             metric=dataset.task.headline,
             arguments=arguments,
             folder=folder,
@@ -155,16 +158,18 @@ def finetune(
 
 
 def _validation(
-    dataset: "Dataset", length: int, calibration: NDArray[np.float32], widths: Widths
+    dataset: "Dataset", start: FloatChain, calibration: NDArray[np.float32], widths: Widths
 ) -> Callable[[Any], dict[str, float]]:
     """Return the scorer of a model by its integer program on validation subjects."""
-    windows, task = dataset.windows("val", length=length), dataset.task
+    task = dataset.task
+    found = sequences_of(dataset, "val", window=start.window, warmup=start.warmup)
+    truth = found.of_decisions(found.y)
 
     def score(model: ChainModel) -> dict[str, float]:
         program = quantize(model.chain(), calibration, widths)
-        outputs = program.run(program.quantize_input(windows.x))
-        found = task.score(windows.y, task.decisions(outputs, program.output_scale))
-        return {f"val_{name}": value for name, value in found.items()}
+        outputs = found.run(lambda x: program.run(program.quantize_input(x)), SIDE_BY_SIDE)
+        decided = task.decisions(found.counted(outputs), program.output_scale)
+        return {f"val_{name}": value for name, value in task.score(truth, decided).items()}
 
     return score
 

@@ -97,6 +97,8 @@ def quantize(
             "source": chain.source,
             **({"notes": notes} if notes else {}),
             **({} if chain.task is None else {"task": chain.task.to_json()}),
+            **({"units": list(chain.units)} if any(chain.units) else {}),
+            **({} if chain.window or chain.warmup is None else {"warmup_samples": chain.warmup}),
         },
     )
 

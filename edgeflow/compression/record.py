@@ -50,7 +50,8 @@ def write_record(
     -------
     dict
         "format" (1), "edgeflow" (version), "model", "program" (file name), "hash" (hex), "data",
-        "command", "scores" (of the test subjects, as in `Compressed.scores`), "size" ("macs",
+        "rate_hz" (null: not known), "window" (0: none), "command" (its options),
+        "scores" (of the test subjects, as in `Compressed.scores`), "size" ("macs",
         "weight_bytes": weights packed in their bits, biases, multipliers, arrays), "matrices" (for
         each "name", "rows", "cols", "bits", "zeros": share of weights that are 0, "fired": share
         of columns updated per step, null for a dense one), "spikes" (share of neurons that spike
@@ -80,6 +81,8 @@ def write_record(
         "program": Path(out).name,
         "hash": program.hash.hex(),
         "data": program.metadata["data"],
+        "rate_hz": program.rate_hz or None,
+        "window": program.window,
         "command": dict(command),
         "scores": compressed.scores,
         "size": {"macs": program.macs, "weight_bytes": program.weight_bytes},

@@ -67,6 +67,8 @@ def load_dataset(
     DataError
         If the data are not there, cannot be read, or cannot be split by subject.
     """
+    if not isinstance(name_or_path, str | Path) or "\0" in str(name_or_path):
+        raise DataError(f"a data set is a name or a path, not {type(name_or_path).__name__}")
     split = None
     if isinstance(people, Mapping):
         split = check_people(people, "people")

@@ -1,10 +1,14 @@
-"""Windows of a data set that fit a program's channels, task and window."""
+"""Samples of a data set that fit a program's channels, task and window."""
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeflow.data.dataset import Dataset, Windows
+from edgeflow.data.matching import check_match
+from edgeflow.data.sequences import Sequences, sequences_of
 from edgeflow.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,8 +23,58 @@ def choose_windows(
     Raises
     ------
     DataError
-        If channels or task are not the model's, or `steps` is not positive.
+        If channels, rate, units or task are not the model's, or `steps` is not positive.
     """
+    _check(program, dataset, steps)
+    windows = dataset.windows(split, length=program.window or None)
+    targets = program.task.aligned(windows.y, dataset.task, dataset.name)
+    keep = _evenly(len(targets), steps, windows.x.shape[1])
+    return Windows(windows.x[keep], targets[keep], windows.person[keep])
+
+
+def choose_sequences(
+    program: "Program", dataset: Dataset, split: str, steps: int | None = None
+) -> Sequences:
+    """Return what a program is run and scored on: windows, or whole recordings of a stream.
+
+    Parameters
+    ----------
+    steps : int, optional
+        At most this many, of sequences taken evenly, at least one; the last recording is cut short.
+
+    Raises
+    ------
+    DataError
+        As `choose_windows`.
+    """
+    if program.window:
+        windows = choose_windows(program, dataset, split, steps)
+        return Sequences(list(windows.x), windows.y, windows.person, program.window)
+    _check(program, dataset, steps)
+    warmup = program.metadata.get("warmup_samples")
+    found = sequences_of(dataset, split, window=0, warmup=warmup)
+    found = replace(found, y=program.task.aligned(found.y, dataset.task, dataset.name))
+    if steps is None or found.steps <= steps:
+        return found
+    keep = _evenly(len(found.x), steps, found.steps // len(found.x))
+    parts: list[NDArray[Any]] = []
+    for i in keep:
+        if steps > 0:
+            parts.append(found.x[i][:steps])
+            steps -= len(parts[-1])
+    keep = keep[: len(parts)]
+    return replace(found, x=parts, y=found.y[keep], person=found.person[keep])
+
+
+def _evenly(n: int, steps: int | None, each: int) -> NDArray[np.int64]:
+    """Return which of n sequences of `each` samples make at most `steps`, at least one."""
+    if steps is None:
+        return np.arange(n)
+    count = min(n, max(1, steps // each))
+    return np.linspace(0, n - 1, count).round().astype(np.int64)
+
+
+def _check(program: "Program", dataset: Dataset, steps: int | None) -> None:
     if steps is not None and steps < 1:
         raise DataError(f"{steps} steps: run at least one")
     channels = list(program.input.channels)
@@ -29,10 +83,10 @@ def choose_windows(
             f"data set '{dataset.name}' has the channels {', '.join(dataset.channels)}; "
             f"the model was trained on {', '.join(channels)}"
         )
-    windows = dataset.windows(split, length=program.window or None)
-    targets = program.task.aligned(windows.y, dataset.task, dataset.name)
-    keep = np.arange(len(windows.y))
-    if steps is not None:
-        count = min(len(keep), max(1, steps // windows.x.shape[1]))
-        keep = np.linspace(0, len(keep) - 1, count).round().astype(np.int64)
-    return Windows(windows.x[keep], targets[keep], windows.person[keep])
+    match_notes(program, dataset)
+
+
+def match_notes(program: "Program", dataset: Dataset) -> list[str]:
+    """Return notes on window, rate and units of data and program (`check_match`)."""
+    units = program.metadata.get("units", ())
+    return check_match(dataset, window=program.window, rate_hz=program.rate_hz, units=units)

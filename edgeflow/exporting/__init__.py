@@ -28,6 +28,8 @@ class Format:
         Default file or folder; ``{name}`` stands for the library's name.
     options : tuple of str
         Fields of ``Options`` that it reads.
+    several : bool
+        It can be of several programs: `write` takes a mapping of them by name, too.
     checks : bool
         The module also has ``check(program, out, data) -> dict``: figures of the file on data, for
         a form whose results are not the program's to the bit.
@@ -37,6 +39,7 @@ class Format:
     module: str
     output: str
     options: tuple[str, ...] = ()
+    several: bool = False
     checks: bool = False
 
 
@@ -82,6 +85,7 @@ _library = partial(
     Format,
     module="edgeflow.exporting.library",
     options=("name", "core", "optimize", "backend", "data"),
+    several=True,
 )
 
 #: By the name that ``--to`` takes.
@@ -106,13 +110,17 @@ FORMATS: Mapping[str, Format] = {
 
 
 def export(
-    program: "Program", to: str, out: str | Path | None = None, **options: Any
+    program: "Program | Mapping[str, Program]",
+    to: str,
+    out: str | Path | None = None,
+    **options: Any,
 ) -> list[Path]:
-    """Write a program in another form.
+    """Write a program in another form, or several as one library that shares kernels and tables.
 
     Parameters
     ----------
-    program : Program
+    program : Program or mapping
+        Several programs by their names, with which their functions, types and macros begin.
     to : str
         A key of `FORMATS`.
     out : path, optional
@@ -139,6 +147,9 @@ def export(
         if to not in users:
             whose = f"; it is for {', '.join(users)}" if users else ""
             raise ExportError(f"{to} has no option '{option}'{whose}")
+    if isinstance(program, Mapping) and not FORMATS[to].several:
+        takers = ", ".join(name for name, form in FORMATS.items() if form.several)
+        raise ExportError(f"{to} takes one program; {takers} take several")
     chosen = Options(to=to, **options)
     path = Path(FORMATS[to].output.format(name=chosen.name) if out is None else out)
     written: list[Path] = import_module(FORMATS[to].module).write(program, path, chosen)

@@ -1,12 +1,14 @@
-"""A program as a library package: for CMake, Arduino, PlatformIO, Zephyr, ESP-IDF.
+"""Programs as a library package: for CMake, Arduino, PlatformIO, Zephyr, ESP-IDF.
 
 ``src/`` has the generated C, flat, whose global names begin with the library's own, so that several
-packages can be in one firmware: ``NAME_step``, and for a kernel ``NAME_ef_x``. Around it stands
+packages can be in one firmware: ``NAME_step``, and for a kernel ``NAME_ef_x``. Several programs in
+one package have names of their own, ``WALK_step``, and share kernels and tables. Around it stands
 what ``templates/<format>`` has: manifest, build files and an example that runs a window and checks
 its outputs. ``edgeflow.json`` lists the files.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,12 @@ import jinja2
 
 from edgeflow import __version__
 from edgeflow.codegen.c_text import c_float, c_string, plain
+from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import Plan, plan_library
 from edgeflow.codegen.render import render
 from edgeflow.errors import ExportError
 from edgeflow.exporting import Options
-from edgeflow.exporting.names import check_name
-from edgeflow.exporting.window import ExampleWindow, example_window
+from edgeflow.exporting.window import example_window
 from edgeflow.files import write_atomic
 from edgeflow.program import Program
 from edgeflow.resources import resource
@@ -30,12 +32,13 @@ _TEMPLATES = Path(__file__).parent / "templates"
 RECORD = "edgeflow.json"
 
 
-def write(program: Program, out: Path, options: Options) -> list[Path]:
+def write(program: Program | Mapping[str, Program], out: Path, options: Options) -> list[Path]:
     """Write the package.
 
     Parameters
     ----------
-    program : Program
+    program : Program or mapping
+        Several by name; one has the library's.
     out : Path
         Folder: new, empty, or that of an earlier export, which is replaced.
     options : Options
@@ -47,7 +50,7 @@ def write(program: Program, out: Path, options: Options) -> list[Path]:
     Raises
     ------
     ExportError
-        If the name cannot be one, or something else is in the folder.
+        If a name cannot be one, or something else is in the folder.
     TargetError
         If there is no such core or goal.
     ToolMissingError
@@ -56,21 +59,31 @@ def write(program: Program, out: Path, options: Options) -> list[Path]:
         If the data are not what the model was made for.
     """
     old = _earlier(out)
-    check_name(options.name, program)
+    programs = program if isinstance(program, Mapping) else {options.name: program}
+    _check_names(options.name, programs)
     # the machine itself has plain C kernels and no others
     core = load_core("host" if options.core == "c" else options.core)
-    plan = plan_library(program, core, backend=options.backend, optimize=options.optimize)
-    sources = render(plan, options.name, shared=True)
-    window = example_window(program, options.data)
-    files = {f"src/{Path(name).name}": text for name, text in sources.items()}
-    files |= _render(options.to, _context(program, plan, options, list(files), window))
+    sources: dict[str, str] = {}
+    models = []
+    for name, each in programs.items():
+        plan = plan_library(each, core, backend=options.backend, optimize=options.optimize)
+        if plan.generated and len(programs) > 1:
+            raise ExportError(
+                f"--backend {options.backend}: TVM writes code for one program, which others "
+                "cannot share: leave --backend out"
+            )
+        sources |= render(plan, name, shared=True, library=options.name, folder="")
+        models.append(_model(name, plan, options))
+    files = {f"src/{name}": text for name, text in sources.items()}
+    files |= _render(options.to, _context(options, models, list(files)))
     files["LICENSE"] = (resource("firmware").parent / "LICENSE").read_text(encoding="utf-8")
+    hashes = {model["name"]: model["hash"] for model in models}
     record = {
         "edgeflow": __version__,
         "to": options.to,
         "name": options.name,
         "core": options.core,
-        "model_hash": program.hash.hex(),
+        **({"model_hash": models[0]["hash"]} if len(models) == 1 else {"models": hashes}),
         "files": sorted(files),
     }
     files[RECORD] = json.dumps(record, indent=2) + "\n"
@@ -79,6 +92,17 @@ def write(program: Program, out: Path, options: Options) -> list[Path]:
     for name, text in files.items():
         write_atomic(out / name, text)
     return [out / name for name in sorted(files)]
+
+
+def _check_names(library: str, programs: Mapping[str, Program]) -> None:
+    if not programs:
+        raise ExportError("there is no program to export")
+    for name, program in programs.items():
+        check_name(name, program)
+        check_name(library, program)
+        for taken in (f"{library}_ef", *(f"{other}_labels" for other in programs)):
+            if name == taken:
+                raise ExportError(f"'{name}' would be in the way of another file: rename it")
 
 
 def _earlier(out: Path) -> set[str]:
@@ -97,25 +121,34 @@ def _earlier(out: Path) -> set[str]:
     return set(inside)
 
 
-def _context(
-    program: Program, plan: Plan, options: Options, files: list[str], window: ExampleWindow
-) -> dict[str, Any]:
+def _model(name: str, plan: Plan, options: Options) -> dict[str, Any]:
+    """Return what templates may say of one program."""
+    program = plan.program
     task = program.task
     measured = program.metadata if task.metrics and task.pair[1] in program.metadata else {}
     return {
-        "name": options.name,
-        "NAME": options.name.upper(),
+        "name": name,
+        "NAME": name.upper(),
         "program": program,
         "hash": program.hash.hex(),
-        "core": options.core,
-        "sources": [name for name in files if name.endswith((".c", ".S"))],
-        "has_assembly": any(name.endswith(".S") for name in files),
         "state_bytes": plan.state_bytes,
         "weight_bytes": plan.weight_bytes,
         "measured": measured,
         "metric": task.headline.label if measured else "",
         "score": task.headline.text(measured.get(task.pair[1])) if measured else "",
-        "window": window,
+        "window": example_window(program, options.data),
+    }
+
+
+def _context(options: Options, models: list[dict[str, Any]], files: list[str]) -> dict[str, Any]:
+    return {
+        "name": options.name,
+        "NAME": options.name.upper(),
+        "models": models,
+        "hash": " and ".join(model["hash"] for model in models),
+        "core": options.core,
+        "sources": [name for name in files if name.endswith((".c", ".S"))],
+        "has_assembly": any(name.endswith(".S") for name in files),
         "edgeflow": __version__,
     }
 
@@ -136,5 +169,9 @@ def _render(to: str, context: dict[str, Any]) -> dict[str, str]:
             if not path.name.startswith("_"):
                 target = path.relative_to(_TEMPLATES / folder).with_suffix("").as_posix()
                 template = environment.get_template(path.relative_to(_TEMPLATES).as_posix())
-                files[target.replace("NAME", context["name"])] = template.render(to=to, **context)
+                # what has NAME in its name is there for each program
+                each = context["models"] if "NAME" in target else [{}]
+                for model in each:
+                    text = template.render(to=to, **(context | model))
+                    files[target.replace("NAME", model.get("name", ""))] = text
     return files

@@ -1,24 +1,25 @@
 """The MODEL argument of ``edgeflow compress``: the kinds of files that it can be."""
 
-import importlib.util
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from edgeflow.cells import SequenceClassifier, load_model
 from edgeflow.cells.chain import FloatChain
-from edgeflow.errors import CompressError, EdgeFlowError
+from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Description
-from edgeflow.importers.check import one_line
 from edgeflow.importers.exported import from_exported
+from edgeflow.importers.file_kinds import describe, kind_of, missing
 from edgeflow.importers.nir_graph import from_nir_file
 from edgeflow.importers.onnx_model import from_onnx
+from edgeflow.importers.parametrised import without_parametrisations
 from edgeflow.importers.torch_module import from_module
+from edgeflow.importers.user_module import check_layers_show, load_module, split
+from edgeflow.importers.weights_file import REMEDY, Foreign, read_weights_file
 
 _Importer = Callable[[Path, NDArray[np.float32], Description], FloatChain]
 
@@ -28,6 +29,10 @@ _IMPORTERS: dict[str, _Importer] = {
     ".pt2": from_exported,
     ".nir": from_nir_file,
 }
+#: Suffixes by what a file's content shows, where its own is another.
+_BY_CONTENT = {"onnx": ".onnx", "pt2": ".pt2"}
+#: What a file with any suffix can be instead of a model.
+_NO_FILE = ("empty", "lfs", "web")
 
 
 def load_float_model(
@@ -35,6 +40,9 @@ def load_float_model(
     example: NDArray[np.float32],
     *,
     checkpoint: str | Path | None = None,
+    untrained: bool = True,
+    nir_reset: str | None = None,
+    nir_dt: float | None = None,
     channels: tuple[str, ...] = (),
     classes: tuple[str, ...] = (),
     window: int = 0,
@@ -47,11 +55,16 @@ def load_float_model(
     model : nn.Module, str or Path
         A module; or a folder or ``model.pt`` of ``edgeflow train``; an ONNX file; a ``.pt2`` of
         ``torch.export.save``; a NIR graph (``.nir``); or ``file.py:Name`` where Name is a module
-        class that needs no arguments, or a function that returns a module.
+        class that needs no arguments, a function that returns a module, or a module.
     example : float32 array [n, time, channels]
         Real samples that the import is checked on.
     checkpoint : path, optional
-        Weights for ``file.py:Name``: a state_dict saved by ``torch.save``.
+        Weights for ``file.py:Name``: a state_dict saved by ``torch.save``, with or without others
+        things around it, or ``.safetensors``.
+    untrained : bool
+        Whether ``file.py:Name`` may have random weights.
+    nir_reset, nir_dt : optional
+        Reset of the neurons and seconds per step of a NIR graph, instead of its metadata's.
     channels, classes, window, rate_hz
         Of the data; a checkpoint of ``edgeflow train`` brings its own.
 
@@ -61,22 +74,28 @@ def load_float_model(
         If the model cannot be loaded or has unsupported layers.
     """
     text, trained = model_text(model), model if isinstance(model, SequenceClassifier) else None
-    if ".py:" in text:
-        model = load_module(text, checkpoint)
-    elif not isinstance(model, nn.Module) and not Path(text).exists():
-        raise CompressError(
-            f"{text}: no such file: give a folder of 'edgeflow train', mymodel.py:Net, or a file "
-            f"with the suffix {', '.join(_IMPORTERS)}"
-        )
+    if not isinstance(model, nn.Module) and Path(text).suffix != ".nir":
+        for option, value in (("nir-reset", nir_reset), ("nir-dt", nir_dt)):
+            if value is not None:
+                raise CompressError(f"--{option}: {text} is no .nir file: leave the option out")
+    notes: tuple[str, ...] = ()
+    if not isinstance(model, nn.Module) and _is_python(text):
+        model, notes = load_module(text, checkpoint, untrained=untrained)
     elif checkpoint is not None:
         raise CompressError(f"{text} holds its weights: leave the checkpoint out")
     if trained is None and isinstance(model, nn.Module):
-        return from_module(
-            model, example, channels=channels, classes=classes, window=window, rate_hz=rate_hz
-        )
+        check_layers_show(text, model)
+        chain = from_module(
+            without_parametrisations(model),
+            example, channels=channels, classes=classes, window=window, rate_hz=rate_hz,
+        )  # fmt: skip
+        chain.notes = (*notes, *chain.notes)
+        return chain
     if trained is None:
         path = Path(text)
-        if importer := _IMPORTERS.get(path.suffix.lower()):
+        if importer := _importer(path):
+            if importer is from_nir_file:
+                importer = partial(from_nir_file, reset=nir_reset, dt=nir_dt)
             return importer(path, example, Description(channels, classes, window, rate_hz))
         trained = load_model(path)
     if channels and trained.channels != list(channels):
@@ -92,7 +111,8 @@ def load_float_model(
         window=trained.window,
         rate_hz=trained.rate_hz,
     )
-    chain.data, chain.task = trained.data, trained.target
+    chain.data, chain.task, chain.warmup = trained.data, trained.target, trained.warmup
+    chain.units = tuple(trained.units or ())
     return chain
 
 
@@ -101,50 +121,58 @@ def model_text(model: nn.Module | str | Path) -> str:
     return type(model).__name__ if isinstance(model, nn.Module) else str(model)
 
 
-def load_module(text: str, checkpoint: str | Path | None = None) -> nn.Module:
-    """Return the module that ``file.py:Name`` stands for, with the weights of a checkpoint.
+def _is_python(text: str) -> bool:
+    """Tell whether a text names a Python file, and what is in it."""
+    if text.endswith((".py", ".py:")):
+        split(text)  # tells what could be named
+    return ".py:" in text
+
+
+def _importer(path: Path) -> _Importer | None:
+    """Return what reads a file; None for what ``edgeflow train`` wrote.
 
     Raises
     ------
     CompressError
-        If there is no such file or name, its code fails, or the weights are not its own.
+        If it is neither: the message says what it is, and the way in.
     """
-    file, _, name = text.rpartition(":")
-    path = Path(file)
-    if not path.is_file():
-        raise CompressError(f"{path}: no such file")
-    spec = importlib.util.spec_from_file_location(f"edgeflow_user_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    python = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = python
-    sys.path.insert(0, str(path.parent.resolve()))
     try:
-        spec.loader.exec_module(python)
-        if not hasattr(python, name):
-            raise CompressError(f"{path}: there is no '{name}' in it")
-        module = getattr(python, name)()
-    except EdgeFlowError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever the user's code raises
-        raise CompressError(f"{text}: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.pop(0)
-    if not isinstance(module, nn.Module):
-        raise CompressError(f"{text} gives a {type(module).__name__}, not a torch.nn.Module")
-    if checkpoint is not None:
-        _load_weights(module, Path(checkpoint))
-    return module
-
-
-def _load_weights(module: nn.Module, path: Path) -> None:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        state = state.get("state_dict", state) if isinstance(state, dict) else state
-        module.load_state_dict(state)
+        if not path.exists():
+            raise CompressError(f"{path}: {missing(path, _IMPORTERS)}")
+        if path.is_dir() and any((path / f"{name}.pt").is_file() for name in ("model", "resume")):
+            return None
+        kind = kind_of(path)
+        if kind == "torch":
+            if _is_trained(path):
+                return None
+            raise CompressError(f"{path}: {_saved(path)}")
     except OSError as error:
-        raise CompressError(f"{path}: cannot be read: {error.strerror}") from error
-    except Exception as error:  # torch raises several unrelated types
-        reason = one_line(error) or type(error).__name__
-        raise CompressError(
-            f"{path}: not a state_dict that fits {type(module).__name__}: {reason}"
-        ) from error
+        raise CompressError(f"{path}: cannot be read: {error.strerror or error}") from error
+    suffix = path.suffix.lower()
+    if not path.is_dir() and kind not in _NO_FILE and suffix in _IMPORTERS:
+        return _IMPORTERS[suffix]
+    if kind in _BY_CONTENT:
+        return _IMPORTERS[_BY_CONTENT[kind]]
+    raise CompressError(f"{path}: {describe(path, kind)}")
+
+
+def _is_trained(path: Path) -> bool:
+    """Tell whether a file of torch.save is a ``model.pt``; damaged ones count by their name."""
+    try:
+        content = read_weights_file(path)
+    except CompressError:
+        return path.name == "model.pt"
+    return isinstance(content, dict) and {"format", "hyper", "cell"} <= content.keys()
+
+
+def _saved(path: Path) -> str:
+    """Return what a file of torch.save is, and the way in."""
+    try:
+        content = read_weights_file(path)
+    except CompressError as error:
+        return str(error).removeprefix(f"{path}: ")
+    if isinstance(content, Foreign):
+        return f"a pickled {content.name}, whose code is not run: {REMEDY}, and give " + (
+            "mymodel.py:Net --checkpoint net.pt"
+        )
+    return describe(path, "torch")

@@ -1,6 +1,5 @@
 """NIR graphs (``.nir``): spiking layers in a chain, with recurrent connections."""
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,15 @@ from torch import nn
 from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.lif import LIF, from_nir
-from edgeflow.errors import CompressError, ToolMissingError
+from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Assembly, Description, samples
-from edgeflow.importers.check import TOLERANCE, one_line
+from edgeflow.importers.check import TOLERANCE
 from edgeflow.importers.graph import importing
+from edgeflow.importers.nir_file import read_nir
 from edgeflow.importers.nir_reference import evaluate
+from edgeflow.importers.nir_settings import reset_of, settings
 
 SUPPORTED = "LIF, CubaLIF, LI, Linear, Affine and Flatten, in a chain from Input to Output"
-#: Seconds per step where the graph does not say: snntorch's and the NIR paper's.
-TIME_STEP = 1e-4
 #: Steps that an import is checked on.
 CHECKED_STEPS = 100
 #: Name, weight and bias of a linear node.
@@ -40,16 +39,24 @@ _ADVICE = {
 
 
 def from_nir_file(
-    path: str | Path, example: NDArray[np.float32], description: Description | None = None
+    path: str | Path,
+    example: NDArray[np.float32],
+    description: Description | None = None,
+    *,
+    reset: str | None = None,
+    dt: float | None = None,
 ) -> FloatChain:
     r"""Read a NIR graph.
 
-    Neurons become layers by :func:`edgeflow.cells.lif.from_nir`; the step dt is the value "dt" of
-    the graph's metadata, in seconds, else ``TIME_STEP``. A Linear or Affine from a LIF or CubaLIF
-    back to itself becomes its recurrent weights, one step later. An LI,
+    Neurons become layers by :func:`edgeflow.cells.lif.from_nir`. A Linear or Affine from a LIF
+    or CubaLIF back to itself becomes its recurrent weights, one step later. An LI,
     :math:`v_t = d\, v_{t-1} + (1 - d) (v_{leak} + R\, I_t)` with :math:`d = 1 - dt / \tau`,
     becomes a linear layer and a leaky sum. If the graph ends in spikes, their mean over the window
     is the output, where there is a window.
+
+    The file holds neither the step nor the kind of reset: `dt` and `reset` are the caller's, else
+    the values "dt", in seconds, and "reset" of metadata, else guessed with a note
+    (`edgeflow.importers.nir_settings`). Neurons that never fire on `example` are noted, too.
 
     The import is checked on `example`, real samples [n, time, channels], against the graph's own
     equations.
@@ -61,26 +68,20 @@ def from_nir_file(
     ToolMissingError
         If the package ``nir`` is not installed.
     """
-    try:
-        nir = importlib.import_module("nir")
-    except ImportError as error:
-        raise ToolMissingError(
-            f"{path}: reading NIR graphs needs the packages nir and h5py ({error}): "
-            "pip install nir h5py"
-        ) from error
-    try:
-        # nir's check of sizes refuses neurons that share one value; ours are in _chain
-        graph = nir.read(str(path), type_check=False)
-    except Exception as error:  # h5py and nir raise several unrelated types
-        raise CompressError(
-            f"{path}: not a NIR graph ({type(error).__name__}: {one_line(error)})"
-        ) from error
+    graph = read_nir(path)
     with importing(path):
-        return _chain(graph, example, description or Description(), Path(path).stem)
+        chain = _chain(graph, example, description or Description(), Path(path).stem, reset, dt)
+        chain.notes = (*chain.notes, *_silent(chain, example))
+        return chain
 
 
 def _chain(
-    graph: Any, example: NDArray[np.float32], description: Description, source: str
+    graph: Any,
+    example: NDArray[np.float32],
+    description: Description,
+    source: str,
+    reset: str | None,
+    dt: float | None,
 ) -> FloatChain:
     nodes, edges = _flatten(graph)
     reasons = {name: _unsupported_reason(node) for name, node in nodes.items()}
@@ -90,7 +91,9 @@ def _chain(
             f"these nodes cannot be compressed: {'; '.join(problems)}. Supported are {SUPPORTED}"
         )
     feedback = _feedback(nodes, edges)
-    step = _time_step(graph)
+    neurons = {name: node for name, node in nodes.items() if type(node).__name__ in _SPIKING}
+    said = settings(graph, neurons, set(feedback), _told(graph), reset, dt)
+    step = said.step
     assembly = Assembly(example.shape[-1])
     # a linear node waits for the neurons that it feeds
     waiting: _Weights | None = None
@@ -112,7 +115,7 @@ def _chain(
                     _add_integrator(assembly, name, node, weights, step)
                 else:
                     back = nodes[feedback[name]] if name in feedback else None
-                    _add_spiking(assembly, name, node, weights, back, step)
+                    _add_spiking(assembly, name, node, weights, back, step, said.resets[name])
         except (CompressError, ValueError) as error:  # ValueError: sizes that do not fit
             raise CompressError(f"{name} ({kind}): {error}") from error
     if waiting:
@@ -121,9 +124,10 @@ def _chain(
     if mean:
         assembly.add("mean", Accumulate(description.window), assembly.width)
     chain = assembly.finish(description, source)
+    chain.notes = (*chain.notes, *said.notes)
     for x in samples(example, None, CHECKED_STEPS):
         # what neurons feed back to themselves is evaluated before them
-        y, sure = evaluate(nodes, edges, [*feedback.values(), *order], x, step)
+        y, sure = evaluate(nodes, edges, [*feedback.values(), *order], x, step, said.resets)
         _check(chain, x, y.cumsum(axis=1) / description.window if mean else y, sure)
     return chain
 
@@ -245,16 +249,41 @@ def _order(nodes: dict[str, Any], edges: list[tuple[str, str]], back: set[str]) 
     return order[1:-1]
 
 
-def _time_step(graph: Any) -> float:
-    value = (getattr(graph, "metadata", None) or {}).get("dt", TIME_STEP)
-    step = float(np.asarray(value))
-    if not 0 < step < np.inf:
-        raise CompressError(f"its metadata says dt = {step:g}: it must be a positive time in s")
-    return step
+def _told(graph: Any, around: Any = None) -> dict[str, Any]:
+    """Return the resets that metadata of nodes, or of graphs around them, name."""
+    own, result = reset_of(graph), dict[str, Any]()
+    own = around if own is None else own
+    for name, node in graph.nodes.items():
+        if type(node).__name__ == "NIRGraph":
+            result |= {f"{name}.{key}": value for key, value in _told(node, own).items()}
+        else:
+            value = reset_of(node)
+            result[name] = own if value is None else value
+    return result
+
+
+def _silent(chain: FloatChain, example: NDArray[np.float32]) -> list[str]:
+    """Return notes of neurons that never fire on the calibration data."""
+    notes = []
+    for (name, layer), spikes in zip(chain.layers, chain.activations(example)[1:], strict=True):
+        if isinstance(layer, LIF):
+            count, neurons = int((spikes == 0).all(axis=(0, 1)).sum()), spikes.shape[-1]
+            if count:
+                notes.append(
+                    f"{count} of the {neurons} neurons of {name} never fire on the calibration "
+                    "data: are its units those of the training, are the time step and reset right?"
+                )
+    return notes
 
 
 def _add_spiking(
-    assembly: Assembly, name: str, node: Any, weights: _Weights, back: Any, step: float
+    assembly: Assembly,
+    name: str,
+    node: Any,
+    weights: _Weights,
+    back: Any,
+    step: float,
+    reset: str,
 ) -> None:
     _, weight, bias = weights
     recurrent = None
@@ -273,7 +302,8 @@ def _add_spiking(
     else:
         own = {"tau_mem": node.tau}
     own |= {"r": node.r, "v_leak": node.v_leak, "v_threshold": node.v_threshold}
-    assembly.add(name, from_nir(weight, bias, dt=step, recurrent=recurrent, **own), len(weight))
+    layer = from_nir(weight, bias, dt=step, recurrent=recurrent, reset=reset, **own)
+    assembly.add(name, layer, len(weight))
 
 
 def _add_integrator(

@@ -7,7 +7,9 @@ Each node is stepped by forward Euler in float64, :math:`v \leftarrow v + dt\, \
     \tau_{syn} \dot I &= -I + w_{in} S, \quad \tau_{mem} \dot v = (v_{leak} - v) + R I
         & \text{CubaLIF}
 
-A membrane above its threshold gives a spike and is reset. What a node reads from one that comes
+A membrane above its threshold gives a spike and is reset: to zero, as in NIR's equations; or, one
+step later, by subtraction of the threshold or by a step at zero ("refractory"), which are
+snntorch's. What a node reads from one that comes
 later in the chain is what that gave a step before.
 """
 
@@ -27,6 +29,7 @@ def evaluate(
     order: Sequence[str],
     x: NDArray[np.float32],
     step: float,
+    resets: Mapping[str, str] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Run a flat graph.
 
@@ -41,6 +44,8 @@ def evaluate(
         What the graph's Input gives, at each step.
     step : float
         Seconds.
+    resets : mapping, optional
+        By name of neurons: "zero" (default), "subtract" or "refractory".
 
     Returns
     -------
@@ -53,13 +58,14 @@ def evaluate(
     }  # an edge that is listed twice is one
     inputs = [name for name, node in nodes.items() if type(node).__name__ == "Input"]
     values: dict[str, Any] = {}
-    memory: dict[str, dict[str, Any]] = {name: {"v": 0.0, "I": 0.0} for name in order}
+    memory: dict[str, dict[str, Any]] = {name: {"v": 0.0, "I": 0.0, "s": 0.0} for name in order}
     sure, result, certain = np.ones(len(x), dtype=bool), [], []
     for sample in x.astype(np.float64).swapaxes(0, 1):
         values |= dict.fromkeys(inputs, sample)
         for name in order:
             read = [values.get(source) for source in sources[name]]
-            values[name], near = _evaluate(nodes[name], memory[name], read, len(x), step)
+            reset = (resets or {}).get(name, "zero")
+            values[name], near = _evaluate(nodes[name], memory[name], read, len(x), step, reset)
             sure = sure & ~near
         result.append(values[order[-1]])
         certain.append(sure)
@@ -67,7 +73,7 @@ def evaluate(
 
 
 def _evaluate(
-    node: Any, memory: dict[str, Any], read: list[Any], n: int, step: float
+    node: Any, memory: dict[str, Any], read: list[Any], n: int, step: float, reset: str
 ) -> tuple[Any, Any]:
     """Return a node's values [n, size] and where a membrane was near its threshold [n]."""
     kind, near = type(node).__name__, np.zeros(n, dtype=bool)
@@ -87,9 +93,13 @@ def _evaluate(
     if kind == "LI":
         memory["v"] = v
         return v, near
+    if reset == "subtract":
+        v = v - memory["s"] * node.v_threshold
+    elif reset == "refractory":
+        v = v * (1 - memory["s"])
     spikes = v > node.v_threshold
     scale = np.maximum(np.abs(v), np.abs(node.v_threshold))
     near = (np.abs(v - node.v_threshold) <= NEAR * scale).any(axis=1)
-    reset = getattr(node, "v_reset", None)
-    memory["v"] = np.where(spikes, 0.0 if reset is None else reset, v)
-    return spikes.astype(np.float64), near
+    memory["v"] = np.where(spikes, 0.0, v) if reset == "zero" else v
+    memory["s"] = spikes.astype(np.float64)
+    return memory["s"], near

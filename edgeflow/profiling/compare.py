@@ -9,6 +9,7 @@ from typing import Any
 
 from edgeflow import __version__
 from edgeflow.compression.record import read_record
+from edgeflow.data.matching import rates_differ
 from edgeflow.errors import EdgeFlowError
 from edgeflow.files import write_atomic
 from edgeflow.metrics import one_side
@@ -38,7 +39,11 @@ class Run:
     hash : str
         16 hex digits.
     data, split : str
-        The windows that `score` is of.
+        The windows that `score` is of. Where runs differ in it, `data` names the sampling rate, and
+        whether each sample is decided.
+    rate_hz : float or None
+    window : int or None
+        0: each sample of whole recordings is decided. None in a file of an older version, as above.
     score_float, score : float or None
         Headline of the task, such as the accuracy (0..1), of the model as it came and of the
         program.
@@ -82,6 +87,8 @@ class Run:
     flash: int | None = None
     ram: int | None = None
     front: tuple[str, ...] = ()
+    rate_hz: float | None = None
+    window: int | None = None
 
     @property
     def group(self) -> str:
@@ -145,12 +152,28 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
             run = found[same[0]][1] if same else _of_profile(result)
             found.append((file, _with_cost(run, result.cost())))
     names = _names([file for file, _ in found])
-    runs = [run for _, run in found]
+    runs = _told_apart([run for _, run in found])
     fronts = {key: front(runs, key) for key in COSTS}
     return [
         replace(run, name=name, front=tuple(key for key in COSTS if i in fronts[key]))
         for i, (run, name) in enumerate(zip(runs, names, strict=True))
     ]
+
+
+def _told_apart(runs: Sequence[Run]) -> list[Run]:
+    """Return runs whose data say what keeps them from being compared with others of that name."""
+    told = []
+    for run in runs:
+        alike = [other for other in runs if (other.data, other.split) == (run.data, run.split)]
+        rates = [other.rate_hz for other in alike if other.rate_hz]
+        windows = [other.window for other in alike if other.window is not None]
+        data = run.data
+        if run.rate_hz and rates_differ(min(rates), max(rates)):
+            data += f" at {run.rate_hz:g} Hz"
+        if run.window is not None and any(windows) and not all(windows):
+            data += " in windows" if run.window else " as a stream"
+        told.append(replace(run, data=data))
+    return told
 
 
 def write_comparison(runs: Sequence[Run], path: str | Path) -> None:
@@ -254,6 +277,8 @@ def _of_record(record: Mapping[str, Any]) -> Run:
         **_details(task, one_side(scores, "int"), subjects),
         recipe=record["command"].get("recipe"),
         bytes=record["size"]["weight_bytes"],
+        rate_hz=record.get("rate_hz"),
+        window=record.get("window"),
     )
     return run if cost is None else _with_cost(run, cost)
 
@@ -270,6 +295,8 @@ def _of_profile(result: ProfileResult) -> Run:
         hash=result.model,
         data=result.dataset,
         split=result.split,
+        rate_hz=result.rate_hz or None,
+        window=result.window,
         score_float=values["float"] if same else None,
         score=values["oracle"],
         **_details(

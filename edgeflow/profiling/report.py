@@ -118,10 +118,10 @@ def _model(run: dict[str, Any]) -> str:
 def _data(run: dict[str, Any]) -> str:
     subjects = f" of {_count(len(run['metrics']['subjects']), 'subject')}" if run["metrics"] else ""
     rate = f" at {run['rate_hz']:g} Hz" if run["rate_hz"] else ""
-    return (
-        f"{run['dataset']}, {run['split']} split{subjects}: "
-        f"{_count(run['windows'], 'window')} of {run['window']} samples{rate}"
-    )
+    ran = f"{_count(run['windows'], 'window')} of {run['window']} samples"
+    if run["recordings"] is not None:
+        ran = f"{_count(run['recordings'], 'whole recording')}, {run['steps']:,} samples"
+    return f"{run['dataset']}, {run['split']} split{subjects}: {ran}{rate}"
 
 
 def _count(number: int, what: str) -> str:
@@ -152,7 +152,7 @@ def _scores(run: dict[str, Any]) -> dict[str, str]:
     before, windows = metric.text(values["float"]), run["accuracy_float_windows"]
     # of other windows than those that ran: not to be compared to the decimal
     if before and windows not in (None, run["windows"]):
-        before += f" of {windows:,} windows"
+        before += f" of {windows:,} {'windows' if run['recordings'] is None else 'steps'}"
     rows = {
         f"{metric.label} before compression": before,
         f"{metric.label} of the integer reference": metric.text(values["oracle"]),
@@ -280,7 +280,10 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     add("core", [run["core"] for run in runs])
     add("program", [run["model"] for run in runs])
     add("data", [f"{run['dataset']}, {run['split']} split" for run in runs])
-    add("windows", [f"{run['windows']:,} of {run['window']} samples" for run in runs])
+    streams = [run["recordings"] for run in runs]
+    windows = [f"{run['windows']:,} of {run['window']} samples" for run in runs]
+    add("windows", [w if n is None else None for w, n in zip(windows, streams, strict=True)])
+    add("whole recordings", [None if n is None else f"{n:,}" for n in streams])
     add("steps", [f"{run['steps']:,}" for run in runs])
     rows += score_rows(runs)
     add("mismatches with the reference", [f"{run['mismatches']:,}" for run in runs])
@@ -302,6 +305,12 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     add("steps skipped", [_percent(c["steps_skipped"]) if c else None for c in cutoffs])
     values = [c["instructions_per_skipped_step"] if c else None for c in cutoffs]
     add("instructions per skipped step", [v and number(v) for v in values], EXACT)
+    for key, name, kind in (
+        ("instructions_mean", "instructions", EXACT),
+        ("cycles_mean", "cycles", ESTIMATED),
+    ):
+        cells = [q and q[key] and number(q[key], 5) for q in (run["quantizer"] for run in runs)]
+        add(f"quantizing a sample of floats, {name}, in addition", cells, kind)
     for key, name in (("input_sparsity", "inputs"), ("state_sparsity", "states")):
         add(f"columns of {name} not updated", [_percent(run["delta"][key]) for run in runs])
     warmups = [run["warmup"] for run in runs]

@@ -73,7 +73,10 @@ class ProfileResult:
     model
         Hash of the program, 16 hex digits.
     steps, windows
-        Number of those that ran.
+        Number of those that ran. Of a program without windows, each step of `recordings` counts as
+        one but for the first of each (half a window, or as trained); `window` is 0.
+    recordings
+        Number of whole recordings that ran; None of a program with windows.
     accuracy_float, accuracy_oracle, accuracy_device
         0..1: of the model before compression, of the bit-exact reference on the windows that ran,
         and of the board on the same. None of another task than classification.
@@ -110,6 +113,11 @@ class ProfileResult:
         Of an early exit, None without one. ``samples_read`` of a window (mean, p50, p99, max),
         ``steps_skipped``, the share of steps, and their mean instructions,
         ``instructions_per_skipped_step``.
+    quantizer
+        Of a sample's way from float to integers, ``NAME_quantize``, which is not in the other
+        quantities as the host does it here: its mean ``instructions_mean`` (exact) and
+        ``cycles_mean`` (estimated), on how many ``samples``, and ``mismatches``, those that the
+        reference quantizes otherwise. None where instructions are not counted.
     task
         Task of the outputs, which says what `metrics` holds: ``classification``, another one of
         `edgeflow.tasks`, or ``values``.
@@ -122,6 +130,8 @@ class ProfileResult:
         file of an older version.
     samples_per_step
         Samples that a step reads.
+    notes
+        What data and program disagree about, a line each.
     date
         When the run ended: ISO 8601, UTC. Not compared by ``==``.
     versions
@@ -163,9 +173,12 @@ class ProfileResult:
     estimate: dict[str, Any] | None = None
     warmup: dict[str, Any] | None = None
     cutoff: dict[str, Any] | None = None
+    quantizer: dict[str, Any] | None = None
     task: str = "classification"
     metrics: dict[str, Any] | None = None
     samples_per_step: int = 1
+    recordings: int | None = None
+    notes: list[str] = field(default_factory=list)
     date: str | None = field(default=None, compare=False)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -174,10 +187,15 @@ class ProfileResult:
         return asdict(self)
 
     def check(self) -> None:
-        """Raise a CheckFailed if any output differed from the bit-exact reference's."""
+        """Raise a CheckFailed if any output, or quantized sample, differed from the reference's."""
         if self.mismatches:
             raise CheckFailed(
                 f"{self.mismatches} of {self.steps} steps on {self.board} differ from the reference"
+            )
+        if self.quantizer is not None and self.quantizer["mismatches"]:
+            raise CheckFailed(
+                f"{self.quantizer['mismatches']} of {self.quantizer['samples']} samples are "
+                f"quantized on {self.board} unlike by the reference"
             )
 
     def cost(self, optimize: str | None = None) -> dict[str, Any]:

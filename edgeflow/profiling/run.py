@@ -4,6 +4,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import numpy as np
 
 from edgeflow import __version__
 from edgeflow.codegen.build import Build
-from edgeflow.data import Dataset, Windows, choose_windows
+from edgeflow.data import Dataset, Sequences, choose_sequences, match_notes
 from edgeflow.data.dataset import sort_people
 from edgeflow.device import Client, open_board
 from edgeflow.errors import DeviceError, TargetError
 from edgeflow.profiling.classes import describe
 from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
 from edgeflow.profiling.plugin import qemu_version
+from edgeflow.profiling.quantizer import quantizer_cost
 from edgeflow.profiling.result import ProfileResult, histogram, summarize
 from edgeflow.profiling.timing import Timing, estimated_timing
 from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
@@ -29,6 +31,8 @@ from edgeflow.targets.elf import compiler_of
 from edgeflow.targets.size import layer_bytes, measure_size
 
 Progress = Callable[[int, int], None]
+#: Windows or recordings of which the reference runs side by side: any number gives the same bits.
+SIDE_BY_SIDE = 1024
 
 
 def profile(
@@ -51,9 +55,9 @@ def profile(
     build = build if isinstance(build, Build) else Build.load(build)
     spec = build.spec(board)
     program = build.program()
-    windows = choose_windows(program, dataset, split, steps)
+    sequences = choose_sequences(program, dataset, split, steps)
     out = Path(out) if out is not None else build.directory
-    run = _Run(build, spec, program, windows, progress)
+    run = _Run(build, spec, program, sequences, progress)
     before: tuple[float | None, int | None] = (float_accuracy, None)
     if float_accuracy is None:
         before = _stored_score(program, dataset, split)
@@ -89,15 +93,24 @@ def profile(
             f"{spec.name}: the board ran {run.steps} steps, the emulator counted {counted}: "
             "compile again"
         )
+    quantizer = None
     if counts is not None:
         run.counts = counts.first(run.steps)
+    if counts is not None and failure is None:
+        placed = spec.model_copy(update={"placement": build.placement})
+        try:
+            quantizer = quantizer_cost(program, placed, np.concatenate(sequences.x))
+        except (KeyboardInterrupt, DeviceError) as error:
+            failure = error
     result = run.result(
         before,
         complete=failure is None,
         dataset=dataset.name,
         split=split,
         rate_hz=float(dataset.rate_hz),
+        notes=match_notes(program, dataset),
         versions=_versions(build, emulator),
+        quantizer=quantizer,
     )
     result.save(out / "profile.json")
     if failure is not None:
@@ -128,12 +141,13 @@ class _Run:
         build: Build,
         spec: BoardSpec,
         program: Program,
-        windows: Windows,
+        sequences: Sequences,
         progress: Progress | None,
     ) -> None:
-        self.build, self.spec, self.program, self.windows = build, spec, program, windows
+        self.build, self.spec, self.program = build, spec, program
         self.part = estimated_part(spec)
-        self.x = program.quantize_input(windows.x)  # int16 [windows, time, inputs]
+        # int16 [time, inputs] each
+        self.all = replace(sequences, x=[program.quantize_input(x) for x in sequences.x])
         self.y: list[np.ndarray] = []
         self.cycles: list[np.ndarray] = []
         self.cycles_hz = 0
@@ -143,14 +157,14 @@ class _Run:
 
     @property
     def steps(self) -> int:
-        return len(self.y) * self.x.shape[1]
+        return sum(len(y) for y in self.y)
 
     def stream(self, client: Client) -> None:
-        total = self.x.shape[0] * self.x.shape[1]
+        total = self.all.steps
         self.cycles_hz = client.hello.cycles_hz
         self._progress(0, total)
-        for window in self.x:
-            result = client.steps(window, reset=True)
+        for x in self.all.x:
+            result = client.steps(x, reset=True)
             if result.cycles is not None:
                 self.cycles.append(result.cycles)
             self.y.append(result.y)
@@ -163,11 +177,15 @@ class _Run:
         `known` are further fields of the result.
         """
         build, spec, program, counts = self.build, self.spec, self.program, self.counts
-        x, y = self.x[: len(self.y)], np.stack(self.y)
-        truth, oracle = self.windows.y[: len(y)], program.run(x)
+        ran = self.all.first(len(self.y))
+        expected = ran.run(program.run, SIDE_BY_SIDE)
+        pairs = zip(self.y, expected, strict=True)
+        y, oracle, truth = ran.counted(self.y), ran.counted(expected), ran.of_decisions(ran.y)
+        x = ran.padded(range(len(ran.x)))
+        lengths = np.array([len(one) for one in ran.x]) if ran.stream else None
         timing, by_layer = self._timing()
         size = measure_size(build.elf, build.objects).with_stack(self.stack_bytes)
-        person = self.windows.person[: len(y)]
+        person = ran.of_decisions(ran.person)
         stored = program.metadata if before[1] is not None else {}
         distributions = {}
         if counts is not None:
@@ -182,11 +200,12 @@ class _Run:
             model=build.model_hash,
             classes=list(program.classes),
             steps=self.steps,
-            windows=len(y),
-            window=x.shape[1],
+            windows=len(truth),
+            window=program.window,
+            recordings=ran.recordings,
             accuracy_float_windows=before[1],
             **_scores(program, y, oracle, truth, person, before[0]),
-            mismatches=int((y != oracle).any(axis=2).sum()),
+            mismatches=sum(int((one != other).any(axis=1).sum()) for one, other in pairs),
             instructions_per_step=None if counts is None else summarize(counts.instructions),
             cycles_per_step=timing.summary(timing.cycles),
             latency_us=timing.summary(timing.latency_us),
@@ -198,10 +217,10 @@ class _Run:
             ram=size.ram,
             layers=self._layers(size.flash["weights"], by_layer),
             instruction_mix={} if counts is None else _mix(counts),
-            delta=sparsity(program, fired_shares(program, x)),
+            delta=sparsity(program, fired_shares(program, x, lengths)),
             distributions=distributions,
             estimate=timing.provenance(build.placement.weights),
-            warmup=_warmup(program, y, truth, stored.get("warmup", {}).get("float", {})),
+            warmup=_warmup(program, *ran.starts(self.y), stored.get("warmup", {}).get("float", {})),
             cutoff=_cutoff(program, x, counts),
             task=program.task.name,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -225,7 +244,7 @@ class _Run:
 
     def _layers(self, weights: int, cycles: np.ndarray | None) -> list[dict[str, Any]]:
         """Return a row per layer and, where instructions are counted, one of what is of none."""
-        sizes = layer_bytes(self.build.elf, self.build.layers)
+        sizes = layer_bytes(self.build.elf, self.build.layers, self.build.source)
         rows: list[dict[str, Any]] = [
             {
                 "name": node.name,

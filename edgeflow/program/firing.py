@@ -13,7 +13,9 @@ from edgeflow.program.program import Program
 SPIKE_BITS = 2
 
 
-def fired_shares(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
+def fired_shares(
+    program: Program, x: NDArray[np.int16], lengths: NDArray[np.int64] | None = None
+) -> dict[str, float]:
     """Return the share of columns updated per step, by layer and field of each delta matrix.
 
     Parameters
@@ -21,6 +23,8 @@ def fired_shares(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
     program : Program
     x : int16 array [n, time, inputs]
         Windows, each from a reset.
+    lengths : int64 array [n], optional
+        Samples of each that count; the others stand behind them.
 
     Returns
     -------
@@ -39,7 +43,13 @@ def fired_shares(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
         for node, old, new in zip(program.nodes, state, following, strict=True):
             for field, matrix in node.delta_matrices().items():
                 moved = new[f"{field}_hat"] != old[f"{field}_hat"]
-                total[f"{node.name}.{field}"] += _share(matrix, moved)
+                if lengths is not None:
+                    # the mean over all steps, not over time
+                    moved = moved[lengths > t]
+                    weight = len(moved) * x.shape[1] / lengths.sum()
+                    total[f"{node.name}.{field}"] += weight * _share(matrix, moved)
+                else:
+                    total[f"{node.name}.{field}"] += _share(matrix, moved)
         state = following
     return {name: value / x.shape[1] for name, value in total.items()}
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
 from edgeflow.program import inference, onnx_file
+from edgeflow.program.confidence import ONE, confidence
 from edgeflow.program.fixedpoint import Ints, clip
 from edgeflow.program.input_format import InputFormat
 from edgeflow.program.matrix import MAX_SIZE
@@ -214,9 +215,11 @@ class Program:
         ProgramError
             If x has another shape or type.
         """
-        if x.ndim != 3 or x.shape[2] != self.inputs or x.dtype != np.int16:
+        array = isinstance(x, np.ndarray)
+        if not array or x.ndim != 3 or x.shape[2] != self.inputs or x.dtype != np.int16:
+            given = f"{x.dtype} {list(x.shape)}" if array else type(x).__name__
             raise ProgramError(
-                f"x must be int16 [n, time, {self.inputs}], not {x.dtype} {list(x.shape)}"
+                f"x must be int16 [n, time, {self.inputs}], as quantize_input gives, not {given}"
             )
         state = self.initial_state(x.shape[0]) if state is None else state
         y = np.empty((x.shape[0], x.shape[1], self.outputs), dtype=np.int16)
@@ -249,6 +252,24 @@ class Program:
     def values(self, x: ArrayLike) -> NDArray[np.float64]:
         """Return the outputs behind `predict` in real units, [..., outputs]."""
         return inference.values(self, x)
+
+    def confidence(self, y: ArrayLike) -> NDArray[np.float64]:
+        """Return the softmax of the class that outputs decide on, with the bits of the C library.
+
+        A probability only as far as the model is calibrated: trained with cross-entropy, on data
+        like these.
+
+        Parameters
+        ----------
+        y : int array [..., outputs]
+            Outputs as of `run`.
+
+        Returns
+        -------
+        float64 array [...]
+            1 / outputs .. 1, in steps of 2**-15.
+        """
+        return confidence(y, self.output_scale) / ONE
 
     def stream(self) -> "inference.Stream":
         """Return a stream that takes one sample at a time, after a reset."""

@@ -45,7 +45,11 @@ class Widths:
 
     def __post_init__(self) -> None:
         given = {} if self.state is None else {"state": self.state}
-        for name, bits in {"input": self.input, **given, **self.states}.items():
+        activations = {"input": self.input, **given, **self.states}
+        for bits in (*activations.values(), self.weight, *self.matrices.values()):
+            if not isinstance(bits, int):
+                raise CompressError(f"a width is a whole number of bits, not {type(bits).__name__}")
+        for name, bits in activations.items():
             if not 8 <= bits <= 16 and (bits != EXACT_STATE or name not in self.states):
                 raise CompressError(f"{name} width {bits} is not in 8..16 bits")
         for name, bits in {"weights": self.weight, **self.matrices}.items():

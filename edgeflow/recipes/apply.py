@@ -25,6 +25,7 @@ from edgeflow.compression.record import run_folder, write_record
 from edgeflow.compression.tuning import MIXED_DROP, Tuning
 from edgeflow.errors import CompressError
 from edgeflow.importers import load_float_model, model_text
+from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.progress import StageProgress, silent
 from edgeflow.quantization import Widths
 from edgeflow.quantization.widths import DEFAULT_STATE
@@ -83,7 +84,7 @@ def compress_by_recipe(
     *,
     name: str | None = None,
     board: str = DEFAULT_BOARD,
-    checkpoint: str | Path | None = None,
+    model_options: ModelOptions = NONE_GIVEN,
     split: str = "test",
     restart: bool = False,
     on_epoch: OnEpoch | None = None,
@@ -118,7 +119,7 @@ def compress_by_recipe(
     compressed = compress_model(
         model,
         dataset,
-        checkpoint=checkpoint,
+        model_options=model_options,
         widths=widths_of(recipe),
         split=split,
         cutoff=recipe.cutoff.max_drop,
@@ -136,7 +137,7 @@ def compress_on_windows(
     windows: NDArray[np.float32],
     recipe: Recipe,
     *,
-    checkpoint: str | Path | None = None,
+    model_options: ModelOptions = NONE_GIVEN,
     channels: tuple[str, ...] = (),
     classes: tuple[str, ...] = (),
     window: int = 0,
@@ -162,8 +163,8 @@ def compress_on_windows(
             )
     calibration = calibration_sample(windows)
     chain = load_float_model(
-        model, calibration, checkpoint=checkpoint,
-        channels=channels, classes=classes, window=window, rate_hz=rate_hz,
+        model, calibration, channels=channels, classes=classes, window=window, rate_hz=rate_hz,
+        **vars(model_options),
     )  # fmt: skip
     if classes and tuple(chain.classes) != classes:
         raise CompressError(

@@ -15,6 +15,7 @@ from edgeflow.compression.record import read_record, record_path, save_record
 from edgeflow.errors import CompressError, ProgramError
 from edgeflow.files import write_atomic
 from edgeflow.importers import FloatChain
+from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.program import Program
 from edgeflow.recipes.apply import compress_by_recipe
 from edgeflow.recipes.limits import Limits
@@ -53,7 +54,7 @@ class Job:
     board: BoardSpec
     limits: Limits
     arguments: Mapping[str, Any]
-    checkpoint: Path | None = None
+    model_options: ModelOptions = NONE_GIVEN
     restart: bool = False
 
 
@@ -141,7 +142,7 @@ class Candidate:
         if self._known["scores"] is None:
             made = compress_by_recipe(
                 self.job.model, self.job.dataset, self.recipe, self.program_file,
-                name=self.name, board=self.job.board.name, checkpoint=self.job.checkpoint,
+                name=self.name, board=self.job.board.name, model_options=self.job.model_options,
                 split="val", restart=self.job.restart, on_epoch=on_epoch,
             )  # fmt: skip
             scores = made.compressed.scores

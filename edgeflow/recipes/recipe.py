@@ -141,6 +141,8 @@ def read_recipe(name: str | Path) -> dict[str, Any]:
     CompressError
         If there is no such recipe, or it is no TOML file.
     """
+    if not isinstance(name, str | Path):
+        raise CompressError(f"a recipe is a name or a .toml file, not {type(name).__name__}")
     path = Path(name)
     if path.suffix != ".toml":
         folder = resource("calibration") / "recipes"

@@ -17,6 +17,7 @@ from edgeflow.compression.evaluate import Compressed, load_chain, scored
 from edgeflow.compression.finetune import chain_hash
 from edgeflow.compression.record import read_record, record_path, save_record
 from edgeflow.errors import CheckFailed, CompressError
+from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.program import Program
 from edgeflow.recipes.candidate import Candidate, Job, figures_of, nearest
 from edgeflow.recipes.limits import Limits
@@ -92,7 +93,7 @@ def search(
     *,
     ladder: Sequence[str],
     options: Mapping[str, Any] | None = None,
-    checkpoint: str | Path | None = None,
+    model_options: ModelOptions = NONE_GIVEN,
     restart: bool = False,
     on_candidate: Callable[[int, int, str], None] | None = None,
     on_done: Callable[[dict[str, Any]], None] | None = None,
@@ -141,7 +142,7 @@ def search(
         for name in ladder
         for content in [read_recipe(name)]
     ]
-    chain, calibration = load_chain(model, dataset, checkpoint=checkpoint)
+    chain, calibration = load_chain(model, dataset, model_options)
     arguments = {
         "edgeflow": __version__,
         "model": chain_hash(chain),
@@ -151,7 +152,7 @@ def search(
     }
     job = Job(
         model, chain, calibration, dataset, spec, limits, arguments,
-        checkpoint=None if checkpoint is None else Path(checkpoint), restart=restart,
+        model_options=model_options, restart=restart,
     )  # fmt: skip
     with locked(folder):
         candidates = [Candidate(name, recipe, folder / name, job) for name, recipe in recipes]

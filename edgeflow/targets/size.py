@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,10 +16,10 @@ FLASH_PARTS = ("weights", "tables", "kernels", "model_code", "runtime")
 RAM_PARTS = ("weights", "tables", "kernels", "model_code", "model", "runtime", "stack")
 CODE_PARTS = ("kernels", "model", "runtime", "protocol", "hal", "library")
 
+# A library of a name has it before those of its tables.
+_TABLE = re.compile(r"(\w+_)?ef_table_")
 # Reserved, not used: the stack counts with its high-water mark.
 _RESERVED = (".stack", ".heap")
-# The generated source with a program's constants.
-_MODEL = "model.c"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def measure_size(elf: str | Path, objects_dir: str | Path) -> SizeReport:
     return SizeReport(sum(flash.values()), sum(ram.values()), None, flash, ram, code)
 
 
-def layer_bytes(elf: str | Path, layers: Sequence[str]) -> dict[str, int]:
+def layer_bytes(elf: str | Path, layers: Sequence[str], source: str = "model.c") -> dict[str, int]:
     """Return the bytes of each layer in ``weights`` of `SizeReport.flash`.
 
     Parameters
@@ -124,6 +125,8 @@ def layer_bytes(elf: str | Path, layers: Sequence[str]) -> dict[str, int]:
         The linked image of a generated library, not stripped.
     layers
         Names, with which the names of a layer's constants begin.
+    source
+        Name of the generated source with the program's constants.
 
     Raises
     ------
@@ -135,7 +138,7 @@ def layer_bytes(elf: str | Path, layers: Sequence[str]) -> dict[str, int]:
     sizes = dict.fromkeys(layers, 0)
     for symbol in image.symbols:
         owners = [name for name in layers if symbol.name.startswith(f"{name}_")]
-        ours = symbol.kind == "STT_OBJECT" and Path(symbol.source).name == _MODEL
+        ours = symbol.kind == "STT_OBJECT" and Path(symbol.source).name == source
         if owners and ours and any(s.address <= symbol.address < s.end for s in constant):
             sizes[max(owners, key=len)] += symbol.size
     return sizes
@@ -188,7 +191,7 @@ class _Owners:
 
     def flash_part(self, symbol: Symbol, writable: bool) -> str:
         """Return the part of the flash that a symbol belongs to."""
-        if symbol.name.startswith("ef_table_"):
+        if _TABLE.match(symbol.name):
             return "tables"
         group = self._group(symbol)
         if group == "kernels":

@@ -64,7 +64,7 @@ def tail_weight(n: int, length: int, tail: int) -> Tensor:
     return weight
 
 
-def _of_windows(windows: Windows, chosen: NDArray[np.int64] | slice, tail: int) -> Batch:
+def _of_windows(windows: Windows, chosen: NDArray[np.int64], tail: int) -> Batch:
     x, y = torch.from_numpy(windows.x[chosen]), torch.from_numpy(windows.y[chosen])
     return Batch(x, y, tail_weight(len(x), x.shape[1], tail), keep=False)
 
@@ -84,13 +84,6 @@ def train_windows(dataset: Dataset, length: int, batch: int, tail: int) -> Itera
     order = np.random.permutation(len(windows.y))
     for start in range(0, len(order), batch):
         yield _of_windows(windows, order[start : start + batch], tail)
-
-
-def whole_windows(dataset: Dataset, split: str, length: int, batch: int = 1024) -> Iterator[Batch]:
-    """Yield the windows of a split, side by side and without overlap; the last step counts."""
-    windows = dataset.windows(split, length=length)
-    for start in range(0, len(windows.y), batch):
-        yield _of_windows(windows, slice(start, start + batch), 1)
 
 
 def streams(

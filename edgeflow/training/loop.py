@@ -12,6 +12,7 @@ from torch import nn
 from edgeflow.cells import SequenceClassifier, load_model, save_model
 from edgeflow.cells.cells import cell_of
 from edgeflow.data.dataset import SPLITS, Dataset
+from edgeflow.data.sequences import sequences_of
 from edgeflow.errors import TrainError
 from edgeflow.training import batches, resume
 from edgeflow.training.fit import Fit, OnEpoch
@@ -20,6 +21,8 @@ from edgeflow.training.options import TrainOptions
 from edgeflow.training.repeat import repeatable
 from edgeflow.training.resume import locked, tidy
 
+#: Windows that are scored at a time.
+SCORED = 1024
 #: Files that a run writes.
 FILES = ("resume.pt", "metrics.json", "model.pt")
 
@@ -122,6 +125,8 @@ class _Run:
             rate_hz=dataset.rate_hz,
             window=self.length if options.mode == "window" else 0,
             data=dataset.name,
+            warmup=self.warmup if options.mode == "streaming" else None,
+            units=dataset.units,
             seed=options.seed,
             readout=options.readout,
             options=options.cell_options,
@@ -134,7 +139,7 @@ class _Run:
             model,
             options,
             dataset,
-            batches=lambda: self._batches("train"),
+            batches=self._batches,
             evaluate=self._row,
             metric=dataset.task.selection or dataset.task.headline,
             arguments=self.arguments,
@@ -183,23 +188,16 @@ class _Run:
         found = self.dataset.task.score(*self._decisions(model, "val"))
         return {f"val_{name}": value for name, value in found.items()}
 
-    def _batches(self, split: str) -> Iterator[batches.Batch]:
+    def _batches(self) -> Iterator[batches.Batch]:
         dataset, length, batch = self.dataset, self.length, self.options.batch
-        training = split == "train"
         if self.options.mode == "streaming":
-            recordings = dataset.split(split)
-            return batches.streams(recordings, length, batch, self.warmup, shuffle=training)
-        if training:
-            return batches.train_windows(dataset, length, batch, self.tail)
-        return batches.whole_windows(dataset, split, length)
+            return batches.streams(dataset.split("train"), length, batch, self.warmup, shuffle=True)
+        return batches.train_windows(dataset, length, batch, self.tail)
 
     @torch.no_grad()
-    def _decisions(self, model: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
+    def _decisions(self, model: nn.Module, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Return targets and decisions [n] of a split: of its windows, or of a stream's steps."""
-        truth, decided, state = [], [], None
-        for batch in self._batches(split):
-            outputs, state = model.stream(batch.x, state if batch.keep else None)
-            chosen = batch.weight > 0
-            truth.append(batch.y[chosen.nonzero()[:, 0]].numpy())
-            decided.append(self.dataset.task.decide(outputs[chosen].numpy()))
-        return np.concatenate(truth), np.concatenate(decided)
+        window = self.length if self.options.mode == "window" else 0
+        found = sequences_of(self.dataset, split, window=window, warmup=self.warmup)
+        outputs = found.run(lambda x: model(torch.from_numpy(x)).numpy(), SCORED)
+        return found.of_decisions(found.y), self.dataset.task.decisions(found.counted(outputs))

@@ -14,9 +14,9 @@ import pytest
 
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.data import choose_windows, load_dataset
-from edgeflow.errors import DataError, DeviceError, EdgeFlowError, TargetError
+from edgeflow.errors import CheckFailed, DataError, DeviceError, EdgeFlowError, TargetError
 from edgeflow.metrics import accuracy, confusion, macro_f1, mcc, recall
-from edgeflow.profiling.report import render, write_report
+from edgeflow.profiling.report import render, table_rows, write_report
 from edgeflow.profiling.result import ProfileResult, histogram, summarize
 from edgeflow.profiling.run import profile
 from edgeflow.program import Program
@@ -438,3 +438,43 @@ def test_the_package_is_callable(host_build: Build, data: Path, tmp_path: Path) 
 
     result = edgeflow.profile(host_build.directory, load_dataset(data), steps=10, out=tmp_path)
     assert result.windows == 1
+
+
+@pytest.mark.parametrize("board", ["qemu-m4", "qemu-m0"])
+def test_the_quantizer_s_cost_is_told(
+    board: str, program: Program, data: Path, tmp_path: Path
+) -> None:
+    """Counted on the board's own code of it, beside the steps, whose counts it does not change."""
+    build = compile_program(program, board, tmp_path / "build")
+    dataset = load_dataset(data)
+    result = profile(build, dataset, steps=20)
+    found = result.quantizer
+    assert found is not None and found["mismatches"] == 0 and found["samples"] == 20
+    # a float operation takes an instruction with a float unit, without one some dozens
+    low, high = (20, 45) if board == "qemu-m4" else (150, 600)
+    assert low * program.inputs < found["instructions_mean"] < high * program.inputs
+    assert (found["cycles_mean"] is None) == (result.cycles_per_step is None)
+    text = " ".join(row["name"] for row in table_rows([result.to_json()]))
+    assert "quantizing a sample of floats, instructions, in addition" in text
+    assert "quantizing a sample of floats" in render(result)
+    with pytest.raises(CheckFailed, match="1 of 20 samples are quantized on"):
+        dataclasses.replace(result, quantizer={**found, "mismatches": 1}).check()
+
+
+def test_no_quantizer_where_nothing_counts(program: Program, data: Path, tmp_path: Path) -> None:
+    build = compile_program(program, "host", tmp_path / "build")
+    assert profile(build, load_dataset(data), steps=10).quantizer is None
+
+
+def test_an_interrupt_of_the_quantizer_s_run_keeps_the_steps(
+    program: Program, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    build = compile_program(program, "qemu-m4", tmp_path / "build")
+    monkeypatch.setattr("edgeflow.profiling.run.quantizer_cost", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        profile(build, load_dataset(data), steps=20)
+    kept = ProfileResult.load(tmp_path / "build" / "profile.json")
+    assert (kept.steps, kept.complete, kept.quantizer) == (20, False, None)

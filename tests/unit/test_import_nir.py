@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import snntorch as snn
+import snntorch.utils
 import torch
 from torch import nn
 
@@ -171,6 +172,7 @@ def test_equals_snntorch(tmp_path: Path) -> None:
                        all_to_all=True, linear_features=NEURONS, reset_mechanism="zero", reset_delay=False, init_hidden=True)  # fmt: skip
     last = nn.Linear(NEURONS, 3)
     graph = export(nn.Sequential(first, layer, last), torch.zeros(CHANNELS))
+    graph.metadata["reset"] = "nir"
     chain, x = imported(graph, tmp_path / "s.nir"), samples(3, 50)
     layer.init_hidden = False
     with torch.no_grad():
@@ -182,6 +184,185 @@ def test_equals_snntorch(tmp_path: Path) -> None:
     got = chain.activations(x)
     assert 0.02 < got[1].mean() < 0.8
     np.testing.assert_allclose(got[-1], torch.stack(expected, 1).numpy(), atol=1e-4)
+
+
+def spiking(kind: str, reset: str) -> nn.Sequential:
+    """A net of snntorch with delayed resets, its default."""
+    torch.manual_seed(0)
+    beta, threshold = torch.full((NEURONS,), 0.9), torch.full((NEURONS,), 0.5)
+    same = {"threshold": threshold, "init_hidden": True, "reset_mechanism": reset}
+    layer = {
+        "Leaky": lambda: snn.Leaky(beta, **same),
+        "Synaptic": lambda: snn.Synaptic(torch.full((NEURONS,), 0.7), beta, **same),
+        "RLeaky": lambda: snn.RLeaky(beta, linear_features=NEURONS, **same),
+        "RSynaptic": lambda: snn.RSynaptic(
+            torch.full((NEURONS,), 0.7), beta, linear_features=NEURONS, **same
+        ),
+    }[kind]()
+    return nn.Sequential(nn.Linear(CHANNELS, NEURONS), layer).eval()
+
+
+@torch.no_grad()
+def spikes_of(net: nn.Sequential, x: np.ndarray) -> np.ndarray:
+    snn.utils.reset(net)
+    return torch.stack([net(torch.from_numpy(x[:, t])) for t in range(x.shape[1])], 1).numpy()
+
+
+def guesses(chain: FloatChain) -> list[str]:
+    return [note for note in chain.notes if "never fire" not in note]
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("kind", ["Leaky", "Synaptic", "RLeaky", "RSynaptic"])
+def test_resets_of_snntorch(kind: str, reset: str, tmp_path: Path) -> None:
+    """By metadata, by the caller, and, of its default, by the guess, which is noted."""
+    export = pytest.importorskip("snntorch.export_nir").export_to_nir
+    net, x = spiking(kind, reset), samples()
+    expected = spikes_of(net, x)
+    assert 0.02 < expected.mean() < 0.8
+    graph = export(net, torch.zeros(CHANNELS))
+    graph.metadata["dt"] = 1e-4
+    told = imported(graph, tmp_path / "g.nir", nir_reset=reset)
+    graph.metadata["reset"] = reset
+    chains = [told, imported(graph, tmp_path / "g.nir")]
+    del graph.metadata["reset"]
+    if reset == "subtract":
+        chains.append(imported(graph, tmp_path / "g.nir"))
+        assert "no kind of reset: subtraction of the threshold" in chains[-1].notes[0]
+    for chain in chains:
+        assert (chain.run(x) != expected).mean() < 1e-3
+    refractory = reset == "zero" and kind != "Leaky"
+    assert len(guesses(told)) == refractory
+    assert not refractory or "a step at zero; if NIR's equations are meant" in told.notes[0]
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero", "refractory", "nir"])
+@pytest.mark.parametrize("kind", ["LIF", "CubaLIF"])
+def test_each_reset_is_that_of_its_equations(kind: str, reset: str, tmp_path: Path) -> None:
+    """Other factors than snntorch's: "zero" is NIR's own."""
+    graph, x = network(kind, False, False), samples()
+    graph.nodes["n1"].metadata["reset"] = reset
+    graph.metadata["reset"] = "zero"
+    chain = imported(graph, tmp_path / "g.nir")
+    assert [layer.reset for _, layer in chain.layers] == [
+        "zero" if reset == "nir" else reset,
+        "zero",
+    ]
+    node, u, i, s = graph.nodes["n1"], 0.0, 0.0, 0.0
+    got, w = chain.activations(x[:1])[1][0], graph.nodes["w1"]
+    for t, sample in enumerate(x[0].astype(np.float64)):
+        drive = w.weight @ sample + w.bias
+        if kind == "CubaLIF":
+            drive = i = i + DT / node.tau_syn * (-i + node.w_in * drive)
+        tau = node.tau_mem if kind == "CubaLIF" else node.tau
+        before = u * (1 - s) if reset in ("zero", "nir") else u
+        u = before + DT / tau * (node.v_leak - before + node.r * drive)
+        u = u - s * node.v_threshold if reset == "subtract" else u
+        u = u * (1 - s) if reset == "refractory" else u
+        s = (u > node.v_threshold).astype(float)
+        np.testing.assert_array_equal(got[t], s)
+
+
+def test_guesses_are_noted(tmp_path: Path) -> None:
+    graph = network("LIF", True, True)
+    chain = imported(graph, tmp_path / "g.nir")
+    assert len(guesses(chain)) == 1  # dt is in its metadata
+    assert "reset to zero, as in NIR's equations, was taken for n1, n2; if it is" in chain.notes[0]
+    assert "--nir-reset (nir_reset=) subtract, zero, refractory, nir" in chain.notes[0]
+    program = quantize(chain, samples())
+    assert program.metadata["notes"] == list(chain.notes)
+    del graph.metadata["dt"]
+    assert guesses(imported(graph, tmp_path / "g.nir", nir_dt=DT, nir_reset="nir")) == []
+    noted = imported(graph, tmp_path / "g.nir", nir_reset="nir").notes
+    assert "no time step: 0.0001 s, snntorch's, was taken" in noted[0]
+
+
+def test_neurons_that_never_fire_are_noted(tmp_path: Path) -> None:
+    graph = network("LIF", False, True)
+    graph.nodes["n1"].v_threshold[:] = [1e6] * 3 + [0.1] * 6
+    graph.nodes["n2"].v_threshold[:] = 0.01
+    chain = imported(graph, tmp_path / "g.nir", nir_reset="nir")
+    spikes = chain.activations(samples())
+    silent = [int((y == 0).all(axis=(0, 1)).sum()) for y in (spikes[1], spikes[2])]
+    assert silent[0] >= 3
+    notes = [note for note in chain.notes if "never fire" in note]
+    assert f"{silent[0]} of the 9 neurons of n1 never fire on the calibration data" in notes[0]
+    assert len(notes) == np.count_nonzero(silent)
+
+
+@pytest.mark.parametrize(
+    "options,message",
+    [
+        ({"nir_reset": "none"}, "--nir-reset: there is no reset 'none': there are subtract, zero"),
+        ({"nir_dt": 0.0}, "--nir-dt 0: it must be a positive time"),
+        ({"nir_dt": 1.0}, "longer than a time constant"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(CompressError, match=message):
+        imported(network("LIF", True, True), tmp_path / "g.nir", **options)
+    with pytest.raises(CompressError, match="is no .nir file: leave the option out"):
+        load_float_model(tmp_path / "model.onnx", samples(), **options)
+
+
+def test_wrong_metadata(tmp_path: Path) -> None:
+    graph = network("LIF", True, True)
+    graph.nodes["n2"].metadata["reset"] = "soft"
+    with pytest.raises(CompressError, match="the metadata of n2: there is no reset 'soft'"):
+        imported(graph, tmp_path / "g.nir")
+
+
+def external(file: Any, path: Path) -> None:
+    del file["node/nodes/w1/weight"]
+    file.create_dataset(
+        "node/nodes/w1/weight", (NEURONS, CHANNELS), "f4", external=[(str(path), 0, 144)]
+    )
+
+
+def virtual(file: Any, path: Path) -> None:
+    import h5py
+
+    del file["node/nodes/w1/weight"]
+    layout = h5py.VirtualLayout((NEURONS, CHANNELS), "f4")
+    layout[:] = h5py.VirtualSource(str(path), "x", (NEURONS, CHANNELS))
+    file.create_virtual_dataset("node/nodes/w1/weight", layout)
+
+
+def linked(file: Any, path: Path) -> None:
+    import h5py
+
+    del file["node/nodes/w1/weight"]
+    file["node/nodes/w1/weight"] = h5py.ExternalLink(str(path), "/x")
+
+
+def circle(file: Any, path: Path) -> None:
+    file["node/nodes/w1/again"] = file["node"]
+
+
+def huge(file: Any, path: Path) -> None:
+    file.create_dataset("node/nodes/w1/more", (2**40,), "f4", chunks=(2**20,))
+
+
+@pytest.mark.parametrize(
+    "attack,message",
+    [
+        (external, "/node/nodes/w1/weight takes its data from another file: not read"),
+        (virtual, "takes its data from another file"),
+        (linked, "weight is a link, maybe to another file: not read"),
+        (circle, "nested too deep, or in a circle"),
+        (huge, "more than 256 MiB"),
+    ],
+)
+def test_no_other_file_is_read(attack: Any, message: str, tmp_path: Path) -> None:
+    import h5py
+
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(np.ones(144, np.float32).tobytes())
+    nir.write(tmp_path / "g.nir", network("LIF", True, True))
+    with h5py.File(tmp_path / "g.nir", "r+") as file:
+        attack(file, secret)
+    with pytest.raises(CompressError, match=f"g.nir: .*{message}"):
+        load_float_model(tmp_path / "g.nir", samples())
 
 
 @pytest.mark.parametrize("integrator", [False, True])

@@ -156,6 +156,23 @@ def test_a_comparison_has_macro_f1_and_the_lowest(tmp_path: Path) -> None:
     assert "60.00% (run)" in (tmp_path / "page.html").read_text()
 
 
+def test_runs_of_other_rates_or_decisions_are_not_compared(tmp_path: Path) -> None:
+    alike = {"accuracy_float_windows": None}
+    for name, changes in {
+        "a": {"rate_hz": 25.0}, "b": {"rate_hz": 50.0}, "c": {"rate_hz": 50.0, "window": 0},
+    }.items():  # fmt: skip
+        (tmp_path / name).mkdir()
+        a_result(model=name * 16, **alike, **changes).save(tmp_path / name / "profile.json")
+    data = [run.data for run in read_runs([tmp_path])]
+    assert data == [
+        "mine at 25 Hz in windows",
+        "mine at 50 Hz in windows",
+        "mine at 50 Hz as a stream",
+    ]
+    assert len({run.group for run in read_runs([tmp_path])}) == 3
+    assert [run.data for run in read_runs([tmp_path / "a"])] == ["mine"]
+
+
 def test_a_comparison_reads_older_files(tmp_path: Path) -> None:
     content = a_result().to_json()
     del content["metrics"]

@@ -46,10 +46,14 @@ def _load(path: Path) -> ModuleType:
 KERNEL_SETS: dict[str, tuple[MatvecKernel, ...]] = {}
 #: Features that a core must have for each set.
 KERNEL_ABOUT: dict[str, str] = {}
+#: Sets of which code reads or writes words at odd halfwords: ``UNALIGNED`` in the set's module.
+UNALIGNED_SETS: set[str] = set()
 for _name, _module in _modules():
     _kernels = [k if k.kernel_set else replace(k, kernel_set=_name) for k in _module.KERNELS]
     KERNEL_SETS[_name] = (*KERNEL_SETS.get(_name, ()), *_kernels)
     KERNEL_ABOUT.setdefault(_name, (_module.__doc__ or _name).partition("\n")[0].rstrip("."))
+    if getattr(_module, "UNALIGNED", False):
+        UNALIGNED_SETS.add(_name)
 
 #: All kernels, set by set.
 MATVEC_KERNELS = tuple(k for name in KERNEL_SETS for k in KERNEL_SETS[name] if k.kernel_set == name)

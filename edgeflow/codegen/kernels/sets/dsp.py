@@ -17,6 +17,9 @@ from edgeflow.codegen.kernels.kernel import MatvecKernel
 from edgeflow.codegen.layouts import blocks, delta, dense, unstructured
 from edgeflow.codegen.layouts.block_format import BlockFormat
 
+#: Two entries of a table, and two outputs, are a word at any halfword.
+UNALIGNED = True
+
 #: Blocks whose gaps, in bytes of x, fit a byte.
 TILES = BlockFormat(4, 4, reach=124)
 COLUMN_PAIRS = BlockFormat(4, 2, reach=126)

@@ -1,9 +1,14 @@
-"""Names that a library package can have: those of its functions, types and macros begin with it."""
+"""Names that a library can have: those of its functions, types and macros begin with it."""
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeflow.errors import ExportError
-from edgeflow.program import Program
+
+if TYPE_CHECKING:
+    from edgeflow.program import Program
 
 _MAX_NAME = 40
 # What `name.h`, `name_t` or `name_init` would hide: headers and types of C and of the ecosystems.
@@ -18,10 +23,38 @@ _TAKEN = frozenset([
     "test", "all", "install", "clean", "help", "package", "window",
 ])  # fmt: skip
 # What a library has behind its name: types and functions.
-_GLOBALS = ("t", "init", "reset", "step", "quantize", "decided", "labels")
+_GLOBALS = (
+    "t", "init", "reset", "step", "quantize", "decided", "check", "labels", "decide", "margin",
+    "confidence",
+)  # fmt: skip
 
 
-def check_name(name: str, program: Program) -> None:
+def name_of_file(path: Path) -> str:
+    """Return a library's name from that of a program's file."""
+    words = re.sub(r"[^a-z0-9]+", "_", path.stem.lower()).strip("_")
+    return words if words[:1].isalpha() else f"model_{words}".rstrip("_")
+
+
+def name_files(paths: Iterable[str | Path]) -> list[str]:
+    """Return the names of programs by their files, each another.
+
+    Raises
+    ------
+    ExportError
+        If two files have the same.
+    """
+    found: dict[str, Path] = {}
+    for path in map(Path, paths):
+        name = name_of_file(path)
+        if name in found:
+            raise ExportError(
+                f"{found[name]} and {path}: both would be called '{name}': rename a file"
+            )
+        found[name] = path
+    return list(found)
+
+
+def check_name(name: str, program: "Program") -> None:
     """Refuse a name that is not an identifier of C, or means something else there.
 
     Raises

@@ -1,0 +1,288 @@
+/*
+ * Parameters and steps of the layers, made from edgeflow/program/nodes by
+ * edgeflow/codegen/cells_header.py: not to be edited.
+ *
+ * States are read and replaced. y is apart from x. Working memory is aligned to 8 bytes and as long
+ * as the class says (scratch: int16, scratch32: int32).
+ */
+#ifndef EF_CELLS_H
+#define EF_CELLS_H
+
+/* a' = clip(a - ((a k + 2^14) >> 15) + x, +-2^30), k = 2^15 - decay */
+typedef struct {
+    uint16_t size;
+    uint8_t bits;   /* Width of the input, 2..16 */
+    uint16_t decay; /* Q0.15, 0..32768; 32768 sums without a leak */
+    uint8_t shift;  /* 0..15 */
+} a_ef_accumulate;
+
+void a_ef_accumulate_step(const a_ef_accumulate *cell, const int16_t *x, int32_t *sum, int16_t *y);
+
+/* Gated CfC cell (Hasani et al. 2022, Nature Machine Intelligence 4), constant time steps */
+/* CfC cell that is the closed-form solution itself, constant time steps */
+typedef struct {
+    /* [rows, inputs] Of the backbone's first layer or, without one, of the heads [3 * hidden,
+       inputs] */
+    const a_ef_matrix *input;
+    const a_ef_matrix *recurrent; /* [rows, hidden] */
+    const a_ef_matrix *second;    /* or null; [units, units] Of a backbone that deep */
+    const a_ef_matrix *third;     /* or null */
+    const a_ef_matrix *heads;     /* or null; [3 * hidden, units] With a backbone only */
+    const int32_t *offset;      /* [hidden] In units of the state, within 16 bits */
+    const int32_t *gain;        /* [hidden] Within +-2**17 */
+    uint16_t hidden;            /* Number of units */
+    /* Values of the longest product, rounded up so that a second one behind it is aligned */
+    uint16_t buffer;
+    uint8_t gate; /* 1: default mode; 0: no_gate */
+    /* Width of the state and of what the backbone's layers give, 8..16 */
+    uint8_t state_bits;
+    uint8_t backbone_bits;
+} a_ef_cfc;
+
+void a_ef_cfc_step(const a_ef_cfc *cell, const int16_t *x, int16_t *h, int16_t *scratch);
+void a_ef_cfc_pure_step(const a_ef_cfc *cell, const int16_t *x, int16_t *h, int16_t *scratch);
+
+/* y = x + W_2 relu(W_1 x + b_1) + b_2 */
+typedef struct {
+    const a_ef_matrix *up;   /* [hidden, size] */
+    const a_ef_matrix *down; /* [size, hidden] */
+    /* [size] A unit of x in units of y, Q0.15, not negative */
+    const int16_t *skip;
+    uint16_t size;       /* Values of x and of y */
+    uint16_t hidden;     /* Values between the two matrices */
+    uint8_t hidden_bits; /* Widths of h, 2..16, and of y, 8..16 */
+    uint8_t state_bits;
+} a_ef_channel_mixer;
+
+void a_ef_channel_mixer_step(const a_ef_channel_mixer *cell, const int16_t *x, int16_t *y,
+                           int16_t *scratch);
+
+/* Hold the outputs from the first sample on at which the largest leads by threshold */
+typedef struct {
+    uint16_t size; /* Classes, at least 2 */
+    /* In units of the output, 0..65536; 0 decides at start, NEVER not before the window ends */
+    int32_t threshold;
+    uint16_t start; /* Samples that are read at least, 1..32767 */
+} a_ef_cutoff;
+
+void a_ef_cutoff_step(const a_ef_cutoff *cell, const int16_t *x, int16_t *held, int16_t *count);
+
+/* GRU cell (Cho et al. 2014, arXiv 1406.1078; torch.nn.GRU's form) */
+typedef struct {
+    /* [3 * hidden, inputs] Holds b_ir + b_hr, b_iz + b_hz, b_in as bias */
+    const a_ef_matrix *input;
+    const a_ef_matrix *recurrent; /* [3 * hidden, hidden] Holds 0, 0, b_hn as bias */
+    uint16_t hidden;            /* Number of units */
+    uint8_t state_bits;         /* Width of the state, 8..16 */
+} a_ef_gru;
+
+void a_ef_gru_step(const a_ef_gru *cell, const int16_t *x, int16_t *h, int16_t *scratch);
+
+/* GRU cell (Cho et al. 2014, arXiv 1406.1078v3; ONNX's linear_before_reset=0) */
+typedef struct {
+    const a_ef_matrix *input;     /* [3 * hidden, inputs] Holds all biases */
+    const a_ef_matrix *recurrent; /* [2 * hidden, hidden] */
+    const a_ef_matrix *candidate; /* [hidden, hidden] */
+    uint16_t hidden;            /* Number of units */
+    uint8_t state_bits;         /* Width of the state, 8..16 */
+} a_ef_gru_reset_before;
+
+void a_ef_gru_reset_before_step(const a_ef_gru_reset_before *cell, const int16_t *x, int16_t *h,
+                              int16_t *scratch);
+
+/* Legendre Memory Unit of three spiking populations (equations: edgeflow.cells.l2mu) */
+typedef struct {
+    const a_ef_matrix *encode; /* [memory_size, inputs + hidden + memory_size * order] */
+    /* [order, order + 1] A and B of all memories; reads spikes, so its input has 2 bits */
+    const a_ef_matrix *transition;
+    /* [hidden, inputs + hidden + memory_size * order] encode and update read x beside spikes, at
+       x's width; with 2 bits all are spikes */
+    const a_ef_matrix *update;
+    /* or null; Q0.15, not negative; with it there are synaptic currents j */
+    const int16_t *alpha;
+    /* [memory_size + memory_size * order + hidden] Q0.15, not negative, of e, m, h */
+    const int16_t *beta;
+    const int16_t *threshold; /* Not negative */
+    uint8_t reset;            /* Position in edgeflow.program.nodes.lif.RESETS */
+} a_ef_l2mu;
+
+void a_ef_l2mu_step(const a_ef_l2mu *cell, const int16_t *x, int16_t *j, int16_t *u, int16_t *e,
+                  int16_t *m, int16_t *h, int16_t *scratch);
+
+/* Normalise n values (Ba et al. 2016, arXiv 1607.06450) */
+typedef struct {
+    const int16_t *gain; /* [n] In units of 2^-shift of y's */
+    const int32_t *bias; /* [n] In the unit of gain; at most MAX_BIAS */
+    uint16_t size;       /* Number of values, at most 2^14 */
+    int64_t epsilon;     /* Times n^2, in units of x squared; 1..2^59 */
+    uint8_t source_bits; /* Width of x, 2..16 */
+    uint8_t state_bits;  /* Width of y, 8..16 */
+    uint8_t shift;       /* 0..15 */
+} a_ef_layer_norm;
+
+void a_ef_layer_norm_step(const a_ef_layer_norm *cell, const int16_t *x, int16_t *y);
+
+/* Integrate-and-fire layer (equations: edgeflow.cells.lif) */
+typedef struct {
+    const a_ef_matrix *input; /* [hidden, inputs] */
+    /* or null; [hidden, hidden] Reads spikes, so its input has 2 bits */
+    const a_ef_matrix *recurrent;
+    /* or null; [hidden] Q0.15, not negative; with it there is a synaptic current j */
+    const int16_t *alpha;
+    const int16_t *beta;      /* [hidden] Q0.15, not negative */
+    const int16_t *threshold; /* [hidden] Not negative */
+    uint16_t hidden;          /* Number of units */
+    uint8_t reset;            /* Position in RESETS */
+} a_ef_lif;
+
+void a_ef_lif_step(const a_ef_lif *cell, const int16_t *x, int16_t *j, int16_t *u, int16_t *s,
+                 int16_t *scratch);
+
+/* LMU cell (Voelker et al., NeurIPS 2019) */
+typedef struct {
+    /* [memory_size + hidden, inputs] Holds b as bias of the state's rows */
+    const a_ef_matrix *input;
+    const a_ef_matrix *recurrent; /* [memory_size + hidden or hidden, hidden] */
+    /* [memory_size + hidden or hidden, memory_size * order] Rows of u have no bias, as v is zero
+       after a reset */
+    const a_ef_matrix *memory;
+    /* [order * order] D = A - I, row by row, row i in units of 2**-(fraction + shift[i]) */
+    const int16_t *transition;
+    const int16_t *drive; /* [order] B in the same units */
+    const int16_t *shift; /* [order] In 1..30 */
+    uint16_t hidden;      /* Number of units */
+    uint16_t order;
+    uint16_t memory_size;
+    uint8_t fraction; /* Bits of m below its high half, 1..15 */
+    /* From m to what memory reads; its width is that matrix's input width */
+    uint8_t read_shift;
+    uint8_t read_bits; /* Widths of what memory reads, and of h */
+    uint8_t state_bits;
+} a_ef_lmu;
+
+void a_ef_lmu_step(const a_ef_lmu *cell, const int16_t *x, int16_t *h, int32_t *m, int16_t *v,
+                 int16_t *scratch);
+
+/* LMU without any weight on the state (Chilkuri and Eliasmith, ICML 2021) */
+typedef struct {
+    const a_ef_matrix *input;    /* [memory_size + outputs, inputs] */
+    const a_ef_matrix *memory;   /* [outputs, memory_size * order] */
+    const int16_t *transition; /* As in LMU; state_bits is the width of y */
+    const int16_t *drive;
+    const int16_t *shift;
+    uint16_t outputs;
+    uint16_t order;
+    uint16_t memory_size;
+    uint8_t fraction;
+    uint8_t read_shift;
+    uint8_t read_bits;
+    uint8_t state_bits;
+} a_ef_lmu_feedforward;
+
+void a_ef_lmu_feedforward_step(const a_ef_lmu_feedforward *cell, const int16_t *x, int32_t *m,
+                             int16_t *y, int16_t *scratch);
+
+/* Linear Recurrent Unit (equations: edgeflow.cells.lru) */
+typedef struct {
+    /* [2 * size + hidden, inputs] Rows of d and e drive the states, those of s, in Q3.12, the
+       output; they hold its bias */
+    const a_ef_matrix *input;
+    /* [hidden, 2 * size] Reads the states in state_bits; Q3.12 */
+    const a_ef_matrix *output;
+    const int32_t *real; /* [size] Poles, Q1.30 */
+    const int32_t *imaginary;
+    const int16_t *shift; /* [size] From what drives a state to the state, 0..14 */
+    uint16_t hidden;      /* Number of units */
+    uint16_t size;        /* Complex states */
+    uint8_t state_bits;   /* Width of y and of what output reads, 8..16 */
+} a_ef_lru;
+
+void a_ef_lru_step(const a_ef_lru *cell, const int16_t *x, int32_t *h, int16_t *y, int16_t *scratch);
+
+/* LSTM cell (Hochreiter and Schmidhuber 1997; torch.nn.LSTM's form) */
+typedef struct {
+    const a_ef_matrix *input;     /* [4 * hidden, inputs] Holds both biases */
+    const a_ef_matrix *recurrent; /* [4 * hidden, hidden] */
+    uint16_t hidden;            /* Number of units */
+    uint8_t state_bits;         /* Width of h, 8..16 */
+    uint8_t cell_fraction;      /* Fractional bits of c, 8..15 */
+} a_ef_lstm;
+
+void a_ef_lstm_step(const a_ef_lstm *cell, const int16_t *x, int16_t *h, int16_t *c, int16_t *scratch);
+
+/* LTC cell (Hasani et al. 2021, arXiv 2006.04439), constant time steps */
+typedef struct {
+    /* [hidden * inputs] Of the inputs' synapses; the arguments of the sigmoid are in Q3.12, offsets
+       in Q5.10, conductances in Q0.15 */
+    const int16_t *sensory_slope;
+    const int16_t *sensory_offset;
+    const int16_t *sensory_weight;
+    const int16_t *sensory_reversal;
+    const int16_t *slope; /* [hidden * hidden] Of the synapses between units */
+    const int16_t *offset;
+    const int16_t *weight;
+    const int16_t *reversal;
+    const int16_t *capacity; /* [hidden] Q0.15 */
+    const int32_t *leak;     /* [hidden] Q0.30 */
+    const int32_t *rest;
+    uint16_t inputs;
+    uint16_t hidden;       /* Number of units */
+    uint8_t unfolds;       /* Solver steps per sample, 1..MAX_UNFOLDS */
+    uint8_t source_bits;   /* Width of the input, 2..16 */
+    uint16_t motors;       /* The first units, which are the output */
+    uint8_t sensory_shift; /* One unit of a slope is 2**-shift, 1..15 */
+    uint8_t shift;
+} a_ef_ltc;
+
+void a_ef_ltc_step(const a_ef_ltc *cell, const int16_t *x, int16_t *v, int16_t *scratch,
+                 int32_t *scratch32);
+
+/* minGRU: z = \sigma(v_z), rows in the order z (Q3.12), candidate */
+typedef struct {
+    /* [blocks * hidden, inputs] Rows of the gates, then of the candidate */
+    const a_ef_matrix *input;
+    uint16_t hidden;      /* Number of units */
+    uint8_t state_bits;   /* Width of the output, 8..16 */
+    uint8_t output_shift; /* In 1..30 */
+} a_ef_mingru;
+
+void a_ef_mingru_step(const a_ef_mingru *cell, const int16_t *x, int32_t *h, int16_t *y,
+                    int16_t *scratch);
+
+/* minLSTM: z = i / (f + i), rows in the order f, i, candidate */
+typedef struct {
+    /* [blocks * hidden, inputs] Rows of the gates, then of the candidate */
+    const a_ef_matrix *input;
+    uint16_t hidden;      /* Number of units */
+    uint8_t state_bits;   /* Width of the output, 8..16 */
+    uint8_t output_shift; /* In 1..30 */
+    /* The gates' rows are in units of 2^(gate_shift - 12); 0..4 */
+    uint8_t gate_shift;
+} a_ef_minlstm;
+
+void a_ef_minlstm_step(const a_ef_minlstm *cell, const int16_t *x, int32_t *h, int16_t *y,
+                     int16_t *scratch);
+
+/* Elman cell (Elman 1990; torch.nn.RNN's form) */
+typedef struct {
+    const a_ef_matrix *input;     /* [hidden, inputs] Holds both biases */
+    const a_ef_matrix *recurrent; /* [hidden, hidden] */
+    uint16_t hidden;            /* Number of units */
+    uint8_t state_bits;         /* Width of the state, 8..16 */
+    uint8_t state_shift;        /* In 0..15 */
+    uint8_t relu;               /* 1: relu; 0: tanh */
+} a_ef_rnn;
+
+void a_ef_rnn_step(const a_ef_rnn *cell, const int16_t *x, int16_t *h, int16_t *scratch);
+
+/* y = [x(t - (taps - 1) dilation), ..., x(t - dilation), x(t)], zeros after a reset */
+typedef struct {
+    uint16_t size;     /* Values per sample */
+    uint8_t bits;      /* Their width, 2..16 */
+    uint16_t taps;     /* At least 2 */
+    uint16_t dilation; /* At least 1 */
+} a_ef_taps;
+
+void a_ef_taps_step(const a_ef_taps *cell, const int16_t *x, int16_t *past, int16_t *y);
+
+#endif

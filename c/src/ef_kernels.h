@@ -1,0 +1,87 @@
+/*
+ * Every kernel, one per file. Buffers belong to the caller; nothing is allocated or kept. States
+ * have room for an even number of values: the one behind an odd number may be overwritten.
+ */
+#ifndef EF_KERNELS_H
+#define EF_KERNELS_H
+
+#include <stdint.h>
+
+typedef struct a_ef_matrix a_ef_matrix;
+
+/*
+ * y = requantize(W x + b), int16 in and out.
+ * x must be readable up to cols rounded up to a multiple of 4: a kernel may read, never use, the
+ * rest. y gets exactly rows values. x is 4-byte aligned; x and y do not overlap.
+ */
+typedef void a_ef_matvec(const a_ef_matrix *matrix, const int16_t *x, int16_t *y);
+
+/*
+ * A delta matrix keeps a memory in a_t, at a distance from x: what its kernel says, then x_hat
+ * [cols rounded up to a multiple of 4]. It may move when a_t does.
+ */
+struct a_ef_matrix {
+    a_ef_matvec *matvec;         /* the kernel that `weights` was packed for */
+    const void *weights;       /* 4-byte aligned */
+    const int32_t *bias;       /* [rows], or null where `weights` holds it */
+    const int32_t *multiplier; /* [rows], or null as bias; >= 0 */
+    uint16_t rows;
+    uint16_t cols;
+    uint8_t shift;      /* 1..15 */
+    uint8_t group;      /* columns that are updated together */
+    uint16_t threshold; /* 1..65535; 0: dense */
+    int32_t memory;     /* bytes from x; of a matrix of low rank: the factor's result */
+};
+
+a_ef_matvec a_ef_apply; /* by the kernel that the matrix names */
+
+/* A matrix of low rank: x is multiplied by `factor`, and the result by `left`. */
+typedef struct {
+    const a_ef_matrix *factor;
+    const a_ef_matrix *left;
+} a_ef_low_rank;
+
+a_ef_matvec a_ef_low_rank_matvec; /* any core: the a_ef_low_rank at `weights` */
+
+a_ef_matvec a_ef_hold_matvec; /* any core: x_hat, then the dense matrix at `weights` */
+
+#include "ef_matvec.h" /* those that weights are packed for */
+
+#include "ef_cells.h"
+
+/* Returns the heads' pre-activations in Q3.12, somewhere in scratch. */
+int16_t *a_ef_cfc_backbone(const a_ef_cfc *cfc, const int16_t *x, const int16_t *h, int16_t *scratch);
+
+/* Memory with linear dynamics: m += round((transition high(m) + drive u) >> shift), row by row. */
+typedef struct {
+    const int16_t *transition; /* [order * order] */
+    const int16_t *drive;      /* [order] */
+    const int16_t *shift;      /* [order], 1..30 */
+    unsigned order;
+    unsigned fraction; /* bits of m below its high part, 1..15 */
+} a_ef_legendre;
+
+/* m [order] is read and replaced, within +-(32767 << fraction); scratch: order int16 */
+void a_ef_legendre_step(const a_ef_legendre *memory, int32_t u, int32_t *m, int16_t *scratch);
+
+/* Effect of a spike on the membrane: threshold subtracted, decayed part lost, zero for a step. */
+enum { EF_LIF_SUBTRACT, EF_LIF_ZERO, EF_LIF_REFRACTORY };
+
+/* y = x / 2^shift, half rounds up, clipped to 0..limit. */
+void a_ef_relu_s16(const int16_t *x, int16_t *y, unsigned size, unsigned shift, int32_t limit);
+
+/* Copies size values, clipped to [-limit, limit]. */
+void a_ef_clamp_s16(const int16_t *x, int16_t *y, unsigned size, int32_t limit);
+
+/* Q0.15 at -8, -8 + 1/16, ..., 8 */
+extern const int16_t a_ef_table_sigmoid[257];
+extern const int16_t a_ef_table_tanh[257];
+/* Q3.12 */
+extern const int16_t a_ef_table_log_sigmoid[257];
+extern const int16_t a_ef_table_decay[257]; /* x exp(-|x|) */
+/* Q0.15 at 1, 1 + 1/256, ..., 2 */
+extern const int16_t a_ef_table_reciprocal[257];
+
+#include "ef_layout.h" /* compares the offsets that assembler code uses */
+
+#endif

@@ -1,0 +1,171 @@
+"""What a model is run and scored on: windows, or whole recordings if it decides at every sample.
+
+Training, compression and profiles score by the same sequences, so that their figures agree.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.data.dataset import Dataset, as_targets
+from edgeflow.errors import DataError
+
+#: Samples of recordings that run side by side; their activations have to fit into memory.
+STREAM_SAMPLES = 2**18
+
+#: Outputs [n, time, size] of x [n, time, channels], each from a reset.
+Model = Callable[[NDArray[Any]], NDArray[Any]]
+#: Called with the sequences that are done, and all.
+OnSequences = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sequences:
+    """Sequences of samples, each read from a reset, and their targets.
+
+    A model with windows decides once per sequence, at its last sample. One without decides at every
+    sample of whole recordings, of which the first `warmup` do not count.
+
+    Attributes
+    ----------
+    x : list of array [time, channels]
+        Raw samples (float32), or a program's integers (int16).
+    y : int64 [n], or float32 [n] or [n, values]
+        Targets.
+    person : str [n]
+    window : int
+        Samples of a window; of recordings those that the data set's windows have.
+    stream : bool
+        Whether they are whole recordings.
+    warmup : int
+        0 of windows.
+    """
+
+    x: list[NDArray[Any]]
+    y: NDArray[Any]
+    person: NDArray[Any]
+    window: int
+    stream: bool = False
+    warmup: int = 0
+
+    def __repr__(self) -> str:
+        what = "recordings" if self.stream else f"windows of {self.window} samples"
+        return f"Sequences({len(self.x)} {what})"
+
+    @property
+    def steps(self) -> int:
+        """Number of samples."""
+        return sum(len(x) for x in self.x)
+
+    @property
+    def recordings(self) -> int | None:
+        """Number of whole recordings; None of windows."""
+        return len(self.x) if self.stream else None
+
+    def first(self, n: int) -> "Sequences":
+        """Return the first n sequences."""
+        return replace(self, x=self.x[:n], y=self.y[:n], person=self.person[:n])
+
+    def of_decisions(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values of the sequences [n, ...] for each decision that counts."""
+        if not self.stream:
+            return values
+        return np.repeat(values, [max(len(x) - self.warmup, 0) for x in self.x], axis=0)
+
+    def counted(self, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """Return the outputs of each decision that counts, as windows [n, time, size].
+
+        They are those of `run`. Of recordings a decision has the outputs of its own sample only:
+        time is 1.
+        """
+        if not self.stream:
+            return np.stack(outputs)
+        return np.concatenate([one[self.warmup :] for one in outputs])[:, None]
+
+    def starts(self, outputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return outputs [n, time, size] and targets [n] of the samples after each reset.
+
+        Of recordings these are as many samples as a window has, of those that are as long.
+        """
+        time = min(self.window, max(len(one) for one in outputs))
+        chosen = [i for i, one in enumerate(outputs) if len(one) >= time]
+        return np.stack([outputs[i][:time] for i in chosen]), self.y[chosen]
+
+    def run(
+        self, model: Model, size: int, progress: OnSequences = lambda done, total: None
+    ) -> list[NDArray[Any]]:
+        """Return the outputs [time, size] of each sequence; a model gets `size` at a time.
+
+        Recordings run beside others of similar length, filled up with zeros at the end, which a
+        causal model's outputs do not depend on.
+        """
+        found: dict[int, NDArray[Any]] = {}
+        progress(0, len(self.x))
+        for group in self._groups(size):
+            x = self.padded(group)
+            for i, outputs in zip(group, model(x), strict=True):
+                found[i] = outputs[: len(self.x[i])]
+            progress(len(found), len(self.x))
+        return [found[i] for i in range(len(self.x))]
+
+    def padded(self, group: Sequence[int]) -> NDArray[Any]:
+        """Return the sequences of these numbers side by side, with zeros at the end."""
+        parts = [self.x[i] for i in group]
+        whole = np.zeros((len(parts), max(map(len, parts)), parts[0].shape[1]), parts[0].dtype)
+        for row, part in zip(whole, parts, strict=True):
+            row[: len(part)] = part
+        return whole
+
+    def _groups(self, size: int) -> Iterator[list[int]]:
+        order = list(range(len(self.x)))
+        if self.stream:
+            order.sort(key=lambda i: len(self.x[i]), reverse=True)
+        while order:
+            longest = len(self.x[order[0]])
+            count = min(size, max(STREAM_SAMPLES // longest, 1)) if self.stream else size
+            yield order[:count]
+            order = order[count:]
+
+
+def sequences_of(
+    dataset: Dataset, split: str, *, window: int, warmup: int | None = None
+) -> Sequences:
+    """Return what a model is scored on.
+
+    Parameters
+    ----------
+    split : str
+        ``"train"``, ``"val"`` or ``"test"``.
+    window : int
+        Samples per decision; 0: whole recordings, and a decision at every sample.
+    warmup : int, optional
+        First samples of a recording that do not count; None: half of the data set's window.
+
+    Raises
+    ------
+    DataError
+        If the split is unknown or empty, or its recordings are shorter than a window or than
+        `warmup`.
+    """
+    if window:
+        windows = dataset.windows(split, length=window)
+        return Sequences(list(windows.x), windows.y, windows.person, window)
+    warmup = dataset.window // 2 if warmup is None else warmup
+    recordings = [one for one in dataset.split(split) if len(one.x)]
+    longest = max((len(one.x) for one in recordings), default=0)
+    if longest <= warmup:
+        raise DataError(
+            f"no recording of the '{split}' split of '{dataset.name}' is longer than the first "
+            f"{warmup} samples, which do not count (the longest has {longest}): record longer ones"
+        )
+    return Sequences(
+        [one.x for one in recordings],
+        as_targets([one.label for one in recordings]),
+        np.array([one.person for one in recordings]),
+        dataset.window,
+        stream=True,
+        warmup=warmup,
+    )

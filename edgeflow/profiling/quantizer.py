@@ -1,0 +1,68 @@
+"""The cost of raw samples as integers on an emulated board, which no step counts."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.codegen.build import compile_image, frame_size
+from edgeflow.codegen.quantizer import SOURCES, quantizer_library
+from edgeflow.codegen.render import write
+from edgeflow.device import open_board
+from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
+from edgeflow.profiling.trace import prepare_trace, read_counts
+from edgeflow.program import Program
+from edgeflow.targets.board import BoardSpec
+
+#: Samples that it is measured on, spread over all.
+_SAMPLES = 64
+
+
+def quantizer_cost(program: Program, board: BoardSpec, x: NDArray[np.float32]) -> dict[str, Any]:
+    """Run ``model_quantize`` in an image of its own.
+
+    Parameters
+    ----------
+    program : Program
+    board : BoardSpec
+        An emulated one.
+    x : float32 array [..., channels]
+        Raw samples, of which some are taken.
+
+    Returns
+    -------
+    dict
+        As `ProfileResult.quantizer`.
+
+    Raises
+    ------
+    TargetError, ToolMissingError, DeviceError
+        If the image cannot be made or does not answer.
+    """
+    samples = np.ascontiguousarray(x.reshape(-1, program.inputs), dtype="<f4")
+    samples = samples[:: -(-len(samples) // _SAMPLES)]
+    part, model = estimated_part(board), load_cycle_model(board.core.name)
+    assert board.emulator is not None
+    with TemporaryDirectory(prefix="edgeflow-quantizer-") as name:
+        folder = Path(name)
+        write(quantizer_library(program), folder)
+        frame = frame_size(2 * program.inputs, program.inputs)
+        elf = compile_image(board, folder, SOURCES, (), frame)
+        cache = part.data_cache if part is not None else None
+        trace = prepare_trace(elf, folder, qemu=board.emulator, data_cache=cache)
+        with open_board(board, image=elf, plugin=trace.plugin) as opened:
+            opened.flash()
+            with opened.connect(program.hash) as client:
+                y = client.steps(samples.view("<i2"), reset=True).y
+        counts = read_counts(trace.out)
+    cycles = None
+    if part is not None and model is not None:
+        cycles = estimate_cycles(counts, model, part)
+    return {
+        "samples": len(samples),
+        "instructions_mean": float(counts.layers[:, 1].mean()),
+        "cycles_mean": None if cycles is None else float(cycles[:, 1].mean()),
+        "mismatches": int((y != program.quantize_input(samples)).any(axis=1).sum()),
+    }
