@@ -36,6 +36,7 @@ from edgeflow.program.nodes import (
     MinLSTM,
     PureCfC,
     ReLU,
+    SlowGRU,
     Taps,
 )
 from edgeflow.program.nodes.base import zeros
@@ -152,14 +153,17 @@ def within(matrix: Matrix, bits: int) -> Matrix:
 
 # Each draws a layer of `size` units that reads `width` values of `bits` bits and gives values of at
 # most `state_bits` bits.
-def random_gru(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
-               state_bits: int, extreme: bool) -> Node:  # fmt: skip
-    return GRU(
-        name,
-        random_matrix(rng, 3 * size, width, bits, extreme),
-        random_matrix(rng, 3 * size, size, state_bits, extreme),
-        state_bits,
-    )
+def random_gru(kind: type[GRU | SlowGRU]) -> Callable[..., Node]:
+    def draw(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+             state_bits: int, extreme: bool) -> Node:  # fmt: skip
+        return kind(
+            name,
+            random_matrix(rng, 3 * size, width, bits, extreme),
+            random_matrix(rng, 3 * size, size, state_bits, extreme),
+            state_bits,
+        )
+
+    return draw
 
 
 def random_gru_reset_before(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
@@ -467,7 +471,8 @@ def randomised(rng: np.random.Generator, node: Node, extreme: bool) -> Node:
 #: Cells that a draw below stands for, which is named after another one.
 _FAMILIES = ("lmu-ff", "cuba-lif", "cuba-l2mu", "lmuformer", "lmuformer-snn")
 DRAW: dict[str, Callable[..., Node]] = {
-    "gru": random_gru,
+    "gru": random_gru(GRU),
+    "slow_gru": random_gru(SlowGRU),
     "cfc": random_cfc,
     "ltc": random_ltc,
     "lstm": random_lstm,

@@ -232,7 +232,7 @@ def unsupported_reason(layer: Any) -> str | None:
 def convert(cell: Any, given: Calibration) -> Converted:
     """Quantize; the state of a gated cell needs no calibration, as it stays within +-1 or +-2."""
     scale, slope = ACTIVATIONS[cell.activation]
-    source, bits = given.source, given.widths.state
+    source, bits = given.source, given.state_bits
     layers = [parameters(weight, bias) for weight, bias in cell.products()]
     # the factors of the activation, and the pure cell's time span, go into the weights
     slopes = [slope] * (len(layers) - 1) + [cell.time_span if cell.mode == "pure" else 1.0]
@@ -314,7 +314,7 @@ def prune_units(cell: Any, inputs: Ints, units: Ints) -> CfC:
 
 def _state(cell: CfC, given: Calibration) -> tuple[Signal, dict[str, NDArray[np.int32]]]:
     """Return the signal of the state, and the arrays of a pure cell."""
-    bits = given.widths.state
+    bits = given.state_bits
     if cell.mode != "pure":
         reach = 1.0 if cell.mode == "default" else 2.0
         return given.output(reach * 2.0 ** -(bits - 1), bits), {}

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from edgeflow.cells.cell import Cell, Weights, copy_params, gate_rows, slice_rows
 from edgeflow.program.fixedpoint import Ints
-from edgeflow.program.nodes import GRU
+from edgeflow.program.nodes import GRU, SlowGRU
 from edgeflow.quantization import Affine, Calibration, Converted, clipped_fraction, parameters
 
 
@@ -112,7 +112,8 @@ def convert(layer: Any, given: Calibration) -> Converted:
         "input": Affine(weight_x, bias_x + both, source),
         "recurrent": Affine(weight_h, bias_h - both, state),
     }
-    node = GRU(given.name, **given.matrices(products), state_bits=state.bits)
+    kind = SlowGRU if given.exact_state else GRU
+    node = kind(given.name, **given.matrices(products), state_bits=state.bits)
     saturation = {"gates": clipped_fraction(np.maximum(np.abs(a), np.abs(u)))}
     return Converted(node, state, saturation, products)
 

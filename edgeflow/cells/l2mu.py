@@ -222,10 +222,11 @@ def convert(layer: Any, given: Calibration) -> Converted:
         weight = weights[field].double().numpy()
         products[field] = Affine(weight, offset, spikes, units[-1][:rows])
         used.append(np.max([np.abs(v.numpy()) / reach for v in values], axis=0))
-    fields = {**given.matrices(products), **layer.integers(np.concatenate(units))}
+    unit = np.concatenate(units)
+    fields = {**given.matrices(products), **layer.integers(unit)}
     node = nodes.L2MU(name=given.name, **fields)
     saturation = {"membrane": clipped_fraction(np.concatenate(used, axis=2), 1.0)}
-    return Converted(node, given.output(1.0, 2), saturation, products)
+    return Converted(node, given.output(1.0, 2), saturation, products, layer.notes(unit))
 
 
 def load_dequantized(layer: Any, real: Weights) -> None:

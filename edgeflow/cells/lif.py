@@ -54,6 +54,8 @@ from edgeflow.quantization import (
     parameters,
 )
 
+#: Share of a threshold that may stay in a membrane without a word.
+STUCK = 0.5
 #: Slope of the fast sigmoid that current-based layers train best with.
 CUBA_SLOPE = 5.0
 #: Time constants of new neurons, in steps: log-uniform.
@@ -144,6 +146,22 @@ class Neurons(Spiking, nn.Module):
             "threshold": np.round(self.limits.double().numpy() / unit).astype(np.int16),
             "reset": RESETS.index(self.reset),
         }
+
+    def notes(self, unit: Floats) -> tuple[str, ...]:
+        """Return what integers lose of slow neurons, given each neuron's unit, a line each.
+
+        A value that is to leak by less than half of its unit does not leak.
+        """
+        decay = torch.maximum(self.beta, self.alpha) if self.synapse else self.beta
+        left = unit / (2 * (1 - _decay_factor(decay) / 32768.0))
+        share = left / self.limits.double().numpy()
+        slow = share > STUCK
+        if not slow.any():
+            return ()
+        return (
+            f"{slow.sum()} of {len(slow)} neurons leak so slowly, over such a range, that up to "
+            f"{share.max():.2g} thresholds stay in them: use shorter time constants",
+        )
 
 
 class LIF(Neurons):
@@ -329,7 +347,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
         products["recurrent"] = Affine(weight, none, output, unit, compensate=True)
     node = nodes.LIF(given.name, **given.matrices(products), **layer.integers(unit))
     clipped = clipped_fraction(np.max([np.abs(t.numpy() / reach) for t in traces], axis=0), 1.0)
-    return Converted(node, output, {"membrane": clipped}, products)
+    return Converted(node, output, {"membrane": clipped}, products, layer.notes(unit))
 
 
 @torch.no_grad()

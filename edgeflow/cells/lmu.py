@@ -345,7 +345,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
     # a unit of m is that of u times one factor per coefficient
     factor = np.maximum(reach_m, 1e-3 * reach_m.max())
     memory = quantize_memory(layer.A.double().numpy(), layer.B.double().numpy(), factor)
-    fraction, bits = memory["fraction"], given.widths.state
+    fraction, bits = memory["fraction"], given.state_bits
     read_shift = max(1, fraction + 16 - bits - READ_SHIFT)
     read_unit = 2.0 ** (read_shift - fraction)
     reading = centred((scale_u[:, None] * factor).reshape(-1) * read_unit, bits, m.numpy())

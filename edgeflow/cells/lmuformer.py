@@ -121,7 +121,7 @@ def _build(
 @torch.no_grad()
 def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; the scales of what is inside and of the output come from calibration."""
-    source, bits = given.source, given.widths.state
+    source, bits = given.source, given.state_bits
     if source.offset.any():
         raise CompressError("it adds to what it reads: put a linear layer in front of it")
     x = torch.from_numpy(np.ascontiguousarray(source.real))

@@ -129,7 +129,7 @@ def build(
 
 def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; units of each state, and of what drives it, come from calibration."""
-    source, size, bits = given.source, layer.size, given.widths.state
+    source, size, bits = given.source, layer.size, given.state_bits
     weight, bias = parameters(layer.input.weight, layer.input.bias)
     gamma = np.exp(layer.gamma.detach().double().numpy())
     for rows in (slice(size), slice(size, 2 * size)):

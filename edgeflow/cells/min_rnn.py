@@ -94,7 +94,7 @@ def convert(kind: type[Node], layer: Any, given: Calibration) -> Converted:
     minGRU beyond +-8 saturate harmlessly; minLSTM's, which it compares, get the range they need.
     """
     weight, bias = parameters(layer.linear[0].weight, layer.linear[0].bias)
-    real, bits = given.real, given.widths.state
+    real, bits = given.real, given.state_bits
     values = given.source.real @ weight.T + bias
     split = (layer.blocks - 1) * layer.hidden
     unit = reach(values[..., split:]) / 2.0**15

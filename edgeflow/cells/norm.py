@@ -79,7 +79,7 @@ def unsupported_layer_norm(layer: Any) -> str | None:
 @torch.no_grad()
 def convert_layer_norm(layer: Any, given: Calibration) -> Converted:
     """Quantize; the output's scale comes from calibration."""
-    source, bits = given.source, given.widths.state
+    source, bits = given.source, given.state_bits
     if source.offset.any() or np.ptp(source.scale) > 1e-6 * source.scale.max():
         raise CompressError("its channels have scales of their own: put a linear layer before it")
     size = len(source.scale)

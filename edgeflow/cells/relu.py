@@ -18,7 +18,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
     source = given.source
     if source.offset.any():
         raise CompressError("it reads the input: put a linear layer in front of it")
-    bits = min(given.widths.state, source.bits)
+    bits = min(given.state_bits, source.bits)
     top = float((np.abs(given.real).max(axis=(0, 1)) / source.scale).max())
     shift = max(0, math.ceil(math.log2(max(top, 1.0) / symmetric_max(bits))))
     node = ReLU(given.name, len(source.scale), source.bits, bits, min(shift, 15))

@@ -76,7 +76,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; a state of tanh needs no calibration, that of relu has no bound of its own."""
     weight_x, bias_x = parameters(layer.weight_ih_l0, layer.bias_ih_l0)
     weight_h, bias_h = parameters(layer.weight_hh_l0, layer.bias_hh_l0)
-    source, real, bits, bias = given.source, given.real, given.widths.state, bias_x + bias_h
+    source, real, bits, bias = given.source, given.real, given.state_bits, bias_x + bias_h
     a = source.real @ weight_x.T.astype(np.float32) + bias.astype(np.float32)
     u = delayed(real) @ weight_h.T.astype(np.float32)
     parts = np.maximum(np.maximum(np.abs(a), np.abs(u)), np.abs(a + u))

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from edgeflow.cells.chain import FloatChain, output_of
 from edgeflow.cells.delta import Delta, Hold, has_delta_state
+from edgeflow.compression.convert import converted, few_windows
+from edgeflow.compression.input_range import input_format
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.options import DeltaOptions
-from edgeflow.compression.quantize import converted, few_windows, input_format
 from edgeflow.errors import CompressError
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.quantization import Widths
@@ -75,7 +76,7 @@ class DeltaSparsity(Method):
             If no layer has a delta form.
         """
         chain = model.chain()
-        form = input_format(chain, self.calibration, self.widths.input)
+        form = input_format(chain, self.calibration, self.widths)
         found = list(converted(chain, self.calibration, self.widths, form))
         for number, (source, done) in enumerate(found):
             layer = model.layers[number]

@@ -24,8 +24,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgeflow.cells.cells import layer_of
+from edgeflow.compression.convert import few_windows
+from edgeflow.compression.input_range import equalized, input_format
 from edgeflow.compression.model import ChainModel
-from edgeflow.compression.quantize import few_windows, input_format, quantize
+from edgeflow.compression.quantize import quantize
+from edgeflow.compression.slow_states import widened
 from edgeflow.program import InputFormat, Program
 from edgeflow.quantization import Converted, Widths
 from edgeflow.training.batches import Batch
@@ -52,6 +55,7 @@ class QuantizationAware(Method):
 
     def __init__(self, calibration: NDArray[np.float32], widths: Widths) -> None:
         self.calibration, self.widths = calibration, widths
+        self._fixed = widths
         self._few = few_windows(calibration, STEP_WINDOWS)
         self._form: InputFormat | None = None
         self.program: Program | None = None
@@ -60,15 +64,18 @@ class QuantizationAware(Method):
         return {"method": "qat", **asdict(self.widths), "calibration": len(self.calibration)}
 
     def prepare(self, model: ChainModel) -> None:
-        """Fix the format of the input."""
-        self._form = input_format(model.chain(), self.calibration, self.widths.input)
+        """Fix the format of the input, and the widths of the states."""
+        chain = model.chain()
+        self._form = input_format(chain, self.calibration, self.widths)
+        form = equalized(self._form, chain)
+        self._fixed, _ = widened(chain, self.calibration, self.widths, form)
 
     @contextmanager
     def during_step(self, model: ChainModel) -> Iterator[None]:
         """Replace the weights by those that the integers stand for."""
         layers: list[Converted] = []
         self.program = quantize(
-            model.chain(), self._few, self.widths, form=self._form, on_layer=layers.append
+            model.chain(), self._few, self._fixed, form=self._form, on_layer=layers.append
         )
         kept = [(parameter, parameter.data.clone()) for parameter in model.parameters()]
         try:

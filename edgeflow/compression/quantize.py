@@ -4,24 +4,20 @@ Weights are int8 with one symmetric scale per row. The input's scale and the out
 calibration data; the state of a GRU needs none, as it stays within +-1.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain
-from edgeflow.cells.delta import Delta
-from edgeflow.compression.low_rank import with_factors
-from edgeflow.errors import CompressError, ProgramError
+from edgeflow.compression.convert import converted
+from edgeflow.compression.input_range import equalized, input_range
+from edgeflow.compression.slow_states import widened
+from edgeflow.errors import CompressError
 from edgeflow.program import InputFormat, Node, Program
-from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.progress import StageProgress, silent
-from edgeflow.quantization import Calibration, Converted, Signal, Widths
+from edgeflow.quantization import Converted, Widths
 
-#: Share of calibration samples of a channel that may be clipped at the input.
-INPUT_CLIP = 1e-4
 DEFAULT_WIDTHS = Widths()
 
 
@@ -65,10 +61,14 @@ def quantize(
         raise CompressError("calibration needs samples [n, time, channels], and at least one")
     if not np.isfinite(calibration).all():
         raise CompressError("calibration data holds NaN or infinite values")
-    form = equalized(form or input_format(chain, calibration, widths.input), chain)
+    notes = [*chain.notes]
+    if form is None:
+        form, outliers = input_range(chain, calibration, widths)
+        widths, slow = widened(chain, calibration, widths, equalized(form, chain))
+        notes += [*outliers, *slow]
+    form = equalized(form, chain)
     nodes: list[Node] = []
     saturation: dict[str, float] = {}
-    notes = [*chain.notes]
     progress("quantizing", 0, len(chain.layers))
     for _, done in converted(chain, calibration, widths, form):
         on_layer(done)
@@ -103,58 +103,9 @@ def quantize(
     )
 
 
-def converted(
-    chain: FloatChain, calibration: NDArray[np.float32], widths: Widths, form: InputFormat
-) -> Iterator[tuple[Signal, Converted]]:
-    """Yield each layer's input and its integer form; arguments and errors as in `quantize`."""
-    activations = chain.by_layer(calibration)
-    # the first layer reads normalised values, made of the input's integers
-    signal = Signal(
-        (form.offset.astype(np.float64) - chain.mean) / chain.std,
-        form.scale.astype(np.float64) / chain.std,
-        form.bits,
-        next(activations),
-    )
-    for (name, layer), real in zip(chain.layers, activations, strict=True):
-        if not all(bool(p.isfinite().all()) for p in layer.parameters()):
-            raise CompressError(f"layer {name} has weights that are NaN or infinite")
-        try:
-            done = layer_of(layer).convert(layer, Calibration(name, signal, real, widths))
-        except (CompressError, ProgramError) as error:
-            raise type(error)(f"layer {name}: {error}") from error
-        done = with_factors(done, widths)
-        yield signal, done
-        signal = done.output
-
-
 def _check_names(widths: Widths, nodes: list[Node]) -> None:
     """Refuse a width of a matrix that does not exist."""
     known = [f"{node.name}.{field}" for node in nodes for field in node.matrices()]
     for name in widths.matrices:
         if name not in known and name not in (node.name for node in nodes):
             raise CompressError(f"there is no matrix '{name}': use one of {', '.join(known)}")
-
-
-def few_windows(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Return at most `count` windows [n, time, channels], always the same ones of a shuffle."""
-    return x[np.random.default_rng(0).permutation(len(x))[:count]]
-
-
-def equalized(form: InputFormat, chain: FloatChain) -> InputFormat:
-    """Return the input's format with units as coarse as the thresholds of its channels want."""
-    first = chain.layers[0][1]
-    if not isinstance(first, Delta):
-        return form
-    balance = first.input.balance.numpy().astype(np.float64)
-    return replace(form, scale=(form.scale * balance).astype(np.float32))
-
-
-def input_format(chain: FloatChain, x: NDArray[np.float32], bits: int) -> InputFormat:
-    """Return offsets and scales of raw samples x [n, time, channels]."""
-    samples = x.reshape(-1, x.shape[-1]).astype(np.float64)
-    pads = layer_of(chain.layers[0][1]).pads
-    offset = chain.mean.astype(np.float64) if pads else samples.mean(axis=0)
-    reach = np.quantile(np.abs(samples - offset), 1 - INPUT_CLIP, axis=0)
-    # a constant channel says nothing; any scale will do
-    scale = np.where(reach > 0, reach, 1.0) / symmetric_max(bits)
-    return InputFormat(offset.astype(np.float32), scale.astype(np.float32), bits, chain.channels)

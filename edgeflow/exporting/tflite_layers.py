@@ -48,6 +48,7 @@ _ADVICE = {
     "LayerNorm": f"it needs the square root of a wide sum: {_ELSE}",
     "MinLSTM": f"it needs the logarithms of its gates: train a minGRU, or {_ELSE}",
     "PureCfC": f"it needs x exp(-|x|): train a CfC in another mode, or {_ELSE}",
+    "SlowGRU": f"its state has 32 bits: compress with Widths(state=12), or {_ELSE}",
 }
 
 

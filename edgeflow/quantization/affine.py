@@ -13,7 +13,7 @@ from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Node
 from edgeflow.quantization.rounding import round_compensated, second_moment
 from edgeflow.quantization.signal import PREACTIVATION_SCALE, Floats, Signal, centred, delayed
-from edgeflow.quantization.widths import Widths
+from edgeflow.quantization.widths import DEFAULT_STATE, EXACT_STATE, Widths
 
 #: Bias, in accumulator units, that a row's scale must leave room for.
 _BIAS_LIMIT = 1 << 24
@@ -132,6 +132,16 @@ class Calibration:
     widths: Widths
 
     @property
+    def state_bits(self) -> int:
+        """Width of what matrices read of the layer's state, or of what the layer gives."""
+        return DEFAULT_STATE if self.exact_state else self.widths.state_of(self.name)
+
+    @property
+    def exact_state(self) -> bool:
+        """Whether the state is to keep what is below its width, if the layer has a form for it."""
+        return self.widths.state_of(self.name) == EXACT_STATE
+
+    @property
     def before(self) -> NDArray[np.float32]:
         """Output of the layer one step before, zeros at first."""
         return delayed(self.real)
@@ -149,7 +159,7 @@ class Calibration:
 
     def state(self) -> Signal:
         """Return the output signal of a layer that gives its state, within +-1."""
-        bits = self.widths.state
+        bits = self.state_bits
         return self.output(2.0 ** -(bits - 1), bits)
 
 

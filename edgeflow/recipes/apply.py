@@ -28,6 +28,7 @@ from edgeflow.importers import load_float_model, model_text
 from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.progress import StageProgress, silent
 from edgeflow.quantization import Widths
+from edgeflow.quantization.widths import DEFAULT_STATE
 from edgeflow.recipes.recipe import Recipe, as_options
 from edgeflow.recipes.steps import ACTIVATIONS, THE_BOARD, WEIGHTS
 from edgeflow.targets.board import load_board
@@ -179,7 +180,9 @@ def compress_on_windows(
 def widths_of(recipe: Recipe) -> Widths:
     """Return the widths that a recipe begins with."""
     bits = ACTIVATIONS[recipe.widths.activations]
-    return Widths(bits, bits, WEIGHTS[recipe.widths.weights])
+    # the default width of states may become wider, 8 bits are asked for
+    state = None if bits == DEFAULT_STATE else bits
+    return Widths(bits, state, WEIGHTS[recipe.widths.weights])
 
 
 def prune_options(recipe: Recipe, board: str = DEFAULT_BOARD) -> PruneOptions | None:

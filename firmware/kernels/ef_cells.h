@@ -275,6 +275,18 @@ typedef struct {
 
 void ef_rnn_step(const ef_rnn *cell, const int16_t *x, int16_t *h, int16_t *scratch);
 
+/* GRU cell as GRU, with a state m of 32 bits that h is read from */
+typedef struct {
+    /* [3 * hidden, inputs] Holds b_ir + b_hr, b_iz + b_hz, b_in as bias */
+    const ef_matrix *input;
+    const ef_matrix *recurrent; /* [3 * hidden, hidden] Holds 0, 0, b_hn as bias */
+    uint16_t hidden;            /* Number of units */
+    uint8_t state_bits;         /* Width b of h, 8..16 */
+} ef_slow_gru;
+
+void ef_slow_gru_step(const ef_slow_gru *cell, const int16_t *x, int16_t *h, int32_t *m,
+                      int16_t *scratch);
+
 /* y = [x(t - (taps - 1) dilation), ..., x(t - dilation), x(t)], zeros after a reset */
 typedef struct {
     uint16_t size;     /* Values per sample */

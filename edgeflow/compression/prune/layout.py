@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.cells.cells import layer_of
+from edgeflow.compression.convert import converted
+from edgeflow.compression.input_range import equalized, input_format
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.prune.mask import Bools
-from edgeflow.compression.quantize import converted, equalized, input_format
 from edgeflow.quantization import Converted, Floats, Widths
 
 
 def layers_converted(model: ChainModel, samples: NDArray[np.float32]) -> list[Converted]:
     """Return the integer form of each layer, calibrated on raw samples [n, time, channels]."""
     chain, widths = model.chain(), Widths()
-    form = equalized(input_format(chain, samples, widths.input), chain)
+    form = equalized(input_format(chain, samples, widths), chain)
     return [done for _, done in converted(chain, samples, widths, form)]
 
 

@@ -1,0 +1,68 @@
+"""Conversion of the layers of a float chain, one after the other."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.cells.cells import layer_of
+from edgeflow.cells.chain import FloatChain
+from edgeflow.compression.low_rank import with_factors
+from edgeflow.errors import CompressError, ProgramError
+from edgeflow.program import InputFormat, Program
+from edgeflow.program.fixedpoint import symmetric_max
+from edgeflow.quantization import Calibration, Converted, Floats, Signal, Widths
+
+#: Samples this many times as far out as the range are none that layers are calibrated on.
+BEYOND = 8.0
+
+
+def converted(
+    chain: FloatChain, calibration: NDArray[np.float32], widths: Widths, form: InputFormat
+) -> Iterator[tuple[Signal, Converted]]:
+    """Yield each layer's input and its integer form; arguments and errors as in `quantize`."""
+    activations = chain.by_layer(seen(form, calibration))
+    # the first layer reads normalised values, made of the input's integers
+    signal = Signal(
+        (form.offset.astype(np.float64) - chain.mean) / chain.std,
+        form.scale.astype(np.float64) / chain.std,
+        form.bits,
+        next(activations),
+    )
+    for (name, layer), real in zip(chain.layers, activations, strict=True):
+        if not all(bool(p.isfinite().all()) for p in layer.parameters()):
+            raise CompressError(f"layer {name} has weights that are NaN or infinite")
+        try:
+            done = layer_of(layer).convert(layer, Calibration(name, signal, real, widths))
+        except (CompressError, ProgramError) as error:
+            raise type(error)(f"layer {name}: {error}") from error
+        done = with_factors(done, widths)
+        yield signal, done
+        signal = done.output
+
+
+def outputs(chain: FloatChain, x: NDArray[np.float32], widths: Widths, form: InputFormat) -> Floats:
+    """Return the outputs [n, time, outputs], in real units, of integers calibrated on raw x."""
+    layers = list(converted(chain, x, widths, form))
+    last = layers[-1][1].output
+    program = Program(tuple(done.node for _, done in layers), form, output_scale=1.0)
+    return last.offset + last.scale * program.run(form.quantize(x))
+
+
+def few_windows(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Return at most `count` windows [n, time, channels], always the same ones of a shuffle."""
+    return x[np.random.default_rng(0).permutation(len(x))[:count]]
+
+
+def seen(form: InputFormat, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return raw samples x [..., channels] as layers are calibrated on them.
+
+    A channel with values far beyond the input's range is clipped to it, as the integers are: one
+    outlier must not set the units of all layers.
+    """
+    reach = form.scale * symmetric_max(form.bits)
+    far = (np.abs(x - form.offset) > BEYOND * reach).reshape(-1, x.shape[-1]).any(axis=0)
+    if not far.any():
+        return x
+    inside = np.clip(x, form.offset - reach, form.offset + reach)
+    return np.where(far, inside, x).astype(np.float32)
