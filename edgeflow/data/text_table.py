@@ -323,6 +323,12 @@ class TextTable:
         other = "," if self.dialect.decimal == "." else "."
         if re.fullmatch(rf"[+-]?\d*{re.escape(other)}\d+", cell):
             hint += f", or say --decimal {other}"
+        elif re.fullmatch(r"[+-]?\d{1,3}([,.' ]\d{3})+([,.]\d*)?", cell):
+            hint = "export it without separators of thousands"
+        elif cell.lower() in ("true", "false"):
+            hint = "write 1 and 0, or name the channels with --channels"
+        elif not any(map(is_number, self._first)) and any(self._first):
+            hint = "if it is a second line of the header, such as units, leave it out"
         elif _is_date(cell):
             hint = f"if it is the time, say --columns time={name}"
         elif cell and column < len(self._first) and not self._number(self._first[column])[1]:

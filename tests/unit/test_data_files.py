@@ -508,7 +508,7 @@ def test_a_clock_among_the_arrays_is_noted(tmp_path: Path) -> None:
         ({"columns": "person=subject"}, "give a mapping"),
         ({"separator": 5}, "give a text"),
         ({"time_unit": ["s"]}, "give a text"),
-        ({"time_unit": "min"}, "use one of s, ms, us, ns"),
+        ({"time_unit": "min"}, "use one of s, ms, us, ns, d"),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, arguments: Any, message: str) -> None:
