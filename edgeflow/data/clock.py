@@ -15,6 +15,7 @@ PAUSE = 2.5
 _AGREE = 0.1  # two rates that differ by more contradict each other
 _NEAR = 0.02  # by less, they are the same
 _COARSE = 0.1  # share of repeated times from which the clock's ticks are longer than the period
+_ALTERNATE = 0.9  # share of times that are there equally often
 _MOST_PAUSES = 0.1  # share of steps
 _LOST = 0.01  # share of steps back in time, above which rows are out of order
 
@@ -217,9 +218,10 @@ def _check_alternate(
     begins = starts.copy()
     begins[1:] |= np.diff(times) != 0
     often = np.diff([*np.flatnonzero(begins).tolist(), len(times)])
-    if often.min() == often.max():
+    usual = int(np.median(often))
+    if (often == usual).mean() > _ALTERNATE:
         raise DataError(
-            f"{where(0)}: '{name}' has each time {often[0]} times: if rows of {often[0]} sensors "
+            f"{where(0)}: '{name}' has each time {usual} times: if rows of {usual} sensors "
             "alternate, keep those of one, or give each a recording of its own; if the clock is "
             "coarse, state the rate with --rate"
         )

@@ -75,6 +75,9 @@ def load_own(
     if resample_hz is not None:
         dataset = resampled(dataset, resample_hz)
     if window is not None:
+        if found.window is not None and window != dataset.window:
+            note = f"the file has windows of {dataset.window} samples: {window} are taken"
+            dataset = replace(dataset, notes=(*dataset.notes, note))
         dataset = replace(dataset, window=window)
     dataset = _without_short(path, dataset, found.where)
     if not split:

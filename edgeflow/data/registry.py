@@ -93,8 +93,8 @@ def load_dataset(
     decimal : str, optional
         ``"."`` or ``","``. Default: the one that the numbers have.
     time_unit : str, optional
-        Of the column of times: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``. Default: told from its name
-        or its steps.
+        Of the column of times: ``"s"``, ``"ms"``, ``"us"``, ``"ns"`` or ``"d"`` (days).
+        Default: told from its name or its steps.
 
     Raises
     ------
