@@ -10,6 +10,7 @@ from edgeflow.data.columns import ALIASES, clock_unit
 from edgeflow.data.wording import listed
 
 _SELDOM = 0.1  # share of the steps at which a number of something else changes, at most
+_SAME = 0.95  # share of the steps of a counter that are one
 _BACK = 0.01  # share of steps back in time that a clock may have
 #: Names of persons, labels and recordings; an axis may be called y.
 _NAMES = {name for names in ALIASES.values() for name in names} - {"y"}
@@ -37,7 +38,8 @@ def choose_channels(
     for name in columns:
         column = numbers[:, place[name]]
         steps = np.diff(column)[~starts[1:]]
-        if (not _is_axis(name) and grows(column, starts)) or _is_clock(name, steps):
+        counts = not _is_axis(name) and (grows(column, starts) or _counts(steps))
+        if counts or _is_clock(name, steps):
             growing.append(name)
         elif _is_number_of_something(name, column, steps):
             naming.append(name)
@@ -76,6 +78,12 @@ def still_channels(
 def _is_axis(name: str) -> bool:
     """Tell whether a channel is called like an axis, and not like an index."""
     return name.lower().endswith(("x", "y", "z")) and not name.lower().endswith(("idx", "index"))
+
+
+def _counts(steps: NDArray[np.float64]) -> bool:
+    """Tell whether a column grows by the same each time, as counters do that begin anew."""
+    step = float(np.median(steps)) if len(steps) else 0.0
+    return step > 0 and bool((steps == step).mean() >= _SAME)
 
 
 def _is_clock(name: str, steps: NDArray[np.float64]) -> bool:
