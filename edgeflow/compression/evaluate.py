@@ -13,7 +13,7 @@ from edgeflow.compression.anytime import decide, with_cutoff
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.suspicion import class_notes, record_notes
 from edgeflow.data.dataset import sort_people
-from edgeflow.data.matching import check_match
+from edgeflow.data.matching import check_match, classes_remedy
 from edgeflow.data.sequences import sequences_of
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model, model_text
@@ -172,7 +172,7 @@ def load_chain(
         raise CompressError(
             f"{model_text(model)}: the model tells {len(chain.classes)} classes "
             f"({', '.join(chain.classes)}) apart, the data has {len(dataset.classes)} "
-            f"({', '.join(dataset.classes)})"
+            f"({', '.join(dataset.classes)}): {classes_remedy(dataset.classes, chain.classes)}"
         )
     if chain.task is not None and chain.task != dataset.task:
         raise CompressError(

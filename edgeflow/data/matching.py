@@ -65,6 +65,23 @@ def rates_differ(one: float, other: float) -> bool:
     return abs(one - other) > SAME_RATE * max(one, other)
 
 
+def channels_remedy(own: Sequence[str], wanted: Sequence[str]) -> str:
+    """Return what to do about data whose channels are not the model's."""
+    if set(wanted) <= set(own):
+        return f"choose the model's with --channels {','.join(wanted)}"
+    return "give the channels the model's names if they are the same, or make a model for these"
+
+
+def classes_remedy(own: Sequence[str], wanted: Sequence[str]) -> str:
+    """Return what to do about data whose classes are not the model's."""
+    if set(own) <= set(wanted):
+        return f"state the model's in the file: '# classes: {', '.join(wanted)}'"
+    return (
+        "give the labels the model's names, leave out the recordings of other classes, or make a "
+        "model for these"
+    )
+
+
 def _check_rate(dataset: Dataset, rate_hz: float) -> None:
     own = dataset.rate_hz
     if own > 0 and rate_hz > 0 and rates_differ(own, rate_hz):

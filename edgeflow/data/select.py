@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.data.dataset import Dataset, Windows
-from edgeflow.data.matching import check_match
+from edgeflow.data.matching import channels_remedy, check_match
 from edgeflow.data.sequences import Sequences, sequences_of
 from edgeflow.errors import DataError
 
@@ -81,7 +81,8 @@ def _check(program: "Program", dataset: Dataset, steps: int | None) -> None:
     if list(dataset.channels) != channels:
         raise DataError(
             f"data set '{dataset.name}' has the channels {', '.join(dataset.channels)}; "
-            f"the model was trained on {', '.join(channels)}"
+            f"the model was trained on {', '.join(channels)}: "
+            f"{channels_remedy(dataset.channels, channels)}"
         )
     match_notes(program, dataset)
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from edgeflow.cells import SequenceClassifier, load_model
 from edgeflow.cells.chain import FloatChain
+from edgeflow.data.matching import channels_remedy
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Description
 from edgeflow.importers.exported import from_exported
@@ -104,7 +105,8 @@ def load_float_model(
     if channels and trained.channels != list(channels):
         raise CompressError(
             f"{text}: the model reads {len(trained.channels)} channels "
-            f"({', '.join(trained.channels)}), the data has {len(channels)} ({', '.join(channels)})"
+            f"({', '.join(trained.channels)}), the data has {len(channels)} "
+            f"({', '.join(channels)}): {channels_remedy(channels, trained.channels)}"
         )
     chain = from_module(
         trained,

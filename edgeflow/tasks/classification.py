@@ -93,7 +93,8 @@ class Classification(Task):
         if unknown:
             raise DataError(
                 f"data set '{data}' has the class '{sorted(unknown)[0]}', which the model "
-                f"does not know (it knows {', '.join(self.classes)})"
+                f"does not know (it knows {', '.join(self.classes)}): give it the model's name, or "
+                "leave out its recordings"
             )
         number = np.array([self.classes.index(name) for name in source.classes], np.int64)
         return number[y]

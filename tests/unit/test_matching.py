@@ -11,7 +11,7 @@ from edgeflow.cells import load_model
 from edgeflow.compression.evaluate import compress_model, load_chain
 from edgeflow.data import Dataset, Recording, choose_windows, match_notes
 from edgeflow.data.matching import check_match
-from edgeflow.errors import DataError
+from edgeflow.errors import DataError, EdgeFlowError
 from edgeflow.training import train
 from tests.unit.test_train import SMALL, waves
 
@@ -116,7 +116,35 @@ def test_files_that_know_no_units_are_read(folder: Path, data: Dataset) -> None:
 def test_a_module_takes_the_units_of_the_data(data: Dataset) -> None:
     net = torch.nn.Sequential(torch.nn.Linear(3, 2))
     chain, _ = load_chain(net, data)
-    assert chain.units == ("g", "g", "g") and chain.notes == ()
+    assert chain.units == ("g", "g", "g")
+    # its weights are random
+    assert not [note for note in chain.notes if "no better than chance" not in note]
+
+
+def test_other_channels_are_refused_with_the_remedy(folder: Path, data: Dataset) -> None:
+    program = compress_model(folder, data).program
+    for channels, remedy in (
+        (data.channels[::-1], f"--channels {','.join(data.channels)}"),
+        (["u", "v", "w"], "give the channels the model's names"),
+    ):
+        other = dataclasses.replace(data, channels=channels)
+        with pytest.raises(EdgeFlowError, match=remedy):
+            load_chain(folder, other)
+        with pytest.raises(DataError, match=remedy):
+            choose_windows(program, other, "test")
+
+
+def test_other_classes_are_refused_with_the_remedy(folder: Path, data: Dataset) -> None:
+    for classes, remedy in (
+        (data.classes[::-1], f"'# classes: {', '.join(data.classes)}'"),
+        (["other", data.classes[1]], "give the labels the model's names"),
+    ):
+        with pytest.raises(EdgeFlowError, match=remedy):
+            load_chain(folder, dataclasses.replace(data, classes=classes))
+    program = compress_model(folder, data).program
+    other = dataclasses.replace(data, classes=["other", data.classes[1]])
+    with pytest.raises(DataError, match="'other'.*: give it the model's name"):
+        choose_windows(program, other, "test")
 
 
 @pytest.mark.parametrize(
