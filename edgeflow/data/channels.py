@@ -34,16 +34,17 @@ def choose_channels(
     starts : bool [rows]
         Where a recording begins.
     """
-    growing, naming = [], []
+    growing, clocks, naming = [], [], []
     for name in columns:
         column = numbers[:, place[name]]
         steps = np.diff(column)[~starts[1:]]
-        counts = not _is_axis(name) and (grows(column, starts) or _counts(steps))
-        if counts or _is_clock(name, steps):
+        if not _is_axis(name) and (grows(column, starts) or _counts(steps)):
             growing.append(name)
+        elif _is_clock(name, steps):
+            clocks.append(name)
         elif _is_number_of_something(name, column, steps):
             naming.append(name)
-    rest = [name for name in columns if name not in growing and name not in naming]
+    rest = [name for name in columns if name not in (*growing, *clocks, *naming)]
     if not rest:
         return list(columns), []
     notes = []
@@ -51,6 +52,10 @@ def choose_channels(
         notes.append(
             "left out as no channel, as it grows steadily in every recording: "
             f"{listed(growing)} (--channels keeps it)"
+        )
+    if clocks:
+        notes.append(
+            f"left out as no channel, a clock by its name: {listed(clocks)} (--channels keeps it)"
         )
     if naming:
         notes.append(

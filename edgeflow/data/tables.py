@@ -130,7 +130,6 @@ def _assemble(
     if clock is not None and not roles.told and clock.lower() in WEAK:
         back = np.diff(numbers[:, place[clock]])[~starts[1:]] <= 0
         if len(back) and back.mean() > 0.2:
-            found.notes.append(f"'{shown(clock)}' does not grow: taken for a channel")
             channels.append(clock)
             clock = None
     keep = np.ones(len(file), np.bool_)
@@ -148,6 +147,8 @@ def _assemble(
     if not reading.channels:
         channels, notes = choose_channels(channels, numbers, place, starts)
         found.notes += notes
+    if clock is None and roles.time in channels and roles.time not in roles.channels:
+        found.notes.append(f"'{shown(roles.time)}' does not grow: taken for a channel")
     declared = _declared(settings, labels, label, where)
     classes, of = (
         (declared, [declared.index(name) for name in labels])

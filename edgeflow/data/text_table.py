@@ -172,8 +172,8 @@ class TextTable:
     def _set(self, number: int, line: str) -> None:
         key, colon, value = line.lstrip(' "#').partition(":")
         value = value.rstrip('",;|\t\r\n ')  # a spreadsheet writes quotes and empty cells, too
-        if colon and key.strip() in SETTINGS:
-            self._settings[key.strip()] = number, value.strip()
+        if colon and (key := key.strip().lower()) in SETTINGS:
+            self._settings[key] = number, value.strip()
 
     def _blocks(self, roles: Roles) -> Iterator[list[_Line]]:
         """Yield lines that hold whole rows; comments among them are read."""
@@ -333,6 +333,8 @@ class TextTable:
             hint = "if it is a second line of the header, such as units, leave it out"
         elif _is_date(cell):
             hint = f"if it is the time, say --columns time={name}"
+        elif re.fullmatch(r"\(?[+-]?[\d.,]+\)?\s*\D{,10}", cell):
+            hint = "write the number alone, with '-' if it is negative and without a unit"
         elif cell and column < len(self._first) and not self._number(self._first[column])[1]:
             hint = "if it is no channel, name those that are with --channels"
         elif cell.lower() in ("", "nan", "inf", "-inf", "na", "null"):

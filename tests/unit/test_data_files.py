@@ -61,6 +61,13 @@ def clock(name: str, value: Callable[[int, int], object], **options: Any) -> str
     return text(**with_column(name, value), **{"top": "", **options})
 
 
+def dated() -> str:
+    """A clock of the day, and its date in another column."""
+    table = with_column("time", lambda k, i: f"10:00:{i / RATE:06.3f}")
+    rows = [[*row, "2026-05-01"] for row in table["table"]]
+    return text(rows, [*table["header"], "Date"], top="")
+
+
 def two_clocks() -> str:
     """A clock and another beside it, in both of which the last two times are the same."""
     lines = clock("time", lambda k, i: f"{min(i, 23) / RATE}").splitlines()
@@ -203,6 +210,9 @@ CASES = [
     bad("too many cells", text() + "cy,5,walk,1,2,3\n", "line 153", "6 cells"),
     bad("one name too few", text(header=HEADER[:4]), "line 3", "5 cells, the header has 4", "name every column"),
     bad("NaN", text(changed(4, 4, "NaN")), "line 7", "ay is 'NaN'", "leave out"),
+    bad("units in the cells", text(changed(0, 3, "0.5 g")), "line 3", "write the number alone"),
+    bad("negative numbers in brackets", text(changed(4, 3, "(0.5)")), "line 7", "write the number alone"),
+    good("settings in capitals", text(top="# Rate_Hz: 10\n# Classes: walk, sit\n"), classes=["walk", "sit"], labels=[1, 0]),
     bad("units below the header", text([["", "", "", "m/s^2", "m/s^2"], *rows()]), "line 3", "second line of the header", "leave it out"),
     bad("thousands in a cell", text(changed(4, 4, '"1,234.5"')), "line 7", "separators of thousands"),
     bad("truth among the channels", text(**with_column("touch", lambda k, i: i % 2 > 0)), "line 3", "touch is 'False'", "write 1 and 0"),
@@ -269,6 +279,8 @@ CASES = [
     bad("a label as channel", text(), "'label'", "no channel", channels=["ax", "label"]),
     bad("no channels", text([r[:3] for r in rows()], HEADER[:3]), "no channels"),
     # --- indices and clocks
+    good("a date beside the time", dated(), "a clock by its name: Date", "'time' is the clock"),
+    good("a date alone", text(**with_column("Date", lambda k, i: "2026-05-01")), "a clock by its name: Date"),
     good("an index", text(**with_column("", lambda k, i: k * LENGTH + i, at=0)), "one without a name"),
     good("pandas' index", text(**with_column("Unnamed: 0", lambda k, i: k * LENGTH + i, at=0)), "'Unnamed: 0'"),
     good("a counter of samples", text(**with_column("n", lambda k, i: i)), "n (--channels keeps it)"),
