@@ -116,7 +116,7 @@ def test_files_that_know_no_units_are_read(folder: Path, data: Dataset) -> None:
 def test_a_module_takes_the_units_of_the_data(data: Dataset) -> None:
     net = torch.nn.Sequential(torch.nn.Linear(3, 2))
     chain, _ = load_chain(net, data)
-    assert chain.units == ("g", "g", "g") and chain.notes == ()
+    assert chain.units == ("g", "g", "g")
 
 
 @pytest.mark.parametrize(
