@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import operator
+import sys
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgeflow.errors import (
@@ -243,8 +245,7 @@ def as_dataset(data: Data) -> Dataset:
     if isinstance(data, str | Path):
         as_path("data", data, DataError)
         loaded = load_dataset(data)
-        for note in loaded.notes:
-            warnings.warn(f"{data}: {note}", EdgeFlowWarning, stacklevel=3)
+        warn_of(f"{data}: {note}" for note in loaded.notes)
         return loaded
     if isinstance(data, Dataset):
         return data
@@ -298,14 +299,20 @@ def check_described(
 
 def warned(program: Program) -> Program:
     """Return a new program; warn of what is in its notes."""
-    warn_of(program.metadata.get("notes", ()), stacklevel=4)
+    warn_of(program.metadata.get("notes", ()))
     return program
 
 
-def warn_of(notes: Iterable[str], stacklevel: int = 3) -> None:
-    """Warn the caller of a function of `edgeflow.api`."""
+def warn_of(notes: Iterable[str]) -> None:
+    """Warn the caller of a function of `edgeflow.api`, whatever is decorated on the way."""
+    ours = (str(Path(__file__).parent), contextlib.__file__)
+    level = 1
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_filename.startswith(ours):
+        level += 1
+        frame = frame.f_back
     for note in notes:
-        warnings.warn(note, EdgeFlowWarning, stacklevel=stacklevel)
+        warnings.warn(note, EdgeFlowWarning, stacklevel=level)
 
 
 def as_programs(

@@ -15,6 +15,8 @@ PAUSE = 2.5
 _AGREE = 0.1  # two rates that differ by more contradict each other
 _NEAR = 0.02  # by less, they are the same
 _COARSE = 0.1  # share of repeated times from which the clock's ticks are longer than the period
+_ALTERNATE = 0.9  # share of times that are there equally often
+_MOST_PAUSES = 0.1  # share of steps
 _LOST = 0.01  # share of steps back in time, above which rows are out of order
 
 
@@ -108,6 +110,8 @@ def read_clock(
     period = float(usual.mean())
     if coarse:
         period = _between_ticks(name, times, starts, where)
+        if stated is None:
+            _check_alternate(name, times, starts, where)
     counts = unit is None and period == 1 and bool((forward == np.rint(forward)).all())
     if counts and stated is None:
         return None
@@ -130,6 +134,12 @@ def read_clock(
     keep = np.ones(len(times), np.bool_)
     keep[1:] &= ~again
     pauses = inside & (steps > PAUSE * period)
+    if pauses.sum() > _MOST_PAUSES * inside.sum():
+        raise DataError(
+            f"{where(0)}: '{name}' has steps of {middle * seconds:.4g} s, and a longer pause "
+            f"after {pauses.sum() / inside.sum():.0%} of the samples: if rows of several sensors "
+            "alternate, keep those of one, or give each a recording of its own"
+        )
     starts = starts.copy()
     starts[1:] |= pauses
     jitter = float(np.quantile(np.abs(usual / period - 1), 0.95))
@@ -165,12 +175,12 @@ def _unit(name: str, period: float, stated: float | None, where: str) -> str:
             f"{where}: '{name}' has steps of {period:.6g}: {rates}; but {stated:g} Hz is stated: "
             "correct '# rate_hz' or --rate, or say --time-unit"
         )
-    likely = {"s": (0, 0.5), "ms": (2, 500), "us": (2e3, 5e5), "ns": (2e6, 5e8)}
+    likely = {"d": (0, 2e-6), "s": (2e-6, 0.5), "ms": (2, 500), "us": (2e3, 5e5), "ns": (2e6, 5e8)}
     for unit, (low, high) in likely.items():
-        if low < period <= high and (unit == "s" or period >= low):
+        if low < period <= high or period == low > 1:
             return unit
     raise DataError(
-        f"{where}: '{name}' has steps of {period:.6g}, which may be of s, ms, us or ns: say "
+        f"{where}: '{name}' has steps of {period:.6g}, which may be of s, ms, us, ns or days: say "
         "--time-unit, or the rate with --rate"
     )
 
@@ -196,6 +206,25 @@ def _check_rates(
                 f"{where(piece.start)}: by '{name}' its recording has {1 / (own * seconds):.4g} "
                 f"Hz, most have {1 / (middle * seconds):.4g} Hz: resample it, or leave it out"
             )
+
+
+def _check_alternate(
+    name: str,
+    times: NDArray[np.float64],
+    starts: NDArray[np.bool_],
+    where: Callable[[int], str],
+) -> None:
+    """Refuse times that are each there equally often, as when rows of several sensors alternate."""
+    begins = starts.copy()
+    begins[1:] |= np.diff(times) != 0
+    often = np.diff([*np.flatnonzero(begins).tolist(), len(times)])
+    usual = int(np.median(often))
+    if (often == usual).mean() > _ALTERNATE:
+        raise DataError(
+            f"{where(0)}: '{name}' has each time {usual} times: if rows of {usual} sensors "
+            "alternate, keep those of one, or give each a recording of its own; if the clock is "
+            "coarse, state the rate with --rate"
+        )
 
 
 def _between_ticks(
@@ -232,7 +261,10 @@ def _word(seconds: float) -> str:
 def grows(column: NDArray[np.float64], starts: NDArray[np.bool_]) -> bool:
     """Tell whether a column grows steadily in every recording, as indices and clocks do."""
     steps = np.diff(column)[~starts[1:]]
-    if len(steps) < 8 or not (steps > 0).all():
+    if (steps < 0).any() or (steps == 0).sum() > _COARSE * len(steps):
+        return False
+    steps = steps[steps > 0]
+    if len(steps) < 8:
         return False
     middle = float(np.median(steps))
     return float(np.quantile(np.abs(steps / middle - 1), 0.9)) <= 0.5

@@ -205,6 +205,8 @@ def _missing(where: str, roles: list[str], names: Sequence[str]) -> str:
 def aliases(role: str, names: Sequence[str]) -> list[str]:
     """Return the columns that other tools call so, the likeliest first."""
     known = {name.lower().replace(" ", "_"): name for name in reversed(names)}
+    if "x" in known or "z" in known:
+        known.pop("y", None)  # an axis
     return [known[name] for name in ALIASES[role] if name in known]
 
 

@@ -17,6 +17,7 @@ TABLES = (
 )  # fmt: skip
 _MOST = 100_000  # files
 _ABOUT = re.compile(r"(?i)(readme|licen[cs]e|notes?|changelog|info|description)\b.*")
+_SENSOR = re.compile(r"acc(el\w*)?|gyro?\w*|mag(net\w*)?|gravity|orientation|barometer|ppg|ecg|emg")
 _FIELDS = tuple(role for role in ROLES if role != "time")
 
 
@@ -54,6 +55,7 @@ def find_parts(folder: Path, reading: Reading) -> tuple[list[Part], list[str]]:
             pairs = [(p, n) for p, n in zip(files, names, strict=True) if n not in about]
             files, names = [p for p, _ in pairs], [n for _, n in pairs]
         parts = [Part(path, name, {}) for path, name in zip(files, names, strict=True)]
+        _check_sensors(folder, parts)
         _check_first(folder, parts[0], names, reading)
         return parts, [f"not read: {listed(about, 6)}"] if about else []
     shape = _regex(reading.pattern)
@@ -68,9 +70,28 @@ def find_parts(folder: Path, reading: Reading) -> tuple[list[Part], list[str]]:
             f"{folder}: none of {len(names)} files is like --pattern '{shown(reading.pattern)}'; "
             f"they are called {listed(names, 4)}"
         )
+    _check_sensors(folder, parts)
     rest = [name for name, match in zip(names, matches, strict=True) if not match]
     notes = [f"not read, unlike --pattern: {listed(rest, 6)}"] if rest else []
     return parts, notes
+
+
+def _check_sensors(folder: Path, parts: Sequence[Part]) -> None:
+    """Refuse files of different sensors, each of which would be a recording of its own."""
+    found: list[tuple[str, set[str]]] = []
+    for part in parts:
+        words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", part.name.rpartition("/")[2])
+        kinds = {word.lower()[:3] for word in words if _SENSOR.fullmatch(word.lower())}
+        if kinds:
+            found.append((part.name.rpartition("/")[2], kinds))
+    other = [name for name, kinds in found if kinds.isdisjoint(found[0][1])]
+    if other:
+        raise DataError(
+            f"{folder}: {shown(found[0][0])} and {shown(other[0])} look like files of two sensors, "
+            "and each file is a recording: read those of one, as by --pattern "
+            f"'{{person}}/{{label}}/{shown(found[0][0])}', or write all sensors into one file, "
+            "with a column for each of their channels"
+        )
 
 
 def _regex(pattern: str) -> re.Pattern[str]:

@@ -70,15 +70,18 @@ def ordered_classes(where: str, labels: Sequence[str]) -> tuple[list[str], list[
     return texts, [order_[text] for text in labels]
 
 
-def alike(classes: Sequence[str]) -> str | None:
-    """Return a note about classes whose names differ in case or spaces only."""
+def alike(what: str, names: Sequence[str]) -> str | None:
+    """Return a note about names that differ in case, spaces or how a number is written only."""
     seen: dict[str, str] = {}
-    for name in classes:
+    for name in names:
         plain = "".join(name.split()).casefold()
+        if _WHOLE.fullmatch(plain):
+            plain = str(int(plain.partition(".")[0]))
         if plain in seen:
+            way = "how the number is written" if _WHOLE.fullmatch(name) else "case or spaces"
             return (
-                f"the classes '{shown(seen[plain])}' and '{shown(name)}' differ in case or spaces "
-                "only, and are two"
+                f"the {what} '{shown(seen[plain])}' and '{shown(name)}' differ in {way} only, and "
+                "are two"
             )
         seen[plain] = name
     return None

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeflow.data.arrays import Arrays, read_npz
+from edgeflow.data.channels import still_channels
 from edgeflow.data.clock import grows
 from edgeflow.data.dataset import SPLITS, Recording
 from edgeflow.data.found import Found, ordered_classes
@@ -12,6 +13,7 @@ from edgeflow.data.people import check_people
 from edgeflow.data.wording import listed, shown
 from edgeflow.errors import DataError
 
+_NEEDED = ("x", "y", "person")
 _CHANNELS = 16  # more than that in the middle axis are likely samples
 
 
@@ -23,7 +25,7 @@ def read_npz_file(path: Path) -> Found:
     DataError
         Naming the array or recording, and what to do.
     """
-    arrays = read_npz(path, ("x", "y", "person"))
+    arrays = {key: _texts(path, key, a) for key, a in read_npz(path, _NEEDED).items()}
     found = Found()
     x = arrays["x"]
     _check_axes(path, arrays)
@@ -60,14 +62,18 @@ def read_npz_file(path: Path) -> Found:
     found.units = _names(path, arrays, "units", [""] * count)
     found.classes, labels = _labels(path, arrays)
     found.declared = "classes" in arrays
-    found.notes += _growing(parts, found.channels)
-    for i, (part, label, person) in enumerate(zip(parts, labels, arrays["person"], strict=True)):
+    found.notes += _doubtful(parts, found.channels)
+    people = _people(path, arrays["person"])
+    for i, (part, label, person) in enumerate(zip(parts, labels, people, strict=True)):
         found.where.append(f"recording {i}")
-        found.recordings.append(Recording(_float32(part), label, str(person)))
+        found.recordings.append(Recording(_float32(part), label, person))
     if "rate_hz" in arrays:
         found.rate_hz = _number(path, arrays, "rate_hz")
     if "window" in arrays:
-        found.window = int(_number(path, arrays, "window"))
+        window = _number(path, arrays, "window")
+        if window != np.rint(window):
+            raise DataError(f"{path}: 'window' is {window:g}: it must be whole")
+        found.window = int(window)
     elif x.ndim == 3:
         found.window = x.shape[1]
     given = {split: arrays[f"people_{split}"] for split in SPLITS if f"people_{split}" in arrays}
@@ -95,18 +101,20 @@ def _check_axes(path: Path, arrays: Arrays) -> None:
         )
 
 
-def _growing(parts: list[np.ndarray], channels: list[str]) -> list[str]:
-    """Return a note about channels that look like clocks or indices."""
+def _doubtful(parts: list[np.ndarray], channels: list[str]) -> list[str]:
+    """Return notes about channels that look like clocks, indices or names."""
     starts = np.zeros(sum(map(len, parts)), np.bool_)
     starts[np.cumsum([0, *map(len, parts)])[:-1]] = True
     x = np.concatenate(parts).astype(np.float64)
+    still = still_channels(channels, x, starts)
+    notes = [still] if still else []
     names = [name for i, name in enumerate(channels) if grows(x[:, i], starts)]
-    if not names:
-        return []
-    return [
-        f"an index or clock by its samples, yet read as a channel: {listed(names)}: it grows "
-        "steadily in every recording"
-    ]
+    if names:
+        notes.append(
+            f"an index or clock by its samples, yet read as a channel: {listed(names)}: it grows "
+            "steadily in every recording"
+        )
+    return notes
 
 
 def _float32(x: np.ndarray) -> np.ndarray:
@@ -126,6 +134,27 @@ def _names(path: Path, arrays: Arrays, key: str, default: list[str]) -> list[str
     if len(names) != len(default):
         raise DataError(f"{path}: '{key}' has {len(names)} names, 'x' has {len(default)} channels")
     return names
+
+
+def _texts(path: Path, key: str, array: np.ndarray) -> np.ndarray:
+    """Return names that are bytes as text."""
+    if array.dtype.kind != "S":
+        return array
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: '{key}' holds bytes that are no UTF-8: save it as str") from None
+
+
+def _people(path: Path, person: np.ndarray) -> list[str]:
+    if person.dtype.kind == "f" and np.isfinite(person).all() and (person == np.rint(person)).all():
+        person = person.astype(np.int64)
+    if person.dtype.kind not in "iuU" or "" in person.astype(str):
+        raise DataError(
+            f"{path}: 'person' is of type {person.dtype}, or a name is empty: it must hold whole "
+            "numbers or names"
+        )
+    return [str(one) for one in person]
 
 
 def _labels(path: Path, arrays: Arrays) -> tuple[list[str], list[int]]:

@@ -75,11 +75,14 @@ def load_own(
     if resample_hz is not None:
         dataset = resampled(dataset, resample_hz)
     if window is not None:
+        if found.window is not None and window != dataset.window:
+            note = f"the file has windows of {dataset.window} samples: {window} are taken"
+            dataset = replace(dataset, notes=(*dataset.notes, note))
         dataset = replace(dataset, window=window)
     dataset = _without_short(path, dataset, found.where)
     if not split:
         dataset = replace(dataset, people=default_split(everybody(dataset.recordings), path))
-    return replace(dataset, notes=(*dataset.notes, *_about_classes(dataset, found.declared)))
+    return replace(dataset, notes=(*dataset.notes, *_about_names(dataset, found.declared)))
 
 
 def _read(path: Path, reading: Reading, rate_hz: float | None) -> Found:
@@ -160,13 +163,14 @@ def _without_short(path: Path, dataset: Dataset, where: list[str]) -> Dataset:
     return replace(dataset, recordings=kept, notes=(*dataset.notes, note))
 
 
-def _about_classes(dataset: Dataset, declared: bool) -> list[str]:
-    """Return notes about the order of the classes and about those that a split lacks."""
+def _about_names(dataset: Dataset, declared: bool) -> list[str]:
+    """Return notes about classes, their order and those that a split lacks, and about subjects."""
     notes = []
     if not declared:
         notes.append(f"classes, in the order of their labels: {listed(dataset.classes, 20)}")
-    if note := alike(dataset.classes):
-        notes.append(note)
+    for what, names in (("classes", dataset.classes), ("subjects", everybody(dataset.recordings))):
+        if note := alike(what, names):
+            notes.append(note)
     for split in ("train", "val"):
         people = set(dataset.people[split])
         there = {one.label for one in dataset.recordings if one.person in people}

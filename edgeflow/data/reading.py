@@ -9,7 +9,7 @@ from edgeflow.errors import DataError
 from edgeflow.schema import DATA, Option
 
 ROLES = ("person", "recording", "label", "time")
-UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "d": 86400.0}
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
 
 
@@ -72,7 +72,7 @@ class Reading:
     decimal : str, optional
         The decimal sign, if it cannot be told: . or ,
     time_unit : str, optional
-        Of the time column, if it cannot be told: s, ms, us, ns.
+        Of the time column, if it cannot be told: s, ms, us, ns, d (days).
     """
 
     panel = DATA

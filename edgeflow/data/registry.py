@@ -93,8 +93,8 @@ def load_dataset(
     decimal : str, optional
         ``"."`` or ``","``. Default: the one that the numbers have.
     time_unit : str, optional
-        Of the column of times: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``. Default: told from its name
-        or its steps.
+        Of the column of times: ``"s"``, ``"ms"``, ``"us"``, ``"ns"`` or ``"d"`` (days).
+        Default: told from its name or its steps.
 
     Raises
     ------
@@ -174,9 +174,11 @@ def load_dataset(
 
 def _window(value: int) -> int:
     try:
-        window = operator.index(value)
+        window = operator.index(value) if not isinstance(value, bool) else None
     except TypeError:
-        raise DataError(f"window is {value!r}: give a whole number of samples") from None
+        window = None
+    if window is None:
+        raise DataError(f"window is {value!r}: give a whole number of samples")
     if window < 1:
         raise DataError(f"window of {window} samples: it must be at least 1")
     return window
@@ -184,7 +186,7 @@ def _window(value: int) -> int:
 
 def _rate(what: str, value: float) -> float:
     try:
-        rate = float(value)
+        rate = float(value) if not isinstance(value, bool) else math.nan
     except (TypeError, ValueError):
         rate = math.nan
     if not 0 < rate <= 1e9:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.data.clock import grows, read_clock
+from edgeflow.data.channels import choose_channels
+from edgeflow.data.clock import read_clock
 from edgeflow.data.columns import WEAK, Roles, find_roles
 from edgeflow.data.dataset import Recording
 from edgeflow.data.dialect import is_number
@@ -28,6 +29,8 @@ from edgeflow.errors import DataError
 KEPT_FROM = 1_000_000
 #: The highest rate that is one, in Hz.
 _FASTEST = 1e9
+#: What tools write for a name that is missing, in small letters.
+_MISSING = {"", "nan", "na", "n/a", "<na>", "nat"}
 #: The longest name of a person, label or recording.
 _LONGEST = 1000
 
@@ -130,8 +133,6 @@ def _assemble(
             found.notes.append(f"'{shown(clock)}' does not grow: taken for a channel")
             channels.append(clock)
             clock = None
-    if not reading.channels:
-        channels = _without_growing(channels, numbers, place, starts, found)
     keep = np.ones(len(file), np.bool_)
     if clock is not None:
         stated = found.rate_hz if rate_hz is None else rate_hz
@@ -144,6 +145,9 @@ def _assemble(
         else:
             keep, starts, found.measured_hz = said.keep, said.starts, said.rate_hz
             found.notes += said.notes
+    if not reading.channels:
+        channels, notes = choose_channels(channels, numbers, place, starts)
+        found.notes += notes
     declared = _declared(settings, labels, label, where)
     classes, of = (
         (declared, [declared.index(name) for name in labels])
@@ -177,11 +181,14 @@ def _codes(
             names, own = table.names[column]
             codes.append(np.array([known.setdefault(n, len(known)) for n in names])[own])
     every = np.concatenate(codes).astype(np.int64)
-    for empty in ("", *(name for name in known if name.lower() == "nan")):
-        if column is not None and empty in known:
+    for empty in (name for name in known if name.lower() in _MISSING):
+        if column is not None:
             row = int(np.flatnonzero(every == known[empty])[0])
             said = f"'{empty}'" if empty else "empty"
-            raise DataError(f"{where(row)}: {role} is {said}: fill it in, or leave out the line")
+            raise DataError(
+                f"{where(row)}: {role} is {said}: fill it in, or leave out the line and begin a "
+                "new recording after it"
+            )
     for name in known:
         if len(name) > _LONGEST:
             row = int(np.flatnonzero(every == known[name])[0])
@@ -225,32 +232,6 @@ def _scattered(
     if numbered and count > runs:
         return [f"the label changes within recordings: {count} recordings of one label each"]
     return []
-
-
-def _without_growing(
-    channels: list[str],
-    numbers: NDArray[np.float64],
-    place: Mapping[str, int],
-    starts: NDArray[np.bool_],
-    found: Found,
-) -> list[str]:
-    """Leave out what grows steadily in every recording, as indices and clocks do."""
-    growing = [
-        name for name in channels if not _is_axis(name) and grows(numbers[:, place[name]], starts)
-    ]
-    rest = [name for name in channels if name not in growing]
-    if not growing or not rest:
-        return channels
-    found.notes.append(
-        f"left out as no channel, as it grows steadily in every recording: {listed(growing)} "
-        "(--channels keeps it)"
-    )
-    return rest
-
-
-def _is_axis(name: str) -> bool:
-    """Tell whether a channel is called like an axis, and not like an index."""
-    return name.lower().endswith(("x", "y", "z")) and not name.lower().endswith(("idx", "index"))
 
 
 def _settings(parts: Sequence[Part], tables: Sequence[Table]) -> dict[str, tuple[str, str]]:

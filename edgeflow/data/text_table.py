@@ -92,7 +92,7 @@ class TextTable:
             raise DataError(f"{self.path}: empty: its first line must name the columns")
         self._body = list(itertools.islice(self._lines, _LOOK))
         number, text = self._header_in_comment(header, comments)
-        if not text.replace("\t", " ").strip().isprintable():
+        if not "".join(text.split()).isprintable():
             raise DataError(f"{self.path}: not UTF-8 text, nor UTF-16: export it again as CSV")
         for at, line in comments:
             self._set(at, line)
@@ -323,6 +323,14 @@ class TextTable:
         other = "," if self.dialect.decimal == "." else "."
         if re.fullmatch(rf"[+-]?\d*{re.escape(other)}\d+", cell):
             hint += f", or say --decimal {other}"
+        elif re.fullmatch(r"[+-]?\d{1,3}([,.' ]\d{3})+([,.]\d*)?", cell):
+            hint = "export it without separators of thousands"
+        elif cell.startswith("\N{MINUS SIGN}"):
+            hint = "its minus is not '-': export it with that"
+        elif cell.lower() in ("true", "false"):
+            hint = "write 1 and 0, or name the channels with --channels"
+        elif not any(map(is_number, self._first)) and any(self._first):
+            hint = "if it is a second line of the header, such as units, leave it out"
         elif _is_date(cell):
             hint = f"if it is the time, say --columns time={name}"
         elif cell and column < len(self._first) and not self._number(self._first[column])[1]:

@@ -15,5 +15,9 @@ def shown(name: object) -> str:
 def listed(names: Iterable[object], most: int = _MOST) -> str:
     """Return names separated by commas; of more than `most`, the first ones and how many."""
     every = list(names)
-    text = ", ".join(shown(name) for name in every[:most])
+    text = ", ".join(_told_apart(shown(name)) for name in every[:most])
     return text if len(every) <= most else f"{text}, … ({len(every)})"
+
+
+def _told_apart(name: str) -> str:
+    return f"'{name}'" if "," in name else name

@@ -61,6 +61,14 @@ def clock(name: str, value: Callable[[int, int], object], **options: Any) -> str
     return text(**with_column(name, value), **{"top": "", **options})
 
 
+def two_clocks() -> str:
+    """A clock and another beside it, in both of which the last two times are the same."""
+    lines = clock("time", lambda k, i: f"{min(i, 23) / RATE}").splitlines()
+    return "\n".join(f"{line},{line.rpartition(',')[2]}" for line in lines).replace(
+        "time,time", "time,seconds_elapsed"
+    )
+
+
 def renamed(**names: str) -> list[str]:
     return [names.get(name, name) for name in HEADER]
 
@@ -171,6 +179,8 @@ CASES = [
     good("comments that a spreadsheet quoted", text(top='"# rate_hz: 10",,,,\n"# classes: walk, sit",,,,\n'), classes=["walk", "sit"], labels=[1, 0]),
     good("a column named #", text(**with_column("#", lambda k, i: k * LENGTH + i, at=0)), "one without a name"),
     good("rate after the header", text(top="") + "# rate_hz: 10\n"),
+    good("a space that does not break in the header", text(header=renamed(ax="\u00a0ax\u00a0"))),
+    bad("another minus", text(changed(4, 3, "\N{MINUS SIGN}0.5")), "line 7", "its minus is not '-'"),
     good("Windows-1252", text(relabelled({"sit": "Übung", "walk": "walk"})).encode("cp1252"), "Windows-1252", classes=["walk", "Übung"], labels=[1, 0]),
     good("names in other scripts", text([["安" if r[0] == "ann" else r[0], *r[1:]] for r in rows()]), people=["bob", "cy", "安"]),
     good("line ends in a quoted name", text(relabelled({"sit": '"sit\ndown"', "walk": "walk"})), classes=["sit\ndown", "walk"]),
@@ -193,6 +203,9 @@ CASES = [
     bad("too many cells", text() + "cy,5,walk,1,2,3\n", "line 153", "6 cells"),
     bad("one name too few", text(header=HEADER[:4]), "line 3", "5 cells, the header has 4", "name every column"),
     bad("NaN", text(changed(4, 4, "NaN")), "line 7", "ay is 'NaN'", "leave out"),
+    bad("units below the header", text([["", "", "", "m/s^2", "m/s^2"], *rows()]), "line 3", "second line of the header", "leave it out"),
+    bad("thousands in a cell", text(changed(4, 4, '"1,234.5"')), "line 7", "separators of thousands"),
+    bad("truth among the channels", text(**with_column("touch", lambda k, i: i % 2 > 0)), "line 3", "touch is 'False'", "write 1 and 0"),
     bad("inf", text(changed(4, 4, "-inf")), "line 7", "not a finite number"),
     bad("hexadecimal", text(changed(4, 3, "0x1A")), "line 7", "ax is '0x1A'"),
     bad("underscore in a number", text(changed(4, 3, "1_000")), "line 7", "ax is '1_000'"),
@@ -230,6 +243,11 @@ CASES = [
     bad("one class", text(relabelled({"sit": "walk", "walk": "walk"})), "only one label (walk)", "at least 2"),
     bad("a quantity as label", text([[*r[:2], f"{0.37 * i:.2f}", *r[3:]] for i, r in enumerate(rows())]), "numbers with fractions", "--columns label="),
     bad("empty label", text(changed(4, 2, "")), "line 7", "label is empty"),
+    bad("label missing as R writes it", text(changed(4, 2, "NA")), "line 7", "label is 'NA'", "begin a new recording"),
+    bad("person missing", text(changed(4, 0, "N/A")), "line 7", "person is 'N/A'", "fill it in"),
+    good("persons that differ in case", text([["Ann" if r[1] == "0" else r[0], *r[1:]] for r in rows()]), "the subjects 'Ann' and 'ann' differ in case", people=["Ann", *PEOPLE]),
+    good("persons as numbers of two kinds", text([[{"0": "1", "1": "1.0"}.get(r[1], r[0]), *r[1:]] for r in rows()]), "'1' and '1.0' differ in how the number is written", people=["1", "1.0", "bob", "cy"]),
+    good("labels with commas", text(relabelled({"sit": '"sit, down"', "walk": "walk"})), "labels: 'sit, down', walk", classes=["sit, down", "walk"]),
     bad("label nan", text(changed(4, 2, "nan")), "line 7", "label is 'nan'"),
     bad("one person", text([["ann", *r[1:]] for r in rows()]), "1 subjects (ann)", "at least 3"),
     good("a class that train lacks", text([r for r in rows() if r[:3] != ["ann", "0", "sit"]]), "no recordings of sit in the split 'train'", recordings=[1, 2, 3, 4, 5]),
@@ -255,12 +273,25 @@ CASES = [
     good("pandas' index", text(**with_column("Unnamed: 0", lambda k, i: k * LENGTH + i, at=0)), "'Unnamed: 0'"),
     good("a counter of samples", text(**with_column("n", lambda k, i: i)), "n (--channels keeps it)"),
     good("a counter of frames", text(**with_column("frame_idx", lambda k, i: 3 * i)), "frame_idx (--channels keeps it)"),
+    good("a second clock that repeats", two_clocks(), "seconds_elapsed (--channels keeps it)", lengths=[24] * 6),
+    good("numbers of classes beside their names", text(**with_column("activity_id", lambda k, i: 1 + k % 2)), "numbers persons, recordings or classes by its name: activity_id"),
+    good("numbers of persons beside their names", text(**with_column("Subject ID", lambda k, i: k // 2, at=0)), "by its name: Subject ID"),
+    good("numbers of trials that are kept", text(**with_column("trial", lambda k, i: k)), options={"channels": ["ax", "ay", "trial"]}, channels=["ax", "ay", "trial"]),
+    good("an axis called like a label", text(header=renamed(ax="x", ay="y")), channels=["x", "y"], names={"x": "ax", "y": "ay"}),
+    good("an event that changes is a channel", text(**with_column("event", lambda k, i: i % 3)), channels=["ax", "ay", "event"]),
+    good("one value in each recording", text(**with_column("age", lambda k, i: 30 + k)), "one value all through each recording: age", channels=["ax", "ay", "age"]),
+    good("a sensor that is off", text(**with_column("gz", lambda k, i: 0)), "one value all through each recording: gz", channels=["ax", "ay", "gz"]),
     good("a rising axis", text(**with_column("gz", lambda k, i: i)), channels=["ax", "ay", "gz"]),
+    good("a counter that begins anew", text(**with_column("packet", lambda k, i: (k * LENGTH + i) % 32)), "packet (--channels keeps it)"),
     good("a counter that is kept", text(**with_column("n", lambda k, i: i)), options={"channels": ["ax", "n"]}, channels=["ax", "n"]),
     good("time in s", clock("time", lambda k, i: f"{i / RATE:.2f}"), "'time' is the clock, in s: 10 Hz"),
     good("time in ms", clock("timestamp", lambda k, i: 1_700_000_000_000 + 9000 * k + 100 * i), "in ms: 10 Hz"),
     good("time in us", clock("t", lambda k, i: 100_000 * i), "in us: 10 Hz"),
     good("time in ns", clock("time", lambda k, i: 1_700_000_000_000_000_000 + 100_000_000 * i), "in ns: 10 Hz"),
+    good("a spreadsheet's days", clock("Date", lambda k, i: f"{45778.5 + i / RATE / 86400:.10f}"), "in d: 10 Hz"),
+    good("MATLAB's days", clock("time", lambda k, i: f"{739000.5 + i / RATE / 86400:.12f}"), "in d: 10 Hz"),
+    bad("two sensors that alternate, at the same times", clock("time", lambda k, i: i // 2 / RATE), "each time 2 times", "--rate"),
+    bad("two sensors that alternate, a little apart", clock("time", lambda k, i: i // 2 / RATE + 0.003 * (i % 2)), "a longer pause after 50% of the samples", "alternate"),
     good("time whose name says ms", clock("time (ms)", lambda k, i: 100 * i), "in ms: 10 Hz"),
     good("time in ISO 8601", clock("time", lambda k, i: f"2026-05-01T12:00:{i / RATE:09.6f}"), "in s: 10 Hz"),
     good("time in ISO 8601 with a zone", clock("datetime", lambda k, i: f"2026-05-01 12:00:{i / RATE:06.3f}+02:00"), "in s: 10 Hz"),
@@ -299,6 +330,9 @@ CASES = [
     bad("files of other columns", changed_file(files("{person}/{label}_{recording}.csv"), 3, "ax,ay", "ax,az"), "bob/walk_3.csv", "lacks ay", "has also az", file="mine", **PATTERN),
     bad("files of other rates", changed_file(files("{person}/{label}_{recording}.csv"), 3, "hz: 10", "hz: 20"), "bob/walk_3.csv", "rate_hz is 20", file="mine", **PATTERN),
     bad("a person in column and pattern", files("{person}.csv", ()), "the column 'person' and in --pattern", file="mine", pattern="{person}.csv"),
+    bad("files of two sensors", files("{person}/{label}/Accelerometer.csv") | files("{person}/{label}/Gyroscope.csv"), "Accelerometer.csv and Gyroscope.csv", "--pattern", file="mine", pattern="{person}/{label}/*.csv"),
+    good("files of one of two sensors", files("{person}/{label}/Accelerometer.csv") | files("{person}/{label}/Gyroscope.csv"), "not read", file="mine", options={"pattern": "{person}/{label}/Accelerometer.csv"}),
+    bad("axes in a folder without a pattern", {n: t.replace("ax,ay", "x,y") for n, t in files("{person}/{label}_{recording}.csv").items()}, "label=LABEL", file="mine"),
     bad("empty folder", {"notes.md": "none"}, "without files to read", file="mine"),
 ]  # fmt: skip
 
@@ -328,10 +362,11 @@ def check(data: Dataset, case: Case) -> None:
     if "any_values" in differs:
         return
     labels = differs.get("labels", [0, 1])
-    columns = [HEADER[3:].index(name) for name in data.channels if name in HEADER]
+    names = [differs.get("names", {}).get(name, name) for name in data.channels]
+    columns = [HEADER[3:].index(name) for name in names if name in HEADER]
     for k, one in zip(kept, data.recordings, strict=True):
         assert one.label == labels[k % 2]
-        own = one.x[:, [i for i, name in enumerate(data.channels) if name in HEADER]]
+        own = one.x[:, [i for i, name in enumerate(names) if name in HEADER]]
         assert np.array_equal(own, X[k, : len(one.x), columns].T.astype(np.float32))
 
 
@@ -375,6 +410,17 @@ def test_resampled_on_request(tmp_path: Path) -> None:
     assert {len(one.x) for one in data.recordings} == {2 * LENGTH}
     assert "resampled from 10 to 20 Hz" in data.notes[0]
     assert np.allclose(data.recordings[2].x[::2], X[2], atol=0.35)
+
+
+def test_a_window_other_than_the_files_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(text(top="# rate_hz: 10\n# window: 12\n"))
+    assert "windows of 12 samples: 15 are taken" in "".join(load_dataset(path, window=15).notes)
+    assert "windows of 24 samples: 15 are" in "".join(
+        load_dataset(path, window=15, resample_hz=20).notes
+    )
+    for same in (None, 12):
+        assert not any("are taken" in note for note in load_dataset(path, window=same).notes)
 
 
 def test_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -496,6 +542,8 @@ def test_a_clock_among_the_arrays_is_noted(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ({"name_or_path": 5}, "a name or a path"),
+        ({"rate_hz": True}, "rate_hz is True"),
+        ({"window": True}, "window is True"),
         ({"rate_hz": "fast"}, "rate_hz is 'fast'"),
         ({"rate_hz": -1}, "rate_hz is -1"),
         ({"rate_hz": [10]}, "rate_hz is"),
@@ -508,7 +556,7 @@ def test_a_clock_among_the_arrays_is_noted(tmp_path: Path) -> None:
         ({"columns": "person=subject"}, "give a mapping"),
         ({"separator": 5}, "give a text"),
         ({"time_unit": ["s"]}, "give a text"),
-        ({"time_unit": "min"}, "use one of s, ms, us, ns"),
+        ({"time_unit": "min"}, "use one of s, ms, us, ns, d"),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, arguments: Any, message: str) -> None:

@@ -164,12 +164,29 @@ def test_npz_of_recordings_of_unequal_length(tmp_path):
         ({"window": 21}, "recording 0 has 20 samples, fewer than a window of 21"),
         ({"people_train": [1]}, "no key 'val'"),
         ({"person": np.array([{}] * 6)}, "holds Python objects"),
+        ({"person": np.array([1.0, 1, 2, 2, 3, np.nan])}, "'person' is of type float64"),
+        ({"person": np.array(["a", "a", "b", "b", "c", ""])}, "a name is empty"),
+        ({"y": np.array([b"\xff"] * 6)}, "'y' holds bytes that are no UTF-8"),
+        ({"window": 9.5}, "'window' is 9.5: it must be whole"),
     ],
 )
 def test_wrong_npz(tmp_path, changes, message):
     with pytest.raises(DataError, match=message) as caught:
         load_dataset(npz_file(tmp_path, **changes))
     assert "mine.npz" in str(caught.value)
+
+
+def test_npz_names_as_other_tools_save_them(tmp_path):
+    """Bytes are text, whole numbers in floats are numbers; a channel that stands still is noted."""
+    x = arrays()["x"]
+    x[..., 1] = 0
+    y, person = np.array([b"sit", b"run"] * 3), np.array([1.0, 1, 2, 2, 10, 10])
+    data = load_dataset(npz_file(tmp_path, x=x, y=y, person=person))
+    assert data.classes == ["run", "sit"]
+    assert data.people == {"train": ["1"], "val": ["2"], "test": ["10"]}
+    assert "one value all through each recording: ch1" in data.notes[0]
+    data = load_dataset(npz_file(tmp_path, person=np.array([b"a", b"a", b"b", b"b", b"c", b"c"])))
+    assert data.people == {"train": ["a"], "val": ["b"], "test": ["c"]}
 
 
 def test_npz_cut_short(tmp_path):
