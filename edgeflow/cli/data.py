@@ -57,7 +57,7 @@ def info(
       edgeflow data info seglearn-watch
       edgeflow data info mine.csv --rate 50 --people split.json
       edgeflow data info mine.csv --columns person=subject,label=activity,time=ts
-      edgeflow data info folder --pattern '{person}/{label}_{recording}.csv' --rate 50
+      edgeflow data info folder --pattern '{person}/{label}_{recording}.csv'
     """
     from edgeflow.data import sources
 

@@ -83,7 +83,7 @@ class Assembly:
         It becomes part of a linear layer before it, of a linear or recurrent layer after it, or of
         the normalisation of the input; `name` is for the message where there is none.
         """
-        a, b = (self._vector(v) for v in (scale, shift))
+        a, b = (self._vector(v, name) for v in (scale, shift))
         self.version, self._map = self.version + 1, name
         last = self.layers[-1][1] if self.layers else None
         if isinstance(last, nn.Linear):
@@ -137,7 +137,7 @@ class Assembly:
         layer = nn.LayerNorm(self.width, eps=eps)
         for parameter, value in ((layer.weight, gain), (layer.bias, bias)):
             if value is not None:
-                parameter.data.copy_(torch.from_numpy(self._vector(value)))
+                parameter.data.copy_(torch.from_numpy(self._vector(value, name)))
         self.add(name, layer, self.width)
 
     def pad(self, left: int, right: int = 0) -> None:
@@ -284,12 +284,12 @@ class Assembly:
         )
         raise CompressError(f"{name} reads {width} values, a step has {self.width}: {remedy}")
 
-    def _vector(self, value: ArrayLike) -> Floats:
+    def _vector(self, value: ArrayLike, name: str) -> Floats:
         array = np.asarray(value, dtype=np.float64)
         if array.size not in (1, self.width) or array.size != max((1, *array.shape)):
             raise CompressError(
-                f"a constant of shape {list(array.shape)} is applied to {self.width} channels: "
-                "only one value a channel is supported"
+                f"{name} applies a constant of shape {list(array.shape)} to {self.width} channels: "
+                "only one value a channel is supported, so make it the same at every step"
             )
         result: Floats = np.broadcast_to(array.reshape(-1), self.width).copy()
         return result

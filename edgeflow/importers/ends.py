@@ -4,13 +4,15 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from edgeflow.errors import CompressError
-from edgeflow.importers.check import listed
+from edgeflow.importers.check import FINAL, listed
 from edgeflow.importers.operation import Operation
 
 _Inputs = Sequence[tuple[Hashable, Sequence[int | None]]]
 _Label = Callable[[Hashable], str]
 #: Roles whose first operand is the data, and whose others are weights.
 _WEIGHTED = ("recurrent", "linear", "matmul", "layer_norm", "batch_norm", "conv", "layer")
+#: Roles of what leads from the scores of classes to the class with the largest.
+_OF_SCORES = ("move", "argmax", *FINAL)
 
 
 class Ends(NamedTuple):
@@ -106,6 +108,11 @@ def _find_output(
         raise CompressError("its outputs do not depend on the samples")
     origins = {value: _origin(producers, data, value) for value in dependent}
     decisions = [v for v in dependent if not _is_state(producers, origins[v])] or dependent[:1]
+    chosen = [v for v in decisions if _role(producers, origins[v]) == "argmax"]
+    scores = {value: _origin(producers, data, value, _OF_SCORES) for value in decisions}
+    others = {scores[value] for value in decisions if value not in chosen}
+    chosen = [value for value in chosen if scores[value] in others]
+    decisions = [value for value in decisions if value not in chosen]
     before = {value: _ancestors(producers, value) for value in decisions}
     last = [v for v in decisions if not any(v in before[other] for other in decisions)]
     # outputs that only move the values of the same layer say the same
@@ -116,18 +123,33 @@ def _find_output(
         )
     inside = [v for v in decisions if v not in last and origins[v] != origins[last[0]]]
     return last[0], tuple(
-        f"its output '{label(value)}' is inside of the model, and left out" for value in inside
+        f"its output '{label(value)}' is {what}, and left out"
+        for what, values in (
+            ("inside of the model", inside),
+            ("the argmax of another one", chosen),
+        )
+        for value in values
     )
 
 
-def _origin(producers: dict[Hashable, Operation], data: set[Hashable], value: Hashable) -> Hashable:
-    """Return the value that moves made another one of."""
-    while (op := producers.get(value)) is not None and op.role == "move":
+def _origin(
+    producers: dict[Hashable, Operation],
+    data: set[Hashable],
+    value: Hashable,
+    roles: Sequence[str] = ("move",),
+) -> Hashable:
+    """Return the value that moves, or operations of other roles, made another one of."""
+    while (op := producers.get(value)) is not None and op.role in roles:
         before = [read for read in op.reads if read in data]
         if len(before) != 1:
             break
         value = before[0]
     return value
+
+
+def _role(producers: dict[Hashable, Operation], value: Hashable) -> str:
+    op = producers.get(value)
+    return "" if op is None else op.role
 
 
 def _is_state(producers: dict[Hashable, Operation], value: Hashable) -> bool:

@@ -33,7 +33,8 @@ _MOVES = ("Cast", "Concat", "Dropout", "Flatten", "Gather", "Identity", "Reshape
 _SAME = ("MatMul", "Add", "Sub", "Mul", "Div", "Softmax", "Sigmoid", "Relu", "Conv", "Pad")
 _ROLES = {
     **{kind: kind.lower() for kind in _SAME},
-    **{"Gemm": "linear", "Shape": "size", "Size": "size", "LogSoftmax": "log_softmax"},
+    **{"Gemm": "linear", "Shape": "size", "Size": "size", "LogSoftmax": "log_softmax",
+       "ArgMax": "argmax"},
     **{"LayerNormalization": "layer_norm", "BatchNormalization": "batch_norm"},
     **dict.fromkeys(("ReduceMean", "GlobalAveragePool"), "mean"),
     **dict.fromkeys(RECURRENT, "recurrent"),
@@ -182,14 +183,14 @@ class _Onnx(Graph):
     def run(
         self, x: NDArray[np.float32], n: int, wanted: Sequence[Any]
     ) -> list[NDArray[np.float32]]:
-        feeds: dict[str, Any] = {self.sample: x}
+        feeds: dict[Any, Any] = {self.sample: x}
         for given in self._given:
             if given.name != self.sample:
                 kind = helper.tensor_dtype_to_np_dtype(given.type.tensor_type.elem_type)
                 feeds[given.name] = np.zeros([size or n for size in _sizes(given)], kind)
         known = {"", *self.data, *self._constants, *feeds}
-        names = dict.fromkeys(name for op in self.path for name in op.node.input)
-        computed = [name for name in names if name not in known]
+        read = dict.fromkeys(name for op in self.path for name in op.node.input)
+        computed = [name for name in read if name not in known]
         names = (*wanted, *computed)
         key = (*names, *map(np.shape, feeds.values()))
         if key not in self._sessions:

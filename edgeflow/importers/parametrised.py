@@ -128,5 +128,8 @@ def _plain(part: nn.Module) -> None:
         else:
             prune.remove(part, hook._tensor_name)
     if parametrize.is_parametrized(part):
+        # taking them off deletes properties of the class, which a copy shares with the caller's
+        kind = type(part)
+        part.__class__ = type(kind.__name__, kind.__bases__, dict(kind.__dict__))
         for name in list(part.parametrizations):  # type: ignore[arg-type]
             parametrize.remove_parametrizations(part, name, leave_parametrized=True)

@@ -95,7 +95,7 @@ def call_of(module: nn.Module, x: Tensor) -> Any:
     except (Exception, SystemExit) as error:  # whatever the user's code raises
         text = ": ".join(filter(None, [type(error).__name__, one_line(error)]))
         remedy = "make it run on samples of the data"
-        if "positional argument" in text:
+        if "positional argument" in text or "keyword-only argument" in text:
             remedy = "give defaults to all that it takes beside the samples"
         raise CompressError(
             f"the model cannot be run on samples of {x.shape[-1]} channels (x {list(x.shape)}): "

@@ -23,7 +23,7 @@ RECURRENT: dict[str, Callable[..., nn.Module]] = {
 }
 _MOVES = ("T", "_to_copy", "alias", "chunk", "clone", "contiguous", "cpu", "data", "detach",
           "dropout", "dropout1d", "expand", "expand_as", "feature_dropout", "flatten", "float",
-          "getitem", "mT", "movedim", "moveaxis", "narrow", "permute", "requires_grad", "reshape",
+          "gather", "getitem", "index_select", "take_along_dim", "mT", "movedim", "moveaxis", "narrow", "permute", "requires_grad", "reshape",
           "reshape_as", "select", "slice", "split", "squeeze", "swapaxes", "swapdims", "t", "to",
           "tensor_split", "transpose", "type", "type_as", "unbind", "unflatten", "unsqueeze",
           "view", "view_as", "alpha_dropout", "double", "half")  # fmt: skip
@@ -35,7 +35,7 @@ _ROLES = {
     **{"addmm": "linear", "mm": "matmul", "rsub": "sub", "true_divide": "div", "divide": "div",
        "rdiv": "div", "multiply": "mul", "rmul": "mul", "subtract": "sub", "radd": "add",
        "neg": "mul", "negative": "mul", "conv1d": "conv", "constant_pad_nd": "pad",
-       "adaptive_avg_pool1d": "mean", "_softmax": "softmax", "_log_softmax": "log_softmax"},
+       "adaptive_avg_pool1d": "mean", "argmax": "argmax", "_softmax": "softmax", "_log_softmax": "log_softmax"},
     **dict.fromkeys(RECURRENT, "recurrent"),
     **dict.fromkeys(_MOVES, "move"),
     **dict.fromkeys(_SIZES, "size"),
@@ -188,7 +188,9 @@ class TorchGraph(Graph):
         **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack"),
                         f"{JOINS}; compute further channels in the data"),
         **dict.fromkeys(("norm", "vector_norm", "linalg_vector_norm", "linalg_norm", "pow",
-                         "square", "sqrt", "abs"), _ALSO_A_CHANNEL),
+                         "square", "sqrt", "abs", "log", "log1p", "exp", "diff", "cumsum", "round",
+                         "fft_rfft", "rfft", "stft"), _ALSO_A_CHANNEL),
+        **dict.fromkeys(("conv2d", "conv3d"), "use a causal nn.Conv1d over time"),
         **dict.fromkeys(("clamp", "clip", "hardtanh", "clamp_min", "clamp_max", "nan_to_num",
                          "relu6"), "leave it out, and clip the data before the model"),
         **dict.fromkeys(("gelu", "silu", "tanh", "sigmoid", "elu", "selu", "leaky_relu", "prelu",

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain
@@ -25,12 +26,14 @@ from edgeflow.importers.recorder import (
     record,
     value_of,
 )
-from edgeflow.importers.torch_graph import Call, TorchGraph
+from edgeflow.importers.torch_graph import Call, TorchGraph, tensors_in
 from edgeflow.importers.unchanged import unchanged
 
 _OTHER_FLOATS = (torch.float64, torch.float16, torch.bfloat16)
 #: Packages whose modules hold integers.
 _QUANTIZED = ("torch.ao", "torch.nn.quantized", "torch.quantization", "torchao")
+#: Of those, modules that only mark where a float model is to be quantized.
+_MARKS = ".quantization.stubs"
 
 
 def from_module(
@@ -72,6 +75,11 @@ def from_module(
     with torch.random.fork_rng(devices=[]):
         graph = _read(module, np.ascontiguousarray(example[:CHECKED], dtype=np.float32))
         graph.notes += notes
+        if graph.remembers():
+            graph.notes.append(
+                "forward keeps a state from call to call: each window is taken as its first call, "
+                "from zeros"
+            )
         return graph.chain(np.asarray(example, dtype=np.float32), about, type(module).__name__)
 
 
@@ -98,7 +106,7 @@ def _plain(module: nn.Module) -> tuple[nn.Module, list[str]]:
                 f"{_path(name)}a torch.jit module hides its layers: pass the nn.Module that it was "
                 "made from, as it was before torch.jit.script or torch.jit.trace"
             )
-        if kind.__module__.startswith(_QUANTIZED):
+        if kind.__module__.startswith(_QUANTIZED) and not kind.__module__.endswith(_MARKS):
             raise CompressError(
                 f"{_path(name)}{kind.__name__} is quantized already: pass the float nn.Module, as "
                 "it was before torch's quantization"
@@ -106,6 +114,12 @@ def _plain(module: nn.Module) -> tuple[nn.Module, list[str]]:
     others = set[str]()
     for name, parameter in module.named_parameters():
         dtype = str(parameter.dtype).removeprefix("torch.")
+        if isinstance(parameter, UninitializedParameter):
+            raise CompressError(
+                f"parameter {name} has no size yet: call the model on samples once, and train it"
+            )
+        if parameter.layout != torch.strided:
+            raise CompressError(f"parameter {name} is sparse: pass it as to_dense()")
         if parameter.device.type != "cpu" or not parameter.is_floating_point():
             raise CompressError(
                 f"parameter {name} is {dtype} on {parameter.device}: pass the model as float32 on "
@@ -168,6 +182,14 @@ class _Module(TorchGraph):
         self.follow(channels)
         return self.time_first()
 
+    def remembers(self) -> bool:
+        """Tell whether the same samples give something else in a second call."""
+        x = self._first.tensors[self._first.sample]
+        with unchanged(self._module), contextlib.suppress(CompressError):
+            calls = [[*tensors_in(call_of(self._module, x.clone()))] for _ in range(2)]
+            return not all(map(_equal, *calls))
+        return False
+
     def label(self, value: Hashable) -> str:
         return self._labels.get(value, "x")  # type: ignore[call-overload]
 
@@ -217,6 +239,11 @@ class _Module(TorchGraph):
         if isinstance(value, Value):
             value = self._first.tensors[value]
         return _array(value) if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    """Tell whether the values are the same; NaN equals NaN."""
+    return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

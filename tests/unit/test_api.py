@@ -168,7 +168,7 @@ class TestCompress:
             ({"rate_hz": "fast"}, "rate_hz is 'fast': give a number"),
             ({"widths": 8}, r"widths are edgeflow.Widths\(...\), not int"),
             ({"out": 3}, "out is 3: give a path"),
-            ({"model": nn.Identity()}, "the model calls no layer"),
+            ({"model": nn.Identity()}, "there is no layer in it"),
         ],
     )  # fmt: skip
     def test_wrong_arguments_get_one_line(self, options: dict[str, Any], message: str) -> None:

@@ -230,6 +230,7 @@ def test_computed_weights(kind: str) -> None:
     np.testing.assert_allclose(chain.run(samples()), expected, atol=1e-6)
     assert before.keys() == net.state_dict().keys()
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+    np.testing.assert_array_equal(outputs(net), expected)
 
 
 def test_parts_of_what_is_not_known_stay() -> None:

@@ -101,6 +101,9 @@ FORMS: dict[str, tuple[Callable[[Net, Tensor], Any], list[str]]] = {
     "mean by pooling": (
         lambda m, x: m.out(functional.adaptive_avg_pool1d(m.h(x).mT, 1).squeeze(-1)),
         ["gru", "adaptive_avg_pool1d", "out"]),
+    "last step by gather": (
+        lambda m, x: m.out(m.h(x).gather(1, torch.full((len(x), 1, 6), x.shape[1] - 1))[:, 0]),
+        ["gru", "out"]),
     "last state": (lambda m, x: m.out(m.stack(x)[1][-1]), ["stack0", "stack1", "out"]),
     "time first inside": (
         lambda m, x: m.out(m.lstm(x.transpose(0, 1))[0][-1]), ["lstm", "out"]),
@@ -163,6 +166,33 @@ def test_features_beside_the_outputs_are_noted() -> None:
     assert chain.notes == ("its output 'output 0' is inside of the model, and left out",)
 
 
+def test_argmax_beside_its_scores_is_noted() -> None:
+    def form(net: Net, x: Tensor) -> Any:
+        y = net.out(net.h(x)[:, -1])
+        return {"class": y.softmax(-1).argmax(-1), "scores": y}
+
+    net = Net(form).eval()
+    chain = from_module(net, walk())
+    assert chain.notes == ("its output 'output 'class'' is the argmax of another one, and left out",)
+    with torch.no_grad():
+        expected = net(torch.tensor(walk()))["scores"].numpy()
+    np.testing.assert_allclose(chain.run(walk())[:, -1], expected, atol=1e-5)
+
+
+def test_a_state_kept_between_calls_is_noted() -> None:
+    def form(net: Net, x: Tensor) -> Any:
+        y, net.state = net.gru(x, getattr(net, "state", None))
+        return net.out(y)
+
+    net = Net(form).eval()
+    chain = from_module(net, walk())
+    assert chain.notes == (
+        "forward keeps a state from call to call: each window is taken as its first call, from zeros",
+    )
+    assert not hasattr(net, "state")
+    same(chain, net, walk(5))
+
+
 def test_time_first_is_noted() -> None:
     net = Net(lambda m, x: m.out(m.lstm(x)[0])).eval()
     chain = from_module(net, walk())
@@ -199,6 +229,10 @@ def _fails(net: Net, x: Tensor) -> Any:
     raise AssertionError("\x1b[31mtwo\n\naxes")
 
 
+def _by_name(net: Net, x: Tensor, *, static: Tensor) -> Any:
+    return net.out(net.h(x))
+
+
 def _heads(net: Net, x: Tensor) -> Any:
     h = net.h(x)
     return net.out(h), net.other(h)
@@ -226,6 +260,12 @@ HERE = r"test_import_functions\.py:\d+"
         (lambda m, x: m.out(torch.tanh(torch.tanh(m.h(x)))), f"tanh at {HERE}: use ReLU"),
         (_shortcut, f"add at {HERE}: joins two paths"),
         (_pooled, f"softmax at {HERE}: attention: it weighs all"),
+        (lambda m, x: (m.other(m.h(x)), m.out(m.h(x)).argmax(-1)), "outputs of two kinds"),
+        (lambda m, x: m.out(m.h(torch.log1p(x.abs()))), f"log1p at {HERE}: compute it in the data"),
+        (lambda m, x: m.out(m.h(x + torch.ones(20, 1))), f"add at {HERE} applies a constant of shape "
+         r"\[20, 1\] to 3 channels: .* make it the same at every step"),
+        (lambda m, x: m.out(m.h(functional.conv2d(x[:, None], torch.ones(1, 1, 1, 1))[:, 0])),
+         f"conv2d at {HERE}: use a causal nn.Conv1d"),
         (_heads, "outputs of two kinds, 'output 0' and 'output 1': return one"),
         (_written, f"setitem at {HERE}"),
         (_fails, rf"\(x \[8, 20, 3\]\): {HERE} in _fails: AssertionError: two axes: make it run"),
@@ -241,6 +281,7 @@ HERE = r"test_import_functions\.py:\d+"
         (lambda m, x: m.out(m.second(m.padded(x.mT).mT)[0]), r"returns \[8, 24, 4\]"),
         (lambda m, x: m.missing(x), rf"{HERE} in .*AttributeError: 'Net' object"),
         (lambda m, x, static: x, "missing 1 required positional argument: 'static': give defaults"),
+        (_by_name, "missing 1 required keyword-only argument: 'static': give defaults"),
         (lambda m, x: m.out(m.mu), "outputs do not depend on the samples|cannot be run"),
     ],
 )  # fmt: skip
