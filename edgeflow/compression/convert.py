@@ -49,6 +49,33 @@ def outputs(chain: FloatChain, x: NDArray[np.float32], widths: Widths, form: Inp
     return last.offset + last.scale * program.run(form.quantize(x))
 
 
+def output_error(
+    real: NDArray[np.float32],
+    chain: FloatChain,
+    x: NDArray[np.float32],
+    widths: Widths,
+    form: InputFormat,
+) -> float:
+    """Return how far the integers' outputs are from the float ones, by what those vary by.
+
+    Parameters
+    ----------
+    real : float32 array [n, time, outputs]
+        The chain's outputs on x.
+    x : float32 array [n, time, channels]
+        Raw samples, which the integers are calibrated on, too.
+    """
+    # outliers may make outliers of the outputs, too
+    low, high = np.quantile(real, [0.1, 0.9], axis=(0, 1))
+    spread = np.maximum(high - low, 1e-3 * max(float(np.abs(real).max()), 1e-30))
+    try:
+        error = np.abs(outputs(chain, x, widths, form) - real) / spread
+    except (CompressError, ProgramError):  # units that no weights can be scaled for
+        error = np.ones(1)
+    # what an outlier spoils counts once, however far the output is off
+    return float(np.minimum(error, 1.0).mean())
+
+
 def few_windows(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """Return at most `count` windows [n, time, channels], always the same ones of a shuffle."""
     return x[np.random.default_rng(0).permutation(len(x))[:count]]
