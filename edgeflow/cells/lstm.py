@@ -40,7 +40,6 @@ from edgeflow.quantization import (
     parameters,
 )
 
-
 #: A cell state whose standard deviation is fewer units says little.
 FEW_UNITS = 16
 

@@ -18,9 +18,9 @@ from edgeflow.program import InputFormat
 from edgeflow.quantization import Widths
 from edgeflow.quantization.widths import EXACT_STATE
 
-#: Wider cells must leave less than this share of the outputs' error, which must be as large as this
-#: share of their spread.
-BETTER, WORTH = 0.8, 0.02
+#: What wider cells must take off the outputs' error, as a share of the outputs' spread. The rest of
+#: the error is the weights'.
+WORTH = 0.005
 HINT_GIVEN = "a width that is not given (--activations int16) becomes as wide as it needs"
 
 
@@ -50,12 +50,13 @@ def told_apart(
     for name in suspects:
         wide = replace(widths, states={**widths.states, name: EXACT_STATE})
         found = output_error(real, chain, x, wide, form)
-        if error < WORTH or found >= BETTER * error:
+        if error - found < WORTH:
             continue
         note = f"layer {name}: {unfit[name]} cells are too small or too large for their common unit"
         if widths.state is None:
             widths, error = wide, found
-            notes.append(f"{note}: they get {EXACT_STATE} bits")
+            notes.append(f"{note}: they get more bits")
         else:
-            notes.append(f"{note}, which costs {error:.0%} of the outputs' range; {HINT_GIVEN}")
+            cost = f"{error - found:.1%} of the outputs' range"
+            notes.append(f"{note}, which costs {cost}; {HINT_GIVEN}")
     return widths, notes
