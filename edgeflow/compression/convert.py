@@ -45,8 +45,18 @@ def outputs(chain: FloatChain, x: NDArray[np.float32], widths: Widths, form: Inp
     """Return the outputs [n, time, outputs], in real units, of integers calibrated on raw x."""
     layers = list(converted(chain, x, widths, form))
     last = layers[-1][1].output
+    check_output(chain, last)
     program = Program(tuple(done.node for _, done in layers), form, output_scale=1.0)
     return last.offset + last.scale * program.run(form.quantize(x))
+
+
+def check_output(chain: FloatChain, signal: Signal) -> None:
+    """Refuse outputs that have no unit in common."""
+    if signal.offset.any() or np.ptp(signal.scale) > 0:
+        raise CompressError(
+            f"the model ends with {chain.layers[-1][0]}, whose outputs have scales of their own: "
+            "end it with nn.Linear"
+        )
 
 
 def output_error(

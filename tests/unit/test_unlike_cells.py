@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from edgeflow.cells import CELLS
 from edgeflow.cells.chain import FloatChain
 from edgeflow.compression.quantize import quantize
 from edgeflow.importers import from_module
@@ -106,3 +107,42 @@ def test_cells_that_decide_nothing_stay_in_16_bits(dead: bool) -> None:
     assert program.nodes[0].op_type == "LSTM" and "notes" not in program.metadata
     whole = program.run(program.quantize_input(x))[:, -1].argmax(1)
     assert dead or (whole == y).all()
+
+
+def min_net(kind: str, small: float = 0.1) -> nn.Module:
+    """Candidates of 100 times the first channel, and `small` times the second one."""
+    net = nn.Module()
+    net.rnn, net.out = CELLS[kind].build(2, 4), nn.Linear(4, 4)
+    net.forward = lambda x: net.out(net.rnn(x)[0])  # type: ignore[method-assign, operator]
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        linear = net.rnn.linear[0]  # type: ignore[union-attr, index]
+        linear.weight[-4:] = torch.tensor(
+            [[100.0, 0.0], [-100.0, 0.0], [0.0, small], [0.0, -small]]
+        )
+        linear.bias[:4] = -3.0 if kind == "mingru" else 3.0
+        s, b = 1 / small, 0.01
+        net.out.weight[:] = torch.tensor(
+            [[b, -b, s, -s], [b, -b, -s, s], [-b, b, s, -s], [-b, b, -s, s]]
+        )
+    return net.eval()
+
+
+@pytest.mark.parametrize("kind", ["mingru", "minlstm"])
+def test_neurons_of_a_minimal_cell_get_units_of_their_own(kind: str) -> None:
+    program, accuracy = outcome(min_net(kind), *tilts())
+    assert accuracy == 1
+    (note,) = program.metadata["notes"]
+    assert note.endswith("for their common unit: they get more bits")
+    _, common = outcome(min_net(kind), *tilts(), widths=Widths(state=12))
+    assert common < 0.5
+
+
+def test_a_model_that_ends_with_the_cell_keeps_one_unit() -> None:
+    """Its outputs are compared with each other."""
+    x, _ = tilts()
+    net = min_net("mingru")
+    net.forward = lambda v: net.rnn(v)[0]  # type: ignore[method-assign, operator]
+    program = quantize(from_module(net, x[:8]), x[:60])
+    assert "notes" not in program.metadata and program.outputs == 4
