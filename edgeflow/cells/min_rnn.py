@@ -112,7 +112,7 @@ def convert(kind: type[Node], layer: Any, given: Calibration) -> Converted:
     limit = 2.0 ** (bits - 1)
     shift = 15 + max(0, int(np.ceil(np.log2(reach(real / (limit * unit))))))
     scale = unit * 2.0 ** (shift - 15)
-    saturation = {"output": clipped_fraction(real, limit * scale)}
+    saturation = {"output": clipped_fraction(real / scale, limit)}
     ints = {"state_bits": bits, "output_shift": shift}
     gate_unit = PREACTIVATION_SCALE
     if "gate_shift" in kind.int_fields:

@@ -129,13 +129,14 @@ def min_net(kind: str, small: float = 0.1) -> nn.Module:
     return net.eval()
 
 
+@pytest.mark.parametrize("small", [0.1, 0.01])
 @pytest.mark.parametrize("kind", ["mingru", "minlstm"])
-def test_neurons_of_a_minimal_cell_get_units_of_their_own(kind: str) -> None:
-    program, accuracy = outcome(min_net(kind), *tilts())
+def test_neurons_of_a_minimal_cell_get_units_of_their_own(kind: str, small: float) -> None:
+    program, accuracy = outcome(min_net(kind, small), *tilts())
     assert accuracy == 1
     (note,) = program.metadata["notes"]
     assert note.endswith("for their common unit: they get more bits")
-    _, common = outcome(min_net(kind), *tilts(), widths=Widths(state=12))
+    _, common = outcome(min_net(kind, small), *tilts(), widths=Widths(state=12))
     assert common < 0.5
 
 
