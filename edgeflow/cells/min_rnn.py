@@ -22,6 +22,7 @@ from edgeflow.quantization import (
     Calibration,
     Converted,
     clipped_fraction,
+    own_reach,
     parameters,
     reach,
 )
@@ -79,8 +80,6 @@ class MinRNN(nn.Module):
 
 #: An output whose standard deviation is fewer units says little.
 FEW_UNITS = 4
-#: Smallest unit of a neuron, by the largest.
-LEAST_UNIT = 2.0**-20
 
 
 def unstack(layer: Any) -> list[nn.Module]:
@@ -104,10 +103,9 @@ def convert(kind: type[Node], layer: Any, given: Calibration) -> Converted:
     real, bits = given.real, given.state_bits
     values = given.source.real @ weight.T + bias
     split = (layer.blocks - 1) * layer.hidden
-    candidates = np.abs(values[..., split:]).max(axis=(0, 1))
-    unit = np.full(layer.hidden, reach(candidates) / 2.0**15)
-    if given.exact_state:
-        unit *= np.maximum(candidates / candidates.max(), LEAST_UNIT)
+    candidates = values[..., split:]
+    reached = own_reach(candidates) if given.exact_state else reach(candidates)
+    unit = np.full(layer.hidden, reached) / 2.0**15
     # a slow state stays smaller than its candidates: the output's unit is finer by then
     limit = 2.0 ** (bits - 1)
     shift = 15 + max(0, int(np.ceil(np.log2(reach(real / (limit * unit))))))

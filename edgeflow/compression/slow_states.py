@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.cells.chain import FloatChain
-from edgeflow.compression.convert import converted, few_windows
+from edgeflow.compression.convert import check_output, converted, few_windows
 from edgeflow.compression.unlike_cells import HINT_GIVEN, told_apart
-from edgeflow.errors import ProgramError
+from edgeflow.errors import CompressError, ProgramError
 from edgeflow.program import InputFormat
 from edgeflow.program.fixedpoint import clip
 from edgeflow.program.nodes.base import zeros
@@ -58,13 +58,13 @@ def widened(
         left = [name for name in free if name not in chosen.states]
         if not left:
             break
-        with suppress(ProgramError):
+        with suppress(CompressError, ProgramError):
             found = losses(converted(chain, few, _with(chosen, left, bits), form))
             better = [n for n in left if found[n].max() < BETTER * before[n].max()]
             wider = _with(chosen, better, bits)
             # the proof that nothing overflows, with the units of all of the data
-            for _ in converted(chain, calibration, wider, form):
-                pass
+            *_, (_, last) = converted(chain, calibration, wider, form)
+            check_output(chain, last.output)
             chosen, after = wider, after | {name: found[name] for name in better}
             if bits <= 16:
                 break  # fewer bits are for states of which more could overflow

@@ -147,3 +147,40 @@ def test_a_model_that_ends_with_the_cell_keeps_one_unit() -> None:
     net.forward = lambda v: net.rnn(v)[0]  # type: ignore[method-assign, operator]
     program = quantize(from_module(net, x[:8]), x[:60])
     assert "notes" not in program.metadata and program.outputs == 4
+
+
+def relu_net(small: float = 0.1) -> nn.Module:
+    """Sums of both signs of 100 times the first channel, and of `small` times the second one."""
+    net = nn.Module()
+    net.rnn = nn.RNN(2, 4, nonlinearity="relu", batch_first=True)
+    net.out = nn.Linear(4, 4)
+    net.forward = lambda x: net.out(net.rnn(x)[0])  # type: ignore[method-assign, operator]
+    s, b = 1 / small, 0.01
+    rows = [[5.0, 0.0], [-5.0, 0.0], [0.0, 0.05 * small], [0.0, -0.05 * small]]
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        net.rnn.weight_ih_l0[:] = torch.tensor(rows)
+        net.rnn.weight_hh_l0[:] = 0.95 * torch.eye(4)
+        net.out.weight[:] = torch.tensor(
+            [[b, -b, s, -s], [b, -b, -s, s], [-b, b, s, -s], [-b, b, -s, s]]
+        )
+    return net.eval()
+
+
+@pytest.mark.parametrize("small", [0.1, 0.01])
+def test_neurons_of_a_relu_network_get_units_of_their_own(small: float) -> None:
+    program, accuracy = outcome(relu_net(small), *tilts())
+    assert accuracy == 1 and program.nodes[0].ints()["state_bits"] == 16
+    _, common = outcome(relu_net(small), *tilts(), widths=Widths(state=12))
+    assert common < 0.5
+
+
+def test_a_silent_layer_is_no_fault() -> None:
+    """All candidates are zero: there is nothing to find a unit for."""
+    net, (x, _) = min_net("mingru"), tilts()
+    with torch.no_grad():
+        net.rnn.linear[0].weight.zero_()  # type: ignore[union-attr, index]
+    for widths in (Widths(), Widths(states={"rnn": 32})):
+        program = quantize(from_module(net, x[:8]), x[:60], widths)
+        assert not program.run(program.quantize_input(x[:2])).any()
