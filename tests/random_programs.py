@@ -38,6 +38,7 @@ from edgeflow.program.nodes import (
     ReLU,
     SlowGRU,
     Taps,
+    WideLSTM,
 )
 from edgeflow.program.nodes.base import zeros
 from edgeflow.program.nodes.cfc import BACKBONES, MAX_GAIN
@@ -189,15 +190,20 @@ def random_rnn(rng: np.random.Generator, name: str, width: int, size: int, bits:
     )
 
 
-def random_lstm(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
-                state_bits: int, extreme: bool) -> Node:  # fmt: skip
-    return LSTM(
-        name,
-        random_matrix(rng, 4 * size, width, bits, extreme),
-        random_matrix(rng, 4 * size, size, state_bits, extreme),
-        state_bits,
-        cell_fraction=int(rng.integers(8, 16)),
-    )
+def random_lstm(kind: type[LSTM | WideLSTM]) -> Callable[..., Node]:
+    low, high = kind.int_fields["cell_fraction"]
+
+    def draw(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+             state_bits: int, extreme: bool) -> Node:  # fmt: skip
+        return kind(
+            name,
+            random_matrix(rng, 4 * size, width, bits, extreme),
+            random_matrix(rng, 4 * size, size, state_bits, extreme),
+            state_bits,
+            cell_fraction=int(rng.integers(low, high + 1)),
+        )
+
+    return draw
 
 
 def random_min_rnn(kind: type[MinRNN]) -> Callable[..., Node]:
@@ -475,7 +481,8 @@ DRAW: dict[str, Callable[..., Node]] = {
     "slow_gru": random_gru(SlowGRU),
     "cfc": random_cfc,
     "ltc": random_ltc,
-    "lstm": random_lstm,
+    "lstm": random_lstm(LSTM),
+    "wide_lstm": random_lstm(WideLSTM),
     "rnn": random_rnn,
     "gru_reset_before": random_gru_reset_before,
     "mingru": random_min_rnn(MinGRU),

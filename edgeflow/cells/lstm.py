@@ -28,7 +28,8 @@ from torch.nn import functional
 
 from edgeflow.cells import gru
 from edgeflow.program.fixedpoint import INT16_MAX
-from edgeflow.program.nodes import LSTM
+from edgeflow.program.nodes import LSTM, WideLSTM
+from edgeflow.program.nodes.wide_lstm import CELL_LIMIT
 from edgeflow.quantization import (
     MARGIN,
     Affine,
@@ -38,6 +39,9 @@ from edgeflow.quantization import (
     clipped_fraction,
     parameters,
 )
+
+#: A cell state whose standard deviation is fewer units says little.
+FEW_UNITS = 16
 
 
 def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn.LSTM:
@@ -89,18 +93,21 @@ def convert(layer: Any, given: Calibration) -> Converted:
     a, u = given.source.real @ weight_x.T + bias, given.before @ weight_h.T
     c = cell_state(a + u)
     reach = max(float(np.abs(c).max()) * MARGIN, 2.0**-8)
-    fraction = int(np.clip(np.floor(np.log2(INT16_MAX / reach)), 8, 15))
+    kind, limit = (WideLSTM, CELL_LIMIT) if given.exact_state else (LSTM, INT16_MAX)
+    fraction = int(np.clip(np.floor(np.log2(limit / reach)), *kind.int_fields["cell_fraction"]))
     products = {
         "input": Affine(weight_x, bias, given.source),
         "recurrent": Affine(weight_h, 0 * bias, state),
     }
     matrices = given.matrices(products)
-    node = LSTM(given.name, **matrices, state_bits=state.bits, cell_fraction=fraction)
+    node = kind(given.name, **matrices, state_bits=state.bits, cell_fraction=fraction)
     saturation = {
         "gates": clipped_fraction(np.maximum(np.abs(a), np.abs(u))),
-        "cell state": clipped_fraction(c, (INT16_MAX + 1) / 2.0**fraction),
+        "cell state": clipped_fraction(c, (limit + 1) / 2.0**fraction),
     }
-    return Converted(node, state, saturation, products)
+    units = np.abs(c).max(axis=(0, 1)) * 2.0**fraction
+    unfit = (c.std(axis=(0, 1)) * 2.0**fraction < FEW_UNITS) | (units > limit)
+    return Converted(node, state, saturation, products, unfit=int(unfit.sum()))
 
 
 CELL = gru.torch_cell(

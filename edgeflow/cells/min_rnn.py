@@ -22,6 +22,7 @@ from edgeflow.quantization import (
     Calibration,
     Converted,
     clipped_fraction,
+    own_reach,
     parameters,
     reach,
 )
@@ -77,6 +78,10 @@ class MinRNN(nn.Module):
         return x, torch.stack(last)
 
 
+#: An output whose standard deviation is fewer units says little.
+FEW_UNITS = 4
+
+
 def unstack(layer: Any) -> list[nn.Module]:
     """Return a stack as single layers."""
     result: list[nn.Module] = []
@@ -90,19 +95,22 @@ def unstack(layer: Any) -> list[nn.Module]:
 def convert(kind: type[Node], layer: Any, given: Calibration) -> Converted:
     """Quantize; units of the state and of the output come from calibration.
 
-    The state is a mean of candidates, so the candidate's largest magnitude bounds it. Gates of
+    The state is a mean of candidates, so the candidate's largest magnitude bounds it. Neurons have
+    one unit or, where the width of the state says so (`EXACT_STATE`), each its own. Gates of
     minGRU beyond +-8 saturate harmlessly; minLSTM's, which it compares, get the range they need.
     """
     weight, bias = parameters(layer.linear[0].weight, layer.linear[0].bias)
     real, bits = given.real, given.state_bits
     values = given.source.real @ weight.T + bias
     split = (layer.blocks - 1) * layer.hidden
-    unit = reach(values[..., split:]) / 2.0**15
+    candidates = values[..., split:]
+    reached = own_reach(candidates) if given.exact_state else reach(candidates)
+    unit = np.full(layer.hidden, reached) / 2.0**15
     # a slow state stays smaller than its candidates: the output's unit is finer by then
     limit = 2.0 ** (bits - 1)
-    shift = 15 + max(0, int(np.ceil(np.log2(reach(real) / (limit * unit)))))
+    shift = 15 + max(0, int(np.ceil(np.log2(reach(real / (limit * unit))))))
     scale = unit * 2.0 ** (shift - 15)
-    saturation = {"output": clipped_fraction(real, limit * scale)}
+    saturation = {"output": clipped_fraction(real / scale, limit)}
     ints = {"state_bits": bits, "output_shift": shift}
     gate_unit = PREACTIVATION_SCALE
     if "gate_shift" in kind.int_fields:
@@ -110,11 +118,12 @@ def convert(kind: type[Node], layer: Any, given: Calibration) -> Converted:
         ints["gate_shift"] = int(np.clip(np.ceil(np.log2(max(gates.max(), 1.0) / 8)), 0, 4))
         gate_unit *= 2.0 ** ints["gate_shift"]
         saturation["gates"] = clipped_fraction(gates, 8.0 * 2 ** ints["gate_shift"])
-    output_unit = np.where(np.arange(len(bias)) < split, gate_unit, unit)
+    output_unit = np.concatenate([np.full(split, gate_unit), unit])
     products = {"input": Affine(weight, bias, given.source, output_unit)}
     fields: dict[str, Any] = {**given.matrices(products), **ints}
     output = given.output(scale, bits)
-    return Converted(kind(given.name, **fields), output, saturation, products)
+    unfit = int((real.std(axis=(0, 1)) < FEW_UNITS * scale).sum())
+    return Converted(kind(given.name, **fields), output, saturation, products, unfit=unfit)
 
 
 def load_dequantized(layer: Any, real: Weights) -> None:

@@ -27,6 +27,7 @@ from edgeflow.quantization import (
     Converted,
     clipped_fraction,
     delayed,
+    own_reach,
     parameters,
     reach,
 )
@@ -59,6 +60,10 @@ def build(
     return rnn
 
 
+#: A state whose standard deviation is fewer units says little.
+FEW_UNITS = 4
+
+
 def recur(
     layer: Any, x: Tensor, state: Tensor | None, read: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
@@ -73,7 +78,11 @@ def recur(
 
 
 def convert(layer: Any, given: Calibration) -> Converted:
-    """Quantize; a state of tanh needs no calibration, that of relu has no bound of its own."""
+    """Quantize; a state of tanh needs no calibration, that of relu has no bound of its own.
+
+    Neurons of relu have one unit or, where the width of the state says so (`EXACT_STATE`), 16 bits
+    of their own.
+    """
     weight_x, bias_x = parameters(layer.weight_ih_l0, layer.bias_ih_l0)
     weight_h, bias_h = parameters(layer.weight_hh_l0, layer.bias_hh_l0)
     source, real, bits, bias = given.source, given.real, given.state_bits, bias_x + bias_h
@@ -81,14 +90,18 @@ def convert(layer: Any, given: Calibration) -> Converted:
     u = delayed(real) @ weight_h.T.astype(np.float32)
     parts = np.maximum(np.maximum(np.abs(a), np.abs(u)), np.abs(a + u))
     relu = layer.nonlinearity == "relu"
+    unit = np.full(layer.hidden_size, PREACTIVATION_SCALE)
+    unfit = 0
     if relu:
-        unit = reach(parts) / 2.0**15
+        unit[:] = (own_reach(parts) if given.exact_state else reach(parts)) / 2.0**15
+        bits = 16 if given.exact_state else bits
         limit = 2.0 ** (bits - 1)
-        shift = max(0, int(np.ceil(np.log2(reach(real) / (limit * unit)))))
+        shift = max(0, int(np.ceil(np.log2(reach(real / (limit * unit))))))
         state = given.output(unit * 2.0**shift, bits)
-        saturation = {"state": clipped_fraction(real, limit * float(state.scale[0]))}
+        saturation = {"state": clipped_fraction(real / state.scale, limit)}
+        unfit = int((real.std(axis=(0, 1)) < FEW_UNITS * state.scale).sum())
     else:
-        unit, shift, state = PREACTIVATION_SCALE, 16 - bits, given.state()
+        shift, state = 16 - bits, given.state()
         saturation = {"gates": clipped_fraction(parts)}
     products = {
         "input": Affine(weight_x, bias, source, unit),
@@ -96,7 +109,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
     }
     matrices = given.matrices(products)
     node = RNN(given.name, **matrices, state_bits=bits, state_shift=shift, relu=int(relu))
-    return Converted(node, state, saturation, products)
+    return Converted(node, state, saturation, products, unfit=unfit)
 
 
 CELL = gru.torch_cell(

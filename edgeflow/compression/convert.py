@@ -45,8 +45,45 @@ def outputs(chain: FloatChain, x: NDArray[np.float32], widths: Widths, form: Inp
     """Return the outputs [n, time, outputs], in real units, of integers calibrated on raw x."""
     layers = list(converted(chain, x, widths, form))
     last = layers[-1][1].output
+    check_output(chain, last)
     program = Program(tuple(done.node for _, done in layers), form, output_scale=1.0)
     return last.offset + last.scale * program.run(form.quantize(x))
+
+
+def check_output(chain: FloatChain, signal: Signal) -> None:
+    """Refuse outputs that have no unit in common."""
+    if signal.offset.any() or np.ptp(signal.scale) > 0:
+        raise CompressError(
+            f"the model ends with {chain.layers[-1][0]}, whose outputs have scales of their own: "
+            "end it with nn.Linear"
+        )
+
+
+def output_error(
+    real: NDArray[np.float32],
+    chain: FloatChain,
+    x: NDArray[np.float32],
+    widths: Widths,
+    form: InputFormat,
+) -> float:
+    """Return how far the integers' outputs are from the float ones, by what those vary by.
+
+    Parameters
+    ----------
+    real : float32 array [n, time, outputs]
+        The chain's outputs on x.
+    x : float32 array [n, time, channels]
+        Raw samples, which the integers are calibrated on, too.
+    """
+    # outliers may make outliers of the outputs, too
+    low, high = np.quantile(real, [0.1, 0.9], axis=(0, 1))
+    spread = np.maximum(high - low, 1e-3 * max(float(np.abs(real).max()), 1e-30))
+    try:
+        error = np.abs(outputs(chain, x, widths, form) - real) / spread
+    except (CompressError, ProgramError):  # units that no weights can be scaled for
+        error = np.ones(1)
+    # what an outlier spoils counts once, however far the output is off
+    return float(np.minimum(error, 1.0).mean())
 
 
 def few_windows(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:

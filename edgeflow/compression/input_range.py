@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.delta import Delta
-from edgeflow.compression.convert import few_windows, outputs
-from edgeflow.errors import CompressError, ProgramError
+from edgeflow.compression.convert import few_windows, output_error
 from edgeflow.program import InputFormat
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.quantization import Floats, Widths
@@ -119,17 +118,7 @@ def _best(
 ) -> int:
     """Return the number of the format whose integers give outputs nearest to the float ones."""
     real = chain.run(x)
-    # outliers may make outliers of the outputs, too
-    low, high = np.quantile(real, [0.1, 0.9], axis=(0, 1))
-    spread = np.maximum(high - low, 1e-3 * max(float(np.abs(real).max()), 1e-30))
-    errors = []
-    for form in forms:
-        try:
-            error = np.abs(outputs(chain, x, widths, equalized(form, chain)) - real) / spread
-        except (CompressError, ProgramError):  # a range that no weights can be scaled for
-            error = np.ones(1)
-        # what an outlier spoils counts once, however far the output is off
-        errors.append(float(np.minimum(error, 1.0).mean()))
+    errors = [output_error(real, chain, x, widths, equalized(form, chain)) for form in forms]
     best = int(np.argmin(errors))
     return best if errors[0] > WORTH and errors[best] < BETTER * errors[0] else 0
 

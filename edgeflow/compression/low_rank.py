@@ -48,7 +48,9 @@ def with_factors(done: Converted, widths: Widths) -> Converted:
     node = done.node
     found: dict[str, Any] = {}
     for field, affine in done.provenance.items():
-        rank = rank_of(affine.weight) if field in node.delta_sources else 0
+        # what small values are multiplied by is large
+        weight = affine.weight * affine.source.scale
+        rank = rank_of(weight) if field in node.delta_sources else 0
         if is_worth(rank, affine.weight):
             matrix, bits = node.matrices()[field], widths.of(node.name, field)
             found[field] = factored(affine, matrix, rank, bits)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.cells.chain import FloatChain
-from edgeflow.compression.convert import converted
+from edgeflow.compression.convert import check_output, converted
 from edgeflow.compression.input_range import equalized, input_range
 from edgeflow.compression.slow_states import widened
 from edgeflow.errors import CompressError
@@ -78,11 +78,7 @@ def quantize(
         notes += [f"layer {name}: {note}" for note in done.notes]
         saturation |= {f"{name} {what}": share for what, share in done.saturation.items()}
         progress("quantizing", len(nodes), len(chain.layers))
-    if signal.offset.any() or np.ptp(signal.scale) > 0:
-        raise CompressError(
-            f"the model ends with {chain.layers[-1][0]}, whose outputs have scales of their own: "
-            "end it with nn.Linear"
-        )
+    check_output(chain, signal)
     _check_names(widths, nodes)
     return Program(
         nodes=tuple(nodes),

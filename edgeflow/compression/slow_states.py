@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.cells.chain import FloatChain
-from edgeflow.compression.convert import converted, few_windows
-from edgeflow.errors import ProgramError
+from edgeflow.compression.convert import check_output, converted, few_windows
+from edgeflow.compression.unlike_cells import HINT_GIVEN, told_apart
+from edgeflow.errors import CompressError, ProgramError
 from edgeflow.program import InputFormat
 from edgeflow.program.fixedpoint import clip
 from edgeflow.program.nodes.base import zeros
@@ -33,8 +34,7 @@ LOST, LEAST_SPREAD = 0.1, 2.0**-7
 BETTER = 0.9
 #: Widths that are tried, the best first.
 WIDER = (EXACT_STATE, 16, 15, 14, 13)
-HINT = "the states of a gru, mingru, lru or lmu need not be rounded"
-HINT_GIVEN = "a width that is not given (--activations int16) becomes as wide as it needs"
+HINT = "the states of a gru, lstm, mingru, lru or lmu need not be rounded"
 
 
 def widened(
@@ -49,7 +49,8 @@ def widened(
         Of the program's input.
     """
     few = few_windows(calibration, WINDOWS)
-    before = losses(converted(chain, few, widths, form))
+    layers = list(converted(chain, few, widths, form))
+    before = losses(layers)
     slow = [name for name, loss in before.items() if loss.max() > LOST]
     chosen, after = widths, dict(before)
     free = [name for name in slow if widths.state is None and name not in widths.states]
@@ -57,13 +58,13 @@ def widened(
         left = [name for name in free if name not in chosen.states]
         if not left:
             break
-        with suppress(ProgramError):
+        with suppress(CompressError, ProgramError):
             found = losses(converted(chain, few, _with(chosen, left, bits), form))
             better = [n for n in left if found[n].max() < BETTER * before[n].max()]
             wider = _with(chosen, better, bits)
             # the proof that nothing overflows, with the units of all of the data
-            for _ in converted(chain, calibration, wider, form):
-                pass
+            *_, (_, last) = converted(chain, calibration, wider, form)
+            check_output(chain, last.output)
             chosen, after = wider, after | {name: found[name] for name in better}
             if bits <= 16:
                 break  # fewer bits are for states of which more could overflow
@@ -76,7 +77,11 @@ def widened(
             error = f"off by {after[name].max():.0%} of what they vary by"
             hint = HINT if name in free else HINT_GIVEN
             notes.append(f"layer {name}: {_lost(after[name], new)}, {error}; {hint}")
-    return chosen, notes
+    unfit = {
+        done.node.name: done.unfit for _, done in layers if done.node.name not in chosen.states
+    }
+    chosen, lost = told_apart(chain, few, chosen, form, unfit)
+    return chosen, notes + lost
 
 
 def losses(layers: Iterable[tuple[Signal, Converted]]) -> dict[str, Floats]:

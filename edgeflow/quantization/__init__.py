@@ -9,6 +9,7 @@ from edgeflow.quantization.signal import (
     centred,
     clipped_fraction,
     delayed,
+    own_reach,
     reach,
 )
 from edgeflow.quantization.widths import Widths
@@ -26,6 +27,7 @@ __all__ = [
     "clipped_fraction",
     "delayed",
     "gain_of",
+    "own_reach",
     "parameters",
     "reach",
 ]

@@ -178,6 +178,8 @@ class Converted:
         integers only.
     notes : tuple of str
         What the integers lose, a line each, for the user.
+    unfit : int
+        How many units have a state that is small by the unit of all of them, or beyond the range.
     """
 
     node: Node
@@ -185,3 +187,4 @@ class Converted:
     saturation: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Affine] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unfit: int = 0

@@ -28,8 +28,10 @@ class Widths:
         Width of the weights of single matrices, by layer and field like ``{"rnn.recurrent": 4}``,
         or of all matrices of a layer (``"rnn"``).
     states : mapping
-        Width of the states of single layers, by name: 8..16; or 32 for a GRU whose state is
-        not to be rounded from step to step: its matrices read 12 bits of it.
+        Width of the states of single layers, by name: 8..16; or 32 for a GRU or LSTM whose state
+        is not to be rounded from step to step: its matrices read 12 bits of it. With
+        32 a minGRU or minLSTM, whose state is not rounded anyway, has a unit per neuron, and an RNN
+        of relu has that and 16 bits.
 
     Raises
     ------

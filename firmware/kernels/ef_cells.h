@@ -297,4 +297,16 @@ typedef struct {
 
 void ef_taps_step(const ef_taps *cell, const int16_t *x, int16_t *past, int16_t *y);
 
+/* LSTM cell as LSTM, with a cell state c of 32 bits */
+typedef struct {
+    const ef_matrix *input;     /* [4 * hidden, inputs] Holds both biases */
+    const ef_matrix *recurrent; /* [4 * hidden, hidden] */
+    uint16_t hidden;            /* Number of units */
+    uint8_t state_bits;         /* Width b of h, 8..16 */
+    uint8_t cell_fraction;      /* Fractional bits of c, 13..30 */
+} ef_wide_lstm;
+
+void ef_wide_lstm_step(const ef_wide_lstm *cell, const int16_t *x, int16_t *h, int32_t *c,
+                       int16_t *scratch);
+
 #endif

@@ -86,6 +86,38 @@ static void lstm_follows_its_equations_and_bounds(void) {
     }
 }
 
+/* The same of a cell state of 32 bits, small or large. */
+static void wide_lstm_follows_its_equations_and_bounds(void) {
+    int16_t a[4 * HIDDEN], u[4 * HIDDEN], scratch[8 * HIDDEN + 1], h[HIDDEN];
+    int32_t c[HIDDEN];
+    const ef_matrix input = product_of(a, 4 * HIDDEN), recurrent = product_of(u, 4 * HIDDEN);
+    for (unsigned fraction = 13; fraction <= 30; fraction++) {
+        const ef_wide_lstm lstm = {&input, &recurrent, HIDDEN, 12, (uint8_t)fraction};
+        for (unsigned step = 0; step < 200; step++) {
+            int16_t drawn[HIDDEN];
+            int32_t old[HIDDEN];
+            draw_values(a, 4 * HIDDEN, step % 2 ? 32767 : 9000);
+            draw_values(u, 4 * HIDDEN, step % 2 ? 32767 : 9000);
+            draw_values(drawn, HIDDEN, 32767);
+            for (unsigned k = 0; k < HIDDEN; k++)
+                c[k] = drawn[k] * ((int32_t)1 << step % 16) + (step % 3 ? drawn[0] : 0) / 2;
+            memcpy(old, c, sizeof c);
+            ef_wide_lstm_step(&lstm, a, h, c, scratch);
+            for (unsigned k = 0; k < HIDDEN; k++) {
+                double v[4];
+                for (unsigned gate = 0; gate < 4; gate++)
+                    v[gate] = clip_unit((a[gate * HIDDEN + k] + u[gate * HIDDEN + k]) / 4096.0);
+                const double unit = (double)(1 << fraction), most = (1 << 30) / unit;
+                double next = sigmoid(v[1]) * old[k] / unit + sigmoid(v[0]) * tanh(v[2]);
+                next = fmin(fmax(next, -most), most);
+                CHECK(fabs(c[k] / unit - next) < 0.002 + fabs(old[k] / unit) * 0.0005 + 2 / unit);
+                CHECK(fabs(h[k] / 2048.0 - sigmoid(v[3]) * tanh(clip_unit(c[k] / unit))) < 0.003);
+                CHECK(h[k] >= -2047 && h[k] <= 2047 && c[k] >= -(1 << 30) && c[k] <= 1 << 30);
+            }
+        }
+    }
+}
+
 /* All resets, with and without a synapse and feedback; saturation of the membrane. */
 static void neurons_fire_above_the_threshold(void) {
     int16_t in[HIDDEN], back[HIDDEN], alpha[HIDDEN], beta[HIDDEN], threshold[HIDDEN];
@@ -213,6 +245,7 @@ static void a_norm_does_not_depend_on_the_scale(void) {
 int main(void) {
     gru_follows_its_equations_and_bounds();
     lstm_follows_its_equations_and_bounds();
+    wide_lstm_follows_its_equations_and_bounds();
     neurons_fire_above_the_threshold();
     clamp_and_relu_clip_every_value();
     sums_stop_and_leak();

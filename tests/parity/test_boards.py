@@ -42,7 +42,7 @@ PROGRAMS = {
     "simple": random_program(
         486, 5, [19, 7, 6], 4, 12, 12, cells=["rnn", "gru_reset_before", "rnn"]
     ),
-    "slow": random_program(12, 5, [19, 7], 4, 12, 12, cells=["slow_gru"]),
+    "slow": random_program(12, 5, [19, 7], 4, 12, 12, cells=["slow_gru", "wide_lstm"]),
     "liquid": random_program(23, 5, [23, 9, 14, 11], 6, 12, 12, cells=["cfc", "ltc"]),
     "spiking": random_program(20, 5, [35, 23, 1], 6, 12, 12, cells=["lif", "lif", "sum"]),
     "convolution": random_program(64, 5, [1, 9, 1, 1, 1, 21, 7], 4, 12, 12, cells=CONVOLUTION),

@@ -13,8 +13,9 @@ from edgeflow.cells import lstm
 from edgeflow.cells.cells import build_cell
 from edgeflow.errors import CompressError, ProgramError
 from edgeflow.importers import from_module
-from edgeflow.program.fixedpoint import table
-from edgeflow.program.nodes import LSTM
+from edgeflow.program.fixedpoint import lookup, split, table
+from edgeflow.program.nodes import LSTM, WideLSTM
+from edgeflow.program.nodes.wide_lstm import CELL_LIMIT
 from tests.random_programs import random_program
 
 
@@ -133,3 +134,44 @@ def test_cell_update_fits_32_bits() -> None:
     for fraction in range(8, 16):
         new = gate * candidate >> (15 - fraction)
         assert gate * 32768 + new + (1 << 14) < 2**31
+
+
+def wide(**fields: Any) -> WideLSTM:
+    node = random_program(0, 3, [4], 2, 12, 12, cells=["wide_lstm"]).nodes[0]
+    assert isinstance(node, WideLSTM)
+    return dataclasses.replace(node, **fields)
+
+
+@pytest.mark.parametrize("fraction", [12, 31])
+def test_bad_fraction_of_a_wide_cell(fraction: int) -> None:
+    with pytest.raises(ProgramError, match=f"cell_fraction {fraction} is not in 13..30"):
+        wide(cell_fraction=fraction)
+
+
+@pytest.mark.parametrize("fraction", [13, 23, 30])
+def test_a_wide_cell_is_the_exact_sum_within_two_units(fraction: int) -> None:
+    """Neither a large cell nor a small one, nor an open forget gate, loses more than that."""
+    node, rng = wide(cell_fraction=fraction), np.random.default_rng(0)
+    c = (rng.choice([-1, 1], (200, 4)) * np.exp2(rng.uniform(0, 30, (200, 4)))).astype(np.int64)
+    h = rng.integers(-2047, 2048, (200, 4))
+    x = rng.integers(-2047, 2048, (200, 3))
+    v = np.clip(node.input.apply(x) + node.recurrent.apply(h), -32768, 32767)
+    i, f, g, o = (
+        lookup(table_of, gate).astype(object)
+        for table_of, gate in zip(("sigmoid", "sigmoid", "tanh", "sigmoid"), split(v, 4),
+                                  strict=True)
+    )  # fmt: skip
+    y, after = node.step(x, {"h": h, "c": c})
+    exact = np.clip((f * c.astype(object)) / 2**15 + i * g / 2 ** (30 - fraction), -(2**30), 2**30)
+    assert np.abs(after["c"] - exact.astype(float)).max() < 2
+    real = (o / 2**15).astype(float) * np.tanh(np.clip(after["c"] / 2.0**fraction, -8, 8))
+    assert np.abs(y / 2048 - real).max() < 0.002
+
+
+def test_wide_cell_update_fits_32_bits() -> None:
+    """At both ends of c, with open gates."""
+    gate, candidate = int(table("sigmoid").max()), int(np.abs(table("tanh").astype(int)).max())
+    for c in (-CELL_LIMIT, CELL_LIMIT, CELL_LIMIT - 1, -1):
+        kept = gate * (c >> 15) + ((gate * (c & 0x7FFF) + (1 << 14)) >> 15)
+        assert abs(kept) + gate * candidate < 2**31
+    assert CELL_LIMIT + (1 << 17) < 2**31

@@ -120,6 +120,15 @@ def test_a_slow_gru_does_not_stand_still(tau: float, level: float) -> None:
     )
 
 
+def test_a_slow_lstm_does_not_stand_still() -> None:
+    """Its steps are below half of the unit of 16 bits only where both drive and leak are small."""
+    program, accuracy, error = outcome(slow_lstm(2500), 400, 0.02)
+    assert accuracy == 1 and error < 0.05
+    assert program.nodes[0].op_type == "WideLSTM" and program.nodes[0].ints()["state_bits"] == 12
+    _, _, narrow = outcome(slow_lstm(2500), 400, 0.02, Widths(state=12))
+    assert narrow > 0.1
+
+
 @pytest.mark.parametrize(
     "layer,bits",
     [(slow_gru(1000, GRUResetBefore), 16), (slow_rnn(1000), 16)],
