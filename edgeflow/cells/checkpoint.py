@@ -108,6 +108,8 @@ def load_model(path: str | Path) -> SequenceClassifier:
     content = read_torch(path, "a model.pt")
     if not isinstance(content, dict) or "format" not in content:
         raise TrainError(f"{path}: not a model.pt of edgeflow: make one with 'edgeflow train'")
+    if type(content["format"]) is not int:
+        raise TrainError(f"{path}: damaged: its format is no number: copy it again")
     if content["format"] != FORMAT:
         raise TrainError(
             f"{path}: format {content['format']}, this edgeflow reads {FORMAT}: use the version "
