@@ -26,6 +26,7 @@ _TARGET = re.compile(
 )
 #: Functions in the text of sizes: SymPy's, and torch's.
 _CALLS = re.compile(r"[A-Z]\w*|floor|ceiling")
+_NAME = re.compile(r"[A-Za-z]\w{0,40}")
 #: Longest text of a size, and largest power in one.
 _LONGEST, _POWER = 2000, 8
 _EXPORT = "export the model again with torch.export.save"
@@ -105,12 +106,23 @@ def _is_size(text: str) -> bool:
 
 def _is_arithmetic(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and bool(_CALLS.fullmatch(node.func.id))
-    if isinstance(node, ast.Constant):
-        return type(node.value) in (int, float, bool)
+        if not (isinstance(node.func, ast.Name) and _CALLS.fullmatch(node.func.id)):
+            return False
+        return node.func.id != "Pow" or (len(node.args) == 2 and _is_small(node.args[1]))
+    if isinstance(node, ast.Constant):  # texts are the names of symbols
+        text = isinstance(node.value, str) and _NAME.fullmatch(node.value)
+        return bool(text) or type(node.value) in (int, float, bool)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-        power = node.right
-        return isinstance(power, ast.Constant) and power.value in range(_POWER + 1)
-    arithmetic = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Name, ast.operator,
-                  ast.unaryop, ast.cmpop, ast.expr_context, ast.BitOr, ast.BitAnd)  # fmt: skip
+        return _is_small(node.right)
+    arithmetic = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Name, ast.keyword,
+                  ast.operator, ast.unaryop, ast.cmpop, ast.expr_context)  # fmt: skip
     return isinstance(node, arithmetic)
+
+
+def _is_small(power: ast.AST) -> bool:
+    """Tell whether a power is a whole number that does not make a huge one: 2, Integer(-1)."""
+    if isinstance(power, ast.Call) and len(power.args) == 1:
+        power = power.args[0]
+    if isinstance(power, ast.UnaryOp):
+        power = power.operand
+    return isinstance(power, ast.Constant) and power.value in range(_POWER + 1)
