@@ -18,7 +18,9 @@ def main(kind: str, first: int, last: int) -> None:
         run(kind, contents, range(first, last + 1), Path(folder) / "work", found)
     for number, text in found:
         print(f"--- {kind} {number}\n{text}")
-    print(f"{kind}: {last + 1 - first} inputs, {len(found)} wrong, {time.monotonic() - begin:.1f} s")
+    print(
+        f"{kind}: {last + 1 - first} inputs, {len(found)} wrong, {time.monotonic() - begin:.1f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Kinds of files: what seeds they have, how they are damaged, and which door reads them."""
 
-import io
-import json
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -98,7 +96,9 @@ def _onnx(rng: Rng, content: bytes) -> bytes:
 
 
 def _pt2(rng: Rng, content: bytes) -> bytes:
-    return damaged_zip(rng, content, lambda n: damaged_json if n.endswith("json") else damaged_bytes)
+    return damaged_zip(
+        rng, content, lambda n: damaged_json if n.endswith("json") else damaged_bytes
+    )
 
 
 def _keras(rng: Rng, content: bytes) -> bytes:

@@ -83,7 +83,11 @@ def npz_files() -> Iterator[bytes]:
         people_train=np.array(["0", "1"]), people_val=np.array(["2"]), people_test=np.array(["3"]),
     )  # fmt: skip
     yield _npz(
-        x=x.reshape(-1, 3), length=np.full(12, 10), y=names[y], person=person, rate_hz=np.array([5.0])
+        x=x.reshape(-1, 3),
+        length=np.full(12, 10),
+        y=names[y],
+        person=person,
+        rate_hz=np.array([5.0]),
     )
 
 

@@ -137,6 +137,17 @@ def test_format_that_is_no_number(tmp_path: Path) -> None:
             load_float_model(tmp_path / "model.pt", seeds.samples())
 
 
+@pytest.mark.parametrize("key", ["cell", "classes", "hyper", "rate_hz", "window", "state_dict"])
+def test_parts_of_a_model_of_other_types(key: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(next(seeds.model_files(tmp_path)))
+    content = torch.load(path, weights_only=True)
+    for value in (torch.ones(30, 3), [torch.ones(30, 3)], None):
+        torch.save({**content, key: value}, path)
+        with pytest.raises(TrainError, match=f"its '{key}' is damaged"):
+            load_float_model(path, seeds.samples())
+
+
 @pytest.mark.parametrize("kind", [["F32"], {}, None, 3])
 def test_type_of_safetensors_that_is_no_text(kind: object, tmp_path: Path) -> None:
     import json
