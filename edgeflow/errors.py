@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 
+#: Most characters of a message: a dozen lines of a wide terminal.
+MOST = 1600
 #: Kinds of characters: control, half of a pair, ends of lines and paragraphs.
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 
@@ -31,7 +33,8 @@ _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 class EdgeFlowError(Exception):
     """Base of all errors that a user can do something about.
 
-    Its text can be printed whatever it quotes from a file: control characters become ``\\x1b``.
+    Its text can be printed whatever it quotes from a file: control characters become ``\\x1b``, and
+    of more than ``MOST`` characters those in the middle are left out.
     """
 
     def __init__(self, *arguments: Any) -> None:
@@ -40,6 +43,9 @@ class EdgeFlowError(Exception):
 
 def _printable(text: str) -> str:
     """Return a text without what moves a cursor, ends a line unasked or cannot be encoded."""
+    if len(text) > MOST:  # the file is at the begin, what to do about it at the end
+        end = MOST // 3
+        text = f"{text[: MOST - end - 5]} ... {text[-end:]}"
     return "".join(
         c if c == "\n" or category(c) not in _UNPRINTABLE else c.encode("unicode_escape").decode()
         for c in text

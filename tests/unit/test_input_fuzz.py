@@ -118,7 +118,9 @@ def test_what_is_wrong(tmp_path: Path) -> None:
     assert "KeyboardInterrupt" in raises(KeyboardInterrupt())
     assert raises(DataError("")) == "an empty message"
     assert "13 lines" in raises(DataError("x\n" * 13))
-    assert "9999 characters" in raises(DataError("x" * 9999))
+    error = DataError()
+    error.args = ("x" * 9999,)
+    assert "9999 characters" in raises(error)
 
 
 # What was found, and has no better place.
@@ -128,6 +130,8 @@ def test_messages_can_be_printed() -> None:
     text = str(EdgeFlowError("a\x1b[31m\tb\r\u2028c\ud800\x9b\nd é"))
     assert text == "a\\x1b[31m\\tb\\r\\u2028c\\ud800\\x9b\nd é"
     text.encode()
+    text = str(EdgeFlowError(f"a.csv: {'x' * 70000}: leave it out"))
+    assert len(text) == 1600 and text.startswith("a.csv: xxx") and text.endswith("x: leave it out")
 
 
 def test_format_that_is_no_number(tmp_path: Path) -> None:
