@@ -26,12 +26,16 @@ def read_npz_file(path: Path) -> Found:
     arrays = read_npz(path, ("x", "y", "person"))
     found = Found()
     x = arrays["x"]
-    _check_axes(path, arrays)
     if x.dtype.kind not in "fiu":
         raise DataError(f"{path}: 'x' is of type {x.dtype}: it must hold numbers")
+    if "length" in arrays and arrays["length"].dtype.kind not in "iu":
+        raise DataError(
+            f"{path}: 'length' is of type {arrays['length'].dtype}: it must hold whole numbers"
+        )
+    _check_axes(path, arrays)
     if "length" in arrays:
         length = arrays["length"]
-        if x.ndim != 2 or length.ndim != 1 or length.dtype.kind not in "iu":
+        if x.ndim != 2 or length.ndim != 1:
             raise DataError(
                 f"{path}: with 'length' (whole numbers [n]), 'x' is [samples, channels]; it is "
                 f"{list(x.shape)}"
@@ -67,7 +71,10 @@ def read_npz_file(path: Path) -> Found:
     if "rate_hz" in arrays:
         found.rate_hz = _number(path, arrays, "rate_hz")
     if "window" in arrays:
-        found.window = int(_number(path, arrays, "window"))
+        window = _number(path, arrays, "window")
+        if not window.is_integer():
+            raise DataError(f"{path}: 'window' is {window:g}: it must be a whole number of samples")
+        found.window = int(window)
     elif x.ndim == 3:
         found.window = x.shape[1]
     given = {split: arrays[f"people_{split}"] for split in SPLITS if f"people_{split}" in arrays}

@@ -15,6 +15,7 @@ The slow set has 10^5 inputs, in processes of their own. ``python -m tests.input
 reads one again.
 """
 
+import json
 import tempfile
 import threading
 import zlib
@@ -25,6 +26,7 @@ import onnx
 import pytest
 import torch
 
+from edgeflow.data import load_dataset
 from edgeflow.errors import CompressError, DataError, EdgeFlowError, TrainError
 from edgeflow.importers import load_float_model
 from edgeflow.importers.checkpoint_weights import load_weights
@@ -36,6 +38,7 @@ from tests.input_fuzz.workers import run
 FAST = ("csv", "npz", "board", "recipe", "ladder", "people", "model", "weights", "safetensors",
         "onnx", "program")  # fmt: skip
 FEW = 30
+pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")  # zipfile's, of what it writes
 NEEDS = {"nir": ("nir", "snntorch"), "keras": ("keras", "h5py"), "h5": ("keras", "h5py")}
 
 
@@ -141,6 +144,22 @@ def test_format_that_is_no_number(tmp_path: Path) -> None:
             load_float_model(tmp_path / "model.pt", seeds.samples())
 
 
+@pytest.mark.parametrize("kind", ["U3", "f4", "M8[ms]", "V5", "?", "c8"])
+def test_lengths_that_are_no_numbers(kind: str, tmp_path: Path) -> None:
+    arrays = {"x": np.zeros((4, 4)), "y": [0, 1], "person": [0, 1], "rate_hz": 1.0}
+    np.savez(tmp_path / "a.npz", **arrays, length=np.zeros(2, kind))
+    with pytest.raises(DataError, match="'length' is of type .*: it must hold whole numbers"):
+        load_dataset(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("window", [np.nan, np.inf, 2.5])
+def test_windows_that_are_no_whole_number(window: float, tmp_path: Path) -> None:
+    arrays = {"x": np.zeros((4, 4, 1)), "y": [0, 1, 0, 1], "person": [0, 1, 2, 3], "rate_hz": 1.0}
+    np.savez(tmp_path / "a.npz", **arrays, window=window)
+    with pytest.raises(DataError, match="'window' is .*: it must be a whole number"):
+        load_dataset(tmp_path / "a.npz")
+
+
 @pytest.mark.parametrize("key", ["cell", "classes", "hyper", "rate_hz", "window", "state_dict"])
 def test_parts_of_a_model_of_other_types(key: str, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
@@ -154,8 +173,6 @@ def test_parts_of_a_model_of_other_types(key: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [["F32"], {}, None, 3])
 def test_type_of_safetensors_that_is_no_text(kind: object, tmp_path: Path) -> None:
-    import json
-
     entry = {"dtype": kind, "shape": [1], "data_offsets": [0, 4]}
     path = tmp_path / "a.safetensors"
     path.write_bytes(seeds.safetensors(json.dumps({"w": entry}).encode(), bytes(4)))
