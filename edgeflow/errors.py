@@ -4,6 +4,9 @@ The command line prints the message of an :class:`EdgeFlowError` as one line and
 code 2; a :class:`CheckFailed` exits with code 1.
 """
 
+from typing import Any
+from unicodedata import category
+
 __all__ = [
     "CheckFailed",
     "CompressError",
@@ -21,8 +24,32 @@ __all__ = [
 ]
 
 
+#: Most characters of a message: a dozen lines of a wide terminal.
+MOST = 1600
+#: Kinds of characters: control, half of a pair, ends of lines and paragraphs.
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+
+
 class EdgeFlowError(Exception):
-    """Base of all errors that a user can do something about."""
+    """Base of all errors that a user can do something about.
+
+    Its text can be printed whatever it quotes from a file: control characters become ``\\x1b``, and
+    of more than ``MOST`` characters those in the middle are left out.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*(_printable(a) if isinstance(a, str) else a for a in arguments))
+
+
+def _printable(text: str) -> str:
+    """Return a text without what moves a cursor, ends a line unasked or cannot be encoded."""
+    if len(text) > MOST:  # the file is at the begin, what to do about it at the end
+        end = MOST // 3
+        text = f"{text[: MOST - end - 5]} ... {text[-end:]}"
+    return "".join(
+        c if c == "\n" or category(c) not in _UNPRINTABLE else c.encode("unicode_escape").decode()
+        for c in text
+    )
 
 
 class EdgeFlowWarning(UserWarning):

@@ -21,6 +21,22 @@ _OPTIONAL = ("warmup", "units")
 _KEYS = ("format", "hyper", "state_dict", "mean", "std", *_FIELDS)
 
 
+#: Types of what messages quote; a list is of texts.
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("hyper", "state_dict"), dict),
+    **dict.fromkeys(("cell", "data"), str),
+    **dict.fromkeys(("classes", "channels"), list),
+    "rate_hz": (int, float),
+    **dict.fromkeys(("window", "seed"), int),
+}
+
+
+def _is_a(value: Any, kind: type | tuple[type, ...]) -> bool:
+    if not isinstance(value, kind):
+        return False
+    return not isinstance(value, list) or all(isinstance(part, str) for part in value)
+
+
 def save_model(model: SequenceClassifier, path: str | Path) -> None:
     """Write `model` to `path` in one step."""
     content = {
@@ -108,6 +124,8 @@ def load_model(path: str | Path) -> SequenceClassifier:
     content = read_torch(path, "a model.pt")
     if not isinstance(content, dict) or "format" not in content:
         raise TrainError(f"{path}: not a model.pt of edgeflow: make one with 'edgeflow train'")
+    if type(content["format"]) is not int:
+        raise TrainError(f"{path}: damaged: its format is no number: copy it again")
     if content["format"] != FORMAT:
         raise TrainError(
             f"{path}: format {content['format']}, this edgeflow reads {FORMAT}: use the version "
@@ -116,6 +134,9 @@ def load_model(path: str | Path) -> SequenceClassifier:
     missing = [key for key in _KEYS if key not in content]
     if missing:
         raise TrainError(f"{path}: no '{missing[0]}' in it: train the model again")
+    for key, kind in _TYPES.items():
+        if not _is_a(content[key], kind):
+            raise TrainError(f"{path}: its '{key}' is damaged: copy the file again")
     try:
         model = SequenceClassifier(
             **{name: content[name] for name in _FIELDS},

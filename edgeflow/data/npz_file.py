@@ -28,12 +28,16 @@ def read_npz_file(path: Path) -> Found:
     arrays = {key: _texts(path, key, a) for key, a in read_npz(path, _NEEDED).items()}
     found = Found()
     x = arrays["x"]
-    _check_axes(path, arrays)
     if x.dtype.kind not in "fiu":
         raise DataError(f"{path}: 'x' is of type {x.dtype}: it must hold numbers")
+    if "length" in arrays and arrays["length"].dtype.kind not in "iu":
+        raise DataError(
+            f"{path}: 'length' is of type {arrays['length'].dtype}: it must hold whole numbers"
+        )
+    _check_axes(path, arrays)
     if "length" in arrays:
         length = arrays["length"]
-        if x.ndim != 2 or length.ndim != 1 or length.dtype.kind not in "iu":
+        if x.ndim != 2 or length.ndim != 1:
             raise DataError(
                 f"{path}: with 'length' (whole numbers [n]), 'x' is [samples, channels]; it is "
                 f"{list(x.shape)}"
@@ -71,8 +75,8 @@ def read_npz_file(path: Path) -> Found:
         found.rate_hz = _number(path, arrays, "rate_hz")
     if "window" in arrays:
         window = _number(path, arrays, "window")
-        if window != np.rint(window):
-            raise DataError(f"{path}: 'window' is {window:g}: it must be whole")
+        if not window.is_integer():
+            raise DataError(f"{path}: 'window' is {window:g}: it must be a whole number of samples")
         found.window = int(window)
     elif x.ndim == 3:
         found.window = x.shape[1]

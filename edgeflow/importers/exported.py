@@ -1,6 +1,9 @@
 """Files of ``torch.export.save``: recurrent and linear layers in a chain."""
 
-from collections.abc import Hashable, Mapping, Sequence
+import contextlib
+import io
+import logging
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Description
 from edgeflow.importers.check import one_line
+from edgeflow.importers.exported_file import check_exported
 from edgeflow.importers.graph import importing
 from edgeflow.importers.operation import Operation
 from edgeflow.importers.torch_graph import RECURRENT, TorchGraph, torch_operation
@@ -30,7 +34,7 @@ def from_exported(
 ) -> FloatChain:
     """Read a ``.pt2`` file whose program maps x [n, time, channels] or [time, n, channels].
 
-    ``torch.export.load`` unpickles: read only files that you trust.
+    Files that would run code as torch reads them are refused.
 
     The import is checked on `example`, real samples [n, time, channels], against the program. The
     chain's outputs are the program's first output at every step, before a final softmax.
@@ -41,7 +45,12 @@ def from_exported(
         If the file cannot be read, or has unsupported operations: all are listed.
     """
     try:
-        graph = _Exported(torch.export.load(Path(path)))
+        content = Path(path).read_bytes()
+        check_exported(content)
+        with _without_log():
+            graph = _Exported(torch.export.load(io.BytesIO(content)))
+    except CompressError as error:
+        raise CompressError(f"{path}: {error}") from error
     except OSError as error:
         raise CompressError(f"{path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # torch raises many unrelated types
@@ -50,6 +59,17 @@ def from_exported(
         ) from error
     with importing(path):
         return graph.chain(example, description, Path(path).stem)
+
+
+@contextlib.contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep torch from writing tracebacks to the log; what it raises says the same."""
+    logger = logging.getLogger("torch.export")
+    disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = disabled
 
 
 class _Exported(TorchGraph):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
-from edgeflow.errors import CompressError
+from edgeflow.errors import CompressError, EdgeFlowError
 from edgeflow.importers.assembly import Assembly, Description, samples
 from edgeflow.importers.check import FINAL, check_output, listed, one_line
 from edgeflow.importers.difference import first_difference
@@ -329,7 +329,9 @@ def importing(path: str | Path) -> Iterator[None]:
         yield
     except CompressError as error:
         raise CompressError(f"{path}: {error}") from error
-    except (ValueError, LookupError, AttributeError, TypeError, RuntimeError) as error:
+    except EdgeFlowError:
+        raise
+    except Exception as error:  # those of onnxruntime have no other base
         # a graph that is valid, but like none that was thought of
         raise CompressError(
             f"{path}: its graph has an unexpected form ({type(error).__name__}: {one_line(error)})"

@@ -58,7 +58,8 @@ def read_safetensors(content: bytes) -> dict[str, Tensor]:
 def _tensor(name: str, entry: Any, data: bytearray) -> Tensor:
     try:
         kind, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
-        if not all(type(n) is int and n >= 0 for n in (*shape, first, last)):
+        numbers = all(type(n) is int and n >= 0 for n in (*shape, first, last))
+        if not numbers or not isinstance(kind, str):
             raise ValueError
     except (TypeError, ValueError, KeyError):
         raise CompressError(f"damaged: the entry of '{name}' is none of a tensor") from None

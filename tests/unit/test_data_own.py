@@ -167,7 +167,7 @@ def test_npz_of_recordings_of_unequal_length(tmp_path):
         ({"person": np.array([1.0, 1, 2, 2, 3, np.nan])}, "'person' is of type float64"),
         ({"person": np.array(["a", "a", "b", "b", "c", ""])}, "a name is empty"),
         ({"y": np.array([b"\xff"] * 6)}, "'y' holds bytes that are no UTF-8"),
-        ({"window": 9.5}, "'window' is 9.5: it must be whole"),
+        ({"window": 9.5}, "'window' is 9.5: it must be a whole"),
     ],
 )
 def test_wrong_npz(tmp_path, changes, message):

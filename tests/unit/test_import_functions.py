@@ -173,7 +173,9 @@ def test_argmax_beside_its_scores_is_noted() -> None:
 
     net = Net(form).eval()
     chain = from_module(net, walk())
-    assert chain.notes == ("its output 'output 'class'' is the argmax of another one, and left out",)
+    assert chain.notes == (
+        "its output 'output 'class'' is the argmax of another one, and left out",
+    )
     with torch.no_grad():
         expected = net(torch.tensor(walk()))["scores"].numpy()
     np.testing.assert_allclose(chain.run(walk())[:, -1], expected, atol=1e-5)

@@ -1,0 +1,188 @@
+"""Damaged and odd inputs give a result, or a message that can be read; never more.
+
+Kinds: CSV, .npz, TOML (boards, recipes, ladders), JSON of people, model.pt, weights of torch.save and
+.safetensors, ONNX, programs, .pt2, .nir, .keras, .h5. Mutations work on bytes and inside of the
+containers, with checksums that are right again. An input fails the test if it
+
+- raises anything but an `EdgeFlowError`, or one whose message is empty, longer than 12 lines or has
+  control characters in it; or prints a traceback
+- ends the process, as a fault in a library does
+- takes more than 10 s of the processor, or 60 s of the clock
+- makes what is resident of a process (ru_maxrss, not addresses) grow by more than 2 GiB over what it
+  is with the libraries and one valid file read
+
+The slow set has 10^5 inputs, in processes of their own. ``python -m tests.input_fuzz KIND NUMBER``
+reads one again.
+"""
+
+import json
+import tempfile
+import threading
+import zlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from edgeflow.data import load_dataset
+from edgeflow.errors import CompressError, DataError, EdgeFlowError, TrainError
+from edgeflow.importers import load_float_model
+from edgeflow.importers.checkpoint_weights import load_weights
+from tests.input_fuzz import seeds
+from tests.input_fuzz.doors import DOORS, content_of, wrong
+from tests.input_fuzz.workers import run
+
+#: Kinds whose seeds take no second to make, and inputs of each in the fast tier.
+FAST = ("csv", "npz", "board", "recipe", "ladder", "people", "model", "weights", "safetensors",
+        "onnx", "program")  # fmt: skip
+FEW = 30
+pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")  # zipfile's, of what it writes
+NEEDS = {"nir": ("nir", "snntorch"), "keras": ("keras", "h5py"), "h5": ("keras", "h5py")}
+
+
+def report(kind: str, contents: list[bytes], found: list[tuple[int, str]]) -> str:
+    """Save the inputs that fail; return what to read, and how to go on."""
+    folder, lines = Path(tempfile.mkdtemp(prefix="edgeflow-fuzz-")), []
+    for number, text in found:
+        path = folder / f"{number}-{DOORS[kind].name}"
+        path.write_bytes(content_of(kind, contents, number))
+        again = f"python -m tests.input_fuzz {kind} {number}"
+        lines.append(f"{kind} {number} ({path}; {again}):\n{text}")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("kind", FAST)
+def test_a_few(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    door = DOORS[kind]
+    contents, path, found = list(door.seeds(tmp_path)), tmp_path / door.name, []
+    for number in range(FEW):
+        path.write_bytes(content_of(kind, contents, number))
+        if text := wrong(door.read, path):
+            found.append((number, text))
+    assert not found, report(kind, contents, found)
+
+
+@pytest.mark.parametrize("kind", DOORS)
+def test_seeds_are_valid(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if kind not in FAST and not request.config.getoption("--slow"):
+        pytest.skip("slow: run with --slow")
+    for package in NEEDS.get(kind, ()):
+        pytest.importorskip(package)
+    door = DOORS[kind]
+    contents = list(door.seeds(tmp_path))
+    for content in contents:
+        (tmp_path / door.name).write_bytes(content)
+        door.read(tmp_path / door.name)
+    sums = [zlib.crc32(content_of(kind, contents, number)) for number in range(20)]
+    assert sums == [zlib.crc32(content_of(kind, contents, number)) for number in range(20)]
+    assert len(set(sums)) > 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", DOORS)
+def test_many(kind: str, tmp_path: Path) -> None:
+    """Two processes of each kind, each with every other input."""
+    for package in NEEDS.get(kind, ()):
+        pytest.importorskip(package)
+    door, found = DOORS[kind], list[tuple[int, str]]()
+    contents = list(door.seeds(tmp_path))
+    threads = [
+        threading.Thread(
+            target=run,
+            args=(kind, contents, range(first, door.count, 2), tmp_path / str(first), found),
+        )
+        for first in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not found, report(kind, contents, found)
+
+
+def test_there_are_enough() -> None:
+    assert sum(door.count for door in DOORS.values()) >= 100_000
+    assert min(DOORS[kind].count for kind in ("onnx", "pt2", "nir")) >= 3_000
+
+
+def test_what_is_wrong(tmp_path: Path) -> None:
+    def raises(error: BaseException) -> str:
+        def read(path: Path) -> None:
+            raise error
+
+        return wrong(read, tmp_path)
+
+    assert wrong(lambda path: None, tmp_path) == ""
+    assert raises(DataError("a.csv: line 3: no number")) == ""
+    assert "ZeroDivisionError" in raises(ZeroDivisionError())
+    assert "KeyboardInterrupt" in raises(KeyboardInterrupt())
+    assert raises(DataError("")) == "an empty message"
+    assert "13 lines" in raises(DataError("x\n" * 13))
+    error = DataError()
+    error.args = ("x" * 9999,)
+    assert "9999 characters" in raises(error)
+
+
+# What was found, and has no better place.
+
+
+def test_messages_can_be_printed() -> None:
+    text = str(EdgeFlowError("a\x1b[31m\tb\r\u2028c\ud800\x9b\nd é"))
+    assert text == "a\\x1b[31m\\tb\\r\\u2028c\\ud800\\x9b\nd é"
+    text.encode()
+    text = str(EdgeFlowError(f"a.csv: {'x' * 70000}: leave it out"))
+    assert len(text) == 1600 and text.startswith("a.csv: xxx") and text.endswith("x: leave it out")
+
+
+def test_format_that_is_no_number(tmp_path: Path) -> None:
+    for value in (torch.zeros(0), torch.zeros(3), [1], "1", True, np.float64(1)):
+        torch.save({"format": value, "hyper": {}, "cell": "gru"}, tmp_path / "model.pt")
+        with pytest.raises(TrainError, match=r"model.pt: damaged"):
+            load_float_model(tmp_path / "model.pt", seeds.samples())
+
+
+@pytest.mark.parametrize("kind", ["U3", "f4", "M8[ms]", "V5", "?", "c8"])
+def test_lengths_that_are_no_numbers(kind: str, tmp_path: Path) -> None:
+    arrays = {"x": np.zeros((4, 4)), "y": [0, 1], "person": [0, 1], "rate_hz": 1.0}
+    np.savez(tmp_path / "a.npz", **arrays, length=np.zeros(2, kind))
+    with pytest.raises(DataError, match="'length' is of type .*: it must hold whole numbers"):
+        load_dataset(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("window", [np.nan, np.inf, 2.5])
+def test_windows_that_are_no_whole_number(window: float, tmp_path: Path) -> None:
+    arrays = {"x": np.zeros((4, 4, 1)), "y": [0, 1, 0, 1], "person": [0, 1, 2, 3], "rate_hz": 1.0}
+    np.savez(tmp_path / "a.npz", **arrays, window=window)
+    with pytest.raises(DataError, match="'window' is .*: it must be a whole number"):
+        load_dataset(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("key", ["cell", "classes", "hyper", "rate_hz", "window", "state_dict"])
+def test_parts_of_a_model_of_other_types(key: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(next(seeds.model_files(tmp_path)))
+    content = torch.load(path, weights_only=True)
+    for value in (torch.ones(30, 3), [torch.ones(30, 3)], None):
+        torch.save({**content, key: value}, path)
+        with pytest.raises(TrainError, match=f"its '{key}' is damaged"):
+            load_float_model(path, seeds.samples())
+
+
+@pytest.mark.parametrize("kind", [["F32"], {}, None, 3])
+def test_type_of_safetensors_that_is_no_text(kind: object, tmp_path: Path) -> None:
+    entry = {"dtype": kind, "shape": [1], "data_offsets": [0, 4]}
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(seeds.safetensors(json.dumps({"w": entry}).encode(), bytes(4)))
+    with pytest.raises(CompressError, match="the entry of 'w' is none of a tensor"):
+        load_weights(seeds.Net(), path)
+
+
+def test_onnx_that_only_onnxruntime_refuses(tmp_path: Path) -> None:
+    model = onnx.ModelProto.FromString(next(seeds.onnx_files(tmp_path)))
+    model.opset_import[0].version = 2**31 - 1
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CompressError, match=r"a\.onnx: .*[Oo]pset"):
+        load_float_model(tmp_path / "a.onnx", seeds.samples())
