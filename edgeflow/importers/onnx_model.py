@@ -33,8 +33,13 @@ _MOVES = ("Cast", "Concat", "Dropout", "Flatten", "Gather", "Identity", "Reshape
 _SAME = ("MatMul", "Add", "Sub", "Mul", "Div", "Softmax", "Sigmoid", "Relu", "Conv", "Pad")
 _ROLES = {
     **{kind: kind.lower() for kind in _SAME},
-    **{"Gemm": "linear", "Shape": "size", "Size": "size", "LogSoftmax": "log_softmax",
-       "ArgMax": "argmax"},
+    **{
+        "Gemm": "linear",
+        "Shape": "size",
+        "Size": "size",
+        "LogSoftmax": "log_softmax",
+        "ArgMax": "argmax",
+    },
     **{"LayerNormalization": "layer_norm", "BatchNormalization": "batch_norm"},
     **dict.fromkeys(("ReduceMean", "GlobalAveragePool"), "mean"),
     **dict.fromkeys(RECURRENT, "recurrent"),

@@ -23,7 +23,8 @@ RECURRENT: dict[str, Callable[..., nn.Module]] = {
 }
 _MOVES = ("T", "_to_copy", "alias", "chunk", "clone", "contiguous", "cpu", "data", "detach",
           "dropout", "dropout1d", "expand", "expand_as", "feature_dropout", "flatten", "float",
-          "gather", "getitem", "index_select", "take_along_dim", "mT", "movedim", "moveaxis", "narrow", "permute", "requires_grad", "reshape",
+          "gather", "getitem", "index_select", "take_along_dim", "mT", "movedim", "moveaxis",
+          "narrow", "permute", "requires_grad", "reshape",
           "reshape_as", "select", "slice", "split", "squeeze", "swapaxes", "swapdims", "t", "to",
           "tensor_split", "transpose", "type", "type_as", "unbind", "unflatten", "unsqueeze",
           "view", "view_as", "alpha_dropout", "double", "half")  # fmt: skip
@@ -35,7 +36,8 @@ _ROLES = {
     **{"addmm": "linear", "mm": "matmul", "rsub": "sub", "true_divide": "div", "divide": "div",
        "rdiv": "div", "multiply": "mul", "rmul": "mul", "subtract": "sub", "radd": "add",
        "neg": "mul", "negative": "mul", "conv1d": "conv", "constant_pad_nd": "pad",
-       "adaptive_avg_pool1d": "mean", "argmax": "argmax", "_softmax": "softmax", "_log_softmax": "log_softmax"},
+       "adaptive_avg_pool1d": "mean", "argmax": "argmax",
+       "_softmax": "softmax", "_log_softmax": "log_softmax"},
     **dict.fromkeys(RECURRENT, "recurrent"),
     **dict.fromkeys(_MOVES, "move"),
     **dict.fromkeys(_SIZES, "size"),

@@ -173,7 +173,9 @@ def test_argmax_beside_its_scores_is_noted() -> None:
 
     net = Net(form).eval()
     chain = from_module(net, walk())
-    assert chain.notes == ("its output 'output 'class'' is the argmax of another one, and left out",)
+    assert chain.notes == (
+        "its output 'output 'class'' is the argmax of another one, and left out",
+    )
     with torch.no_grad():
         expected = net(torch.tensor(walk()))["scores"].numpy()
     np.testing.assert_allclose(chain.run(walk())[:, -1], expected, atol=1e-5)
@@ -266,6 +268,7 @@ HERE = r"test_import_functions\.py:\d+"
          r"\[20, 1\] to 3 channels: .* make it the same at every step"),
         (lambda m, x: m.out(m.h(functional.conv2d(x[:, None], torch.ones(1, 1, 1, 1))[:, 0])),
          f"conv2d at {HERE}: use a causal nn.Conv1d"),
+        (lambda m, x: m.out(m.h(x)) * len(x), "does more than its layers"),
         (_heads, "outputs of two kinds, 'output 0' and 'output 1': return one"),
         (_written, f"setitem at {HERE}"),
         (_fails, rf"\(x \[8, 20, 3\]\): {HERE} in _fails: AssertionError: two axes: make it run"),
