@@ -9,6 +9,7 @@ from onnx import GraphProto, ModelProto, TensorProto, inliner, numpy_helper
 from onnx.external_data_helper import load_external_data_for_model, uses_external_data
 
 from edgeflow.errors import CompressError
+from edgeflow.importers.check import listed
 
 #: Types that become float32, as onnxruntime has recurrent layers of those only.
 _FLOATS = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16",
@@ -50,8 +51,26 @@ def read_model(path: Path) -> tuple[ModelProto, tuple[str, ...]]:
         )
     if model.functions:
         model = inliner.inline_local_functions(model)
-    found = dict.fromkeys(_to_float32(model.graph))
-    return model, tuple(f"its {kind} values become float32" for kind in found)
+    notes = [
+        f"its {kind} values become float32" for kind in dict.fromkeys(_to_float32(model.graph))
+    ]
+    if with_value := _fix_inputs(model):
+        notes.append(f"its inputs {with_value} have a value in the file, which is taken")
+    return model, tuple(notes)
+
+
+def _fix_inputs(model: ModelProto) -> str:
+    """Make inputs with a value in the file constants; name them, but if all weights are inputs.
+
+    Before version 4 of the format, they had to be.
+    """
+    values = {tensor.name for tensor in model.graph.initializer}
+    kept = [value for value in model.graph.input if value.name not in values]
+    fixed = [value.name for value in model.graph.input if value.name in values]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    model.ir_version = max(model.ir_version, 4)
+    return "" if len(fixed) == len(values) else listed(map(repr, fixed))
 
 
 def _complete_shapes(graph: GraphProto) -> None:

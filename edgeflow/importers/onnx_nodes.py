@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from edgeflow.errors import CompressError
+from edgeflow.importers.check import one_line
 
 #: Operators that are recurrent layers.
 RECURRENT = ("GRU", "LSTM", "RNN")
@@ -77,7 +78,13 @@ def constants(model: ModelProto) -> Arrays:
         del part.graph.node[:], part.graph.input[:], part.graph.output[:]
         part.graph.node.extend(nodes)
         part.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-        known |= dict(zip(names, session(part).run(names, {}), strict=True))
+        try:
+            values = session(part).run(names, {})
+        except Exception as error:  # of many types, few of them public
+            raise CompressError(
+                f"onnxruntime cannot compute its constants: {one_line(error)}: export it again"
+            ) from error
+        known |= dict(zip(names, values, strict=True))
     return known
 
 

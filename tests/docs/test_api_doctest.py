@@ -5,11 +5,17 @@ from pathlib import Path
 
 import pytest
 
+import edgeflow
 from edgeflow import api
 from edgeflow.recipes import recipe
 from tests.recordings import write_recordings
 
-EXAMPLES = [test for test in doctest.DocTestFinder().find(api, "edgeflow") if test.examples]
+EXAMPLES = [
+    test
+    for name in api.__all__
+    for test in doctest.DocTestFinder().find(getattr(edgeflow, name), f"edgeflow.{name}")
+    if test.examples
+]
 RECIPE = [test for test in doctest.DocTestFinder().find(recipe.Recipe, "Recipe") if test.examples]
 
 

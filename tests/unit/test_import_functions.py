@@ -268,6 +268,7 @@ HERE = r"test_import_functions\.py:\d+"
          r"\[20, 1\] to 3 channels: .* make it the same at every step"),
         (lambda m, x: m.out(m.h(functional.conv2d(x[:, None], torch.ones(1, 1, 1, 1))[:, 0])),
          f"conv2d at {HERE}: use a causal nn.Conv1d"),
+        (lambda m, x: m.out(m.h(x)) * len(x), "does more than its layers"),
         (_heads, "outputs of two kinds, 'output 0' and 'output 1': return one"),
         (_written, f"setitem at {HERE}"),
         (_fails, rf"\(x \[8, 20, 3\]\): {HERE} in _fails: AssertionError: two axes: make it run"),

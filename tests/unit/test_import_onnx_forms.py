@@ -332,6 +332,23 @@ def test_weights_as_inputs_are_refused(names: tuple[str, ...], first: bool, tmp_
     assert all(f"'{name}'" in str(caught.value) for name in names)
 
 
+@pytest.mark.parametrize("some", [False, True])
+def test_inputs_with_a_value_are_constants(some: bool, tmp_path: Path) -> None:
+    """Before version 4 of the format, all weights were inputs, too."""
+    path = build(keras(end="u"), tmp_path / "k.onnx", **parameters(3))
+    model = onnx.load(path)
+    graph, given = model.graph, [*model.graph.input]
+    del graph.input[:]
+    for tensor in [*graph.initializer][: 1 if some else None]:
+        graph.input.append(
+            helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        )
+    graph.input.extend(given)
+    onnx.save(model, path)
+    chain = assert_same(path, walk())
+    assert any("have a value in the file" in note for note in chain.notes) == some
+
+
 def test_lengths_as_input_are_refused(tmp_path: Path) -> None:
     nodes = keras(end="u")
     nodes[1] = node("GRU", ["t", "w", "r", "b", "lengths"], ["h"], name="rnn", **GRU)

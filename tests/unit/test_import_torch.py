@@ -141,6 +141,7 @@ def test_compiled_module_is_seen_through() -> None:
     "net,message",
     [
         (Net().to("meta"), r"parameter first\.0\.weight is float32 on meta: .*float\(\)\.cpu\(\)"),
+        (nn.Sequential(nn.LazyLinear(2)), r"parameter 0\.weight has no size yet: call the model"),
         (torch.jit.script(nn.Linear(3, 2)), "torch.jit module hides its layers"),
     ],
 )
