@@ -160,6 +160,15 @@ def test_windows_that_are_no_whole_number(window: float, tmp_path: Path) -> None
         load_dataset(tmp_path / "a.npz")
 
 
+@pytest.mark.parametrize("kind", ["board", "recipe", "ladder", "people"])
+@pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000])
+def test_too_many_digits_or_brackets(kind: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / DOORS[kind].name
+    path.write_text(text if kind == "people" else f"a = {text}")
+    with pytest.raises(EdgeFlowError, match="not"):
+        DOORS[kind].read(path)
+
+
 @pytest.mark.parametrize("key", ["cell", "classes", "hyper", "rate_hz", "window", "state_dict"])
 def test_parts_of_a_model_of_other_types(key: str, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
