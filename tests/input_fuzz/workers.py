@@ -63,7 +63,7 @@ def _ended(code: int | None) -> str:
 def _work(kind: str, contents: list[bytes], numbers: range, folder: Path) -> None:
     warnings.simplefilter("ignore")
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-    silence = os.open(folder / "printed", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    silence = os.open(folder / "printed", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     resource.setrlimit(resource.RLIMIT_DATA, (_END, _END))
