@@ -44,7 +44,7 @@ def read_toml(path: Path, error: type[EdgeFlowError] = TargetError) -> dict[str,
     """Return the content of a TOML file; raise `error` if it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except (ValueError, RecursionError) as problem:  # too many digits or brackets, too
         raise error(f"{path}: not a TOML file ({problem})") from None
     except OSError as problem:
         raise error(f"{path}: cannot be read ({problem.strerror})") from None

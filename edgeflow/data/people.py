@@ -69,7 +69,7 @@ def read_people(path: str | Path) -> Split:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}: give a JSON file {_FORM}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON ({error}): write {_FORM}") from None
     return check_people(value, str(path))
 

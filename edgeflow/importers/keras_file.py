@@ -15,6 +15,7 @@ from typing import Any
 
 from edgeflow.errors import CompressError, EdgeFlowError, ToolMissingError
 from edgeflow.importers.check import one_line
+from edgeflow.importers.hdf5_heap import check_heaps
 from edgeflow.importers.keras_weights import (
     LONGEST_TEXT,
     MOST_BYTES,
@@ -51,9 +52,11 @@ def open_model(path: Path) -> Iterator[tuple[dict[str, Any], Weights]]:
         ) from error
     try:
         if zipfile.is_zipfile(path):
+            config: bytes | None
             config, source = _archive(path)
         else:
-            config, source = None, path
+            config, source = None, io.BytesIO(path.read_bytes())
+        check_heaps(source.getvalue())
         with h5py.File(source, "r") as file:
             if config is not None:
                 yield _parsed(config), NumberedWeights(Reader(), file)
@@ -68,7 +71,7 @@ def open_model(path: Path) -> Iterator[tuple[dict[str, Any], Weights]]:
         ) from error
 
 
-def _archive(path: Path) -> tuple[bytes, Any]:
+def _archive(path: Path) -> tuple[bytes, io.BytesIO]:
     """Return the configuration, and the weights for h5py."""
     with zipfile.ZipFile(path) as archive:
         _check_members({info.filename: info.file_size for info in archive.infolist()})

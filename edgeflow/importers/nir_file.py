@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeflow.errors import CompressError, ToolMissingError
+from edgeflow.importers.hdf5_heap import check_heaps
 from edgeflow.importers.messages import clipped, one_line, plain
 
 #: Most bytes of all arrays, unpacked; and depth of groups.
@@ -31,6 +32,7 @@ def read_nir(path: str | Path) -> Any:
             "pip install nir h5py"
         ) from error
     try:
+        check_heaps(Path(path).read_bytes())
         with h5py.File(path, "r") as file:
             _check(h5py, file)
         # nir's check of sizes refuses neurons that share one value; the importer has its own

@@ -439,7 +439,7 @@ def _read(path: Path) -> dict[str, Any]:
             values = tomllib.load(file)
     except FileNotFoundError:
         raise TargetError(f"{_shown(path)}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # too many digits or brackets, too
         raise TargetError(f"{_shown(path)}: not valid TOML: {error}") from None
     except OSError as error:
         raise TargetError(f"{_shown(path)}: {error.strerror}") from None

@@ -63,7 +63,7 @@ def _ended(code: int | None) -> str:
 def _work(kind: str, contents: list[bytes], numbers: range, folder: Path) -> None:
     warnings.simplefilter("ignore")
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-    silence = os.open(folder / "printed", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    silence = os.open(folder / "printed", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     resource.setrlimit(resource.RLIMIT_DATA, (_END, _END))
@@ -87,7 +87,7 @@ def _work(kind: str, contents: list[bytes], numbers: range, folder: Path) -> Non
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
             if os.fstat(silence).st_size and "Traceback" in (folder / "printed").read_text():
-                text = f"printed a traceback. {text}"
+                text = f"printed {(folder / 'printed').read_text()[-2000:]}. {text}"
             os.truncate(silence, 0)
             if _peak() - before > MEMORY:
                 text = f"{(_peak() - before) >> 20} MiB of memory. {text}"

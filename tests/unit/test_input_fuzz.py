@@ -16,6 +16,7 @@ reads one again.
 """
 
 import json
+import struct
 import tempfile
 import threading
 import zlib
@@ -30,6 +31,7 @@ from edgeflow.data import load_dataset
 from edgeflow.errors import CompressError, DataError, EdgeFlowError, TrainError
 from edgeflow.importers import load_float_model
 from edgeflow.importers.checkpoint_weights import load_weights
+from edgeflow.importers.hdf5_heap import check_heaps
 from tests.input_fuzz import seeds
 from tests.input_fuzz.doors import DOORS, content_of, wrong
 from tests.input_fuzz.workers import run
@@ -158,6 +160,28 @@ def test_windows_that_are_no_whole_number(window: float, tmp_path: Path) -> None
     np.savez(tmp_path / "a.npz", **arrays, window=window)
     with pytest.raises(DataError, match="'window' is .*: it must be a whole number"):
         load_dataset(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    "objects", [[(1, 6), (1024, 8)], [(1, 6), (1, 8)], [(1, 2**63)], [(1, 6), (2, 500)]]
+)
+def test_heaps_of_hdf5(objects: list[tuple[int, int]]) -> None:
+    def heap(objects: list[tuple[int, int]]) -> bytes:
+        parts = [struct.pack("<HHIQ8x", number, 0, 0, size) for number, size in objects]
+        return b"GCOL\x01\0\0\0" + struct.pack("<Q", 256) + b"".join(parts).ljust(240, b"\0")
+
+    check_heaps(heap([(1, 6), (3, 8), (2, 1)]) + b"GCOL\x01\0\0\0")
+    with pytest.raises(CompressError, match="a heap of texts"):
+        check_heaps(b"more" + heap([(1, 6)]) + heap(objects))
+
+
+@pytest.mark.parametrize("kind", ["board", "recipe", "ladder", "people"])
+@pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000])
+def test_too_many_digits_or_brackets(kind: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / DOORS[kind].name
+    path.write_text(text if kind == "people" else f"a = {text}")
+    with pytest.raises(EdgeFlowError, match="not"):
+        DOORS[kind].read(path)
 
 
 @pytest.mark.parametrize("key", ["cell", "classes", "hyper", "rate_hz", "window", "state_dict"])
