@@ -86,8 +86,10 @@ def _work(kind: str, contents: list[bytes], numbers: range, folder: Path) -> Non
             text = wrong(door.read, path)
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            if os.fstat(silence).st_size and "Traceback" in (folder / "printed").read_text():
-                text = f"printed {(folder / 'printed').read_text()[-2000:]}. {text}"
+            if os.fstat(silence).st_size and "Traceback" in (folder / "printed").read_text(
+                errors="replace"
+            ):
+                text = f"printed {(folder / 'printed').read_text(errors='replace')[-2000:]}. {text}"
             os.truncate(silence, 0)
             if _peak() - before > MEMORY:
                 text = f"{(_peak() - before) >> 20} MiB of memory. {text}"
