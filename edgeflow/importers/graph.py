@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError, EdgeFlowError
-from edgeflow.importers.assembly import SCALES, Assembly, Description, samples
+from edgeflow.importers.assembly import Assembly, Description, samples
 from edgeflow.importers.check import FINAL, check_output, listed, one_line
 from edgeflow.importers.difference import first_difference
 from edgeflow.importers.ends import find_ends
@@ -130,9 +130,11 @@ class Graph(ABC):
         n, time, swapped = self._batch(channels)
         averages = any(op.role == "mean" for op in self.path)
         batches = samples(example, n, time or (about.window if averages else 0) or None)
-        # the real ones in batches of their own size: no output may depend on it
-        sizes = [n or len(batches[0]) // 2, *[n] * len(SCALES)]
-        outputs = [self._expected(x, k, swapped) for x, k in zip(batches, sizes, strict=True)]
+        outputs = [self._expected(x, n, swapped) for x in batches]
+        if n is None:
+            # the real ones in batches of another size, too: no output may depend on it
+            with suppress(CompressError):  # constants of the graph may have a size of their own
+                outputs[0] = self._expected(batches[0], len(batches[0]) // 2, swapped)
         assembly = Assembly(channels)
         assembly.notes += [*self.notes, *self.inside]
         steps = batches[0].shape[1]

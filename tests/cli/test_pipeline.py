@@ -241,7 +241,7 @@ class TestBadInput:
         n = 21
         np.savez(
             tmp_path / "mine.npz",
-            x=np.zeros((n, 100, 4), np.float32),
+            x=np.random.default_rng(0).normal(size=(n, 100, 4)).astype(np.float32),
             y=np.arange(n) % 7,
             person=np.arange(n) // 7,
             rate_hz=50.0,

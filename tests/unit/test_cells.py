@@ -102,10 +102,10 @@ def changed(content: dict, key: str, value) -> dict:
         (lambda c: {k: v for k, v in c.items() if k != "channels"}, "no 'channels' in it"),
         (lambda c: changed(c, "cell", "nope"), "no cell 'nope'"),
         (lambda c: changed(c, "channels", ["x"]), "do not fit together"),
-        (lambda c: changed(c, "channels", 3), "do not fit together"),
+        (lambda c: changed(c, "channels", 3), "its 'channels' is damaged"),
         (lambda c: changed(c, "hyper", {"depth": 3}), "do not fit together"),
         (lambda c: changed(c, "state_dict", {}), "do not fit together"),
-        (lambda c: changed(c, "state_dict", None), "do not fit together"),
+        (lambda c: changed(c, "state_dict", None), "its 'state_dict' is damaged"),
     ],
 )
 def test_foreign_checkpoints(change, message, tmp_path):
