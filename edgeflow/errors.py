@@ -26,6 +26,8 @@ __all__ = [
 
 #: Most characters of a message: a dozen lines of a wide terminal.
 MOST = 1600
+#: Most lines of one; more become one line.
+MOST_LINES = 12
 #: Kinds of characters: control, half of a pair, ends of lines and paragraphs.
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 
@@ -34,7 +36,8 @@ class EdgeFlowError(Exception):
     """Base of all errors that a user can do something about.
 
     Its text can be printed whatever it quotes from a file: control characters become ``\\x1b``, and
-    of more than ``MOST`` characters those in the middle are left out.
+    of more than ``MOST`` characters those in the middle are left out, and more than ``MOST_LINES``
+    lines become one.
     """
 
     def __init__(self, *arguments: Any) -> None:
@@ -43,6 +46,8 @@ class EdgeFlowError(Exception):
 
 def _printable(text: str) -> str:
     """Return a text without what moves a cursor, ends a line unasked or cannot be encoded."""
+    if text.count("\n") >= MOST_LINES:
+        text = " ".join(text.split())
     if len(text) > MOST:  # the file is at the begin, what to do about it at the end
         end = MOST // 3
         text = f"{text[: MOST - end - 5]} ... {text[-end:]}"
