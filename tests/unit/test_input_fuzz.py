@@ -16,6 +16,7 @@ reads one again.
 """
 
 import json
+import os
 import struct
 import tempfile
 import threading
@@ -36,6 +37,7 @@ from tests.input_fuzz import seeds
 from tests.input_fuzz.doors import DOORS, content_of, wrong
 from tests.input_fuzz.workers import run
 
+os.environ.setdefault("KERAS_BACKEND", "torch")  # it asks for TensorFlow otherwise
 #: Kinds whose seeds take no second to make, and inputs of each in the fast tier.
 FAST = ("csv", "npz", "board", "recipe", "ladder", "people", "model", "weights", "safetensors",
         "onnx", "program")  # fmt: skip
