@@ -37,9 +37,10 @@ def through(door: str, form: Form, net: nn.Module, folder: Path, *, free: bool =
             torch.onnx.export(net, arguments, path, dynamo=False, input_names=names,
                               dynamic_axes=axes if free else None)  # fmt: skip
             return path
-        shapes = None
+        shapes: Any = None
         if free:
-            shapes = ([dict.fromkeys(_axes(a), Dim.AUTO) for a in arguments],)
+            sizes = tuple(dict.fromkeys(_axes(a), Dim.AUTO) for a in arguments)
+            shapes = sizes if isinstance(net, nn.Sequential) else (sizes,)  # others take *given
         program = torch.export.export(net, arguments, dynamic_shapes=shapes)
         if door == "pt2":
             torch.export.save(program, path)

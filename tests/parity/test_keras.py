@@ -55,7 +55,7 @@ def compressed(
             loss = SparseCategoricalCrossentropy(True) if len(classes) > 2 else loss
         model.compile("adam", loss)
         model.optimizer.learning_rate = 0.01
-        model.fit(x, target, batch_size=128, epochs=6, verbose=0)
+        model.fit(x, target, batch_size=128, epochs=20, verbose=0)
         path = folder / f"{name}.keras"
         model.save(path)
         chain = load_float_model(path, x[::8], classes=tuple(classes), window=TIME)
