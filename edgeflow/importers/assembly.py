@@ -14,8 +14,9 @@ from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain, output_of
 from edgeflow.cells.taps import DelayLine
 from edgeflow.errors import CompressError
-from edgeflow.importers.check import identifier, one_line
+from edgeflow.importers.check import identifier
 from edgeflow.importers.fold import FOLDABLE, scale_input, scale_output
+from edgeflow.importers.messages import one_line
 from edgeflow.quantization import Floats
 
 #: Samples that an import is checked on.

@@ -18,8 +18,8 @@ _ROUNDING = 1e-5
 _NUDGE = 2.0**-20
 #: ... up to this share of the output's spread.
 _MOST = 1e-2
-#: Characters of another library's message, and of a list of reasons.
-_MESSAGE, _REASONS = 200, 500
+#: Most characters of a list of reasons.
+_REASONS = 500
 
 Values = NDArray[np.float32]
 
@@ -55,12 +55,6 @@ def identifier(name: str, taken: Iterable[str] = ()) -> str:
         number += 1
         result = f"{text}_{number}"
     return result
-
-
-def one_line(error: BaseException) -> str:
-    """Return the text of another library's error, without escape codes."""
-    text = " ".join(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(error)).split())
-    return text if len(text) <= _MESSAGE else f"{text[: _MESSAGE - 4]} ..."
 
 
 def listed(reasons: Iterable[str]) -> str:

@@ -15,9 +15,9 @@ from torch import Tensor, fx
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Description
-from edgeflow.importers.check import one_line
 from edgeflow.importers.exported_file import check_exported
 from edgeflow.importers.graph import importing
+from edgeflow.importers.messages import one_line
 from edgeflow.importers.operation import Operation
 from edgeflow.importers.torch_graph import RECURRENT, TorchGraph, torch_operation
 

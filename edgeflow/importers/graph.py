@@ -13,9 +13,10 @@ from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError, EdgeFlowError
 from edgeflow.importers.assembly import Assembly, Description, samples
-from edgeflow.importers.check import FINAL, check_output, listed, one_line
+from edgeflow.importers.check import FINAL, check_output, listed
 from edgeflow.importers.difference import first_difference
 from edgeflow.importers.ends import find_ends
+from edgeflow.importers.messages import one_line
 from edgeflow.importers.operation import SUMS, Operation, named
 
 #: Why operations are refused, and what to do.

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from edgeflow.errors import CompressError, EdgeFlowError, ToolMissingError
-from edgeflow.importers.check import one_line
 from edgeflow.importers.hdf5_heap import check_heaps
 from edgeflow.importers.keras_weights import (
     LONGEST_TEXT,
@@ -26,6 +25,7 @@ from edgeflow.importers.keras_weights import (
     child,
     texts,
 )
+from edgeflow.importers.messages import one_line
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _SAVE = "save the whole model, with model.save('model.keras')"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from edgeflow.errors import CompressError
-from edgeflow.importers.check import one_line
+from edgeflow.importers.messages import one_line
 
 #: Operators that are recurrent layers.
 RECURRENT = ("GRU", "LSTM", "RNN")

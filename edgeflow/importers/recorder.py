@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from edgeflow.cells.cells import is_known
 from edgeflow.errors import CompressError
-from edgeflow.importers.check import one_line
+from edgeflow.importers.messages import one_line
 from edgeflow.importers.ncps import is_ncps
 from edgeflow.importers.operation import Operation
 from edgeflow.importers.torch_graph import tensors_in, torch_operation

@@ -15,7 +15,7 @@ from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import CHECKED, Description
-from edgeflow.importers.check import one_line
+from edgeflow.importers.messages import one_line
 from edgeflow.importers.ncps import from_ncps, is_ncps, time_span
 from edgeflow.importers.operation import Operation, named
 from edgeflow.importers.recorder import (
