@@ -50,7 +50,9 @@ def through(door: str, form: Form, net: nn.Module, folder: Path, *, free: bool =
 
 
 def _axes(argument: torch.Tensor) -> dict[int, str]:
-    """Return the axes of windows and steps of samples, or of the windows of a state."""
+    """Return the axes of windows and steps of samples, or of the windows of something else."""
+    if argument.ndim < 3:
+        return {0: "n"} if len(argument) > 1 else {}
     return {0: "n", 1: "time"} if argument.shape[-1] == CHANNELS else {1: "n"}
 
 

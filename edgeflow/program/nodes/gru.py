@@ -14,6 +14,16 @@ def blend(n: Ints, z: Ints, h: Ints, state_bits: int) -> Ints:
     return narrow(mixed, 15 + up, state_bits)
 
 
+def gate_values(cell: Gated, x: Ints, state: State) -> tuple[Ints, Ints]:
+    """Return (z, n) of a step, Q0.15."""
+    a_r, a_z, a_n = split(cell.product("input", x, state), 3)
+    u_r, u_z, u_n = split(cell.product("recurrent", state["h"], state), 3)
+    r = lookup("sigmoid", saturate(a_r + u_r))
+    z = lookup("sigmoid", saturate(a_z + u_z))
+    n = lookup("tanh", saturate(a_n + shift_right_round(r * u_n, 15)))
+    return z, n
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class GRU(Gated):
     r"""GRU cell (Cho et al. 2014, arXiv 1406.1078; ``torch.nn.GRU``'s form).
@@ -44,11 +54,6 @@ class GRU(Gated):
     c_struct = "ef_gru"
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        h = state["h"]
-        a_r, a_z, a_n = split(self.product("input", x, state), 3)
-        u_r, u_z, u_n = split(self.product("recurrent", h, state), 3)
-        r = lookup("sigmoid", saturate(a_r + u_r))
-        z = lookup("sigmoid", saturate(a_z + u_z))
-        n = lookup("tanh", saturate(a_n + shift_right_round(r * u_n, 15)))
-        h = blend(n, z, h, self.state_bits)
+        z, n = gate_values(self, x, state)
+        h = blend(n, z, state["h"], self.state_bits)
         return h, {"h": h}

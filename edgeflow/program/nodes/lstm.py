@@ -15,6 +15,14 @@ from edgeflow.program.nodes.base import State
 from edgeflow.program.nodes.recurrent import Gated
 
 
+def gate_values(cell: Gated, x: Ints, state: State) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return (i, f, g, o) of a step, Q0.15."""
+    v = saturate(cell.product("input", x, state) + cell.product("recurrent", state["h"], state))
+    v_i, v_f, v_g, v_o = split(v, 4)
+    i, f, o = (lookup("sigmoid", gate) for gate in (v_i, v_f, v_o))
+    return i, f, lookup("tanh", v_g), o
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class LSTM(Gated):
     r"""LSTM cell (Hochreiter and Schmidhuber 1997; ``torch.nn.LSTM``'s form).
@@ -56,10 +64,7 @@ class LSTM(Gated):
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         fraction = self.cell_fraction
-        v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
-        v_i, v_f, v_g, v_o = split(v, 4)
-        i, f, o = (lookup("sigmoid", gate) for gate in (v_i, v_f, v_o))
-        g = lookup("tanh", v_g)
+        i, f, g, o = gate_values(self, x, state)
         # the floor of a floor: the exact sum is rounded once
         new = (i * g) >> (15 - fraction)
         c = saturate(shift_right_round(f * state["c"] + new, 15))

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from edgeflow.program.fixedpoint import Ints, lookup, narrow, saturate, shift_right_round, split
+from edgeflow.program.fixedpoint import Ints, narrow
 from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.gru import gate_values
 from edgeflow.program.nodes.recurrent import Gated
 
 
@@ -38,12 +39,7 @@ class SlowGRU(Gated):
     c_struct = "ef_slow_gru"
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        m = state["m"]
-        a_r, a_z, a_n = split(self.product("input", x, state), 3)
-        u_r, u_z, u_n = split(self.product("recurrent", state["h"], state), 3)
-        r = lookup("sigmoid", saturate(a_r + u_r))
-        z = lookup("sigmoid", saturate(a_z + u_z))
-        n = lookup("tanh", saturate(a_n + shift_right_round(r * u_n, 15)))
-        m = m + ((1 << 15) - z) * (n - (m >> 15))
+        z, n = gate_values(self, x, state)
+        m = state["m"] + ((1 << 15) - z) * (n - (state["m"] >> 15))
         h = narrow(m, 31 - self.state_bits, self.state_bits)
         return h, {"h": h, "m": m}

@@ -9,9 +9,9 @@ from edgeflow.program.fixedpoint import (
     narrow,
     saturate,
     shift_right_round,
-    split,
 )
 from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.lstm import gate_values
 from edgeflow.program.nodes.recurrent import Gated
 
 #: Largest magnitude of c.
@@ -54,10 +54,7 @@ class WideLSTM(Gated):
     c_struct = "ef_wide_lstm"
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
-        v_i, v_f, v_g, v_o = split(v, 4)
-        i, f, o = (lookup("sigmoid", gate) for gate in (v_i, v_f, v_o))
-        g = lookup("tanh", v_g)
+        i, f, g, o = gate_values(self, x, state)
         high, low = state["c"] >> 15, state["c"] & 0x7FFF
         kept = f * high + shift_right_round(f * low, 15)
         c = saturate(kept + ((i * g) >> (30 - self.cell_fraction)), -CELL_LIMIT, CELL_LIMIT)
