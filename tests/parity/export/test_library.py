@@ -14,7 +14,7 @@ import pytest
 
 import edgeflow
 from edgeflow.data import Dataset, Recording
-from edgeflow.errors import ExportError, TargetError
+from edgeflow.errors import ExportError, OutputError, TargetError
 from edgeflow.exporting import FORMATS, Options
 from edgeflow.exporting.window import example_window
 from edgeflow.program import Program
@@ -373,9 +373,9 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.tex").write_text("")
-    with pytest.raises(ExportError, match="not empty, and not an earlier export"):
+    with pytest.raises(OutputError, match=r"EdgeFlow did not make \(thesis.tex\)"):
         edgeflow.export(program, "cmake", foreign)
-    with pytest.raises(ExportError, match="a file is in the way"):
+    with pytest.raises(OutputError, match="a file is in the way"):
         edgeflow.export(program, "cmake", foreign / "thesis.tex")
 
 
