@@ -18,7 +18,7 @@ DATA = "seglearn-watch"
 
 
 def _earlier(folder: Path) -> dict[str, list[str]]:
-    """Return the files of a demo of version 0.1.0, by command."""
+    """Return the files of a demo without a mark, by command."""
     whole = (folder / "model" / "metrics.json").is_file() or (folder / "model" / ".lock").is_file()
     return {"demo": ["model.onnx"] if (folder / "model.onnx").is_file() else []} if whole else {}
 

@@ -329,7 +329,7 @@ def _read_choice(content: dict[str, Any]) -> Choice:
 
 
 def earlier(directory: Path) -> dict[str, list[str]]:
-    """Return the files of a build of version 0.1.0, by command; none if the folder is not one."""
+    """Return the files of a build without a mark, by command; none if the folder is not one."""
     try:
         content = json.loads((directory / "build.json").read_text(encoding="utf-8"))
         content["model_hash"], content["edgeflow"], content["board"]

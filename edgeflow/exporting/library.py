@@ -106,7 +106,7 @@ def _check_names(library: str, programs: Mapping[str, Program]) -> None:
 
 
 def _earlier(folder: Path) -> dict[str, list[str]]:
-    """Return the files of an export of version 0.1.0, by command."""
+    """Return the files of an export without a mark, by command."""
     try:
         names = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
         found = [name for name in (*names, RECORD) if is_inside(name) and (folder / name).is_file()]

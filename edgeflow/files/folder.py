@@ -36,7 +36,7 @@ class FolderKind:
     beside : tuple of str
         Commands that write into folders of this kind, too.
     earlier : callable, optional
-        Returns by command the files that version 0.1.0 made in a folder, which had no mark; an
+        Returns by command the files that a version without marks made in a folder; an
         empty mapping if the folder is not of it.
     """
 

@@ -38,7 +38,7 @@ REPORT, PARTIAL_REPORT = "report.html", "report.partial.html"
 
 
 def _earlier(folder: Path) -> dict[str, list[str]]:
-    """Return the files that version 0.1.0 made in a folder, by command."""
+    """Return the files that a version without marks made in a folder, by command."""
     if found := earlier(folder):
         return found
     try:

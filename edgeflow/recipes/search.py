@@ -36,7 +36,7 @@ OF_ALL = ("weights", "activations", "optimize")
 
 
 def _earlier(folder: Path) -> dict[str, list[str]]:
-    """Return the files of a search of version 0.1.0, by command."""
+    """Return the files of a search without a mark, by command."""
     lock = [name for name in (".lock",) if (folder / name).is_file()]
     return {"compress": lock} if any(folder.glob("*/candidate.json")) else {}
 

@@ -18,7 +18,7 @@ BEFORE_OPTIONS = {"tail": 0.1}
 
 
 def earlier(folder: Path, command: str, result: str, names: Sequence[str]) -> dict[str, list[str]]:
-    """Return the files that a run of version 0.1.0 made in a folder; none if the folder is not one.
+    """Return the files that a run without a mark made in a folder; none if the folder is not one.
 
     Parameters
     ----------

@@ -200,7 +200,7 @@ def test_other_recordings_have_another_fingerprint(what):
 
 
 def test_damaged_folder(tmp_path):
-    (tmp_path / ".lock").touch()  # as version 0.1.0 left it
+    (tmp_path / ".lock").touch()  # as a version without marks left it
     (tmp_path / "resume.pt").write_bytes(b"half")
     with pytest.raises(TrainError, match=r"resume.pt: damaged"):
         train(waves(), out=tmp_path, **SMALL)

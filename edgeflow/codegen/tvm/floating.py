@@ -21,7 +21,7 @@ _HEADERS = ("<math.h>", "<stdbool.h>", "<stdint.h>")
 
 
 def _earlier(folder: Path) -> dict[str, list[str]]:
-    """Return the files of float libraries of version 0.1.0, by command."""
+    """Return the files of float libraries without a mark, by command."""
     libraries = []
     for header in sorted(folder.glob("*.h")):
         try:
