@@ -346,8 +346,8 @@ def earlier(directory: Path) -> dict[str, list[str]]:
             for command, found in made.items()}  # fmt: skip
 
 
-#: Of ``edgeflow compile``; profiles stand in it, too.
-FOLDER = FolderKind("compile", beside=("profile",), earlier=earlier)
+#: Of ``edgeflow compile``; profiles stand in it, too, and float layers.
+FOLDER = FolderKind("compile", beside=("profile", "float"), earlier=earlier)
 
 
 def _model_header(prefix: str) -> str:

@@ -49,7 +49,7 @@ def _earlier(folder: Path) -> dict[str, list[str]]:
 
 
 #: Of ``edgeflow profile``, which also writes into the folder of a build.
-FOLDER = FolderKind("profile", beside=("compile",), earlier=_earlier)
+FOLDER = FolderKind("profile", beside=("compile", "float"), earlier=_earlier)
 
 
 def check_profile(folder: str | Path, inputs: Mapping[str, object]) -> None:

@@ -148,7 +148,7 @@ class TestPlaces:
         assert json.loads(done.stdout)["instructions_per_step"]["mean"] > 0
         assert "atplotlib" not in done.stderr
         environment["EDGEFLOW_DATA"] = str(tmp_path)
-        assert "XDG_CACHE_HOME" in fails(environment, "train", *DATA, "-o", tmp_path)
+        assert "XDG_CACHE_HOME" in fails(environment, "train", *DATA, "-o", tmp_path / "run")
 
     @pytest.mark.board
     def test_brackets_and_spaces(

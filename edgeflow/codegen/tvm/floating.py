@@ -35,8 +35,8 @@ def _earlier(folder: Path) -> dict[str, list[str]]:
     return {"float": found} if found else {}
 
 
-#: Of ``edgeflow float``.
-FOLDER = FolderKind("float", earlier=_earlier)
+#: Of ``edgeflow float``, whose files may stand beside those of a build.
+FOLDER = FolderKind("float", beside=("compile", "profile"), earlier=_earlier)
 
 
 @dataclass(frozen=True)

@@ -360,7 +360,7 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(
     (folder / "mine.txt").write_text("mine")
     files = edgeflow.export(program, "arduino", folder, name="walk")
     left = [path for path in folder.rglob("*") if path.is_file()]
-    assert sorted(left) == sorted([*files, folder / "mine.txt"])
+    assert sorted(left) == sorted([folder / ".edgeflow" / "made.json", *files, folder / "mine.txt"])
     again = {path: path.read_bytes() for path in files}
     edgeflow.export(program, "arduino", folder, name="walk")
     assert {path: path.read_bytes() for path in files} == again
