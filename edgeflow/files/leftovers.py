@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import platform
 import re
 import shutil
 import tempfile
@@ -91,7 +92,7 @@ def _is_left(entry: "os.DirEntry[str]", match: re.Match[str]) -> bool:
 @cache
 def _machine() -> str:
     """Return a key of this run of the machine and, in a container, of its numbers of processes."""
-    parts = [os.uname().nodename]
+    parts = [platform.node()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
         parts.append(str(Path("/proc/self/ns/pid").readlink()))

@@ -1,13 +1,16 @@
 """One writer at a time: a lock that ends with its process."""
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeflow.errors import OutputError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock as FileLock
 
 _POLL = 0.02  # seconds
 
@@ -31,22 +34,15 @@ def held(lock: Path, place: str | Path, *, wait: float = 0.0) -> Iterator[None]:
     OutputError
         If another one is still writing.
     """
-    end = time.monotonic() + wait
-    while (descriptor := _take(lock)) is None:
-        if time.monotonic() >= end:
-            raise OutputError(
-                f"{place}: another edgeflow{_writer(lock)} is writing it: wait for it"
-            )
-        time.sleep(_POLL)
+    found = _taken(lock, place, wait)
     try:
         with contextlib.suppress(OSError):  # on a full disk the message has no number
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+            lock.write_text(f"{os.getpid()}\n", encoding="ascii")
         yield
     finally:
         with contextlib.suppress(OSError):
             lock.unlink()
-        os.close(descriptor)
+        found.release()
 
 
 @contextlib.contextmanager
@@ -63,27 +59,23 @@ def held_file(path: str | Path) -> Iterator[None]:
         yield
 
 
-def _take(lock: Path) -> int | None:
-    """Return the descriptor of the lock; None if another one has it."""
+def _taken(lock: Path, place: str | Path, wait: float) -> "FileLock":
+    from filelock import FileLock, Timeout
+
+    end = time.monotonic() + wait
     while True:
         lock.parent.mkdir(parents=True, exist_ok=True)
+        # it tells a file that was deleted, as `held` does, from the one that others will find
+        found = FileLock(lock)
         try:
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            found.acquire(timeout=max(end - time.monotonic(), 0), poll_interval=_POLL)
+        except Timeout:
+            raise OutputError(
+                f"{place}: another edgeflow{_writer(lock)} is writing it: wait for it"
+            ) from None
         except FileNotFoundError:
             continue  # its folder went at this moment
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # a lock is deleted when it is let go: this may be one that no other will find
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), lock.stat()):
-                    return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+        return found
 
 
 def _writer(lock: Path) -> str:
