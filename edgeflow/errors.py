@@ -16,6 +16,7 @@ __all__ = [
     "EdgeFlowWarning",
     "ExportError",
     "ImageMismatchError",
+    "OutputError",
     "ProgramError",
     "ProtocolError",
     "TargetError",
@@ -79,6 +80,10 @@ class ProgramError(EdgeFlowError):
 
 class ExportError(EdgeFlowError):
     """A program that a format cannot express, or an export with invalid options."""
+
+
+class OutputError(EdgeFlowError):
+    """A place where results must not go: others' files, an input, one that is being written."""
 
 
 class TargetError(EdgeFlowError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from edgeflow import arguments
 from edgeflow.errors import ExportError, TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -78,6 +79,9 @@ def compile(
         installed.
     ExportError
         If the name cannot be one.
+    OutputError
+        If the folder holds what EdgeFlow did not make, the program or the board's file, or another
+        process writes it.
 
     Examples
     --------
@@ -90,7 +94,7 @@ def compile(
     >>> bool((build.predict(x) == program.predict(x)).all())
     True
     """
-    from edgeflow.codegen.build import compile_program
+    from edgeflow.codegen.build import FOLDER, compile_program
     from edgeflow.progress import silent
 
     texts = {"weights_in": weights_in, "kernels_in": kernels_in}
@@ -98,12 +102,14 @@ def compile(
     arguments.check_lists(TargetError, kernel_sets=kernel_sets, kernels=kernels)
     arguments.check_lists(TargetError, tvm_layers=tvm_layers)
     arguments.check_calls(TargetError, progress=progress)
+    directory = arguments.as_path("directory", directory, TargetError)
     loaded, spec = arguments.as_program(program), arguments.as_board(board)
     with arguments.files_named(TargetError):
+        FOLDER.check(directory, {"the program": program, "the board": board})
         return compile_program(
             loaded,
             spec.placed(weights=weights_in, kernels=kernels_in),
-            arguments.as_path("directory", directory, TargetError),
+            directory,
             backend=backend,
             optimize=optimize,
             kernel_sets=kernel_sets,
@@ -151,15 +157,17 @@ def profile(
     float_accuracy : float, optional
         Accuracy of the model before compression, 0..1; default: what the program stored.
     out : path, optional
-        Folder for ``profile.json``; default: the build's.
+        Folder for ``profile.json``: the build's, which is the default, or one that is new, empty or
+        of an earlier profile.
     progress : callable, optional
         Called with the steps that are done and all.
 
     Returns
     -------
     ProfileResult
-        Also written to ``profile.json``. After an interrupt or an error of the board, the file
-        has what was collected until then and ``"complete": false``; the exception is raised.
+        Also written to ``profile.json``. After an interrupt or an error of the board,
+        ``profile.partial.json`` has what was collected until then and ``"complete": false``, an
+        older ``profile.json`` stays, and the exception is raised.
 
     Raises
     ------
@@ -169,6 +177,8 @@ def profile(
         If the board cannot be reached or goes away.
     TargetError, ToolMissingError
         If the build, the board or a tool is not usable.
+    OutputError
+        If the folder holds what EdgeFlow did not make, or the data, or another process writes it.
 
     Examples
     --------
@@ -182,6 +192,7 @@ def profile(
     """
     from edgeflow.codegen.build import Build
     from edgeflow.data import Windows
+    from edgeflow.profiling.run import check_profile
     from edgeflow.profiling.run import profile as run
 
     if not isinstance(build, Build | str | Path):
@@ -194,6 +205,8 @@ def profile(
     out = None if out is None else arguments.as_path("out", out, TargetError)
     board = None if board is None else arguments.as_board(board)
     loaded = build if isinstance(build, Build) else Build.load(build)
+    with arguments.files_named(TargetError):
+        check_profile(loaded.directory if out is None else out, {"the data": data})
     dataset = (
         arguments.as_labelled(data, loaded.program(), split)
         if isinstance(data, Windows | tuple | list)
@@ -260,6 +273,8 @@ def export(
     ------
     ExportError
         If there is no such format, it does not have an option, or cannot express the program.
+    OutputError
+        If the output is an input, or holds what EdgeFlow did not make.
     ProgramError, DataError, ToolMissingError
         If the program or data cannot be read, or a Python package is not installed.
 
@@ -272,6 +287,7 @@ def export(
     >>> sorted(file.name for file in files if "CMake" in file.name)
     ['CMakeLists.txt']
     """
+    from edgeflow.exporting import check_export
     from edgeflow.exporting import export as write
 
     texts = {"name": name, "core": core, "optimize": optimize, "backend": backend}
@@ -285,7 +301,13 @@ def export(
     }  # fmt: skip
     given = {option: value for option, value in asked.items() if value is not None}
     with arguments.files_named(ExportError):
+        check_export(to, out, name, {"the program": _all(program), "the data": data})
         return write(arguments.as_programs(program), to, out, **given)
+
+
+def _all(program: object) -> object:
+    """Return what several programs, by name, are read from."""
+    return list(program.values()) if isinstance(program, Mapping) else program
 
 
 def boards() -> BoardList:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -50,7 +49,8 @@ def train(
     out : path
         Folder for ``model.pt``, ``metrics.json``, and ``resume.pt`` while training.
     restart : bool
-        Begin anew, whatever is in `out`.
+        Begin anew, whatever training is in `out`; an older model stays until the new one is
+        complete.
     on_epoch : callable, optional
         Called after each epoch with its number from 1, the number of epochs, and its row of
         the history.
@@ -68,7 +68,9 @@ def train(
     Raises
     ------
     TrainError
-        If an option is wrong, or `out` holds a training with other arguments or is in use.
+        If an option is wrong, or `out` holds a training with other arguments.
+    OutputError
+        If `out` holds what EdgeFlow did not make, or another process writes it.
     DataError
         If the data cannot be read, a split is empty or its recordings are shorter than a window.
 
@@ -79,17 +81,20 @@ def train(
     >>> result
     TrainResult(gru on mine: ... parameters; ...% of ... decisions on test subjects; 'runs/first')
     """
+    from edgeflow.training.loop import FOLDER
     from edgeflow.training.loop import train as run
 
     arguments.check_texts(TrainError, cell=cell)
     arguments.check_flags(TrainError, restart=restart)
     arguments.check_calls(TrainError, on_epoch=on_epoch)
     arguments.check_methods(methods)
+    out = arguments.as_path("out", out, TrainError)
     with arguments.files_named(TrainError):
+        FOLDER.check(out, {"the data": data})
         return run(
             arguments.as_dataset(data),
             cell,
-            out=arguments.as_path("out", out, TrainError),
+            out=out,
             restart=restart,
             on_epoch=on_epoch,
             methods=methods,
@@ -178,6 +183,8 @@ def compress(
     CompressError, ProgramError, DataError, TrainError, TargetError
         If an argument cannot be used, the model is not supported, or it cannot be proven free of
         overflow.
+    OutputError
+        If `out` or its record is an input or another's file, or another process writes it.
 
     Examples
     --------
@@ -199,7 +206,9 @@ def compress(
     >>> 0 <= program.metadata["accuracy_int"] <= 1
     True
     """
+    from edgeflow.compression.record import model_files, record_path
     from edgeflow.data import Dataset, Windows
+    from edgeflow.files import check_outputs, scratch_folder
     from edgeflow.progress import silent
     from edgeflow.quantization import Widths
     from edgeflow.recipes.apply import DEFAULT_BOARD, compress_by_recipe, compress_on_windows
@@ -213,15 +222,21 @@ def compress(
     arguments.check_calls(CompressError, on_epoch=on_epoch, progress=progress)
     source, (steps, name) = arguments.as_model(model), as_recipe(recipe)
     out = None if out is None else arguments.as_path("out", out, CompressError)
+    if out is not None:
+        read = {
+            "the model": model_files(source),
+            "the data": calibration, "the recipe": recipe, "the checkpoint": checkpoint,
+        }  # fmt: skip
+        check_outputs((out, record_path(out)), read)
     if isinstance(calibration, str | Path):
         calibration = arguments.as_dataset(calibration)
     if isinstance(calibration, Dataset):
         arguments.check_described(calibration, channels, classes, window, rate_hz)
         if widths is not None:
             raise CompressError('widths are for arrays: use recipe={"widths": {...}}')
-        with tempfile.TemporaryDirectory() as scratch, arguments.files_named(CompressError):
+        with scratch_folder("compress") as scratch, arguments.files_named(CompressError):
             made = compress_by_recipe(
-                source, calibration, steps, Path(scratch) / "model.onnx" if out is None else out,
+                source, calibration, steps, scratch / "model.onnx" if out is None else out,
                 name=name, board=board or DEFAULT_BOARD, model_options=model_options, split=split,
                 restart=restart, on_epoch=on_epoch, progress=progress or silent,
             )  # fmt: skip

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -15,6 +13,7 @@ from edgeflow.api import compress
 from edgeflow.bench.measure import run_program
 from edgeflow.cells import CELLS as ALL
 from edgeflow.cells import SequenceClassifier
+from edgeflow.files import scratch_folder
 from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec
@@ -153,9 +152,9 @@ def bench_cells(
             progress(done, len(jobs), f"{cell}-{size}")
         program = random_cell(cell, inputs, size, outputs)
         x = program.quantize_input(random_walks(inputs, 1, steps, seed=1)[0])
-        with TemporaryDirectory(prefix="edgeflow-bench-") as folder:
+        with scratch_folder("bench") as folder:
             build, counts, y = run_program(
-                program, board, Path(folder), x,
+                program, board, folder, x,
                 data_cache=cache, optimize=optimize, backend=backend,
             )  # fmt: skip
             image = measure_size(build.elf, build.objects)

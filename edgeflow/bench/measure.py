@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from edgeflow.codegen.build import Build, compile_program
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError
+from edgeflow.files import scratch_folder
 from edgeflow.profiling.trace import Counts, DataCache, prepare_trace, read_counts
 from edgeflow.program import InputFormat, Program
 from edgeflow.program.nodes import Node
@@ -68,10 +68,8 @@ def measure_layer(
     """
     program = _program((_playback("input", x, node), node))
     nothing = np.zeros((len(x), 1), np.int16)
-    with TemporaryDirectory(prefix="edgeflow-bench-") as folder:
-        build, counts, y = run_program(
-            program, board, Path(folder), nothing, kernel_sets=kernel_sets
-        )
+    with scratch_folder("bench") as folder:
+        build, counts, y = run_program(program, board, folder, nothing, kernel_sets=kernel_sets)
         text = {s.name: s.size for s in Image(build.elf).symbols if s.kind == "STT_FUNC"}
     expected = program.run(nothing[None])[0]
     return Measurement(
@@ -137,10 +135,10 @@ def measure_layers(
         chain.append(Playback("end", np.zeros(1, np.int16), 1, 1, 16, reads=width))
         program = _program(tuple(chain))
         steps = len(layers[part[0]][1])
-        with TemporaryDirectory(prefix="edgeflow-bench-") as folder:
+        with scratch_folder("bench") as folder:
             nothing = np.zeros((steps, 1), np.int16)
             _, counts, _ = run_program(
-                program, board, Path(folder), nothing,
+                program, board, folder, nothing,
                 backend=backend, kernels=forced, tvm_layers=by_tvm,
             )  # fmt: skip
         means = counts.layers.mean(axis=0)

@@ -3,6 +3,7 @@
 import io
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 from edgeflow.cells.classifier import SequenceClassifier
 from edgeflow.errors import EdgeFlowError, TrainError
-from edgeflow.files import atomic_path
+from edgeflow.files import settled, write_atomic
 from edgeflow.tasks import from_json
 
 FORMAT = 1
@@ -48,8 +49,15 @@ def save_model(model: SequenceClassifier, path: str | Path) -> None:
         **{name: value for name in _OPTIONAL if (value := getattr(model, name)) is not None},
         **({} if model.target is None else {"task": model.target.to_json()}),
     }
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    write_torch(content, path)
+
+
+def write_torch(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write a ``torch.save`` file in one step."""
+    # to memory first: torch does not tell of a full disk in words of its own
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomic(path, buffer.getvalue())
 
 
 def read_torch(path: Path, what: str) -> Any:
@@ -114,6 +122,7 @@ def load_model(path: str | Path) -> SequenceClassifier:
     """
     path = Path(path)
     if path.is_dir():
+        settled(path)
         if not (path / "model.pt").is_file() and (path / "resume.pt").is_file():
             raise TrainError(
                 f"{path}: its training has not finished: run the same 'edgeflow train' again"

@@ -6,6 +6,7 @@ import typer
 
 from edgeflow.cli import console
 from edgeflow.cli.options import JSON
+from edgeflow.files import check_outputs
 
 
 def command(
@@ -27,9 +28,10 @@ def command(
       edgeflow compare model.target -o fronts.html
       edgeflow compare model.onnx build --json
     """
-    from edgeflow.profiling.compare import read_runs, tables, write_comparison
+    from edgeflow.profiling.compare import files_read, read_runs, tables, write_comparison
 
     found = read_runs(runs)
+    check_outputs([out], {"RUN": [*runs, *files_read(runs)]})
     write_comparison(found, out)
     if json_:
         console.print_json([run.to_json() for run in found])

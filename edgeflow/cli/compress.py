@@ -12,6 +12,7 @@ from edgeflow.cli.options import DATA, JSON
 from edgeflow.cli.schema import with_options
 from edgeflow.data.reading import DataOptions
 from edgeflow.errors import CompressError
+from edgeflow.files import check_outputs
 from edgeflow.model_options import ModelOptions
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.recipe import Recipe, make_recipe, read_recipe
@@ -74,12 +75,20 @@ def command(
       edgeflow compress exported.onnx --data mine.npz -o model.onnx
     """
     from edgeflow.cli.target import search_and_show
+    from edgeflow.compression.record import check_place, model_files, record_path
     from edgeflow.recipes.apply import DEFAULT_BOARD, compress_by_recipe
-    from edgeflow.recipes.measure import add_cost, emulated_board
+    from edgeflow.recipes.measure import emulated_board
 
     limits = Limits(**by_field(Limits, constraints))
     model_options = ModelOptions(**by_field(ModelOptions, reading))
-    _check(model, out, recipe, ladder, limits)
+    _check(recipe, ladder, limits)
+    read = {
+        "MODEL": model_files(model), "--recipe": recipe, "--ladder": ladder,
+        "--checkpoint": model_options.checkpoint, "--teacher": options.get("teacher"),
+        **dataset.inputs(data, origin),
+    }  # fmt: skip
+    check_outputs((out, record_path(out)), read)
+    check_place(out)
     measured = None if board is None else emulated_board(board)
     load = partial(dataset.load, data, origin, window)
     if limits.on_board:
@@ -94,27 +103,19 @@ def command(
         loaded = load()
     with console.progress() as bar:
         task = bar.add_task("fine-tuning", total=None, status="", visible=steps.trains)
-        on_stage = console.stages(bar)
         made = compress_by_recipe(
             model, loaded, steps.allowing(limits.drop), out,
-            name=recipe, board=board or DEFAULT_BOARD, model_options=model_options, restart=restart,
-            on_epoch=console.epochs(bar, task, loaded.task), progress=on_stage,
+            name=recipe, board=board or DEFAULT_BOARD, measured=measured,
+            model_options=model_options, restart=restart,
+            on_epoch=console.epochs(bar, task, loaded.task), progress=console.stages(bar),
         )  # fmt: skip
-        record = made.record
-        if measured is not None:
-            record = add_cost(
-                out, record, measured, loaded, optimize=steps.compile.optimize,
-                progress=partial(on_stage, f"profiling on {board}"),
-            )  # fmt: skip
-    show(out, made.compressed, record, json_)
+    show(out, made.compressed, made.record, json_)
     console.notes(made.notes())
     limits.check_drop(loaded.task, made.compressed.scores)
 
 
-def _check(model: str, out: Path, recipe: str | None, ladder: Path | None, limits: Limits) -> None:
+def _check(recipe: str | None, ladder: Path | None, limits: Limits) -> None:
     """Refuse files and options that do not go together."""
-    if out.exists() and Path(model).exists() and out.samefile(model):
-        raise CompressError(f"{out}: the result would replace the model: choose another --out")
     if limits.on_board and recipe is not None:
         raise CompressError(
             f"--recipe {recipe}: a search tries several: name them in a file, --ladder FILE"

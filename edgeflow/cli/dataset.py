@@ -21,3 +21,8 @@ def load(data: str, reading: Mapping[str, Any], window: int | None = None) -> An
     dataset = load_dataset(data, window=window, **by_field(DataOptions, reading))
     console.notes(dataset.notes)
     return dataset
+
+
+def inputs(data: str, reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is read for --data, as `edgeflow.files.check_outputs` takes it."""
+    return {"--data": data, "--people": reading["people"], "--root": reading["root"]}

@@ -1,15 +1,30 @@
 """``edgeflow demo``: the whole pipeline on real data and an emulated board."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from edgeflow.cli import console
 from edgeflow.cli.options import JSON, ROOT
 from edgeflow.cli.profile import show
+from edgeflow.files import FolderKind, output_folder
+
+if TYPE_CHECKING:
+    from edgeflow.profiling.result import ProfileResult
+    from edgeflow.targets.board import BoardSpec
 
 DATA = "seglearn-watch"
+
+
+def _earlier(folder: Path) -> dict[str, list[str]]:
+    """Return the files of a demo without a mark, by command."""
+    whole = (folder / "model" / "metrics.json").is_file() or (folder / "model" / ".lock").is_file()
+    return {"demo": ["model.onnx"] if (folder / "model.onnx").is_file() else []} if whole else {}
+
+
+#: Of ``edgeflow demo``: the folders in it have marks of their own.
+FOLDER = FolderKind("demo", earlier=_earlier)
 
 
 def command(
@@ -30,22 +45,30 @@ def command(
       edgeflow demo
       edgeflow demo --board qemu-rv32 -o demo-rv32
     """
-    from edgeflow.codegen.build import compile_program
-    from edgeflow.compression.evaluate import compress_model
-    from edgeflow.data import load_dataset
-    from edgeflow.profiling.report import write_report
-    from edgeflow.profiling.run import profile
     from edgeflow.targets.board import load_board
     from edgeflow.targets.tools import find_tool
-    from edgeflow.training import train
 
     spec = load_board(board)
     for tool in spec.tools:
         find_tool(tool)  # missing ones are better known before the training
-    out.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {"hidden": hidden}
     if epochs is not None:
         options["epochs"] = epochs
+    with output_folder(out, FOLDER) as held:
+        held.begin(["model.onnx"])
+        result = _run(spec, out, root, hidden, options)
+    show(result, out / spec.name / "report.html", json_)
+
+
+def _run(
+    spec: "BoardSpec", out: Path, root: Path | None, hidden: int, options: dict[str, Any]
+) -> "ProfileResult":
+    from edgeflow.codegen.build import compile_program
+    from edgeflow.compression.evaluate import compress_model
+    from edgeflow.data import load_dataset
+    from edgeflow.profiling.run import profile
+    from edgeflow.training import train
+
     model, file, folder = out / "model", out / "model.onnx", out / spec.name
 
     console.note(f"{DATA}: 140 recordings of a smartwatch, 10 subjects", label="data      ")
@@ -71,8 +94,6 @@ def command(
         build = compile_program(compressed.program, spec, folder, progress=console.stages(bar))
     console.note(f"for {spec.name} ({spec.core.name}): {build.elf}", label="compile   ")
     with console.counting(f"flash and profile on {spec.name}") as on_progress:
-        result = profile(build, dataset, progress=on_progress)
-    report = folder / "report.html"
-    write_report(result, report)
+        result = profile(build, dataset, report=True, progress=on_progress)
     console.note(f"{result.steps} samples through the serial port", label="profile   ")
-    show(result, report, json_)
+    return result

@@ -1,5 +1,6 @@
 """``edgeflow export``: a program as a file for other runtimes, or a library for other builds."""
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from edgeflow.cli.schema import with_options
 from edgeflow.codegen.names import name_files, name_of_file
 from edgeflow.data.reading import DataOptions
 from edgeflow.errors import DataError, ExportError
-from edgeflow.exporting import FORMATS, export
+from edgeflow.exporting import FORMATS, check_export, export
 
 _FORMATS = "\n\n".join(f"{name}: {form.help}" for name, form in FORMATS.items())
 
@@ -93,6 +94,8 @@ def command(
             "--root, --people and --rate describe --data, as --columns and others do: give it too"
         )
     names = name_files(models)
+    target = _target(names, to, out, name)
+    check_export(to, target, None, {"MODEL": models, **dataset.inputs(data or "", reading)})
     programs = dict(zip(names, map(Program.load, models), strict=True))
     program = programs[names[0]]
     asked: dict[str, Any] = {"name": name, "core": core, "optimize": optimize, "data": data}
@@ -100,17 +103,11 @@ def command(
     asked |= {"inline": inline or None, "raw": raw or None, "activations": activations}
     options = {key: value for key, value in asked.items() if value is not None}
     form = FORMATS[to]
-    own_name = names[0]
-    if len(programs) > 1:
-        own_name = "models" if out is None else name_of_file(out)
     if "name" in form.options:
-        options.setdefault("name", own_name)
+        options.setdefault("name", _own_name(names, out))
     if "data" in options and "data" in form.options:
         options["data"] = dataset.load(options["data"], reading, program.window or None)
         console.notes(match_notes(program, options["data"]))
-    target = Path(form.output.format(name=options.get("name", own_name))) if out is None else out
-    if target.resolve() in [model.resolve() for model in models]:
-        raise ExportError(f"{target}: is the program itself: give another --out")
     files = export(programs if len(programs) > 1 else program, to, target, **options)
     figures = None
     if form.checks and "data" in options:
@@ -147,3 +144,15 @@ def command(
         )
     if target.is_dir():
         console.note(f"{target / 'README.md'} tells how to build it")
+
+
+def _own_name(names: Sequence[str], out: Path | None) -> str:
+    if len(names) == 1:
+        return names[0]
+    return "models" if out is None else name_of_file(out)
+
+
+def _target(names: Sequence[str], to: str, out: Path | None, name: str | None) -> Path:
+    form = FORMATS[to]
+    chosen = name if name is not None and "name" in form.options else _own_name(names, out)
+    return Path(form.output.format(name=chosen)) if out is None else out

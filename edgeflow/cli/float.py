@@ -51,8 +51,9 @@ def command(
     require_tvm()
     import torch
 
-    from edgeflow.codegen.tvm.floating import float_library
+    from edgeflow.codegen.tvm.floating import FOLDER, float_library
 
+    FOLDER.check(out, {"MODULE": module, "--checkpoint": checkpoint, "--board": board})
     if ".py:" not in module:
         raise TargetError(f"{module}: name a module in a Python file: mymodel.py:Head")
     net, notes = load_module(module, checkpoint)

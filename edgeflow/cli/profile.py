@@ -40,8 +40,8 @@ def command(
 ) -> None:
     """Stream data to a board; collect accuracy, mismatches, instructions, latency, memory.
 
-    Writes profile.json and report.html. Exits with 1 if any output differs from
-    the bit-exact reference's.
+    Writes profile.json and report.html; interrupted, profile.partial.json. Exits
+    with 1 if any output differs from the bit-exact reference's.
 
     Examples:
       edgeflow profile build --data seglearn-watch
@@ -49,29 +49,28 @@ def command(
       edgeflow profile build --data mine.csv --port /dev/ttyACM0
     """
     from edgeflow.codegen.build import Build
-    from edgeflow.profiling.report import write_report
     from edgeflow.profiling.result import ProfileResult
+    from edgeflow.profiling.run import PARTIAL, REPORT, check_profile
     from edgeflow.profiling.run import profile as run
 
     loaded = Build.load(build)
+    folder = out if out is not None else build
+    check_profile(folder, dataset.inputs(data, reading))
     window = loaded.program().window
     samples = dataset.load(data, reading, window or None)
-    folder = out if out is not None else build
-    before = _stamp(folder / "profile.json")
+    before = _stamp(folder / PARTIAL)
     try:
         with console.counting(f"profiling on {board or loaded.board}") as on_progress:
             result = run(
                 loaded, samples, split=split, steps=steps, board=board, port=port,
-                runner=None if no_flash else runner, out=folder, progress=on_progress,
+                runner=None if no_flash else runner, out=folder, report=True, progress=on_progress,
             )  # fmt: skip
     except (KeyboardInterrupt, EdgeFlowError):
-        if _stamp(folder / "profile.json") != before:
-            partial = ProfileResult.load(folder / "profile.json")
-            write_report(partial, folder / "report.html")
-            console.note(f"windows done: {partial.windows}; {folder / 'profile.json'} has them")
+        if _stamp(folder / PARTIAL) != before:
+            partial = ProfileResult.load(folder / PARTIAL)
+            console.note(f"windows done: {partial.windows}; {folder / PARTIAL} has them")
         raise
-    write_report(result, folder / "report.html")
-    show(result, folder / "report.html", json_)
+    show(result, folder / REPORT, json_)
 
 
 def _stamp(path: Path) -> int:

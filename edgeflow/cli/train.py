@@ -104,7 +104,9 @@ def command(
       edgeflow train --data seglearn-watch --cell lmu --set order=6 -o runs/lmu
     """
     from edgeflow.training import train as run
+    from edgeflow.training.loop import FOLDER
 
+    FOLDER.check(out, dataset.inputs(data, reading))
     methods = MethodOptions(**by_field(MethodOptions, besides)).methods(options["seed"])
     loaded = dataset.load(data, reading, options["window"])
     try:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
 from edgeflow.errors import TargetError
-from edgeflow.files import write_atomic
+from edgeflow.files import FolderKind, is_inside, output_folder, settled, write_atomic
 from edgeflow.program import Program
 from edgeflow.program.inference import predict
 from edgeflow.progress import StageProgress, silent
@@ -195,6 +194,7 @@ class Build:
         if not isinstance(directory, str | Path) or "\0" in str(directory):
             raise TargetError(f"a build is read from its folder, not {type(directory).__name__}")
         directory = Path(directory)
+        settled(directory)
         file = directory / "build.json"
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
@@ -243,7 +243,7 @@ def compile_program(
     program : Program
     board : BoardSpec or str
     directory : path
-        Created, or updated: files of an older build are replaced.
+        New, empty, or of an earlier build, whose files are replaced when the new build is whole.
     backend : str
         Whose code it is: "auto", "c" or "tvm" (``codegen.backends.BACKENDS``).
     optimize : str
@@ -268,29 +268,30 @@ def compile_program(
         If the code does not compile or fit the board.
     ExportError
         If the name cannot be one.
+    OutputError
+        If the folder holds what EdgeFlow did not make, or another process writes it.
     """
     spec = load_board(board) if isinstance(board, str) else board
-    directory = Path(directory)
     if name is not None:
         check_name(name, program)
+    options: dict[str, Any] = {
+        "backend": backend, "optimize": optimize, "kernel_sets": kernel_sets, "kernels": kernels,
+        "tvm_layers": tvm_layers,
+    }  # fmt: skip
+    with output_folder(directory, FOLDER) as folder:
+        build = _compile(program, spec, folder.new, name, progress, options)
+        folder.commit()
+    return dataclasses.replace(build, directory=Path(directory))
+
+
+def _compile(
+    program: Program, spec: BoardSpec, directory: Path, name: str | None,
+    progress: StageProgress, options: Mapping[str, Any],
+) -> Build:  # fmt: skip
+    """Make all files of a build in an empty folder."""
     progress("generating C", 0, 0)
-    plan = plan_library(
-        program,
-        spec.core,
-        backend=backend,
-        optimize=optimize,
-        kernel_sets=kernel_sets,
-        kernels=kernels,
-        tvm_layers=tvm_layers,
-    )
-    if directory.exists() and not directory.is_dir():
-        raise TargetError(f"{directory}: a file is in the way of the build folder")
+    plan = plan_library(program, spec.core, **options)
     prefix = name or _MODEL
-    for old in {_earlier_name(directory)} - {prefix}:
-        for suffix in (".c", ".h"):
-            (directory / f"{old}{suffix}").unlink(missing_ok=True)
-    (directory / "build.json").unlink(missing_ok=True)  # no half-made build passes for a whole one
-    shutil.rmtree(directory / "objects", ignore_errors=True)
     write(render(plan, prefix, shared=name is not None), directory)
     if prefix != _MODEL:
         write_atomic(directory / "objects" / "model.h", _model_header(prefix))
@@ -306,7 +307,7 @@ def compile_program(
         model_hash=program.hash.hex(),
         layers=tuple(node.name for node in program.nodes),
         kernels=plan.kernel_files,
-        optimize=optimize,
+        optimize=options["optimize"],
         choices=plan.choices,
         placement=spec.placement,
         tvm_layers=tuple(layer for layer, writer in plan.backends.items() if writer == "tvm"),
@@ -327,13 +328,26 @@ def _read_choice(content: dict[str, Any]) -> Choice:
     return Choice(**{**content, "alternatives": candidates})
 
 
-def _earlier_name(directory: Path) -> str:
-    """Return the name of the library of a build that was in the folder."""
+def earlier(directory: Path) -> dict[str, list[str]]:
+    """Return the files of a build without a mark, by command; none if the folder is not one."""
     try:
-        found = json.loads((directory / "build.json").read_text(encoding="utf-8")).get("name")
-    except (OSError, ValueError, AttributeError):
-        found = None
-    return found if isinstance(found, str) and found.isidentifier() else _MODEL
+        content = json.loads((directory / "build.json").read_text(encoding="utf-8"))
+        content["model_hash"], content["edgeflow"], content["board"]
+        name, kernels = content.get("name") or _MODEL, set(map(str, content["kernels"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    files = {"build.json", "size.json", "model.onnx", f"{name}.c", f"{name}.h", "objects/model.h"}
+    files |= {f"firmware{suffix}" for suffix in (".elf", ".bin", ".hex")}
+    inside = [*directory.glob("kernels/*"), *directory.glob("objects/*/*.o")]
+    names = {path.relative_to(directory).as_posix() for path in inside}
+    files |= {n for n in names if n.endswith(".o") or n.startswith("kernels/ef_") or n in kernels}
+    made = {"compile": files, "profile": {"profile.json", "report.html"}}
+    return {command: [n for n in found if is_inside(n) and (directory / n).is_file()]
+            for command, found in made.items()}  # fmt: skip
+
+
+#: Of ``edgeflow compile``; profiles stand in it, too, and float layers.
+FOLDER = FolderKind("compile", beside=("profile", "float"), earlier=earlier)
 
 
 def _model_header(prefix: str) -> str:

@@ -76,13 +76,9 @@ def render(
 
 
 def write(files: Mapping[str, str], directory: str | Path) -> None:
-    """Write what `render` returned; no other kernels stay in the folder."""
-    directory = Path(directory)
+    """Write what `render` returned."""
     for name, text in files.items():
-        write_atomic(directory / name, text)
-    for file in (directory / "kernels").glob("*.*"):
-        if f"kernels/{file.name}" not in files:
-            file.unlink()
+        write_atomic(Path(directory) / name, text, durable=False)
 
 
 def _source(plan: Plan, prefix: str, place: str) -> str:

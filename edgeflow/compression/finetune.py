@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgeflow.cells.checkpoint import read_torch
+from edgeflow.cells.checkpoint import read_torch, write_torch
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.quantize import quantize
 from edgeflow.data.sequences import sequences_of
+from edgeflow.files import FolderKind, output_folder
 from edgeflow.importers import FloatChain
 from edgeflow.quantization import Widths
 from edgeflow.training import resume
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE = 1024
 #: Files that a run writes into its folder.
 FILES = ("resume.pt", "weights.pt", "run.json")
+#: Of a fine-tuning.
+FOLDER = FolderKind(
+    "compress", earlier=lambda folder: resume.earlier(folder, "compress", "run.json", FILES)
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def finetune(
     methods : sequence of Method
         For example `edgeflow.compression.qat.QuantizationAware`.
     restart : bool
-        Ignore an interrupted run in `folder`.
+        Do not look at what is in `folder`, which stays until the new run is complete.
     on_epoch : callable, optional
         Called after each epoch with its number from 1, the number of epochs, and its row.
 
@@ -123,8 +128,8 @@ def finetune(
         "methods": [method.describe() for method in methods],
         "torch": str(torch.__version__),
     }
-    with resume.locked(folder), repeatable(options.seed, options.threads):
-        resume.tidy(folder, FILES, restart=restart)
+    with output_folder(folder, FOLDER) as held, repeatable(options.seed, options.threads):
+        held.begin(FILES)
         fit = Fit(
             ChainModel(chain),
             options,
@@ -137,17 +142,18 @@ def finetune(
             methods=methods,
             keep_start=True,
         )
-        found = resume.read_result(folder / "run.json", arguments)
+        found = None if restart else resume.read_result(folder / "run.json", arguments)
         if found is None:
-            fit.run(on_epoch)
+            fit.run(on_epoch, restart=restart)
             found = {
                 "history": fit.history,
                 "best_epoch": fit.best["epoch"],
                 "seconds": round(fit.seconds, 2),
                 "arguments": arguments,
             }
-            resume.save(folder / "weights.pt", fit.average.state_dict())
-            resume.write_result(folder / "run.json", found)
+            write_torch(fit.average.state_dict(), held.new / "weights.pt")
+            resume.write_result(held.new / "run.json", found)
+            held.commit()  # and resume.pt goes
         else:
             fit.average.load_state_dict(read_torch(folder / "weights.pt", "a weights.pt"))
         for method in methods:

@@ -1,6 +1,8 @@
 """The manifest of a compression, beside its program: its options and its results."""
 
+import errno
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -8,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from edgeflow import __version__
 from edgeflow.compression.tuning import Tuning
-from edgeflow.errors import CompressError
-from edgeflow.files import write_atomic
+from edgeflow.errors import CompressError, OutputError
+from edgeflow.files import atomic_path, synced, write_atomic
 
 if TYPE_CHECKING:
     from edgeflow.compression.evaluate import Compressed
+    from edgeflow.program import Program
 
 FORMAT = 1
 _TRAINING = ("seconds", "best_epoch", "history", "arguments")
@@ -28,14 +31,14 @@ def run_folder(out: str | Path) -> Path:
     return Path(out).with_suffix(".run")
 
 
-def write_record(
+def make_record(
     out: str | Path,
     model: str,
     compressed: "Compressed",
     command: Mapping[str, Any],
     tuning: Tuning | None = None,
 ) -> dict[str, Any]:
-    """Write the record of the program at `out`, and return it.
+    """Return the record of the program at `out`.
 
     Parameters
     ----------
@@ -74,7 +77,7 @@ def write_record(
         for field, matrix in node.products().items()
     ]
     tuned = None if tuning is None else tuning.tuned
-    record = {
+    return {
         "format": FORMAT,
         "edgeflow": __version__,
         "model": model,
@@ -92,13 +95,53 @@ def write_record(
         "sensitivities": [] if tuning is None else [asdict(s) for s in tuning.sensitivities],
         "training": None if tuned is None else {key: getattr(tuned, key) for key in _TRAINING},
     }
-    save_record(out, record)
-    return record
+
+
+def model_files(model: object) -> list[str | Path]:
+    """Return what is read of a model that is given by its place, as `check_outputs` takes it."""
+    return [model, Path(model) / "model.pt"] if isinstance(model, str | Path) else []
+
+
+def check_place(out: str | Path) -> None:
+    """Refuse a place for a program where its record would replace something else.
+
+    Raises
+    ------
+    OutputError
+        If the program and its record would have one name, or another file has the record's.
+    IsADirectoryError
+        If it is a folder.
+    """
+    out, record = Path(out), record_path(out)
+    if out.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(out))
+    if out.name in (record.name, run_folder(out).name):
+        raise OutputError(f"{out}: its record gets this name: choose one that ends in .onnx")
+    if os.path.lexists(record):
+        try:
+            read_record(record)
+        except CompressError:
+            raise OutputError(
+                f"{record}: not a record of 'edgeflow compress', and would be replaced by that of "
+                f"{out.name}: move it, or choose another --out"
+            ) from None
+
+
+def save_both(program: "Program", out: str | Path, record: Mapping[str, Any]) -> None:
+    """Write a program and its record: both, or neither."""
+    with atomic_path(record_path(out)) as text, atomic_path(out) as file:
+        program.save(file)
+        text.write_text(_text(record), encoding="utf-8")
+        synced(text)  # both are on the disk before one has its name
 
 
 def save_record(out: str | Path, record: Mapping[str, Any]) -> None:
     """Write a record beside the program at `out`."""
-    write_atomic(record_path(out), json.dumps(record, indent=1) + "\n")
+    write_atomic(record_path(out), _text(record))
+
+
+def _text(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, indent=1) + "\n"
 
 
 def read_record(path: str | Path) -> dict[str, Any]:

@@ -27,6 +27,8 @@ def extract_checked(archive: Path, sums: Mapping[str, str], into: Path) -> None:
         with zipfile.ZipFile(archive) as file:
             _extract(file, archive, dict(sums), into)
     except (zipfile.BadZipFile, OSError) as error:
+        if isinstance(error, OSError) and error.filename not in (None, str(archive)):
+            raise  # of a file that is written
         raise DataError(f"{archive}: damaged archive ({error}): delete it and try again") from None
 
 

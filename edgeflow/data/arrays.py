@@ -67,7 +67,11 @@ def cached(
             return read_npz(kept)
     arrays = dict(parse())
     # the cache is a convenience: a full or read-only disk must not stop the work
-    with contextlib.suppress(OSError), atomic_path(kept) as temporary, temporary.open("wb") as file:
+    with (
+        contextlib.suppress(OSError),
+        atomic_path(kept, durable=False) as temporary,
+        temporary.open("wb") as file,
+    ):
         np.savez(file, **arrays)  # type: ignore[arg-type]
     return arrays
 

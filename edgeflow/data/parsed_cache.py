@@ -30,7 +30,7 @@ def kept_table(key: str, parse: Callable[[], Table]) -> Table:
     table = parse()
     # the cache is a convenience: a full or read-only disk must not stop the work
     with contextlib.suppress(OSError):
-        with atomic_path(kept) as temporary, temporary.open("wb") as file:
+        with atomic_path(kept, durable=False) as temporary, temporary.open("wb") as file:
             _save(table, file)
         _drop_old()
     return table

@@ -14,7 +14,12 @@ import platformdirs
 
 from edgeflow.data.dataset import Recording
 from edgeflow.errors import DataError
+from edgeflow.files import held
+from edgeflow.files.leftovers import remove, sweep, unfinished
 from edgeflow.tasks import Task
+
+#: Seconds to wait for another process that fetches the same data: a slow download.
+_WAIT = 3600.0
 
 
 def cache_folder() -> Path:
@@ -105,15 +110,27 @@ class Source:
         if found := self.locate():
             return found
         folder = cache_folder() / self.folder
+        new = folder.parent / unfinished(self.folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with held(folder.parent / f".{self.folder}.lock", folder, wait=_WAIT):
+                if found := self.locate():  # another process fetched it
+                    return found
+                sweep(folder.parent)
+                new.mkdir()
+                self.fetch(new)
+                if not self.find(new):
+                    raise DataError(f"{folder}: the download of '{self.name}' is incomplete: try "
+                                    "again")  # fmt: skip
+                remove(folder)  # what an older version left half done
+                new.rename(folder)
         except OSError as error:
             raise DataError(
-                f"{folder}: cannot be made ({error.strerror}): set XDG_CACHE_HOME to a folder that "
-                "you may write to"
+                f"{folder}: cannot be written ({error.strerror}): free space, or set "
+                "XDG_CACHE_HOME to a folder that you may write to"
             ) from None
-        self.fetch(folder)
+        finally:
+            remove(new)
         found = self.find(folder)
-        if not found:
-            raise DataError(f"{folder}: the download of '{self.name}' is incomplete: try again")
+        assert found is not None
         return found

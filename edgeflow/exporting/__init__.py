@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeflow.errors import ExportError
+from edgeflow.files import check_outputs
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
@@ -109,6 +110,37 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
+def check_export(
+    to: str, out: str | Path | None, name: str | None, inputs: Mapping[str, object]
+) -> None:
+    """Refuse an output that is an input, or a folder that no library may replace.
+
+    Parameters
+    ----------
+    to : str
+    out, name : optional
+        As of `export`.
+    inputs : mapping
+        What is read, as of `check_outputs`.
+
+    Raises
+    ------
+    OutputError
+    """
+    if to in FORMATS:
+        path = _path(to, out, name or Options.name)
+        if not FORMATS[to].several:
+            check_outputs([path], inputs)
+            return
+        from edgeflow.exporting.library import FOLDER
+
+        FOLDER.check(path, inputs)
+
+
+def _path(to: str, out: str | Path | None, name: str) -> Path:
+    return Path(FORMATS[to].output.format(name=name) if out is None else out)
+
+
 def export(
     program: "Program | Mapping[str, Program]",
     to: str,
@@ -137,6 +169,8 @@ def export(
     ------
     ExportError
         If there is no such format, it does not have an option, or cannot express the program.
+    OutputError
+        If the folder of a library holds what EdgeFlow did not make, or another process writes it.
     ToolMissingError
         If the format takes a Python package that is not installed.
     """
@@ -151,6 +185,6 @@ def export(
         takers = ", ".join(name for name, form in FORMATS.items() if form.several)
         raise ExportError(f"{to} takes one program; {takers} take several")
     chosen = Options(to=to, **options)
-    path = Path(FORMATS[to].output.format(name=chosen.name) if out is None else out)
+    path = _path(to, out, chosen.name)
     written: list[Path] = import_module(FORMATS[to].module).write(program, path, chosen)
     return written

@@ -22,13 +22,13 @@ from edgeflow.codegen.render import render
 from edgeflow.errors import ExportError
 from edgeflow.exporting import Options
 from edgeflow.exporting.window import example_window
-from edgeflow.files import write_atomic
+from edgeflow.files import FolderKind, is_inside, output_folder, write_atomic
 from edgeflow.program import Program
 from edgeflow.resources import resource
 from edgeflow.targets.board import load_core
 
 _TEMPLATES = Path(__file__).parent / "templates"
-#: Lists the files of an export, so that the next one into the same folder leaves none behind.
+#: Lists the files of an export, for those who build it.
 RECORD = "edgeflow.json"
 
 
@@ -50,7 +50,9 @@ def write(program: Program | Mapping[str, Program], out: Path, options: Options)
     Raises
     ------
     ExportError
-        If a name cannot be one, or something else is in the folder.
+        If a name cannot be one.
+    OutputError
+        If something else is in the folder, or another process writes it.
     TargetError
         If there is no such core or goal.
     ToolMissingError
@@ -58,7 +60,6 @@ def write(program: Program | Mapping[str, Program], out: Path, options: Options)
     DataError
         If the data are not what the model was made for.
     """
-    old = _earlier(out)
     programs = program if isinstance(program, Mapping) else {options.name: program}
     _check_names(options.name, programs)
     # the machine itself has plain C kernels and no others
@@ -87,11 +88,10 @@ def write(program: Program | Mapping[str, Program], out: Path, options: Options)
         "files": sorted(files),
     }
     files[RECORD] = json.dumps(record, indent=2) + "\n"
-    for name in old - files.keys():
-        (out / name).unlink(missing_ok=True)
-    for name, text in files.items():
-        write_atomic(out / name, text)
-    return [out / name for name in sorted(files)]
+    with output_folder(out, FOLDER) as folder:
+        for name, text in files.items():
+            write_atomic(folder.new / name, text, durable=False)
+        return folder.commit()
 
 
 def _check_names(library: str, programs: Mapping[str, Program]) -> None:
@@ -105,20 +105,18 @@ def _check_names(library: str, programs: Mapping[str, Program]) -> None:
                 raise ExportError(f"'{name}' would be in the way of another file: rename it")
 
 
-def _earlier(out: Path) -> set[str]:
-    """Return the files of an earlier export into the folder."""
-    if out.exists() and not out.is_dir():
-        raise ExportError(f"{out}: a file is in the way of the folder: give another --out")
-    if not out.is_dir() or not any(out.iterdir()):
-        return set()
+def _earlier(folder: Path) -> dict[str, list[str]]:
+    """Return the files of an export without a mark, by command."""
     try:
-        names = json.loads((out / RECORD).read_text(encoding="utf-8"))["files"]
-        inside = [n for n in names if (out / n).resolve().is_relative_to(out.resolve())]
+        names = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
+        found = [name for name in (*names, RECORD) if is_inside(name) and (folder / name).is_file()]
     except (OSError, ValueError, KeyError, TypeError):
-        raise ExportError(
-            f"{out}: not empty, and not an earlier export (no {RECORD} of one): give another --out"
-        ) from None
-    return set(inside)
+        return {}
+    return {"export": found}
+
+
+#: Of libraries.
+FOLDER = FolderKind("export", earlier=_earlier)
 
 
 def _model(name: str, plan: Plan, options: Options) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
     EdgeFlowError
         If there is nothing at a path, or a file named is of another kind.
     """
-    files = list(dict.fromkeys(file.resolve() for path in paths for file in _files(Path(path))))
+    files = files_read(paths)
     profiles = [file for file in files if file.name == "profile.json"]
     found = [(file, _of_record(read_record(file))) for file in files if file not in profiles]
     for file in profiles:
@@ -158,6 +158,11 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
         replace(run, name=name, front=tuple(key for key in COSTS if i in fronts[key]))
         for i, (run, name) in enumerate(zip(runs, names, strict=True))
     ]
+
+
+def files_read(paths: Sequence[str | Path]) -> list[Path]:
+    """Return the files that `read_runs` reads, once each."""
+    return list(dict.fromkeys(file.resolve() for path in paths for file in _files(Path(path))))
 
 
 def _told_apart(runs: Sequence[Run]) -> list[Run]:

@@ -1,7 +1,5 @@
 """The cost of raw samples as integers on an emulated board, which no step counts."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ from edgeflow.codegen.build import compile_image, frame_size
 from edgeflow.codegen.quantizer import SOURCES, quantizer_library
 from edgeflow.codegen.render import write
 from edgeflow.device import open_board
+from edgeflow.files import scratch_folder
 from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
 from edgeflow.profiling.trace import prepare_trace, read_counts
 from edgeflow.program import Program
@@ -45,8 +44,7 @@ def quantizer_cost(program: Program, board: BoardSpec, x: NDArray[np.float32]) -
     samples = samples[:: -(-len(samples) // _SAMPLES)]
     part, model = estimated_part(board), load_cycle_model(board.core.name)
     assert board.emulator is not None
-    with TemporaryDirectory(prefix="edgeflow-quantizer-") as name:
-        folder = Path(name)
+    with scratch_folder("quantizer") as folder:
         write(quantizer_library(program), folder)
         frame = frame_size(2 * program.inputs, program.inputs)
         elf = compile_image(board, folder, SOURCES, (), frame)

@@ -1,9 +1,7 @@
 """Profiling: streams windows to a board and compares every output with the program's."""
 
 import platform
-import shutil
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from edgeflow import __version__
-from edgeflow.codegen.build import Build
+from edgeflow.codegen.build import Build, earlier
 from edgeflow.data import Dataset, Sequences, choose_sequences, match_notes
 from edgeflow.data.dataset import sort_people
 from edgeflow.device import Client, open_board
-from edgeflow.errors import DeviceError, TargetError
+from edgeflow.errors import DeviceError, EdgeFlowError, TargetError
+from edgeflow.files import FolderKind, OutputFolder, check_outputs, output_folder, write_atomic
 from edgeflow.profiling.classes import describe
 from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
 from edgeflow.profiling.plugin import qemu_version
@@ -33,6 +32,37 @@ from edgeflow.targets.size import layer_bytes, measure_size
 Progress = Callable[[int, int], None]
 #: Windows or recordings of which the reference runs side by side: any number gives the same bits.
 SIDE_BY_SIDE = 1024
+#: Files of a result, and of one that was interrupted.
+RESULT, PARTIAL = "profile.json", "profile.partial.json"
+REPORT, PARTIAL_REPORT = "report.html", "report.partial.html"
+
+
+def _earlier(folder: Path) -> dict[str, list[str]]:
+    """Return the files that a version without marks made in a folder, by command."""
+    if found := earlier(folder):
+        return found
+    try:
+        ProfileResult.load(folder / RESULT)
+    except EdgeFlowError:
+        return {}
+    return {"profile": [name for name in (RESULT, REPORT) if (folder / name).is_file()]}
+
+
+#: Of ``edgeflow profile``, which also writes into the folder of a build.
+FOLDER = FolderKind("profile", beside=("compile", "float"), earlier=_earlier)
+
+
+def check_profile(folder: str | Path, inputs: Mapping[str, object]) -> None:
+    """Refuse a folder that is not for a profile, or holds what is read as one of its files.
+
+    Raises
+    ------
+    OutputError
+        As of `FolderKind.check` and `check_outputs`.
+    """
+    FOLDER.check(folder)
+    names = (RESULT, REPORT, PARTIAL, PARTIAL_REPORT)
+    check_outputs((Path(folder) / name for name in names), inputs)
 
 
 def profile(
@@ -46,47 +76,70 @@ def profile(
     runner: str | None = None,
     float_accuracy: float | None = None,
     out: str | Path | None = None,
+    report: bool = False,
     progress: Progress | None = None,
 ) -> ProfileResult:
     """Run a build on its board and compare every output with the bit-exact reference.
 
-    Parameters, result and errors are those of `edgeflow.profile`, whose data is here a data set.
+    Parameters, result and errors are those of `edgeflow.profile`, whose data is here a data set;
+    with `report` there is a ``report.html``, too.
     """
     build = build if isinstance(build, Build) else Build.load(build)
     spec = build.spec(board)
     program = build.program()
     sequences = choose_sequences(program, dataset, split, steps)
-    out = Path(out) if out is not None else build.directory
     run = _Run(build, spec, program, sequences, progress)
     before: tuple[float | None, int | None] = (float_accuracy, None)
     if float_accuracy is None:
         before = _stored_score(program, dataset, split)
-    out.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".trace-", dir=out))
-    emulator = spec.emulator if port is None else None
-    try:
-        trace = None
-        if emulator is not None:
-            cache = run.part.data_cache if run.part is not None else None
-            trace = prepare_trace(build.elf, scratch, qemu=emulator, data_cache=cache)
-        plugin = trace.plugin if trace is not None else None
-        failure: BaseException | None = None
-        try:
-            with open_board(
-                spec, image=build.elf, port=port, plugin=plugin, runner=runner
-            ) as opened:
-                if port is None or runner is not None:
-                    opened.flash()
-                with opened.connect(program.hash) as client:
-                    run.stream(client)
-        except (KeyboardInterrupt, DeviceError) as error:
-            if not run.y:
-                raise
-            failure = error
-        counts = read_counts(trace.out) if trace is not None else None
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with output_folder(build.directory if out is None else out, FOLDER) as folder:
+        failure, quantizer = _stream(run, folder, sequences, port, runner)
+        result = run.result(
+            before,
+            complete=failure is None,
+            dataset=dataset.name,
+            split=split,
+            rate_hz=float(dataset.rate_hz),
+            notes=match_notes(program, dataset),
+            versions=_versions(build, spec.emulator if port is None else None),
+            quantizer=quantizer,
+        )
+        names = (RESULT, REPORT) if failure is None else (PARTIAL, PARTIAL_REPORT)
+        result.save(folder.new / names[0])
+        if report:
+            from edgeflow.profiling.report import render  # pictures take a second to load
 
+            write_atomic(folder.new / names[1], render(result))
+        # what is complete goes when something complete is there
+        folder.commit(None if failure is None else (PARTIAL, PARTIAL_REPORT))
+    if failure is not None:
+        raise failure
+    return result
+
+
+def _stream(
+    run: "_Run", folder: OutputFolder, sequences: Sequences, port: str | None, runner: str | None
+) -> tuple[BaseException | None, dict[str, Any] | None]:
+    """Run the board; return what ended it too early, and what quantizing costs."""
+    build, spec, program = run.build, run.spec, run.program
+    emulator = spec.emulator if port is None else None
+    trace = None
+    if emulator is not None:
+        cache = run.part.data_cache if run.part is not None else None
+        trace = prepare_trace(build.elf, folder.scratch, qemu=emulator, data_cache=cache)
+    plugin = trace.plugin if trace is not None else None
+    failure: BaseException | None = None
+    try:
+        with open_board(spec, image=build.elf, port=port, plugin=plugin, runner=runner) as opened:
+            if port is None or runner is not None:
+                opened.flash()
+            with opened.connect(program.hash) as client:
+                run.stream(client)
+    except (KeyboardInterrupt, DeviceError) as error:
+        if not run.y:
+            raise
+        failure = error
+    counts = read_counts(trace.out) if trace is not None else None
     counted = run.steps if counts is None else len(counts)
     if counted < run.steps or (failure is None and counted != run.steps):
         raise DeviceError(
@@ -102,20 +155,7 @@ def profile(
             quantizer = quantizer_cost(program, placed, np.concatenate(sequences.x))
         except (KeyboardInterrupt, DeviceError) as error:
             failure = error
-    result = run.result(
-        before,
-        complete=failure is None,
-        dataset=dataset.name,
-        split=split,
-        rate_hz=float(dataset.rate_hz),
-        notes=match_notes(program, dataset),
-        versions=_versions(build, emulator),
-        quantizer=quantizer,
-    )
-    result.save(out / "profile.json")
-    if failure is not None:
-        raise failure
-    return result
+    return failure, quantizer
 
 
 def _stored_score(

@@ -21,17 +21,19 @@ from edgeflow.compression.prune import PruneOptions
 from edgeflow.compression.prune.mask import Block
 from edgeflow.compression.prune.options import Ranks, parse_by_matrix
 from edgeflow.compression.quantize import quantize
-from edgeflow.compression.record import run_folder, write_record
+from edgeflow.compression.record import check_place, make_record, run_folder, save_both
 from edgeflow.compression.tuning import MIXED_DROP, Tuning
 from edgeflow.errors import CompressError
+from edgeflow.files import held_file, scratch_folder
 from edgeflow.importers import load_float_model, model_text
 from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.progress import StageProgress, silent
 from edgeflow.quantization import Widths
 from edgeflow.quantization.widths import DEFAULT_STATE
+from edgeflow.recipes.measure import FINAL_STEPS, measure
 from edgeflow.recipes.recipe import Recipe, as_options
 from edgeflow.recipes.steps import ACTIVATIONS, THE_BOARD, WEIGHTS
-from edgeflow.targets.board import load_board
+from edgeflow.targets.board import BoardSpec, load_board
 from edgeflow.training.fit import OnEpoch
 from edgeflow.training.spikes import SpikeRate
 
@@ -84,6 +86,7 @@ def compress_by_recipe(
     *,
     name: str | None = None,
     board: str = DEFAULT_BOARD,
+    measured: BoardSpec | None = None,
     model_options: ModelOptions = NONE_GIVEN,
     split: str = "test",
     restart: bool = False,
@@ -94,8 +97,21 @@ def compress_by_recipe(
 
     Parameters and errors are those of `edgeflow.compress` with a data set. The record of the
     program at `out` and the folder of its fine-tuning stand beside it; `name` is that of the
-    recipe, for the record.
+    recipe, for the record. With `measured`, the record has the cost on this board.
     """
+    check_place(out)
+    with held_file(out):
+        return _compress(
+            model, dataset, recipe, Path(out), name, board, measured, model_options, split, restart,
+            on_epoch, progress,
+        )  # fmt: skip
+
+
+def _compress(
+    model: "nn.Module | str | Path", dataset: "Dataset", recipe: Recipe, out: Path,
+    name: str | None, board: str, measured: BoardSpec | None, model_options: ModelOptions,
+    split: str, restart: bool, on_epoch: OnEpoch | None, progress: StageProgress,
+) -> Result:  # fmt: skip
     mixed = None
     if recipe.widths.weights == "mixed":
         drop = recipe.widths.max_drop
@@ -126,9 +142,16 @@ def compress_by_recipe(
         tune=tuning,
         progress=progress,
     )
-    compressed.program.save(out)
     command = {"recipe": name, **as_options(recipe)}
-    record = write_record(out, model_text(model), compressed, command, tuning)
+    record = make_record(out, model_text(model), compressed, command, tuning)
+    if measured is not None:
+        with scratch_folder("build") as folder:
+            record["cost"] = measure(
+                compressed.program, measured, dataset, folder,
+                steps=FINAL_STEPS, optimize=recipe.compile.optimize,
+                progress=lambda done, total: progress(f"profiling on {measured.name}", done, total),
+            )  # fmt: skip
+    save_both(compressed.program, out, record)
     return Result(recipe, compressed, record)
 
 

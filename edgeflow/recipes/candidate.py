@@ -1,7 +1,6 @@
 """Candidate of a search: a recipe in a folder of its own, with the figures known so far."""
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from edgeflow.compression.evaluate import with_fired
 from edgeflow.compression.record import read_record, record_path, save_record
 from edgeflow.errors import CompressError, ProgramError
-from edgeflow.files import write_atomic
+from edgeflow.files import scratch_folder, write_atomic
 from edgeflow.importers import FloatChain
 from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.program import Program
@@ -99,9 +98,7 @@ class Candidate:
             "scores": None,
             "costs": {},
         }
-        if job.restart:
-            (folder / "candidate.json").unlink(missing_ok=True)
-        if (folder / "candidate.json").exists():
+        if not job.restart and (folder / "candidate.json").exists():
             found = _read(folder / "candidate.json")
             check_arguments(folder, found["arguments"], self._known["arguments"])
             self._known = found
@@ -170,7 +167,7 @@ class Candidate:
                 continue
             costs = self._known[key]
             if goal not in costs:
-                with tempfile.TemporaryDirectory() as folder:
+                with scratch_folder("build") as folder:
                     cost = measure(
                         program, self.job.board, self.job.dataset, folder,
                         split="val", steps=steps, optimize=goal,

@@ -1,12 +1,10 @@
 """Costs of a program that is compiled for an emulated board and run there."""
 
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeflow.codegen.build import compile_program
-from edgeflow.compression.record import save_record
 from edgeflow.errors import TargetError
 from edgeflow.profiling.run import profile
 from edgeflow.program import Program
@@ -76,31 +74,3 @@ def measure(
     result = profile(build, dataset, split=split, steps=steps, board=board, progress=progress)
     result.check()
     return result.cost(optimize)
-
-
-def add_cost(
-    out: str | Path,
-    record: Mapping[str, Any],
-    board: BoardSpec,
-    dataset: "Dataset",
-    *,
-    optimize: str = "balanced",
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Measure the program at `out` on test subjects, and write its record with the cost.
-
-    The build goes into a temporary folder.
-
-    Raises
-    ------
-    CheckFailed, TargetError, ToolMissingError, DeviceError
-        As `measure`.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        cost = measure(
-            Program.load(out), board, dataset, folder,
-            steps=FINAL_STEPS, optimize=optimize, progress=progress,
-        )  # fmt: skip
-    whole = {**record, "cost": cost}
-    save_record(out, whole)
-    return whole

@@ -15,8 +15,9 @@ from edgeflow import __version__
 from edgeflow.calibration import read_toml
 from edgeflow.compression.evaluate import Compressed, load_chain, scored
 from edgeflow.compression.finetune import chain_hash
-from edgeflow.compression.record import read_record, record_path, save_record
+from edgeflow.compression.record import check_place, read_record, record_path, save_both
 from edgeflow.errors import CheckFailed, CompressError
+from edgeflow.files import FolderKind, held_file, output_folder
 from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.program import Program
 from edgeflow.recipes.candidate import Candidate, Job, figures_of, nearest
@@ -24,7 +25,7 @@ from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.measure import FINAL_STEPS, emulated_board, measure
 from edgeflow.recipes.recipe import make_recipe, read_recipe
 from edgeflow.resources import resource
-from edgeflow.training.resume import fingerprint, locked
+from edgeflow.training.resume import fingerprint
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
@@ -32,6 +33,16 @@ if TYPE_CHECKING:
 #: Options that a search gives to its recipes: to those that train, and to all.
 OF_TRAINING = ("epochs", "lr", "batch", "seed", "tail", "teacher")
 OF_ALL = ("weights", "activations", "optimize")
+
+
+def _earlier(folder: Path) -> dict[str, list[str]]:
+    """Return the files of a search without a mark, by command."""
+    lock = [name for name in (".lock",) if (folder / name).is_file()]
+    return {"compress": lock} if any(folder.glob("*/candidate.json")) else {}
+
+
+#: Of the candidates of a search.
+FOLDER = FolderKind("compress", earlier=_earlier)
 
 
 @dataclass(frozen=True)
@@ -135,6 +146,7 @@ def search(
             raise CompressError(
                 f"--{name}: a search takes it from its recipes: write them, and a --ladder of them"
             )
+    check_place(out)
     spec = emulated_board(board)
     folder, chosen = target_folder(out), options or {}
     recipes = [
@@ -154,7 +166,8 @@ def search(
         model, chain, calibration, dataset, spec, limits, arguments,
         model_options=model_options, restart=restart,
     )  # fmt: skip
-    with locked(folder):
+    with held_file(out), output_folder(folder, FOLDER) as held:
+        held.begin([])  # each candidate has a folder in it
         candidates = [Candidate(name, recipe, folder / name, job) for name, recipe in recipes]
         for number, candidate in enumerate(candidates, 1):
             if on_candidate:
@@ -187,8 +200,7 @@ def _take(
         "cost": cost,
         "candidates": rows,
     }
-    taken.program.save(out)
-    save_record(out, record)
+    save_both(taken.program, out, record)
     return Found(rows, taken, record)
 
 

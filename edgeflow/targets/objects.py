@@ -64,7 +64,7 @@ def store(key: str, made: Path) -> None:
     """Keep a copy of an object; a cache that cannot be written to is none."""
     with contextlib.suppress(OSError):
         _drop_old(_folder())
-        with atomic_path(_folder() / f"{key}.o") as temporary:
+        with atomic_path(_folder() / f"{key}.o", durable=False) as temporary:
             shutil.copyfile(made, temporary)
 
 

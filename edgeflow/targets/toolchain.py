@@ -9,11 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 from edgeflow.errors import TargetError
-from edgeflow.files import atomic_path
+from edgeflow.files import atomic_path, scratch_folder
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, CoreSpec, Placement, uart_drivers
 from edgeflow.targets.objects import fetch, object_key, store
@@ -136,9 +135,9 @@ def link(board: BoardSpec, objects: Iterable[Path], elf: Path) -> Path:
     command = [find_tool(core.compiler), *_core_flags(core), *core.link_flags]
     command += ["-static", "-Wl,--gc-sections", "-Wl,--build-id=none"]
     command += ["-no-pie" if board.soc is None else "-nostartfiles"]
-    with atomic_path(elf) as temporary, TemporaryDirectory() as folder:
+    with atomic_path(elf) as temporary, scratch_folder("link") as folder:
         if board.soc is not None:
-            script = Path(folder) / "link.ld"
+            script = folder / "link.ld"
             script.write_text(_link_script(board), encoding="utf-8")
             command += [f"-T{script}"]
         try:
@@ -215,6 +214,9 @@ def _run(command: list[str], what: str) -> str:
 def _first_error(text: str) -> str:
     """Return the most specific error line of a tool's output."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    full = [line for line in lines if "No space left on device" in line]
+    if full:
+        return f"{full[0]}: free some space, then run the command again"
     for pattern in (r"will not fit in region|region .* (overflowed|has no room)",
                     r"undefined reference", r"\berror\b|\bError\b"):  # fmt: skip
         found = [line for line in lines if re.search(pattern, line)]

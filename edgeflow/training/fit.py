@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgeflow.cells.checkpoint import write_torch
 from edgeflow.data.dataset import Dataset
 from edgeflow.errors import TrainError
 from edgeflow.tasks import Metric
@@ -94,10 +95,13 @@ class Fit:
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {"score": None, "epoch": 0, "weights": None}
 
-    def run(self, on_epoch: OnEpoch | None = None) -> None:
-        """Train to the end; `average` then holds the best weights."""
+    def run(self, on_epoch: OnEpoch | None = None, *, restart: bool = False) -> None:
+        """Train to the end; `average` then holds the best weights.
+
+        With `restart`, a ``resume.pt`` stays until there is a newer one, and is not read.
+        """
         state = self.folder / "resume.pt"
-        if state.exists():
+        if state.exists() and not restart:
             self._restore(resume.load(state, self.arguments))
         elif self.keep_start and all(method.settled(0.0) for method in self.methods):
             self._keep(self.evaluate(self.average))
@@ -119,7 +123,7 @@ class Fit:
             if all(m.settled(self.epoch / self.options.epochs) for m in self.methods):
                 self._keep(row)
             self.seconds += time.perf_counter() - started
-            resume.save(state, self._state())
+            write_torch(self._state(), state)
             if on_epoch:
                 on_epoch(self.epoch, self.options.epochs, row)
         self.average.load_state_dict(self.best["weights"])

@@ -14,17 +14,21 @@ from edgeflow.cells.cells import cell_of
 from edgeflow.data.dataset import SPLITS, Dataset
 from edgeflow.data.sequences import sequences_of
 from edgeflow.errors import TrainError
+from edgeflow.files import FolderKind, OutputFolder, output_folder
 from edgeflow.training import batches, resume
 from edgeflow.training.fit import Fit, OnEpoch
 from edgeflow.training.method import Method
 from edgeflow.training.options import TrainOptions
 from edgeflow.training.repeat import repeatable
-from edgeflow.training.resume import locked, tidy
 
 #: Windows that are scored at a time.
 SCORED = 1024
 #: Files that a run writes.
 FILES = ("resume.pt", "metrics.json", "model.pt")
+#: Of ``edgeflow train``.
+FOLDER = FolderKind(
+    "train", earlier=lambda folder: resume.earlier(folder, "train", "metrics.json", FILES)
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,10 +82,11 @@ def train(
     settings.check()
     settings = replace(settings, loss=dataset.task.loss_name(settings.loss))
     folder = Path(out)
-    with locked(folder), repeatable(settings.seed, settings.threads):
+    with output_folder(folder, FOLDER) as held, repeatable(settings.seed, settings.threads):
         run = _Run(dataset, cell, settings, folder, methods)
-        tidy(folder, FILES, restart=restart)
-        return run.finished() or run.go(on_epoch)
+        held.begin(FILES)
+        # an older model stays until the new one is whole
+        return (None if restart else run.finished()) or run.go(held, on_epoch, restart)
 
 
 class _Run:
@@ -153,9 +158,9 @@ class _Run:
         found = resume.read_result(self.folder / "metrics.json", self.arguments)
         return None if found is None else TrainResult(self.folder, load_model(self.folder), found)
 
-    def go(self, on_epoch: OnEpoch | None) -> TrainResult:
+    def go(self, held: OutputFolder, on_epoch: OnEpoch | None, restart: bool) -> TrainResult:
         """Train and write the result."""
-        self.fit.run(on_epoch)
+        self.fit.run(on_epoch, restart=restart)
         model = self.fit.average
         assert isinstance(model, SequenceClassifier)
         for method in self.fit.methods:
@@ -180,8 +185,9 @@ class _Run:
                 **self.dataset.task.counts(truth, decided),
             }
         result |= {"history": self.fit.history, "arguments": self.arguments}
-        save_model(model, self.folder / "model.pt")
-        resume.write_result(self.folder / "metrics.json", result)
+        save_model(model, held.new / "model.pt")
+        resume.write_result(held.new / "metrics.json", result)
+        held.commit()  # and resume.pt goes
         return TrainResult(self.folder, model, result)
 
     def _row(self, model: nn.Module) -> dict[str, float]:

@@ -1,53 +1,40 @@
 """``resume.pt``: all that a training run needs to go on as if it had never stopped."""
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
-import torch
 from torch import Tensor
 
 from edgeflow.cells.checkpoint import read_torch
 from edgeflow.data.dataset import Dataset
 from edgeflow.errors import TrainError
-from edgeflow.files import atomic_path, write_atomic
+from edgeflow.files import write_atomic
 
 #: Values of options that runs older than these options had.
 BEFORE_OPTIONS = {"tail": 0.1}
 
 
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Make `folder` and keep it for this run.
+def earlier(folder: Path, command: str, result: str, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the files that a run without a mark made in a folder; none if the folder is not one.
 
-    Raises
-    ------
-    TrainError
-        If another run is using it.
+    Parameters
+    ----------
+    folder : Path
+    command : str
+    result : str
+        The JSON of a complete run.
+    names : sequence of str
+        Of all files of a run.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise TrainError(f"{folder}: another training is writing here: use another -o") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def tidy(folder: Path, names: Sequence[str], *, restart: bool) -> None:
-    """Remove what a run killed while writing left of these files; to restart, the files too."""
-    for name in names:
-        for half in folder.glob(f".{name}.*"):
-            half.unlink()
-        if restart:
-            (folder / name).unlink(missing_ok=True)
+    if not ((folder / ".lock").exists() and (folder / "resume.pt").exists()):
+        try:
+            json.loads((folder / result).read_text(encoding="utf-8"))["arguments"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+    return {command: [name for name in (*names, ".lock") if (folder / name).is_file()]}
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -89,16 +76,8 @@ def read_result(path: Path, arguments: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def write_result(path: Path, result: Mapping[str, Any]) -> None:
-    """Write the JSON of a complete run, whose weights are written already."""
+    """Write the JSON of a complete run."""
     write_atomic(path, json.dumps(result, indent=1) + "\n")
-    # last, so that a run killed before this line finishes again
-    (path.parent / "resume.pt").unlink(missing_ok=True)
-
-
-def save(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` to `path` in one step."""
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
 
 
 def load(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def test_delta_sparsity_is_that_of_the_windows(
     delta = changed(program, threshold=300)
     dataset = load_dataset(data)
     build = compile_program(delta, "host", tmp_path / "build")
-    result = profile(build, dataset, out=tmp_path)
+    result = profile(build, dataset, out=tmp_path / "run")
     x = delta.quantize_input(dataset.windows("test", length=WINDOW).x)
     assert result.mismatches == 0
     assert result.delta == sparsity(delta, fired_shares(delta, x))
@@ -242,16 +242,29 @@ def test_another_core_is_refused(host_build: Build, data: Path) -> None:
 
 
 def test_an_interrupt_keeps_what_is_there(host_build: Build, data: Path, tmp_path: Path) -> None:
+    """A complete result stays beside what an interrupted run collected, which goes after it."""
+
     def interrupt(done: int, total: int) -> None:
         if done == 3 * WINDOW:
             raise KeyboardInterrupt
 
+    dataset = load_dataset(data)
+    whole = profile(host_build, dataset, out=tmp_path, report=True)
     with pytest.raises(KeyboardInterrupt):
-        profile(host_build, load_dataset(data), out=tmp_path, progress=interrupt)
-    result = ProfileResult.load(tmp_path / "profile.json")
+        profile(host_build, dataset, out=tmp_path, progress=interrupt)
+    assert ProfileResult.load(tmp_path / "profile.json") == whole
+    result = ProfileResult.load(tmp_path / "profile.partial.json")
     assert not result.complete
     assert (result.windows, result.steps, result.mismatches) == (3, 3 * WINDOW, 0)
-    assert [path.name for path in tmp_path.iterdir()] == ["profile.json"]
+    with pytest.raises(KeyboardInterrupt):
+        profile(host_build, dataset, out=tmp_path, report=True, progress=interrupt)
+    names = {"profile.json", "report.html", "profile.partial.json", "report.partial.html"}
+    assert {path.name for path in tmp_path.iterdir()} == {".edgeflow", *names}
+    profile(host_build, dataset, out=tmp_path, report=True)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        ".edgeflow", "profile.json", "report.html"
+    }  # fmt: skip
+    assert [path.name for path in (tmp_path / ".edgeflow").iterdir()] == ["made.json"]
 
 
 @pytest.mark.board
@@ -265,7 +278,7 @@ def test_a_board_that_dies_keeps_what_is_there(m4_build: Build, data: Path, tmp_
 
     with pytest.raises(DeviceError):
         profile(m4_build, load_dataset(data), out=tmp_path, progress=kill)
-    result = ProfileResult.load(tmp_path / "profile.json")
+    result = ProfileResult.load(tmp_path / "profile.partial.json")
     assert (result.complete, result.windows, result.mismatches) == (False, 4, 0)
     assert result.instructions_per_step is not None
 
@@ -476,5 +489,5 @@ def test_an_interrupt_of_the_quantizer_s_run_keeps_the_steps(
     monkeypatch.setattr("edgeflow.profiling.run.quantizer_cost", interrupted)
     with pytest.raises(KeyboardInterrupt):
         profile(build, load_dataset(data), steps=20)
-    kept = ProfileResult.load(tmp_path / "build" / "profile.json")
+    kept = ProfileResult.load(tmp_path / "build" / "profile.partial.json")
     assert (kept.steps, kept.complete, kept.quantizer) == (20, False, None)

@@ -97,15 +97,16 @@ class TestSignals:
         self, environment: dict[str, str], build: Path, tmp_path: Path
     ) -> None:
         code, err = signalled(
-            environment, signal.SIGTERM, tmp_path, ".trace-*/counts.txt",
+            environment, signal.SIGTERM, tmp_path / ".edgeflow", "*/scratch/counts.txt",
             "profile", build, *DATA, "-o", tmp_path, size=200_000,
         )  # fmt: skip
         assert code == 128 + signal.SIGTERM
         assert err.endswith("error: interrupted\n")
-        kept = json.loads((tmp_path / "profile.json").read_text())
+        assert "profile.partial.json has them" in err
+        kept = json.loads((tmp_path / "profile.partial.json").read_text())
         assert kept["complete"] is False
         assert kept["steps"] > 0
-        assert not list(tmp_path.glob(".trace-*"))
+        assert [path.name for path in (tmp_path / ".edgeflow").iterdir()] == ["made.json"]
 
 
 @pytest.mark.parametrize("arguments", [["boards"], ["boards", "--json"]])
@@ -147,7 +148,7 @@ class TestPlaces:
         assert json.loads(done.stdout)["instructions_per_step"]["mean"] > 0
         assert "atplotlib" not in done.stderr
         environment["EDGEFLOW_DATA"] = str(tmp_path)
-        assert "XDG_CACHE_HOME" in fails(environment, "train", *DATA, "-o", tmp_path)
+        assert "XDG_CACHE_HOME" in fails(environment, "train", *DATA, "-o", tmp_path / "run")
 
     @pytest.mark.board
     def test_brackets_and_spaces(

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeflow.errors import TrainError
+from edgeflow.errors import OutputError, TrainError
+from edgeflow.files.leftovers import unfinished
 from edgeflow.training import train
 from tests.unit.test_train import SMALL, same_weights, waves
 
@@ -48,7 +49,8 @@ def test_killed_and_started_again_it_ends_the_same(mode, tmp_path):
                 break
         assert process.wait() == -signal.SIGKILL
         process.stdout.close()
-        (broken / ".resume.pt.half").write_bytes(b"as after a kill while writing")
+        half = unfinished("resume.pt").replace(f"-{os.getpid()}-", f"-{process.pid}-")
+        (broken / half).write_bytes(b"as after a kill while writing")
         assert not (broken / "model.pt").exists() and (broken / "resume.pt").exists()
     with pytest.raises(TrainError, match=r"a training with seed 0, not 1: .*--restart"):
         train(waves(), out=broken, mode=mode, hidden=8, batch=4, epochs=8, lr=2e-2, seed=1)
@@ -56,7 +58,7 @@ def test_killed_and_started_again_it_ends_the_same(mode, tmp_path):
     lines = process.communicate()[0].split()
     assert lines[-1] == "done" and int(lines[0]) >= 6
     assert same_weights(whole, broken)
-    assert {p.name for p in broken.iterdir()} == {".lock", "metrics.json", "model.pt"}
+    assert {p.name for p in broken.iterdir()} == {".edgeflow", "metrics.json", "model.pt"}
     one, other = (json.loads((f / "metrics.json").read_text()) for f in (whole, broken))
     assert one.pop("seconds") > 0 and other.pop("seconds") > 0
     assert one == other
@@ -67,7 +69,9 @@ def test_two_trainings_in_one_folder(tmp_path):
     assert process.stdout is not None
     try:
         process.stdout.readline()
-        with pytest.raises(TrainError, match="another training is writing here"):
+        with pytest.raises(
+            OutputError, match=rf"another edgeflow \(pid {process.pid}\) is writing it"
+        ):
             train(waves(), out=tmp_path, **SMALL)
     finally:
         process.kill()

@@ -1,9 +1,14 @@
 """The public data sets: what is read, where it is looked for, and who is in which split."""
 
 import gzip
+import hashlib
 import json
 import lzma
+import os
+import signal
+import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -247,3 +252,73 @@ def test_seglearn_length_must_fit(tmp_path):
     )
     with pytest.raises(DataError, match="adds up to 9"):
         seglearn_watch._read(tmp_path / "watch.npz")
+
+
+class TestDownloads:
+    """A part of a download would pass for the whole set: `locate` looks for any of its files."""
+
+    @staticmethod
+    def source(fetch):
+        return replace(
+            sources()["wisdm-watch"],
+            folder="made-up",
+            find=lambda place: place if any(place.glob("subject_*.npz")) else None,
+            fetch=fetch,
+        )
+
+    def test_one_that_stops_leaves_nothing(self, private_cache):
+        def half(folder: Path) -> None:
+            (folder / "subject_1.npz").touch()
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            self.source(half).get()
+        assert self.source(half).locate() is None
+        assert list((private_cache / "edgeflow" / "data").iterdir()) == []
+
+    def test_one_that_is_killed_goes_at_the_next_start(self, private_cache):
+        def killed(folder: Path) -> None:
+            (folder / "subject_1.npz").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        pid = os.fork()
+        if pid == 0:
+            self.source(killed).get()
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+        data = private_cache / "edgeflow" / "data"
+        assert len(list(data.iterdir())) == 2, "a lock and a part"
+        assert self.source(killed).locate() is None
+        whole = self.source(lambda folder: (folder / "subject_1.npz").touch())
+        assert whole.get() == data / "made-up"
+        assert [path.name for path in data.iterdir()] == ["made-up"]
+
+    def test_a_second_one_waits_for_the_first(self, private_cache, tmp_path):
+        times = tmp_path / "times"
+
+        def slow(folder: Path) -> None:
+            with times.open("a") as file:
+                file.write("fetched\n")
+            time.sleep(0.2)
+            (folder / "subject_1.npz").touch()
+
+        pids = []
+        for _ in range(4):
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    self.source(slow).get()
+                except BaseException:
+                    os._exit(1)
+                os._exit(0)
+            pids.append(pid)
+        assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
+        assert times.read_text() == "fetched\n"
+
+    def test_what_cannot_be_written_is_no_damaged_archive(self, tmp_path):
+        archive = tmp_path / "a.zip"
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("top/a.csv", "1")
+        (tmp_path / "into").write_text("in the way")
+        with pytest.raises(OSError) as caught:
+            extract_checked(archive, {"a.csv": hashlib.sha256(b"1").hexdigest()}, tmp_path / "into")
+        assert "into" in str(caught.value.filename)

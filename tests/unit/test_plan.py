@@ -1,7 +1,6 @@
 """The plan of a C library and its rendered files: who writes what, under which names."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from edgeflow.codegen.c_text import c_array, c_float, c_string, c_struct, plain
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import MATVEC_KERNELS
 from edgeflow.codegen.plan import plan_library
-from edgeflow.codegen.render import render, write
+from edgeflow.codegen.render import render
 from edgeflow.errors import TargetError
 from edgeflow.targets.board import load_core
 from tests.random_programs import random_program, with_delta, with_low_rank
@@ -59,15 +58,6 @@ def test_members_of_structs_are_named() -> None:
     text = render(plan_library(PROGRAM, M4, kernel_sets=["c"]))["model.c"]
     assert ".matvec = ef_matvec_s8_s16, .weights = &gru0_recurrent_weights," in text
     assert ".rows = 27, .cols = 9," in text and ".bias = gru0_recurrent_bias" in text
-
-
-def test_write_leaves_no_kernels_of_an_earlier_build(tmp_path: Path) -> None:
-    fast, portable = (render(plan_library(PROGRAM, M4, kernel_sets=[s])) for s in ("dsp", "c"))
-    for files in (fast, portable):
-        write(files, tmp_path)
-    found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
-    assert found == portable.keys() and fast.keys() - found
-    assert all((tmp_path / name).read_text() == text for name, text in portable.items())
 
 
 def test_every_kernel_has_one_backend() -> None:

@@ -21,7 +21,7 @@ from edgeflow.cli.compressed import show
 from edgeflow.compression.anytime import with_cutoff
 from edgeflow.compression.evaluate import compress_model
 from edgeflow.compression.finetune import FineTuneOptions, finetune
-from edgeflow.compression.record import write_record
+from edgeflow.compression.record import make_record, save_record
 from edgeflow.compression.sensitivity import choose_widths
 from edgeflow.data import Dataset, Recording, choose_windows, from_arrays
 from edgeflow.errors import CheckFailed, CompressError, DataError, ProgramError, TrainError
@@ -135,7 +135,8 @@ def test_it_compresses_and_says_so(
     answers = [stream.step(sample) for sample in windows.x[0]]
     assert answers[-1] == pytest.approx(decided[0])
 
-    record = write_record(tmp_path / "model.onnx", "level", found, {})
+    record = make_record(tmp_path / "model.onnx", "level", found, {})
+    save_record(tmp_path / "model.onnx", record)
     show(tmp_path / "model.onnx", found, record, False)
     shown = capsys.readouterr().out
     for text in ("RMSE on 80 windows", "highest of a subject", "R2", f"{scores['rmse_int']:.3f} V"):

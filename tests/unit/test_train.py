@@ -57,7 +57,7 @@ def test_it_learns(mode, tmp_path):
     best = max(found["history"], key=lambda row: row["val_macro_f1"])
     assert best["epoch"] == found["best_epoch"]
     assert found["val"]["macro_f1"] == pytest.approx(best["val_macro_f1"])
-    assert sorted(p.name for p in tmp_path.iterdir() if p.name != ".lock") == [
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name != ".edgeflow") == [
         "metrics.json", "model.pt",
     ]  # fmt: skip
     model = load_model(tmp_path)
@@ -200,6 +200,7 @@ def test_other_recordings_have_another_fingerprint(what):
 
 
 def test_damaged_folder(tmp_path):
+    (tmp_path / ".lock").touch()  # as a version without marks left it
     (tmp_path / "resume.pt").write_bytes(b"half")
     with pytest.raises(TrainError, match=r"resume.pt: damaged"):
         train(waves(), out=tmp_path, **SMALL)

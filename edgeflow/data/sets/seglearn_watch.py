@@ -10,7 +10,6 @@ import importlib.util
 import io
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from edgeflow.data.arrays import read_npz
 from edgeflow.data.dataset import Recording
 from edgeflow.data.source import Source
 from edgeflow.errors import DataError
-from edgeflow.files import write_atomic
+from edgeflow.files import scratch_folder, write_atomic
 
 PACKAGE = "seglearn==1.2.5"
 PIP = ("pip", "download", "--quiet", "--disable-pip-version-check", "--no-input")
@@ -80,12 +79,11 @@ def _fetch(folder: Path) -> None:
             f"'seglearn-watch' comes with the Python package {PACKAGE} and pip is not installed "
             "here: run 'python -m ensurepip', or pass --root DIR with watch_dataset.npy"
         )
-    with tempfile.TemporaryDirectory() as name:
-        temporary = Path(name)
+    with scratch_folder("download") as temporary:
         wanted = temporary / "requirements.txt"
         wanted.write_text(f"{PACKAGE} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
         command = [sys.executable, "-m", *PIP, *CHECKED]
-        command += ["--requirement", str(wanted), "--dest", name]
+        command += ["--requirement", str(wanted), "--dest", str(temporary)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         wheels = sorted(temporary.glob("*.whl"))
         if run.returncode or not wheels:

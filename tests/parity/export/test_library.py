@@ -14,7 +14,7 @@ import pytest
 
 import edgeflow
 from edgeflow.data import Dataset, Recording
-from edgeflow.errors import ExportError, TargetError
+from edgeflow.errors import ExportError, OutputError, TargetError
 from edgeflow.exporting import FORMATS, Options
 from edgeflow.exporting.window import example_window
 from edgeflow.program import Program
@@ -360,7 +360,7 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(
     (folder / "mine.txt").write_text("mine")
     files = edgeflow.export(program, "arduino", folder, name="walk")
     left = [path for path in folder.rglob("*") if path.is_file()]
-    assert sorted(left) == sorted([*files, folder / "mine.txt"])
+    assert sorted(left) == sorted([folder / ".edgeflow" / "made.json", *files, folder / "mine.txt"])
     again = {path: path.read_bytes() for path in files}
     edgeflow.export(program, "arduino", folder, name="walk")
     assert {path: path.read_bytes() for path in files} == again
@@ -373,9 +373,9 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.tex").write_text("")
-    with pytest.raises(ExportError, match="not empty, and not an earlier export"):
+    with pytest.raises(OutputError, match=r"EdgeFlow did not make \(thesis.tex\)"):
         edgeflow.export(program, "cmake", foreign)
-    with pytest.raises(ExportError, match="a file is in the way"):
+    with pytest.raises(OutputError, match="a file is in the way"):
         edgeflow.export(program, "cmake", foreign / "thesis.tex")
 
 
