@@ -22,6 +22,7 @@ from edgeflow.targets.board import BoardSpec, Placement, list_boards, load_board
 from edgeflow.targets.part import Part, estimated_part, load_part
 from edgeflow.targets.room import STACK, Use, part_uses, used_memory
 from edgeflow.targets.size import SizeReport
+from tests.conftest import ROOT
 from tests.random_programs import random_program
 
 PARTS = sorted((resource("calibration") / "parts").glob("*.toml"))
@@ -54,6 +55,21 @@ def test_machines_that_are_their_own_part_have_its_memories() -> None:
         assert part is not None
         sizes = (board.memory["flash"].size, board.memory["ram"].size)
         assert sizes == (part.memory.flash, part.memory.ram), name
+
+
+def test_the_documented_memories_are_those_of_the_parts() -> None:
+    text = (ROOT / "docs" / "profiling.md").read_text(encoding="utf-8")
+    for board in list_boards():
+        part = estimated_part(board)
+        if part is not None:
+            flash, ram = part.memory.flash, f"{size_text(part.memory.ram)}"
+            sizes = f"{ram} for both" if flash is None else f"{size_text(flash)}, {ram}"
+            row = f"| {board.name} | `{part.name}` | {part.clock_hz / 1e6:g} MHz | {sizes} |"
+            assert row in text, row
+
+
+def size_text(size: int) -> str:
+    return f"{size >> 20} MB" if size >= 1 << 20 else f"{size >> 10} KB"
 
 
 @pytest.mark.parametrize(
