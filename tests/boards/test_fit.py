@@ -14,10 +14,13 @@ import pytest
 
 import edgeflow as ef
 from edgeflow.codegen.build import Build, compile_program
+from edgeflow.codegen.step_costs import expected_cycles, load_step_costs
 from edgeflow.errors import CheckFailed, EdgeFlowWarning, NoRoomError
 from edgeflow.profiling.report import render
+from edgeflow.profiling.result import ProfileResult
 from edgeflow.program import Program
 from edgeflow.targets.board import Region, load_board
+from edgeflow.targets.part import load_part
 from edgeflow.targets.room import Use
 from tests.command import edgeflow
 from tests.random_programs import random_program
@@ -137,23 +140,33 @@ def test_a_profile_flags_what_the_part_cannot_hold(any_part: Build, tmp_path: Pa
 
 
 @pytest.fixture(scope="module")
-def timed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Build, float]:
-    """A build of a program without a rate, and the microseconds of a step on its part."""
+def timed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Build, ProfileResult]:
+    """A build of a program without a rate, and its profile."""
     folder = tmp_path_factory.mktemp("m4")
     small = replace(random_program(0, 3, [8], 3, 12, 12), classes=("a", "b", "c"), window=WINDOW)
     build = compile_program(small, "qemu-m4", folder)
     result = ef.profile(build, str(recordings(folder / "d.npz", 10.0)), steps=WINDOW)
-    assert result.latency_us is not None and not result.notes
-    return build, result.latency_us["mean"]
+    assert not result.notes
+    return build, result
+
+
+def test_a_step_takes_no_less_than_the_fewest_cycles(timed: tuple[Build, ProfileResult]) -> None:
+    build, result = timed
+    part, costs = load_part("nucleo-l4r5zi"), load_step_costs("cortex-m4")
+    assert costs is not None and result.cycles_per_step is not None
+    fewest, expected = expected_cycles(build.choices, costs, part)
+    assert 0.3 * result.cycles_per_step["mean"] < fewest < result.cycles_per_step["mean"]
+    assert fewest < expected < result.cycles_per_step["mean"]
 
 
 @pytest.mark.parametrize(("share", "code"), [(0.9, 0), (1.04, 0), (1.3, 1)])
 def test_a_profile_flags_steps_that_take_too_long(
-    share: float, code: int, timed: tuple[Build, float], tmp_path: Path
+    share: float, code: int, timed: tuple[Build, ProfileResult], tmp_path: Path
 ) -> None:
     """Over all of the time is flagged, beyond the error of the estimate it fails."""
-    build, microseconds = timed
-    rate = share * 1e6 / microseconds
+    build, before = timed
+    assert before.latency_us is not None
+    rate = share * 1e6 / before.latency_us["mean"]
     data = recordings(tmp_path / "fast.npz", rate)
     done = edgeflow(
         "profile", build.directory, "--data", data, "--steps", str(WINDOW), "-o", tmp_path,
