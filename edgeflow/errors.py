@@ -16,6 +16,7 @@ __all__ = [
     "EdgeFlowWarning",
     "ExportError",
     "ImageMismatchError",
+    "NoRoomError",
     "OutputError",
     "ProgramError",
     "ProtocolError",
@@ -88,6 +89,20 @@ class OutputError(EdgeFlowError):
 
 class TargetError(EdgeFlowError):
     """An unknown board, or a board file that is wrong."""
+
+
+class NoRoomError(TargetError):
+    """An image that needs more memory than a board or a part has.
+
+    Attributes
+    ----------
+    uses
+        The memories that are too small: `edgeflow.targets.room.Use`.
+    """
+
+    def __init__(self, message: str, uses: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.uses = uses
 
 
 class ToolMissingError(EdgeFlowError):

@@ -22,16 +22,11 @@ from typing import Any
 from edgeflow.device.board import plugin_option
 from edgeflow.errors import EdgeFlowError
 from edgeflow.profiling.classes import describe
-from edgeflow.profiling.models import (
-    CycleModel,
-    Part,
-    estimate_cycles,
-    load_cycle_model,
-    load_part,
-)
+from edgeflow.profiling.models import CycleModel, estimate_cycles, load_cycle_model
 from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, QemuRunner, load_board
+from edgeflow.targets.part import Part, load_part
 from edgeflow.targets.toolchain import (
     board_defines,
     board_include_dirs,

@@ -37,6 +37,7 @@ def compile(
     tvm_layers: Collection[str] | None = None,
     weights_in: str | None = None,
     kernels_in: str | None = None,
+    any_part: bool = False,
     name: str | None = None,
     progress: StageProgress | None = None,
 ) -> Build:
@@ -61,6 +62,9 @@ def compile(
         Layers whose step TVM writes; default: as the backend chooses.
     weights_in, kernels_in : str, optional
         Memory of the board that weights, or the code of a step, are copied to at start.
+    any_part : bool
+        True: what the part that figures are estimated for has no memory or time for is an
+        `EdgeFlowWarning` rather than an error, since an emulated board may have more.
     name : str, optional
         Of the library: ``NAME.c``, ``NAME.h``, and all its global names begin with it. Default:
         ``model.c`` and ``model.h``, for a firmware with no other library of EdgeFlow.
@@ -74,9 +78,11 @@ def compile(
 
     Raises
     ------
-    ProgramError, TargetError, ToolMissingError
-        If the program cannot be read, the code does not fit the board, or its compiler is not
-        installed.
+    ProgramError, ToolMissingError
+        If the program cannot be read, or the board's compiler is not installed.
+    TargetError
+        If the board, or the part that figures are estimated for, has too little memory (a
+        `NoRoomError`) or, at the program's rate of samples, too little time.
     ExportError
         If the name cannot be one.
     OutputError
@@ -102,11 +108,12 @@ def compile(
     arguments.check_lists(TargetError, kernel_sets=kernel_sets, kernels=kernels)
     arguments.check_lists(TargetError, tvm_layers=tvm_layers)
     arguments.check_calls(TargetError, progress=progress)
+    arguments.check_flags(TargetError, any_part=any_part)
     directory = arguments.as_path("directory", directory, TargetError)
     loaded, spec = arguments.as_program(program), arguments.as_board(board)
     with arguments.files_named(TargetError):
         FOLDER.check(directory, {"the program": program, "the board": board})
-        return compile_program(
+        build = compile_program(
             loaded,
             spec.placed(weights=weights_in, kernels=kernels_in),
             directory,
@@ -115,9 +122,12 @@ def compile(
             kernel_sets=kernel_sets,
             kernels=kernels,
             tvm_layers=tvm_layers,
+            any_part=any_part,
             name=name,
             progress=progress or silent,
         )
+    arguments.warn_of(build.notes)
+    return build
 
 
 def profile(

@@ -14,9 +14,10 @@ from edgeflow.bench.measure import run_program
 from edgeflow.cells import CELLS as ALL
 from edgeflow.cells import SequenceClassifier
 from edgeflow.files import scratch_folder
-from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
+from edgeflow.profiling.models import estimate_cycles, load_cycle_model
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec
+from edgeflow.targets.part import estimated_part
 from edgeflow.targets.size import measure_size
 
 #: One of each family: the first of each module.

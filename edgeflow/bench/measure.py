@@ -216,7 +216,8 @@ def run_program(
     """
     if not board.emulated or board.emulator is None:
         raise TargetError(f"{board.name}: instructions are counted by an emulator: take a qemu-...")
-    build = compile_program(program, board, folder, **options)
+    # what is measured is the emulated board, whatever its part could hold
+    build = compile_program(program, board, folder, **{"any_part": True, **options})
     trace = prepare_trace(build.elf, folder, qemu=board.emulator, data_cache=data_cache)
     with open_board(board, image=build.elf, plugin=trace.plugin) as device:
         device.flash()

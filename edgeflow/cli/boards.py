@@ -5,6 +5,7 @@ import typer
 from edgeflow.cli import console
 from edgeflow.targets.board import BoardSpec, list_boards
 from edgeflow.targets.boards import memory_text
+from edgeflow.targets.part import Part, estimated_part
 from edgeflow.targets.tools import missing_tools
 
 _EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, ", "native": ""}
@@ -39,13 +40,29 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
         ),
         text=("core", "what", "UART"),
     )
+    console.table(
+        "Parts: cycles and energy of emulated boards are estimated for them",
+        ("board", "part", "MHz", "flash", "RAM"),
+        (
+            (
+                row["name"],
+                row["part"]["name"],
+                f"{row['part']['clock_hz'] / 1e6:g}",
+                memory_text(row["part"]["flash_bytes"]) if row["part"]["flash_bytes"] else "in RAM",
+                memory_text(row["part"]["ram_bytes"]),
+            )
+            for row in rows
+            if row["part"] is not None
+        ),
+        text=("part",),
+    )
     if not all(row["ready"] for row in rows):
         console.note("'edgeflow doctor' tells what is missing and what installs it")
 
 
 def _describe(board: BoardSpec) -> dict:
     flash, ram = board.memory.get("flash"), board.memory.get("ram")
-    missing = missing_tools(board.tools)
+    missing, part = missing_tools(board.tools), estimated_part(board)
     return {
         "name": board.name,
         "core": board.core.name,
@@ -56,6 +73,20 @@ def _describe(board: BoardSpec) -> dict:
         "ram_bytes": ram.size if ram else None,
         "clock_hz": board.clock_hz,
         "uart": board.uart.driver if board.uart else "stdio",
+        "part": None if part is None else _describe_part(part),
         "ready": not missing,
         "missing": missing,
+    }
+
+
+def _describe_part(part: Part) -> dict:
+    memory = part.memory
+    return {
+        "name": part.name,
+        "description": part.description,
+        "clock_hz": part.clock_hz,
+        "flash_bytes": memory.flash,
+        "ram_bytes": memory.ram,
+        "other_memories": memory.others,
+        "unverified": memory.unverified,
     }

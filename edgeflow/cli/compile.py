@@ -1,5 +1,6 @@
 """``edgeflow compile``: a program becomes a C library and a firmware image."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 
 #: Fields of a build that are JSON values.
-_SHOWN = ("board", "core", "model_hash", "layers", "kernels", "tvm_layers", "optimize", "name")
+_SHOWN = ("board", "core", "model_hash", "layers", "kernels", "tvm_layers", "optimize", "name",
+          "any_part", "notes")  # fmt: skip
 
 
 def command(
@@ -47,6 +49,12 @@ def command(
         "--kernels-in",
         help="Memory of the board that the code of a step is copied to at start.",
     ),
+    any_part: bool = typer.Option(
+        False,
+        "--any-part",
+        help="Compile also what the part that figures are estimated for has no memory or time for, "
+        "as an emulated board may have more.",
+    ),
     name: str | None = typer.Option(
         None,
         "--name",
@@ -59,6 +67,8 @@ def command(
 
     Each matrix gets the kernel with the fewest expected instructions on the board's core, as
     measured before (docs/benchmarks.md); the table shows what the others would cost.
+    An image that its board has no room for is an error, and so is one that the real
+    part that figures are estimated for cannot hold or run in time.
 
     Examples:
       edgeflow compile model.onnx --board qemu-m4 -o build
@@ -71,7 +81,8 @@ def command(
     """
     from edgeflow import api
 
-    with console.progress() as bar:
+    # its notes are printed below
+    with console.progress() as bar, warnings.catch_warnings(action="ignore"):
         build = api.compile(
             model,
             board,
@@ -81,9 +92,11 @@ def command(
             kernel_sets=[kernel] if kernel else None,
             weights_in=weights_in,
             kernels_in=kernels_in,
+            any_part=any_part,
             name=name,
             progress=console.stages(bar),
         )
+    console.notes(build.notes)
     size = asdict(build.size)
     if json_:
         console.print_json(

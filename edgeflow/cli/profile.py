@@ -41,7 +41,9 @@ def command(
     """Stream data to a board; collect accuracy, mismatches, instructions, latency, memory.
 
     Writes profile.json and report.html; interrupted, profile.partial.json. Exits
-    with 1 if any output differs from the bit-exact reference's.
+    with 1 if any output differs from the bit-exact reference's, or if the board, or the
+    part that figures are estimated for, has too little memory or time for it (not after
+    compile --any-part).
 
     Examples:
       edgeflow profile build --data seglearn-watch
@@ -84,7 +86,7 @@ def show(result: "ProfileResult", report: Path, json_: bool) -> None:
     else:
         _show_tables(result)
         console.note(f"report: {report}")
-    console.notes(result.notes)
+    console.notes(note for note in result.notes if note not in result.failures)
     result.check()
 
 

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import __version__
 from edgeflow.codegen.choice import Candidate, Choice
+from edgeflow.codegen.fit import Fit
 from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
-from edgeflow.errors import TargetError
+from edgeflow.errors import NoRoomError, TargetError
 from edgeflow.files import FolderKind, is_inside, output_folder, settled, write_atomic
 from edgeflow.program import Program
 from edgeflow.program.inference import predict
@@ -61,6 +62,10 @@ class Build:
     name : str or None
         With which all global names of the library begin; None: ``model``, and kernels have their
         own names.
+    any_part : bool
+        Whether it was compiled though its part might not hold it.
+    notes : tuple of str
+        What does not fit the part, or may not, a line each.
     measured : SizeReport, optional
         The bytes of the image; default: what the folder's ``size.json`` says.
     """
@@ -76,6 +81,8 @@ class Build:
     placement: Placement = field(default_factory=Placement)
     tvm_layers: tuple[str, ...] = ()
     name: str | None = None
+    any_part: bool = False
+    notes: tuple[str, ...] = ()
     measured: SizeReport | None = field(default=None, compare=False)
 
     @property
@@ -210,6 +217,8 @@ class Build:
                 placement=Placement(**content["placement"]),
                 tvm_layers=tuple(content["tvm_layers"]),
                 name=content.get("name"),
+                any_part=content.get("any_part", False) is True,
+                notes=tuple(map(str, content.get("notes", ()))),
             )
         except FileNotFoundError:
             raise TargetError(
@@ -233,6 +242,7 @@ def compile_program(
     kernel_sets: Sequence[str] | None = None,
     kernels: Mapping[str, str] | None = None,
     tvm_layers: Collection[str] | None = None,
+    any_part: bool = False,
     name: str | None = None,
     progress: StageProgress = silent,
 ) -> Build:
@@ -254,6 +264,8 @@ def compile_program(
         Names of the kernels of single matrices, by layer and field: ``gru.input``.
     tvm_layers : collection of str, optional
         Layers whose step TVM writes with any backend; default: the backend's choice.
+    any_part : bool
+        True: what the part that figures are estimated for cannot hold, or not in time, is a note.
     name : str, optional
         ``NAME.c`` and ``NAME.h`` rather than ``model.c`` and ``model.h``, and all global names of
         the library begin with it, those of the kernels too, so that others can be in one firmware.
@@ -265,7 +277,10 @@ def compile_program(
     ToolMissingError
         If the board's compiler is not installed, or TVM and `backend` asks for it.
     TargetError
-        If the code does not compile or fit the board.
+        If the code does not compile, or a step takes the part longer than it has until the next
+        sample.
+    NoRoomError
+        If the board, or the part that figures are estimated for, has less memory.
     ExportError
         If the name cannot be one.
     OutputError
@@ -279,24 +294,32 @@ def compile_program(
         "tvm_layers": tvm_layers,
     }  # fmt: skip
     with output_folder(directory, FOLDER) as folder:
-        build = _compile(program, spec, folder.new, name, progress, options)
+        build = _compile(program, spec, folder.new, name, any_part, progress, options)
         folder.commit()
     return dataclasses.replace(build, directory=Path(directory))
 
 
 def _compile(
-    program: Program, spec: BoardSpec, directory: Path, name: str | None,
+    program: Program, spec: BoardSpec, directory: Path, name: str | None, any_part: bool,
     progress: StageProgress, options: Mapping[str, Any],
 ) -> Build:  # fmt: skip
     """Make all files of a build in an empty folder."""
     progress("generating C", 0, 0)
     plan = plan_library(program, spec.core, **options)
+    fit = Fit(program, spec, plan.choices, options["backend"], options["optimize"], any_part)
+    fit.check_weights()
+    notes = fit.check_time()
     prefix = name or _MODEL
     write(render(plan, prefix, shared=name is not None), directory)
     if prefix != _MODEL:
         write_atomic(directory / "objects" / "model.h", _model_header(prefix))
     frame = frame_size(program.inputs, program.outputs)
-    elf = compile_image(spec, directory, [f"{prefix}.c"], plan.kernel_files, frame, progress)
+    try:
+        elf = compile_image(spec, directory, [f"{prefix}.c"], plan.kernel_files, frame, progress)
+    except NoRoomError as error:
+        raise fit.explain(error) from None
+    measured = measure_size(elf, directory / "objects")
+    notes += fit.check_room(measured)
     if spec.soc is not None:
         for suffix in (".bin", ".hex"):
             objcopy(spec, elf, elf.with_suffix(suffix))
@@ -312,7 +335,9 @@ def _compile(
         placement=spec.placement,
         tvm_layers=tuple(layer for layer, writer in plan.backends.items() if writer == "tvm"),
         name=name,
-        measured=measure_size(elf, directory / "objects"),
+        any_part=any_part,
+        notes=tuple(notes),
+        measured=measured,
     )
     program.save(directory / "model.onnx")
     build.size.save(directory / "size.json")

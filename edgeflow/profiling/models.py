@@ -1,36 +1,29 @@
-"""Models of cycles and energy, from data files with their sources (``calibration/``)."""
+"""Models of cycles, from data files with their sources (``calibration/costs/cycles``)."""
 
 import difflib
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from edgeflow.calibration import load_of_core, read_data
-from edgeflow.errors import TargetError
+from edgeflow.calibration import Data, load_of_core
 from edgeflow.profiling.classes import Op, describe
-from edgeflow.profiling.trace import Counts, DataCache
-from edgeflow.resources import resource
-from edgeflow.targets.board import BoardSpec
+from edgeflow.profiling.trace import Counts
+from edgeflow.targets.part import Part, Sources
 
 _NAMES = frozenset(op.name.lower() for op in Op)
 _UNVALIDATED_SHARE = 0.05
 Cost = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-Sources = Annotated[list[str], Field(min_length=1)]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PerRegister(_Data):
+class PerRegister(Data):
     """Cost of an instruction that moves several registers: ``base + per_register * n``."""
 
     base: Cost
     per_register: Cost
 
 
-class DualIssue(_Data):
+class DualIssue(Data):
     """Instructions that may start in pairs: the cost of `classes` is divided by `rate`.
 
     Attributes
@@ -46,7 +39,7 @@ class DualIssue(_Data):
     classes: list[str]
 
 
-class Validation(_Data):
+class Validation(Data):
     """A published figure of a real core, and the model's estimate of it.
 
     Attributes
@@ -77,7 +70,7 @@ class Validation(_Data):
         return 100 * ((1 / ratio if self.unit == "CoreMark/MHz" else ratio) - 1)
 
 
-class CycleModel(_Data):
+class CycleModel(Data):
     """Cycles of the instruction classes of a core.
 
     Attributes
@@ -112,8 +105,8 @@ class CycleModel(_Data):
     taken_branch: Cost
     dual_issue: DualIssue | None = None
     cycles: dict[str, Cost | PerRegister]
-    validation: list[Validation] = []
-    unvalidated: list[str] = []
+    validation: list[Validation] = Field([])
+    unvalidated: list[str] = Field([])
 
     @model_validator(mode="after")
     def _known(self) -> "CycleModel":
@@ -155,58 +148,6 @@ class CycleModel(_Data):
         return cost
 
 
-class Energy(_Data):
-    """Energy of a cycle while computing."""
-
-    pj_per_cycle: Annotated[float, Field(gt=0, le=1e6)]
-    error_percent: Annotated[float, Field(ge=0, le=100)] | None = None
-    sources: Sources
-
-
-class Flash(_Data):
-    """Flash with wait states behind a data cache.
-
-    Attributes
-    ----------
-    wait_states
-        Of one read of the flash.
-    read_bytes
-        Bytes that a read returns; a line of the cache takes as many reads as it needs.
-    data_line_bytes, data_lines
-        The cache; the least recently used line goes first.
-    """
-
-    wait_states: Annotated[int, Field(ge=0, le=50)]
-    read_bytes: Annotated[int, Field(ge=4, le=256)]
-    data_line_bytes: Annotated[int, Field(ge=4, le=256)]
-    data_lines: Annotated[int, Field(ge=1, le=1024)]
-    sources: Sources
-
-    @property
-    def line_cycles(self) -> int:
-        """Cycles that the core waits for a line that the cache does not hold."""
-        return self.wait_states * -(-self.data_line_bytes // self.read_bytes)
-
-
-class Part(_Data):
-    """A real board that estimates refer to; memories that are not flash have no wait states."""
-
-    name: str
-    description: str
-    core: str
-    clock_hz: Annotated[int, Field(gt=0)]
-    supply_v: Annotated[float, Field(gt=0, le=60)] | None = None
-    energy: Energy | None = None
-    flash: Flash | None = None
-
-    @property
-    def data_cache(self) -> DataCache | None:
-        """The cache that the counter simulates; None where the flash has no wait states."""
-        if self.flash is None or self.flash.wait_states == 0:
-            return None
-        return DataCache(self.flash.data_line_bytes, self.flash.data_lines)
-
-
 def load_cycle_model(core: str) -> CycleModel | None:
     """Return the cycle model of a core, None if there is none.
 
@@ -216,49 +157,6 @@ def load_cycle_model(core: str) -> CycleModel | None:
         If its file is wrong.
     """
     return load_of_core(CycleModel, "cycles", core)
-
-
-def estimated_part(board: BoardSpec) -> Part | None:
-    """Return the reference board of a board's estimates, as its ``[estimate]`` table changes it.
-
-    Raises
-    ------
-    TargetError
-        If there is no such reference board, its file is wrong, or it has another core.
-    """
-    wanted = board.estimate
-    if wanted is None:
-        return None
-    part = load_part(wanted.part)
-    if part.core != board.core.name:
-        raise TargetError(
-            f"{board.name}: estimate.part: '{part.name}' has a {part.core}, the board a "
-            f"{board.core.name}"
-        )
-    if wanted.flash_wait_states is not None:
-        if part.flash is None:
-            raise TargetError(
-                f"{board.name}: estimate.flash_wait_states: '{part.name}' has no [flash]"
-            )
-        flash = part.flash.model_copy(update={"wait_states": wanted.flash_wait_states})
-        part = part.model_copy(update={"flash": flash})
-    return part
-
-
-def load_part(name: str) -> Part:
-    """Return the calibration of a reference board.
-
-    Raises
-    ------
-    TargetError
-        If there is no such reference board or its file is wrong.
-    """
-    folder = resource("calibration") / "parts"
-    path = folder / f"{name}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.toml"))) or "none"
-        raise TargetError(f"there is no calibration of a part '{name}' (there are: {known})")
-    return read_data(Part, path)
 
 
 def estimate_cycles(counts: Counts, model: CycleModel, part: Part | None) -> np.ndarray | None:

@@ -10,10 +10,11 @@ from edgeflow.codegen.quantizer import SOURCES, quantizer_library
 from edgeflow.codegen.render import write
 from edgeflow.device import open_board
 from edgeflow.files import scratch_folder
-from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
+from edgeflow.profiling.models import estimate_cycles, load_cycle_model
 from edgeflow.profiling.trace import prepare_trace, read_counts
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec
+from edgeflow.targets.part import estimated_part
 
 #: Samples that it is measured on, spread over all.
 _SAMPLES = 64

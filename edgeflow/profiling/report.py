@@ -10,7 +10,7 @@ import jinja2
 from edgeflow.files import write_atomic
 from edgeflow.profiling import figures
 from edgeflow.profiling.figures import size_text
-from edgeflow.profiling.result import ESTIMATED, ProfileResult, headline_of_run, task_of_run
+from edgeflow.profiling.result import ESTIMATED, ProfileResult, headline_of_run, misfit, task_of_run
 from edgeflow.tasks.task import Metric, Table
 
 EXACT = "exact"
@@ -56,6 +56,7 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
+    environment.filters["misfit"] = misfit
     return environment.get_template(name)
 
 
@@ -319,17 +320,29 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         add(f"samples to 95 % of the {label}", cells)
     timed = sorted({kind_text(run["latency_us"]) for run in runs if run["latency_us"]})
     add("share of the time between samples", [_load(run) for run in runs], " or ".join(timed))
+    for of in dict.fromkeys(row["of"] for run in runs for row in run["fit"]):
+        add(f"fits {of}", [_fits(run, of) for run in runs])
     add("flash, bytes", [f"{run['flash_bytes']:,}" for run in runs])
     add("RAM, bytes", [f"{run['ram_bytes']:,}" for run in runs])
     add("stack, most used, bytes", [number(run["stack_bytes"], 7) for run in runs])
     return rows
 
 
+def _fits(run: dict[str, Any], of: str) -> str | None:
+    """Return whether a run fits a board or part, and what does not."""
+    rows = [row for row in run["fit"] if row["of"] == of]
+    over = [
+        f"{row['what']} {100 * row['used'] / row['room']:,.0f} %" for row in rows if not row["fits"]
+    ]
+    return (f"no: {', '.join(over)}" if over else "yes") if rows else None
+
+
 def _load(run: dict[str, Any]) -> str | None:
     if not run["latency_us"] or not run["rate_hz"]:
         return None
     share = run["latency_us"]["mean"] * run["rate_hz"] / 1e6
-    return f"{100 * share:.3g} % at {run['rate_hz']:g} Hz"
+    late = " (too slow)" if share > 1 else ""
+    return f"{100 * share:.3g} % at {run['rate_hz']:g} Hz{late}"
 
 
 def _figures(runs: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict[str, str]]:

@@ -13,6 +13,8 @@ from edgeflow.files import write_atomic
 from edgeflow.tasks import Task, from_json, task_of
 
 MEASURED, ESTIMATED = "measured", "estimated"
+#: Of a row of `ProfileResult.fit`.
+TIME = "time between samples"
 
 
 def summarize(values: np.ndarray) -> dict[str, float]:
@@ -56,6 +58,21 @@ def headline_of_run(run: Mapping[str, Any]) -> dict[str, float | None]:
     kinds = ("float", "oracle", "device")
     found = (run["metrics"] or {}).get("headline")
     return found or {kind: run[f"accuracy_{kind}"] for kind in kinds}
+
+
+def misfit(row: Mapping[str, Any]) -> str:
+    """Return the text of a row that does not fit."""
+    share = f"{100 * row['used'] / row['room']:,.0f} %"
+    if row["what"] == TIME:
+        used, room = (f"{row[key]:,.{0 if row[key] >= 100 else 1}f}" for key in ("used", "room"))
+        return (
+            f"{row['of']} is too slow: a step takes {used} µs, {share} of the {room} µs between "
+            "samples"
+        )
+    return (
+        f"{row['of']} has too little {row['what']}: {row['used']:,.0f} of {row['room']:,.0f} bytes "
+        f"({share})"
+    )
 
 
 @dataclass(frozen=True)
@@ -131,7 +148,13 @@ class ProfileResult:
     samples_per_step
         Samples that a step reads.
     notes
-        What data and program disagree about, a line each.
+        What data and program disagree about, and what does not fit, a line each.
+    fit
+        What the run took of the room that there is, a row each: ``what`` (``stack``, ``flash``,
+        ``ram``, another memory of the part, ``memory`` of code and data alike, ``time between
+        samples``), ``of`` (the board, or the part that estimates are for), ``used`` and ``room`` in
+        ``unit``, ``fits``, ``fails`` (not to be explained by the error of an estimate, and not
+        allowed when it was compiled); of time ``error_percent``.
     date
         When the run ended: ISO 8601, UTC. Not compared by ``==``.
     versions
@@ -179,6 +202,7 @@ class ProfileResult:
     samples_per_step: int = 1
     recordings: int | None = None
     notes: list[str] = field(default_factory=list)
+    fit: list[dict[str, Any]] = field(default_factory=list)
     date: str | None = field(default=None, compare=False)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -187,7 +211,14 @@ class ProfileResult:
         return asdict(self)
 
     def check(self) -> None:
-        """Raise a CheckFailed if any output, or quantized sample, differed from the reference's."""
+        """Check outputs, samples as integers, and that all fits.
+
+        Raises
+        ------
+        CheckFailed
+            If any output, or quantized sample, differed from the reference's, or a row of `fit`
+            fails.
+        """
         if self.mismatches:
             raise CheckFailed(
                 f"{self.mismatches} of {self.steps} steps on {self.board} differ from the reference"
@@ -197,6 +228,14 @@ class ProfileResult:
                 f"{self.quantizer['mismatches']} of {self.quantizer['samples']} samples are "
                 f"quantized on {self.board} unlike by the reference"
             )
+
+        if self.failures:
+            raise CheckFailed("; ".join(self.failures))
+
+    @property
+    def failures(self) -> list[str]:
+        """What does not fit, beyond the error of an estimate; not what `any_part` allowed."""
+        return [misfit(row) for row in self.fit if row["fails"]]
 
     def cost(self, optimize: str | None = None) -> dict[str, Any]:
         """Return the costs of the program, as records have them; `optimize` is the compiler's goal.

@@ -17,16 +17,18 @@ from edgeflow.device import Client, open_board
 from edgeflow.errors import DeviceError, EdgeFlowError, TargetError
 from edgeflow.files import FolderKind, OutputFolder, check_outputs, output_folder, write_atomic
 from edgeflow.profiling.classes import describe
-from edgeflow.profiling.models import estimate_cycles, estimated_part, load_cycle_model
+from edgeflow.profiling.fit import fit_rows
+from edgeflow.profiling.models import estimate_cycles, load_cycle_model
 from edgeflow.profiling.plugin import qemu_version
 from edgeflow.profiling.quantizer import quantizer_cost
-from edgeflow.profiling.result import ProfileResult, histogram, summarize
+from edgeflow.profiling.result import ProfileResult, histogram, misfit, summarize
 from edgeflow.profiling.timing import Timing, estimated_timing
 from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity
 from edgeflow.targets.board import BoardSpec, NativeRunner
 from edgeflow.targets.elf import compiler_of
+from edgeflow.targets.part import estimated_part
 from edgeflow.targets.size import layer_bytes, measure_size
 
 Progress = Callable[[int, int], None]
@@ -224,7 +226,10 @@ class _Run:
         x = ran.padded(range(len(ran.x)))
         lengths = np.array([len(one) for one in ran.x]) if ran.stream else None
         timing, by_layer = self._timing()
+        rate = known["rate_hz"]
         size = measure_size(build.elf, build.objects).with_stack(self.stack_bytes)
+        fit = fit_rows(spec, self.part, size, build.placement, timing, rate, build.any_part)
+        known["notes"] += [misfit(row) for row in fit if not row["fits"]]
         person = ran.of_decisions(ran.person)
         stored = program.metadata if before[1] is not None else {}
         distributions = {}
@@ -263,6 +268,7 @@ class _Run:
             warmup=_warmup(program, *ran.starts(self.y), stored.get("warmup", {}).get("float", {})),
             cutoff=_cutoff(program, x, counts),
             task=program.task.name,
+            fit=fit,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             **known,
         )

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeflow.profiling.models import CycleModel, Part
+from edgeflow.profiling.models import CycleModel
 from edgeflow.profiling.result import ESTIMATED, MEASURED, summarize
 from edgeflow.profiling.trace import Counts
+from edgeflow.targets.part import Part
 
 
 @dataclass(frozen=True)

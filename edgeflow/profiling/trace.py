@@ -15,16 +15,9 @@ from edgeflow.files import atomic_path
 from edgeflow.profiling.classes import classify
 from edgeflow.profiling.plugin import build_plugin, check_qemu
 from edgeflow.targets.elf import Image
+from edgeflow.targets.part import DataCache
 
 MARKERS = ("begin", "layer", "end")
-
-
-@dataclass(frozen=True)
-class DataCache:
-    """A cache of read-only data in flash: fully associative, least recently used goes first."""
-
-    line_bytes: int
-    lines: int
 
 
 class Trace(NamedTuple):

@@ -70,7 +70,8 @@ def measure(
     TargetError, ToolMissingError, DeviceError
         If the program does not compile, fit or run.
     """
-    build = compile_program(program, board, folder, optimize=optimize)
+    # a search has its own limits; figures are of the emulated board
+    build = compile_program(program, board, folder, optimize=optimize, any_part=True)
     result = profile(build, dataset, split=split, steps=steps, board=board, progress=progress)
     result.check()
     return result.cost(optimize)

@@ -14,6 +14,8 @@ from edgeflow.targets.elf import Image, Section, Symbol
 
 FLASH_PARTS = ("weights", "tables", "kernels", "model_code", "runtime")
 RAM_PARTS = ("weights", "tables", "kernels", "model_code", "model", "runtime", "stack")
+#: What start-up code may copy out of the flash.
+COPIED_PARTS = ("weights", "tables", "kernels", "model_code")
 CODE_PARTS = ("kernels", "model", "runtime", "protocol", "hal", "library")
 
 # A library of a name has it before those of its tables.

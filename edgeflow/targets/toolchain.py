@@ -14,8 +14,9 @@ from typing import Literal
 from edgeflow.errors import TargetError
 from edgeflow.files import atomic_path, scratch_folder
 from edgeflow.resources import resource
-from edgeflow.targets.board import BoardSpec, CoreSpec, Placement, uart_drivers
+from edgeflow.targets.board import BoardSpec, CoreSpec, uart_drivers
 from edgeflow.targets.objects import fetch, object_key, store
+from edgeflow.targets.room import board_uses, no_room
 from edgeflow.targets.tools import find_tool
 
 _COMPILE_FLAGS = (
@@ -129,7 +130,9 @@ def link(board: BoardSpec, objects: Iterable[Path], elf: Path) -> Path:
     ToolMissingError
         No compiler.
     TargetError
-        A missing symbol, or an image that does not fit the board's memories.
+        A missing symbol.
+    NoRoomError
+        An image that does not fit the board's memories.
     """
     core = board.core
     command = [find_tool(core.compiler), *_core_flags(core), *core.link_flags]
@@ -139,19 +142,25 @@ def link(board: BoardSpec, objects: Iterable[Path], elf: Path) -> Path:
         if board.soc is not None:
             script = folder / "link.ld"
             script.write_text(_link_script(board), encoding="utf-8")
-            command += [f"-T{script}"]
-        try:
-            _run([*command, *map(str, objects), "-o", str(temporary)], f"{board.name}: {elf.name}")
-        except TargetError as error:
-            if "region" in str(error) and board.placement != Placement():
-                raise TargetError(
-                    f"{error}; weights are placed in {board.placement.weights}, kernels in "
-                    f"{board.placement.kernels}: leave them in flash"
-                ) from None
-            raise
+            command += [f"-T{script}", "-Wl,--print-memory-usage"]
+        command += [*map(str, objects), "-o", str(temporary)]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        if done.returncode != 0:
+            error = _first_error(done.stderr)
+            uses = board_uses(board, _linked_bytes(done.stdout))
+            if "region" in error and not all(use.fits for use in uses):
+                raise no_room(f"{board.name}: {elf.name}", uses)
+            raise TargetError(f"{board.name}: {elf.name}: {error}")
     mode = elf.stat().st_mode
     elf.chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it
     return elf
+
+
+def _linked_bytes(text: str) -> dict[str, int]:
+    """Return the bytes that the linker says it needs of each memory, without the stack."""
+    units = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
+    rows = re.findall(r"^\s*(\w+):\s+(\d+) (B|KB|MB|GB)\s+\d", text, re.MULTILINE)
+    return {name.lower(): int(size) * units[unit] for name, size, unit in rows}
 
 
 def _link_script(board: BoardSpec) -> str:

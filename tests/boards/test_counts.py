@@ -12,8 +12,9 @@ from edgeflow.device.board import plugin_option
 from edgeflow.errors import TargetError, ToolMissingError
 from edgeflow.profiling import plugin
 from edgeflow.profiling.classes import Op
-from edgeflow.profiling.trace import Counts, DataCache, Trace, prepare_trace, read_counts
+from edgeflow.profiling.trace import Counts, Trace, prepare_trace, read_counts
 from edgeflow.resources import resource
+from edgeflow.targets.part import DataCache
 
 pytestmark = pytest.mark.board
 

@@ -12,10 +12,10 @@ from edgeflow.bench.measure import run_program
 from edgeflow.cli import app
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.errors import TargetError
-from edgeflow.profiling.trace import DataCache
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec, Placement, Region, load_board
 from edgeflow.targets.elf import Image
+from edgeflow.targets.part import DataCache
 from edgeflow.targets.size import SizeReport, measure_size
 
 pytestmark = pytest.mark.board
@@ -124,7 +124,8 @@ def test_a_memory_that_is_too_small_is_named(program: Program, tmp_path: Path) -
     board = load_board("qemu-m4")
     tcm = {**board.memory, "tcm": Region(base=0x1000_0000, size=1024)}
     small = board.model_copy(update={"memory": tcm}).placed(weights="tcm")
-    with pytest.raises(TargetError, match="`TCM' overflowed by .*: leave them in flash") as error:
+    needs = r"no room: .* of 1,024 bytes of tcm; what would fit: leave weights and kernels in flash"
+    with pytest.raises(TargetError, match=needs) as error:
         compile_program(program, small, tmp_path)
     assert "\n" not in str(error.value)
 

@@ -8,18 +8,11 @@ import pytest
 from edgeflow.calibration import read_data
 from edgeflow.errors import EdgeFlowError, TargetError
 from edgeflow.profiling.classes import Op
-from edgeflow.profiling.models import (
-    CycleModel,
-    Flash,
-    Part,
-    estimate_cycles,
-    estimated_part,
-    load_cycle_model,
-    load_part,
-)
+from edgeflow.profiling.models import CycleModel, estimate_cycles, load_cycle_model
 from edgeflow.profiling.trace import Counts, read_counts
 from edgeflow.resources import resource
 from edgeflow.targets.board import Estimate, list_boards, load_board
+from edgeflow.targets.part import Flash, Part, estimated_part, load_part
 from tests.conftest import ROOT
 
 MODEL = """

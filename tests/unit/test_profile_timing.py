@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from edgeflow.profiling.models import load_cycle_model, load_part
+from edgeflow.profiling.models import load_cycle_model
 from edgeflow.profiling.report import kind_text
 from edgeflow.profiling.result import ESTIMATED
 from edgeflow.profiling.timing import Timing, estimated_timing
 from edgeflow.profiling.trace import Counts
+from edgeflow.targets.part import load_part
 
 CYCLES = np.array([1000.0, 3000.0])
 
