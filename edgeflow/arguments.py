@@ -224,15 +224,15 @@ def as_path(what: str, value: str | Path, error: type[EdgeFlowError]) -> Path:
     return path
 
 
-def as_board(board: BoardSpec | str | Path) -> BoardSpec:
-    """Return a board, given it, its name or its file."""
+def as_board(board: BoardSpec | str | Path, *, trusted: bool = False) -> BoardSpec:
+    """Return a board, given it, its name or its file, which may be trusted."""
     from edgeflow.targets.board import BoardSpec, load_board
 
     if isinstance(board, BoardSpec):
         return board
     if isinstance(board, str | Path):
         as_path("board", board, TargetError)
-        return load_board(board)
+        return load_board(board, trusted=trusted)
     raise TargetError(
         f"a board is one of edgeflow.boards(), its name or a .toml file, not {shown(board)}"
     )

@@ -37,6 +37,7 @@ def compile(
     weights_in: str | None = None,
     kernels_in: str | None = None,
     name: str | None = None,
+    trust_board: bool = False,
     progress: StageProgress | None = None,
 ) -> Build:
     """Generate the C library of a program and link a board's firmware image around it.
@@ -63,6 +64,8 @@ def compile(
     name : str, optional
         Of the library: ``NAME.c``, ``NAME.h``, and all its global names begin with it. Default:
         ``model.c`` and ``model.h``, for a firmware with no other library of EdgeFlow.
+    trust_board : bool
+        Whether a .toml file may name any program, flag and file (``SECURITY.md``).
     progress : callable, optional
         Called with the stage, the number of its parts done, and of all.
 
@@ -98,7 +101,8 @@ def compile(
     arguments.check_lists(TargetError, kernel_sets=kernel_sets, kernels=kernels)
     arguments.check_lists(TargetError, tvm_layers=tvm_layers)
     arguments.check_calls(TargetError, progress=progress)
-    loaded, spec = arguments.as_program(program), arguments.as_board(board)
+    arguments.check_flags(TargetError, trust_board=trust_board)
+    loaded, spec = arguments.as_program(program), arguments.as_board(board, trusted=trust_board)
     with arguments.files_named(TargetError):
         return compile_program(
             loaded,
@@ -125,6 +129,7 @@ def profile(
     runner: str | None = None,
     float_accuracy: float | None = None,
     out: str | Path | None = None,
+    trust_board: bool = False,
     progress: Progress | None = None,
 ) -> ProfileResult:
     """Run a build on its board and compare every output with the program's.
@@ -152,6 +157,8 @@ def profile(
         Accuracy of the model before compression, 0..1; default: what the program stored.
     out : path, optional
         Folder for ``profile.json``; default: the build's.
+    trust_board : bool
+        Whether a .toml file may name any program, flag and file (``SECURITY.md``).
     progress : callable, optional
         Called with the steps that are done and all.
 
@@ -192,7 +199,8 @@ def profile(
     if float_accuracy is not None:
         float_accuracy = arguments.as_number("float_accuracy", float_accuracy)
     out = None if out is None else arguments.as_path("out", out, TargetError)
-    board = None if board is None else arguments.as_board(board)
+    arguments.check_flags(TargetError, trust_board=trust_board)
+    board = None if board is None else arguments.as_board(board, trusted=trust_board)
     loaded = build if isinstance(build, Build) else Build.load(build)
     dataset = (
         arguments.as_labelled(data, loaded.program(), split)
