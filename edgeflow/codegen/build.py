@@ -22,7 +22,7 @@ from edgeflow.files import write_atomic
 from edgeflow.program import Program
 from edgeflow.program.inference import predict
 from edgeflow.progress import StageProgress, silent
-from edgeflow.resources import resource
+from edgeflow.resources import license_file, resource
 from edgeflow.targets.board import BoardSpec, Placement, load_board
 from edgeflow.targets.size import SizeReport, measure_size
 from edgeflow.targets.toolchain import (
@@ -290,7 +290,7 @@ def compile_program(
             (directory / f"{old}{suffix}").unlink(missing_ok=True)
     (directory / "build.json").unlink(missing_ok=True)  # no half-made build passes for a whole one
     shutil.rmtree(directory / "objects", ignore_errors=True)
-    write(render(plan, prefix, shared=name is not None), directory)
+    write(render(plan, prefix, shared=name is not None) | license_file(), directory)
     if prefix != _MODEL:
         write_atomic(directory / "objects" / "model.h", _model_header(prefix))
     frame = frame_size(program.inputs, program.outputs)

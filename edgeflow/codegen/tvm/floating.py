@@ -13,6 +13,7 @@ from edgeflow.codegen.tvm.emit import source
 from edgeflow.codegen.tvm.float_graph import float_step
 from edgeflow.errors import TargetError
 from edgeflow.files import write_atomic
+from edgeflow.resources import license_file
 from edgeflow.targets.board import CoreSpec
 
 #: Macros of a core that has float instructions.
@@ -99,6 +100,8 @@ def float_library(
             raise TargetError(f"{step.title}: TVM's code calls its runtime ({runtime[0]})")
         files[f"{name}_tvm{suffix}"] = _with_c_constants(text) if suffix == ".c" else text
     for file, content in files.items():
+        write_atomic(Path(directory) / file, content)
+    for file, content in license_file().items():
         write_atomic(Path(directory) / file, content)
     return FloatLibrary(
         files=tuple(Path(directory) / file for file in files),
