@@ -115,7 +115,7 @@ def compile_sources(
         place = f"-ffile-prefix-map={source.parent}=."
         key = object_key(compiler, flags, source, include_dirs)
         if not fetch(key, target):
-            command = [compiler, *flags, *folders, place, "-c", str(source), "-o", str(target)]
+            command = [compiler, *flags, *folders, place, "-c", _path(source), "-o", str(target)]
             _run(command, core.name)
             store(key, target)
         objects.append(target)
@@ -142,7 +142,8 @@ def link(board: BoardSpec, objects: Iterable[Path], elf: Path) -> Path:
             script.write_text(_link_script(board), encoding="utf-8")
             command += [f"-T{script}"]
         try:
-            _run([*command, *map(str, objects), "-o", str(temporary)], f"{board.name}: {elf.name}")
+            command += [*map(_path, objects), "-o", str(temporary)]
+            _run(command, f"{board.name}: {elf.name}")
         except TargetError as error:
             if "region" in str(error) and board.placement != Placement():
                 raise TargetError(
@@ -183,8 +184,14 @@ def objcopy(board: BoardSpec, elf: Path, output: Path) -> Path:
         raise TargetError(f"{output.name}: an image is a .bin or a .hex file")
     program = find_tool(f"{board.core.prefix}objcopy")
     with atomic_path(output) as temporary:
-        _run([program, "-O", kind, str(elf), str(temporary)], output.name)
+        _run([program, "-O", kind, _path(elf), _path(temporary)], output.name)
     return output
+
+
+def _path(path: Path) -> str:
+    """Return a path as an argument that is none of a tool's options or files of options."""
+    text = str(path)
+    return f"./{text}" if text.startswith(("-", "@")) else text
 
 
 def _core_flags(core: CoreSpec) -> list[str]:
