@@ -62,7 +62,7 @@ def fail(message: str) -> None:
 
 def note(message: str, label: str = "") -> None:
     """Print a line about progress (stderr), with a label in bold before it."""
-    text = Text.assemble((printable(label), "bold"), printable(message, keep="\n"))
+    text = Text.assemble((printable(label), "bold"), printable(message))
     err.print(text, soft_wrap=True)
 
 

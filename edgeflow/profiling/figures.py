@@ -27,6 +27,8 @@ _LINES = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
 _INK, _FAINT = "#202124", "#DADCE0"
 #: Subjects that an axis has room to name.
 _MOST_NAMES = 40
+#: Characters of a name in a figure.
+_LONGEST = 32
 _STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -68,9 +70,13 @@ def _svg(figure: Figure, name: str, alt: str) -> str:
 
 
 def _names(labels: Iterable[str]) -> list[str]:
-    """Return names as a figure shows them; an underscore first would hide them in a legend."""
-    shown = map(printable, labels)
-    return [f" {name}" if name.startswith("_") else name for name in shown]
+    """Return names as a figure shows them, cut where there is no room for more.
+
+    An underscore first would hide them in a legend.
+    """
+    shown = [printable(name) for name in labels]
+    cut = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in shown]
+    return [f" {name}" if name.startswith("_") else name for name in cut]
 
 
 _PARTS = {
@@ -250,12 +256,9 @@ def pareto(
             for cost, value, text, _, _ in front:
                 place = (cost, float(_scaled(metric, value)))
                 axes.annotate(
-                    _names([text])[0],
-                    place,
-                    xytext=(4, 4),
-                    textcoords="offset points",
+                    _names([text])[0], place, xytext=(4, 4), textcoords="offset points",
                     fontsize=7.5,
-                )
+                )  # fmt: skip
         axes.margins(0.12)
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
