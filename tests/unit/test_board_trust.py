@@ -15,7 +15,14 @@ from edgeflow.codegen.build import Build
 from edgeflow.device.runners import find_runner
 from edgeflow.errors import DeviceError, TargetError
 from edgeflow.resources import resource
-from edgeflow.targets.board import list_boards, load_board
+from edgeflow.targets.board import (
+    CoreSpec,
+    NativeRunner,
+    QemuRunner,
+    QemuUserRunner,
+    list_boards,
+    load_board,
+)
 
 BOARDS = resource("targets")
 CORE = """
@@ -118,6 +125,19 @@ def test_arguments_of_an_emulator(board: Path, runner: str, message: str) -> Non
     board.write_text(board.read_text().replace("[estimate]", f"{runner}\n[estimate]"))
     assert message in refused(board)
     load_board(board, trusted=True)
+
+
+def test_every_field_was_thought_of() -> None:
+    """A new field of a core or runner is a name that no tool reads, or has its check."""
+    checked = {"prefix", "flags", "link_flags", "specs", "tvm", "machine", "cpu", "args"}
+    harmless = {"name", "description", "kernels", "macros"}
+    choices = {"disassembler", "kind", "system", "program"}
+    fields = {
+        name
+        for kind in (CoreSpec, QemuRunner, QemuUserRunner, NativeRunner)
+        for name in kind.model_fields
+    }
+    assert fields == checked | harmless | choices
 
 
 def test_a_machine_is_a_name(board: Path) -> None:
