@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 RUN := $(VENV)/bin
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 
-.PHONY: demo unit test test-all lint format docs wheel setup clean
+.PHONY: demo unit test test-all lint format docs wheel sbom audit setup clean
 
 setup:
 	@scripts/setup.sh
@@ -44,6 +44,14 @@ docs: setup
 
 wheel: setup
 	$(RUN)/python -m build --wheel --no-isolation
+
+# What is installed, as CycloneDX, in build/sbom.json.
+sbom: setup
+	@scripts/supply_chain.sh sbom
+
+# Known vulnerabilities of it: by hand, as it asks a service in the internet.
+audit: setup
+	@scripts/supply_chain.sh audit
 
 clean:
 	rm -rf build dist edgeflow-demo site

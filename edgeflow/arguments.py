@@ -24,6 +24,7 @@ from edgeflow.errors import (
     TargetError,
     TrainError,
 )
+from edgeflow.names import same_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -188,8 +189,7 @@ def as_names(what: str, names: Sequence[object] | None) -> tuple[str, ...]:
         found = tuple(str(name) for name in names)
     except TypeError:
         raise CompressError(f"{what} must be a list of names, not {type(names).__name__}") from None
-    if len(set(found)) < len(found):
-        twice = next(name for name in found if found.count(name) > 1)
+    if (twice := same_name(found)) is not None:
         raise CompressError(f"{what}: {shown(twice)} is there more than once")
     return found
 
@@ -224,15 +224,15 @@ def as_path(what: str, value: str | Path, error: type[EdgeFlowError]) -> Path:
     return path
 
 
-def as_board(board: BoardSpec | str | Path) -> BoardSpec:
-    """Return a board, given it, its name or its file."""
+def as_board(board: BoardSpec | str | Path, *, trusted: bool = False) -> BoardSpec:
+    """Return a board, given it, its name or its file, which may be trusted."""
     from edgeflow.targets.board import BoardSpec, load_board
 
     if isinstance(board, BoardSpec):
         return board
     if isinstance(board, str | Path):
         as_path("board", board, TargetError)
-        return load_board(board)
+        return load_board(board, trusted=trusted)
     raise TargetError(
         f"a board is one of edgeflow.boards(), its name or a .toml file, not {shown(board)}"
     )

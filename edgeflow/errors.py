@@ -23,6 +23,7 @@ __all__ = [
     "TargetError",
     "ToolMissingError",
     "TrainError",
+    "printable",
 ]
 
 
@@ -30,8 +31,32 @@ __all__ = [
 MOST = 1600
 #: Most lines of one; more become one line.
 MOST_LINES = 12
-#: Kinds of characters: control, half of a pair, ends of lines and paragraphs.
-_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+#: Kinds of characters: control, format (directions of writing among them), half of a pair, ends of
+#: lines and paragraphs.
+_UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+#: Join or part letters of some scripts, and the pictures of emoji.
+_JOINERS = "\u200c\u200d"
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return a text that can be shown, whatever file, board or model its names came from.
+
+    What moves a cursor, ends a line, turns the direction of writing or cannot be encoded becomes an
+    escape: ``\\x1b``, ``\\n``, ``\\u202e``.
+
+    Parameters
+    ----------
+    text : str
+    keep : str
+        Characters that stay, such as ``"\\n"``.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    stay = _JOINERS + keep
+    return "".join(
+        c if c in stay or category(c) not in _UNPRINTABLE else c.encode("unicode_escape").decode()
+        for c in text
+    )
 
 
 class EdgeFlowError(Exception):
@@ -53,14 +78,17 @@ def _printable(text: str) -> str:
     if len(text) > MOST:  # the file is at the begin, what to do about it at the end
         end = MOST // 3
         text = f"{text[: MOST - end - 5]} ... {text[-end:]}"
-    return "".join(
-        c if c == "\n" or category(c) not in _UNPRINTABLE else c.encode("unicode_escape").decode()
-        for c in text
-    )
+    return printable(text, keep="\n")
 
 
 class EdgeFlowWarning(UserWarning):
-    """A guess that was made, or a loss, that the caller of the Python API should know of."""
+    """A guess that was made, or a loss, that the caller of the Python API should know of.
+
+    Its text can be printed, as that of an `EdgeFlowError`.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*(_printable(a) if isinstance(a, str) else a for a in arguments))
 
 
 class DataError(EdgeFlowError):

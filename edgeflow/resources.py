@@ -32,6 +32,12 @@ def resource(name: str) -> Path:
     )
 
 
+def license_file() -> dict[str, str]:
+    """Return the text of the licence by its file's name, for folders with sources of ours."""
+    text = (resource("firmware").parent / "LICENSE").read_text(encoding="utf-8")
+    return {"LICENSE": text}
+
+
 def kernel_folders() -> list[Path]:
     """Return the folders of kernels: ``firmware/kernels``, then those of ``EDGEFLOW_KERNELS``.
 

@@ -56,14 +56,16 @@ if [ -n "$lacking" ]; then
     apt=$!
 fi
 
-wanted=$(cat requirements.txt pyproject.toml | cksum)
+wanted=$(cat requirements.txt requirements-torch.txt pyproject.toml | cksum)
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     "$python" -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
     say "Setting up $venv ..."
     "$python" -m venv "$venv"
     # most of the modules are never imported: what is, is compiled then
-    "$venv/bin/python" -m pip install -q --no-compile --disable-pip-version-check -r requirements.txt
-    "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps -e .
+    install() { "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps "$@"; }
+    install --no-compile --require-hashes -r requirements.txt
+    install --no-compile -r requirements-torch.txt
+    install --no-build-isolation -e . # by the pinned hatchling
     printf '%s\n' "$wanted" >"$stamp"
 fi
 

@@ -39,6 +39,7 @@ def compile(
     kernels_in: str | None = None,
     any_part: bool = False,
     name: str | None = None,
+    trust_board: bool = False,
     progress: StageProgress | None = None,
 ) -> Build:
     """Generate the C library of a program and link a board's firmware image around it.
@@ -68,6 +69,8 @@ def compile(
     name : str, optional
         Of the library: ``NAME.c``, ``NAME.h``, and all its global names begin with it. Default:
         ``model.c`` and ``model.h``, for a firmware with no other library of EdgeFlow.
+    trust_board : bool
+        Whether a .toml file may name any program, flag and file (``SECURITY.md``).
     progress : callable, optional
         Called with the stage, the number of its parts done, and of all.
 
@@ -108,9 +111,9 @@ def compile(
     arguments.check_lists(TargetError, kernel_sets=kernel_sets, kernels=kernels)
     arguments.check_lists(TargetError, tvm_layers=tvm_layers)
     arguments.check_calls(TargetError, progress=progress)
-    arguments.check_flags(TargetError, any_part=any_part)
+    arguments.check_flags(TargetError, any_part=any_part, trust_board=trust_board)
     directory = arguments.as_path("directory", directory, TargetError)
-    loaded, spec = arguments.as_program(program), arguments.as_board(board)
+    loaded, spec = arguments.as_program(program), arguments.as_board(board, trusted=trust_board)
     with arguments.files_named(TargetError):
         FOLDER.check(directory, {"the program": program, "the board": board})
         build = compile_program(
@@ -141,6 +144,7 @@ def profile(
     runner: str | None = None,
     float_accuracy: float | None = None,
     out: str | Path | None = None,
+    trust_board: bool = False,
     progress: Progress | None = None,
 ) -> ProfileResult:
     """Run a build on its board and compare every output with the program's.
@@ -169,6 +173,8 @@ def profile(
     out : path, optional
         Folder for ``profile.json``: the build's, which is the default, or one that is new, empty or
         of an earlier profile.
+    trust_board : bool
+        Whether a .toml file may name any program, flag and file (``SECURITY.md``).
     progress : callable, optional
         Called with the steps that are done and all.
 
@@ -213,7 +219,8 @@ def profile(
     if float_accuracy is not None:
         float_accuracy = arguments.as_number("float_accuracy", float_accuracy)
     out = None if out is None else arguments.as_path("out", out, TargetError)
-    board = None if board is None else arguments.as_board(board)
+    arguments.check_flags(TargetError, trust_board=trust_board)
+    board = None if board is None else arguments.as_board(board, trusted=trust_board)
     loaded = build if isinstance(build, Build) else Build.load(build)
     with arguments.files_named(TargetError):
         check_profile(loaded.directory if out is None else out, {"the data": data})

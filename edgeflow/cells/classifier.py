@@ -10,6 +10,7 @@ from edgeflow.cells.accumulate import build_readout
 from edgeflow.cells.cells import CELLS, build_cell
 from edgeflow.cells.options import option_defaults
 from edgeflow.errors import TrainError
+from edgeflow.names import same_name
 from edgeflow.tasks import Task, task_of
 
 
@@ -86,6 +87,9 @@ class SequenceClassifier(nn.Module):
         super().__init__()
         if target is None and len(classes) < 2:
             raise TrainError(f"{len(classes)} classes: a classifier needs at least 2")
+        for what, names in (("classes", classes), ("channels", channels)):
+            if (twice := same_name(names)) is not None:
+                raise TrainError(f"two {what} have the name '{twice}': rename one")
         self.cell = cell
         self.classes = list(classes)
         self.channels = list(channels)

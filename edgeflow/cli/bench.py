@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgeflow.cli import console
-from edgeflow.cli.options import JSON
+from edgeflow.cli.options import JSON, TRUST_BOARD
 from edgeflow.errors import CheckFailed, TargetError
 
 if TYPE_CHECKING:
     from edgeflow.bench.cells import CellRow
     from edgeflow.bench.kernels import KernelRow
+    from edgeflow.targets.board import BoardSpec
 
 
 app = typer.Typer(
@@ -51,6 +52,7 @@ def kernels(
         "--fit",
         help="Measure a grid of shapes; write what 'compile' chooses by to this file.",
     ),
+    trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
 ) -> None:
     """Count instructions per call and per multiply-accumulate of every kernel that a board can run.
@@ -71,13 +73,13 @@ def kernels(
     if fit is not None:
         if shape or kernel or block or format_ != ["w8a12"] or density != [1.0]:
             raise TargetError("--fit measures all kernels on shapes of its own: leave others out")
-        _fit(board, fit, json_)
+        _fit(load_board(board, trusted=trust_board), fit, json_)
         return
     shapes = [_shape(text) for text in shape] if shape else SHAPES
     blocks = _shape(block, "--block", "rows x columns") if block else None
     with console.counting(f"kernels on {board}") as on_progress:
         rows = bench_kernels(
-            load_board(board), shapes=shapes, formats=format_, kernels=kernel,
+            load_board(board, trusted=trust_board), shapes=shapes, formats=format_, kernels=kernel,
             densities=density, block=blocks, steps=steps, progress=on_progress,
         )  # fmt: skip
     if json_:
@@ -105,6 +107,7 @@ def schedules(
         "-o",
         help="Write the best, and what 'compile' expects of them, to this file.",
     ),
+    trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
 ) -> None:
     """Find how TVM should unroll and vectorize each of its kernels on a core.
@@ -127,7 +130,7 @@ def schedules(
 
     if out is not None and kernel:
         raise TargetError("--out takes all kernels: leave out --kernel")
-    spec = load_board(board)
+    spec = load_board(board, trusted=trust_board)
     shapes = [_shape(text) for text in shape] if shape else SHAPES
     with console.counting(f"schedules on {board}") as on_progress:
         counts = search_schedules(spec, shapes=shapes, kernels=kernel, progress=on_progress)
@@ -162,12 +165,11 @@ def schedules(
         )
 
 
-def _fit(board: str, file: Path, json_: bool) -> None:
+def _fit(board: "BoardSpec", file: Path, json_: bool) -> None:
     from edgeflow.bench.fit import fit_kernels, write_costs
     from edgeflow.codegen.sparse import REFERENCE
-    from edgeflow.targets.board import load_board
 
-    costs = fit_kernels(load_board(board))
+    costs = fit_kernels(board)
     write_costs(costs, file)
     if json_:
         console.print_json(costs.model_dump())
@@ -216,6 +218,7 @@ def cells(
     weights_in: str | None = typer.Option(None, "--weights-in", help="As for 'edgeflow compile'."),
     kernels_in: str | None = typer.Option(None, "--kernels-in", help="As for 'edgeflow compile'."),
     steps: int = typer.Option(100, "--steps", min=1, help="Samples of each, one stream."),
+    trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
 ) -> None:
     """Count the instructions of a step of recurrent cells with random weights.
@@ -234,7 +237,7 @@ def cells(
 
     with console.counting(f"cells on {board}") as on_progress:
         rows = bench_cells(
-            load_board(board).placed(weights=weights_in, kernels=kernels_in),
+            load_board(board, trusted=trust_board).placed(weights=weights_in, kernels=kernels_in),
             cells=cell or CELLS, hidden=hidden or HIDDEN, inputs=inputs, outputs=outputs,
             optimize=optimize, backends=backend, steps=steps, progress=on_progress,
         )  # fmt: skip

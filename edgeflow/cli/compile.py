@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgeflow.cli import console
-from edgeflow.cli.options import JSON
+from edgeflow.cli.options import JSON, TRUST_BOARD
 
 if TYPE_CHECKING:
     from edgeflow.codegen.choice import Choice
@@ -61,6 +61,7 @@ def command(
         help="Of the library: NAME.c, NAME.h, and all its global names begin with it, those of the "
         "kernels too. Default: model.c, for a firmware without another such library.",
     ),
+    trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
 ) -> None:
     """Write model.c, model.h and the kernels, and link a firmware image for a board.
@@ -94,6 +95,7 @@ def command(
             kernels_in=kernels_in,
             any_part=any_part,
             name=name,
+            trust_board=trust_board,
             progress=console.stages(bar),
         )
     console.notes(build.notes)

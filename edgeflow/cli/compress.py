@@ -8,7 +8,7 @@ import typer
 
 from edgeflow.cli import console, dataset
 from edgeflow.cli.compressed import show
-from edgeflow.cli.options import DATA, JSON
+from edgeflow.cli.options import DATA, JSON, TRUST_BOARD
 from edgeflow.cli.schema import with_options
 from edgeflow.data.reading import DataOptions
 from edgeflow.errors import CompressError
@@ -47,6 +47,7 @@ def command(
         help="Measure the program on this emulated board; of a search: qemu-m4.",
         rich_help_panel=MEASUREMENT,
     ),
+    trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
     *,
     origin: dict[str, Any],
@@ -89,12 +90,12 @@ def command(
     }  # fmt: skip
     check_outputs((out, record_path(out)), read)
     check_place(out)
-    measured = None if board is None else emulated_board(board)
+    measured = None if board is None else emulated_board(board, trusted=trust_board)
     load = partial(dataset.load, data, origin, window)
     if limits.on_board:
         search_and_show(
             model, load(), limits, board or DEFAULT_BOARD, out, ladder, options,
-            model_options=model_options, restart=restart, json_=json_,
+            model_options=model_options, trust_board=trust_board, restart=restart, json_=json_,
         )  # fmt: skip
         return
     steps = make_recipe({} if recipe is None else read_recipe(recipe), options, where=recipe or "")

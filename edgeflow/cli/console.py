@@ -14,6 +14,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TaskID,
     TaskProgressColumn,
     TextColumn,
@@ -22,16 +23,30 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from edgeflow.errors import printable
 from edgeflow.progress import StageProgress
 
 if TYPE_CHECKING:
-    from edgeflow.tasks import Task
+    from edgeflow.tasks import Task as LearningTask
     from edgeflow.training.fit import OnEpoch
 
 
 class _Console(Console):
+    """Prints texts without control characters: names come from files and boards."""
+
     def on_broken_pipe(self) -> None:
         raise  # for the command line to end quietly; rich would end with 1, a failed check
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        shown = (printable(o, keep="\n") if isinstance(o, str) else o for o in objects)
+        super().print(*shown, **options)
+
+
+class _Column(TextColumn):
+    """A text of a progress bar, which may hold names."""
+
+    def render(self, task: Task) -> Text:
+        return Text(printable(self.text_format.format(task=task)))
 
 
 # no markup: paths and names of classes may hold square brackets
@@ -42,12 +57,13 @@ err = _Console(stderr=True, markup=False, highlight=False)
 def fail(message: str) -> None:
     """Print one line that says what went wrong."""
     line = " ".join(message.split())
-    err.print(Text.assemble(("error:", "bold red"), f" {line}"), soft_wrap=True)
+    err.print(Text.assemble(("error:", "bold red"), f" {printable(line)}"), soft_wrap=True)
 
 
 def note(message: str, label: str = "") -> None:
     """Print a line about progress (stderr), with a label in bold before it."""
-    err.print(Text.assemble((label, "bold"), message), soft_wrap=True)
+    text = Text.assemble((printable(label), "bold"), printable(message))
+    err.print(text, soft_wrap=True)
 
 
 def notes(lines: Iterable[str]) -> None:
@@ -59,12 +75,12 @@ def notes(lines: Iterable[str]) -> None:
 def progress() -> Progress:
     """Return a progress bar on stderr; none where that is no terminal."""
     return Progress(
-        TextColumn("{task.description}", markup=False),
+        _Column("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[status]}", markup=False),
+        _Column("{task.fields[status]}", markup=False),
         console=err,
         transient=True,
         disable=not err.is_terminal,
@@ -99,7 +115,7 @@ def stages(bar: Progress) -> StageProgress:
     return on_progress
 
 
-def epochs(bar: Progress, row: TaskID, task: "Task") -> "OnEpoch":
+def epochs(bar: Progress, row: TaskID, task: "LearningTask") -> "OnEpoch":
     """Return a callback that shows the epochs of a training in a row of a bar."""
 
     def on_epoch(epoch: int, total: int, scores: dict[str, float]) -> None:
@@ -120,11 +136,11 @@ def table(
     result = Table()
     for number, column in enumerate(columns):
         left = number == 0 or column in text
-        result.add_column(column, justify="left" if left else "right")
+        result.add_column(printable(column), justify="left" if left else "right")
     for row in rows:
-        result.add_row(*("" if cell is None else str(cell) for cell in row))
+        result.add_row(*("" if cell is None else printable(str(cell)) for cell in row))
     if title:
-        out.print(Text(title, "bold"), soft_wrap=True)
+        out.print(Text(printable(title), "bold"), soft_wrap=True)
     out.print(result)
 
 

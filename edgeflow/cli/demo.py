@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgeflow.cli import console
-from edgeflow.cli.options import JSON, ROOT
+from edgeflow.cli.options import JSON, ROOT, TRUST_BOARD
 from edgeflow.cli.profile import show
 from edgeflow.files import FolderKind, output_folder
 
@@ -33,6 +33,7 @@ def command(
     root: Path | None = ROOT,
     hidden: int = typer.Option(32, "--hidden", help="Units of the GRU."),
     epochs: int | None = typer.Option(None, "--epochs", help="Fewer for a quick look."),
+    trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
 ) -> None:
     """Train, compress, compile, flash and profile a GRU on real smartwatch recordings.
@@ -48,7 +49,7 @@ def command(
     from edgeflow.targets.board import load_board
     from edgeflow.targets.tools import find_tool
 
-    spec = load_board(board)
+    spec = load_board(board, trusted=trust_board)
     for tool in spec.tools:
         find_tool(tool)  # missing ones are better known before the training
     options: dict[str, Any] = {"hidden": hidden}
@@ -94,6 +95,6 @@ def _run(
         build = compile_program(compressed.program, spec, folder, progress=console.stages(bar))
     console.note(f"for {spec.name} ({spec.core.name}): {build.elf}", label="compile   ")
     with console.counting(f"flash and profile on {spec.name}") as on_progress:
-        result = profile(build, dataset, report=True, progress=on_progress)
+        result = profile(build, dataset, board=spec, report=True, progress=on_progress)
     console.note(f"{result.steps} samples through the serial port", label="profile   ")
     return result

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgeflow.cli import console
-from edgeflow.cli.options import JSON, PORT, RUNNER
+from edgeflow.cli.options import JSON, PORT, RUNNER, TRUST_BOARD
 from edgeflow.errors import DeviceError, TargetError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def command(
     stay: bool = typer.Option(
         False, "--stay", help="Keep an emulated board running, and print the port to open."
     ),
+    trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
 ) -> None:
     """Write an image to a board, or boot an emulated one, and verify that it runs.
@@ -44,7 +45,7 @@ def command(
 
     build = Build.load(folder)
     model_hash = _model_hash(build)
-    spec = load_board(board if board is not None else build.board)
+    spec = load_board(board if board is not None else build.board, trusted=trust_board)
     if spec.name != build.board:
         raise TargetError(
             f"{folder}: was compiled for {build.board}, not {spec.name}: run 'edgeflow compile "

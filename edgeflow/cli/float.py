@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from edgeflow.cli import console
-from edgeflow.cli.options import JSON
+from edgeflow.cli.options import JSON, TRUST_BOARD
 from edgeflow.errors import TargetError
 
 
@@ -30,6 +30,7 @@ def command(
         None, "--name", help="Functions and macros begin with it. Default: the module's name."
     ),
     out: Path = typer.Option(Path("float"), "--out", "-o", help="Folder."),
+    trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
 ) -> None:
     """Write float layers as C code that runs beside the integer part of a model.
@@ -47,7 +48,7 @@ def command(
     from edgeflow.targets.board import load_board, load_core
 
     shapes = [_shape("--input", input_), *(_shape("--state", state) for state in states)]
-    spec = load_core(core) if core is not None else load_board(board).core
+    spec = load_core(core) if core is not None else load_board(board, trusted=trust_board).core
     require_tvm()
     import torch
 

@@ -18,4 +18,9 @@ PORT: str | None = typer.Option(
 RUNNER: str | None = typer.Option(
     None, "--runner", help="Tool that writes to the board behind --port: pyocd, openocd."
 )
+TRUST_BOARD: bool = typer.Option(
+    False,
+    "--trust-board",
+    help="Let the .toml file of --board name any program, flag and file (SECURITY.md).",
+)
 JSON: bool = typer.Option(False, "--json", help="Print JSON instead of a table.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgeflow.cli import console, dataset
-from edgeflow.cli.options import DATA, JSON, PORT, RUNNER
+from edgeflow.cli.options import DATA, JSON, PORT, RUNNER, TRUST_BOARD
 from edgeflow.cli.schema import with_options
 from edgeflow.data.reading import DataOptions
 from edgeflow.errors import EdgeFlowError
@@ -34,6 +34,7 @@ def command(
     out: Path | None = typer.Option(
         None, "--out", "-o", help="Folder for profile.json and report.html; default: the build's."
     ),
+    trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
     *,
     reading: dict[str, Any],
@@ -56,15 +57,16 @@ def command(
     from edgeflow.profiling.run import profile as run
 
     loaded = Build.load(build)
+    spec = loaded.spec(board, trust_board=trust_board)
     folder = out if out is not None else build
     check_profile(folder, dataset.inputs(data, reading))
     window = loaded.program().window
     samples = dataset.load(data, reading, window or None)
     before = _stamp(folder / PARTIAL)
     try:
-        with console.counting(f"profiling on {board or loaded.board}") as on_progress:
+        with console.counting(f"profiling on {spec.name}") as on_progress:
             result = run(
-                loaded, samples, split=split, steps=steps, board=board, port=port,
+                loaded, samples, split=split, steps=steps, board=spec, port=port,
                 runner=None if no_flash else runner, out=folder, report=True, progress=on_progress,
             )  # fmt: skip
     except (KeyboardInterrupt, EdgeFlowError):

@@ -28,10 +28,12 @@ def search_and_show(
     options: Mapping[str, Any],
     *,
     model_options: "ModelOptions",
+    trust_board: bool,
     restart: bool,
     json_: bool,
 ) -> None:
     """Search, print all candidates, and check the constraints on test subjects."""
+    from edgeflow.recipes.measure import emulated_board
     from edgeflow.recipes.search import check, read_ladder, search
 
     names, metric = read_ladder(ladder), dataset.task.headline
@@ -48,7 +50,7 @@ def search_and_show(
             console.note(f"{', '.join(c for c in figures[1:] if c)}", label=f"{row['recipe']:12s} ")
 
         found = search(
-            model, dataset, limits, board, out,
+            model, dataset, limits, emulated_board(board, trusted=trust_board), out,
             ladder=names, options=options, model_options=model_options, restart=restart,
             on_candidate=on_candidate, on_done=on_done,
             on_epoch=console.epochs(bar, training, dataset.task),

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import __version__
-from edgeflow.codegen.choice import Candidate, Choice
+from edgeflow.codegen.build_file import read_build_file
+from edgeflow.codegen.choice import Choice
 from edgeflow.codegen.fit import Fit
 from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import plan_library
@@ -21,7 +22,7 @@ from edgeflow.files import FolderKind, is_inside, output_folder, settled, write_
 from edgeflow.program import Program
 from edgeflow.program.inference import predict
 from edgeflow.progress import StageProgress, silent
-from edgeflow.resources import resource
+from edgeflow.resources import license_file, resource
 from edgeflow.targets.board import BoardSpec, Placement, load_board
 from edgeflow.targets.size import SizeReport, measure_size
 from edgeflow.targets.toolchain import (
@@ -116,15 +117,25 @@ class Build:
         except (OSError, ValueError, TypeError) as error:
             raise TargetError(f"{file}: damaged ({error}): compile the model again") from None
 
-    def spec(self, board: BoardSpec | str | None = None) -> BoardSpec:
+    def spec(self, board: BoardSpec | str | None = None, *, trust_board: bool = False) -> BoardSpec:
         """Return the board of the build, or another one of the same core.
+
+        Parameters
+        ----------
+        board : BoardSpec or str, optional
+            Instead of the build's own.
+        trust_board : bool
+            Whether a board file may name any program, flag and file.
 
         Raises
         ------
         TargetError
             If there is no such board, or it has another core.
         """
-        spec = board if isinstance(board, BoardSpec) else load_board(board or self.board)
+        if isinstance(board, BoardSpec):
+            spec = board
+        else:
+            spec = load_board(board or self.board, trusted=trust_board)
         if spec.core.name != self.core:
             raise TargetError(
                 f"{self.directory}: compiled for {self.core}, {spec.name} has a {spec.core.name}: "
@@ -139,6 +150,7 @@ class Build:
         board: BoardSpec | str | None = None,
         port: str | None = None,
         runner: str | None = None,
+        trust_board: bool = False,
     ) -> NDArray[Any]:
         """Return the board's predictions for raw samples.
 
@@ -154,6 +166,8 @@ class Build:
         runner : str, optional
             Flash tool that first writes the image to the board behind `port`; without it the
             image must be there, which the handshake checks.
+        trust_board : bool
+            Whether a board file may name any program, flag and file.
 
         Returns
         -------
@@ -171,7 +185,7 @@ class Build:
         """
         from edgeflow.device import open_board
 
-        program, spec = self.program(), self.spec(board)
+        program, spec = self.program(), self.spec(board, trust_board=trust_board)
 
         def run(whole: NDArray[np.int16]) -> NDArray[np.int16]:
             with open_board(spec, image=self.elf, port=port, runner=runner) as opened:
@@ -204,29 +218,12 @@ class Build:
         settled(directory)
         file = directory / "build.json"
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            build = Build(
-                directory=directory,
-                board=content["board"],
-                core=content["core"],
-                model_hash=content["model_hash"],
-                layers=tuple(content["layers"]),
-                kernels=tuple(content["kernels"]),
-                optimize=content["optimize"],
-                choices=tuple(map(_read_choice, content["choices"])),
-                placement=Placement(**content["placement"]),
-                tvm_layers=tuple(content["tvm_layers"]),
-                name=content.get("name"),
-                any_part=content.get("any_part", False) is True,
-                notes=tuple(map(str, content.get("notes", ()))),
-            )
+            build = Build(directory=directory, **read_build_file(file))
         except FileNotFoundError:
             raise TargetError(
                 f"{directory}: not a build folder (no build.json): make one with "
                 f"'edgeflow compile model.onnx --board qemu-m4 -o {directory}'"
             ) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TargetError(f"{file}: damaged ({error}): compile the model again") from error
         if not build.elf.is_file():
             raise TargetError(f"{build.elf}: missing: compile the model again")
         return build
@@ -310,7 +307,7 @@ def _compile(
     fit.check_weights()
     notes = fit.check_time()
     prefix = name or _MODEL
-    write(render(plan, prefix, shared=name is not None), directory)
+    write(render(plan, prefix, shared=name is not None) | license_file(), directory)
     if prefix != _MODEL:
         write_atomic(directory / "objects" / "model.h", _model_header(prefix))
     frame = frame_size(program.inputs, program.outputs)
@@ -346,11 +343,6 @@ def _compile(
     del content["directory"], content["measured"]
     write_atomic(directory / "build.json", json.dumps(content, indent=2) + "\n")
     return build
-
-
-def _read_choice(content: dict[str, Any]) -> Choice:
-    candidates = tuple(Candidate(**candidate) for candidate in content["alternatives"])
-    return Choice(**{**content, "alternatives": candidates})
 
 
 def earlier(directory: Path) -> dict[str, list[str]]:

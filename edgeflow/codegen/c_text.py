@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.errors import printable
+
 _WIDTH = 100
 
 
@@ -27,8 +29,16 @@ def c_string(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return `text` on one line, such that it ends no comment, in C and elsewhere."""
-    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+    """Return `text` on one line, such that it ends no comment, in C and elsewhere.
+
+    No character of it hides or turns what stands beside it.
+    """
+    return (
+        printable(" ".join(text.split()))
+        .replace("*/", "* /")
+        .replace("/*", "/ *")
+        .replace("??", "? ?")
+    )
 
 
 def c_values(values: NDArray[np.generic], per_line: int) -> str:

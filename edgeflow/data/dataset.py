@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.errors import DataError
+from edgeflow.names import same_name
 from edgeflow.tasks import Task, task_of
 
 SPLITS = ("train", "val", "test")
@@ -93,6 +94,14 @@ class Dataset:
     mirror: float = 0.0
     target: Task | None = None
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for what, names in (("classes", self.classes), ("channels", self.channels)):
+            if (twice := same_name(names)) is not None:
+                raise DataError(
+                    f"data set '{self.name}': two {what} have the name '{twice}' (blanks at its "
+                    "ends do not count): rename one"
+                )
 
     @property
     def task(self) -> Task:

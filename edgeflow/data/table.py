@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Kept copies of tables begin with it; another one makes them void.
-FORM = 1
+FORM = 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,6 +45,7 @@ class TextTable:
         self._lines = self.file.lines()
         self._settings: dict[str, tuple[int, str]] = {}
         self._commented: set[str] = set()
+        self._comments = 0
         number, header, separator = self._header(reading.separator)
         self.where = f"{path}: line {number}"
         look = [line for _, line in self._body if not line.startswith("#")]
@@ -141,6 +142,12 @@ class TextTable:
                 f"{self.path.name}: rows that begin with '#' are samples, not comments, as they "
                 f"have all cells: of {', '.join(shown(n) for n in sorted(self._commented)[:6])}"
             )
+        if self._comments:
+            what = "line" if self._comments == 1 else "lines"
+            notes.append(
+                f"{self.path.name}: {self._comments} {what} below the header left out as comments: "
+                "'#' at the begin, and fewer cells than the header"
+            )
         return Table(
             np.concatenate([at for at, _, _ in found]),
             {
@@ -201,6 +208,7 @@ class TextTable:
             return True
         if re.match(r"#\s*\w+\s*:", line) or re.match(r"#\s|#+\s*$", line):
             self._set(number, line)
+            self._comments += 1
             return False
         raise DataError(
             f"{self.path}: line {number}: begins with '#' and has {len(cells)} cells, the header "

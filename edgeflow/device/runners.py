@@ -77,6 +77,11 @@ class Openocd(FlashRunner):
         config = self.options.get("config")
         if not config:
             raise DeviceError("openocd needs the option 'config', the name of its board file")
+        if set("{}\\\n") & set(str(image)):  # they would end the path in a command of Tcl
+            raise DeviceError(
+                f"openocd takes no path with braces, backslashes or ends of lines: {image}: give "
+                "the build folder another name"
+            )
         return ["openocd", "-f", config, "-c", f"program {{{image}}} verify reset exit"]
 
 

@@ -24,7 +24,7 @@ from edgeflow.exporting import Options
 from edgeflow.exporting.window import example_window
 from edgeflow.files import FolderKind, is_inside, output_folder, write_atomic
 from edgeflow.program import Program
-from edgeflow.resources import resource
+from edgeflow.resources import license_file
 from edgeflow.targets.board import load_core
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -77,7 +77,7 @@ def write(program: Program | Mapping[str, Program], out: Path, options: Options)
         models.append(_model(name, plan, options))
     files = {f"src/{name}": text for name, text in sources.items()}
     files |= _render(options.to, _context(options, models, list(files)))
-    files["LICENSE"] = (resource("firmware").parent / "LICENSE").read_text(encoding="utf-8")
+    files |= license_file()
     hashes = {model["name"]: model["hash"] for model in models}
     record = {
         "edgeflow": __version__,

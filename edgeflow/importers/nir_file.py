@@ -1,6 +1,7 @@
 """Reading a ``.nir`` file: HDF5 that holds all of its data itself."""
 
 import importlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,12 @@ def read_nir(path: str | Path) -> Any:
             "pip install nir h5py"
         ) from error
     try:
-        check_heaps(Path(path).read_bytes())
-        with h5py.File(path, "r") as file:
+        content = Path(path).read_bytes()
+        check_heaps(content)
+        with h5py.File(io.BytesIO(content), "r") as file:
             _check(h5py, file)
         # nir's check of sizes refuses neurons that share one value; the importer has its own
-        return nir.read(str(path), type_check=False)
+        return nir.read(io.BytesIO(content), type_check=False)
     except CompressError as error:
         raise CompressError(f"{path}: {error}") from error
     except Exception as error:  # h5py and nir raise several unrelated types

@@ -2,8 +2,9 @@
 
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from html import escape
 from typing import Any
 
 import matplotlib
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from edgeflow.errors import printable
 from edgeflow.tasks import Metric
 from edgeflow.tasks.task import Heatmap
 
@@ -25,6 +27,8 @@ _LINES = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
 _INK, _FAINT = "#202124", "#DADCE0"
 #: Subjects that an axis has room to name.
 _MOST_NAMES = 40
+#: Characters of a name in a figure.
+_LONGEST = 32
 _STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -39,6 +43,8 @@ _STYLE: Any = {
     "ytick.color": _INK,
     "xtick.bottom": False,
     "ytick.left": False,
+    # names are no formulas: $\\bad$ is one of a class
+    "text.parse_math": False,
 }
 Run = Mapping[str, Any]
 
@@ -60,7 +66,17 @@ def _svg(figure: Figure, name: str, alt: str) -> str:
     # ids are those of the figure alone; several figures share the page
     text = re.sub(r'\bid="([^"]*)"', rf'id="{name}-\1"', text)
     text = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", text)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
+
+
+def _names(labels: Iterable[str]) -> list[str]:
+    """Return names as a figure shows them, cut where there is no room for more.
+
+    An underscore first would hide them in a legend.
+    """
+    shown = [printable(name) for name in labels]
+    cut = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in shown]
+    return [f" {name}" if name.startswith("_") else name for name in cut]
 
 
 _PARTS = {
@@ -90,7 +106,7 @@ def memory(runs: Sequence[Run], labels: Sequence[str], key: str, title: str) -> 
             left += sizes
         for place, total in zip(places, left, strict=True):
             axes.text(total + 0.01 * longest, place, size_text(int(total)), va="center")
-        axes.set_yticks(places, labels if len(runs) > 1 else [title])
+        axes.set_yticks(places, _names(labels) if len(runs) > 1 else [title])
         axes.set_xlim(0, 1.16 * longest)
         axes.xaxis.set_major_formatter(lambda value, _: size_text(int(value)))
         axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -141,7 +157,7 @@ def _axis(axes: Axes, metric: Metric) -> None:
 def warmup(runs: Sequence[Run], labels: Sequence[str], metric: Metric) -> str:
     """Lines of the headline if a window ended after 1, 2, ... samples; float model and boards."""
     with _figure(6.2, 2.6) as (figure, axes):
-        for i, (run, label) in enumerate(zip(runs, labels, strict=True)):
+        for i, (run, label) in enumerate(zip(runs, _names(labels), strict=True)):
             data = run["warmup"]
             key = metric.name
             lines = [(key, label if len(runs) > 1 else "board", _LINES[i % len(_LINES)])]
@@ -180,8 +196,8 @@ def heatmap(shown: Heatmap, name: str) -> str:
                     column + 0.5, row + 0.5, f"{count}", ha="center", va="center", color=colour
                 )
         places = np.arange(size) + 0.5
-        axes.set_xticks(places, shown.labels, rotation=45, ha="right")
-        axes.set_yticks(places, shown.labels)
+        axes.set_xticks(places, _names(shown.labels), rotation=45, ha="right")
+        axes.set_yticks(places, _names(shown.labels))
         axes.set_xlabel(shown.x)
         axes.set_ylabel(shown.y)
         return _svg(figure, name, f"{shown.title} of the board")
@@ -200,7 +216,7 @@ def subjects(run: Run, name: str, metric: Metric) -> str:
         axes.bar(places, values, color=BLUE, width=0.8)
         axes.axhline(whole, color=_INK, lw=1, ls=":")
         names = [subject for _, subject in scores] if len(scores) <= _MOST_NAMES else []
-        axes.set_xticks(places[: len(names)], names, rotation=90 if len(names) > 12 else 0)
+        axes.set_xticks(places[: len(names)], _names(names), rotation=90 if len(names) > 12 else 0)
         axes.set_xlim(-0.7, len(scores) - 0.3)
         _axis(axes, metric)
         axes.set_xlabel(f"{len(scores)} subjects; dotted: all windows")
@@ -234,12 +250,15 @@ def pareto(
                 costs, values = [p[0] for p in chosen], _scaled(metric, [p[1] for p in chosen])
                 axes.plot(
                     costs, values, style, color=colour, ms=5, lw=1.2, alpha=alpha,
-                    label=group if chosen is front else None,
+                    label=_names([group])[0] if chosen is front else None,
                 )  # fmt: skip
             # names of the others would cover these
             for cost, value, text, _, _ in front:
                 place = (cost, float(_scaled(metric, value)))
-                axes.annotate(text, place, xytext=(4, 4), textcoords="offset points", fontsize=7.5)
+                axes.annotate(
+                    _names([text])[0], place, xytext=(4, 4), textcoords="offset points",
+                    fontsize=7.5,
+                )  # fmt: skip
         axes.margins(0.12)
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")

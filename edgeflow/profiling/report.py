@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
+from edgeflow.errors import printable
 from edgeflow.files import write_atomic
 from edgeflow.profiling import figures
 from edgeflow.profiling.figures import size_text
@@ -51,6 +53,7 @@ def template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -58,6 +61,12 @@ def template(name: str) -> jinja2.Template:
     environment.filters["number"] = number
     environment.filters["misfit"] = misfit
     return environment.get_template(name)
+
+
+def _shown(value: Any) -> Any:
+    """Return what a template shows: texts without control characters; markup is ours."""
+    plain = isinstance(value, str) and not isinstance(value, Markup)
+    return printable(value, keep="\n") if plain else value
 
 
 def run_labels(runs: Sequence[dict[str, Any]]) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
+from edgeflow.names import same_name
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.show import name_list
 from edgeflow.samples import as_float32
@@ -38,6 +39,8 @@ class InputFormat:
                 raise ProgramError(f"input {name} must be {n} finite float32 values")
         if (self.scale <= np.finfo(np.float32).tiny).any():
             raise ProgramError("input scale must be positive, and its reciprocal finite")
+        if (twice := same_name(self.channels)) is not None:
+            raise ProgramError(f"two channels have the name '{twice}': rename one")
         if not 2 <= self.bits <= 16:
             raise ProgramError(f"input width {self.bits} is not in 2..16 bits")
 

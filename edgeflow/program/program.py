@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
+from edgeflow.names import same_name
 from edgeflow.program import inference, onnx_file
 from edgeflow.program.confidence import ONE, confidence
 from edgeflow.program.fixedpoint import Ints, clip
@@ -89,6 +90,8 @@ class Program:
             size, bits, source = node.outputs, node.output_bits, f"layer {node.name}"
         if self.classes and len(self.classes) != size:
             raise ProgramError(f"{len(self.classes)} class names for {size} outputs")
+        if (twice := same_name(self.classes)) is not None:
+            raise ProgramError(f"two classes have the name '{twice}': rename one")
         if not 0 <= self.window <= MAX_SIZE:
             raise ProgramError(f"a window of {self.window} samples is not in 0..{MAX_SIZE}")
         if any(isinstance(node, Cutoff) for node in self.nodes[:-1]):

@@ -224,7 +224,8 @@ def prune_options(recipe: Recipe, board: str = DEFAULT_BOARD) -> PruneOptions | 
     if re.match(r"\d", prune.block):
         shape = Block.parse(prune.block)
     else:
-        core = load_board(board if prune.block == THE_BOARD else prune.block).core
+        name = board if prune.block == THE_BOARD else prune.block
+        core = load_board(name, trusted=True).core  # looked at; nothing of it is run
         form = preferred_block(core, ACTIVATIONS[recipe.widths.activations])
         shape = Block(form.rows, form.cols, form.step)
     return PruneOptions(sparsity, matrices, shape, prune.structured or 0.0, ranks)

@@ -17,19 +17,25 @@ if TYPE_CHECKING:
 FINAL_STEPS = 10_000
 
 
-def emulated_board(name: str) -> BoardSpec:
+def emulated_board(name: str | BoardSpec, *, trusted: bool = False) -> BoardSpec:
     """Return a board whose instructions an emulator counts.
+
+    Parameters
+    ----------
+    name : str or BoardSpec
+    trusted : bool
+        Whether a board file may name any program, flag and file.
 
     Raises
     ------
     TargetError
         If there is no such board, or it is not emulated.
     """
-    board = load_board(name)
+    board = name if isinstance(name, BoardSpec) else load_board(name, trusted=trusted)
     if not board.emulated:
         raise TargetError(
-            f"--board {name}: no emulator counts its instructions: use an emulated board with a "
-            f"{board.core.name} ('edgeflow boards' lists them)"
+            f"--board {board.name}: no emulator counts its instructions: use an emulated board "
+            f"with a {board.core.name} ('edgeflow boards' lists them)"
         )
     return board
 

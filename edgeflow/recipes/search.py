@@ -25,6 +25,7 @@ from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.measure import FINAL_STEPS, emulated_board, measure
 from edgeflow.recipes.recipe import make_recipe, read_recipe
 from edgeflow.resources import resource
+from edgeflow.targets.board import BoardSpec
 from edgeflow.training.resume import fingerprint
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def search(
     model: str | Path,
     dataset: "Dataset",
     limits: Limits,
-    board: str,
+    board: str | BoardSpec,
     out: str | Path,
     *,
     ladder: Sequence[str],
@@ -116,7 +117,7 @@ def search(
 
     Parameters
     ----------
-    board : str
+    board : str or BoardSpec
         An emulated one.
     out : path
         For the program that is taken; candidates are in `target_folder`.

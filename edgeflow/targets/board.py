@@ -23,8 +23,10 @@ from pydantic import (
 
 from edgeflow.errors import TargetError
 from edgeflow.resources import kernel_sets, resource
+from edgeflow.targets.trust import untrusted
 
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
+_FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._+ -]{0,63}"
 
 
 def _size(value: object) -> object:
@@ -277,6 +279,9 @@ class BoardSpec(_Spec):
             if isinstance(self.runner, QemuRunner):
                 raise ValueError("soc: missing key (runner.kind 'qemu' runs bare metal)")
             return self
+        if not isinstance(self.runner, QemuRunner):
+            # a start-up code of its own would be a program of this machine
+            raise ValueError(f"soc: runner.kind '{self.runner.kind}' has an operating system")
         for key in ("flash", "ram"):
             if key not in self.memory:
                 raise ValueError(f"memory.{key}: missing key")
@@ -352,7 +357,7 @@ def list_boards() -> list[BoardSpec]:
     return sorted(boards, key=rank)
 
 
-def load_board(name: str | Path) -> BoardSpec:
+def load_board(name: str | Path, *, trusted: bool = False) -> BoardSpec:
     """Load a board by its name, or from a file.
 
     Parameters
@@ -360,11 +365,13 @@ def load_board(name: str | Path) -> BoardSpec:
     name
         A name that ``edgeflow boards`` lists, or the path of a TOML file. A file of one's own may
         have its core in a ``cores`` folder beside it, and its SoC in ``soc``.
+    trusted
+        Whether a file of one's own may name any program, flag and file (`edgeflow.targets.trust`).
 
     Raises
     ------
     TargetError
-        Unknown name, or a file with something wrong in it.
+        Unknown name, or a file with something wrong in it, or that needs trust.
     """
     text = str(name)
     if text.endswith(".toml") or "/" in text:
@@ -381,7 +388,13 @@ def load_board(name: str | Path) -> BoardSpec:
         values["core"] = load_core(values["core"], path)
     if isinstance(values.get("soc"), str):
         values["soc"] = _find("soc", values["soc"], path)
-    return _validate(BoardSpec, values, path)
+    board = _validate(BoardSpec, values, path)
+    if not trusted and (problem := next(untrusted(board, path.parent), None)):
+        raise TargetError(
+            f"{_shown(path)}: {problem}: a board file that says so can run programs or read files "
+            "of this machine: if you trust whoever wrote it, say --trust-board (trust_board=True)"
+        )
+    return board
 
 
 def uart_drivers(soc: Path) -> dict[str, Path]:
@@ -445,6 +458,12 @@ def _read(path: Path) -> dict[str, Any]:
         raise TargetError(f"{_shown(path)}: {error.strerror}") from None
     if "name" in values:
         raise TargetError(f"{_shown(path)}: name: unknown key: the file's name is the name")
+    if not re.fullmatch(_FILE_NAME, path.stem, re.ASCII):
+        # it becomes a text of C, and what the board greets with
+        raise TargetError(
+            f"{_shown(path)}: a board's or core's name is of A-Z, a-z, 0-9, '.', '_', '+', '-' and "
+            "spaces, at most 64: rename the file"
+        )
     values["name"] = path.stem
     return values
 

@@ -115,7 +115,7 @@ def compile_sources(
         place = f"-ffile-prefix-map={source.parent}=."
         key = object_key(compiler, flags, source, include_dirs)
         if not fetch(key, target):
-            command = [compiler, *flags, *folders, place, "-c", str(source), "-o", str(target)]
+            command = [compiler, *flags, *folders, place, "-c", _path(source), "-o", str(target)]
             _run(command, core.name)
             store(key, target)
         objects.append(target)
@@ -143,7 +143,7 @@ def link(board: BoardSpec, objects: Iterable[Path], elf: Path) -> Path:
             script = folder / "link.ld"
             script.write_text(_link_script(board), encoding="utf-8")
             command += [f"-T{script}", "-Wl,--print-memory-usage"]
-        command += [*map(str, objects), "-o", str(temporary)]
+        command += [*map(_path, objects), "-o", str(temporary)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode != 0:
             error = _first_error(done.stderr)
@@ -191,8 +191,14 @@ def objcopy(board: BoardSpec, elf: Path, output: Path) -> Path:
         raise TargetError(f"{output.name}: an image is a .bin or a .hex file")
     program = find_tool(f"{board.core.prefix}objcopy")
     with atomic_path(output) as temporary:
-        _run([program, "-O", kind, str(elf), str(temporary)], output.name)
+        _run([program, "-O", kind, _path(elf), _path(temporary)], output.name)
     return output
+
+
+def _path(path: Path) -> str:
+    """Return a path as an argument that is none of a tool's options or files of options."""
+    text = str(path)
+    return f"./{text}" if text.startswith(("-", "@")) else text
 
 
 def _core_flags(core: CoreSpec) -> list[str]:

@@ -28,7 +28,7 @@ def test_the_command_makes_the_same_build(program: ef.Program, tmp_path: Path) -
     done = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "cli")])
     assert done.exit_code == 0, done.output
     built = ef.compile(tmp_path / "model.onnx", "host", tmp_path / "api")
-    for name in ("model.c", "model.h", "build.json", "model.onnx"):
+    for name in ("model.c", "model.h", "LICENSE", "build.json", "model.onnx"):
         assert (tmp_path / "cli" / name).read_bytes() == (built.directory / name).read_bytes()
 
 

@@ -165,3 +165,15 @@ def test_compilation_tells_its_stages(tmp_path: Path) -> None:
         objects,
         objects,
     )
+
+
+@pytest.mark.parametrize("board", ["host", "qemu-m4"])
+def test_folders_of_odd_names(board: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is an option, a variable, or a file of options of a tool."""
+    need(load_board(board))
+    monkeypatch.chdir(tmp_path)
+    names = ["a b", "$HOME", "#x", "q'\"q", "n\nl", "-x", "@x", "c,d", "\\w"]
+    for name in names:
+        build = compile_program(random_program(1, 3, [5], 4, 12, 12), load_board(board), name)
+        assert build.elf.is_file()
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(names)

@@ -262,6 +262,7 @@ def test_outputs_are_those_of_torch(name: str, board: str, tmp_path: Path) -> No
     module, examples = case(name)
     spec = load_board(board)
     library = floating.float_library(module, examples, spec.core, tmp_path, name)
+    assert (tmp_path / "LICENSE").is_file()
     rng = np.random.default_rng(3)
     x = rng.normal(0, 2, (2, STEPS, *examples[0].shape)).astype(np.float32)
     (tmp_path / "main.c").write_text(program(name, x))

@@ -174,6 +174,20 @@ def test_wisdm_download_is_checked_file_by_file(shared_data, tmp_path):
         extract_checked(tmp_path / "no.zip", sums, tmp_path / "out")
 
 
+def test_members_of_an_archive_are_written_by_their_known_names(tmp_path: Path) -> None:
+    """A name that leads out of the folder writes nothing there, whatever its end is."""
+    content = b"a,b\n"
+    sums = {"x/a.csv": hashlib.sha256(content).hexdigest()}
+    for name in ("../../x/a.csv", "/x/a.csv", "top/../x/a.csv"):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+            file.writestr("../evil.txt", b"evil")
+            file.writestr(name, content)
+        out = tmp_path / "deep" / "out"
+        extract_checked(tmp_path / "a.zip", sums, out)
+        files = [f for f in tmp_path.rglob("*") if f.is_file() and f.suffix != ".zip"]
+        assert files == [out / "x" / "a.csv"]
+
+
 def test_motionsense_csv_equals_packed(shared_data, tmp_path):
     """Write two people's packed samples in the original CSV form and read them back."""
     data = load_dataset("motionsense", root=shared_data)

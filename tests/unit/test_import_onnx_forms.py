@@ -305,6 +305,44 @@ def test_weights_outside_are_never_opened(kind: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value) and "export the model again" in str(caught.value)
 
 
+@pytest.mark.parametrize("place", ["above", "absolute", "link", "hard link"])
+@pytest.mark.parametrize("holder", ["constant", "function"])
+def test_constants_outside_are_never_opened(holder: str, place: str, tmp_path: Path) -> None:
+    """Tensors of nodes and of functions may say where they lie, too."""
+    folder, outside = tmp_path / "a", tmp_path / "w.bin"
+    folder.mkdir()
+    outside.write_bytes(np.ones((CHANNELS, 2), np.float32).tobytes())
+    location = {"above": "../w.bin", "absolute": str(outside)}.get(place, "w.bin")
+    if place == "link":
+        (folder / "w.bin").symlink_to(outside)
+    elif place == "hard link":
+        (folder / "w.bin").hardlink_to(outside)
+    tensor = TensorProto(
+        name="w", data_type=TensorProto.FLOAT, dims=[CHANNELS, 2],
+        data_location=TensorProto.EXTERNAL,
+    )  # fmt: skip
+    tensor.external_data.add(key="location", value=location)
+    nodes = [
+        helper.make_node("Constant", [], ["w"], value=tensor),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("d", 1)]
+    functions = []
+    if holder == "function":
+        functions = [helper.make_function("d", "F", ["x"], ["y"], nodes, opsets[:1])]
+        nodes = [helper.make_node("F", ["x"], ["y"], domain="d")]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, None, size])
+        for name, size in (("x", CHANNELS), ("y", 2))
+    ]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:])
+    model = helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=8)
+    path = folder / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(CompressError, match=r"not a valid ONNX file .*TensorProto"):
+        load_float_model(path, walk())
+
+
 # What is refused -------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from edgeflow.codegen.tvm.emit import source
 from edgeflow.codegen.tvm.float_graph import float_step
 from edgeflow.errors import TargetError
 from edgeflow.files import FolderKind, output_folder, write_atomic
+from edgeflow.resources import license_file
 from edgeflow.targets.board import CoreSpec
 
 #: Macros of a core that has float instructions.
@@ -121,7 +122,7 @@ def float_library(
             raise TargetError(f"{step.title}: TVM's code calls its runtime ({runtime[0]})")
         files[f"{name}_tvm{suffix}"] = _with_c_constants(text) if suffix == ".c" else text
     with output_folder(directory, FOLDER) as folder:
-        for file, content in files.items():
+        for file, content in (files | license_file()).items():
             write_atomic(folder.new / file, content, durable=False)
         # those of other names stay
         folder.commit({f"{name}{end}" for end in (".h", ".c", "_tvm.S", "_tvm.c")})

@@ -1,0 +1,86 @@
+"""What a ``build.json`` may hold: values of the right types, and no way out of its folder."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from edgeflow.codegen.choice import Choice
+from edgeflow.errors import TargetError
+from edgeflow.targets.board import Placement
+
+
+def _name(text: str) -> str:
+    if "/" in text or "\\" in text or text.endswith(".toml"):
+        raise ValueError(f"'{text}' is a path, not a name: a board's file is given by --board")
+    return text
+
+
+def _inside(text: str) -> str:
+    if Path(text).is_absolute() or ".." in Path(text).parts or "\\" in text:
+        raise ValueError(f"'{text}' is outside of the folder")
+    return text
+
+
+def _identifier(text: str) -> str:
+    if not (text.isascii() and text.isidentifier()):
+        raise ValueError(f"'{text}' is no name of a library")
+    return text
+
+
+def _hash(value: object) -> object:
+    if not (isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{16}", value, re.ASCII)):
+        raise ValueError("not 16 hex digits")
+    return value
+
+
+_Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
+_File = Annotated[str, AfterValidator(_inside)]
+
+
+class _Content(BaseModel):
+    """Fields of `edgeflow.codegen.build.Build`, of the same names."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    board: _Name
+    core: _Name
+    model_hash: Annotated[str, BeforeValidator(_hash)]
+    layers: tuple[str, ...]
+    kernels: tuple[_File, ...]
+    optimize: str
+    choices: tuple[Choice, ...]
+    placement: Placement
+    tvm_layers: tuple[str, ...]
+    name: Annotated[str, AfterValidator(_identifier)] | None = None
+    any_part: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def read_build_file(file: Path) -> dict[str, Any]:
+    """Return the fields of a build by name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    TargetError
+        If it cannot be read, or a value is of another type or leads out of the folder.
+    """
+    try:
+        content = _Content.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise TargetError(
+            f"{file}: damaged ({error.strerror or error}): compile the model again"
+        ) from error
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        message = problem["msg"].removeprefix("Value error, ")
+        raise TargetError(
+            f"{file}: damaged ({where + ': ' if where else ''}{message}): compile the model again"
+        ) from None
+    return {key: getattr(content, key) for key in _Content.model_fields}
