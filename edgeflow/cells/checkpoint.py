@@ -3,12 +3,14 @@
 import io
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from edgeflow.cells.classifier import SequenceClassifier
+from edgeflow.digest import ChangedError, seal, unsealed
 from edgeflow.errors import EdgeFlowError, TrainError
 from edgeflow.files import atomic_path
 from edgeflow.tasks import from_json
@@ -48,12 +50,25 @@ def save_model(model: SequenceClassifier, path: str | Path) -> None:
         **{name: value for name in _OPTIONAL if (value := getattr(model, name)) is not None},
         **({} if model.target is None else {"task": model.target.to_json()}),
     }
+    write_torch(content, path)
+
+
+def write_torch(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write a ``torch.save`` file with a digest, in one step."""
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
+        seal(temporary)
 
 
-def read_torch(path: Path, what: str) -> Any:
+def read_torch(path: Path, what: str, remedy: str = "copy it again") -> Any:
     """Return the content of a ``torch.save`` file: tensors and plain values only, no code.
+
+    Parameters
+    ----------
+    what : str
+        The kind of file, for messages.
+    remedy : str
+        For a file that was changed since it was written.
 
     Raises
     ------
@@ -67,9 +82,11 @@ def read_torch(path: Path, what: str) -> Any:
     except OSError as error:
         raise TrainError(f"{path}: cannot be read ({error.strerror or error})") from None
     if record := damaged_record(content):
-        raise TrainError(
-            f"{path}: damaged: its record {record} is not what was written: copy it again"
-        )
+        raise TrainError(f"{path}: damaged: its record {record} is not what was written: {remedy}")
+    try:
+        content = unsealed(content)
+    except ChangedError as error:
+        raise TrainError(f"{path}: {error}: {remedy}") from None
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # torch raises many unrelated types for damaged files, struct.error too

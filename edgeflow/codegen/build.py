@@ -16,6 +16,7 @@ from edgeflow.codegen.choice import Candidate, Choice
 from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
+from edgeflow.digest import ChangedError, read_json, sealed_json
 from edgeflow.errors import TargetError
 from edgeflow.files import write_atomic
 from edgeflow.program import Program
@@ -106,7 +107,9 @@ class Build:
             return self.measured
         file = self.directory / "size.json"
         try:
-            return SizeReport(**json.loads(file.read_text(encoding="utf-8")))
+            return SizeReport(**read_json(file))
+        except ChangedError as error:
+            raise TargetError(f"{file}: {error}: compile the model again") from None
         except (OSError, ValueError, TypeError) as error:
             raise TargetError(f"{file}: damaged ({error}): compile the model again") from None
 
@@ -197,7 +200,7 @@ class Build:
         directory = Path(directory)
         file = directory / "build.json"
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = read_json(file)
             build = Build(
                 directory=directory,
                 board=content["board"],
@@ -216,6 +219,8 @@ class Build:
                 f"{directory}: not a build folder (no build.json): make one with "
                 f"'edgeflow compile model.onnx --board qemu-m4 -o {directory}'"
             ) from None
+        except ChangedError as error:
+            raise TargetError(f"{file}: {error}: compile the model again") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TargetError(f"{file}: damaged ({error}): compile the model again") from error
         if not build.elf.is_file():
@@ -318,7 +323,7 @@ def compile_program(
     content = dataclasses.asdict(build) | {"edgeflow": __version__}
     content["placement"] = build.placement.model_dump()
     del content["directory"], content["measured"]
-    write_atomic(directory / "build.json", json.dumps(content, indent=2) + "\n")
+    write_atomic(directory / "build.json", sealed_json(content, 2))
     return build
 
 

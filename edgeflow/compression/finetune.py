@@ -149,7 +149,10 @@ def finetune(
             resume.save(folder / "weights.pt", fit.average.state_dict())
             resume.write_result(folder / "run.json", found)
         else:
-            fit.average.load_state_dict(read_torch(folder / "weights.pt", "a weights.pt"))
+            weights = read_torch(
+                folder / "weights.pt", "a weights.pt", "start again with --restart"
+            )
+            fit.average.load_state_dict(weights)
         for method in methods:
             method.finish(fit.average)
     model = fit.average

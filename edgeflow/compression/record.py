@@ -1,6 +1,5 @@
 """The manifest of a compression, beside its program: its options and its results."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeflow import __version__
 from edgeflow.compression.tuning import Tuning
+from edgeflow.digest import ChangedError, read_json, sealed_json
 from edgeflow.errors import CompressError
 from edgeflow.files import write_atomic
 
@@ -98,7 +98,7 @@ def write_record(
 
 def save_record(out: str | Path, record: Mapping[str, Any]) -> None:
     """Write a record beside the program at `out`."""
-    write_atomic(record_path(out), json.dumps(record, indent=1) + "\n")
+    write_atomic(record_path(out), sealed_json(record, 1))
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
@@ -110,11 +110,13 @@ def read_record(path: str | Path) -> dict[str, Any]:
         If it is missing, damaged, or no record.
     """
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        record = read_json(path)
         known = record["format"] == FORMAT and isinstance(record["scores"], dict)
         found: dict[str, Any] | None = record if known else None
     except OSError as error:
         raise CompressError(f"{path}: cannot be read ({error.strerror})") from None
+    except ChangedError as error:
+        raise CompressError(f"{path}: {error}: compress the model again") from None
     except (ValueError, KeyError, TypeError):
         found = None
     if found is None:

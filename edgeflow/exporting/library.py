@@ -7,7 +7,6 @@ what ``templates/<format>`` has: manifest, build files and an example that runs 
 its outputs. ``edgeflow.json`` lists the files.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from edgeflow.codegen.c_text import c_float, c_string, plain
 from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import Plan, plan_library
 from edgeflow.codegen.render import render
+from edgeflow.digest import read_json, sealed_json
 from edgeflow.errors import ExportError
 from edgeflow.exporting import Options
 from edgeflow.exporting.window import example_window
@@ -86,7 +86,7 @@ def write(program: Program | Mapping[str, Program], out: Path, options: Options)
         **({"model_hash": models[0]["hash"]} if len(models) == 1 else {"models": hashes}),
         "files": sorted(files),
     }
-    files[RECORD] = json.dumps(record, indent=2) + "\n"
+    files[RECORD] = sealed_json(record, 2)
     for name in old - files.keys():
         (out / name).unlink(missing_ok=True)
     for name, text in files.items():
@@ -112,7 +112,7 @@ def _earlier(out: Path) -> set[str]:
     if not out.is_dir() or not any(out.iterdir()):
         return set()
     try:
-        names = json.loads((out / RECORD).read_text(encoding="utf-8"))["files"]
+        names = read_json(out / RECORD)["files"]
         inside = [n for n in names if (out / n).resolve().is_relative_to(out.resolve())]
     except (OSError, ValueError, KeyError, TypeError):
         raise ExportError(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeflow.compression.evaluate import with_fired
 from edgeflow.compression.record import read_record, record_path, save_record
+from edgeflow.digest import ChangedError, read_json, sealed_json
 from edgeflow.errors import CompressError, ProgramError
 from edgeflow.files import write_atomic
 from edgeflow.importers import FloatChain
@@ -183,7 +184,7 @@ class Candidate:
 
     def _keep(self, **what: Any) -> None:
         self._known |= what
-        write_atomic(self.folder / "candidate.json", json.dumps(self._known, indent=1) + "\n")
+        write_atomic(self.folder / "candidate.json", sealed_json(self._known, 1))
 
 
 def nearest(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -228,9 +229,13 @@ def figures_of(cost: dict[str, Any], reads: float = 1.0) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = read_json(path)
         for key in ("arguments", "expected", "scores", "costs"):
             found[key]
+    except OSError as error:
+        raise CompressError(f"{path}: cannot be read ({error.strerror})") from None
+    except ChangedError as error:
+        raise CompressError(f"{path}: {error}: start again with --restart") from None
     except (ValueError, KeyError, TypeError):
         raise CompressError(f"{path}: damaged: start again with --restart") from None
     return found

@@ -1,13 +1,13 @@
 """Flash and RAM of an image, by use."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from edgeflow.digest import sealed_json
 from edgeflow.errors import EdgeFlowError
 from edgeflow.files import write_atomic
 from edgeflow.targets.elf import Image, Section, Symbol
@@ -66,7 +66,7 @@ class SizeReport:
 
     def save(self, path: str | Path) -> None:
         """Write ``size.json``."""
-        write_atomic(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        write_atomic(path, sealed_json(dataclasses.asdict(self), 2))
 
 
 def measure_size(elf: str | Path, objects_dir: str | Path) -> SizeReport:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import torch
 from torch import Tensor
 
-from edgeflow.cells.checkpoint import read_torch
+from edgeflow.cells.checkpoint import read_torch, write_torch
 from edgeflow.data.dataset import Dataset
+from edgeflow.digest import ChangedError, read_json, sealed_json
 from edgeflow.errors import TrainError
-from edgeflow.files import atomic_path, write_atomic
+from edgeflow.files import write_atomic
 
 #: Values of options that runs older than these options had.
 BEFORE_OPTIONS = {"tail": 0.1}
@@ -79,8 +79,12 @@ def read_result(path: Path, arguments: dict[str, Any]) -> dict[str, Any] | None:
     if (path.parent / "resume.pt").exists() or not path.exists():
         return None
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        then = found["arguments"]
+        found: dict[str, Any] = read_json(path)
+        then = dict(found["arguments"])
+    except OSError as error:
+        raise TrainError(f"{path}: cannot be read ({error.strerror})") from None
+    except ChangedError as error:
+        raise TrainError(f"{path}: {error}: start again with --restart") from None
     except (ValueError, KeyError, TypeError):
         raise TrainError(f"{path}: damaged: start again with --restart") from None
     # as JSON has them: no tuples
@@ -90,15 +94,14 @@ def read_result(path: Path, arguments: dict[str, Any]) -> dict[str, Any] | None:
 
 def write_result(path: Path, result: Mapping[str, Any]) -> None:
     """Write the JSON of a complete run, whose weights are written already."""
-    write_atomic(path, json.dumps(result, indent=1) + "\n")
+    write_atomic(path, sealed_json(result, 1))
     # last, so that a run killed before this line finishes again
     (path.parent / "resume.pt").unlink(missing_ok=True)
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write `content` to `path` in one step."""
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    write_torch(content, path)
 
 
 def load(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -109,8 +112,8 @@ def load(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
     TrainError
         If the file is damaged, or belongs to a run with other arguments.
     """
-    content = read_torch(path, "a resume.pt")
-    if not isinstance(content, dict) or "arguments" not in content:
+    content = read_torch(path, "a resume.pt", "start again with --restart")
+    if not isinstance(content, dict) or not isinstance(content.get("arguments"), dict):
         raise TrainError(f"{path}: not a resume.pt of edgeflow: start again with --restart")
     check_arguments(path.parent, content["arguments"], arguments)
     return content

@@ -1,5 +1,6 @@
 """Kinds of files: what seeds they have, how they are damaged, and which door reads them."""
 
+import json
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import onnx
 
 from edgeflow.data import load_dataset
 from edgeflow.data.people import read_people
+from edgeflow.digest import unsealed_json
 from edgeflow.errors import EdgeFlowError
 from edgeflow.importers import load_float_model
 from edgeflow.importers.checkpoint_weights import load_weights
@@ -89,7 +91,8 @@ def _onnx(rng: Rng, content: bytes) -> bytes:
     # most of a program's header is JSON of its own
     header = next((p for p in model.metadata_props if p.key == "edgeflow"), None)
     if header is not None and rng.integers(2):
-        header.value = damaged_json(rng, header.value.encode()).decode("utf-8", "replace")
+        unsealed = json.dumps(unsealed_json(header.value)).encode()
+        header.value = damaged_json(rng, unsealed).decode("utf-8", "replace")
     else:
         damaged_proto(rng, model)
     return bytes(model.SerializeToString())
