@@ -3,9 +3,11 @@
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from edgeflow.cache import remove
 from edgeflow.errors import DataError
 from edgeflow.files import write_atomic
 
@@ -26,8 +28,8 @@ def extract_checked(archive: Path, sums: Mapping[str, str], into: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as file:
             _extract(file, archive, dict(sums), into)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{archive}: damaged archive ({error}): delete it and try again") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{archive}: damaged archive ({error}): download it again") from None
 
 
 def _extract(file: zipfile.ZipFile, archive: Path, wanted: dict[str, str], into: Path) -> None:
@@ -44,6 +46,7 @@ def _extract(file: zipfile.ZipFile, archive: Path, wanted: dict[str, str], into:
         content = file.read(found[path])
         if hashlib.sha256(content).hexdigest() != checksum:
             raise DataError(f"{archive}: {path} differs from the published file (SHA-256)")
+        remove(into / path)
         write_atomic(into / path, content)
 
 

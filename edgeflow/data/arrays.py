@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeflow.cache import keeping
 from edgeflow.data.wording import listed, shown
+from edgeflow.digest import is_whole
 from edgeflow.errors import DataError
-from edgeflow.files import atomic_path
 
 Arrays = dict[str, np.ndarray]
 
@@ -61,13 +62,13 @@ def cached(
         status = path.stat()
         key.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     kept = folder / f"{inputs[0].name.split('.')[0]}-{key.hexdigest()[:16]}.npz"
-    if kept.is_file():
-        # a damaged copy is only a reason to parse again
+    if is_whole(kept):
+        # another version's copy is only a reason to parse again
         with contextlib.suppress(DataError):
             return read_npz(kept)
     arrays = dict(parse())
     # the cache is a convenience: a full or read-only disk must not stop the work
-    with contextlib.suppress(OSError), atomic_path(kept) as temporary, temporary.open("wb") as file:
+    with contextlib.suppress(OSError), keeping(kept) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     return arrays
 

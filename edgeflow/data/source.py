@@ -5,6 +5,7 @@ Where a set is looked for: the `root` given, else the folder in the environment 
 `root` and ``EDGEFLOW_DATA`` both the folder itself and a subfolder with the set's name will do.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
+from edgeflow.cache import remove
 from edgeflow.data.dataset import Recording
 from edgeflow.errors import DataError
 from edgeflow.tasks import Task
@@ -20,6 +22,22 @@ from edgeflow.tasks import Task
 def cache_folder() -> Path:
     """Return the user's folder for downloaded data."""
     return Path(platformdirs.user_cache_dir("edgeflow", appauthor=False)) / "data"
+
+
+def remedy(path: Path, name: str) -> str:
+    """Return what mends a damaged file of a data set: a download if it is in the cache."""
+    if path.is_relative_to(cache_folder()):
+        return f"run 'edgeflow data get {name}', which downloads it again"
+    return "copy it again from where it came"
+
+
+def differs(path: Path, checksum: str) -> bool:
+    """Tell whether a file is missing, unreadable, or of another SHA-256 (hexadecimal)."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() != checksum
+    except OSError:
+        return True
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,8 @@ class Source:
         Takes that path; returns a list of Recording.
     fetch : callable
         Takes the set's folder in the cache; downloads into it. Raises DataError.
+    damaged : callable, optional
+        Takes the path of `find`; returns files that are missing or differ from the published ones.
     installed : callable, optional
         Returns a path to give to `find`, inside an installed package.
     mirror, target
@@ -66,6 +86,7 @@ class Source:
     find: Callable[[Path], Path | None]
     read: Callable[[Path], list[Recording]]
     fetch: Callable[[Path], None]
+    damaged: Callable[[Path], list[Path]] = lambda place: []
     installed: Callable[[], Path | None] = lambda: None
     mirror: float = 0.0
     small: bool = False
@@ -97,23 +118,37 @@ class Source:
     def get(self) -> Path:
         """Download into the user's cache if the data are nowhere yet; return where they are.
 
+        Of data that are here the files are compared with the published ones. Damaged ones in the
+        cache are downloaded again.
+
         Raises
         ------
         DataError
-            If the download fails, or this set has to be fetched by hand.
+            If the download fails, this set has to be fetched by hand, or files elsewhere than in
+            the cache are damaged.
         """
-        if found := self.locate():
+        found = self.locate()
+        damaged = self.damaged(found) if found else []
+        if found and not damaged:
             return found
         folder = cache_folder() / self.folder
+        if found and not found.is_relative_to(folder):
+            raise DataError(
+                f"{damaged[0]}: not as it was published (SHA-256): copy it again from where it "
+                "came, or move its folder away and run this again to download it"
+            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            for path in damaged:
+                remove(path)
+                path.unlink(missing_ok=True)
+            self.fetch(folder)
         except OSError as error:
             raise DataError(
-                f"{folder}: cannot be made ({error.strerror}): set XDG_CACHE_HOME to a folder that "
-                "you may write to"
+                f"{error.filename or folder}: cannot be written ({error.strerror or error}): set "
+                "XDG_CACHE_HOME to a folder that you may write to"
             ) from None
-        self.fetch(folder)
         found = self.find(folder)
-        if not found:
+        if not found or self.damaged(found):
             raise DataError(f"{folder}: the download of '{self.name}' is incomplete: try again")
         return found
