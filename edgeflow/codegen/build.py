@@ -201,6 +201,7 @@ class Build:
         file = directory / "build.json"
         try:
             content = read_json(file)
+            _check_types(content)
             build = Build(
                 directory=directory,
                 board=content["board"],
@@ -325,6 +326,19 @@ def compile_program(
     del content["directory"], content["measured"]
     write_atomic(directory / "build.json", sealed_json(content, 2))
     return build
+
+
+def _check_types(content: Any) -> None:
+    """Raise a TypeError that names an entry of ``build.json`` of another type than it must have."""
+    texts = [content[key] for key in ("board", "core", "model_hash", "optimize")]
+    texts += [] if content.get("name") is None else [content["name"]]
+    for key in ("layers", "kernels", "tvm_layers"):
+        if not isinstance(content[key], list):
+            raise TypeError(f"{key}: must be a list")
+        texts += content[key]
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{str(text)[:40]} is no text")
 
 
 def _read_choice(content: dict[str, Any]) -> Choice:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeflow import __version__
+from edgeflow.compression.stored import check_record
 from edgeflow.compression.tuning import Tuning
 from edgeflow.digest import ChangedError, read_json, sealed_json
 from edgeflow.errors import CompressError
@@ -110,15 +111,15 @@ def read_record(path: str | Path) -> dict[str, Any]:
         If it is missing, damaged, or no record.
     """
     try:
-        record = read_json(path)
-        known = record["format"] == FORMAT and isinstance(record["scores"], dict)
-        found: dict[str, Any] | None = record if known else None
+        record: dict[str, Any] = read_json(path)
+        if record["format"] != FORMAT:
+            raise ValueError("format: not that of this version")
+        check_record(record)
     except OSError as error:
         raise CompressError(f"{path}: cannot be read ({error.strerror})") from None
     except ChangedError as error:
         raise CompressError(f"{path}: {error}: compress the model again") from None
-    except (ValueError, KeyError, TypeError):
-        found = None
-    if found is None:
-        raise CompressError(f"{path}: not a record of 'edgeflow compress'")
-    return found
+    except (ValueError, KeyError, TypeError) as error:
+        why = f" ({error})" if type(error) is ValueError else ""
+        raise CompressError(f"{path}: not a record of 'edgeflow compress'{why}") from None
+    return record

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import itertools
 import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from edgeflow.digest import is_whole
 from edgeflow.errors import DataError
 
 Arrays = dict[str, np.ndarray]
+#: Bytes of an unpacked array, and how many times those in the file, from which on it is a trap:
+#: recordings shrink to a third.
+LARGE, TIMES = 1 << 28, 100
+#: Entries of an array without bytes.
+FEW = 1000
 
 
 def read_npz(path: Path, required: Sequence[str] = ()) -> Arrays:
@@ -29,13 +35,18 @@ def read_npz(path: Path, required: Sequence[str] = ()) -> Arrays:
         with path.open("rb") as stream:
             if stream.read(2) != b"PK":
                 raise DataError(f"{path}: not an .npz file: write it with numpy.savez")
+        _check_sizes(path)
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in required if key not in file.files]
             if missing:
                 raise DataError(
                     f"{path}: no array '{missing[0]}' (it has {listed(file.files) or 'none'})"
                 )
-            return {key: file[key] for key in file.files}
+            arrays = {key: file[key] for key in file.files}
+        for key, array in arrays.items():
+            if array.ndim and max(array.shape) > max(array.nbytes, FEW):
+                raise DataError(f"{path}: '{key}' is {list(array.shape)} of no bytes: damaged")
+        return arrays
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
@@ -51,6 +62,17 @@ def read_npz(path: Path, required: Sequence[str] = ()) -> Arrays:
         raise DataError(
             f"{path}: not a readable .npz file ({shown(error)}): write it with numpy.savez"
         ) from None
+
+
+def _check_sizes(path: Path) -> None:
+    """Refuse an archive that unpacks to very much more than it is."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.file_size > max(LARGE, TIMES * member.compress_size):
+                raise DataError(
+                    f"{path}: '{member.filename}' unpacks from {member.compress_size} to "
+                    f"{member.file_size} bytes: save it with numpy.savez, which does not compress"
+                )
 
 
 def cached(

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from edgeflow.digest import ChangedError, read_json, sealed_json
-from edgeflow.errors import CheckFailed, EdgeFlowError
+from edgeflow.errors import CheckFailed, EdgeFlowError, ProgramError
 from edgeflow.files import write_atomic
+from edgeflow.profiling.stored import check_scores, check_values
 from edgeflow.tasks import Task, from_json, task_of
 
 MEASURED, ESTIMATED = "measured", "estimated"
@@ -233,12 +234,17 @@ class ProfileResult:
             If it is missing or was not written by this version's format.
         """
         try:
-            return ProfileResult(**read_json(path))
+            content = read_json(path)
+            result = ProfileResult(**content)
+            check_values(content)
+            run = result.to_json()
+            check_scores(run, task_of_run(run), headline_of_run(run))
+            return result
         except OSError as error:
             raise EdgeFlowError(
                 f"{path}: cannot be read ({error.strerror}): make it with 'edgeflow profile'"
             ) from None
         except ChangedError as error:
             raise EdgeFlowError(f"{path}: {error}: profile again") from None
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, ProgramError) as error:
             raise EdgeFlowError(f"{path}: not a profile ({error}): profile again") from None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeflow.compression.evaluate import with_fired
 from edgeflow.compression.record import read_record, record_path, save_record
+from edgeflow.compression.stored import Known, check
 from edgeflow.digest import ChangedError, read_json, sealed_json
 from edgeflow.errors import CompressError, ProgramError
 from edgeflow.files import write_atomic
@@ -230,8 +231,7 @@ def figures_of(cost: dict[str, Any], reads: float = 1.0) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = read_json(path)
-        for key in ("arguments", "expected", "scores", "costs"):
-            found[key]
+        check(Known, found)
     except OSError as error:
         raise CompressError(f"{path}: cannot be read ({error.strerror})") from None
     except ChangedError as error:

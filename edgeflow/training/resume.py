@@ -123,8 +123,15 @@ def check_arguments(folder: Path, then: dict[str, Any], now: dict[str, Any]) -> 
     """Raise a TrainError that names the first argument that has changed."""
     then = {key: value for key, value in BEFORE_OPTIONS.items() if key in now} | then
     for key in [*now, *(k for k in then if k not in now)]:
-        if then.get(key) != now.get(key):
+        if not _same(then.get(key), now.get(key)):
             raise TrainError(
                 f"{folder}: holds a training with {key} {then.get(key)}, not {now.get(key)}: use "
                 "another folder, the same arguments, or --restart to begin anew"
             )
+
+
+def _same(value: Any, other: Any) -> bool:
+    try:
+        return bool(value == other)
+    except (RuntimeError, ValueError, TypeError):  # an array, in a damaged file
+        return False

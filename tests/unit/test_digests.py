@@ -34,7 +34,12 @@ from tests.unit.test_profile_report import a_result
 #: Flips of a kind in the fast tier, and in the slow set.
 FEW, MANY = 60, 1500
 SIZES = SizeReport(900, 80, None, {"weights": 500}, {"model": 80, "stack": 0}, {"kernels": 300})
-RECORD = {"format": 1, "scores": {"accuracy_int": 0.925, "split": "test"}, "command": {"seed": 3}}
+COST = {"board": "qemu-m4", "optimize": "speed", "instructions": {"mean": 75.0}, "energy_uj": None,
+        "flash_bytes": 900, "ram_bytes": 80, "weight_bytes": 500}  # fmt: skip
+SCORES = {"accuracy_float": 0.95, "accuracy_int": 0.925, "split": "test",
+          "people": {"7": {"float": 0.9, "int": 0.8}}}  # fmt: skip
+RECORD = {"format": 1, "hash": "0" * 16, "data": "x", "scores": SCORES, "size": {"weight_bytes": 500},
+          "command": {"seed": 3}, "cost": COST}  # fmt: skip
 
 
 def plain(value: Any) -> Any:
@@ -89,7 +94,7 @@ def write_record(folder: Path) -> Path:
 def write_candidate(folder: Path) -> Path:
     one = candidate.Candidate.__new__(candidate.Candidate)
     one.folder, one._known = folder, {"arguments": {"a": 1}, "expected": {}, "scores": None}
-    one._keep(costs={"speed": {"flash_bytes": 3}})
+    one._keep(costs={"speed": COST})
     return folder / "candidate.json"
 
 
