@@ -1,6 +1,7 @@
 """Kinds of files: what seeds they have, how they are damaged, and which door reads them."""
 
 import json
+import os
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
@@ -47,6 +48,8 @@ from tests.input_fuzz.mutate import (
     pick,
 )
 
+#: Inputs of each kind in the slow set, in the place of the kind's own; 0: those.
+MANY = int(os.environ.get("EDGEFLOW_FUZZ_INPUTS", "0"))
 #: Of so many profiles one is drawn, which takes a second.
 _DRAWN = 20
 #: Longest message, in lines and characters.
@@ -131,8 +134,8 @@ def _read_resume(path: Path) -> None:
 def _read_costs(path: Path) -> None:
     """Read it as what it says that it is."""
     text = path.read_bytes()
-    kinds = {b"[kernels": KernelCosts, b"cycles": CycleModel, b"schedules": Schedules}
-    read_data(next((kind for mark, kind in kinds.items() if mark in text), Part), path)
+    kinds = {b"vectorize": Schedules, b"taken_branch": CycleModel, b"clock_hz": Part}
+    read_data(next((kind for mark, kind in kinds.items() if mark in text), KernelCosts), path)
 
 
 def _mostly(inside: Mutator) -> Mutator:
