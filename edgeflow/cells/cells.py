@@ -10,6 +10,8 @@ from edgeflow.cells.options import check_options
 from edgeflow.discovery import modules_of
 from edgeflow.errors import CompressError, TrainError
 
+#: Most units of a layer, and most layers; so many units are one layer, of fewer there may be more.
+MOST_UNITS, MOST_LAYERS = 4096, 64
 #: Cells by name, gru first, then by module; `edgeflow.cell_names` has the same without an import.
 CELLS: dict[str, Cell] = {}
 #: Cells and other layers, by the torch class that they are for.
@@ -90,9 +92,16 @@ def build_cell(
         If there is no such cell or option, or a value is out of range.
     """
     cell = cell_of(name)
-    for what, value in (("inputs", inputs), ("hidden", hidden), ("layers", layers)):
-        if value < 1:
-            raise TrainError(f"{what} is {value}: it must be at least 1")
+    sizes = (("inputs", inputs, MOST_UNITS), ("hidden", hidden, MOST_UNITS),
+             ("layers", layers, MOST_LAYERS))  # fmt: skip
+    for what, value, most in sizes:
+        if type(value) is not int or not 1 <= value <= most:
+            raise TrainError(f"{what} is {value!r}: it must be a whole number from 1 to {most}")
+    if layers * hidden**2 > MOST_UNITS**2:
+        raise TrainError(
+            f"{layers} layers of {hidden} units: use at most {MOST_UNITS**2 // hidden**2} of that "
+            "size, or smaller ones"
+        )
     if not 0 <= dropout < 1:
         raise TrainError(f"dropout is {dropout}: it must be in [0, 1)")
     check_options(name, cell, options or {})

@@ -1,6 +1,7 @@
 """``model.pt``: a trained classifier on disk, read without running any code in it."""
 
 import io
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from edgeflow.cells.classifier import SequenceClassifier
+from edgeflow.digest import ChangedError, sealed, unsealed
 from edgeflow.errors import EdgeFlowError, TrainError
 from edgeflow.files import settled, write_atomic
 from edgeflow.tasks import from_json
@@ -53,15 +55,22 @@ def save_model(model: SequenceClassifier, path: str | Path) -> None:
 
 
 def write_torch(content: Mapping[str, Any], path: str | Path) -> None:
-    """Write a ``torch.save`` file in one step."""
+    """Write a ``torch.save`` file with a digest, in one step."""
     # to memory first: torch does not tell of a full disk in words of its own
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    write_atomic(path, buffer.getvalue())
+    write_atomic(path, sealed(buffer.getvalue()))
 
 
-def read_torch(path: Path, what: str) -> Any:
+def read_torch(path: Path, what: str, remedy: str = "copy it again") -> Any:
     """Return the content of a ``torch.save`` file: tensors and plain values only, no code.
+
+    Parameters
+    ----------
+    what : str
+        The kind of file, for messages.
+    remedy : str
+        For a file that was changed since it was written.
 
     Raises
     ------
@@ -75,16 +84,41 @@ def read_torch(path: Path, what: str) -> Any:
     except OSError as error:
         raise TrainError(f"{path}: cannot be read ({error.strerror or error})") from None
     if record := damaged_record(content):
-        raise TrainError(
-            f"{path}: damaged: its record {record} is not what was written: copy it again"
-        )
+        raise TrainError(f"{path}: damaged: its record {record} is not what was written: {remedy}")
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        content = unsealed(content)
+    except ChangedError as error:
+        raise TrainError(f"{path}: {error}: {remedy}") from None
+    try:
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # torch raises many unrelated types for damaged files, struct.error too
         raise TrainError(
             f"{path}: damaged, or not {what} of edgeflow (torch.load with weights_only=True "
             "refuses it)"
         ) from None
+    if not _are_held(found, len(content)):
+        raise TrainError(f"{path}: damaged: it declares a tensor of more than the file: {remedy}")
+    return found
+
+
+def _are_held(content: Any, size: int) -> bool:
+    """Tell whether all tensors in a nest have at most `size` bytes.
+
+    One of 10^9 values that are the same four bytes is read in no time, and then never used up.
+    """
+    waiting, seen = [content], set[int]()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, torch.Tensor) and value.numel() * value.element_size() > size:
+            return False
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list | tuple):
+            waiting += value
+    return True
 
 
 def damaged_record(content: bytes) -> str | None:
@@ -144,6 +178,12 @@ def load_model(path: str | Path) -> SequenceClassifier:
     for key, kind in _TYPES.items():
         if not _is_a(content[key], kind):
             raise TrainError(f"{path}: its '{key}' is damaged: copy the file again")
+    if not 0 <= content["window"] < 2**31 or not 0 <= content["rate_hz"] < math.inf:
+        raise TrainError(
+            f"{path}: windows of {content['window']:.9g} samples at {content['rate_hz']:g} Hz: "
+            "damaged: copy the file again"
+        )
+    _check_head(path, content)
     try:
         model = SequenceClassifier(
             **{name: content[name] for name in _FIELDS},
@@ -158,3 +198,15 @@ def load_model(path: str | Path) -> SequenceClassifier:
         reason = " ".join(str(error).split())[:160]
         raise TrainError(f"{path}: its parts do not fit together ({reason})") from None
     return model.eval()
+
+
+def _check_head(path: Path, content: Mapping[str, Any]) -> None:
+    """Compare declared sizes with those of the head, before a model of them is made."""
+    head, units = content["state_dict"].get("head.weight"), content["hyper"].get("hidden")
+    outputs = None if "task" in content else len(content["classes"])
+    shape = tuple(head.shape) if isinstance(head, torch.Tensor) else ()
+    if len(shape) != 2 or shape[1] != units or outputs not in (None, shape[0]):
+        raise TrainError(
+            f"{path}: its parts do not fit together (a head of {list(shape)}, {units!r} units, "
+            f"{outputs} classes): copy it again, or train the model again"
+        )

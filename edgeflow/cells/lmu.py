@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from edgeflow.cells.cell import Cell, Weights, copy_params
 from edgeflow.cells.legendre import legendre, powers, zero_order_hold
+from edgeflow.cells.options import check_width
 from edgeflow.cells.stack import stacked
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program.fixedpoint import INT16_MAX
@@ -49,6 +50,8 @@ CHUNK = 16
 THETA = 64.0
 #: Default coefficients of a memory.
 ORDER = 8
+#: Its matrices are functions of matrices, which take seconds of more.
+MOST_ORDER = 1024
 
 State = tuple[Tensor, Tensor]
 
@@ -102,6 +105,9 @@ class LMU(nn.Module):
         for name in ("input_size", "hidden_size", "order", "theta", "memory_size"):
             if not getattr(self, name) > 0:
                 raise TrainError(f"{name} is {getattr(self, name)}: it must be positive")
+        if order > MOST_ORDER:
+            raise TrainError(f"order is {order}: it must be at most {MOST_ORDER}")
+        check_width("order times memory_size", order * memory_size)
         A, B = (t.float() for t in zero_order_hold(*legendre(order, theta)))
         if train_memory:
             self.A, self.B = nn.Parameter(A), nn.Parameter(B)

@@ -33,6 +33,7 @@ from edgeflow.cells.cell import Cell, Weights
 from edgeflow.cells.lif import LIF
 from edgeflow.cells.lmu import LMU, ORDER, THETA, memories
 from edgeflow.cells.norm import NormedLinear
+from edgeflow.cells.options import check_width
 from edgeflow.cells.spike_input import neurons
 from edgeflow.cells.stack import Stack
 from edgeflow.cells.taps import DelayLine
@@ -99,6 +100,8 @@ def _build(
     """
     if expansion < 1:
         raise TrainError(f"expansion is {expansion}: it must be at least 1")
+    check_width("expansion times units", expansion * hidden)
+    check_width("kernel_size times channels", kernel_size * inputs)
     size, wide = memories(hidden, memory_size), expansion * hidden
 
     def spikes(inputs: int, outputs: int) -> LIF:

@@ -37,7 +37,7 @@ from edgeflow.program.nodes.ltc import MAX_UNFOLDS, OFFSET_SHIFT
 from edgeflow.quantization import Calibration, Converted, Floats, Signal, clipped_fraction
 
 #: Solver steps per sample, and units that a unit reads, in a new cell.
-UNFOLDS, FAN = 1, 8
+UNFOLDS, FAN, MOST_UNFOLDS = 1, 8, 64
 #: Added to the denominator, as ncps does.
 _EPSILON = 1e-8
 
@@ -85,8 +85,8 @@ class LTC(nn.Module):
         outputs = hidden if outputs is None else outputs
         if not 1 <= outputs <= hidden:
             raise TrainError(f"{outputs} outputs: an LTC of {hidden} units has 1..{hidden}")
-        if unfolds < 1 or not time_span > 0:
-            raise TrainError("unfolds must be at least 1 and time_span positive")
+        if not 1 <= unfolds <= MOST_UNFOLDS or not time_span > 0:
+            raise TrainError(f"unfolds must be from 1 to {MOST_UNFOLDS} and time_span positive")
         if fan is not None and not 1 <= fan <= hidden:
             raise TrainError(f"fan is {fan}: a unit reads 1..{hidden} of {hidden} units")
         self.inputs, self.hidden, self.outputs = inputs, hidden, outputs

@@ -8,6 +8,16 @@ from typing import Any
 from edgeflow.cells.cell import Cell
 from edgeflow.errors import TrainError
 
+#: Largest number that an option may be, whole or not; most units or values of a part of a cell.
+MOST = {int: 4096, float: 1e6}
+WIDEST = 16_384
+
+
+def check_width(what: str, value: int) -> None:
+    """Raise a TrainError if a part of a cell is wider than `WIDEST`; `what` has the factors."""
+    if value > WIDEST:
+        raise TrainError(f"{what} is {value}: it must be at most {WIDEST}")
+
 
 def option_defaults(cell: Cell) -> dict[str, Any]:
     """Return the names of a cell's options with their default values."""
@@ -27,6 +37,8 @@ def check_options(name: str, cell: Cell, options: Mapping[str, Any]) -> None:
         fits = type(value) is kind or (kind is float and type(value) is int)
         if not fits:
             raise TrainError(f"{key} is {json.dumps(value)}: {name} needs one like {defaults[key]}")
+        if kind in MOST and not abs(value) <= MOST[kind]:  # of NaN, too
+            raise TrainError(f"{key} is {json.dumps(value)}: it must be at most {MOST[kind]:g}")
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from edgeflow.cells.cell import copy_params
 from edgeflow.cells.lif import LIF
 from edgeflow.cells.norm import NormedLinear, affine
+from edgeflow.cells.options import check_width
 from edgeflow.cells.stack import Stack
 from edgeflow.cells.taps import DelayLine
 from edgeflow.quantization import Floats
@@ -81,6 +82,8 @@ def input_module(kind: type[LIF], inputs: int, hidden: int, population: int, tap
         Last samples of its channel that a neuron of the first population reads.
     """
     wide = population * inputs
+    check_width("population times channels", wide)
+    check_width("kernel_size times channels", taps * inputs)
     delay: list[nn.Module] = [DelayLine(taps)] if taps > 1 else []
     return Stack(
         [

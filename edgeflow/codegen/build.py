@@ -17,6 +17,7 @@ from edgeflow.codegen.fit import Fit
 from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
+from edgeflow.digest import ChangedError, read_json, sealed_json
 from edgeflow.errors import NoRoomError, TargetError
 from edgeflow.files import FolderKind, is_inside, output_folder, settled, write_atomic
 from edgeflow.program import Program
@@ -113,7 +114,9 @@ class Build:
             return self.measured
         file = self.directory / "size.json"
         try:
-            return SizeReport(**json.loads(file.read_text(encoding="utf-8")))
+            return SizeReport(**read_json(file))
+        except ChangedError as error:
+            raise TargetError(f"{file}: {error}: compile the model again") from None
         except (OSError, ValueError, TypeError) as error:
             raise TargetError(f"{file}: damaged ({error}): compile the model again") from None
 
@@ -341,7 +344,7 @@ def _compile(
     content = dataclasses.asdict(build) | {"edgeflow": __version__}
     content["placement"] = build.placement.model_dump()
     del content["directory"], content["measured"]
-    write_atomic(directory / "build.json", json.dumps(content, indent=2) + "\n")
+    write_atomic(directory / "build.json", sealed_json(content, 2))
     return build
 
 

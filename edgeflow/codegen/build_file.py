@@ -1,5 +1,6 @@
 """What a ``build.json`` may hold: values of the right types, and no way out of its folder."""
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgeflow.codegen.choice import Choice
+from edgeflow.digest import ChangedError, read_json
 from edgeflow.errors import TargetError
 from edgeflow.targets.board import Placement
 
@@ -69,13 +71,15 @@ def read_build_file(file: Path) -> dict[str, Any]:
         If it cannot be read, or a value is of another type or leads out of the folder.
     """
     try:
-        content = _Content.model_validate_json(file.read_bytes())
+        content = _Content.model_validate_json(json.dumps(read_json(file)))
     except FileNotFoundError:
         raise
     except OSError as error:
         raise TargetError(
             f"{file}: damaged ({error.strerror or error}): compile the model again"
         ) from error
+    except ChangedError as error:
+        raise TargetError(f"{file}: {error}: compile the model again") from None
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))
@@ -83,4 +87,6 @@ def read_build_file(file: Path) -> dict[str, Any]:
         raise TargetError(
             f"{file}: damaged ({where + ': ' if where else ''}{message}): compile the model again"
         ) from None
+    except ValueError as error:
+        raise TargetError(f"{file}: damaged ({error}): compile the model again") from None
     return {key: getattr(content, key) for key in _Content.model_fields}

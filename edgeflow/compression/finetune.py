@@ -155,7 +155,10 @@ def finetune(
             resume.write_result(held.new / "run.json", found)
             held.commit()  # and resume.pt goes
         else:
-            fit.average.load_state_dict(read_torch(folder / "weights.pt", "a weights.pt"))
+            weights = read_torch(
+                folder / "weights.pt", "a weights.pt", "start again with --restart"
+            )
+            fit.average.load_state_dict(weights)
         for method in methods:
             method.finish(fit.average)
     model = fit.average

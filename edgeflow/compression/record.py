@@ -1,7 +1,6 @@
 """The manifest of a compression, beside its program: its options and its results."""
 
 import errno
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeflow import __version__
+from edgeflow.compression.stored import check_record
 from edgeflow.compression.tuning import Tuning
+from edgeflow.digest import ChangedError, read_json, sealed_json
 from edgeflow.errors import CompressError, OutputError
 from edgeflow.files import atomic_path, synced, write_atomic
 
@@ -131,17 +132,13 @@ def save_both(program: "Program", out: str | Path, record: Mapping[str, Any]) ->
     """Write a program and its record: both, or neither."""
     with atomic_path(record_path(out)) as text, atomic_path(out) as file:
         program.save(file)
-        text.write_text(_text(record), encoding="utf-8")
+        text.write_text(sealed_json(record, 1), encoding="utf-8")
         synced(text)  # both are on the disk before one has its name
 
 
 def save_record(out: str | Path, record: Mapping[str, Any]) -> None:
     """Write a record beside the program at `out`."""
-    write_atomic(record_path(out), _text(record))
-
-
-def _text(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, indent=1) + "\n"
+    write_atomic(record_path(out), sealed_json(record, 1))
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
@@ -153,13 +150,15 @@ def read_record(path: str | Path) -> dict[str, Any]:
         If it is missing, damaged, or no record.
     """
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        known = record["format"] == FORMAT and isinstance(record["scores"], dict)
-        found: dict[str, Any] | None = record if known else None
+        record: dict[str, Any] = read_json(path)
+        if record["format"] != FORMAT:
+            raise ValueError("format: not that of this version")
+        check_record(record)
     except OSError as error:
         raise CompressError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError):
-        found = None
-    if found is None:
-        raise CompressError(f"{path}: not a record of 'edgeflow compress'")
-    return found
+    except ChangedError as error:
+        raise CompressError(f"{path}: {error}: compress the model again") from None
+    except (ValueError, KeyError, TypeError) as error:
+        why = f" ({error})" if type(error) is ValueError else ""
+        raise CompressError(f"{path}: not a record of 'edgeflow compress'{why}") from None
+    return record

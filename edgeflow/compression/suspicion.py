@@ -1,12 +1,12 @@
 """Signs that a float model is not used as it was trained: permuted classes, chance, other data."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgeflow import metrics
+from edgeflow.digest import ChangedError, read_json
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
@@ -68,9 +68,11 @@ def record_notes(
         return []
     split = scores["split"]
     try:
-        record = json.loads((Path(model) / "metrics.json").read_text(encoding="utf-8"))
+        record = read_json(Path(model) / "metrics.json")
         before, people = record[split]["accuracy"], record["people"][split]
         name = record["data"]
+    except ChangedError as error:
+        return [f"{Path(model) / 'metrics.json'}: {error}: its scores are not compared with"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     now = scores.get("accuracy_float")

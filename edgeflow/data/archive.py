@@ -3,9 +3,11 @@
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from edgeflow.cache import remove
 from edgeflow.errors import DataError
 from edgeflow.files import write_atomic
 
@@ -26,10 +28,12 @@ def extract_checked(archive: Path, sums: Mapping[str, str], into: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as file:
             _extract(file, archive, dict(sums), into)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError
+    ) as error:  # fmt: skip
         if isinstance(error, OSError) and error.filename not in (None, str(archive)):
             raise  # of a file that is written
-        raise DataError(f"{archive}: damaged archive ({error}): delete it and try again") from None
+        raise DataError(f"{archive}: damaged archive ({error}): download it again") from None
 
 
 def _extract(file: zipfile.ZipFile, archive: Path, wanted: dict[str, str], into: Path) -> None:
@@ -46,6 +50,7 @@ def _extract(file: zipfile.ZipFile, archive: Path, wanted: dict[str, str], into:
         content = file.read(found[path])
         if hashlib.sha256(content).hexdigest() != checksum:
             raise DataError(f"{archive}: {path} differs from the published file (SHA-256)")
+        remove(into / path)
         write_atomic(into / path, content)
 
 

@@ -4,16 +4,23 @@ import contextlib
 import hashlib
 import itertools
 import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from edgeflow.cache import keeping
 from edgeflow.data.wording import listed, shown
+from edgeflow.digest import is_whole
 from edgeflow.errors import DataError
-from edgeflow.files import atomic_path
 
 Arrays = dict[str, np.ndarray]
+#: Bytes of an unpacked array, and how many times those in the file, from which on it is a trap:
+#: recordings shrink to a third.
+LARGE, TIMES = 1 << 28, 100
+#: Entries of an array without bytes.
+FEW = 1000
 
 
 def read_npz(path: Path, required: Sequence[str] = ()) -> Arrays:
@@ -28,13 +35,18 @@ def read_npz(path: Path, required: Sequence[str] = ()) -> Arrays:
         with path.open("rb") as stream:
             if stream.read(2) != b"PK":
                 raise DataError(f"{path}: not an .npz file: write it with numpy.savez")
+        _check_sizes(path)
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in required if key not in file.files]
             if missing:
                 raise DataError(
                     f"{path}: no array '{missing[0]}' (it has {listed(file.files) or 'none'})"
                 )
-            return {key: file[key] for key in file.files}
+            arrays = {key: file[key] for key in file.files}
+        for key, array in arrays.items():
+            if array.ndim and max(array.shape) > max(array.nbytes, FEW):
+                raise DataError(f"{path}: '{key}' is {list(array.shape)} of no bytes: damaged")
+        return arrays
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
@@ -52,6 +64,17 @@ def read_npz(path: Path, required: Sequence[str] = ()) -> Arrays:
         ) from None
 
 
+def _check_sizes(path: Path) -> None:
+    """Refuse an archive that unpacks to very much more than it is."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.file_size > max(LARGE, TIMES * member.compress_size):
+                raise DataError(
+                    f"{path}: '{member.filename}' unpacks from {member.compress_size} to "
+                    f"{member.file_size} bytes: save it with numpy.savez, which does not compress"
+                )
+
+
 def cached(
     folder: Path, inputs: Sequence[Path], parse: Callable[[], Mapping[str, np.ndarray]]
 ) -> Arrays:
@@ -61,17 +84,13 @@ def cached(
         status = path.stat()
         key.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     kept = folder / f"{inputs[0].name.split('.')[0]}-{key.hexdigest()[:16]}.npz"
-    if kept.is_file():
-        # a damaged copy is only a reason to parse again
+    if is_whole(kept):
+        # another version's copy is only a reason to parse again
         with contextlib.suppress(DataError):
             return read_npz(kept)
     arrays = dict(parse())
     # the cache is a convenience: a full or read-only disk must not stop the work
-    with (
-        contextlib.suppress(OSError),
-        atomic_path(kept, durable=False) as temporary,
-        temporary.open("wb") as file,
-    ):
+    with contextlib.suppress(OSError), keeping(kept) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     return arrays
 

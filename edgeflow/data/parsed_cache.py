@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeflow.cache import keeping
 from edgeflow.data.arrays import read_npz
 from edgeflow.data.source import cache_folder
 from edgeflow.data.table import FORM, Table
+from edgeflow.digest import is_whole
 from edgeflow.errors import DataError
-from edgeflow.files import atomic_path
 
 #: Bytes of all copies together; the oldest go first.
 MOST = 1 << 30
@@ -21,16 +22,17 @@ MOST = 1 << 30
 def kept_table(key: str, parse: Callable[[], Table]) -> Table:
     """Return ``parse()``, or the copy that was kept of it under this key."""
     kept = _folder() / f"{hashlib.sha256(f'{FORM} {key}'.encode()).hexdigest()}.npz"
-    # a damaged copy is only a reason to parse again
-    with contextlib.suppress(DataError, ValueError, KeyError, TypeError, AttributeError):
-        found = _load(kept)
-        with contextlib.suppress(OSError):
-            kept.touch()  # used: the last to be dropped
-        return found
+    if is_whole(kept):
+        # another version's copy is only a reason to parse again
+        with contextlib.suppress(DataError, ValueError, KeyError, TypeError, AttributeError):
+            found = _load(kept)
+            with contextlib.suppress(OSError):
+                kept.touch()  # used: the last to be dropped
+            return found
     table = parse()
     # the cache is a convenience: a full or read-only disk must not stop the work
     with contextlib.suppress(OSError):
-        with atomic_path(kept, durable=False) as temporary, temporary.open("wb") as file:
+        with keeping(kept) as temporary, temporary.open("wb") as file:
             _save(table, file)
         _drop_old()
     return table

@@ -5,6 +5,7 @@ Where a set is looked for: the `root` given, else the folder in the environment 
 `root` and ``EDGEFLOW_DATA`` both the folder itself and a subfolder with the set's name will do.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,22 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("edgeflow", appauthor=False)) / "data"
 
 
+def remedy(path: Path, name: str) -> str:
+    """Return what mends a damaged file of a data set: a download if it is in the cache."""
+    if path.is_relative_to(cache_folder()):
+        return f"run 'edgeflow data get {name}', which downloads it again"
+    return "copy it again from where it came"
+
+
+def differs(path: Path, checksum: str) -> bool:
+    """Tell whether a file is missing, unreadable, or of another SHA-256 (hexadecimal)."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() != checksum
+    except OSError:
+        return True
+
+
 @dataclass(frozen=True)
 class Source:
     """A public data set: what it is, whose it is, and how to find and read it.
@@ -47,6 +64,8 @@ class Source:
         Takes that path; returns a list of Recording.
     fetch : callable
         Takes the set's folder in the cache; downloads into it. Raises DataError.
+    damaged : callable, optional
+        Takes the path of `find`; returns files that are missing or differ from the published ones.
     installed : callable, optional
         Returns a path to give to `find`, inside an installed package.
     mirror, target
@@ -71,6 +90,7 @@ class Source:
     find: Callable[[Path], Path | None]
     read: Callable[[Path], list[Recording]]
     fetch: Callable[[Path], None]
+    damaged: Callable[[Path], list[Path]] = lambda place: []
     installed: Callable[[], Path | None] = lambda: None
     mirror: float = 0.0
     small: bool = False
@@ -102,31 +122,44 @@ class Source:
     def get(self) -> Path:
         """Download into the user's cache if the data are nowhere yet; return where they are.
 
+        Of data that are here the files are compared with the published ones. Damaged ones in the
+        cache are downloaded again.
+
         Raises
         ------
         DataError
-            If the download fails, or this set has to be fetched by hand.
+            If the download fails, this set has to be fetched by hand, or files elsewhere than in
+            the cache are damaged.
         """
-        if found := self.locate():
+        found = self.locate()
+        damaged = self.damaged(found) if found else []
+        if found and not damaged:
             return found
         folder = cache_folder() / self.folder
+        if found and not found.is_relative_to(folder):
+            raise DataError(
+                f"{damaged[0]}: not as it was published (SHA-256): copy it again from where it "
+                "came, or move its folder away and run this again to download it"
+            )
         new = folder.parent / unfinished(self.folder)
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with held(folder.parent / f".{self.folder}.lock", folder, wait=_WAIT):
-                if found := self.locate():  # another process fetched it
+                found = self.find(folder)
+                if found and not self.damaged(found):  # another process fetched it
                     return found
                 sweep(folder.parent)
                 new.mkdir()
                 self.fetch(new)
-                if not self.find(new):
+                made = self.find(new)
+                if not made or self.damaged(made):
                     raise DataError(f"{folder}: the download of '{self.name}' is incomplete: try "
                                     "again")  # fmt: skip
-                remove(folder)  # what an older version left half done
+                remove(folder)  # damaged, or what an older version left half done
                 new.rename(folder)
         except OSError as error:
             raise DataError(
-                f"{folder}: cannot be written ({error.strerror}): free space, or set "
+                f"{folder}: cannot be written ({error.strerror or error}): free space, or set "
                 "XDG_CACHE_HOME to a folder that you may write to"
             ) from None
         finally:

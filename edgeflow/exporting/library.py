@@ -7,7 +7,6 @@ what ``templates/<format>`` has: manifest, build files and an example that runs 
 its outputs. ``edgeflow.json`` lists the files.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from edgeflow.codegen.c_text import c_float, c_string, plain
 from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import Plan, plan_library
 from edgeflow.codegen.render import render
+from edgeflow.digest import read_json, sealed_json
 from edgeflow.errors import ExportError
 from edgeflow.exporting import Options
 from edgeflow.exporting.window import example_window
@@ -87,7 +87,7 @@ def write(program: Program | Mapping[str, Program], out: Path, options: Options)
         **({"model_hash": models[0]["hash"]} if len(models) == 1 else {"models": hashes}),
         "files": sorted(files),
     }
-    files[RECORD] = json.dumps(record, indent=2) + "\n"
+    files[RECORD] = sealed_json(record, 2)
     with output_folder(out, FOLDER) as folder:
         for name, text in files.items():
             write_atomic(folder.new / name, text, durable=False)
@@ -108,7 +108,7 @@ def _check_names(library: str, programs: Mapping[str, Program]) -> None:
 def _earlier(folder: Path) -> dict[str, list[str]]:
     """Return the files of an export without a mark, by command."""
     try:
-        names = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
+        names = read_json(folder / RECORD)["files"]
         found = [name for name in (*names, RECORD) if is_inside(name) and (folder / name).is_file()]
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -21,6 +21,8 @@ from edgeflow.quantization import Floats
 
 #: Samples that an import is checked on.
 CHECKED = 8
+#: Most values of samples that a graph of fixed sizes is run on.
+MOST_CHECKED = 1 << 22
 #: Spreads of the random samples, in those of the data.
 SCALES = (0.1, 1.0, 10.0)
 
@@ -342,7 +344,13 @@ def samples(
             "channels] and without state inputs"
         )
     n, time = n or CHECKED, time or example.shape[1]
-    rows = np.linspace(0, len(example) - 1, n * -(-CHECKED // n)).round().astype(int)
+    count = n * -(-CHECKED // n)
+    if count * time * example.shape[2] > MOST_CHECKED:
+        raise CompressError(
+            f"it was exported for {n} sequences of {time} samples at a time: export it with free "
+            "sizes, or for one sequence of a window's samples"
+        )
+    rows = np.linspace(0, len(example) - 1, count).round().astype(int)
     columns = np.arange(time) % example.shape[1]
     real = np.ascontiguousarray(example[rows][:, columns], dtype=np.float32)
     spread, centre = real.std(axis=(0, 1)), real.mean(axis=(0, 1))

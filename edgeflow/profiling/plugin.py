@@ -10,8 +10,9 @@ from pathlib import Path
 
 import platformdirs
 
+from edgeflow.cache import keeping
+from edgeflow.digest import is_whole
 from edgeflow.errors import ToolMissingError
-from edgeflow.files import atomic_path
 from edgeflow.targets.tools import apt_command, find_tool
 
 _SOURCE = Path(__file__).resolve().parent / "tcg"
@@ -23,8 +24,9 @@ OLDEST_QEMU = (6, 0)  # plugin API version 1
 def build_plugin(cache_dir: Path | None = None) -> Path:
     """Return the path of the plugin, compiling it if the cache lacks it.
 
-    The file's name holds a hash of the sources and flags. Two processes that build at once do
-    no harm: each writes a file of its own, and the last to finish replaces the other's.
+    The file's name holds a hash of the sources and flags. Behind all that a loader reads, it ends
+    with a digest: a damaged one is compiled again. Two processes that build at once do no harm:
+    each writes a file of its own, and the last to finish replaces the other's.
 
     Raises
     ------
@@ -37,13 +39,13 @@ def build_plugin(cache_dir: Path | None = None) -> Path:
     for name in _FILES:
         key.update((_SOURCE / name).read_bytes())
     plugin = folder / f"ef_count-{key.hexdigest()[:16]}.so"
-    if plugin.is_file():
+    if is_whole(plugin):
         return plugin
     if not compiler or shutil.which(compiler[0]) is None:
         raise ToolMissingError(
             f"the instruction counter needs a C compiler on this machine: {apt_command(['gcc'])}"
         )
-    with atomic_path(plugin) as temporary:
+    with keeping(plugin) as temporary:
         command = [*compiler, *_FLAGS, str(_SOURCE / "ef_count.c"), "-o", str(temporary)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:

@@ -1,6 +1,5 @@
 """Results of profiling: the content of ``profile.json``, and the statistics in it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -8,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeflow.errors import CheckFailed, EdgeFlowError
+from edgeflow.digest import ChangedError, read_json, sealed_json
+from edgeflow.errors import CheckFailed, EdgeFlowError, ProgramError
 from edgeflow.files import write_atomic
+from edgeflow.profiling.stored import check_scores, check_values
 from edgeflow.tasks import Task, from_json, task_of
 
 MEASURED, ESTIMATED = "measured", "estimated"
@@ -260,7 +261,7 @@ class ProfileResult:
 
     def save(self, path: str | Path) -> None:
         """Write ``profile.json``."""
-        write_atomic(path, json.dumps(self.to_json(), indent=2) + "\n")
+        write_atomic(path, sealed_json(self.to_json(), 2))
 
     @staticmethod
     def load(path: str | Path) -> "ProfileResult":
@@ -272,10 +273,17 @@ class ProfileResult:
             If it is missing or was not written by this version's format.
         """
         try:
-            return ProfileResult(**json.loads(Path(path).read_text(encoding="utf-8")))
+            content = read_json(path)
+            result = ProfileResult(**content)
+            check_values(content)
+            run = result.to_json()
+            check_scores(run, task_of_run(run), headline_of_run(run))
+            return result
         except OSError as error:
             raise EdgeFlowError(
                 f"{path}: cannot be read ({error.strerror}): make it with 'edgeflow profile'"
             ) from None
-        except (ValueError, TypeError) as error:
+        except ChangedError as error:
+            raise EdgeFlowError(f"{path}: {error}: profile again") from None
+        except (ValueError, TypeError, ProgramError) as error:
             raise EdgeFlowError(f"{path}: not a profile ({error}): profile again") from None

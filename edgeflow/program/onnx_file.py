@@ -1,6 +1,5 @@
 """A program as a valid ONNX file: one step, explicit states, one node per layer."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeflow import __version__
+from edgeflow.digest import ChangedError, sealed_json, unsealed_json
 from edgeflow.errors import ProgramError
 from edgeflow.files import write_atomic
 from edgeflow.program import onnx_functions as fn
@@ -110,7 +110,7 @@ def to_onnx(program: "Program") -> onnx.ModelProto:
         ],
         functions=functions + [fn.layer_function(node) for node in kinds.values()],
     )
-    helper.set_model_props(model, {"edgeflow": json.dumps(_header(program))})
+    helper.set_model_props(model, {"edgeflow": sealed_json(_header(program))})
     return model
 
 
@@ -163,7 +163,9 @@ def load(path: str | Path, kind: type[ProgramT]) -> ProgramT:
             f"'{model.producer_name or 'unknown'}'): compress the trained model first"
         )
     try:
-        return _program(model, json.loads(properties["edgeflow"]), kind)
+        return _program(model, unsealed_json(properties["edgeflow"]), kind)
+    except ChangedError as error:
+        raise ProgramError(f"{path}: {error}: make it again with 'edgeflow compress'") from None
     except ProgramError as error:
         raise ProgramError(f"{path}: {_one_line(error)}") from error
     except (

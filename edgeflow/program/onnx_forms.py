@@ -14,6 +14,7 @@ import onnx
 from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, inliner, numpy_helper
 
+from edgeflow.digest import sealed_json, unsealed_json
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import symmetric_max
 
@@ -75,11 +76,11 @@ def as_form(step: onnx.ModelProto, program: "Program", form: Form) -> onnx.Model
     properties = {p.key: p.value for p in step.metadata_props}
     if form != Form():
         header = {
-            **json.loads(properties["edgeflow"]),
+            **unsealed_json(properties["edgeflow"]),
             "form": asdict(form),
             "layers": layers_of(step.graph),
         }
-        properties["edgeflow"] = json.dumps(header)
+        properties["edgeflow"] = sealed_json(header)
     del model.metadata_props[:]
     helper.set_model_props(model, {**properties, **describe(program, form)})
     return model

@@ -15,6 +15,7 @@ from edgeflow.errors import ProgramError
 from edgeflow.names import same_name
 from edgeflow.program import inference, onnx_file
 from edgeflow.program.confidence import ONE, confidence
+from edgeflow.program.described import check_metadata, check_names
 from edgeflow.program.fixedpoint import Ints, clip
 from edgeflow.program.input_format import InputFormat
 from edgeflow.program.matrix import MAX_SIZE
@@ -103,8 +104,10 @@ class Program:
             )
         if not 0 < self.output_scale < np.inf or not 0 <= self.rate_hz < np.inf:
             raise ProgramError("the output scale must be positive, the rate not negative")
-        if not isinstance(self.metadata, Mapping):
-            raise ProgramError("metadata must be a mapping")
+        check_names("channels", self.input.channels)
+        check_names("classes", self.classes)
+        check_metadata(self.metadata)
+        _ = self.task  # which metadata may describe wrongly
 
     @property
     def inputs(self) -> int:

@@ -1,6 +1,5 @@
 """Compression by a recipe: a trained model becomes a program and its record."""
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from edgeflow.compression.prune.options import Ranks, parse_by_matrix
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.record import check_place, make_record, run_folder, save_both
 from edgeflow.compression.tuning import MIXED_DROP, Tuning
+from edgeflow.digest import ChangedError, read_json
 from edgeflow.errors import CompressError
 from edgeflow.files import held_file, scratch_folder
 from edgeflow.importers import load_float_model, model_text
@@ -243,7 +243,9 @@ def trained_tail(model: "nn.Module | str | Path") -> float | None:
     if not path.is_dir() and path.name != "model.pt":
         return None
     try:
-        tail = json.loads(metrics.read_text(encoding="utf-8"))["arguments"]["tail"]
+        tail = read_json(metrics)["arguments"]["tail"]
+    except ChangedError as error:
+        raise CompressError(f"{metrics}: {error}: train the model again") from None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return float(tail) if isinstance(tail, int | float) and 0 < tail <= 1 else None

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from edgeflow.compression.evaluate import with_fired
 from edgeflow.compression.record import read_record, record_path, save_record
+from edgeflow.compression.stored import Known, check
+from edgeflow.digest import ChangedError, read_json, sealed_json
 from edgeflow.errors import CompressError, ProgramError
 from edgeflow.files import scratch_folder, write_atomic
 from edgeflow.importers import FloatChain
@@ -180,7 +182,7 @@ class Candidate:
 
     def _keep(self, **what: Any) -> None:
         self._known |= what
-        write_atomic(self.folder / "candidate.json", json.dumps(self._known, indent=1) + "\n")
+        write_atomic(self.folder / "candidate.json", sealed_json(self._known, 1))
 
 
 def nearest(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -225,9 +227,12 @@ def figures_of(cost: dict[str, Any], reads: float = 1.0) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        for key in ("arguments", "expected", "scores", "costs"):
-            found[key]
+        found: dict[str, Any] = read_json(path)
+        check(Known, found)
+    except OSError as error:
+        raise CompressError(f"{path}: cannot be read ({error.strerror})") from None
+    except ChangedError as error:
+        raise CompressError(f"{path}: {error}: start again with --restart") from None
     except (ValueError, KeyError, TypeError):
         raise CompressError(f"{path}: damaged: start again with --restart") from None
     return found

@@ -20,7 +20,7 @@ from pydantic import (
 
 from edgeflow.calibration import read_toml
 from edgeflow.compression.options import DeltaOptions
-from edgeflow.errors import CompressError
+from edgeflow.errors import CompressError, TrainError
 from edgeflow.recipes.steps import Compile, Cutoff, Prune, Step, Train, WidthsStep, parse_delta
 from edgeflow.resources import resource
 from edgeflow.schema import DELTA, Option, settings_of
@@ -213,8 +213,12 @@ def as_recipe(given: Recipe | Mapping[str, Any] | str | Path | None) -> tuple[Re
 
 
 def _check(recipe: Recipe) -> None:
-    """Refuse steps that do not go together."""
+    """Refuse steps that do not go together, and options out of range."""
     prune, train = recipe.prune, recipe.train
+    try:
+        train.check()
+    except TrainError as error:
+        raise CompressError(f"train: {error}") from None
     if recipe.delta != DeltaOptions() and not recipe.delta:
         raise CompressError("delta: say of which columns, like state=0.8,input=0.5")
     if prune.share is None and prune.block != "1x1":

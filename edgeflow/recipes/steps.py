@@ -31,7 +31,7 @@ THE_BOARD = "board"
 def _name_in(names: Callable[[], Collection[str]]) -> BeforeValidator:
     def check(value: Any) -> Any:
         known = names()
-        if value not in known:
+        if not isinstance(value, str | None) or value not in known:
             raise ValueError(f"there are {', '.join(known)}")
         return value
 
@@ -161,6 +161,12 @@ class Train(Step):
     teachers: Annotated[tuple[str, ...], Option("--teacher")] = ()
     spike_rate: Annotated[Share | None, Option("--spike-rate")] = None
     spike_regularizer: Annotated[str, _name_in(_regularizers), Option("--spike-regularizer")] = "l1"
+
+    def check(self) -> None:
+        """Raise a TrainError that names the first option out of range."""
+        given = {"lr": self.lr, "batch": self.batch, "tail": self.tail}
+        set_: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        FitOptions(epochs=max(self.epochs, 1), seed=self.seed, **set_).check()
 
     def options(self, tail: float | None) -> "FineTuneOptions | None":
         """Return the options of the fine-tuning; `tail` is the model's own, if it is known."""

@@ -343,6 +343,10 @@ class BoardSpec(_Spec):
         return tuple(name for name in names if name is not None)
 
 
+#: Characters of a board's name: files of more there cannot be.
+_LONGEST = 100
+
+
 def list_boards() -> list[BoardSpec]:
     """Return the boards that EdgeFlow ships, by core from small to large."""
     boards = [load_board(path) for path in sorted(resource("targets").glob("*.toml"))]
@@ -378,7 +382,7 @@ def load_board(name: str | Path, *, trusted: bool = False) -> BoardSpec:
         path = Path(name)
     else:
         path = resource("targets") / f"{text}.toml"
-        if not path.is_file():
+        if len(text) > _LONGEST or not path.is_file():
             known = sorted(file.stem for file in path.parent.glob("*.toml"))
             raise TargetError(
                 f"no board '{text}'; {_did_you_mean(text, known)}'edgeflow boards' lists them"

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import platformdirs
 
-from edgeflow.files import atomic_path
+from edgeflow.cache import keeping
+from edgeflow.digest import ChangedError, unsealed
 
 #: Above as many objects the oldest half goes, when a process first stores one.
 MOST_OBJECTS = 4000
@@ -50,13 +51,18 @@ def object_key(
 
 
 def fetch(key: str, target: Path) -> bool:
-    """Copy the object of that key to `target`; False if there is none."""
+    """Copy the object of that key to `target`; False if there is none that is whole."""
     kept = _folder() / f"{key}.o"
     try:
-        shutil.copyfile(kept, target)
-        os.utime(kept)  # used: the last to be dropped
-    except OSError:
+        content = kept.read_bytes()
+        made = unsealed(content)
+        if len(made) == len(content):  # of a version without digests
+            return False
+        target.write_bytes(made)
+    except (OSError, ChangedError):
         return False
+    with contextlib.suppress(OSError):
+        os.utime(kept)  # used: the last to be dropped
     return True
 
 
@@ -64,7 +70,7 @@ def store(key: str, made: Path) -> None:
     """Keep a copy of an object; a cache that cannot be written to is none."""
     with contextlib.suppress(OSError):
         _drop_old(_folder())
-        with atomic_path(_folder() / f"{key}.o", durable=False) as temporary:
+        with keeping(_folder() / f"{key}.o") as temporary:
             shutil.copyfile(made, temporary)
 
 

@@ -1,13 +1,13 @@
 """Flash and RAM of an image, by use."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from edgeflow.digest import sealed_json
 from edgeflow.errors import EdgeFlowError
 from edgeflow.files import write_atomic
 from edgeflow.targets.elf import Image, Section, Symbol
@@ -57,7 +57,7 @@ class SizeReport:
 
     def with_stack(self, stack_bytes: int | None) -> "SizeReport":
         """Return the report with a measured high-water mark (0 or None: unknown)."""
-        static = self.ram_bytes - self.ram["stack"]
+        static = self.ram_bytes - self.ram.get("stack", 0)
         used = stack_bytes or 0
         return dataclasses.replace(
             self,
@@ -66,9 +66,23 @@ class SizeReport:
             ram={**self.ram, "stack": used},
         )
 
+    def __post_init__(self) -> None:
+        counts = [self.flash_bytes, self.ram_bytes]
+        counts += [] if self.stack_bytes is None else [self.stack_bytes]
+        for parts in (self.flash, self.ram, self.code):
+            if not isinstance(parts, dict):
+                raise TypeError("parts must be bytes by name")
+            counts += parts.values()
+        if any(
+            not isinstance(count, int) or isinstance(count, bool) or count < 0 for count in counts
+        ):
+            raise TypeError("sizes must be whole numbers of bytes")
+        if self.ram.get("stack", 0) > self.ram_bytes:
+            raise ValueError("more stack than RAM")
+
     def save(self, path: str | Path) -> None:
         """Write ``size.json``."""
-        write_atomic(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        write_atomic(path, sealed_json(dataclasses.asdict(self), 2))
 
 
 def measure_size(elf: str | Path, objects_dir: str | Path) -> SizeReport:

@@ -33,13 +33,15 @@ def from_json(content: Mapping[str, Any]) -> Task:
     ProgramError
         If there is no such task, or it has other fields.
     """
+    if not isinstance(content, Mapping) or not isinstance(content.get("name"), str):
+        raise ProgramError("a task is described by its name and fields")
     fields = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items() if k != "name"}
-    known, name = tasks(), content.get("name")
+    known, name = tasks(), content["name"]
     if name not in known:
         raise ProgramError(f"there is no task '{name}': use one of {', '.join(known)}")
     try:
         return known[name](**fields)
-    except TypeError as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise ProgramError(f"task '{name}': {error}") from None
 
 

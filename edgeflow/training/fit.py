@@ -102,7 +102,7 @@ class Fit:
         """
         state = self.folder / "resume.pt"
         if state.exists() and not restart:
-            self._restore(resume.load(state, self.arguments))
+            self.restore(state)
         elif self.keep_start and all(method.settled(0.0) for method in self.methods):
             self._keep(self.evaluate(self.average))
         while self.epoch < self.options.epochs and not self._stale():
@@ -159,6 +159,33 @@ class Fit:
             "rng": rng_states(),
             **{name: getattr(self, name) for name in _VALUES},
         }
+
+    def restore(self, path: Path) -> None:
+        """Go back to the state in a ``resume.pt``.
+
+        Raises
+        ------
+        TrainError
+            If it is damaged, or of a run with other arguments.
+        """
+        state = resume.load(path, self.arguments)
+        try:
+            self._check_kinds(state)
+            self._restore(state)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise TrainError(
+                f"{path}: its parts do not fit together ({reason}): start again with --restart"
+            ) from None
+
+    def _check_kinds(self, state: Mapping[str, Any]) -> None:
+        """Raise a TypeError where the values of a state are of other types than this run's."""
+        pairs = [(name, state[name], getattr(self, name)) for name in _VALUES]
+        plan = self.schedule.state_dict()
+        pairs += [(name, state["schedule"].get(name), value) for name, value in plan.items()]
+        for name, value, own in pairs:
+            if type(value) is not type(own):
+                raise TypeError(f"{name} is of type {type(value).__name__}")
 
     def _restore(self, state: dict[str, Any]) -> None:
         for name in _WITH_STATE:

@@ -13,12 +13,14 @@ MODES = ("window", "streaming")
 
 #: Least and largest value of numbers.
 _RANGES: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("epochs", "batch"), (1, math.inf)),
+    **dict.fromkeys(("epochs", "batch"), (1, 10**9)),
     # more threads are a typing error that would exhaust the memory
     "threads": (1, 1024),
     **dict.fromkeys(
-        ("weight_decay", "patience", "rotate", "scale", "noise", "pace", "seed"), (0, math.inf)
+        ("weight_decay", "patience", "rotate", "scale", "noise", "pace"), (0, math.inf)
     ),
+    # what torch takes, and its checkpoints
+    "seed": (0, 2**63 - 1),
     "mirror": (0, 1),
     "average": (0, 0.99999),
     **dict.fromkeys(("lr", "clip"), (1e-12, math.inf)),
@@ -29,6 +31,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "warmup": (0, math.inf),
     "dropout": (0, 0.99999),
 }
+_WHOLE = ("epochs", "batch", "patience", "seed", "threads", "hidden", "layers", "window", "warmup")
 
 
 def _parse_cell_options(texts: Sequence[str]) -> dict[str, Any]:
@@ -146,6 +149,8 @@ class TrainOptions(FitOptions):
         super().check()
         _one_of("mode", self.mode, MODES)
         _one_of("readout", self.readout, (None, *READOUTS))
+        if not isinstance(self.cell_options, Mapping):
+            raise TrainError(f"cell_options is {self.cell_options!r}: give a mapping")
 
 
 class TrainKeywords(TypedDict, total=False):
@@ -186,6 +191,8 @@ def _one_of(name: str, value: str | None, known: Sequence[str | None]) -> None:
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not isinstance(value, int | float):
         raise TrainError(f"{name} is {value!r}: it must be a number")
-    if not (low <= value <= high) or math.isinf(value):
+    if name in _WHOLE and type(value) is not int:
+        raise TrainError(f"{name} is {value!r}: it must be a whole number")
+    if not (low <= value <= high) or value == math.inf:
         limits = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
         raise TrainError(f"{name} is {value}: it must be {limits}")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from edgeflow.cells.checkpoint import read_torch
 from edgeflow.data.dataset import Dataset
+from edgeflow.digest import ChangedError, read_json, sealed_json
 from edgeflow.errors import TrainError
 from edgeflow.files import write_atomic
 
@@ -66,8 +67,12 @@ def read_result(path: Path, arguments: dict[str, Any]) -> dict[str, Any] | None:
     if (path.parent / "resume.pt").exists() or not path.exists():
         return None
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        then = found["arguments"]
+        found: dict[str, Any] = read_json(path)
+        then = dict(found["arguments"])
+    except OSError as error:
+        raise TrainError(f"{path}: cannot be read ({error.strerror})") from None
+    except ChangedError as error:
+        raise TrainError(f"{path}: {error}: start again with --restart") from None
     except (ValueError, KeyError, TypeError):
         raise TrainError(f"{path}: damaged: start again with --restart") from None
     # as JSON has them: no tuples
@@ -77,7 +82,7 @@ def read_result(path: Path, arguments: dict[str, Any]) -> dict[str, Any] | None:
 
 def write_result(path: Path, result: Mapping[str, Any]) -> None:
     """Write the JSON of a complete run."""
-    write_atomic(path, json.dumps(result, indent=1) + "\n")
+    write_atomic(path, sealed_json(result, 1))
 
 
 def load(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -88,8 +93,8 @@ def load(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
     TrainError
         If the file is damaged, or belongs to a run with other arguments.
     """
-    content = read_torch(path, "a resume.pt")
-    if not isinstance(content, dict) or "arguments" not in content:
+    content = read_torch(path, "a resume.pt", "start again with --restart")
+    if not isinstance(content, dict) or not isinstance(content.get("arguments"), dict):
         raise TrainError(f"{path}: not a resume.pt of edgeflow: start again with --restart")
     check_arguments(path.parent, content["arguments"], arguments)
     return content
@@ -99,8 +104,15 @@ def check_arguments(folder: Path, then: dict[str, Any], now: dict[str, Any]) -> 
     """Raise a TrainError that names the first argument that has changed."""
     then = {key: value for key, value in BEFORE_OPTIONS.items() if key in now} | then
     for key in [*now, *(k for k in then if k not in now)]:
-        if then.get(key) != now.get(key):
+        if not _same(then.get(key), now.get(key)):
             raise TrainError(
                 f"{folder}: holds a training with {key} {then.get(key)}, not {now.get(key)}: use "
                 "another folder, the same arguments, or --restart to begin anew"
             )
+
+
+def _same(value: Any, other: Any) -> bool:
+    try:
+        return bool(value == other)
+    except (RuntimeError, ValueError, TypeError):  # an array, in a damaged file
+        return False

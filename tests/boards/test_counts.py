@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from edgeflow.profiling.classes import Op
 from edgeflow.profiling.trace import Counts, Trace, prepare_trace, read_counts
 from edgeflow.resources import resource
 from edgeflow.targets.part import DataCache
+from tests.damages import DAMAGES
 
 pytestmark = pytest.mark.board
 
@@ -242,6 +244,16 @@ def test_plugin_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert plugin.build_plugin(tmp_path) == first  # the cache needs no compiler
     with pytest.raises(ToolMissingError, match="apt-get install"):
         plugin.build_plugin(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_damaged_plugin_is_built_again(damage: Callable[[Path], None], tmp_path: Path) -> None:
+    """It was loaded as it was, by each profile from then on."""
+    path = plugin.build_plugin(tmp_path)
+    good = path.read_bytes()
+    damage(path)
+    assert plugin.build_plugin(tmp_path) == path
+    assert path.read_bytes() == good and len(list(tmp_path.iterdir())) == 1
 
 
 def test_two_processes_build_at_once(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeflow.digest import seal
 from edgeflow.targets import objects
 from edgeflow.targets.board import load_core
 from edgeflow.targets.objects import fetch, object_key, store
@@ -138,6 +139,7 @@ def test_a_second_build_takes_what_is_kept(
     compiled(tree(), tmp_path / "first")
     (kept,) = cache.glob("*.o")
     kept.write_bytes(b"kept")
+    seal(kept)
     assert compiled(tree(), tmp_path / "second") == b"kept"
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.data import choose_windows, load_dataset
+from edgeflow.digest import read_json
 from edgeflow.errors import CheckFailed, DataError, DeviceError, EdgeFlowError, TargetError
 from edgeflow.metrics import accuracy, confusion, macro_f1, mcc, recall
 from edgeflow.profiling.report import render, table_rows, write_report
@@ -410,7 +411,7 @@ def test_command_prints_json_and_writes_files(
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
     assert set(printed) >= CONTRACT and printed["windows"] == 2
-    assert json.loads((tmp_path / "profile.json").read_text()) == printed
+    assert read_json(tmp_path / "profile.json") == printed
     assert (tmp_path / "report.html").is_file()
     table = command(host_build.directory, "--data", data, "--steps", 25, "-o", tmp_path)
     assert "accuracy on the board" in table.stdout and "measured" in table.stdout

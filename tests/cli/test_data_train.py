@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edgeflow.data import load_dataset
+from edgeflow.digest import read_json
 from tests.command import PROGRAM, edgeflow
 
 
@@ -121,7 +122,7 @@ def test_train(mine, tmp_path):
                "--epochs", "20", "-o", tmp_path / "run")  # fmt: skip
     out, _ = run(*command, "--json", cache=tmp_path)
     found = json.loads(out)
-    assert found == json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert found == read_json(tmp_path / "run" / "metrics.json")
     assert found["test"]["accuracy"] > 0.9
     out, _ = run(*command, cache=tmp_path)
     assert "test subjects" in out and "model.pt" in out

@@ -1,6 +1,5 @@
 """Trainings that are killed, or two in one folder: processes of their own."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeflow.digest import read_json
 from edgeflow.errors import OutputError, TrainError
 from edgeflow.files.leftovers import unfinished
 from edgeflow.training import train
@@ -59,7 +59,7 @@ def test_killed_and_started_again_it_ends_the_same(mode, tmp_path):
     assert lines[-1] == "done" and int(lines[0]) >= 6
     assert same_weights(whole, broken)
     assert {p.name for p in broken.iterdir()} == {".edgeflow", "metrics.json", "model.pt"}
-    one, other = (json.loads((f / "metrics.json").read_text()) for f in (whole, broken))
+    one, other = (read_json(f / "metrics.json") for f in (whole, broken))
     assert one.pop("seconds") > 0 and other.pop("seconds") > 0
     assert one == other
 

@@ -1,6 +1,9 @@
 """Kinds of files: what seeds they have, how they are damaged, and which door reads them."""
 
+import json
+import os
 import unicodedata
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +12,22 @@ from typing import Any
 import numpy as np
 import onnx
 
+from edgeflow.calibration import read_data
+from edgeflow.codegen.build import Build
+from edgeflow.codegen.costs import KernelCosts
+from edgeflow.codegen.schedules import Schedules
 from edgeflow.data import load_dataset
 from edgeflow.data.people import read_people
+from edgeflow.digest import unsealed_json
 from edgeflow.errors import EdgeFlowError
 from edgeflow.importers import load_float_model
 from edgeflow.importers.checkpoint_weights import load_weights
+from edgeflow.profiling.compare import read_runs, tables
+from edgeflow.profiling.models import CycleModel, Part
+from edgeflow.profiling.report import render, table_rows
+from edgeflow.profiling.result import ProfileResult
 from edgeflow.program import Program
+from edgeflow.recipes import candidate
 from edgeflow.recipes.recipe import Recipe
 from edgeflow.recipes.search import read_ladder
 from edgeflow.targets.board import load_board
@@ -26,8 +39,19 @@ from tests.input_fuzz.containers import (
     damaged_torch,
     damaged_zip,
 )
-from tests.input_fuzz.mutate import Rng, damaged_bytes, damaged_json, damaged_text, pick
+from tests.input_fuzz.mutate import (
+    Rng,
+    damaged_bytes,
+    damaged_json,
+    damaged_text,
+    damaged_toml,
+    pick,
+)
 
+#: Inputs of each kind in the slow set, in the place of the kind's own; 0: those.
+MANY = int(os.environ.get("EDGEFLOW_FUZZ_INPUTS", "0"))
+#: Of so many profiles one is drawn, which takes a second.
+_DRAWN = 20
 #: Longest message, in lines and characters.
 LINES, CHARACTERS = 12, 2000
 
@@ -79,6 +103,41 @@ def _read_weights(path: Path) -> None:
     load_weights(seeds.Net(), path)
 
 
+def _read_profile(path: Path) -> None:
+    result = ProfileResult.load(path)
+    tables(read_runs([path]))
+    table_rows([result.to_json()])
+    if zlib.crc32(path.read_bytes()) % _DRAWN == 0:
+        render(result)
+
+
+def _read_record(path: Path) -> None:
+    tables(read_runs([path]))
+
+
+def _read_build(path: Path) -> None:
+    (path.parent / "firmware.elf").touch()
+    build = Build.load(path.parent)
+    repr(build)
+    build.spec()
+
+
+def _read_size(path: Path) -> None:
+    size = Build(path.parent, "host", "host", "", (), ()).size
+    size.with_stack(20)
+
+
+def _read_resume(path: Path) -> None:
+    seeds.a_fit(path.parent / "fit").restore(path)
+
+
+def _read_costs(path: Path) -> None:
+    """Read it as what it says that it is."""
+    text = path.read_bytes()
+    kinds = {b"vectorize": Schedules, b"taken_branch": CycleModel, b"clock_hz": Part}
+    read_data(next((kind for mark, kind in kinds.items() if mark in text), KernelCosts), path)
+
+
 def _mostly(inside: Mutator) -> Mutator:
     """Return a mutator that damages bytes, too, of one in eight."""
     return lambda rng, content: (inside if rng.integers(8) else damaged_bytes)(rng, content)
@@ -89,7 +148,8 @@ def _onnx(rng: Rng, content: bytes) -> bytes:
     # most of a program's header is JSON of its own
     header = next((p for p in model.metadata_props if p.key == "edgeflow"), None)
     if header is not None and rng.integers(2):
-        header.value = damaged_json(rng, header.value.encode()).decode("utf-8", "replace")
+        unsealed = json.dumps(unsealed_json(header.value)).encode()
+        header.value = damaged_json(rng, unsealed).decode("utf-8", "replace")
     else:
         damaged_proto(rng, model)
     return bytes(model.SerializeToString())
@@ -113,9 +173,16 @@ def _safetensors(rng: Rng, content: bytes) -> bytes:
 DOORS = {
     "csv": Door("a.csv", lambda _: seeds.csv_files(), damaged_text, _read_data, 30_000),
     "npz": Door("a.npz", lambda _: seeds.npz_files(), _mostly(damaged_npz), _read_data, 18_000),
-    "board": Door("a.toml", lambda _: seeds.board_files(), damaged_text, load_board, 5_000),
-    "recipe": Door("a.toml", lambda _: seeds.recipe_files(), damaged_text, Recipe.load, 6_000),
-    "ladder": Door("a.toml", lambda _: seeds.ladder_files(), damaged_text, read_ladder, 4_000),
+    "board": Door("a.toml", lambda _: seeds.board_files(), damaged_toml, load_board, 6_000),
+    "recipe": Door("a.toml", lambda _: seeds.recipe_files(), damaged_toml, Recipe.load, 6_000),
+    "ladder": Door("a.toml", lambda _: seeds.ladder_files(), damaged_toml, read_ladder, 4_000),
+    "costs": Door("a.toml", lambda _: seeds.cost_files(), damaged_toml, _read_costs, 5_000),
+    "profile": Door("profile.json", seeds.profile_files, damaged_json, _read_profile, 6_000),
+    "record": Door("m.json", seeds.record_files, damaged_json, _read_record, 6_000),
+    "candidate": Door("candidate.json", seeds.candidate_files, damaged_json, candidate._read, 5_000),
+    "build": Door("build.json", seeds.build_files, damaged_json, _read_build, 5_000),
+    "size": Door("size.json", seeds.size_files, damaged_json, _read_size, 5_000),
+    "resume": Door("resume.pt", seeds.resume_files, _mostly(damaged_torch), _read_resume, 5_000),
     "people": Door("a.json", lambda _: seeds.people_files(), damaged_json, read_people, 8_000),
     "model": Door("model.pt", seeds.model_files, _mostly(damaged_torch), _read_model, 5_000),
     "weights": Door(

@@ -1,8 +1,11 @@
 """Mutations of bytes, text, and values such as JSON's; each takes a generator of numbers."""
 
 import copy
+import datetime
 import json
+import math
 import re
+import tomllib
 from collections.abc import Callable
 from typing import Any
 
@@ -170,6 +173,36 @@ def _place(rng: Rng, holder: Any) -> tuple[Any, Any]:
         owner = owner[key]
         key = pick(rng, list(owner) if isinstance(owner, dict) else range(len(owner)))
     return owner, key
+
+
+def damaged_toml(rng: Rng, content: bytes) -> bytes:
+    """Return TOML with other values, tables and types; half of them are damaged as text."""
+    if rng.integers(2):
+        return damaged_text(rng, content)
+    value = damaged_value(rng, tomllib.loads(content.decode()), _toml_leaf)
+    return _toml(value if isinstance(value, dict) else {"a": value}).encode("utf-8", "replace")
+
+
+def _toml_leaf(rng: Rng) -> Any:
+    times = (datetime.date(2024, 2, 29), datetime.datetime(1, 1, 1), datetime.time(23, 59))
+    return pick(rng, times) if rng.integers(9) == 0 else other_leaf(rng)
+
+
+def _toml(value: dict[Any, Any]) -> str:
+    return "\n".join(f"{json.dumps(str(key))} = {_toml_value(v)}" for key, v in value.items())
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, dict):
+        inner = ", ".join(f"{json.dumps(str(key))} = {_toml_value(v)}" for key, v in value.items())
+        return f"{{{inner}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"inf": "inf", "-inf": "-inf"}.get(str(value), "nan")
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return json.dumps(value) if value is not None else '""'
 
 
 def damaged_json(rng: Rng, content: bytes) -> bytes:

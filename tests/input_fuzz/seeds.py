@@ -4,6 +4,7 @@ import io
 import json
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,12 @@ from torch import nn
 
 from edgeflow.cells import SequenceClassifier
 from edgeflow.cells.checkpoint import save_model
+from edgeflow.digest import read_json, unsealed
 from edgeflow.importers.safetensors import MAX_HEADER
 from edgeflow.resources import resource
+from edgeflow.training.fit import Fit
+from edgeflow.training.loop import _Run
+from edgeflow.training.options import TrainOptions
 
 CHANNELS, TIME, CLASSES = 3, 20, 4
 
@@ -95,6 +100,71 @@ def _npz(**arrays: object) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
+
+
+def _unsealed(path: Path) -> bytes:
+    """Return JSON without its digest, which would refuse all that is changed."""
+    return json.dumps(read_json(path)).encode()
+
+
+def profile_files(folder: Path) -> Iterator[bytes]:
+    from tests.unit.test_profile_report import a_result
+
+    path = folder / "profile.json"
+    part = {"energy_uj": {"mean": 4.5, "kind": "estimated", "model": "m", "error_percent": 49.0}}
+    warmup = {"accuracy": [0.5] * 10, "accuracy_float": [], "samples": 3}
+    for result in (a_result(), a_result(3, **part, warmup=warmup, rate_hz=0.0)):
+        result.save(path)
+        yield _unsealed(path)
+
+
+def record_files(folder: Path) -> Iterator[bytes]:
+    from tests.unit.test_digests import RECORD, save_record
+
+    for record in (RECORD, {**RECORD, "cost": None, "window": 10, "rate_hz": 50.0}):
+        save_record(folder / "m.onnx", record)
+        yield _unsealed(folder / "m.json")
+
+
+def candidate_files(folder: Path) -> Iterator[bytes]:
+    from tests.unit.test_digests import write_candidate
+
+    yield _unsealed(write_candidate(folder))
+
+
+def build_files(folder: Path) -> Iterator[bytes]:
+    from tests.unit.test_digests import write_build
+
+    yield _unsealed(write_build(folder))
+
+
+def size_files(folder: Path) -> Iterator[bytes]:
+    from tests.unit.test_digests import write_size
+
+    yield _unsealed(write_size(folder))
+
+
+@cache
+def a_fit(folder: Path) -> Fit:
+    """A training that has gone one epoch, with its state in ``resume.pt``."""
+    from tests.unit.test_train import SMALL, waves
+
+    options = TrainOptions(**{**SMALL, "epochs": 1})
+    folder.mkdir(parents=True, exist_ok=True)
+    fit = _Run(waves(), "gru", options, folder, []).fit
+    fit.run()
+    return fit
+
+
+def resume_files(folder: Path) -> Iterator[bytes]:
+    a_fit(folder / "fit")
+    yield unsealed((folder / "fit" / "resume.pt").read_bytes())
+
+
+def cost_files() -> Iterator[bytes]:
+    for name in ("kernels/cortex-m4", "cycles/cortex-m4", "schedules/cortex-m4"):
+        yield (resource("calibration") / "costs" / f"{name}.toml").read_bytes()
+    yield (resource("calibration") / "parts" / "nucleo-l4r5zi.toml").read_bytes()
 
 
 def people_files() -> Iterator[bytes]:

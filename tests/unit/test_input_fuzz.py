@@ -1,7 +1,9 @@
 """Damaged and odd inputs give a result, or a message that can be read; never more.
 
-Kinds: CSV, .npz, TOML (boards, recipes, ladders), JSON of people, model.pt, weights of torch.save and
-.safetensors, ONNX, programs, .pt2, .nir, .keras, .h5. Mutations work on bytes and inside of the
+Kinds: CSV, .npz, TOML (boards, recipes, ladders, costs), JSON of people, profiles, records,
+candidates, builds and sizes, model.pt, resume.pt, weights of torch.save and .safetensors, ONNX,
+programs, .pt2, .nir, .keras, .h5. What carries a digest is damaged without it, as a file of an older
+version is. Mutations work on bytes and inside of the
 containers, with checksums that are right again. An input fails the test if it
 
 - raises anything but an `EdgeFlowError`, or one whose message is empty, longer than 12 lines or has
@@ -11,7 +13,8 @@ containers, with checksums that are right again. An input fails the test if it
 - makes what is resident of a process (ru_maxrss, not addresses) grow by more than 2 GiB over what it
   is with the libraries and one valid file read
 
-The slow set has 10^5 inputs, in processes of their own. ``python -m tests.input_fuzz KIND NUMBER``
+The slow set has 10^5 inputs and more, in processes of their own; EDGEFLOW_FUZZ_INPUTS=100000 in the
+environment makes that as many of each kind. ``python -m tests.input_fuzz KIND NUMBER``
 reads one again.
 """
 
@@ -34,13 +37,13 @@ from edgeflow.importers import load_float_model
 from edgeflow.importers.checkpoint_weights import load_weights
 from edgeflow.importers.hdf5_heap import check_heaps
 from tests.input_fuzz import seeds
-from tests.input_fuzz.doors import DOORS, content_of, wrong
+from tests.input_fuzz.doors import DOORS, MANY, content_of, wrong
 from tests.input_fuzz.workers import run
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # it asks for TensorFlow otherwise
 #: Kinds whose seeds take no second to make, and inputs of each in the fast tier.
 FAST = ("csv", "npz", "board", "recipe", "ladder", "people", "model", "weights", "safetensors",
-        "onnx", "program")  # fmt: skip
+        "onnx", "program", "costs", "profile", "record", "candidate", "build", "size")  # fmt: skip
 FEW = 30
 pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")  # zipfile's, of what it writes
 NEEDS = {"nir": ("nir", "snntorch"), "keras": ("keras", "h5py"), "h5": ("keras", "h5py")}
@@ -96,7 +99,13 @@ def test_many(kind: str, tmp_path: Path) -> None:
     threads = [
         threading.Thread(
             target=run,
-            args=(kind, contents, range(first, door.count, 2), tmp_path / str(first), found),
+            args=(
+                kind,
+                contents,
+                range(first, MANY or door.count, 2),
+                tmp_path / str(first),
+                found,
+            ),
         )
         for first in range(2)
     ]

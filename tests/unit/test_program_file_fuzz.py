@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgeflow.digest import unsealed_json
 from edgeflow.errors import ProgramError
 from edgeflow.program import Program
 from edgeflow.program.onnx_file import to_onnx
@@ -77,7 +78,7 @@ def test_header(data: st.DataObject, model: onnx.ModelProto, file: Path) -> None
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     entry = next(p for p in changed.metadata_props if p.key == "edgeflow")
-    whole = {"": json.loads(entry.value)}
+    whole = {"": unsealed_json(entry.value)}  # the digest would refuse all but spaces
     *path, last = data.draw(st.sampled_from(paths(whole)[1:]))
     owner: Any = whole
     for key in path:

@@ -1,6 +1,5 @@
 """Training: it learns, it is honest about people, and it repeats to the bit."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 
 from edgeflow.cells import load_model
 from edgeflow.data import Dataset, Recording
+from edgeflow.digest import read_json
 from edgeflow.errors import DataError, TrainError
 from edgeflow.metrics import accuracy, confusion, macro_f1
 from edgeflow.training import train
@@ -49,7 +49,7 @@ def same_weights(a: Path, b: Path) -> bool:
 def test_it_learns(mode, tmp_path):
     data = waves()
     result = train(data, out=tmp_path, mode=mode, **(SMALL | {"epochs": 15}))
-    found = json.loads((tmp_path / "metrics.json").read_text())
+    found = read_json(tmp_path / "metrics.json")
     assert found == result.metrics
     assert found["test"]["accuracy"] > 0.9 and found["test"]["macro_f1"] > 0.9
     assert len(found["history"]) == 15

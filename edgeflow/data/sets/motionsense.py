@@ -20,6 +20,7 @@ from edgeflow.errors import DataError
 CLASSES = ("dws", "ups", "wlk", "jog", "sit", "std")
 SENSORS = ("gravity", "userAcceleration", "rotationRate")
 COLUMNS = tuple(f"{sensor}.{axis}" for sensor in SENSORS for axis in "xyz")
+_REMEDY = "copy it again from where it came"
 COUNTS_PER_UNIT = np.repeat([10000.0, 2000.0, 1000.0], 3)
 
 
@@ -56,19 +57,19 @@ def _read_csv(paths: list[Path]) -> Arrays:
     """Return x int16 [n, 9], label uint8 [n], trial uint8 [n] of one subject's files."""
     x, label, trial = [], [], []
     for path in paths:
-        with path.open(encoding="utf-8") as file:
-            header = file.readline().strip().split(",")
-            missing = [column for column in COLUMNS if column not in header]
-            if missing:
-                raise DataError(f"{path}: line 1: no column '{missing[0]}': fetch the file again")
-            try:
+        try:
+            with path.open(encoding="utf-8") as file:
+                header = file.readline().strip().split(",")
+                missing = [column for column in COLUMNS if column not in header]
+                if missing:
+                    raise DataError(f"{path}: line 1: no column '{missing[0]}': {_REMEDY}")
                 values = np.loadtxt(
                     file, delimiter=",", ndmin=2, usecols=[header.index(c) for c in COLUMNS]
                 )
-            except ValueError as error:
-                raise DataError(f"{path}: {error}: fetch the file again") from None
+        except (ValueError, OSError) as error:
+            raise DataError(f"{path}: {error}: {_REMEDY}") from None
         if not np.isfinite(values).all():
-            raise DataError(f"{path}: holds a value that is not finite: fetch the file again")
+            raise DataError(f"{path}: holds a value that is not finite: {_REMEDY}")
         counts = np.clip(np.rint(values * COUNTS_PER_UNIT), -32768, 32767)
         x.append(counts.astype(np.int16))
         name, number = path.parent.name.split("_")

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeflow.cache import remove
 from edgeflow.data.arrays import read_npz
 from edgeflow.data.dataset import Recording
-from edgeflow.data.source import Source
+from edgeflow.data.source import Source, differs, remedy
 from edgeflow.errors import DataError
 from edgeflow.files import scratch_folder, write_atomic
 
@@ -39,6 +40,10 @@ def _find(place: Path) -> Path | None:
     return None
 
 
+def _damaged(path: Path) -> list[Path]:
+    return [path] if path.suffix == ".npy" and differs(path, MEMBER_SHA256) else []
+
+
 def _installed() -> Path | None:
     # found without importing it, since its import needs pandas and scikit-learn
     spec = importlib.util.find_spec("seglearn")
@@ -58,12 +63,18 @@ def _read(path: Path) -> list[Recording]:
         parts = np.split(arrays["x"], np.cumsum(length)[:-1])
         labels, people = arrays["label"], arrays["subject"]
     else:
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            content = b""
+            reason = error.strerror or str(error)
+        else:
+            reason = "SHA-256 differs"
         # the file is a pickle: it is opened only if it is the published one
         if hashlib.sha256(content).hexdigest() != MEMBER_SHA256:
             raise DataError(
-                f"{path}: not the watch_dataset.npy of {PACKAGE} (SHA-256 differs): fetch it with "
-                "'edgeflow data get seglearn-watch'"
+                f"{path}: not the watch_dataset.npy of {PACKAGE} ({reason}): "
+                f"{remedy(path, 'seglearn-watch')}"
             )
         table = np.load(io.BytesIO(content), allow_pickle=True).item()
         parts, labels, people = table["X"], table["y"], table["subject"]
@@ -93,6 +104,7 @@ def _fetch(folder: Path) -> None:
                 "network, or pass --root DIR with watch_dataset.npy of that package"
             )
         with zipfile.ZipFile(wheels[0]) as wheel:
+            remove(folder / "watch_dataset.npy")
             write_atomic(folder / "watch_dataset.npy", wheel.read(MEMBER))
 
 
@@ -116,6 +128,7 @@ SOURCES = [
         find=_find,
         read=_read,
         fetch=_fetch,
+        damaged=_damaged,
         installed=_installed,
         small=True,
     )

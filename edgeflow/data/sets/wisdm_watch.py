@@ -19,9 +19,10 @@ import numpy as np
 from edgeflow.data.archive import extract_checked
 from edgeflow.data.arrays import Arrays, cached, find_folder, number_of, packed_people, runs
 from edgeflow.data.dataset import Recording
-from edgeflow.data.source import Source, cache_folder
+from edgeflow.data.source import Source, cache_folder, differs, remedy
 from edgeflow.errors import DataError
 
+FOLDER = "wisdm-watch"
 LETTERS = "ABCDEFGHIJKLMOPQRS"
 HAND = "FGOPQRS"
 ACCEL_PER_COUNT, GYRO_PER_COUNT = 1 / 1000, 1 / 900
@@ -32,6 +33,7 @@ URL = (
     "https://archive.ics.uci.edu/static/public/507/"
     "wisdm+smartphone+and+smartwatch+activity+and+biometrics+dataset.zip"
 )
+ARCHIVE = "wisdm.zip"
 _RAW = "raw/watch/accel"
 
 
@@ -57,6 +59,8 @@ def _people(place: Path) -> list[tuple[str, Arrays]]:
     if packed := packed_people(place, ("acc", "gyr", "label", "seg")):
         return packed
     found = []
+    if missing := [path for path in _expected(place) if not path.is_file()]:
+        raise DataError(f"{missing[0]}: no such file: {_remedy(missing[0])}")
     for accel in sorted((place / _RAW).glob("data_*_accel_watch.txt*"), key=number_of):
         person = number_of(accel)
         gyro = sorted((place / "raw/watch/gyro").glob(f"data_{person}_gyro_watch.txt*"))
@@ -65,10 +69,34 @@ def _people(place: Path) -> list[tuple[str, Arrays]]:
         arrays = cached(
             cache_folder().parent / "parsed" / "wisdm-watch",
             [accel, gyro[0]],
-            partial(read_raw, accel, gyro[0]),
+            partial(_parsed, place, accel, gyro[0]),
         )
         found.append((str(person), arrays))
     return found
+
+
+def _parsed(place: Path, accel: Path, gyro: Path) -> Arrays:
+    """Return `read_raw` of files that are as they were published, where they were downloaded."""
+    expected = _expected(place)
+    for path in (accel, gyro):
+        if path in expected and differs(path, expected[path]):
+            raise DataError(f"{path}: not as it was published (SHA-256 differs): {_remedy(path)}")
+    return read_raw(accel, gyro)
+
+
+def _expected(place: Path) -> dict[Path, str]:
+    """Return the SHA-256 by file, if the place is that of the download."""
+    if place != cache_folder() / FOLDER or any(place.glob("subject_*.npz")):
+        return {}
+    return {place / path: checksum for path, checksum in checksums().items()}
+
+
+def _damaged(place: Path) -> list[Path]:
+    return [path for path, checksum in _expected(place).items() if differs(path, checksum)]
+
+
+def _remedy(path: Path) -> str:
+    return remedy(path, "wisdm-watch")
 
 
 def read_raw(accel: Path, gyro: Path) -> Arrays:
@@ -142,7 +170,7 @@ def _parse(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         with opener(path, "rb") as file:  # type: ignore[operator]
             text = file.read().replace(b";", b"").decode("ascii")
     except (OSError, lzma.LZMAError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}): fetch the file again") from None
+        raise DataError(f"{path}: cannot be read ({error}): {_remedy(path)}") from None
     columns = [("person", "i4"), ("letter", "U2"), ("time", "i8"), ("v", "f8", (3,))]
     try:
         table = np.loadtxt(io.StringIO(text), dtype=columns, delimiter=",", comments=None, ndmin=1)
@@ -150,7 +178,7 @@ def _parse(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         table = np.loadtxt(_clean(path, text), dtype=columns, delimiter=",", comments=None, ndmin=1)
     if not np.isfinite(table["v"]).all():
         row = int(np.flatnonzero(~np.isfinite(table["v"]).all(axis=1))[0])
-        raise DataError(f"{path}: sample {row + 1} is not finite: fetch the file again")
+        raise DataError(f"{path}: sample {row + 1} is not finite: {_remedy(path)}")
     code = np.full(128, 255, dtype=np.uint8)
     for i, letter in enumerate(LETTERS):
         code[ord(letter)] = i
@@ -169,12 +197,12 @@ def _clean(path: Path, text: str) -> list[str]:
             int(fields[0]), int(fields[2]), [float(f) for f in fields[3:]]
         except ValueError:
             raise DataError(
-                f"{path}: line {number}: '{line[:60]}' should be person,letter,time,x,y,z: fetch "
-                "the file again"
+                f"{path}: line {number}: '{line[:60]}' should be person,letter,time,x,y,z: "
+                f"{_remedy(path)}"
             ) from None
         kept.append(line)
     if not kept:
-        raise DataError(f"{path}: no line has the form person,letter,time,x,y,z: fetch it again")
+        raise DataError(f"{path}: no line has the form person,letter,time,x,y,z: {_remedy(path)}")
     return kept
 
 
@@ -187,16 +215,19 @@ def checksums() -> dict[str, str]:
 def _fetch(folder: Path) -> None:
     import pooch
 
+    (folder / ARCHIVE).unlink(missing_ok=True)  # pooch would take an old one, as it is
     try:
         # the archive has no published checksum: each text file in it is checked instead
-        archive = pooch.retrieve(URL, known_hash=None, path=folder, fname="wisdm.zip")
+        archive = pooch.retrieve(URL, known_hash=None, path=folder, fname=ARCHIVE)
     except Exception as error:  # requests, urllib and pooch each raise their own
         raise DataError(
             f"the download of {URL} failed ({type(error).__name__}): check the network, or unpack "
             "the archive yourself and pass --root DIR"
         ) from None
-    extract_checked(Path(archive), checksums(), folder)
-    Path(archive).unlink()
+    try:
+        extract_checked(Path(archive), checksums(), folder)
+    finally:
+        Path(archive).unlink(missing_ok=True)
 
 
 def _source(name: str, letters: str, summary: str) -> Source:
@@ -207,7 +238,7 @@ def _source(name: str, letters: str, summary: str) -> Source:
         citation="G. M. Weiss, K. Yoneda, T. Hayajneh, Smartphone and smartwatch-based biometrics "
         "using activities of daily living, IEEE Access 7 (2019), doi:10.1109/ACCESS.2019.2940729",
         homepage="https://archive.ics.uci.edu/dataset/507",
-        folder="wisdm-watch",
+        folder=FOLDER,
         classes=tuple(letters),
         channels=("acc_x", "acc_y", "acc_z", "gyr_x", "gyr_y", "gyr_z"),
         units=("m/s2", "m/s2", "m/s2", "rad/s", "rad/s", "rad/s"),
@@ -219,6 +250,7 @@ def _source(name: str, letters: str, summary: str) -> Source:
         find=_find,
         read=partial(_read, letters=letters),
         fetch=_fetch,
+        damaged=_damaged,
     )
 
 

@@ -1,0 +1,40 @@
+"""Files in the user's cache: each ends with its digest, and one that is damaged is made anew.
+
+Damage is whatever keeps a file from being used: cut, changed, empty, unreadable, or a folder in its
+place. None of it is an error, as what is kept can be made again.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgeflow.digest import seal
+from edgeflow.files import atomic_path
+
+
+@contextlib.contextmanager
+def keeping(path: Path) -> Iterator[Path]:
+    """Yield a temporary path; what is written there becomes the kept file, with its digest.
+
+    Raises
+    ------
+    OSError
+        If the cache cannot be written to.
+    """
+    remove(path)
+    with atomic_path(path) as temporary:
+        yield temporary
+        seal(temporary)
+
+
+def remove(path: Path) -> None:
+    """Remove a folder in the place of a kept file; a file is left to be replaced.
+
+    Raises
+    ------
+    OSError
+        If it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
