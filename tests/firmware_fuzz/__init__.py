@@ -1,0 +1,1 @@
+"""A driver that feeds the firmware mutated bytes, in its own process, under sanitizers."""
