@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,9 +29,13 @@ from edgeflow.targets.toolchain import (
     board_include_dirs,
     board_sources,
     compile_sources,
+    image_id,
     link,
     objcopy,
 )
+
+if TYPE_CHECKING:
+    from edgeflow.device import Expected
 
 #: Name of a library that was given none, and of all as the firmware's runtime knows it.
 _MODEL = "model"
@@ -62,6 +66,8 @@ class Build:
     name : str or None
         With which all global names of the library begin; None: ``model``, and kernels have their
         own names.
+    build_id : str or None
+        16 hex digits that the image tells of itself; None of a build by version 0.1.0.
     measured : SizeReport, optional
         The bytes of the image; default: what the folder's ``size.json`` says.
     """
@@ -77,6 +83,7 @@ class Build:
     placement: Placement = field(default_factory=Placement)
     tvm_layers: tuple[str, ...] = ()
     name: str | None = None
+    build_id: str | None = None
     measured: SizeReport | None = field(default=None, compare=False)
 
     @property
@@ -109,6 +116,31 @@ class Build:
             return SizeReport(**json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise TargetError(f"{file}: damaged ({error}): compile the model again") from None
+
+    @property
+    def expected(self) -> "Expected":
+        """What a board that runs this build says of itself.
+
+        Raises
+        ------
+        TargetError
+            If ``build.json`` has numbers that are none.
+        """
+        from edgeflow.device import Expected
+
+        found = {}
+        for name in ("model_hash", "build_id"):
+            text = getattr(self, name)
+            try:
+                found[name] = b"" if text is None and name == "build_id" else bytes.fromhex(text)
+            except (TypeError, ValueError):
+                text = ""
+            if text is not None and len(text) != 16:
+                raise TargetError(
+                    f"{self.directory / 'build.json'}: {name}: not 16 hex digits: compile the "
+                    "model again"
+                )
+        return Expected(board=self.board, **found)
 
     def spec(self, board: BoardSpec | str | None = None) -> BoardSpec:
         """Return the board of the build, or another one of the same core.
@@ -171,7 +203,7 @@ class Build:
             with open_board(spec, image=self.elf, port=port, runner=runner) as opened:
                 if port is None or runner is not None:
                     opened.flash()
-                with opened.connect(program.hash) as client:
+                with opened.connect(self.expected) as client:
                     return np.stack([client.steps(part, reset=True).y for part in whole])
 
         return predict(program, x, run)
@@ -210,6 +242,7 @@ class Build:
                 placement=Placement(**content["placement"]),
                 tvm_layers=tuple(content["tvm_layers"]),
                 name=content.get("name"),
+                build_id=content.get("build_id"),
             )
         except FileNotFoundError:
             raise TargetError(
@@ -295,7 +328,8 @@ def compile_program(
     if prefix != _MODEL:
         write_atomic(directory / "objects" / "model.h", _model_header(prefix))
     frame = frame_size(program.inputs, program.outputs)
-    elf = compile_image(spec, directory, [f"{prefix}.c"], plan.kernel_files, frame, progress)
+    sources = [f"{prefix}.c"]
+    elf, build_id = compile_image(spec, directory, sources, plan.kernel_files, frame, progress)
     if spec.soc is not None:
         for suffix in (".bin", ".hex"):
             objcopy(spec, elf, elf.with_suffix(suffix))
@@ -311,6 +345,7 @@ def compile_program(
         placement=spec.placement,
         tvm_layers=tuple(layer for layer, writer in plan.backends.items() if writer == "tvm"),
         name=name,
+        build_id=build_id.hex(),
         measured=measure_size(elf, directory / "objects"),
     )
     program.save(directory / "model.onnx")
@@ -348,7 +383,7 @@ def _model_header(prefix: str) -> str:
 
 def frame_size(inputs: int, outputs: int) -> int:
     """Return the bytes of a protocol frame: room for at least one step (docs/protocol.md)."""
-    return max(512, 4 + 2 * inputs, 4 + 2 * outputs + 4)
+    return max(512, 8 + 2 * inputs, 8 + 2 * outputs + 4)
 
 
 def compile_image(
@@ -358,7 +393,7 @@ def compile_image(
     kernels: Sequence[str],
     frame: int,
     progress: StageProgress = silent,
-) -> Path:
+) -> tuple[Path, bytes]:
     """Compile a library for speed and the firmware around it for size, and link both.
 
     Parameters
@@ -378,6 +413,8 @@ def compile_image(
     -------
     Path
         ``firmware.elf``.
+    bytes
+        The number of the build, of 8 bytes, which the image tells of itself (`image_id`).
 
     Raises
     ------
@@ -388,6 +425,7 @@ def compile_image(
     """
     firmware = resource("firmware")
     protocol = firmware / "protocol"
+    identity = firmware / "runtime" / "ef_identity.c"
     defines = {
         **board_defines(spec),
         "EF_VERSION": f'"{__version__}"',
@@ -401,22 +439,30 @@ def compile_image(
     groups: list[tuple[str, list[Path], list[str]]] = [
         ("model", [directory / name for name in models], ["-O2"]),
         ("kernels", [directory / name for name in kernels], ["-O2"]),
-        ("runtime", sorted((firmware / "runtime").glob("*.c")), small),
+        ("runtime", sorted({*(firmware / "runtime").glob("*.c")} - {identity}), small),
         ("protocol", sorted(protocol.glob("*.c")), small),
         ("hal", board_sources(spec), small),
     ]
     objects: list[Path] = []
-    total = sum(len(sources) for _, sources, _ in groups)
-    for name, sources, flags in groups:
+    total = 1 + sum(len(sources) for _, sources, _ in groups)
+
+    def compiled(name: str, sources: Sequence[Path], flags: Sequence[str]) -> None:
         progress("compiling", len(objects), total)
-        objects += compile_sources(
-            spec.core,
-            sources,
-            directory / "objects" / name,
-            include_dirs=includes,
-            defines=defines,
-            extra_flags=flags,
+        objects.extend(
+            compile_sources(
+                spec.core,
+                sources,
+                directory / "objects" / name,
+                include_dirs=includes,
+                defines=defines,
+                extra_flags=flags,
+            )
         )
+
+    for group in groups:
+        compiled(*group)
+    build_id = image_id(spec, objects)
+    compiled("runtime", [identity], [*small, f"-DEF_BUILD_ID={{{','.join(map(str, build_id))}}}"])
     progress("compiling", total, total)
     progress("linking", 0, 0)
-    return link(spec, objects, directory / "firmware.elf")
+    return link(spec, objects, directory / "firmware.elf"), build_id
