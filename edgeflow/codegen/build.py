@@ -67,7 +67,7 @@ class Build:
         With which all global names of the library begin; None: ``model``, and kernels have their
         own names.
     build_id : str or None
-        16 hex digits that the image tells of itself; None of a build by version 0.1.0.
+        16 hex digits that the image tells of itself; None of a build by version 0.2.0 or older.
     measured : SizeReport, optional
         The bytes of the image; default: what the folder's ``size.json`` says.
     """

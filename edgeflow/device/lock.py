@@ -61,7 +61,10 @@ class PortLock:
                 file.seek(0)
                 raise busy(name, file.read().strip()) from None
         file.truncate(0)
-        file.write(f"{Path(sys.argv[0]).name or 'python'} (pid {os.getpid()})\n")
+        program = Path(sys.argv[0]).name
+        if not program or program.startswith("-"):
+            program = Path(sys.executable).name
+        file.write(f"{program} (pid {os.getpid()})\n")
         file.flush()
         self._file = file
 

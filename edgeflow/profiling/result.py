@@ -132,6 +132,12 @@ class ProfileResult:
         Samples that a step reads.
     notes
         What data and program disagree about, a line each.
+    line
+        How good the line to the board was: ``round_trip_ms`` of frames (mean, p50, p99, max; None
+        if none was answered at once), ``requests``, ``retries`` (how often one was sent again),
+        ``damaged`` (frames from the board), ``board_errors`` (frames to it, since it was last
+        reset; None if it did not tell) and ``resets`` of the board. None in a file of an older
+        version. Not compared by ``==``.
     date
         When the run ended: ISO 8601, UTC. Not compared by ``==``.
     versions
@@ -179,6 +185,7 @@ class ProfileResult:
     samples_per_step: int = 1
     recordings: int | None = None
     notes: list[str] = field(default_factory=list)
+    line: dict[str, Any] | None = field(default=None, compare=False)
     date: str | None = field(default=None, compare=False)
     versions: dict[str, str] = field(default_factory=dict)
 

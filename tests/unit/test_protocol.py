@@ -57,7 +57,7 @@ def test_any_bytes_decode_to_a_message_or_nothing(code: bytes) -> None:
 
 
 def test_image_of_version_1_is_known_by_what_it_says() -> None:
-    """0.1.0's reply to the question that its host asks, with its CRC-16."""
+    """Its reply to the question that its host asks, with its CRC-16."""
     fields = struct.pack("<BBB8sHHHHI", 0x81, 1, 1, bytes(range(8)), 6, 7, 40, 42, 0)
     payload = fields + b"\x07qemu-m4\x050.1.0"
     frame = cobs.encode(payload + binascii.crc_hqx(payload, 0xFFFF).to_bytes(2, "little"))
