@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 FLOOR = 0.1
 #: The same of an emulator, whose serial port stalls for a second now and then and loses nothing.
 EMULATED_FLOOR = 2.0
-#: First wait, while no answer has been timed, seconds.
-_FIRST = 0.5
+#: First wait, while no answer has been timed, seconds (RFC 6298), and steps of the first frame,
+#: few enough for a slow board to take them in that time.
+_FIRST = 1.0
+_FIRST_STEPS = 4
 
 
 @dataclass
@@ -45,8 +47,8 @@ class Pace:
     Time-outs are smoothed round trips and four times their deviation, twice as long after each that
     passed (V. Jacobson and M. Karels, 1988; RFC 6298). As answers to repeated requests cannot be
     told apart, only those to requests that were sent once are timed (P. Karn and C. Partridge,
-    1987). A frame gets half as many steps after one that had to be sent again, and one more after
-    one that had not.
+    1987). A frame gets half as many steps after one that had to be sent again. After one that had
+    not it gets twice as many until the first loss, then one more.
 
     Parameters
     ----------
@@ -57,7 +59,9 @@ class Pace:
     """
 
     def __init__(self, most_steps: int, floor: float, cap: float) -> None:
-        self.steps = self._most = most_steps
+        self._most = most_steps
+        self.steps = min(_FIRST_STEPS, most_steps)
+        self._lost = False
         self._floor, self._cap = min(floor, cap), cap
         self._smoothed: float | None = None
         self._deviation = 0.0
@@ -81,13 +85,14 @@ class Pace:
     def answered(self, seconds: float, steps: int, again: bool) -> None:
         """Learn that a request of `steps` was answered, and whether it had been sent again."""
         if again:
+            self._lost = True
             if steps:
                 self.steps = max(1, min(self.steps, steps) // 2)
             return
         self._backoff = 1.0
         if steps == 0:
             return
-        self.steps = min(self._most, self.steps + 1)
+        self.steps = min(self._most, self.steps + 1 if self._lost else 2 * self.steps)
         if self._smoothed is None:
             self._smoothed, self._deviation = seconds, seconds / 2
         else:

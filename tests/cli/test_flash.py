@@ -91,6 +91,8 @@ def test_stay_keeps_the_board_until_ctrl_c(m4_build: Path) -> None:
         for _ in range(2):  # a port may be opened again
             with open_board(load_board("qemu-m4"), port=port) as board:
                 assert (board.connect(MODEL_HASH).steps(x, True).y == run_model(x)).all()
+                _, err = run(m4_build, "--port", port, code=2)
+                assert f"{port}: held by " in err and len(err.splitlines()) == 1
         out, _ = run(m4_build, "--port", port)
         assert f"build {BUILD_ID.hex()} on {port} " in out
         process.send_signal(signal.SIGINT)

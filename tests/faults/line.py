@@ -1,6 +1,7 @@
 """Lines that fail: a transport with seeded faults, and boards that several hosts reach."""
 
 import contextlib
+import itertools
 import os
 import random
 import selectors
@@ -24,29 +25,36 @@ class FaultyLine(Transport):
         Returns the transport of a board that has just been started anew.
     rate : float
         Of bytes: as many are flipped, dropped or doubled, evenly among the three.
-    events : float
-        Of writes: as many begin a stall, lose a run of bytes, or reset the board, each.
+    every : int
+        Writes after which the next of these comes: a run of bytes is lost, a stall begins, the board
+        is reset. 0: none.
     """
 
     def __init__(
-        self, open: Callable[[], Transport], seed: int, rate: float, events: float = 0.0
+        self, open: Callable[[], Transport], seed: int, rate: float, every: int = 0
     ) -> None:
         self._open, self._inner = open, open()
         super().__init__(self._inner.name)
         self._random = random.Random(seed)
-        self._rate, self._events = rate, events
+        self._rate, self._every = rate, every
+        self._writes = 0
+        self._kinds = itertools.cycle(("cut", "stall", "reset"))
         self._stalled_until = 0.0
         self.counts = dict.fromkeys(("flip", "drop", "double", "stall", "cut", "reset"), 0)
 
     def write(self, data: bytes) -> None:
         data = self._damaged(data)
-        if self._happens("cut"):
-            start = self._random.randrange(len(data) + 1)
-            data = data[:start] + data[start + self._random.randrange(1, 100) :]
-        if self._happens("stall"):
-            self._stalled_until = time.monotonic() + self._random.uniform(0.1, 1.0)
-        if self._happens("reset"):
-            self._inner = self._open()
+        self._writes += 1
+        if self._every and self._writes % self._every == 0:
+            kind = next(self._kinds)
+            self.counts[kind] += 1
+            if kind == "cut":
+                start = self._random.randrange(len(data) + 1)
+                data = data[:start] + data[start + self._random.randrange(1, 100) :]
+            elif kind == "stall":
+                self._stalled_until = time.monotonic() + self._random.uniform(0.1, 1.0)
+            else:
+                self._inner = self._open()
         self._inner.write(data)
 
     def read(self, timeout: float) -> bytes:
@@ -57,11 +65,6 @@ class FaultyLine(Transport):
 
     def close(self) -> None:
         self._inner.close()
-
-    def _happens(self, event: str) -> bool:
-        happens = self._random.random() < self._events
-        self.counts[event] += happens
-        return happens
 
     def _damaged(self, data: bytes) -> bytes:
         result, start = bytearray(), 0

@@ -46,7 +46,7 @@ def recordings(seed: int) -> Iterator[np.ndarray]:
 
 
 def campaign(
-    board: Board, steps: int, rate: float, events: float, seed: int, each: int = 4000
+    board: Board, steps: int, rate: float, every: int, seed: int, each: int = 4000
 ) -> Outcome:
     """Run steps over a faulty line, some recordings in two calls, a new session now and then."""
     outcome = Outcome()
@@ -56,7 +56,7 @@ def campaign(
         board.reset()
         return board._open()
 
-    line = FaultyLine(restarted, seed, rate, events)  # type: ignore[arg-type]
+    line = FaultyLine(restarted, seed, rate, every)  # type: ignore[arg-type]
     client: Client | None = None
     begun_at = 0
     for x in recordings(seed):
@@ -71,7 +71,7 @@ def campaign(
                 parts.append(client.steps(x[cut:]).y)
         except BoardResetError:
             assert line.counts["reset"] > resets, "a reset that was none"
-            outcome.noticed["resets without a begin"] += 1
+            outcome.noticed["resets"] += 1
             client = None
             continue
         except DeviceError as error:
@@ -103,26 +103,27 @@ def check(outcome: Outcome, *, aborts: int) -> None:
     assert outcome.wrong == 0
     assert len(outcome.aborts) <= aborts, outcome.aborts
     assert outcome.noticed["retries"] > 0
+    # of two in a row, or one before a session, the host need not know
+    assert all(outcome.faults.values()), "each kind of fault must occur"
+    assert outcome.faults["reset"] // 2 <= outcome.noticed["resets"] <= outcome.faults["reset"]
 
 
 def test_a_bad_line_costs_time_only(host_image: Path) -> None:
     """A byte of 1,000, and a stall, a lost run and a reset now and then, with default settings."""
     with open_board(load_board("host"), image=host_image) as board:
-        outcome = campaign(board, 1200, 1e-3, 2e-3, seed=5, each=600)
+        outcome = campaign(board, 1200, 1e-3, 40, seed=5, each=600)
     check(outcome, aborts=0)
-    assert outcome.noticed["damaged"] > 0 and outcome.noticed["resets"] > 0
-    assert all(outcome.faults.values()), "each kind of fault must occur"
+    assert outcome.noticed["damaged"] > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("rate", "events", "steps"), [(1e-3, 1e-3, 90_000), (1e-4, 1e-3, 70_000), (1e-5, 1e-3, 70_000)]
+    ("rate", "every", "steps"), [(1e-3, 300, 90_000), (1e-4, 100, 70_000), (1e-5, 100, 70_000)]
 )
-def test_campaign_on_this_machine(rate: float, events: float, steps: int, host_image: Path) -> None:
+def test_campaign_on_this_machine(rate: float, every: int, steps: int, host_image: Path) -> None:
     with open_board(load_board("host"), image=host_image) as board:
-        outcome = campaign(board, steps, rate, events, seed=int(rate * 1e6))
+        outcome = campaign(board, steps, rate, every, seed=int(rate * 1e6))
     check(outcome, aborts=steps // 20_000)
-    assert all(outcome.faults.values())
 
 
 @pytest.mark.slow
@@ -132,5 +133,5 @@ def test_campaign_on_an_emulated_board(rate: float, tmp_path: Path) -> None:
     """A UART, and a core that reads nothing while it computes and writes."""
     image = build_image("qemu-m4", tmp_path)
     with open_board(load_board("qemu-m4"), image=image) as board:
-        outcome = campaign(board, 10_000, rate, 1e-3, seed=3)
+        outcome = campaign(board, 10_000, rate, 100, seed=3)
     check(outcome, aborts=1)

@@ -22,7 +22,7 @@ def test_the_time_out_follows_the_round_trip() -> None:
     assert settled(0.001, floor=EMULATED_FLOOR).timeout(40) == EMULATED_FLOOR
     # RFC 6298: the first deviation is half of the round trip, of which four are added
     first = Pace(40, FLOOR, cap=5.0)
-    assert first.timeout(40) == 0.5
+    assert first.timeout(40) == 1.0
     first.answered(0.2, 40, again=False)
     assert first.timeout(40) == pytest.approx(0.6)
     # a line that changes gets more than its mean
@@ -57,10 +57,11 @@ def test_time_outs_double_until_an_answer_is_timed() -> None:
 def test_frames_shrink_on_loss_and_grow_again() -> None:
     pace = Pace(40, FLOOR, cap=5.0)
     sizes = []
-    for _ in range(7):
+    for turn in range(12):
         sizes.append(pace.steps)
-        pace.answered(0.1, pace.steps, again=True)
-    assert sizes == [40, 20, 10, 5, 2, 1, 1]
+        pace.answered(0.1, pace.steps, again=turn > 4)
+    assert sizes == [4, 8, 16, 32, 40, 40, 20, 10, 5, 2, 1, 1]
+    assert Pace(3, FLOOR, cap=5.0).steps == 3
     # neither one of few steps nor a request without any says much of long ones
     pace.answered(0.1, 0, again=False)
     assert pace.steps == 1
