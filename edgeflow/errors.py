@@ -8,6 +8,7 @@ from typing import Any
 from unicodedata import category
 
 __all__ = [
+    "BoardResetError",
     "CheckFailed",
     "CompressError",
     "DataError",
@@ -18,8 +19,10 @@ __all__ = [
     "ImageMismatchError",
     "NoRoomError",
     "OutputError",
+    "PortBusyError",
     "ProgramError",
     "ProtocolError",
+    "SessionLostError",
     "TargetError",
     "ToolMissingError",
     "TrainError",
@@ -146,7 +149,19 @@ class ProtocolError(DeviceError):
 
 
 class ImageMismatchError(DeviceError):
-    """The image on the board is not the one that was compiled."""
+    """The image on the board, or the board, is not the one that was compiled for."""
+
+
+class PortBusyError(DeviceError):
+    """A port that another program holds."""
+
+
+class SessionLostError(DeviceError):
+    """A board with which another program began to talk in between."""
+
+
+class BoardResetError(DeviceError):
+    """A board that started anew in the middle of a session, so that its model's state is lost."""
 
 
 class CheckFailed(EdgeFlowError):

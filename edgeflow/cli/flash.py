@@ -11,8 +11,7 @@ from edgeflow.cli.options import JSON, PORT, RUNNER, TRUST_BOARD
 from edgeflow.errors import DeviceError, TargetError
 
 if TYPE_CHECKING:
-    from edgeflow.codegen.build import Build
-    from edgeflow.device import Board
+    from edgeflow.device import Board, Expected
     from edgeflow.device.qemu import QemuBoard
     from edgeflow.targets.board import BoardSpec
 
@@ -44,7 +43,7 @@ def command(
     from edgeflow.targets.board import load_board
 
     build = Build.load(folder)
-    model_hash = _model_hash(build)
+    expected = build.expected
     spec = load_board(board if board is not None else build.board, trusted=trust_board)
     if spec.name != build.board:
         raise TargetError(
@@ -54,25 +53,12 @@ def command(
     if stay:
         kept = _kept_board(spec, build.elf, port)
         with kept:
-            _write_and_verify(kept, model_hash, kept.port, json_, write=True)
+            _write_and_verify(kept, expected, kept.port, json_, write=True)
             _wait(kept)
         return
     with open_board(spec, image=build.elf, port=port, runner=runner) as opened:
         write = port is None or runner is not None
-        _write_and_verify(opened, model_hash, port, json_, write=write)
-
-
-def _model_hash(build: "Build") -> bytes:
-    try:
-        model_hash = bytes.fromhex(build.model_hash)
-    except (TypeError, ValueError):
-        model_hash = b""
-    if len(model_hash) != 8:
-        raise TargetError(
-            f"{build.directory / 'build.json'}: model_hash: not 16 hex digits: compile the model "
-            "again"
-        )
-    return model_hash
+        _write_and_verify(opened, expected, port, json_, write=write)
 
 
 def _kept_board(spec: "BoardSpec", image: Path, port: str | None) -> "QemuBoard":
@@ -88,19 +74,21 @@ def _kept_board(spec: "BoardSpec", image: Path, port: str | None) -> "QemuBoard"
 
 
 def _write_and_verify(
-    board: "Board", model_hash: bytes, port: str | None, json_: bool, *, write: bool
+    board: "Board", expected: "Expected", port: str | None, json_: bool, *, write: bool
 ) -> None:
     if write:
         console.note(f"writing {board.image} to {board.spec.name}")
         board.flash()
         port = getattr(board, "port", port)
-    with board.connect(model_hash) as client:
+    with board.connect(expected) as client:
         hello = client.hello
+    board.release()
     if json_:
         console.print_json(
             {
                 "board": hello.board,
                 "model_hash": hello.model_hash.hex(),
+                "build_id": hello.build_id.hex(),
                 "firmware": hello.version,
                 "inputs": hello.inputs,
                 "outputs": hello.outputs,
@@ -110,8 +98,9 @@ def _write_and_verify(
         )
     else:
         where = f" on {port}" if port else ""
+        numbers = f"model {hello.model_hash.hex()}, build {hello.build_id.hex()}"
         console.out.print(
-            f"{hello.board} runs model {hello.model_hash.hex()}{where} "
+            f"{hello.board} runs {numbers}{where} "
             f"({hello.inputs} inputs, {hello.outputs} outputs, firmware {hello.version})",
             soft_wrap=True,
         )

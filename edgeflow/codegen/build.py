@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,9 +31,13 @@ from edgeflow.targets.toolchain import (
     board_include_dirs,
     board_sources,
     compile_sources,
+    image_id,
     link,
     objcopy,
 )
+
+if TYPE_CHECKING:
+    from edgeflow.device import Expected
 
 #: Name of a library that was given none, and of all as the firmware's runtime knows it.
 _MODEL = "model"
@@ -68,6 +72,8 @@ class Build:
         Whether it was compiled though its part might not hold it.
     notes : tuple of str
         What does not fit the part, or may not, a line each.
+    build_id : str or None
+        16 hex digits that the image tells of itself; None of a build by version 0.2.0 or older.
     measured : SizeReport, optional
         The bytes of the image; default: what the folder's ``size.json`` says.
     """
@@ -85,6 +91,7 @@ class Build:
     name: str | None = None
     any_part: bool = False
     notes: tuple[str, ...] = ()
+    build_id: str | None = None
     measured: SizeReport | None = field(default=None, compare=False)
 
     @property
@@ -119,6 +126,16 @@ class Build:
             raise TargetError(f"{file}: {error}: compile the model again") from None
         except (OSError, ValueError, TypeError) as error:
             raise TargetError(f"{file}: damaged ({error}): compile the model again") from None
+
+    @property
+    def expected(self) -> "Expected":
+        """What a board that runs this build says of itself."""
+        from edgeflow.device import Expected
+
+        build_id = b"" if self.build_id is None else bytes.fromhex(self.build_id)
+        return Expected(
+            board=self.board, model_hash=bytes.fromhex(self.model_hash), build_id=build_id
+        )
 
     def spec(self, board: BoardSpec | str | None = None, *, trust_board: bool = False) -> BoardSpec:
         """Return the board of the build, or another one of the same core.
@@ -194,7 +211,7 @@ class Build:
             with open_board(spec, image=self.elf, port=port, runner=runner) as opened:
                 if port is None or runner is not None:
                     opened.flash()
-                with opened.connect(program.hash) as client:
+                with opened.connect(self.expected) as client:
                     return np.stack([client.steps(part, reset=True).y for part in whole])
 
         return predict(program, x, run)
@@ -314,8 +331,9 @@ def _compile(
     if prefix != _MODEL:
         write_atomic(directory / "objects" / "model.h", _model_header(prefix))
     frame = frame_size(program.inputs, program.outputs)
+    sources = [f"{prefix}.c"]
     try:
-        elf = compile_image(spec, directory, [f"{prefix}.c"], plan.kernel_files, frame, progress)
+        elf, build_id = compile_image(spec, directory, sources, plan.kernel_files, frame, progress)
     except NoRoomError as error:
         raise fit.explain(error) from None
     measured = measure_size(elf, directory / "objects")
@@ -337,6 +355,7 @@ def _compile(
         name=name,
         any_part=any_part,
         notes=tuple(notes),
+        build_id=build_id.hex(),
         measured=measured,
     )
     program.save(directory / "model.onnx")
@@ -382,7 +401,7 @@ def _model_header(prefix: str) -> str:
 
 def frame_size(inputs: int, outputs: int) -> int:
     """Return the bytes of a protocol frame: room for at least one step (docs/protocol.md)."""
-    return max(512, 4 + 2 * inputs, 4 + 2 * outputs + 4)
+    return max(512, 8 + 2 * inputs, 8 + 2 * outputs + 4)
 
 
 def compile_image(
@@ -392,7 +411,7 @@ def compile_image(
     kernels: Sequence[str],
     frame: int,
     progress: StageProgress = silent,
-) -> Path:
+) -> tuple[Path, bytes]:
     """Compile a library for speed and the firmware around it for size, and link both.
 
     Parameters
@@ -412,6 +431,8 @@ def compile_image(
     -------
     Path
         ``firmware.elf``.
+    bytes
+        The number of the build, of 8 bytes, which the image tells of itself (`image_id`).
 
     Raises
     ------
@@ -422,6 +443,7 @@ def compile_image(
     """
     firmware = resource("firmware")
     protocol = firmware / "protocol"
+    identity = firmware / "runtime" / "ef_identity.c"
     defines = {
         **board_defines(spec),
         "EF_VERSION": f'"{__version__}"',
@@ -435,22 +457,30 @@ def compile_image(
     groups: list[tuple[str, list[Path], list[str]]] = [
         ("model", [directory / name for name in models], ["-O2"]),
         ("kernels", [directory / name for name in kernels], ["-O2"]),
-        ("runtime", sorted((firmware / "runtime").glob("*.c")), small),
+        ("runtime", sorted({*(firmware / "runtime").glob("*.c")} - {identity}), small),
         ("protocol", sorted(protocol.glob("*.c")), small),
         ("hal", board_sources(spec), small),
     ]
     objects: list[Path] = []
-    total = sum(len(sources) for _, sources, _ in groups)
-    for name, sources, flags in groups:
+    total = 1 + sum(len(sources) for _, sources, _ in groups)
+
+    def compiled(name: str, sources: Sequence[Path], flags: Sequence[str]) -> None:
         progress("compiling", len(objects), total)
-        objects += compile_sources(
-            spec.core,
-            sources,
-            directory / "objects" / name,
-            include_dirs=includes,
-            defines=defines,
-            extra_flags=flags,
+        objects.extend(
+            compile_sources(
+                spec.core,
+                sources,
+                directory / "objects" / name,
+                include_dirs=includes,
+                defines=defines,
+                extra_flags=flags,
+            )
         )
+
+    for group in groups:
+        compiled(*group)
+    build_id = image_id(spec, objects)
+    compiled("runtime", [identity], [*small, f"-DEF_BUILD_ID={{{','.join(map(str, build_id))}}}"])
     progress("compiling", total, total)
     progress("linking", 0, 0)
-    return link(spec, objects, directory / "firmware.elf")
+    return link(spec, objects, directory / "firmware.elf"), build_id

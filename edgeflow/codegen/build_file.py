@@ -56,6 +56,7 @@ class _Content(BaseModel):
     placement: Placement
     tvm_layers: tuple[str, ...]
     name: Annotated[str, AfterValidator(_identifier)] | None = None
+    build_id: Annotated[str, BeforeValidator(_hash)] | None = None
     any_part: bool = False
     notes: tuple[str, ...] = ()
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeflow.device.board import Board
-from edgeflow.device.client import Client, StepResult
+from edgeflow.device.client import Client, Expected, StepResult
+from edgeflow.device.line import Line
 from edgeflow.device.protocol import Hello, Stats
 from edgeflow.device.qemu import QemuBoard
 from edgeflow.device.runners import find_runner
@@ -13,7 +14,7 @@ from edgeflow.device.stdio import StdioBoard
 from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec, QemuRunner
 
-__all__ = ["Board", "Client", "Hello", "Stats", "StepResult", "open_board"]
+__all__ = ["Board", "Client", "Expected", "Hello", "Line", "Stats", "StepResult", "open_board"]
 
 
 def open_board(

@@ -4,7 +4,8 @@ import abc
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgeflow.device.client import Client
+from edgeflow.device.client import Client, Expected
+from edgeflow.device.line import EMULATED_FLOOR, FLOOR
 from edgeflow.device.transport import Transport
 from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec
@@ -26,6 +27,8 @@ class Board(abc.ABC):
         self.image = None if image is None else Path(image)
         self._transport: Transport | None = None
 
+    # Whether others can open what the transport has open.
+    _has_port = False
     # Seconds that the next connection may wait for the greeting of a board just started.
     _boot_time = 0.0
 
@@ -51,6 +54,12 @@ class Board(abc.ABC):
             If the board cannot be reset from here.
         """
 
+    def release(self) -> None:
+        """Let another program open the board's port, if it has one, until the next `connect`."""
+        if self._has_port and self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
     def close(self) -> None:
         """Let go of the board, and stop it if it was started here; may be called again."""
         if self._transport is not None:
@@ -58,13 +67,24 @@ class Board(abc.ABC):
             self._transport = None
 
     def connect(
-        self, expected_hash: bytes | None = None, *, timeout: float = 5.0, retries: int = 3
+        self,
+        expected: bytes | Expected | None = None,
+        *,
+        timeout: float = 5.0,
+        retries: int = 3,
+        patience: float = 30.0,
     ) -> Client:
         """Open the framed protocol; the parameters and errors are those of `Client`."""
         transport = self._open()
         boot_time, self._boot_time = self._boot_time, 0.0
         return Client(
-            transport, expected_hash, timeout=timeout, retries=retries, boot_time=boot_time
+            transport,
+            expected,
+            timeout=timeout,
+            retries=retries,
+            patience=patience,
+            floor=EMULATED_FLOOR if self.spec.emulated else FLOOR,
+            boot_time=boot_time,
         )
 
     @abc.abstractmethod

@@ -5,6 +5,7 @@
 
 import binascii
 import struct
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +13,13 @@ from cobs import cobs
 
 from edgeflow.errors import ProtocolError
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 HELLO, STEP, STATS, BYE = 0x01, 0x02, 0x03, 0x04
 REPLY = 0x80
 ERROR = 0xFF
 
-UNKNOWN_TYPE, BAD_LENGTH, WRONG_VERSION, TOO_MANY_STEPS = 1, 2, 3, 4
+UNKNOWN_TYPE, BAD_LENGTH, WRONG_VERSION, TOO_MANY_STEPS, OTHER_SESSION = 1, 2, 3, 4, 5
 
 STEP_RESET = 0x01
 
@@ -26,29 +27,41 @@ STEP_RESET = 0x01
 # off, gives the text command, and ends what framed mode takes for a broken frame.
 SYNC = b"\x00\nframe\n\x00"
 
-_HELLO = struct.Struct("<B8sHHHHI")
+# A question that images of version 1 answer, which drop all frames of today unread.
+OLD_PROBE = bytes.fromhex("00 06 01 01 01 bc d8 00")
+# What one of today answers to that, for hosts of version 1; without its zeros.
+OLD_REFUSAL = bytes.fromhex("07 ff 01 03 02 42 8d")
+
+_HEADER = struct.Struct("<IBB")
+_CRC_SIZE = 4
+_IDENTITY = struct.Struct("<B8s8sHHH")
+_RATES = struct.Struct("<HI")
+_OLD_HELLO = struct.Struct("<BB B8sHHHHI")
 _STATS = struct.Struct("<III")
 
 
 @dataclass(frozen=True)
 class Message:
-    """One frame: `type` and `sequence` in 0..255, and the rest of the payload."""
+    """One frame: `type` and `sequence` in 0..255, the rest of the payload, `session` of 32 bits."""
 
     type: int
     sequence: int
     body: bytes = b""
+    session: int = 0
 
 
 @dataclass(frozen=True)
 class Hello:
     """A board's description of itself and its model.
 
-    `window` is the samples of a decision (0: none), `max_steps` the most steps of a frame,
-    `cycles_hz` the rate of the cycle counter (0: it has none), `version` the firmware's.
+    `model_hash` and `build_id` have 8 bytes, `window` is the samples of a decision (0: none),
+    `max_steps` the most steps of a frame, `cycles_hz` the rate of the cycle counter (0: it has
+    none), `version` that of the EdgeFlow which made the image.
     """
 
     protocol: int
     model_hash: bytes
+    build_id: bytes
     inputs: int
     outputs: int
     window: int
@@ -72,21 +85,50 @@ class Stats:
 
 
 def encode_frame(message: Message) -> bytes:
-    """Return the bytes of a frame, its ending zero included."""
-    payload = bytes((message.type, message.sequence)) + message.body
-    crc = binascii.crc_hqx(payload, 0xFFFF)
-    return bytes(cobs.encode(payload + crc.to_bytes(2, "little"))) + b"\x00"
+    """Return the bytes of a frame, with a zero before and after."""
+    payload = _HEADER.pack(message.session, message.type, message.sequence) + message.body
+    crc = zlib.crc32(payload).to_bytes(_CRC_SIZE, "little")
+    return b"\x00" + bytes(cobs.encode(payload + crc)) + b"\x00"
 
 
 def decode_frame(code: bytes) -> Message | None:
-    """Return the message of a frame given without its ending zero; None if it is damaged."""
+    """Return the message of a frame given without its zeros; None if it is damaged."""
+    data = _decoded(code)
+    payload, crc = data[:-_CRC_SIZE], data[-_CRC_SIZE:]
+    if len(payload) < _HEADER.size or zlib.crc32(payload) != int.from_bytes(crc, "little"):
+        return None
+    session, type, sequence = _HEADER.unpack_from(payload)
+    return Message(type, sequence, payload[_HEADER.size :], session)
+
+
+def decode_old_hello(code: bytes) -> str | None:
+    """Return what an image of version 1 says of itself in reply to `OLD_PROBE`; None: it is none.
+
+    It is given as `decode_frame` takes it.
+    """
+    data = _decoded(code)
+    payload, crc = data[:-2], data[-2:]
+    if binascii.crc_hqx(payload, 0xFFFF) != int.from_bytes(crc, "little"):
+        return None
     try:
-        data = bytes(cobs.decode(code))
+        type, _, version, model, *_ = _OLD_HELLO.unpack_from(payload)
+        texts = []
+        at = _OLD_HELLO.size
+        for _ in range(2):
+            texts.append(payload[at + 1 : at + 1 + payload[at]].decode("utf-8", "replace"))
+            at += 1 + payload[at]
+    except (struct.error, IndexError):
+        return None
+    if type != HELLO | REPLY or version != 1:
+        return None
+    return f"model {model.hex()} for {texts[0]}, made by EdgeFlow {texts[1]}"
+
+
+def _decoded(code: bytes) -> bytes:
+    try:
+        return bytes(cobs.decode(code))
     except cobs.DecodeError:
-        return None
-    if len(data) < 4 or binascii.crc_hqx(data[:-2], 0xFFFF) != int.from_bytes(data[-2:], "little"):
-        return None
-    return Message(data[0], data[1], data[2:-2])
+        return b""
 
 
 def encode_hello() -> bytes:
@@ -102,19 +144,12 @@ def decode_hello(body: bytes) -> Hello:
     ProtocolError
         If it is cut off.
     """
-    try:
-        fields = _HELLO.unpack_from(body)
-        texts = []
-        at = _HELLO.size
-        for _ in range(2):
-            end = at + 1 + body[at]
-            if end > len(body):
-                raise IndexError
-            texts.append(body[at + 1 : end].decode("utf-8", "replace"))
-            at = end
-    except (struct.error, IndexError):
-        raise ProtocolError(f"the board's reply to HELLO is cut off at {len(body)} bytes") from None
-    return Hello(*fields, *texts)
+    board, end, rest = body[_IDENTITY.size :].partition(b"\x00")
+    version, other_end, rest = rest.partition(b"\x00")
+    if not end or not other_end or len(rest) < _RATES.size:
+        raise ProtocolError(f"the board's reply to HELLO is cut off at {len(body)} bytes")
+    fields = (*_IDENTITY.unpack_from(body), *_RATES.unpack_from(rest))
+    return Hello(*fields, *(text.decode("utf-8", "replace") for text in (board, version)))
 
 
 def encode_steps(x: np.ndarray, reset: bool) -> bytes:
@@ -165,5 +200,6 @@ def refusal(body: bytes) -> str:
         WRONG_VERSION: f"it speaks version {detail} of the protocol and this edgeflow version "
         f"{PROTOCOL_VERSION}: compile and flash the image again",
         TOO_MANY_STEPS: f"a frame holds at most {detail} steps",
+        OTHER_SESSION: "another program's session" if detail else "no session was begun",
     }
     return texts.get(code, f"error {code}")

@@ -26,8 +26,8 @@ class QemuBoard(ProcessBoard):
     plugin : sequence of str, optional
         TCG plugin: its path, then ``key=value`` arguments.
     serial : {"socket", "pty"}
-        Kind of serial port: a private socket, or a pseudo-terminal that other programs can
-        open (`port` is its path), at half the speed.
+        Kind of serial port: a private socket, or a pseudo-terminal that another program can
+        open after `release` (`port` is its path), at half the speed.
     """
 
     def __init__(
@@ -44,13 +44,22 @@ class QemuBoard(ProcessBoard):
         self._runner = spec.runner
         self._plugin = plugin
         self._serial = serial
+        self._has_port = serial == "pty"
+        self._path: str | None = None
 
     @property
     def port(self) -> str | None:
         """Path of the pseudo-terminal; None for a private socket or before `flash`."""
-        if self._serial == "pty" and self._transport is not None:
-            return self._transport.name
-        return None
+        return self._path
+
+    def close(self) -> None:
+        super().close()
+        self._path = None
+
+    def _open(self) -> Transport:
+        if self._transport is None and self._path is not None and self._child is not None:
+            self._transport = PortTransport(self._path, why_gone=self._child.why_gone)
+        return super()._open()
 
     def _launch(self, image: Path) -> tuple[Child, Transport]:
         command = [
@@ -60,12 +69,12 @@ class QemuBoard(ProcessBoard):
         ]  # fmt: skip
         if self._serial == "pty":
             child = Child([*command, *self._uart("pty")])
-            path = wait_for(
+            self._path = wait_for(
                 child,
                 lambda: re.search(r"redirected to (/\S+)", child.messages()),
                 "open a pseudo-terminal",
             )[1]
-            return child, PortTransport(path, why_gone=child.why_gone)
+            return child, PortTransport(self._path, why_gone=child.why_gone)
         # A socket pair has no name that could be taken, and ends when either side dies.
         ours, theirs = socket.socketpair()
         with theirs:

@@ -22,6 +22,8 @@ class SerialBoard(Board):
         Tool that writes the image; without one the board can only be connected to.
     """
 
+    _has_port = True
+
     def __init__(
         self,
         spec: BoardSpec,

@@ -14,6 +14,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import IO
 
+from edgeflow.device.lock import PortLock, busy, holder_of, network_key, port_key
 from edgeflow.errors import DeviceError
 
 WRITE_TIMEOUT = 10.0  # seconds
@@ -124,18 +125,27 @@ class _FileTransport(Transport):
 
 
 class SocketTransport(_FileTransport):
-    """Over a connected TCP or Unix socket, which it owns."""
+    """Over a connected TCP or Unix socket, which it owns, and the lock of its port."""
 
-    def __init__(self, name: str, connection: socket.socket, why_gone: WhyGone = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        connection: socket.socket,
+        why_gone: WhyGone = None,
+        lock: PortLock | None = None,
+    ) -> None:
         if connection.family != socket.AF_UNIX:
             # small frames would wait for the acknowledgement of the one before
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(name, connection.fileno(), connection.fileno(), why_gone)
         self._connection = connection
+        self._lock = lock
 
     def close(self) -> None:
         self._closed = True
         self._connection.close()
+        if self._lock is not None:
+            self._lock.release()
 
 
 class PipeTransport(_FileTransport):
@@ -155,12 +165,14 @@ class PipeTransport(_FileTransport):
 
 
 class PortTransport(Transport):
-    """Over a serial port or pseudo-terminal, opened with pyserial.
+    """Over a serial port or pseudo-terminal, opened with pyserial, for this program alone.
 
     Raises
     ------
     DeviceError
         If the port does not exist or cannot be opened.
+    PortBusyError
+        If another program has it open.
     """
 
     def __init__(self, path: str, baud: int = 115200, why_gone: WhyGone = None) -> None:
@@ -174,12 +186,20 @@ class PortTransport(Transport):
 
             self._errors += (termios.error,)
         self._busy = serial.SerialTimeoutException
+        self._lock = PortLock(path, port_key(path))
         try:
             self._serial = serial.Serial(
-                path, baud, timeout=_PORT_POLL, write_timeout=WRITE_TIMEOUT
+                path, baud, timeout=_PORT_POLL, write_timeout=WRITE_TIMEOUT, exclusive=True
             )
         except self._errors as error:
+            self._lock.release()
+            if getattr(error, "errno", None) in (errno.EAGAIN, errno.EBUSY):
+                raise busy(path, holder_of(path)) from None
             raise DeviceError(f"{path}: {_open_failure(error)}; {_known_ports()}") from None
+        holder = holder_of(path)
+        if holder:  # without a lock
+            self.close()
+            raise busy(path, holder)
 
     def read(self, timeout: float) -> bytes:
         try:
@@ -203,6 +223,7 @@ class PortTransport(Transport):
     def close(self) -> None:
         with contextlib.suppress(*self._errors):
             self._serial.close()
+        self._lock.release()
 
 
 def open_transport(port: str, baud: int = 115200) -> Transport:
@@ -219,6 +240,8 @@ def open_transport(port: str, baud: int = 115200) -> Transport:
     ------
     DeviceError
         If it cannot be opened.
+    PortBusyError
+        If another program has it open.
     """
     if "://" not in port:
         return PortTransport(port, baud)
@@ -229,14 +252,18 @@ def open_transport(port: str, baud: int = 115200) -> Transport:
         host, number = None, None
     if url.scheme != "socket" or not host or not number:
         raise DeviceError(f"{port}: not a port; a network port is written socket://host:port")
+    lock = None
     try:
+        lock = PortLock(port, network_key(host, number))
         connection = socket.create_connection((host, number), timeout=WRITE_TIMEOUT)
     except OSError as error:
+        if lock is not None:
+            lock.release()
         raise DeviceError(
             f"{port}: cannot connect ({error.strerror or error}): check that the board or emulator "
             "behind it is running"
         ) from None
-    return SocketTransport(port, connection)
+    return SocketTransport(port, connection, lock=lock)
 
 
 def _reason(error: Exception) -> str:

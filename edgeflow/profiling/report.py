@@ -20,6 +20,14 @@ EXACT = "exact"
 #: Number of subjects that fit a table; of more there is a figure, and the table is folded.
 FEW_SUBJECTS = 12
 
+#: Counts of what went wrong on the line, which are shown where there are any.
+_LINE = {
+    "retries": "messages sent again",
+    "damaged": "damaged frames from the board",
+    "board_errors": "damaged frames to the board",
+    "resets": "resets of the board",
+}
+
 _NAMES = {"edgeflow": "EdgeFlow", "compiler": "", "qemu": "QEMU", "python": "Python"}
 
 
@@ -334,6 +342,10 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     add("flash, bytes", [f"{run['flash_bytes']:,}" for run in runs])
     add("RAM, bytes", [f"{run['ram_bytes']:,}" for run in runs])
     add("stack, most used, bytes", [number(run["stack_bytes"], 7) for run in runs])
+    lines = [run.get("line") or {} for run in runs]
+    for key, name in _LINE.items():
+        if any(line.get(key) for line in lines):
+            add(f"line: {name}", [number(line.get(key), 9) if line else None for line in lines])
     return rows
 
 

@@ -156,6 +156,12 @@ class ProfileResult:
         samples``), ``of`` (the board, or the part that estimates are for), ``used`` and ``room`` in
         ``unit``, ``fits``, ``fails`` (not to be explained by the error of an estimate, and not
         allowed when it was compiled); of time ``error_percent``.
+    line
+        How good the line to the board was: ``round_trip_ms`` of frames (mean, p50, p99, max; None
+        if none was answered at once), ``requests``, ``retries`` (how often one was sent again),
+        ``damaged`` (frames from the board), ``board_errors`` (frames to it, since it was last
+        reset; None if it did not tell) and ``resets`` of the board. None in a file of an older
+        version. Not compared by ``==``.
     date
         When the run ended: ISO 8601, UTC. Not compared by ``==``.
     versions
@@ -204,6 +210,7 @@ class ProfileResult:
     recordings: int | None = None
     notes: list[str] = field(default_factory=list)
     fit: list[dict[str, Any]] = field(default_factory=list)
+    line: dict[str, Any] | None = field(default=None, compare=False)
     date: str | None = field(default=None, compare=False)
     versions: dict[str, str] = field(default_factory=dict)
 

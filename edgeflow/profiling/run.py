@@ -13,7 +13,7 @@ from edgeflow import __version__
 from edgeflow.codegen.build import Build, earlier
 from edgeflow.data import Dataset, Sequences, choose_sequences, match_notes
 from edgeflow.data.dataset import sort_people
-from edgeflow.device import Client, open_board
+from edgeflow.device import Client, Line, open_board
 from edgeflow.errors import DeviceError, EdgeFlowError, TargetError
 from edgeflow.files import FolderKind, OutputFolder, check_outputs, output_folder, write_atomic
 from edgeflow.profiling.classes import describe
@@ -135,7 +135,8 @@ def _stream(
         with open_board(spec, image=build.elf, port=port, plugin=plugin, runner=runner) as opened:
             if port is None or runner is not None:
                 opened.flash()
-            with opened.connect(program.hash) as client:
+            expected = replace(build.expected, model_hash=program.hash)
+            with opened.connect(expected) as client:
                 run.stream(client)
     except (KeyboardInterrupt, DeviceError) as error:
         if not run.y:
@@ -194,6 +195,8 @@ class _Run:
         self.cycles: list[np.ndarray] = []
         self.cycles_hz = 0
         self.stack_bytes: int | None = None
+        self.line = Line()
+        self.board_errors: int | None = None
         self.counts: Counts | None = None
         self._progress = progress or (lambda done, total: None)
 
@@ -204,6 +207,7 @@ class _Run:
     def stream(self, client: Client) -> None:
         total = self.all.steps
         self.cycles_hz = client.hello.cycles_hz
+        self.line = client.line
         self._progress(0, total)
         for x in self.all.x:
             result = client.steps(x, reset=True)
@@ -211,7 +215,10 @@ class _Run:
                 self.cycles.append(result.cycles)
             self.y.append(result.y)
             self._progress(self.steps, total)
-        self.stack_bytes = client.stats().stack_bytes
+        stats = client.stats()
+        self.stack_bytes = stats.stack_bytes
+        # of texts between frames the host knows; some of them may have been lost
+        self.board_errors = max(0, stats.frame_errors - self.line.syncs)
 
     def result(self, before: tuple[float | None, int | None], **known: Any) -> ProfileResult:
         """Return the result; `before`: headline of the float model and its number of windows.
@@ -269,9 +276,22 @@ class _Run:
             cutoff=_cutoff(program, x, counts),
             task=program.task.name,
             fit=fit,
+            line=self._line(),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             **known,
         )
+
+    def _line(self) -> dict[str, Any]:
+        """Return `ProfileResult.line`."""
+        times = np.array(self.line.round_trips) * 1e3
+        return {
+            "round_trip_ms": summarize(times) if len(times) else None,
+            "requests": self.line.requests,
+            "retries": self.line.retries,
+            "damaged": self.line.damaged,
+            "board_errors": self.board_errors,
+            "resets": self.line.resets,
+        }
 
     def _timing(self) -> tuple[Timing, np.ndarray | None]:
         """Return the measured or estimated timing, and the estimated cycles by layer."""

@@ -3,6 +3,7 @@
 The same sources and flags give the same bits, on any machine with the same compiler.
 """
 
+import hashlib
 import re
 import subprocess
 from collections import Counter
@@ -154,6 +155,22 @@ def link(board: BoardSpec, objects: Iterable[Path], elf: Path) -> Path:
     mode = elf.stat().st_mode
     elf.chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it
     return elf
+
+
+def image_id(board: BoardSpec, objects: Iterable[Path]) -> bytes:
+    """Return 8 bytes that stand for an image: of its objects and how they are linked.
+
+    Objects are what their compiler, flags and sources make of them, which are thus in it; folders
+    are not.
+    """
+    digest = hashlib.sha256()
+    script = _link_script(board) if board.soc is not None else ""
+    for part in ("edgeflow image 1", board.name, script, *board.core.link_flags):
+        digest.update(part.encode() + b"\0")
+    for file in objects:
+        content = file.read_bytes()
+        digest.update(f"{file.name}\0{len(content)}\0".encode() + content)
+    return digest.digest()[:8]
 
 
 def _linked_bytes(text: str) -> dict[str, int]:

@@ -1,5 +1,6 @@
 /* The firmware: text commands for a terminal, then frames for the host (docs/protocol.md). */
 #include "ef_hal.h"
+#include "ef_identity.h"
 #include "ef_link.h"
 #include "ef_profile.h"
 #include "model.h"
@@ -8,15 +9,6 @@
 
 /* The code is written for size: it runs between steps, never within. */
 
-#ifndef EF_BOARD_NAME
-#define EF_BOARD_NAME "unknown"
-#endif
-#ifndef EF_VERSION
-#define EF_VERSION "unknown"
-#endif
-
-#define PROTOCOL_VERSION 1u
-
 #ifdef __GNUC__
 #define NOINLINE __attribute__((noinline))
 #else
@@ -24,31 +16,17 @@
 #endif
 
 enum { HELLO = 0x01, STEP = 0x02, STATS = 0x03, BYE = 0x04, REPLY = 0x80, ERROR = 0xFF };
-enum { UNKNOWN_TYPE = 1, BAD_LENGTH = 2, WRONG_VERSION = 3, TOO_MANY_STEPS = 4 };
+enum { UNKNOWN_TYPE = 1, BAD_LENGTH = 2, WRONG_VERSION = 3, TOO_MANY_STEPS = 4, OTHER_SESSION = 5 };
 
-#define HEADER 2      /* type, sequence */
-#define STEP_HEADER 4 /* and flags, count; of a reply: count, 0 */
+#define STEP_HEADER 8 /* and flags, count; of a reply: count, 0 */
 #define STEP_RESET 1u
 #define STEP_FIT(sample) ((EF_FRAME_MAX - STEP_HEADER) / (sample))
 
 #if STEP_FIT(2 * MODEL_INPUTS) < 1 || STEP_FIT(2 * MODEL_OUTPUTS + 4) < 1
 #error "not one step fits in a frame: build with a larger EF_FRAME_MAX"
 #endif
-#if EF_FRAME_MAX < 160
-#error "the reply to HELLO does not fit in a frame: build with a larger EF_FRAME_MAX"
-#endif
-#if MODEL_INPUTS > 65535 || MODEL_OUTPUTS > 65535 || MODEL_WINDOW > 65535
-#error "the protocol counts inputs, outputs and window in 16 bits"
-#endif
-
-#define U16(value) {(value) & 0xFFu, (value) >> 8}
-
-/* The part of the reply to HELLO that never changes. */
-static const struct {
-    uint8_t version, hash[8], inputs[2], outputs[2], window[2];
-} identity = {PROTOCOL_VERSION, MODEL_HASH, U16(MODEL_INPUTS), U16(MODEL_OUTPUTS),
-              U16(MODEL_WINDOW)};
-
+/* The reply to HELLO fits in a frame: its header, the identity, max_steps and cycles_hz. */
+typedef char hello_fits[sizeof(ef_identity_t) <= EF_FRAME_MAX - EF_HEADER - 6 ? 1 : -1];
 static model_t model;
 static ef_link_t link;
 static uint32_t steps_run;
@@ -76,10 +54,10 @@ static void print_number(const char *name, uint32_t value) {
     print("\r\n");
 }
 
-static void print_model(void) {
-    print("model ");
-    for (size_t i = 0; i < 2 * sizeof identity.hash; i++) {
-        unsigned pair = identity.hash[i / 2];
+static void print_hash(const char *name, const uint8_t *hash) {
+    print(name);
+    for (size_t i = 0; i < 16; i++) {
+        unsigned pair = hash[i / 2];
         unsigned digit = i % 2 != 0 ? pair & 15u : pair >> 4;
         uint8_t text = (uint8_t)"0123456789abcdef"[digit];
         ef_hal_write(&text, 1);
@@ -105,7 +83,8 @@ static uint32_t max_steps(void) {
 
 static void print_info(void) {
     print("board " EF_BOARD_NAME "\r\nfirmware " EF_VERSION "\r\n");
-    print_model();
+    print_hash("model ", ef_identity.model);
+    print_hash("build ", ef_identity.build);
     print_number("inputs ", MODEL_INPUTS);
     print_number("outputs ", MODEL_OUTPUTS);
     print_number("window ", MODEL_WINDOW);
@@ -117,10 +96,7 @@ static void print_info(void) {
 /* Returns true when the command was `frame`. */
 static bool run_command(const char *line) {
     if (equal(line, "frame")) {
-        /* the zero ends the text for a host that already listens for frames */
-        static const uint8_t end = 0;
         print("framed mode\r\n");
-        ef_hal_write(&end, 1);
         return true;
     }
     if (equal(line, "help")) {
@@ -180,33 +156,34 @@ static void put_bytes(const void *from, size_t size) {
     }
 }
 
+/* Answers a request in its own place: the reply that is kept stays. */
 static NOINLINE void refuse(unsigned code, unsigned detail) {
-    link.out.bytes[0] = ERROR;
-    put(code, 1);
-    put(detail, 1);
+    uint8_t *reply = link.in.bytes;
+    reply[EF_TYPE] = ERROR;
+    reply[EF_HEADER] = (uint8_t)code;
+    reply[EF_HEADER + 1] = (uint8_t)detail;
+    ef_link_send(&link.in, EF_HEADER + 2);
 }
 
-#define TEXT_SIZE(text) (sizeof(text) - 1 < 63 ? sizeof(text) - 1 : 63)
-
-static void answer_hello(size_t size) {
-    if (size < 3) {
+static bool hello_is_right(size_t size) {
+    if (size <= EF_HEADER) {
         refuse(BAD_LENGTH, HELLO);
-        return;
+        return false;
     }
-    if (link.in.bytes[2] != PROTOCOL_VERSION) {
-        refuse(WRONG_VERSION, PROTOCOL_VERSION);
-        return;
+    if (link.in.bytes[EF_HEADER] != EF_PROTOCOL_VERSION) {
+        refuse(WRONG_VERSION, EF_PROTOCOL_VERSION);
+        return false;
     }
+    return true;
+}
+
+static void answer_hello(void) {
     /* a new host: the counters start again */
     link.errors = 0;
     steps_run = 0;
-    put_bytes(&identity, sizeof identity);
+    put_bytes(&ef_identity, sizeof ef_identity);
     put(max_steps(), 2);
     put(ef_hal_cycles_hz(), 4);
-    put(TEXT_SIZE(EF_BOARD_NAME), 1);
-    put_bytes(EF_BOARD_NAME, TEXT_SIZE(EF_BOARD_NAME));
-    put(TEXT_SIZE(EF_VERSION), 1);
-    put_bytes(EF_VERSION, TEXT_SIZE(EF_VERSION));
 }
 
 static uint32_t timed_step(const int16_t *x, int16_t *y) {
@@ -221,21 +198,26 @@ static uint32_t timed_step(const int16_t *x, int16_t *y) {
     return ef_hal_cycles() - start;
 }
 
-static void answer_step(size_t size) {
+static bool step_is_right(size_t size) {
+    size_t count = link.in.bytes[EF_HEADER + 1];
     if (size < STEP_HEADER) {
         refuse(BAD_LENGTH, STEP);
-        return;
+        return false;
     }
-    size_t count = link.in.bytes[3];
     if (count > max_steps()) {
         refuse(TOO_MANY_STEPS, (unsigned)max_steps());
-        return;
+        return false;
     }
     if (size != STEP_HEADER + 2 * MODEL_INPUTS * count) {
         refuse(BAD_LENGTH, STEP);
-        return;
+        return false;
     }
-    if ((link.in.bytes[2] & STEP_RESET) != 0) {
+    return true;
+}
+
+static void answer_step(void) {
+    size_t count = link.in.bytes[EF_HEADER + 1];
+    if ((link.in.bytes[EF_HEADER] & STEP_RESET) != 0) {
         model_reset(&model);
     }
     put((uint32_t)count, 2);
@@ -259,34 +241,51 @@ static void answer_stats(void) {
     put(link.errors, 4);
 }
 
-/* Serves frames until BYE. False when the input ended. */
+/* Tells whether a request is to be run; if not, it is answered. */
+static bool is_due(unsigned type, size_t size) {
+    if (type == HELLO) {
+        return hello_is_right(size);
+    }
+    if (link.in.words[0] != link.out.words[0]) {
+        /* never the last reply: it may be another host's */
+        refuse(OTHER_SESSION, link.out.words[0] != 0);
+        return false;
+    }
+    if (link.in.bytes[EF_SEQUENCE] == link.out.bytes[EF_SEQUENCE]) {
+        /* a host that missed a reply asks again: a step must not run twice */
+        ef_link_send(&link.out, link.out_size);
+        return false;
+    }
+    if (type == STEP) {
+        return step_is_right(size);
+    }
+    if (type != STATS && type != BYE) {
+        refuse(UNKNOWN_TYPE, type);
+        return false;
+    }
+    return true;
+}
+
+/* Serves frames until BYE. False when the input ended. The session is that of the last reply. */
 static bool serve_frames(void) {
     size_t size;
-    link.out_size = 0;
+    link.out.words[0] = 0; /* none: no host has that number */
     while ((size = ef_link_receive(&link)) > 0) {
-        unsigned type = link.in.bytes[0];
-        uint8_t sequence = link.in.bytes[1];
-        /* A host that missed a reply asks again: a step must not run twice. */
-        if (type != HELLO && link.out_size > 0 && sequence == link.out.bytes[1]) {
-            ef_link_send_again(&link);
+        unsigned type = link.in.bytes[EF_TYPE];
+        if (!is_due(type, size)) {
             continue;
         }
-        link.out.bytes[0] = (uint8_t)(type | REPLY);
-        link.out.bytes[1] = sequence;
-        link.out_size = HEADER;
+        link.out.words[0] = link.in.words[0];
+        link.out.words[1] = link.in.words[1] | (uint32_t)REPLY;
+        link.out_size = EF_HEADER;
         if (type == HELLO) {
-            answer_hello(size);
+            answer_hello();
         } else if (type == STEP) {
-            answer_step(size);
+            answer_step();
         } else if (type == STATS) {
             answer_stats();
-        } else if (type != BYE) {
-            refuse(UNKNOWN_TYPE, type);
         }
-        ef_link_send(&link);
-        if (type == HELLO) {
-            link.out_size = 0; /* a new host counts anew */
-        }
+        ef_link_send(&link.out, link.out_size);
         if (type == BYE) {
             return true;
         }
@@ -298,8 +297,7 @@ int main(void) {
     ef_hal_init();
     model_init(&model);
     model_reset(&model);
-    print("EdgeFlow " EF_VERSION " " EF_BOARD_NAME " ");
-    print_model();
+    print_hash("EdgeFlow " EF_VERSION " " EF_BOARD_NAME " model ", ef_identity.model);
     while (serve_text() && serve_frames()) {
     }
     return 0;

@@ -1,4 +1,8 @@
-"""Boards and the client on an emulated Cortex-M4 and on this machine, with a stand-in model."""
+"""Boards and the client on an emulated Cortex-M4 and on this machine, with a stand-in model.
+
+Tier boards. Alone it holds that a step never runs twice on a real transport, that a board that dies
+or faults is named at once, and that boards and flash tools are started and stopped.
+"""
 
 import contextlib
 import os
@@ -76,6 +80,7 @@ class Unreliable(Transport):
         self._inner = inner
         self.damage_next_write = False
         self.lose_next_reply = False
+        self.damage_next_reply = False
 
     def write(self, data: bytes) -> None:
         if self.damage_next_write:
@@ -90,6 +95,9 @@ class Unreliable(Transport):
                 data += self._inner.read(timeout)
             self.lose_next_reply = False
             return b""
+        if self.damage_next_reply and len(data) > 1:
+            self.damage_next_reply = False
+            return data[:1] + bytes([data[1] ^ 0x40 or 1]) + data[2:]
         return data
 
     def close(self) -> None:
@@ -135,6 +143,22 @@ def test_damaged_request_is_sent_again(name: str, images: Images) -> None:
         assert (client.steps(x, True).y == run_model(x)).all()
         stats = client.stats()
         assert (stats.steps, stats.frame_errors) == (60, 1)
+        assert (client.line.retries, client.line.damaged, client.line.resets) == (1, 0, 0)
+
+
+@BOTH
+def test_damaged_reply_is_asked_for_at_once(name: str, images: Images) -> None:
+    with running(name, images) as (board, _):
+        transport = Unreliable(board._open())
+        # no time-out passes within the test
+        client = Client(transport, timeout=60.0, floor=60.0)
+        x = samples(60)
+        client.steps(x[:10], True)
+        transport.damage_next_reply = True
+        assert (client.steps(x[10:]).y == run_model(x)[10:]).all()
+        stats = client.stats()
+        assert (stats.steps, stats.frame_errors) == (60, 0)
+        assert (client.line.retries, client.line.damaged) == (1, 1)
 
 
 @BOTH
@@ -226,6 +250,7 @@ def test_pseudo_terminal_is_a_serial_port(images: Images) -> None:
     with QemuBoard(spec, images["qemu-m4"], serial="pty") as emulator:
         emulator.flash()
         assert emulator.port is not None
+        emulator.release()
         with SerialBoard(spec, emulator.port) as board:
             client = board.connect(MODEL_HASH)
             x = samples(500)

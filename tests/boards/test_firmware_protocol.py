@@ -1,8 +1,9 @@
 """The firmware's end of the protocol, built for this machine with sanitizers."""
 
-import binascii
+import dataclasses
 import random
 import subprocess
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 
 from edgeflow.device import protocol
 from edgeflow.device.client import Client
-from edgeflow.device.protocol import Message
+from edgeflow.device.protocol import Message, Stats
 from edgeflow.device.transport import PipeTransport, Transport
 from edgeflow.resources import resource
 from tests.firmware_model import (
+    BUILD_ID,
     INPUTS,
     MODEL_HASH,
     VERSION,
@@ -35,7 +37,7 @@ CODEC = Path(__file__).parent.parent / "firmware_model" / "codec" / "codec.c"
 
 @pytest.fixture(scope="module")
 def codec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[bytes, bytes], bytes]]:
-    files = [CODEC, PROTOCOL / "ef_cobs.c", PROTOCOL / "ef_crc16.c"]
+    files = [CODEC, PROTOCOL / "ef_cobs.c", PROTOCOL / "ef_crc32.c"]
     program = build_sanitized(files, tmp_path_factory.mktemp("codec") / "codec")
     process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None
@@ -82,12 +84,12 @@ def test_c_and_python_refuse_the_same_codes(
 
 @given(st.binary(max_size=300))
 def test_c_and_python_crcs_agree(codec: Callable[[bytes, bytes], bytes], data: bytes) -> None:
-    assert codec(b"c", data) == binascii.crc_hqx(data, 0xFFFF).to_bytes(2, "little")
+    assert codec(b"c", data) == zlib.crc32(data).to_bytes(4, "little")
 
 
 def test_crc_is_the_catalogued_one(codec: Callable[[bytes, bytes], bytes]) -> None:
-    # the check value of CRC-16/CCITT-FALSE
-    assert codec(b"c", b"123456789") == (0x29B1).to_bytes(2, "little")
+    # the check value of CRC-32/ISO-HDLC
+    assert codec(b"c", b"123456789") == (0xCBF43926).to_bytes(4, "little")
 
 
 def test_decoder_stops_at_the_end_of_its_buffer(codec: Callable[[bytes, bytes], bytes]) -> None:
@@ -130,8 +132,28 @@ def read_until(transport: Transport, end: bytes, timeout: float = 5.0) -> bytes:
 
 
 def exchange(transport: Transport, message: Message) -> Message | None:
+    """Return the answer to a message; what is before the zero of its frame must be nothing."""
     transport.write(protocol.encode_frame(message))
-    return protocol.decode_frame(read_until(transport, b"\x00")[:-1])
+    data = b""
+    while data.count(0) < 2:
+        part = transport.read(5.0)
+        assert part, f"only {data!r} came"
+        data += part
+    assert data[0] == 0 and data.index(0, 1) == len(data) - 1
+    return protocol.decode_frame(data[1:-1])
+
+
+def begin(transport: Transport, session: int) -> None:
+    """Begin a session, from any state."""
+    Client(transport)
+    reply = exchange(transport, Message(protocol.HELLO, 0, protocol.encode_hello(), session))
+    assert reply is not None and (reply.type, reply.session) == (0x81, session)
+
+
+def counters(transport: Transport, sequence: int, session: int) -> Stats:
+    reply = exchange(transport, Message(protocol.STATS, sequence, session=session))
+    assert reply is not None and reply.type == protocol.STATS | protocol.REPLY
+    return protocol.decode_stats(reply.body)
 
 
 def test_text_commands(firmware: Transport) -> None:
@@ -141,6 +163,7 @@ def test_text_commands(firmware: Transport) -> None:
     assert b"info " in read_until(firmware, b"BYE\r\n")
     firmware.write(b"info\r")
     lines = read_until(firmware, b"stack_used 0\r\n").decode().split("\r\n")
+    assert {f"model {MODEL_HASH.hex()}", f"build {BUILD_ID.hex()}"} <= set(lines)
     assert {"board host", "inputs 6", "outputs 7", "window 40", "max_steps 28"} <= set(lines)
     firmware.write(b"\r\n\x00reset\r\n")
     assert read_until(firmware, b"\n") == b"ok\r\n"
@@ -166,8 +189,9 @@ def test_bye_returns_to_text(firmware: Transport) -> None:
     ("message", "refusal"),
     [
         (Message(0x55, 9), bytes([protocol.UNKNOWN_TYPE, 0x55])),
+        (Message(0, 9), bytes([protocol.UNKNOWN_TYPE, 0])),
         (Message(protocol.HELLO, 9), bytes([protocol.BAD_LENGTH, protocol.HELLO])),
-        (Message(protocol.HELLO, 9, b"\x07"), bytes([protocol.WRONG_VERSION, 1])),
+        (Message(protocol.HELLO, 9, b"\x07"), bytes([protocol.WRONG_VERSION, 2])),
         (Message(protocol.STEP, 9), bytes([protocol.BAD_LENGTH, protocol.STEP])),
         (Message(protocol.STEP, 9, b"\x00\x01abc"), bytes([protocol.BAD_LENGTH, protocol.STEP])),
         (
@@ -179,23 +203,67 @@ def test_bye_returns_to_text(firmware: Transport) -> None:
 def test_wrong_requests_are_refused_with_a_code(
     firmware: Transport, message: Message, refusal: bytes
 ) -> None:
-    client = Client(firmware)
-    assert exchange(firmware, message) == Message(protocol.ERROR, 9, refusal)
-    assert client.stats().steps == 0
+    begin(firmware, 0xDEADBEEF)
+    message = dataclasses.replace(message, session=0xDEADBEEF)
+    answer = Message(protocol.ERROR, 9, refusal, 0xDEADBEEF)
+    assert exchange(firmware, message) == answer == exchange(firmware, message)
+    assert counters(firmware, 9, 0xDEADBEEF).steps == 0
 
 
 def test_repeated_sequence_number_does_not_step_again(firmware: Transport) -> None:
-    client = Client(firmware)
+    begin(firmware, 1)
     x = np.ones((2, INPUTS), np.int16)
-    step = Message(protocol.STEP, 77, protocol.encode_steps(x, True))
+    step = Message(protocol.STEP, 77, protocol.encode_steps(x, True), 1)
     first = exchange(firmware, step)
     assert first is not None and exchange(firmware, step) == first
-    other = Message(protocol.STEP, 78, protocol.encode_steps(x, False))
+    other = Message(protocol.STEP, 78, protocol.encode_steps(x, False), 1)
     reply = exchange(firmware, other)
     assert reply is not None
     y, _ = protocol.decode_steps(reply.body, 2, 7, True)
     assert (y == run_model(np.ones((4, INPUTS), np.int16))[2:]).all()
-    assert client.stats().steps == 4
+    assert counters(firmware, 79, 1).steps == 4
+
+
+def test_two_hosts_never_get_each_others_replies(firmware: Transport) -> None:
+    """Both count from the same number; only the last to begin is served, the other is told."""
+    x = np.full((1, INPUTS), 5, np.int16)
+    step = Message(protocol.STEP, 9, protocol.encode_steps(x, True), 1)
+    begin(firmware, 1)
+    first = exchange(firmware, step)
+    begin(firmware, 2)
+    lost = Message(protocol.ERROR, 9, bytes((protocol.OTHER_SESSION, 1)), 1)
+    assert exchange(firmware, step) == lost
+    theirs = dataclasses.replace(step, session=2, body=protocol.encode_steps(2 * x, True))
+    second = exchange(firmware, theirs)
+    assert first is not None and second is not None
+    assert (first.session, second.session) == (1, 2) and first.body[2:16] != second.body[2:16]
+    # the refusal of one host costs the other neither its session nor its last reply
+    for stray in (
+        step,
+        Message(protocol.BYE, 3, session=1),
+        Message(protocol.HELLO, 4, b"\x01", 1),
+    ):
+        answer = exchange(firmware, stray)
+        assert answer is not None and answer.type == protocol.ERROR
+        assert exchange(firmware, theirs) == second
+    assert counters(firmware, 10, 2).steps == 1
+
+
+def test_without_a_session_no_request_runs(firmware: Transport) -> None:
+    """After a reset, or BYE: a host must know that the model's state is gone."""
+    step = Message(
+        protocol.STEP, 1, protocol.encode_steps(np.ones((1, INPUTS), np.int16), False), 5
+    )
+    none = Message(protocol.ERROR, 1, bytes((protocol.OTHER_SESSION, 0)), 5)
+    read_until(firmware, b"\n")
+    firmware.write(b"frame\n")
+    assert read_until(firmware, b"\n") == b"framed mode\r\n"
+    assert exchange(firmware, step) == none
+    begin(firmware, 5)
+    assert exchange(firmware, Message(protocol.BYE, 1, session=5)) is not None
+    firmware.write(b"frame\n")
+    assert read_until(firmware, b"\n") == b"framed mode\r\n"
+    assert exchange(firmware, step) == none
 
 
 def test_new_host_may_use_an_old_sequence_number(firmware: Transport) -> None:
@@ -205,11 +273,19 @@ def test_new_host_may_use_an_old_sequence_number(firmware: Transport) -> None:
         x = np.full((1, INPUTS), 5, np.int16)
         client.steps(x)
         assert client.stats().steps == 1
-    hello = Message(protocol.HELLO, 9, protocol.encode_hello())
-    step = Message(protocol.STEP, 9, protocol.encode_steps(x, True))
-    for message in (hello, hello, step):
+    hello = Message(protocol.HELLO, 9, protocol.encode_hello(), 3)
+    step = Message(protocol.STEP, 10, protocol.encode_steps(x, True), 3)
+    for message in (hello, hello, step, hello, step):
         reply = exchange(firmware, message)
         assert reply is not None and reply.type == message.type | protocol.REPLY
+
+
+def test_host_of_version_1_is_told_the_version(firmware: Transport) -> None:
+    read_until(firmware, b"\n")
+    for question in (protocol.SYNC + protocol.OLD_PROBE, protocol.OLD_PROBE):
+        firmware.write(question)
+        assert protocol.OLD_REFUSAL in read_until(firmware, protocol.OLD_REFUSAL + b"\x00")
+    assert Client(firmware).hello.build_id == BUILD_ID
 
 
 def test_firmware_survives_any_bytes(firmware: Transport) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from edgeflow.device import open_board
 from edgeflow.errors import EdgeFlowError
 from edgeflow.targets.board import load_board
 from tests.command import PROGRAM, edgeflow
-from tests.firmware_model import INPUTS, MODEL_HASH, build_image, run_model
+from tests.firmware_model import BUILD_ID, INPUTS, MODEL_HASH, build_image, run_model
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
@@ -38,7 +39,7 @@ def make_build(name: str, folder: Path) -> Path:
     build_image(name, folder)
     content = {
         "edgeflow": "1.2.3", "board": name, "core": load_board(name).core.name,
-        "model_hash": MODEL_HASH.hex(), "layers": ["sums"], "kernels": [],
+        "model_hash": MODEL_HASH.hex(), "build_id": BUILD_ID.hex(), "layers": ["sums"], "kernels": [],
         "optimize": "balanced", "choices": [], "placement": {}, "tvm_layers": [],
     }  # fmt: skip
     (folder / "build.json").write_text(json.dumps(content))
@@ -66,7 +67,8 @@ def changed(build: Path, folder: Path, **values: object) -> Path:
 @pytest.mark.board
 def test_flash_boots_and_verifies(m4_build: Path) -> None:
     out, err = run(m4_build)
-    assert out == (f"qemu-m4 runs model {MODEL_HASH.hex()} (6 inputs, 7 outputs, firmware 1.2.3)\n")
+    there = f"model {MODEL_HASH.hex()}, build {BUILD_ID.hex()}"
+    assert out == f"qemu-m4 runs {there} (6 inputs, 7 outputs, firmware 1.2.3)\n"
     assert "writing" in err
 
 
@@ -75,6 +77,7 @@ def test_json(host_build: Path) -> None:
     result = json.loads(out)
     assert result["board"] == "host" and result["verified"] is True
     assert result["model_hash"] == MODEL_HASH.hex() and result["port"] is None
+    assert result["build_id"] == BUILD_ID.hex()
 
 
 @pytest.mark.board
@@ -88,8 +91,10 @@ def test_stay_keeps_the_board_until_ctrl_c(m4_build: Path) -> None:
         for _ in range(2):  # a port may be opened again
             with open_board(load_board("qemu-m4"), port=port) as board:
                 assert (board.connect(MODEL_HASH).steps(x, True).y == run_model(x)).all()
+                _, err = run(m4_build, "--port", port, code=2)
+                assert f"{port}: held by " in err and len(err.splitlines()) == 1
         out, _ = run(m4_build, "--port", port)
-        assert out.startswith(f"qemu-m4 runs model {MODEL_HASH.hex()} on {port} ")
+        assert f"build {BUILD_ID.hex()} on {port} " in out
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10)
         assert process.returncode == 0 and "stopped" in err and "Traceback" not in err
@@ -115,6 +120,14 @@ def test_image_of_another_model_is_noticed(host_build: Path, tmp_path: Path) -> 
         ({}, ["--runner", "pyocd"], "--port"),
         ({}, ["--port", "/dev/no-such-port"], "/dev/no-such-port"),
         ({"model_hash": "xyz"}, [], "model_hash: not 16 hex digits"),
+        ({"build_id": "xyz"}, [], "build_id: not 16 hex digits"),
+        ({"build_id": "00ff"}, [], "build_id: not 16 hex digits"),
+        ({"build_id": None}, [], "expected a build without a number"),
+        (
+            {"build_id": "00" * 8},
+            [],
+            f"another build of this program .*build {BUILD_ID.hex()} for host by",
+        ),
         ({"model_hash": 5}, [], "model_hash: not 16 hex digits"),
     ],
 )
@@ -125,7 +138,7 @@ def test_wrong_input_is_one_line(
     # in this process, which has imported everything already
     result = CliRunner().invoke(app, ["flash", str(build), *arguments])
     assert isinstance(result.exception, EdgeFlowError)
-    assert message in str(result.exception) and "\n" not in str(result.exception)
+    assert re.search(message, str(result.exception)) and "\n" not in str(result.exception)
 
 
 def test_folder_that_is_no_build(tmp_path: Path) -> None:

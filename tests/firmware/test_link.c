@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "ef_crc16.h"
+#include "ef_crc32.h"
 #include "ef_hal.h"
 
 /* The UART of this test: what is read, what was written. */
@@ -32,29 +32,30 @@ static void give(const void *bytes, size_t size) {
 
 static void send(const void *payload, size_t size) {
     memcpy(link.out.bytes, payload, size);
-    link.out_size = size;
-    ef_link_send(&link);
+    ef_link_send(&link.out, size);
 }
 
 /* HELLO of docs/protocol.md. */
-static const uint8_t hello[] = {1, 1, 1}, hello_frame[] = {6, 1, 1, 1, 0xbc, 0xd8, 0};
+static const uint8_t hello[] = {0x0d, 0x0c, 0x0b, 0x0a, 1, 1, 2};
+static const uint8_t hello_frame[] = {0, 0x0c, 0x0d, 0x0c, 0x0b, 0x0a, 1,
+                                      1, 2,    0xea, 0x95, 0xc3, 0x65, 0};
 
-/* CRC-16/CCITT-FALSE as other programs compute it, bit by bit and for known texts. */
+/* CRC-32 as other programs compute it, bit by bit and for known texts. */
 static void crc_is_the_standard_one(void) {
     uint8_t bytes[256];
     for (unsigned i = 0; i < 256; i++)
         bytes[i] = (uint8_t)i;
-    CHECK_EQUAL(ef_crc16(bytes, 0), 0xffff);
-    CHECK_EQUAL(ef_crc16(bytes, 1), 0xe1f0);
-    CHECK_EQUAL(ef_crc16(bytes, 256), 0x3fbd);
-    CHECK_EQUAL(ef_crc16((const uint8_t *)"A", 1), 0xb915);
-    CHECK_EQUAL(ef_crc16((const uint8_t *)"123456789", 9), 0x29b1);
-    unsigned crc = 0xffff;
+    CHECK_EQUAL(ef_crc32(bytes, 0), 0);
+    CHECK_EQUAL(ef_crc32(bytes, 1), 0xd202ef8du);
+    CHECK_EQUAL(ef_crc32(bytes, 256), 0x29058c73u);
+    CHECK_EQUAL(ef_crc32((const uint8_t *)"A", 1), 0xd3d99e8bu);
+    CHECK_EQUAL(ef_crc32((const uint8_t *)"123456789", 9), 0xcbf43926u);
+    uint32_t crc = 0xffffffffu;
     for (unsigned i = 0; i < 256; i++) {
-        crc ^= (unsigned)bytes[i] << 8;
+        crc ^= bytes[i];
         for (unsigned bit = 0; bit < 8; bit++)
-            crc = (crc << 1 ^ (crc & 0x8000u ? 0x1021u : 0u)) & 0xffffu;
-        CHECK_EQUAL(ef_crc16(bytes, i + 1), crc);
+            crc = crc >> 1 ^ (crc & 1u ? 0xedb88320u : 0u);
+        CHECK_EQUAL(ef_crc32(bytes, i + 1), (uint32_t)~crc);
     }
 }
 
@@ -75,14 +76,36 @@ static void a_reply_is_sent_again_unchanged(void) {
     start();
     send(hello, sizeof hello);
     const size_t size = output_size;
-    ef_link_send_again(&link);
+    ef_link_send(&link.out, sizeof hello);
     CHECK_EQUAL(output_size, 2 * size);
     CHECK_EQUAL(memcmp(output, output + size, size), 0);
 }
 
+/* A host of version 1 asks with a CRC-16: it is told the version, as a frame that it reads. */
+static void a_host_of_version_1_is_answered_in_its_way(void) {
+    static const uint8_t asks[] = {6, 1, 4, 1, 0xbc, 0xd8, 0, 6, 9, 4, 1, 0xbc, 0xd8, 0};
+    static const uint8_t answer[] = {0, 7, 0xff, 1, 3, 2, 0x42, 0x8d, 0};
+    start();
+    give(asks, sizeof asks);
+    CHECK_EQUAL(ef_link_receive(&link), 0);
+    CHECK_EQUAL(output_size, sizeof answer);
+    CHECK_EQUAL(memcmp(output, answer, sizeof answer), 0);
+}
+
+/* What is left of a frame whose end was lost does not damage the next one that is sent. */
+static void a_frame_begins_with_a_zero(void) {
+    start();
+    send(hello, sizeof hello);
+    output_size -= 3;
+    send(hello, sizeof hello);
+    give(output, output_size);
+    CHECK_EQUAL(ef_link_receive(&link), sizeof hello);
+    CHECK_EQUAL(link.errors, 1);
+}
+
 /* Each bit that flips on the line is noticed and counted, and the next frame is received. */
 static void broken_frames_are_dropped_and_counted(void) {
-    for (unsigned bit = 0; bit < 8 * (sizeof hello_frame - 1); bit++) {
+    for (unsigned bit = 8; bit < 8 * (sizeof hello_frame - 1); bit++) {
         uint8_t broken[sizeof hello_frame];
         memcpy(broken, hello_frame, sizeof broken);
         broken[bit / 8] = (uint8_t)(broken[bit / 8] ^ 1u << bit % 8);
@@ -105,10 +128,10 @@ static void zeros_between_frames_do_nothing(void) {
     CHECK_EQUAL(link.errors, 0);
 }
 
-/* A payload that is too short for a type and a number has a right CRC and is refused. */
-static void a_payload_of_one_byte_is_refused(void) {
+/* A payload that is too short for its header has a right CRC and is refused. */
+static void a_payload_without_its_header_is_refused(void) {
     start();
-    send(hello, 1);
+    send(hello, EF_HEADER - 1);
     give(output, output_size);
     CHECK_EQUAL(ef_link_receive(&link), 0);
     CHECK_EQUAL(link.errors, 1);
@@ -137,9 +160,11 @@ int main(void) {
     crc_is_the_standard_one();
     the_documented_frame_is_sent_and_received();
     a_reply_is_sent_again_unchanged();
+    a_host_of_version_1_is_answered_in_its_way();
+    a_frame_begins_with_a_zero();
     broken_frames_are_dropped_and_counted();
     zeros_between_frames_do_nothing();
-    a_payload_of_one_byte_is_refused();
+    a_payload_without_its_header_is_refused();
     the_longest_frame_fits();
     return check_result();
 }

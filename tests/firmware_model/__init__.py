@@ -15,6 +15,7 @@ from edgeflow.targets.toolchain import (
     link,
 )
 
+BUILD_ID = bytes.fromhex("00ff1122334455aa")
 MODEL_HASH = bytes.fromhex("123456789abcdef0")
 INPUTS, OUTPUTS, WINDOW = 6, 7, 40
 VERSION = "1.2.3"
@@ -32,8 +33,15 @@ def include_dirs() -> list[Path]:
     return [*board_include_dirs(), _FIRMWARE / "protocol", _FIRMWARE / "kernels", _HERE]
 
 
-def build_image(name: str, folder: Path, *, optimise: str = "-O2") -> Path:
-    """Build ``folder/firmware.elf`` for a board."""
+def build_image(
+    name: str,
+    folder: Path,
+    *,
+    optimise: str = "-O2",
+    build_id: bytes = BUILD_ID,
+    called: str | None = None,
+) -> Path:
+    """Build ``folder/firmware.elf`` for a board, which tells a number and another name if asked."""
     board = load_board(name)
     objects = compile_sources(
         board.core,
@@ -41,7 +49,12 @@ def build_image(name: str, folder: Path, *, optimise: str = "-O2") -> Path:
         folder / "objects",
         include_dirs=include_dirs(),
         defines=board_defines(board)
-        | {"EF_BOARD_NAME": f'"{name}"', "EF_VERSION": f'"{VERSION}"', "EF_PROFILE": "1"},
+        | {
+            "EF_BOARD_NAME": f'"{called or name}"',
+            "EF_VERSION": f'"{VERSION}"',
+            "EF_PROFILE": "1",
+            "EF_BUILD_ID": _initialiser(build_id),
+        },
         extra_flags=[optimise],
     )
     return link(board, objects, folder / "firmware.elf")
@@ -54,12 +67,17 @@ def build_sanitized(files: list[Path], output: Path) -> Path:
             "gcc", "-std=c99", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror",
             "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
             '-DEF_BOARD_NAME="host"', f'-DEF_VERSION="{VERSION}"',
+            f"-DEF_BUILD_ID={_initialiser(BUILD_ID)}",
             *(f"-I{folder}" for folder in include_dirs()),
             *map(str, files), "-o", str(output),
         ],
         check=True,
     )  # fmt: skip
     return output
+
+
+def _initialiser(number: bytes) -> str:
+    return f"{{{','.join(map(str, number))}}}"
 
 
 def run_model(x: np.ndarray) -> np.ndarray:

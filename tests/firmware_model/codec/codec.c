@@ -1,7 +1,7 @@
 /* Coder and decoder behind pipes: reads an operation, a size (uint16) and data; answers a size
- * and data. 'e' encodes, 'd' decodes (0xFFFF: not a code), 'c' is the CRC. */
+ * and data. 'e' encodes, 'd' decodes (0xFFFF: not a code), 'c' is the CRC-32. */
 #include "ef_cobs.h"
-#include "ef_crc16.h"
+#include "ef_crc32.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,10 +41,11 @@ int main(void) {
             used = decoder.size;
             answer = ef_cobs_complete(&decoder) ? used : 0xFFFF;
         } else {
-            const uint16_t crc = ef_crc16(data, size);
-            result[0] = (uint8_t)(crc & 0xFF);
-            result[1] = (uint8_t)(crc >> 8);
-            answer = used = 2;
+            const uint32_t crc = ef_crc32(data, size);
+            for (answer = 0; answer < 4; answer++) {
+                result[answer] = (uint8_t)(crc >> 8 * answer & 0xFF);
+            }
+            used = answer;
         }
         free(data);
         const uint8_t reply[2] = {(uint8_t)(answer & 0xFF), (uint8_t)(answer >> 8)};
