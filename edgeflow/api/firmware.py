@@ -181,9 +181,9 @@ def profile(
     Returns
     -------
     ProfileResult
-        Also written to ``profile.json``. After an interrupt or an error of the board,
-        ``profile.partial.json`` has what was collected until then and ``"complete": false``, an
-        older ``profile.json`` stays, and the exception is raised.
+        Also written to ``profile.json``. After an interrupt or an error of the board it has what
+        was collected until then and ``"complete": false``, and the exception is raised; where a
+        complete ``profile.json`` is, that stays, and this is ``profile.partial.json``.
 
     Raises
     ------

@@ -41,10 +41,10 @@ def command(
 ) -> None:
     """Stream data to a board; collect accuracy, mismatches, instructions, latency, memory.
 
-    Writes profile.json and report.html; interrupted, profile.partial.json. Exits
-    with 1 if any output differs from the bit-exact reference's, or if the board, or the
-    part that figures are estimated for, has too little memory or time for it (not after
-    compile --any-part).
+    Writes profile.json and report.html; an interrupted run does not replace complete
+    ones, but is in profile.partial.json. Exits with 1 if any output differs from the
+    bit-exact reference's, or if the board, or the part that figures are estimated for,
+    has too little memory or time for it (not after compile --any-part).
 
     Examples:
       edgeflow profile build --data seglearn-watch
@@ -53,7 +53,7 @@ def command(
     """
     from edgeflow.codegen.build import Build
     from edgeflow.profiling.result import ProfileResult
-    from edgeflow.profiling.run import PARTIAL, REPORT, check_profile
+    from edgeflow.profiling.run import PARTIAL, REPORT, RESULT, check_profile
     from edgeflow.profiling.run import profile as run
 
     loaded = Build.load(build)
@@ -62,7 +62,7 @@ def command(
     check_profile(folder, dataset.inputs(data, reading))
     window = loaded.program().window
     samples = dataset.load(data, reading, window or None)
-    before = _stamp(folder / PARTIAL)
+    before = {name: _stamp(folder / name) for name in (RESULT, PARTIAL)}
     try:
         with console.counting(f"profiling on {spec.name}") as on_progress:
             result = run(
@@ -70,9 +70,10 @@ def command(
                 runner=None if no_flash else runner, out=folder, report=True, progress=on_progress,
             )  # fmt: skip
     except (KeyboardInterrupt, EdgeFlowError):
-        if _stamp(folder / PARTIAL) != before:
-            partial = ProfileResult.load(folder / PARTIAL)
-            console.note(f"windows done: {partial.windows}; {folder / PARTIAL} has them")
+        for name, stamp in before.items():
+            if _stamp(folder / name) != stamp:
+                windows = ProfileResult.load(folder / name).windows
+                console.note(f"windows done: {windows}; {folder / name} has them")
         raise
     show(result, folder / REPORT, json_)
 

@@ -106,17 +106,25 @@ def profile(
             versions=_versions(build, spec.emulator if port is None else None),
             quantizer=quantizer,
         )
-        names = (RESULT, REPORT) if failure is None else (PARTIAL, PARTIAL_REPORT)
+        aside = failure is not None and _is_complete(folder.path / RESULT)
+        names = (PARTIAL, PARTIAL_REPORT) if aside else (RESULT, REPORT)
         result.save(folder.new / names[0])
         if report:
             from edgeflow.profiling.report import render  # pictures take a second to load
 
             write_atomic(folder.new / names[1], render(result))
         # what is complete goes when something complete is there
-        folder.commit(None if failure is None else (PARTIAL, PARTIAL_REPORT))
+        folder.commit(None if failure is None else names)
     if failure is not None:
         raise failure
     return result
+
+
+def _is_complete(path: Path) -> bool:
+    try:
+        return ProfileResult.load(path).complete
+    except EdgeFlowError:
+        return False
 
 
 def _stream(

@@ -279,7 +279,7 @@ def test_a_board_that_dies_keeps_what_is_there(m4_build: Build, data: Path, tmp_
 
     with pytest.raises(DeviceError):
         profile(m4_build, load_dataset(data), out=tmp_path, progress=kill)
-    result = ProfileResult.load(tmp_path / "profile.partial.json")
+    result = ProfileResult.load(tmp_path / "profile.json")
     assert (result.complete, result.windows, result.mismatches) == (False, 4, 0)
     assert result.instructions_per_step is not None
 
@@ -490,5 +490,5 @@ def test_an_interrupt_of_the_quantizer_s_run_keeps_the_steps(
     monkeypatch.setattr("edgeflow.profiling.run.quantizer_cost", interrupted)
     with pytest.raises(KeyboardInterrupt):
         profile(build, load_dataset(data), steps=20)
-    kept = ProfileResult.load(tmp_path / "build" / "profile.partial.json")
+    kept = ProfileResult.load(tmp_path / "build" / "profile.json")
     assert (kept.steps, kept.complete, kept.quantizer) == (20, False, None)

@@ -67,7 +67,7 @@ def test_an_interrupt_keeps_the_recordings_that_ran(
     build = compile_program(compressed.program, "host", tmp_path)
     with pytest.raises(KeyboardInterrupt):
         profile(build, data, progress=interrupt)
-    result = ProfileResult.load(tmp_path / "profile.partial.json")
+    result = ProfileResult.load(tmp_path / "profile.json")
     assert (result.complete, result.recordings, result.mismatches) == (False, 2, 0)
     assert result.steps == sum(lengths[:2])
     assert result.windows == result.steps - 2 * 10

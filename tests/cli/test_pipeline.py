@@ -350,7 +350,7 @@ class TestPort:
         assert profile.returncode == 2
         assert "Traceback" not in err
         assert sum(line.startswith("error: ") for line in err.splitlines()) == 1
-        kept = json.loads((tmp_path / "profile.partial.json").read_text())
+        kept = json.loads((tmp_path / "profile.json").read_text())
         assert kept["complete"] is False
         assert kept["steps"] > 0
         assert kept["mismatches"] == 0

@@ -102,8 +102,8 @@ class TestSignals:
         )  # fmt: skip
         assert code == 128 + signal.SIGTERM
         assert err.endswith("error: interrupted\n")
-        assert "profile.partial.json has them" in err
-        kept = json.loads((tmp_path / "profile.partial.json").read_text())
+        assert "profile.json has them" in err
+        kept = json.loads((tmp_path / "profile.json").read_text())
         assert kept["complete"] is False
         assert kept["steps"] > 0
         assert [path.name for path in (tmp_path / ".edgeflow").iterdir()] == ["made.json"]
