@@ -1,1 +1,1 @@
-"""Boards, cores, tool-chains, and what an image of a board holds."""
+"""Boards, cores, parts, tool-chains, and what an image of a board holds."""
