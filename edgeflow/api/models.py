@@ -206,9 +206,9 @@ def compress(
     >>> 0 <= program.metadata["accuracy_int"] <= 1
     True
     """
-    from edgeflow.compression.record import model_files, record_path
+    from edgeflow.compression.record import record_path
     from edgeflow.data import Dataset, Windows
-    from edgeflow.files import check_outputs, scratch_folder
+    from edgeflow.files import check_outputs, model_files, scratch_folder
     from edgeflow.progress import silent
     from edgeflow.quantization import Widths
     from edgeflow.recipes.apply import DEFAULT_BOARD, compress_by_recipe, compress_on_windows

@@ -12,7 +12,7 @@ from edgeflow.cli.options import DATA, JSON, TRUST_BOARD
 from edgeflow.cli.schema import with_options
 from edgeflow.data.reading import DataOptions
 from edgeflow.errors import CompressError
-from edgeflow.files import check_outputs
+from edgeflow.files import check_outputs, model_files
 from edgeflow.model_options import ModelOptions
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.recipe import Recipe, make_recipe, read_recipe
@@ -76,7 +76,7 @@ def command(
       edgeflow compress exported.onnx --data mine.npz -o model.onnx
     """
     from edgeflow.cli.target import search_and_show
-    from edgeflow.compression.record import check_place, model_files, record_path
+    from edgeflow.compression.record import check_place, record_path
     from edgeflow.recipes.apply import DEFAULT_BOARD, compress_by_recipe
     from edgeflow.recipes.measure import emulated_board
 
@@ -85,7 +85,7 @@ def command(
     _check(recipe, ladder, limits)
     read = {
         "MODEL": model_files(model), "--recipe": recipe, "--ladder": ladder,
-        "--checkpoint": model_options.checkpoint, "--teacher": options.get("teacher"),
+        "--checkpoint": model_options.checkpoint, "--teacher": model_files(options.get("teacher")),
         **dataset.inputs(data, origin),
     }  # fmt: skip
     check_outputs((out, record_path(out)), read)

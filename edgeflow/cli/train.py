@@ -13,6 +13,7 @@ from edgeflow.cli.options import DATA, JSON
 from edgeflow.cli.schema import with_options
 from edgeflow.data.reading import DataOptions
 from edgeflow.errors import TrainError
+from edgeflow.files import model_files
 from edgeflow.schema import METHODS, MODEL, Option, by_field
 from edgeflow.training.options import TrainOptions
 
@@ -106,7 +107,8 @@ def command(
     from edgeflow.training import train as run
     from edgeflow.training.loop import FOLDER
 
-    FOLDER.check(out, dataset.inputs(data, reading))
+    teachers = {"--teacher": model_files(besides.get("teacher"))}
+    FOLDER.check(out, {**dataset.inputs(data, reading), **teachers})
     methods = MethodOptions(**by_field(MethodOptions, besides)).methods(options["seed"])
     loaded = dataset.load(data, reading, options["window"])
     try:

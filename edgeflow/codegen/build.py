@@ -386,7 +386,7 @@ def earlier(directory: Path) -> dict[str, list[str]]:
 
 
 #: Of ``edgeflow compile``; profiles stand in it, too, and float layers.
-FOLDER = FolderKind("compile", beside=("profile", "float"), earlier=earlier)
+FOLDER = FolderKind("compile", beside=("profile", "float"), earlier=earlier, passing=("objects",))
 
 
 def _model_header(prefix: str) -> str:

@@ -98,11 +98,6 @@ def make_record(
     }
 
 
-def model_files(model: object) -> list[str | Path]:
-    """Return what is read of a model that is given by its place, as `check_outputs` takes it."""
-    return [model, Path(model) / "model.pt"] if isinstance(model, str | Path) else []
-
-
 def check_place(out: str | Path) -> None:
     """Refuse a place for a program where its record would replace something else.
 

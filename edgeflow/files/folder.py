@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from edgeflow.errors import EdgeFlowError, OutputError
-from edgeflow.files.atomic import drop_folders, make_folder, write_atomic
+from edgeflow.files.atomic import drop_folders, make_folder, synced, write_atomic
 from edgeflow.files.inputs import check_outputs
 from edgeflow.files.leftovers import is_unfinished, remove, sweep, unfinished
 from edgeflow.files.lock import held
@@ -38,11 +38,14 @@ class FolderKind:
     earlier : callable, optional
         Returns by command the files that a version without marks made in a folder; an
         empty mapping if the folder is not of it.
+    passing : tuple of str
+        Folders in it whose files are of use to EdgeFlow alone, and need not outlive a power cut.
     """
 
     name: str
     beside: tuple[str, ...] = ()
     earlier: Callable[[Path], Mapping[str, Collection[str]]] = lambda folder: {}
+    passing: tuple[str, ...] = ()
 
     def check(
         self, path: str | Path, inputs: Mapping[str, object] = MappingProxyType({})
@@ -155,17 +158,13 @@ class OutputFolder:
         write_atomic(self.path / MARK / MADE, _mark_text(self.made))
         self.marked = True
 
-    def commit(
-        self, replaces: Collection[str] | None = None, *, durable: bool = True
-    ) -> list[Path]:
+    def commit(self, replaces: Collection[str] | None = None) -> list[Path]:
         """Put all files of `new` into the folder at once, in the place of the earlier ones.
 
         Parameters
         ----------
         replaces : collection of str, optional
             Files of this command that go if they are not among the new ones; default: all.
-        durable : bool
-            Whether they are on the disk before they replace others.
 
         Returns
         -------
@@ -189,7 +188,10 @@ class OutputFolder:
         made = {**kept, self.kind.name: ours}
         mark = self.new.with_name(MADE)
         write_atomic(mark, _mark_text(made))
-        swap(self.path, self.path / MARK, self.new, gone, mark, durable=durable)
+        for name in names:
+            if PurePosixPath(name).parts[0] not in self.kind.passing:
+                synced(self.new / name)
+        swap(self.path, self.path / MARK, self.new, gone, mark)
         self.new.mkdir()
         self.made, self.marked = made, True
         return [self.path / name for name in names]

@@ -10,6 +10,11 @@ from edgeflow.errors import OutputError
 _READ = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".pq", ".npz", ".npy", ".pt")
 
 
+def model_files(models: object) -> list[Path]:
+    """Return what is read of models that are given by their places, as `check_outputs` takes it."""
+    return [file for path in _paths(models) for file in (path, path / "model.pt")]
+
+
 def check_outputs(outputs: Iterable[str | Path | None], inputs: Mapping[str, object]) -> None:
     """Refuse outputs that are inputs: by the same path, a link, or a second name of the file.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeflow.errors import OutputError
+from edgeflow.files.atomic import drop_folders, make_folder
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock as FileLock
@@ -55,8 +56,12 @@ def held_file(path: str | Path) -> Iterator[None]:
         If another one is writing it.
     """
     real = Path(os.path.realpath(path))
-    with held(real.parent / f".{real.name}.lock", path):
-        yield
+    made = make_folder(real.parent)
+    try:
+        with held(real.parent / f".{real.name}.lock", path):
+            yield
+    finally:
+        drop_folders(made)  # those that are empty
 
 
 def _taken(lock: Path, place: str | Path, wait: float) -> "FileLock":

@@ -16,7 +16,6 @@ from edgeflow.files.atomic import (
     drop_folders,
     inherit,
     make_folder,
-    synced,
     write_atomic,
 )
 from edgeflow.files.leftovers import remove
@@ -41,9 +40,7 @@ def is_inside(name: object) -> bool:
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
-def swap(
-    folder: Path, hidden: Path, new: Path, gone: Collection[str], mark: Path, *, durable: bool
-) -> None:
+def swap(folder: Path, hidden: Path, new: Path, gone: Collection[str], mark: Path) -> None:
     """Put the files of `new` into a folder and remove others: all of it, or nothing.
 
     Parameters
@@ -57,16 +54,12 @@ def swap(
         Files that go, by relative name.
     mark : Path
         Beside `new`: becomes ``made.json`` of `hidden`.
-    durable : bool
-        Whether the files are on the disk before they have their names.
     """
     _through_links(folder, new)
     names = files_below(new)
     for name in names:
         with contextlib.suppress(FileNotFoundError):
             inherit((folder / name).stat(), new / name)
-        if durable:
-            synced(new / name)
     old = new.with_name("old")
     made: list[Path] = []
     moved: list[tuple[Path, Path]] = []

@@ -119,6 +119,8 @@ def test_models_recipes_and_splits_are_no_output(here: Path) -> None:
     # the record of gru/metrics.onnx would be the training's metrics.json
     assert "not a record" in refused(here, *compress, "-o", "gru/metrics.onnx")
     assert "its record gets this name" in refused(here, *compress, "-o", "new.json")
+    line = refused(here, "train", *DATA, "--teacher", "gru", "--restart", "-o", "gru")
+    assert "gru/model.pt: is read (--teacher" in line
     assert "build/model.onnx: is read" in refused(
         here, "compile", "build/model.onnx", "-o", "build"
     )
@@ -176,6 +178,20 @@ def test_another_build_replaces_what_the_older_one_made(here: Path) -> None:
         assert (here / folder / "objects" / "mine.txt").read_text() == "mine"
         if number:
             assert (here / folder / "profile.json").exists(), "of another command"
+
+
+def test_a_build_without_a_mark_is_profiled(here: Path) -> None:
+    good(here, "profile", "build", *DATA, "--steps", "20")
+    shutil.rmtree(here / "build" / ".edgeflow")
+    (here / "build" / "notes.txt").write_text("mine")
+    good(here, "profile", "build", *DATA, "--steps", "40")
+    assert json.loads((here / "build" / "profile.json").read_text())["steps"] == 40
+    shutil.copytree(here / "build", here / "other")
+    for path in (here / "other").iterdir():
+        if path.name not in ("profile.json", "report.html"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    good(here, "profile", "build", *DATA, "--steps", "20", "-o", "other")
+    assert json.loads((here / "other" / "profile.json").read_text())["steps"] == 20
 
 
 def test_a_training_without_a_mark_is_known(here: Path) -> None:

@@ -135,6 +135,9 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["link.onnx"]
     with held_file(file):
         pass
+    with held_file(tmp_path / "new" / "folder" / "model.onnx"):
+        pass
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
