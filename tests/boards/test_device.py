@@ -235,6 +235,21 @@ def test_board_that_dies_is_reported_at_once(name: str, images: Images) -> None:
             client.stats()
 
 
+def test_board_that_hangs_is_given_up(images: Images) -> None:
+    """After as many attempts, and as long, as was asked for."""
+    with open_board(load_board("host"), image=images["host"]) as board:
+        client = board.connect(MODEL_HASH, timeout=0.1, retries=5, patience=0.8)
+        client.steps(samples(10))
+        board._child.process.send_signal(signal.SIGSTOP)  # type: ignore[attr-defined]
+        start = time.monotonic()
+        with pytest.raises(
+            DeviceError, match=r"^host: no answer from the board after \d+ attempts"
+        ):
+            client.steps(samples(10))
+        assert time.monotonic() - start >= 0.8 and client.line.retries >= 5
+        kill(board)
+
+
 @pytest.mark.board
 def test_fault_is_reported_at_once(images: Images) -> None:
     with running("qemu-m4", images) as (_, client):

@@ -155,6 +155,12 @@ def test_a_state_that_is_lost_is_an_error(tmp_path: Path) -> None:
         one_line(caught, "host")
         assert (client.steps(x, reset=True).y == run_model(x)).all()
         assert client.line.resets == 2
+        # the greeting may be lost, too: the board has no session, whatever mode it is in
+        line._inner = started()
+        while not line._inner.read(5.0).endswith(b"\n"):
+            pass
+        with pytest.raises(BoardResetError):
+            client.steps(x)
 
 
 #: What an image of version 1 for this machine answered to its host's HELLO.
