@@ -62,7 +62,11 @@ def write_torch(content: Mapping[str, Any], path: str | Path) -> None:
     write_atomic(path, sealed(buffer.getvalue()))
 
 
-def read_torch(path: Path, what: str, remedy: str = "copy it again") -> Any:
+#: For a damaged file.
+_REMEDY = "copy it again, or train it again with --restart"
+
+
+def read_torch(path: Path, what: str, remedy: str = _REMEDY) -> Any:
     """Return the content of a ``torch.save`` file: tensors and plain values only, no code.
 
     Parameters

@@ -8,22 +8,25 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from edgeflow.errors import EdgeFlowError
 from edgeflow.tasks import task_of
 
+#: What is counted, and a number of any kind: finite, and no larger than figures can draw.
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Number = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """Values of a file by field; others may be there."""
+
     model_config = ConfigDict(extra="allow", strict=True)
 
 
-class _Statistics(_Part):
+class _Statistics(Part):
     mean: Number
     p50: Number | None = None
     p99: Number | None = None
     max: Number | None = None
 
 
-class Cost(_Part):
+class Cost(Part):
     """As of `edgeflow.profiling.result.ProfileResult.cost`."""
 
     board: str
@@ -36,25 +39,25 @@ class Cost(_Part):
     weight_bytes: Count
 
 
-class _Sides(_Part):
+class _Sides(Part):
     float: Number
     int: Number
 
 
-class _Scores(_Part):
+class _Scores(Part):
     split: str
     people: dict[str, _Sides]
 
 
-class _Size(_Part):
+class _Size(Part):
     weight_bytes: Count
 
 
-class _Command(_Part):
+class _Command(Part):
     recipe: str | None = None
 
 
-class Record(_Part):
+class Record(Part):
     """As of `edgeflow.compression.record.write_record`, what others read of it."""
 
     hash: str
@@ -67,7 +70,7 @@ class Record(_Part):
     window: Count | None = None
 
 
-class Known(_Part):
+class Known(Part):
     """The content of ``candidate.json``."""
 
     arguments: dict[str, Any]

@@ -4,23 +4,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
+from edgeflow.compression.stored import Count, Number, Part
 from edgeflow.tasks import Task
 
-#: Largest count, and number of any kind: figures draw them.
-_MOST = 2**53
-Count = Annotated[int, Field(ge=0, le=_MOST)]
-Number = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Counts = dict[str, Count]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
-
-
-class _Quantity(_Part):
+class _Quantity(Part):
     mean: Number
     p50: Number | None = None
     p99: Number | None = None
@@ -36,7 +29,7 @@ class _Summary(_Quantity):
     max: Number
 
 
-class _Layer(_Part):
+class _Layer(Part):
     name: str
     type: str | None = None
     inputs: Count | None = None
@@ -46,22 +39,22 @@ class _Layer(_Part):
     cycles_mean: Number | None = None
 
 
-class _Delta(_Part):
+class _Delta(Part):
     input_sparsity: Share | None
     state_sparsity: Share | None
 
 
-class _Histogram(_Part):
+class _Histogram(Part):
     edges: Annotated[list[Number], Field(min_length=2, max_length=10_000)]
     counts: Annotated[list[Number], Field(min_length=1, max_length=10_000)]
 
 
-class _Validation(_Part):
+class _Validation(Part):
     workload: str
     estimated: Number
 
 
-class _Estimate(_Part):
+class _Estimate(Part):
     description: str
     clock_hz: Annotated[Number, Field(gt=0)]
     cycle_model: str
@@ -73,24 +66,24 @@ class _Estimate(_Part):
     validation: list[_Validation] = Field(default_factory=list)
 
 
-class _Warmup(_Part):
+class _Warmup(Part):
     samples: Annotated[int, Field(ge=1)]
 
 
-class _Cutoff(_Part):
+class _Cutoff(Part):
     samples_read: _Summary
     steps_skipped: Share
     instructions_per_skipped_step: Number | None
 
 
-class _Quantizer(_Part):
+class _Quantizer(Part):
     instructions_mean: Number | None
     cycles_mean: Number | None = None
     samples: Count
     mismatches: Count
 
 
-class _Metrics(_Part):
+class _Metrics(Part):
     overall: dict[str, Any]
     subjects: dict[str, dict[str, Any]]
 
@@ -122,7 +115,7 @@ _KINDS: dict[str, Any] = {
     "cutoff": _Cutoff | None,
     "quantizer": _Quantizer | None,
     "metrics": _Metrics | None,
-    "samples_per_step": Annotated[int, Field(ge=1, le=_MOST)],
+    "samples_per_step": Annotated[int, Field(ge=1, le=2**53)],
     "notes": list[str],
     "date": str | None,
     "versions": dict[str, str | None] | None,
@@ -194,8 +187,8 @@ def check_scores(content: Mapping[str, Any], task: Task, headline: Any) -> None:
         _number(f"metrics.subjects.{subject}", scores, "windows", False)
         for metric in task.metrics:
             _number(f"metrics.subjects.{subject}", scores, metric.name, False)
-    recall = metrics["overall"].get("recall", {} if content.get("task") != task.name else None)
     if task.name == "classification":
+        recall = metrics["overall"].get("recall")
         if not isinstance(recall, Mapping) or len(recall) != len(content["confusion"]):
             raise ValueError("metrics.overall.recall: must have one share for each class")
         for known in recall:

@@ -202,7 +202,7 @@ def test_the_record_and_the_remedy_are_named(tmp_path: Path) -> None:
     content[content.index(raw) + 4 * 33 + 3] ^= 0x40
     path.write_bytes(content)
     with pytest.raises(TrainError, match=r"model\.pt: damaged: its record \S*data/\d+ is not .*"
-                                         r"copy it again$"):  # fmt: skip
+                                         r"copy it again, or train it again with --restart$"):  # fmt: skip
         load_model(path)
 
 
