@@ -23,7 +23,8 @@ def keeping(path: Path) -> Iterator[Path]:
         If the cache cannot be written to.
     """
     remove(path)
-    with atomic_path(path) as temporary:
+    path.unlink(missing_ok=True)  # its mode is not to be kept
+    with atomic_path(path, durable=False) as temporary:
         yield temporary
         seal(temporary)
 

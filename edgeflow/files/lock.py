@@ -38,7 +38,7 @@ def held(lock: Path, place: str | Path, *, wait: float = 0.0) -> Iterator[None]:
     found = _taken(lock, place, wait)
     try:
         with contextlib.suppress(OSError):  # on a full disk the message has no number
-            lock.write_text(f"{os.getpid()}\n", encoding="ascii")
+            lock.write_text(f"{os.getpid()}\n", encoding="utf-8")
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -85,6 +85,6 @@ def _taken(lock: Path, place: str | Path, wait: float) -> "FileLock":
 
 def _writer(lock: Path) -> str:
     try:
-        return f" (pid {int(lock.read_text(encoding='ascii'))})"
+        return f" (pid {int(lock.read_text(encoding='utf-8'))})"
     except (OSError, ValueError):
         return ""

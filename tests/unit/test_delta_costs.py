@@ -36,11 +36,8 @@ def test_share_is_what_was_measured() -> None:
     assert expected_share(program, "gru0.input") == 0.5
     assert expected_share(program, "gru0.recurrent") == 1.0
     assert expected_share(program, "head.matrix") == DELTA_DENSITY
-    for wrong in ({}, {"fired": None}, {"fired": {"gru0.input": "much"}}):
-        assert (
-            expected_share(dataclasses.replace(program, metadata=wrong), "gru0.input")
-            == DELTA_DENSITY
-        )
+    unknown = dataclasses.replace(program, metadata={})
+    assert expected_share(unknown, "gru0.input") == DELTA_DENSITY
 
 
 @pytest.mark.parametrize("core", ["m0", "m3", "m4", "m7", "m33", "m55", "rv32", "a53"])

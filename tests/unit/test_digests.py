@@ -17,6 +17,7 @@ import torch
 
 from edgeflow import digest
 from edgeflow.cells import load_model
+from edgeflow.cells.checkpoint import write_torch
 from edgeflow.codegen.build import Build
 from edgeflow.compression.record import read_record, save_record
 from edgeflow.compression.suspicion import record_notes
@@ -71,7 +72,7 @@ def write_resume(folder: Path) -> Path:
     net(torch.randn(5, 1, 3))[0].sum().backward()
     optimiser.step()
     state = {"model": net.state_dict(), "optimiser": optimiser.state_dict(), "rng": rng_states()}
-    resume.save(folder / "resume.pt", {"arguments": {"lr": 1e-3}, "epoch": 1, **state})
+    write_torch({"arguments": {"lr": 1e-3}, "epoch": 1, **state}, folder / "resume.pt")
     return folder / "resume.pt"
 
 
