@@ -213,7 +213,7 @@ class TestBadInput:
     def test_not_a_build_folder(self, environment: dict[str, str], tmp_path: Path) -> None:
         assert "edgeflow compile" in fails(environment, "profile", tmp_path, *DATA)
 
-    def test_interrupted_compile_leaves_no_build(
+    def test_a_compile_that_fails_leaves_the_older_build(
         self, environment: dict[str, str], trained_gru: Path, tmp_path: Path
     ) -> None:
         run(environment, "compile", trained_gru / "model.onnx", "-o", tmp_path / "b")
@@ -221,7 +221,7 @@ class TestBadInput:
             {**environment, "PATH": str(tmp_path)},
             "compile", trained_gru / "model.onnx", "-o", tmp_path / "b",
         )  # fmt: skip
-        assert "no build.json" in fails(environment, "flash", tmp_path / "b")
+        assert run(environment, "flash", tmp_path / "b").returncode == 0
 
     @pytest.mark.parametrize("bad,message", [("nan", "line 5"), ("text", "line 5")])
     def test_bad_samples(
@@ -258,7 +258,7 @@ class TestBadInput:
     def test_result_over_its_source(self, environment: dict[str, str], trained_gru: Path) -> None:
         file = trained_gru / "model.onnx"
         line = fails(environment, "compress", file, *DATA, "-o", file)
-        assert "choose another --out" in line
+        assert "is read (MODEL" in line and "choose another output" in line
 
     def test_checkpoint_for_a_model_that_has_its_weights(
         self, environment: dict[str, str], trained_gru: Path
