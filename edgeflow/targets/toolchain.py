@@ -213,9 +213,10 @@ def objcopy(board: BoardSpec, elf: Path, output: Path) -> Path:
 
 
 def _path(path: Path) -> str:
-    """Return a path as an argument that is none of a tool's options or files of options."""
+    """Return a path as an argument: in a folder ``-x`` or ``@x`` it looks like an option."""
     text = str(path)
-    return f"./{text}" if text.startswith(("-", "@")) else text
+    # without a folder it is meant as one: -lm
+    return f"./{text}" if text.startswith(("-", "@")) and len(path.parts) > 1 else text
 
 
 def _core_flags(core: CoreSpec) -> list[str]:
