@@ -106,19 +106,10 @@ static void add_text(void) {
 
 /* Sends a payload of `size` bytes, the header included. */
 static void send_payload(size_t size) {
-#ifdef EF_HEADER
     ef_link_send(&sender.out, size);
-#else
-    sender.out_size = size;
-    ef_link_send(&sender);
-#endif
 }
 
-#ifdef EF_HEADER
 enum { TYPE = EF_TYPE, SEQUENCE = EF_SEQUENCE, BODY = EF_HEADER };
-#else
-enum { TYPE = 0, SEQUENCE = 1, BODY = 2 };
-#endif
 
 static void add_frame(uint8_t sequence) {
     uint8_t *payload = sender.out.bytes;
