@@ -120,7 +120,7 @@ def test_compile_refuses_with_one_line_and_compiles_for_any_part(
 def test_a_profile_flags_what_the_part_cannot_hold(any_part: Build, tmp_path: Path) -> None:
     """Allowed at compile, so no failure: a row, a note, a warning in the report."""
     data = recordings(tmp_path / "d.npz", 10.0)
-    done = edgeflow("profile", any_part.directory, "--data", data, "-o", tmp_path, "--json")
+    done = edgeflow("profile", any_part.directory, "--data", data, "-o", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     rows = {row["what"]: row for row in result["fit"]}
@@ -135,7 +135,7 @@ def test_a_profile_flags_what_the_part_cannot_hold(any_part: Build, tmp_path: Pa
     (note,) = (note for note in result["notes"] if "ibex-arty-a7" in note)
     assert "has too little memory: " in note and "of 65,536 bytes" in note
     assert note in " ".join(done.stderr.split())
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert f"qemu-rv32: {note}." in text and "no: memory 1" in text
 
 
@@ -169,7 +169,7 @@ def test_a_profile_flags_steps_that_take_too_long(
     rate = share * 1e6 / before.latency_us["mean"]
     data = recordings(tmp_path / "fast.npz", rate)
     done = edgeflow(
-        "profile", build.directory, "--data", data, "--steps", str(WINDOW), "-o", tmp_path,
+        "profile", build.directory, "--data", data, "--steps", str(WINDOW), "-o", tmp_path / "out",
         environment={**os.environ, "COLUMNS": "160"},
     )  # fmt: skip
     assert done.returncode == code, done.stderr
@@ -180,13 +180,15 @@ def test_a_profile_flags_steps_that_take_too_long(
     ]
     assert len(said) == (share > 1)
     assert [line.startswith("error: ") for line in said] == [bool(code)] * len(said)
-    assert ("nucleo-l4r5zi is too slow" in (tmp_path / "report.html").read_text()) == (share > 1)
+    assert ("nucleo-l4r5zi is too slow" in (tmp_path / "out" / "report.html").read_text()) == (
+        share > 1
+    )
 
 
 def test_a_full_stack_fails(any_part: Build, tmp_path: Path) -> None:
     data = str(recordings(tmp_path / "d.npz", 10.0))
     with pytest.warns(EdgeFlowWarning, match="too little memory"):
-        result = ef.profile(any_part, data, steps=WINDOW, out=tmp_path)
+        result = ef.profile(any_part, data, steps=WINDOW, out=tmp_path / "out")
     result.check()
     stack = result.fit[0]
     full = replace(result, fit=[{**stack, "used": stack["room"], "fits": False, "fails": True}])
