@@ -109,8 +109,8 @@ def unsealed(content: bytes) -> bytes:
     """
     found = _LINE.fullmatch(content[-_SIZE:])
     if found is None:
-        if _MARK in content[-_SIZE:]:
-            raise ChangedError(_TEXT)  # cut in its last line
+        if _MARK in content[-_SIZE:]:  # cut short
+            raise ChangedError(_TEXT)
         return content
     whole = content[:-_SIZE]
     if hashlib.sha256(whole).hexdigest().encode() != found[1]:

@@ -92,7 +92,7 @@ def read_torch(path: Path, what: str, remedy: str = _REMEDY) -> Any:
     try:
         content = unsealed(content)
     except ChangedError as error:
-        raise TrainError(f"{path}: {error}: {remedy}") from None
+        raise TrainError(f"{path}: damaged: {error}: {remedy}") from None
     try:
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # torch raises many unrelated types for damaged files, struct.error too
