@@ -85,7 +85,9 @@ def test_a_port_is_one_programs(served: Served, tmp_path: Path) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's /proc")
 def test_a_program_without_a_lock_is_named(image: Path) -> None:
     with Served(image, "pty") as board:
-        with Path(board.port).open() as file, program(["sleep", "60"], stdout=file) as sleeper:
+        # not the terminal of these tests, which its end would end
+        file = os.open(board.port, os.O_RDWR | os.O_NOCTTY)
+        with os.fdopen(file) as opened, program(["sleep", "60"], stdout=opened) as sleeper:
             assert f"held by sleep (pid {sleeper.pid})" in refusal(board.port)
         open_transport(board.port).close()
 
