@@ -10,6 +10,8 @@ from pathlib import Path
 from edgeflow.errors import OutputError
 from edgeflow.files.leftovers import sweep_once, unfinished
 
+_ATTEMPTS = 100
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
@@ -101,7 +103,14 @@ def make_folder(folder: Path) -> list[Path]:
         if one.exists():
             break
         missing.append(one)
-    folder.mkdir(parents=True, exist_ok=True)
+    for attempt in range(_ATTEMPTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            break
+        except (FileExistsError, FileNotFoundError):
+            # another process may remove a folder that is empty, at the same moment
+            if attempt == _ATTEMPTS - 1 or (os.path.lexists(folder) and not folder.is_dir()):
+                raise
     return missing[::-1]
 
 

@@ -7,6 +7,7 @@ made; nothing else in the folder is ever replaced or removed.
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -70,13 +71,18 @@ class FolderKind:
         return made
 
     def _made(self, path: Path) -> dict[str, list[str]]:
-        if not path.is_dir():
-            if os.path.lexists(path):
-                raise OutputError(
-                    f"{path}: a file is in the way of the folder: choose another place"
-                )
-            return {}
+        try:  # asked once: other writers make and remove it
+            there = stat.S_ISDIR(path.stat().st_mode)
+        except FileNotFoundError:
+            if not path.is_symlink():
+                return {}
+            there = False
+        if not there:
+            raise OutputError(f"{path}: a file is in the way of the folder: choose another place")
         made = _read_mark(path / MARK / MADE)
+        inside = [] if made is not None else _foreign(path)
+        # another writer marks the folder before it writes: what is inside may be marked by now
+        made = _read_mark(path / MARK / MADE) if inside else made
         if made is not None:
             if not made.keys() & {self.name, *self.beside}:
                 other = " and ".join(f"'edgeflow {name}'" for name in made)
@@ -85,11 +91,6 @@ class FolderKind:
                     "or empty folder"
                 )
             return made
-        inside = sorted(
-            entry.name + "/" * entry.is_dir()
-            for entry in path.iterdir()
-            if entry.name != MARK and not is_unfinished(entry.name)
-        )
         if not inside:
             return {}
         if known := self.earlier(path):
@@ -188,6 +189,9 @@ class OutputFolder:
         made = {**kept, self.kind.name: ours}
         mark = self.new.with_name(MADE)
         write_atomic(mark, _mark_text(made))
+        if not self.marked:  # before any file of ours is there, or another would call it foreign
+            first = {**self.made, self.kind.name: sorted({*before, *names})}
+            write_atomic(self.path / MARK / MADE, _mark_text(first))
         for name in names:
             if PurePosixPath(name).parts[0] not in self.kind.passing:
                 synced(self.new / name)
@@ -222,7 +226,6 @@ def output_folder(path: str | Path, kind: FolderKind) -> Iterator[OutputFolder]:
     kind.check(path)
     hidden = path / MARK
     base = hidden / unfinished("new")
-    marked = False
     with _naming(path, hidden, base):
         above = make_folder(path)
         try:
@@ -237,13 +240,14 @@ def output_folder(path: str | Path, kind: FolderKind) -> Iterator[OutputFolder]:
                     folder.scratch.mkdir()
                     yield folder
                 finally:
-                    marked = folder.marked
                     if not (hidden / LIST).exists():  # else the next one finishes it
                         _tidy(path, hidden)
+                        if not folder.marked or (above and not _foreign(path)):
+                            (hidden / MADE).unlink(missing_ok=True)  # nothing was made
         finally:
-            if not marked or (above and [entry.name for entry in path.iterdir()] == [MARK]):
-                _unmark(hidden)
-                drop_folders(above)
+            with contextlib.suppress(OSError):  # there is a mark, or another writer
+                hidden.rmdir()
+            drop_folders(above)
 
 
 def settled(path: str | Path) -> None:
@@ -268,11 +272,16 @@ def _tidy(path: Path, hidden: Path) -> None:
     sweep(path)
 
 
-def _unmark(hidden: Path) -> None:
-    """Remove the mark of a folder without results, unless another writer came."""
-    for remaining in (hidden / MADE).unlink, hidden.rmdir:
-        with contextlib.suppress(OSError):
-            remaining()
+def _foreign(path: Path) -> list[str]:
+    """Return what is in a folder besides the mark and what is unfinished."""
+    try:
+        return sorted(
+            entry.name + "/" * entry.is_dir()
+            for entry in path.iterdir()
+            if entry.name != MARK and not is_unfinished(entry.name)
+        )
+    except FileNotFoundError:  # another writer made it, and removed it
+        return []
 
 
 def _read_mark(file: Path) -> dict[str, list[str]] | None:

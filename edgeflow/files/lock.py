@@ -69,7 +69,7 @@ def _taken(lock: Path, place: str | Path, wait: float) -> "FileLock":
 
     end = time.monotonic() + wait
     while True:
-        lock.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(lock.parent)
         # it tells a file that was deleted, as `held` does, from the one that others will find
         found = FileLock(lock)
         try:

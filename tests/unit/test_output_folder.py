@@ -180,6 +180,26 @@ def test_files_written_one_by_one_are_ours(tmp_path: Path) -> None:
         held.begin(["model.pt", "resume.pt"])
 
 
+def test_many_writers_of_a_new_folder_are_right_or_refused(tmp_path: Path) -> None:
+    """One that made the folder and was refused must not take the mark of the one that writes."""
+    for number in range(10):
+        folder, pids = tmp_path / str(number), []
+        for _ in range(8):
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    put(folder, OLD)
+                    os._exit(0)
+                except OutputError as error:
+                    os._exit(2 if "another edgeflow" in str(error) else 1)
+                except BaseException:
+                    os._exit(1)
+            pids.append(pid)
+        codes = {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids}
+        assert codes <= {0, 2} and 0 in codes
+        assert content(folder) == OLD and hidden(folder) == ["made.json"]
+
+
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "build"
     with output_folder(folder, KIND) as held:
