@@ -45,7 +45,7 @@ docs: setup
 wheel: setup
 	$(RUN)/python -m build --wheel --no-isolation
 
-# What is installed, as CycloneDX, in build/sbom.json.
+# What is installed, as CycloneDX, in dist/sbom.json.
 sbom: setup
 	@scripts/supply_chain.sh sbom
 

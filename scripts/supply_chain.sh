@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# scripts/supply_chain.sh sbom    build/sbom.json: what is installed, as CycloneDX 1.6
+# scripts/supply_chain.sh sbom    dist/sbom.json: what is installed, as CycloneDX 1.6
 # scripts/supply_chain.sh audit   known vulnerabilities of it; asks a service in the internet
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=${VENV:-.venv}/bin/python
-tools=build/supply-chain
+tools=.supply-chain
 wanted=$(cksum <scripts/supply-chain-requirements.txt)
 if [ "$(cat "$tools/.installed" 2>/dev/null)" != "$wanted" ]; then
     "$python" -m venv --clear "$tools"
@@ -18,8 +18,8 @@ case ${1:-} in
 sbom)
     "$tools/bin/cyclonedx-py" environment --pyproject pyproject.toml --mc-type library \
         --spec-version 1.6 --output-format JSON --output-reproducible --validate \
-        -o build/sbom.json "$python"
-    printf 'build/sbom.json\n'
+        -o dist/sbom.json "$python"
+    printf 'dist/sbom.json\n'
     ;;
 audit)
     # what is installed, not what could be resolved; edgeflow itself is in no registry

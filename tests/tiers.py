@@ -2,7 +2,7 @@
 
 A test's tier is the folder that it stands in; ``-m parity`` selects one. Time is the processor's,
 of the test and of the programs that it starts, as a busy machine changes the clock's more. After a
-run ``build/test-durations.jsonl`` has a line per test; a tier that takes half as much again as its
+run ``.test-durations.jsonl`` has a line per test; a tier that takes half as much again as its
 budget fails the run.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-DURATIONS = ROOT / "build" / "test-durations.jsonl"
+DURATIONS = ROOT / ".test-durations.jsonl"
 #: Tests without ``--slow``, in seconds of one of two busy cores: about a third more than measured,
 #: so that other machines have room.
 BUDGETS = {

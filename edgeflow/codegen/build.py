@@ -380,6 +380,7 @@ def earlier(directory: Path) -> dict[str, list[str]]:
     inside = [*directory.glob("kernels/*"), *directory.glob("objects/*/*.o")]
     names = {path.relative_to(directory).as_posix() for path in inside}
     files |= {n for n in names if n.endswith(".o") or n.startswith("kernels/ef_") or n in kernels}
+    files |= license_file().keys()
     made = {"compile": files, "profile": {"profile.json", "report.html"}}
     return {command: [n for n in found if is_inside(n) and (directory / n).is_file()]
             for command, found in made.items()}  # fmt: skip

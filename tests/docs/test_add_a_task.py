@@ -22,6 +22,7 @@ PAGE = ROOT / "docs" / "add-a-task.md"
 def test_the_task_of_the_page_works(tmp_path: Path) -> None:
     for name in ("edgeflow", "firmware", "targets", "calibration"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "LICENSE", tmp_path)
     found = list(BLOCK.finditer(PAGE.read_text()))
     new = {block["file"]: block["text"] for block in found if block["file"]}
     assert [name for name in new if name.startswith("edgeflow/")] == ["edgeflow/tasks/tempo.py"]
