@@ -460,7 +460,7 @@ class TestCommand:
         told = json.loads(done.stdout)
         assert (told["name"], told["inputs"], told["outputs"]) == ("two_layers", 4, 2)
         assert told["constant_bytes"] == 4 * (4 * 8 + 8 + 8 * 2 + 2)
-        names = {".edgeflow", "two_layers.h", "two_layers.c", "two_layers_tvm.S"}
+        names = {".edgeflow", "LICENSE", "two_layers.h", "two_layers.c", "two_layers_tvm.S"}
         assert {file.name for file in (tmp_path / "out").iterdir()} == names
         weight = f"{float(net[0].weight[0, 0]):.9g}f"
         assert weight in (tmp_path / "out" / "two_layers.c").read_text()
