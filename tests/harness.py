@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeflow.codegen.build import compile_image, frame_size
+from edgeflow.codegen.image import compile_image, frame_size
 from edgeflow.codegen.kernels import choose_kernel
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write

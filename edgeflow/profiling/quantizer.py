@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.codegen.build import compile_image, frame_size
+from edgeflow.codegen.image import compile_image, frame_size
 from edgeflow.codegen.quantizer import SOURCES, quantizer_library
 from edgeflow.codegen.render import write
 from edgeflow.device import open_board
