@@ -15,7 +15,9 @@ DATA = ("--data", "mine.csv")
 #: A folder that torch keeps among temporary ones.
 _THEIRS = "torchinductor"
 #: What differs between two equal runs.
-_TIMES = re.compile(rb'"(seconds|date)": ("[^"]*"|[0-9.e-]+)|\d{4}-\d\d-\d\d[ T]\d\d:\d\d[^<"]*')
+_TIMES = re.compile(
+    rb'"(seconds|date|sha256)": ("[^"]*"|[0-9.e-]+)|\d{4}-\d\d-\d\d[ T]\d\d:\d\d[^<"]*'
+)
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class World:
 
 
 def results(place: Path) -> dict[str, bytes]:
-    """Return the files of a run, without dates and durations, and without marks and scratch."""
+    """Return the files of a run, without dates, durations, digests of these, marks and scratch."""
     found = {}
     for path in sorted(place.rglob("*")):
         name = path.relative_to(place)
