@@ -131,8 +131,8 @@ def test_kernels_of_a_board_touch_their_buffers_only(board: str, tmp_path: Path)
 
 @pytest.mark.parametrize("board", CELL_BOARDS)
 def test_cells_touch_their_buffers_only(board: str, tmp_path: Path) -> None:
-    """Three shapes of each."""
-    layers = [layer for cell in CELLS for layer in cell_layers(cell, 0, 3)]
+    """Three shapes of each, two of them with an odd number of units."""
+    layers = [layer for cell in CELLS for layer in cell_layers(cell, 3, 3)]
     assert hits_of(guarded(board, layers, tmp_path, [CELL_BOARDS[board], "c"])) == []
 
 

@@ -17,6 +17,7 @@ _THEIRS = "torchinductor"
 #: What differs between two equal runs.
 _TIMES = re.compile(
     rb'"(seconds|date|sha256)": ("[^"]*"|[0-9.e-]+)|\d{4}-\d\d-\d\d[ T]\d\d:\d\d[^<"]*'
+    rb'|"line": \{([^{}]|\{[^{}]*\})*\}'  # how fast the answers came
 )
 
 

@@ -53,6 +53,10 @@ class GRU(Gated):
     tables = ("sigmoid", "tanh")
     c_struct = "ef_gru"
 
+    @property
+    def scratch(self) -> int:
+        return super().scratch + self.hidden % 2  # kernels read two units at a time
+
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         z, n = gate_values(self, x, state)
         h = blend(n, z, state["h"], self.state_bits)

@@ -31,6 +31,10 @@ class MinLSTM(MinRNN):
     tables = ("sigmoid", "log_sigmoid")
     c_struct = "ef_minlstm"
 
+    @property
+    def scratch(self) -> int:
+        return super().scratch + self.hidden % 2  # kernels read two units at a time
+
     def preactivation(self, *gates: Ints) -> Ints:
         f, i = (self._logarithm(gate << self.gate_shift) for gate in gates)
         return saturate(i - f)

@@ -1,5 +1,5 @@
-/* GRU cell with the reset gate after the product, two units at a time: h has room for an even
-   number of them. */
+/* GRU cell with the reset gate after the product, two units at a time: h and scratch have room for
+   an even number of them. */
 #include "ef_kernels.h"
 #include "ef_math_dsp.h"
 

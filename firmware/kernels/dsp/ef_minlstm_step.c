@@ -1,4 +1,4 @@
-/* minLSTM cell, two units at a time: h and y have room for an even number of them. */
+/* minLSTM cell, two units at a time: h and scratch have room for an even number of them. */
 #include "ef_kernels.h"
 #include "ef_math_dsp.h"
 
@@ -22,7 +22,7 @@ void ef_minlstm_step(const ef_minlstm *cell, const int16_t *x, int32_t *h, int16
     const ef_limits limits = ef_limits_of(cell->state_bits);
     const unsigned shift = cell->output_shift;
     const int32_t half = (int32_t)1 << (shift - 1u);
-    for (unsigned k = 0; k < hidden; k += 2) {
+    for (unsigned k = 0;; k += 2) {
         int32_t i0 = i[k] * unit, i1 = i[k + 1] * unit, f0 = f[k] * unit, f1 = f[k + 1] * unit;
         log_sigmoid(&i0, &i1, constants);
         log_sigmoid(&f0, &f1, constants);
@@ -31,6 +31,14 @@ void ef_minlstm_step(const ef_minlstm *cell, const int16_t *x, int32_t *h, int16
         ef_lookup_pair(ef_table_sigmoid + 128, ef_pack(i0, i1), constants, &f0, &f1);
         h[k] = ef_leak(h[k], i0 > -32768 ? f0 >> 8 : 0, candidate[k]);
         h[k + 1] = ef_leak(h[k + 1], i1 > -32768 ? f1 >> 8 : 0, candidate[k + 1]);
-        ef_store2(y + k, ef_narrow_pair(h[k], h[k + 1], shift, half, limits));
+        const uint32_t pair = ef_narrow_pair(h[k], h[k + 1], shift, half, limits);
+        if (k + 2 >= hidden) { /* y ends here, after one or two units */
+            y[k] = (int16_t)(uint16_t)pair;
+            if (k + 2 == hidden) {
+                y[k + 1] = (int16_t)(pair >> 16);
+            }
+            return;
+        }
+        ef_store2(y + k, pair);
     }
 }
