@@ -5,12 +5,12 @@ place. None of it is an error, as what is kept can be made again.
 """
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgeflow.digest import seal
 from edgeflow.files import atomic_path
+from edgeflow.files.leftovers import remove
 
 
 @contextlib.contextmanager
@@ -22,20 +22,7 @@ def keeping(path: Path) -> Iterator[Path]:
     OSError
         If the cache cannot be written to.
     """
-    remove(path)
-    path.unlink(missing_ok=True)  # its mode is not to be kept
+    remove(path)  # the mode of a file, too, which would be kept
     with atomic_path(path, durable=False) as temporary:
         yield temporary
         seal(temporary)
-
-
-def remove(path: Path) -> None:
-    """Remove a folder in the place of a kept file; a file is left to be replaced.
-
-    Raises
-    ------
-    OSError
-        If it cannot be removed.
-    """
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)

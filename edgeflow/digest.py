@@ -69,17 +69,21 @@ def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _line(digest: str) -> bytes:
+    return _MARK + digest.encode() + b"\n"
+
+
 def seal(path: Path) -> None:
     """Append the digest to a file that was just written."""
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        line = _line(hashlib.file_digest(file, "sha256").hexdigest())
     with path.open("ab") as file:
-        file.write(_MARK + digest.encode() + b"\n")
+        file.write(line)
 
 
 def sealed(content: bytes) -> bytes:
     """Return a file's content with its digest."""
-    return content + _MARK + hashlib.sha256(content).hexdigest().encode() + b"\n"
+    return content + _line(hashlib.sha256(content).hexdigest())
 
 
 def is_whole(path: Path) -> bool:
@@ -94,7 +98,7 @@ def is_whole(path: Path) -> bool:
                     return False
                 digest.update(part)
                 left -= len(part)
-            return file.read() == _MARK + digest.hexdigest().encode() + b"\n"
+            return file.read() == _line(digest.hexdigest())
     except OSError:
         return False
 

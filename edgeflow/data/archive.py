@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from edgeflow.cache import remove
 from edgeflow.errors import DataError
 from edgeflow.files import write_atomic
 
@@ -50,7 +49,6 @@ def _extract(file: zipfile.ZipFile, archive: Path, wanted: dict[str, str], into:
         content = file.read(found[path])
         if hashlib.sha256(content).hexdigest() != checksum:
             raise DataError(f"{archive}: {path} differs from the published file (SHA-256)")
-        remove(into / path)
         write_atomic(into / path, content)
 
 

@@ -138,7 +138,6 @@ def small(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     monkeypatch.setattr(seglearn_watch, "MEMBER_SHA256", hashlib.sha256(content).hexdigest())
 
     def download(folder: Path) -> None:
-        seglearn_watch.remove(folder / "watch_dataset.npy")
         (folder / "watch_dataset.npy").write_bytes(content)
 
     source = replace(seglearn_watch.SOURCES[0], fetch=download, installed=lambda: None)

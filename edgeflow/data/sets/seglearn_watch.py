@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeflow.cache import remove
 from edgeflow.data.arrays import read_npz
 from edgeflow.data.dataset import Recording
 from edgeflow.data.source import Source, differs, remedy
@@ -104,7 +103,6 @@ def _fetch(folder: Path) -> None:
                 "network, or pass --root DIR with watch_dataset.npy of that package"
             )
         with zipfile.ZipFile(wheels[0]) as wheel:
-            remove(folder / "watch_dataset.npy")
             write_atomic(folder / "watch_dataset.npy", wheel.read(MEMBER))
 
 
