@@ -31,7 +31,8 @@ from edgeflow.codegen.sparse import DENSITY  # noqa: E402
 from edgeflow.model_options import ModelOptions  # noqa: E402
 from edgeflow.recipes.limits import Limits  # noqa: E402
 from edgeflow.recipes.recipe import Recipe  # noqa: E402
-from edgeflow.targets.board import CoreSpec, list_boards  # noqa: E402
+from edgeflow.targets.board import list_boards  # noqa: E402
+from edgeflow.targets.core import CoreSpec  # noqa: E402
 from edgeflow.training.options import TrainOptions  # noqa: E402
 from scripts import instruction_counts, spike_curve  # noqa: E402
 from scripts.docs_reference import (  # noqa: E402

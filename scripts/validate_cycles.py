@@ -25,8 +25,9 @@ from edgeflow.profiling.classes import describe
 from edgeflow.profiling.models import CycleModel, estimate_cycles, load_cycle_model
 from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
 from edgeflow.resources import resource
-from edgeflow.targets.board import BoardSpec, QemuRunner, load_board
+from edgeflow.targets.board import BoardSpec, load_board
 from edgeflow.targets.part import Part, load_part
+from edgeflow.targets.runner import QemuRunner
 from edgeflow.targets.toolchain import (
     board_defines,
     board_include_dirs,
@@ -98,9 +99,9 @@ def count(board: BoardSpec, elf: Path, part: Part | None) -> Counts:
     if not isinstance(board.runner, QemuRunner):
         raise EdgeFlowError(f"{board.name}: instructions are counted by an emulator: take a qemu-…")
     cache = part.data_cache if part is not None else None
-    trace = prepare_trace(elf, elf.parent, qemu=board.runner.program, data_cache=cache)
+    trace = prepare_trace(elf, elf.parent, qemu=board.runner.emulator, data_cache=cache)
     command = [
-        find_tool(board.runner.program), "-M", board.runner.machine, *board.runner.args,
+        find_tool(board.runner.emulator), "-M", board.runner.machine, *board.runner.args,
         "-display", "none", "-monitor", "none", "-serial", "stdio",
         *plugin_option(trace.plugin), "-kernel", str(elf),
     ]  # fmt: skip

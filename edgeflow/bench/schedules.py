@@ -18,7 +18,8 @@ from edgeflow.codegen.backends.tvm import require_tvm
 from edgeflow.codegen.schedules import SEVERAL, Schedules, TvmCost
 from edgeflow.errors import TargetError
 from edgeflow.program.nodes import Linear
-from edgeflow.targets.board import BoardSpec, Schedule
+from edgeflow.targets.board import BoardSpec
+from edgeflow.targets.core import Schedule
 
 #: (columns, rows) that the instructions are counted for.
 SHAPES = ((6, 96), (9, 128), (32, 96), (33, 50), (64, 192), (128, 64))

@@ -63,7 +63,7 @@ def command(
 
 def _kept_board(spec: "BoardSpec", image: Path, port: str | None) -> "QemuBoard":
     from edgeflow.device.qemu import QemuBoard
-    from edgeflow.targets.board import QemuRunner
+    from edgeflow.targets.runner import QemuRunner
 
     if port is not None or not isinstance(spec.runner, QemuRunner):
         raise DeviceError(

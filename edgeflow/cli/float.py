@@ -45,7 +45,8 @@ def command(
     """
     from edgeflow.codegen.backends.tvm import require_tvm
     from edgeflow.importers.user_module import load_module
-    from edgeflow.targets.board import load_board, load_core
+    from edgeflow.targets.board import load_board
+    from edgeflow.targets.core import load_core
 
     shapes = [_shape("--input", input_), *(_shape("--state", state) for state in states)]
     spec = load_core(core) if core is not None else load_board(board, trusted=trust_board).core

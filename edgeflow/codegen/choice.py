@@ -11,7 +11,7 @@ from edgeflow.codegen.kernels import MatvecKernel, choose_kernel, kernel_named, 
 from edgeflow.errors import TargetError
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.program import Program
-from edgeflow.targets.board import CoreSpec
+from edgeflow.targets.core import CoreSpec
 
 #: Goals of `edgeflow compile`.
 #:

@@ -5,7 +5,7 @@ from edgeflow.codegen.c_text import c_float, c_string, plain
 from edgeflow.codegen.plan import Plan
 from edgeflow.program import Program
 from edgeflow.program.confidence import POLYNOMIAL, exponent_scale
-from edgeflow.targets.board import CoreSpec
+from edgeflow.targets.core import CoreSpec
 
 # of a float unit the kernels know nothing
 _NOT_NEEDED = ("__ARM_FP",)

@@ -14,7 +14,7 @@ from edgeflow.codegen.sources import source_file
 from edgeflow.program import Program
 from edgeflow.program.matrix import round_up
 from edgeflow.program.nodes import Node
-from edgeflow.targets.board import CoreSpec
+from edgeflow.targets.core import CoreSpec
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pydantic import Field, model_validator
 
 from edgeflow.calibration import Data, load_of_core
-from edgeflow.targets.board import CoreSpec, Schedule
+from edgeflow.targets.core import CoreSpec, Schedule
 
 #: Groups of rows from which on each costs the same.
 SEVERAL = 8

@@ -9,7 +9,7 @@ from edgeflow.codegen.costs import KernelCost, load_costs
 from edgeflow.codegen.kernels import MATVEC_KERNELS, kernels_of
 from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.program.matrix import Matrix
-from edgeflow.targets.board import CoreSpec
+from edgeflow.targets.core import CoreSpec
 
 #: Rows and columns that kernels are compared at: the recurrent matrix of a GRU of 64 units.
 REFERENCE = (192, 64)

@@ -12,7 +12,8 @@ from edgeflow.device.runners import find_runner
 from edgeflow.device.serialboard import SerialBoard
 from edgeflow.device.stdio import StdioBoard
 from edgeflow.errors import DeviceError
-from edgeflow.targets.board import BoardSpec, QemuRunner
+from edgeflow.targets.board import BoardSpec
+from edgeflow.targets.runner import QemuRunner
 
 __all__ = ["Board", "Client", "Expected", "Hello", "Line", "Stats", "StepResult", "open_board"]
 
@@ -50,6 +51,8 @@ def open_board(
             raise DeviceError(f"{port}: a plugin needs an emulator that is started here")
         tool = None if runner is None else find_runner(runner)
         return SerialBoard(spec, port, image, runner=tool)
+    if not spec.runs_here:
+        raise DeviceError(f"{spec.name}: a real board: say at which --port it is")
     if runner is not None:
         raise DeviceError(
             f"{spec.name}: a runner writes to a board behind a port: give its --port too"

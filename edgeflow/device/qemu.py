@@ -10,7 +10,8 @@ from edgeflow.device.board import plugin_option
 from edgeflow.device.process import Child, ProcessBoard, wait_for
 from edgeflow.device.transport import PortTransport, SocketTransport, Transport
 from edgeflow.errors import DeviceError
-from edgeflow.targets.board import BoardSpec, QemuRunner
+from edgeflow.targets.board import BoardSpec
+from edgeflow.targets.runner import QemuRunner
 from edgeflow.targets.tools import find_tool
 
 
@@ -63,7 +64,7 @@ class QemuBoard(ProcessBoard):
 
     def _launch(self, image: Path) -> tuple[Child, Transport]:
         command = [
-            find_tool(self._runner.program), "-M", self._runner.machine, *self._runner.args,
+            find_tool(self._runner.emulator), "-M", self._runner.machine, *self._runner.args,
             "-display", "none", "-monitor", "none", *plugin_option(self._plugin),
             "-kernel", str(image),
         ]  # fmt: skip

@@ -7,7 +7,8 @@ from edgeflow.device.board import plugin_option
 from edgeflow.device.process import Child, ProcessBoard
 from edgeflow.device.transport import PipeTransport, Transport
 from edgeflow.errors import DeviceError
-from edgeflow.targets.board import BoardSpec, QemuRunner, QemuUserRunner
+from edgeflow.targets.board import BoardSpec
+from edgeflow.targets.runner import QemuRunner, QemuUserRunner
 from edgeflow.targets.tools import find_tool
 
 

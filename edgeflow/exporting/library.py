@@ -25,7 +25,7 @@ from edgeflow.exporting.window import example_window
 from edgeflow.files import FolderKind, is_inside, output_folder, write_atomic
 from edgeflow.program import Program
 from edgeflow.resources import license_file
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Lists the files of an export, for those who build it.

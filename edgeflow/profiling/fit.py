@@ -4,9 +4,10 @@ from typing import Any
 
 from edgeflow.profiling.result import TIME
 from edgeflow.profiling.timing import Timing
-from edgeflow.targets.board import BoardSpec, NativeRunner, Placement
+from edgeflow.targets.board import BoardSpec, Placement
 from edgeflow.targets.part import Part
 from edgeflow.targets.room import STACK, part_uses, used_memory
+from edgeflow.targets.runner import NativeRunner
 from edgeflow.targets.size import SizeReport
 
 

@@ -29,9 +29,10 @@ from edgeflow.profiling.timing import Timing, estimated_timing
 from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity
-from edgeflow.targets.board import BoardSpec, NativeRunner
+from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.elf import compiler_of
 from edgeflow.targets.part import estimated_part
+from edgeflow.targets.runner import NativeRunner
 from edgeflow.targets.size import layer_bytes, measure_size
 
 Progress = Callable[[int, int], None]

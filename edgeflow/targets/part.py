@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from edgeflow.calibration import Data, read_data
 from edgeflow.errors import TargetError
 from edgeflow.resources import resource
-from edgeflow.targets.board import BoardSpec, Size
+from edgeflow.targets.board import BoardSpec
+from edgeflow.targets.spec import Size
 
 Sources = Annotated[list[str], Field(min_length=1)]
 

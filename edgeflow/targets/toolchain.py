@@ -15,7 +15,8 @@ from typing import Literal
 from edgeflow.errors import TargetError
 from edgeflow.files import atomic_path, scratch_folder
 from edgeflow.resources import resource
-from edgeflow.targets.board import BoardSpec, CoreSpec, uart_drivers
+from edgeflow.targets.board import BoardSpec, uart_drivers
+from edgeflow.targets.core import CoreSpec
 from edgeflow.targets.objects import fetch, object_key, store
 from edgeflow.targets.room import board_uses, no_room
 from edgeflow.targets.tools import find_tool

@@ -12,7 +12,7 @@ import pytest
 
 from edgeflow.digest import seal
 from edgeflow.targets import objects
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 from edgeflow.targets.objects import fetch, object_key, store
 from edgeflow.targets.toolchain import compile_sources
 

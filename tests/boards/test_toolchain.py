@@ -8,7 +8,8 @@ from elftools.elf.elffile import ELFFile
 
 from edgeflow.codegen.build import compile_program
 from edgeflow.errors import NoRoomError, TargetError, ToolMissingError
-from edgeflow.targets.board import list_boards, load_board, load_core
+from edgeflow.targets.board import list_boards, load_board
+from edgeflow.targets.core import load_core
 from edgeflow.targets.toolchain import (
     board_defines,
     board_include_dirs,

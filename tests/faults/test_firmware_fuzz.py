@@ -14,7 +14,7 @@ import pytest
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
 from edgeflow.resources import resource
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 from tests.random_programs import SANITIZE, random_program
 
 FIRMWARE = resource("firmware")

@@ -21,8 +21,9 @@ from edgeflow.program import Program
 from edgeflow.program.matrix import round_up
 from edgeflow.program.nodes.base import zeros
 from edgeflow.resources import resource
-from edgeflow.targets.board import BoardSpec, QemuRunner, QemuUserRunner
+from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.elf import Image, Symbol
+from edgeflow.targets.runner import QemuRunner, QemuUserRunner
 from edgeflow.targets.toolchain import (
     board_defines,
     board_include_dirs,
@@ -239,7 +240,7 @@ class Guarded:
         else:
             assert isinstance(runner, QemuRunner)
             command = [
-                runner.program, "-M", runner.machine, *runner.args, "-display", "none",
+                runner.emulator, "-M", runner.machine, *runner.args, "-display", "none",
                 "-monitor", "none", "-serial", "stdio", *plugin, "-kernel", str(elf),
             ]  # fmt: skip
         process = subprocess.Popen(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render
 from edgeflow.program.confidence import ONE, confidence, exponent_scale, margin
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 from tests.random_programs import random_program
 
 CLASSES = ("a", "b", "c", "d", "e")

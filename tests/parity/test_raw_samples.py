@@ -9,7 +9,7 @@ import numpy as np
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
 from edgeflow.program import InputFormat
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 from edgeflow.targets.toolchain import compile_sources
 from tests.random_programs import random_program
 

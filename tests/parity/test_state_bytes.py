@@ -10,7 +10,7 @@ import pytest
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render
 from edgeflow.program.nodes import Cutoff
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 from tests.random_programs import DRAW, random_program, with_delta, with_low_rank
 
 ALL = random_program(3, 3, [6] * len(DRAW), 5, 12, 12, cells=list(DRAW))

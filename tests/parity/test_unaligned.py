@@ -17,7 +17,7 @@ from edgeflow.codegen.kernels import UNALIGNED_SETS, kernels_of
 from edgeflow.codegen.plan import plan_library
 from edgeflow.errors import DeviceError
 from edgeflow.resources import resource
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 from tests.harness import Case, mismatches, none_of, run_on
 from tests.parity.export.machines import cortex_m4
 from tests.parity.export.test_library import sources

@@ -16,8 +16,10 @@ from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
 from edgeflow.errors import TargetError
 from edgeflow.profiling.trace import prepare_trace, read_counts
-from edgeflow.targets.board import BoardSpec, QemuRunner, load_board, load_core
+from edgeflow.targets.board import BoardSpec, load_board
+from edgeflow.targets.core import load_core
 from edgeflow.targets.elf import Image
+from edgeflow.targets.runner import QemuRunner
 from edgeflow.targets.toolchain import (
     board_defines,
     board_include_dirs,
@@ -344,9 +346,9 @@ def test_instructions_and_code_do_not_grow(
     (tmp_path / "main.c").write_text(program(name, x))
     sources = [tmp_path / "main.c", *(file for file in library.files if file.suffix != ".h")]
     elf = build(spec, sources, tmp_path)
-    trace = prepare_trace(elf, tmp_path, qemu=spec.runner.program)
+    trace = prepare_trace(elf, tmp_path, qemu=spec.runner.emulator)
     command = [
-        spec.runner.program, "-M", spec.runner.machine, "-display", "none", "-monitor", "none",
+        spec.runner.emulator, "-M", spec.runner.machine, "-display", "none", "-monitor", "none",
         "-serial", "stdio", "-plugin", ",".join(trace.plugin), "-kernel", str(elf),
     ]  # fmt: skip
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

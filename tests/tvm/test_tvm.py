@@ -18,7 +18,8 @@ from edgeflow.codegen.schedules import load_schedules
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError, ToolMissingError
 from edgeflow.program import Program
-from edgeflow.targets.board import load_board, load_core
+from edgeflow.targets.board import load_board
+from edgeflow.targets.core import load_core
 from tests.parity.test_boards import PROGRAMS
 from tests.random_programs import samples, with_delta, with_low_rank
 from tests.unit.test_kernel_choice import program_of

@@ -6,7 +6,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from edgeflow.program import Node
-from edgeflow.targets.board import CoreSpec, load_core
+from edgeflow.targets.core import CoreSpec, load_core
 from edgeflow.targets.toolchain import compile_sources
 from tests.parity.test_boards import PROGRAMS
 

@@ -15,14 +15,9 @@ from edgeflow.codegen.build import Build
 from edgeflow.device.runners import find_runner
 from edgeflow.errors import DeviceError, TargetError
 from edgeflow.resources import resource
-from edgeflow.targets.board import (
-    CoreSpec,
-    NativeRunner,
-    QemuRunner,
-    QemuUserRunner,
-    list_boards,
-    load_board,
-)
+from edgeflow.targets.board import list_boards, load_board
+from edgeflow.targets.core import CoreSpec
+from edgeflow.targets.runner import NativeRunner, QemuRunner, QemuUserRunner
 
 BOARDS = resource("targets")
 CORE = """

@@ -10,7 +10,7 @@ from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import kernel_named
 from edgeflow.program import Matrix
 from edgeflow.program.fixedpoint import Ints, largest_magnitude
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 from tests.random_programs import random_matrix
 from tests.unit.test_kernel_choice import program_of
 

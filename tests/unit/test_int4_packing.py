@@ -14,7 +14,7 @@ from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import MATVEC_KERNELS, kernel_named
 from edgeflow.program import Matrix
 from edgeflow.program.fixedpoint import Ints, largest_magnitude
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 from tests.unit.test_kernel_choice import program_of
 
 Words = NDArray[np.uint32]

@@ -19,7 +19,7 @@ from edgeflow.codegen.kernels import MATVEC_KERNELS
 from edgeflow.errors import TargetError
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.program.onnx_file import OnnxProgram
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 
 M4 = load_core("cortex-m4")
 BITS = {kernel.name: kernel.weight_bits for kernel in MATVEC_KERNELS}

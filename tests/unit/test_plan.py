@@ -12,7 +12,7 @@ from edgeflow.codegen.kernels import MATVEC_KERNELS
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render
 from edgeflow.errors import TargetError
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 from tests.random_programs import random_program, with_delta, with_low_rank
 
 M4 = load_core("cortex-m4")

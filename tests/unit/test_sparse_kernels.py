@@ -17,7 +17,7 @@ from edgeflow.codegen.kernels.sets.dsp import COLUMN_PAIRS, TILES
 from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.codegen.sparse import REFERENCE, break_even, preferred_block
 from edgeflow.program import Matrix
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 from tests.unit.test_kernel_choice import program_of
 
 SPARSE = [kernel for kernel in MATVEC_KERNELS if kernel.sparse and not kernel.delta]

@@ -9,7 +9,9 @@ import pytest
 
 from edgeflow.errors import TargetError, ToolMissingError
 from edgeflow.resources import resource
-from edgeflow.targets.board import QemuRunner, list_boards, load_board, load_core
+from edgeflow.targets.board import list_boards, load_board
+from edgeflow.targets.core import load_core
+from edgeflow.targets.runner import QemuRunner
 from edgeflow.targets.tools import find_tool
 
 NAMES = [board.name for board in list_boards()]
@@ -123,8 +125,8 @@ def test_core_beside_the_board_file(write, tmp_path):
         ("irq = 0", "", "uart.irq: missing key"),
         ('machine = "mps2-an386"', "", "runner.machine: missing key"),
         ('machine = "mps2-an386"', 'cpu = "x"', "runner.machine: missing key"),
-        ('kind = "qemu"', 'kind = "jtag"', "runner.kind: must be 'qemu', 'qemu-user' or 'native'"),
-        ('kind = "qemu"', "", "runner.kind: must be 'qemu', 'qemu-user' or 'native'"),
+        ('kind = "qemu"', 'kind = "jtag"', "runner.kind: must be one of 'qemu', 'qemu-user', "),
+        ('kind = "qemu"', "", "runner.kind: missing key"),
         ('soc = "cortexm"', "", "memory: only a board with a 'soc' has one"),
         ("clock_hz = 25_000_000", "", "uart.clock_hz: missing key"),
         ('"a board"', "7", "description: "),

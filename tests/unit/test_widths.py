@@ -17,7 +17,7 @@ from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, from_module
 from edgeflow.program import Program
 from edgeflow.quantization import Affine, Signal, Widths
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 
 
 def samples(n: int = 32, time: int = 12, seed: int = 0) -> np.ndarray:

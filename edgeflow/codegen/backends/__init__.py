@@ -7,7 +7,7 @@ from edgeflow.codegen.backends.tvm import Tvm
 from edgeflow.codegen.costs import Cost
 from edgeflow.codegen.kernels import MatvecKernel
 from edgeflow.errors import TargetError
-from edgeflow.targets.board import CoreSpec
+from edgeflow.targets.core import CoreSpec
 
 #: In order of preference where costs are unknown. Ours writes what no other does.
 OURS, TVM = Backend(), Tvm()

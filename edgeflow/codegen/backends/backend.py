@@ -12,7 +12,7 @@ from edgeflow.errors import EdgeFlowError
 from edgeflow.program import Program
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Node
-from edgeflow.targets.board import CoreSpec
+from edgeflow.targets.core import CoreSpec
 
 
 @dataclass(frozen=True, eq=False)

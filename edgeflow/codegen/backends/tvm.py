@@ -14,7 +14,7 @@ from edgeflow.codegen.schedules import load_schedules
 from edgeflow.errors import EdgeFlowError, TargetError, ToolMissingError
 from edgeflow.program import Program
 from edgeflow.program.matrix import Matrix
-from edgeflow.targets.board import CoreSpec
+from edgeflow.targets.core import CoreSpec
 
 if TYPE_CHECKING:
     from edgeflow.codegen.tvm.step import Step

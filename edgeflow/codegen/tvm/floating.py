@@ -14,7 +14,7 @@ from edgeflow.codegen.tvm.float_graph import float_step
 from edgeflow.errors import TargetError
 from edgeflow.files import FolderKind, output_folder, write_atomic
 from edgeflow.resources import license_file
-from edgeflow.targets.board import CoreSpec
+from edgeflow.targets.core import CoreSpec
 
 #: Macros of a core that has float instructions.
 _FLOAT = frozenset({"__ARM_FP", "__aarch64__"})

@@ -9,7 +9,7 @@ from edgeflow.codegen.tvm.matvec import MATVECS, matvec
 from edgeflow.codegen.tvm.step import Step, step_function
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Node
-from edgeflow.targets.board import CoreSpec
+from edgeflow.targets.core import CoreSpec
 
 
 def tvm_library(

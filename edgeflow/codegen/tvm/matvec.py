@@ -12,7 +12,7 @@ from typing import Any
 
 from tvm.script import tirx as T
 
-from edgeflow.targets.board import Schedule
+from edgeflow.targets.core import Schedule
 
 #: Extent of a buffer behind a raw pointer: more than there ever is.
 ANY = 1 << 24

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeflow.targets.board import QemuRunner, load_board
+from edgeflow.targets.board import load_board
+from edgeflow.targets.runner import QemuRunner
 
 ECOSYSTEMS = Path(__file__).parent / "ecosystems"
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
@@ -112,6 +113,6 @@ def cortex_m4() -> Machine:
         board.core.flags,
         # newlib on the debugger's console; its default addresses are in the machine's first memory
         ("--specs=rdimon.specs", "-Wl,--section-start=.vectors=0"),
-        (board.runner.program, "-M", board.runner.machine, "-display", "none", "-monitor", "none",
+        (board.runner.emulator, "-M", board.runner.machine, "-display", "none", "-monitor", "none",
          "-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel"),
     )  # fmt: skip

@@ -19,7 +19,7 @@ from edgeflow.exporting import FORMATS, Options
 from edgeflow.exporting.window import example_window
 from edgeflow.program import Program
 from edgeflow.program.nodes import Cutoff
-from edgeflow.targets.board import load_core
+from edgeflow.targets.core import load_core
 from tests.parity.export.machines import ECOSYSTEMS, HOST, Machine, cortex_m4, tell
 from tests.random_programs import DRAW, random_program
 
