@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.core import CoreSpec, load_core
+from edgeflow.targets.pins import Pin
 from edgeflow.targets.runner import HardwareRunner, Runner
 from edgeflow.targets.spec import (
     Address,
@@ -42,6 +43,8 @@ class Uart(Spec):
     `driver` names ``ef_hal_uart_<driver>.c``, in the SoC's folder or ``firmware/hal``; `irq` is the
     number of its receive interrupt at the interrupt controller; `clock_hz` feeds its baud rate
     generator, and is the core's where it is not given. Without a `fifo` it takes a byte at a time.
+    `tx` and `rx` are its pins (see `edgeflow.targets.pins`), where the chip lets software choose
+    them; `af` is the number of the pins' alternate function that is this UART.
     """
 
     driver: str
@@ -50,6 +53,17 @@ class Uart(Spec):
     baud: int = Field(default=115200, ge=1200, le=4_000_000)
     clock_hz: int | None = Field(default=None, gt=0)
     fifo: bool = True
+    tx: Pin | None = None
+    rx: Pin | None = None
+    af: int | None = Field(default=None, ge=0, le=15)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Uart":
+        if (self.tx is None) != (self.rx is None):
+            raise ValueError(f"{'tx' if self.tx is None else 'rx'}: missing key: a UART has both")
+        if self.af is not None and self.tx is None:
+            raise ValueError("tx: missing key: the function 'af' is one of pins")
+        return self
 
 
 class Estimate(Spec):
@@ -111,6 +125,10 @@ class BoardSpec(Spec):
         The reference board that cycles and energy are estimated for, if any.
     placement
         Memories of weights and kernels while the program runs.
+    sources
+        Documents that the file's numbers are from.
+    unverified
+        Keys of the file whose values are from memory, with dots: ``uart.irq``.
     """
 
     name: str
@@ -124,6 +142,8 @@ class BoardSpec(Spec):
     runner: Runner
     estimate: Estimate | None = None
     placement: Placement = Placement()
+    sources: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
     _file: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
@@ -134,6 +154,10 @@ class BoardSpec(Spec):
                     f"memory.{name}: a memory's name is of a-z, 0-9 and _, and not "
                     f"{' or '.join(Placement.model_fields)}"
                 )
+        written = self.model_dump(exclude_unset=True, exclude={"core"})
+        for key in self.unverified:
+            if not _has(written, key):
+                raise ValueError(f"unverified: there is no '{key}' in the file")
         regions = sorted(self.memory.items(), key=lambda item: item[1].base)
         for (low, below), (high, above) in pairwise(regions):
             if below.base + below.size > above.base:
@@ -221,6 +245,14 @@ class BoardSpec(Spec):
         """Names of the external programs that building for and running on the board takes."""
         names = (self.core.compiler, self.emulator)
         return tuple(name for name in names if name is not None)
+
+
+def _has(values: object, key: str) -> bool:
+    for part in key.split("."):
+        if not isinstance(values, dict) or part not in values:
+            return False
+        values = values[part]
+    return True
 
 
 #: Characters of a board's name: files of more there cannot be.
