@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeflow.resources import resource
+from edgeflow.targets.soc import soc_folders
 
 if TYPE_CHECKING:
     from edgeflow.targets.board import BoardSpec
@@ -81,7 +82,8 @@ def untrusted(board: "BoardSpec", folder: Path) -> Iterator[str]:
     yield from _machine(machine, cpu, arguments)
     yield from _options(getattr(runner, "options", {}))
     if board.soc is not None:
-        yield from _files([board.soc, *board.soc.iterdir()], [folder, resource("targets")])
+        held = [file for place in soc_folders(board.soc) for file in (place, *place.iterdir())]
+        yield from _files(held, [folder, resource("targets")])
 
 
 #: Options of flash tools that name code: commands, files that a tool runs or reads.
