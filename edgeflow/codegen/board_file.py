@@ -7,6 +7,7 @@ from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, load_board
 from edgeflow.targets.runner import HardwareRunner
+from edgeflow.targets.soc import soc_folders
 from edgeflow.targets.trust import TRUSTED_OPTIONS
 
 #: Folder of a build with the copy: the file, and what was beside it.
@@ -45,8 +46,9 @@ def keep_board_file(spec: BoardSpec, directory: Path) -> str | None:
             if (beside / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(beside / name, folder / name)
-        if spec.soc is not None and spec.soc.is_relative_to(beside / "soc"):
-            shutil.copytree(spec.soc, folder / "soc" / spec.soc.name)
+        for soc in soc_folders(spec.soc) if spec.soc is not None else ():
+            if soc.resolve().is_relative_to(beside / "soc"):
+                shutil.copytree(soc, folder / "soc" / soc.name)
     except OSError as error:
         raise TargetError(f"{file}: cannot be kept in the build ({error.strerror})") from None
     return f"{FOLDER}/{file.name}"
