@@ -14,8 +14,12 @@ from pydantic import Field, model_validator
 from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.core import CoreSpec, load_core
+<<<<<<< HEAD
 from edgeflow.targets.pins import Pin
 from edgeflow.targets.runner import HardwareRunner, Runner
+=======
+from edgeflow.targets.runner import AdbRunner, HardwareRunner, Runner
+>>>>>>> w-loaders
 from edgeflow.targets.spec import (
     Address,
     Size,
@@ -227,7 +231,7 @@ class BoardSpec(Spec):
     @property
     def runs_here(self) -> bool:
         """True where an image runs on this machine, in a program that EdgeFlow starts."""
-        return not isinstance(self.runner, HardwareRunner)
+        return not isinstance(self.runner, AdbRunner | HardwareRunner)
 
     @property
     def emulator(self) -> str | None:
@@ -237,8 +241,7 @@ class BoardSpec(Spec):
     @property
     def tools(self) -> tuple[str, ...]:
         """Names of the external programs that building for and running on the board takes."""
-        names = (self.core.compiler, self.emulator)
-        return tuple(name for name in names if name is not None)
+        return (self.core.compiler, *self.runner.tools)
 
 
 def _has(values: object, key: str) -> bool:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -24,5 +23,3 @@ def skipped(lacking: list[str]) -> pytest.MarkDecorator:
     """Return the mark that skips tests for the lack of packages."""
     reason = f"not installed: {', '.join(lacking)} (scripts/setup.sh installs them as root)"
     return pytest.mark.skipif(bool(lacking) and not os.environ.get("CI"), reason=reason)
-
-
