@@ -97,7 +97,14 @@ class Desk:
 
     def unplug(self, device: Device) -> None:
         """Pull a device out."""
-        self._order(unplug=device.name)
+        self._order(unplug=self._devices.pop(device.name).name)
+
+    def clear(self) -> None:
+        """Pull all devices out."""
+        for device in list(self._devices.values()):
+            self.unplug(device)
+            self._sockets.pop(device.name).close()
+            (self._folder / device.name).unlink()
 
     def close(self) -> None:
         """Put all away."""
