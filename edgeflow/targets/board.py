@@ -14,12 +14,8 @@ from pydantic import Field, model_validator
 from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.core import CoreSpec, load_core
-<<<<<<< HEAD
 from edgeflow.targets.pins import Pin
-from edgeflow.targets.runner import HardwareRunner, Runner
-=======
 from edgeflow.targets.runner import AdbRunner, HardwareRunner, Runner
->>>>>>> w-loaders
 from edgeflow.targets.spec import (
     Address,
     Size,

@@ -49,16 +49,16 @@ class Clock(Peripheral):
 
 
 class Gpio(Peripheral):
-    """P0 and P1 (offset 0x300): outputs are set, cleared and read."""
+    """P0 and P1: outputs are set, cleared and read."""
 
     def read(self, offset: int) -> int:
-        port, register = offset & 0x300, offset & ~0x300
+        port, register = _port(offset)
         if register in (0x508, 0x50C, 0x510):
             register = 0x504
         return super().read(port + register)
 
     def write(self, offset: int, value: int) -> None:
-        port, register = offset & 0x300, offset & ~0x300
+        port, register = _port(offset)
         for out, sets, clears in ((0x504, 0x508, 0x50C), (0x514, 0x518, 0x51C)):
             before = super().read(port + out)
             if register == sets:
@@ -66,6 +66,11 @@ class Gpio(Peripheral):
             elif register == clears:
                 register, value = out, before & ~value
         super().write(port + register, value)
+
+
+def _port(offset: int) -> tuple[int, int]:
+    port = 0x300 if offset >= 0x804 else 0
+    return port, offset - port
 
 
 class Nvmc(Peripheral):
