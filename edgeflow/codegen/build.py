@@ -163,6 +163,7 @@ class Build:
         board: BoardSpec | str | None = None,
         port: str | None = None,
         runner: str | None = None,
+        no_flash: bool = False,
         trust_board: bool = False,
     ) -> NDArray[Any]:
         """Return the board's predictions for raw samples.
@@ -174,11 +175,14 @@ class Build:
         board : BoardSpec or str, optional
             Instead of the one that the build was made for; of the same core.
         port : str, optional
-            Where the board is connected; without it an emulated board is started, or the host's
-            own program.
+            Where the board is connected; without it a real board is looked for by its USB ids, and
+            an emulated one is started, or the host's own program.
         runner : str, optional
-            Flash tool that first writes the image to the board behind `port`; without it the
-            image must be there, which the handshake checks.
+            Flash tool that first writes the image to the board. Default: of a real board the first
+            of its file that is installed, if the board does not run the image yet; else the image
+            must be there, which the handshake checks.
+        no_flash : bool
+            Never write to a board behind a port.
         trust_board : bool
             Whether a board file may name any program, flag and file.
 
@@ -201,11 +205,13 @@ class Build:
         program, spec = self.program(), self.spec(board, trust_board=trust_board)
 
         def run(whole: NDArray[np.int16]) -> NDArray[np.int16]:
-            with open_board(spec, image=self.elf, port=port, runner=runner) as opened:
-                if port is None or runner is not None:
-                    opened.flash()
-                with opened.connect(self.expected) as client:
-                    return np.stack([client.steps(part, reset=True).y for part in whole])
+            with (
+                open_board(
+                    spec, image=self.elf, port=port, runner=runner, no_flash=no_flash
+                ) as opened,
+                opened.start(self.expected) as client,
+            ):
+                return np.stack([client.steps(part, reset=True).y for part in whole])
 
         return predict(program, x, run)
 

@@ -56,6 +56,11 @@ class Stm32flash(FlashRunner):
 
     options: Options
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether it resets the chip: a loader that waits learns the baud rate of the first byte."""
+        return self.options.gpio is not None
+
     def write(self, image: Path) -> None:
         options = self.options
         line = [self.tool, "-b", str(options.baud), "-m", options.mode]
