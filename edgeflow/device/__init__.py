@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgeflow.device.adb import AdbBoard
 from edgeflow.device.board import Board, Write
 from edgeflow.device.client import Client, Expected, StepResult
 from edgeflow.device.line import Line
@@ -13,7 +14,7 @@ from edgeflow.device.serialboard import SerialBoard
 from edgeflow.device.stdio import StdioBoard
 from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec
-from edgeflow.targets.runner import QemuRunner
+from edgeflow.targets.runner import AdbRunner, QemuRunner
 
 __all__ = ["Board", "Client", "Expected", "Hello", "Line", "Stats", "StepResult", "open_board"]
 
@@ -37,7 +38,7 @@ def open_board(
         ELF file that `Board.flash` writes.
     port : str, optional
         Serial port of the board. Without it a real board is looked for by its USB ids, and an
-        emulated one is started.
+        emulated one is started. Of a device that adb reaches: its serial number.
     plugin : sequence of str, optional
         TCG plugin for an emulator that is started: its path, then ``key=value`` arguments.
     runner : str, optional
@@ -56,11 +57,17 @@ def open_board(
     ToolMissingError
         If none of a real board's tools is installed.
     """
+    if isinstance(spec.runner, AdbRunner):
+        if plugin or runner is not None:
+            raise DeviceError(f"{spec.name}: runs on a device: it takes no plugin and no --runner")
+        return AdbBoard(spec, image, serial=port)
     if port is not None and plugin:
         raise DeviceError(f"{port}: a plugin needs an emulator that is started here")
     if port is not None or not spec.runs_here:
-        write: Write = "never" if no_flash else "needed" if runner is None else "always"
         tool = None if no_flash else _tool(spec, runner, port)
+        write: Write = (
+            "needed" if tool is not None and runner is None and tool.may_ask else "always"
+        )
         return SerialBoard(spec, port, image, runner=tool, write="never" if tool is None else write)
     if runner is not None:
         raise DeviceError(

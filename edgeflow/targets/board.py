@@ -15,7 +15,7 @@ from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.core import CoreSpec, load_core
 from edgeflow.targets.pins import Pin
-from edgeflow.targets.runner import HardwareRunner, Runner
+from edgeflow.targets.runner import AdbRunner, HardwareRunner, Runner
 from edgeflow.targets.soc import soc_folders
 from edgeflow.targets.spec import (
     Address,
@@ -234,7 +234,7 @@ class BoardSpec(Spec):
     @property
     def runs_here(self) -> bool:
         """True where an image runs on this machine, in a program that EdgeFlow starts."""
-        return not isinstance(self.runner, HardwareRunner)
+        return not isinstance(self.runner, AdbRunner | HardwareRunner)
 
     @property
     def emulator(self) -> str | None:
@@ -244,8 +244,7 @@ class BoardSpec(Spec):
     @property
     def tools(self) -> tuple[str, ...]:
         """Names of the external programs that building for and running on the board takes."""
-        names = (self.core.compiler, self.emulator)
-        return tuple(name for name in names if name is not None)
+        return (self.core.compiler, *self.runner.tools)
 
 
 def _has(values: object, key: str) -> bool:
