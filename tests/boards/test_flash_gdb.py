@@ -102,7 +102,9 @@ def changing_a_byte(server: int) -> Iterator[int]:
 
 def board(folder: Path, server: int) -> BoardSpec:
     options = f'[runner.options.gdb]\nserver = "127.0.0.1:{server}"\n'
-    return load_board(board_file(folder, name="qemu-m4", order=["gdb"], options=options))
+    return load_board(
+        board_file(folder, name="qemu-m4", order=["gdb"], usb=["0483:374b"], options=options)
+    )
 
 
 @pytest.fixture(scope="module")
