@@ -16,6 +16,8 @@ from edgeflow.cli import boards, doctor
 from edgeflow.device import ports
 from edgeflow.device.checks import port_problem
 from edgeflow.device.ports import Port
+from edgeflow.device.transport import open_transport
+from edgeflow.errors import DeviceError
 from edgeflow.targets.board import list_boards
 from edgeflow.targets.doctor import examine, install_command, missing_packages
 from tests.conftest import ROOT
@@ -141,12 +143,45 @@ def holder_name(pid):
     return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (pid {pid})"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may open every port")
-def test_a_port_without_permission_says_which_group_has_it(tmp_path):
-    port = tmp_path / "port"
-    port.touch(mode=0)
-    group = grp.getgrgid(port.stat().st_gid).gr_name
-    assert f"sudo usermod -aG {group} $USER" in port_problem(str(port))
+def test_a_port_without_permission_says_which_group_has_it():
+    """Before it is opened, and when it is; root may open all, so that somebody else tries."""
+    master, slave = os.openpty()
+    name = os.ttyname(slave)
+    os.chmod(name, 0o600)  # noqa: PTH101
+    group = grp.getgrgid(os.stat(name).st_gid).gr_name  # noqa: PTH116
+    advice = f"sudo usermod -aG {group} $USER, then log in again"
+    if group == "root":
+        advice = "a udev rule has to give it"
+
+    def try_both():
+        with pytest.raises(DeviceError) as error:
+            open_transport(name)
+        return [port_problem(name), str(error.value)]
+
+    before, opened = as_somebody_else(try_both)
+    assert advice in before and before.startswith("no permission")
+    assert advice in opened and opened.startswith(f"{name}: cannot open the port")
+    os.close(master)
+    os.close(slave)
+
+
+def as_somebody_else(call):
+    """Return what a function returns to a process without rights."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setuid(65534)
+            os.write(write, json.dumps(call()).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as file:
+        said = file.read()
+    os.waitpid(pid, 0)
+    return json.loads(said)
 
 
 def test_doctor_on_a_bare_machine(run, only):
