@@ -38,11 +38,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def empty_machine() -> Iterator[tuple[int, str]]:
+def empty_machine(monitor: str = "none") -> Iterator[tuple[int, str]]:
     """Start a machine without an image; yield the port of its gdb server, and its serial port."""
     server, serial = free_port(), free_port()
     process = subprocess.Popen(
-        ["qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-S",
+        ["qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", monitor, "-S",
          "-gdb", f"tcp:127.0.0.1:{server}",
          "-serial", f"tcp:127.0.0.1:{serial},server=on,wait=off,nodelay=on"],
     )  # fmt: skip

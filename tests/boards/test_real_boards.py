@@ -6,6 +6,8 @@ though it says that it is another one, and a tool that is not named.
 """
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from edgeflow.device.ports import Port
 from edgeflow.device.serialboard import SerialBoard
 from edgeflow.errors import DeviceError, ImageMismatchError, ToolMissingError
 from edgeflow.targets.board import BoardSpec, load_board
+from tests.boards.test_device import samples
 from tests.boards.test_flash_gdb import board, empty_machine, image, pytestmark  # noqa: F401
 from tests.firmware_model import BUILD_ID, INPUTS, MODEL_HASH, run_model
 from tests.hardware import board_file
@@ -54,6 +57,28 @@ def test_it_is_written_where_it_does_not_run_the_image(plugged_in: BoardSpec, im
         with pytest.raises(ImageMismatchError, match="another board runs"):
             opened.start(Expected(MODEL_HASH, BUILD_ID, "qemu-m3"))
         assert not opened.wrote
+
+
+def test_a_board_that_resets_itself(
+    image: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+) -> None:
+    """Steps that begin with a reset of the state run again, and nothing else does."""
+    path = str(tmp_path / "monitor")
+    with empty_machine(f"unix:{path},server=on,wait=off") as (server, port):
+        monkeypatch.setattr(ports, "usb_ports", lambda: [Port(port, "0483:374b")])
+        spec = board(tmp_path, server)
+        x = samples(3000)
+        with open_board(spec, image=image) as opened, opened.start(EXPECTED) as client:
+            with socket.socket(socket.AF_UNIX) as monitor:
+                monitor.connect(path)
+                timer = threading.Timer(0.1, monitor.sendall, [b"system_reset\n"])
+                timer.start()
+                for _ in range(10):
+                    assert (client.steps(x, True).y == run_model(x)).all()
+                timer.join()
+            assert client.line.resets == 1
 
 
 def test_flash_needs_no_option(plugged_in: BoardSpec, image: Path, tmp_path: Path) -> None:  # noqa: F811
