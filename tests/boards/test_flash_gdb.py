@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -47,6 +47,9 @@ def empty_machine(monitor: str = "none") -> Iterator[tuple[int, str]]:
          "-serial", f"tcp:127.0.0.1:{serial},server=on,wait=off,nodelay=on"],
     )  # fmt: skip
     try:
+        while process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", serial)):
+                break
         yield server, f"socket://127.0.0.1:{serial}"
     finally:
         process.kill()

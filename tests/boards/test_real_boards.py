@@ -60,9 +60,9 @@ def test_it_is_written_where_it_does_not_run_the_image(plugged_in: BoardSpec, im
 
 
 def test_a_board_that_resets_itself(
-    image: Path,
+    image: Path,  # noqa: F811
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Steps that begin with a reset of the state run again, and nothing else does."""
     path = str(tmp_path / "monitor")
