@@ -9,13 +9,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.core import CoreSpec, load_core
 from edgeflow.targets.pins import Pin
-from edgeflow.targets.runner import HardwareRunner, Runner
+from edgeflow.targets.runner import AdbRunner, HardwareRunner, Runner
 from edgeflow.targets.soc import soc_folders
 from edgeflow.targets.spec import (
     Address,
@@ -145,6 +145,7 @@ class BoardSpec(Spec):
     placement: Placement = Placement()
     sources: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
+    _file: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _check(self) -> "BoardSpec":
@@ -221,6 +222,11 @@ class BoardSpec(Spec):
         return f"BoardSpec({self.name}: {self.core.name}; {self.description})"
 
     @property
+    def file(self) -> Path | None:
+        """The file that it was loaded from."""
+        return self._file
+
+    @property
     def emulated(self) -> bool:
         """True where the board's own cycle counter means nothing."""
         return self.runner.emulated
@@ -228,7 +234,7 @@ class BoardSpec(Spec):
     @property
     def runs_here(self) -> bool:
         """True where an image runs on this machine, in a program that EdgeFlow starts."""
-        return not isinstance(self.runner, HardwareRunner)
+        return not isinstance(self.runner, AdbRunner | HardwareRunner)
 
     @property
     def emulator(self) -> str | None:
@@ -238,8 +244,7 @@ class BoardSpec(Spec):
     @property
     def tools(self) -> tuple[str, ...]:
         """Names of the external programs that building for and running on the board takes."""
-        names = (self.core.compiler, self.emulator)
-        return tuple(name for name in names if name is not None)
+        return (self.core.compiler, *self.runner.tools)
 
 
 def _has(values: object, key: str) -> bool:
@@ -305,6 +310,7 @@ def load_board(name: str | Path, *, trusted: bool = False) -> BoardSpec:
             f"{shown(path)}: {problem}: a board file that says so can run programs or read files "
             "of this machine: if you trust whoever wrote it, say --trust-board (trust_board=True)"
         )
+    board._file = path
     return board
 
 
