@@ -27,6 +27,9 @@ from edgeflow.compression.options import DeltaOptions  # noqa: E402
 from edgeflow.device.runners import runners  # noqa: E402
 from edgeflow.recipes.recipe import OPTIONS, Recipe  # noqa: E402
 from edgeflow.schema import settings_of, texts_of  # noqa: E402
+from edgeflow.targets.board import list_boards  # noqa: E402
+from edgeflow.targets.boards import memory_text  # noqa: E402
+from edgeflow.targets.runner import HardwareRunner  # noqa: E402
 from edgeflow.targets.trust import TRUSTED_OPTIONS  # noqa: E402
 
 #: Classes of the Python API that are not names of ``edgeflow`` itself.
@@ -172,6 +175,21 @@ def flash_tools() -> str:
     """What each flash tool writes through, and what installs it."""
     rows = [[f"`{name}`", kind.HELP, kind.INSTALL] for name, kind in runners().items()]
     return markdown(["tool", "for", "install"], rows)
+
+
+def real_boards() -> str:
+    """Clock, memories, serial port and flash tools of each board that is flashed."""
+    rows = []
+    for board in list_boards():
+        if not isinstance(board.runner, HardwareRunner) or board.uart is None:
+            continue
+        flash, ram = (memory_text(board.memory[name].size) for name in ("flash", "ram"))
+        pins = f"{board.uart.tx}, {board.uart.rx}" if board.uart.tx else "fixed"
+        clock = f"{(board.clock_hz or 0) / 1e6:g} MHz"
+        tools = ", ".join(board.runner.order)
+        rows.append([f"`{board.name}`", board.core.name, clock, f"{flash}, {ram}", pins, tools])
+    head = ["board", "core", "clock", "flash, RAM", "serial port: TX, RX", "flash tools"]
+    return markdown(head, rows)
 
 
 def flash_options() -> str:

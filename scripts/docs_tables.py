@@ -45,6 +45,7 @@ from scripts.docs_reference import (  # noqa: E402
     layers,
     markdown,
     options_of,
+    real_boards,
     recipe_entries,
 )
 
@@ -420,6 +421,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "delta-parts": delta_parts,
     "flash-tools": flash_tools,
     "flash-options": flash_options,
+    "real-boards": real_boards,
     "products": products,
     "cells": cells,
     "spikes": spikes,
