@@ -40,9 +40,12 @@ from scripts.docs_reference import (  # noqa: E402
     api_functions,
     cells_reference,
     delta_parts,
+    flash_options,
+    flash_tools,
     layers,
     markdown,
     options_of,
+    real_boards,
     recipe_entries,
 )
 
@@ -416,6 +419,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "train-options": options_of("train", TrainOptions),
     "recipe-entries": recipe_entries,
     "delta-parts": delta_parts,
+    "flash-tools": flash_tools,
+    "flash-options": flash_options,
+    "real-boards": real_boards,
     "products": products,
     "cells": cells,
     "spikes": spikes,

@@ -9,9 +9,12 @@ import pytest
 
 from edgeflow.errors import TargetError, ToolMissingError
 from edgeflow.resources import resource
-from edgeflow.targets.board import list_boards, load_board
+from edgeflow.targets.board import list_boards, load_board, uart_drivers
 from edgeflow.targets.core import load_core
+from edgeflow.targets.pins import pin_number
 from edgeflow.targets.runner import QemuRunner
+from edgeflow.targets.soc import soc_files
+from edgeflow.targets.toolchain import board_defines, board_sources
 from edgeflow.targets.tools import find_tool
 
 NAMES = [board.name for board in list_boards()]
@@ -77,10 +80,13 @@ def test_shipped_board_has_its_files(name):
     if board.uart is None:
         assert board.soc is None and not board.memory
         return
-    assert (board.soc / "link.ld").is_file()
-    assert (resource("firmware") / "hal" / f"ef_hal_uart_{board.uart.driver}.c").is_file()
-    assert isinstance(board.runner, QemuRunner)
-    assert board.emulator in board.tools
+    assert "link.ld" in soc_files(board.soc)
+    assert uart_drivers(board.soc)[board.uart.driver].is_file()
+    if board.runs_here:
+        assert isinstance(board.runner, QemuRunner)
+        assert board.emulator in board.tools
+    else:
+        assert board.sources, "a real board says where its numbers are from"
 
 
 def test_sizes_and_name_of_a_file(write):
@@ -90,6 +96,40 @@ def test_sizes_and_name_of_a_file(write):
     assert board.memory["ram"].size == 65536
     assert board.stack == 4096
     assert board.core == load_core("cortex-m4")
+
+
+@pytest.mark.parametrize(
+    ("pin", "number"),
+    [
+        ("P0.06", 6),
+        ("P1.3", 35),
+        ("PA2", 2),
+        ("PD8", 56),
+        ("PG15", 111),
+        ("GP0", 0),
+        ("GPIO21", 21),
+    ],
+)
+def test_pins_reach_c_as_numbers(write, pin, number):
+    text = GOOD.replace("irq = 0", f'irq = 0\ntx = "{pin}"\nrx = "PB0"\naf = 7')
+    defines = board_defines(load_board(write(text)))
+    assert defines["EF_UART_TX"] == f"{number}u"
+    assert (defines["EF_UART_RX"], defines["EF_UART_AF"]) == ("16u", "7u")
+
+
+@pytest.mark.parametrize("pin", ["", "PA", "P0.32", "PL0", "GP64", "2", "pa2", "PA²"])
+def test_what_is_no_pin(pin):
+    with pytest.raises(ValueError, match="is no pin"):
+        pin_number(pin)
+
+
+def test_unverified_keys_are_in_the_file(write):
+    keys = ["clock_hz", "memory.ram.size", "uart.irq", "runner.machine"]
+    text = GOOD.replace(
+        "[memory.flash]", f"sources = ['a sheet']\nunverified = {keys}\n[memory.flash]"
+    )
+    board = load_board(write(text))
+    assert (board.sources, list(board.unverified)) == (("a sheet",), keys)
 
 
 def test_core_beside_the_board_file(write, tmp_path):
@@ -113,8 +153,8 @@ def test_core_beside_the_board_file(write, tmp_path):
         ('stack = "4K"', "", "stack: must be more than 0 and at most memory.ram.size"),
         (
             'driver = "cmsdk"',
-            'driver = "pl011"',
-            "uart.driver: no UART driver 'pl011'; known: 16550",
+            'driver = "pl012"',
+            "uart.driver: no UART driver 'pl012'; did you mean 'pl011'? known: 16550",
         ),
         (
             'soc = "cortexm"',
@@ -137,6 +177,11 @@ def test_core_beside_the_board_file(write, tmp_path):
         ('core = "cortex-m4"', "core = ", "not valid TOML"),
         ("[uart]", '[placement]\nweights = "tcm"\n[uart]', "placement.weights: no memory 'tcm'"),
         ("[uart]", "[memory.weights]\nbase = 0\nsize = 16\n[uart]", "memory.weights: a memory's"),
+        ("irq = 0", 'irq = 0\ntx = "PA2"', "uart: rx: missing key"),
+        ("irq = 0", 'irq = 0\ntx = "PA16"\nrx = "PA3"', "uart.tx: 'PA16' is no pin: write it"),
+        ("irq = 0", "irq = 0\naf = 7", "uart: tx: missing key"),
+        ("[memory.flash]", 'unverified = ["uart.baud"]\n[memory.flash]', "unverified: there is no"),
+        ("[memory.flash]", 'unverified = ["core.prefix"]\n[memory.flash]', "unverified: there is"),
         ("[uart]", '[memory."a b"]\nbase = 0\nsize = 16\n[uart]', "memory.a b: a memory's name"),
     ],
 )
@@ -148,6 +193,37 @@ def test_mistake_is_named_in_one_line(write, old, new, message):
     text = str(error.value)
     assert text.startswith(f"{path}: {message}")
     assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('base = "cortexn"', "base: no family 'cortexn' with a link.ld"),
+        ('base = "stm32f4"', "base: no family 'stm32f4' with a link.ld"),
+        ('base = "../cores"', "base: "),
+        ("boot_crc = 1", "boot_crc: unknown key"),
+    ],
+)
+def test_mistake_in_a_soc_file_is_named(write, tmp_path, text, message):
+    folder = tmp_path / "soc" / "own"
+    folder.mkdir(parents=True)
+    (folder / "soc.toml").write_text(text)
+    with pytest.raises(TargetError) as error:
+        load_board(write(GOOD.replace('"cortexm"', '"own"')))
+    assert f"soc.toml: {message}" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_family_has_the_files_of_its_base_and_its_own_instead(write, tmp_path):
+    folder = tmp_path / "soc" / "own"
+    folder.mkdir(parents=True)
+    (folder / "soc.toml").write_text('base = "cortexm"')
+    (folder / "ef_hal_cycles.c").write_text("/* mine */")
+    board = load_board(write(GOOD.replace('"cortexm"', '"own"')))
+    files = soc_files(board.soc)
+    assert files["ef_hal_cycles.c"] == folder / "ef_hal_cycles.c"
+    assert files["start.c"] == resource("targets") / "soc" / "cortexm" / "start.c"
+    sources = board_sources(board)
+    assert sources[0] == files["start.c"] and sources.count(files["ef_hal_cycles.c"]) == 1
 
 
 def test_mistake_in_a_core_file_is_named(write, tmp_path):
