@@ -152,7 +152,8 @@ def profile(
     Parameters
     ----------
     build : Build, str or path
-        A build, or its folder.
+        A build, or its folder; or the folder of an export, whose firmware other tools have built
+        and written to the board at `port`.
     data : Dataset, str, path, Windows or (x, y)
         A data set, or its name or path; or windows x [n, time, channels] of raw samples with
         their labels y [n], names of the program's classes or their numbers.
@@ -207,11 +208,12 @@ def profile(
     (1000, 0)
     """
     from edgeflow.codegen.build import Build
+    from edgeflow.codegen.package import Package, load_made
     from edgeflow.data import Windows
     from edgeflow.profiling.run import check_profile
     from edgeflow.profiling.run import profile as run
 
-    if not isinstance(build, Build | str | Path):
+    if not isinstance(build, Build | Package | str | Path):
         raise TargetError(f"a build is a Build or its folder, not {type(build).__name__}")
     arguments.check_texts(TargetError, split=split, port=port, runner=runner)
     arguments.check_calls(TargetError, progress=progress)
@@ -221,7 +223,7 @@ def profile(
     out = None if out is None else arguments.as_path("out", out, TargetError)
     arguments.check_flags(TargetError, trust_board=trust_board)
     board = None if board is None else arguments.as_board(board, trusted=trust_board)
-    loaded = build if isinstance(build, Build) else Build.load(build)
+    loaded = load_made(build) if isinstance(build, str | Path) else build
     with arguments.files_named(TargetError):
         check_profile(loaded.directory if out is None else out, {"the data": data})
     dataset = (
