@@ -40,6 +40,7 @@ def _hash(value: object) -> object:
 _Kind = TypeVar("_Kind", bound=BaseModel)
 _Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 _File = Annotated[str, AfterValidator(_inside)]
+_BoardFile = Annotated[str, Field(pattern=r"^board/[^/\\]+\.toml$", max_length=200)]
 
 
 class _Content(BaseModel):
@@ -60,6 +61,7 @@ class _Content(BaseModel):
     build_id: Annotated[str, BeforeValidator(_hash)] | None = None
     any_part: bool = False
     notes: tuple[str, ...] = ()
+    board_file: _BoardFile | None = None
 
 
 class _Package(BaseModel):
