@@ -213,12 +213,12 @@ def profile(
     (1000, 0)
     """
     from edgeflow.codegen.build import Build
-    from edgeflow.codegen.package import Package, load_made
+    from edgeflow.codegen.package import load_made
     from edgeflow.data import Windows
     from edgeflow.profiling.run import check_profile
     from edgeflow.profiling.run import profile as run
 
-    if not isinstance(build, Build | Package | str | Path):
+    if not isinstance(build, Build | str | Path):
         raise TargetError(f"a build is a Build or its folder, not {type(build).__name__}")
     arguments.check_texts(TargetError, split=split, port=port, runner=runner)
     arguments.check_calls(TargetError, progress=progress)
