@@ -153,7 +153,8 @@ def profile(
     Parameters
     ----------
     build : Build, str or path
-        A build, or its folder.
+        A build, or its folder; or the folder of an export, whose firmware other tools have built
+        and written to the board at `port`.
     data : Dataset, str, path, Windows or (x, y)
         A data set, or its name or path; or windows x [n, time, channels] of raw samples with
         their labels y [n], names of the program's classes or their numbers.
@@ -212,6 +213,7 @@ def profile(
     (1000, 0)
     """
     from edgeflow.codegen.build import Build
+    from edgeflow.codegen.package import load_made
     from edgeflow.data import Windows
     from edgeflow.profiling.run import check_profile
     from edgeflow.profiling.run import profile as run
@@ -225,7 +227,7 @@ def profile(
         float_accuracy = arguments.as_number("float_accuracy", float_accuracy)
     out = None if out is None else arguments.as_path("out", out, TargetError)
     arguments.check_flags(TargetError, trust_board=trust_board, no_flash=no_flash)
-    loaded = build if isinstance(build, Build) else Build.load(build)
+    loaded = load_made(build) if isinstance(build, str | Path) else build
     board = (
         loaded.spec(trust_board=trust_board)
         if board is None

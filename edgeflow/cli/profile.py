@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @with_options(reading=DataOptions)
 def command(
-    build: Path = typer.Argument(..., help="A build folder of 'edgeflow compile'."),
+    build: Path = typer.Argument(
+        ..., help="A folder of 'edgeflow compile' or, with --port, of 'edgeflow export'."
+    ),
     data: str = DATA,
     split: str = typer.Option("test", "--split", help="Whose windows: train, val or test."),
     steps: int | None = typer.Option(
@@ -48,13 +50,14 @@ def command(
       edgeflow profile build --data seglearn-watch
       edgeflow profile build --data seglearn-watch --steps 2000 --json
       edgeflow profile build --data mine.csv --port /dev/ttyACM0
+      edgeflow profile gait-zephyr --data mine.csv --port /dev/ttyACM0
     """
-    from edgeflow.codegen.build import Build
+    from edgeflow.codegen.package import load_made
     from edgeflow.profiling.result import ProfileResult
     from edgeflow.profiling.run import PARTIAL, REPORT, RESULT, check_profile
     from edgeflow.profiling.run import profile as run
 
-    loaded = Build.load(build)
+    loaded = load_made(build)
     spec = loaded.spec(board, trust_board=trust_board)
     folder = out if out is not None else build
     check_profile(folder, dataset.inputs(data, reading))

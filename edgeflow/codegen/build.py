@@ -336,7 +336,7 @@ def _compile(
     prefix = name or _MODEL
     write(render(plan, prefix, shared=name is not None) | license_file(), directory)
     if prefix != _MODEL:
-        write_atomic(directory / "objects" / "model.h", _model_header(prefix))
+        write_atomic(directory / "objects" / "model.h", model_header(prefix))
     frame = frame_size(program.inputs, program.outputs)
     sources = [f"{prefix}.c"]
     try:
@@ -398,11 +398,12 @@ def earlier(directory: Path) -> dict[str, list[str]]:
 FOLDER = FolderKind("compile", beside=("profile", "float"), earlier=earlier, passing=("objects",))
 
 
-def _model_header(prefix: str) -> str:
-    """Return the ``model.h`` by which the firmware knows a library of another name."""
+def model_header(prefix: str, folder: str = "") -> str:
+    """Return the ``model.h`` by which the firmware knows a library of another name, in `folder`."""
     functions = ("t", "init", "reset", "step")
     macros = ("INPUTS", "OUTPUTS", "WINDOW", "HASH")
-    lines = [f'#include "{prefix}.h"']
-    lines += [f"#define {_MODEL}_{name} {prefix}_{name}" for name in functions]
-    lines += [f"#define {_MODEL.upper()}_{name} {prefix.upper()}_{name}" for name in macros]
+    lines = [f'#include "{folder}{prefix}.h"']
+    if prefix != _MODEL:
+        lines += [f"#define {_MODEL}_{name} {prefix}_{name}" for name in functions]
+        lines += [f"#define {_MODEL.upper()}_{name} {prefix.upper()}_{name}" for name in macros]
     return "\n".join(lines) + "\n"

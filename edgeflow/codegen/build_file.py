@@ -1,9 +1,9 @@
-"""What a ``build.json`` may hold: values of the right types, and no way out of its folder."""
+"""What files that describe a folder may hold: right types, and no way out of the folder."""
 
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -37,6 +37,7 @@ def _hash(value: object) -> object:
     return value
 
 
+_Kind = TypeVar("_Kind", bound=BaseModel)
 _Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 _File = Annotated[str, AfterValidator(_inside)]
 _BoardFile = Annotated[str, Field(pattern=r"^board/[^/\\]+\.toml$", max_length=200)]
@@ -63,6 +64,35 @@ class _Content(BaseModel):
     board_file: _BoardFile | None = None
 
 
+class _Package(BaseModel):
+    """Fields of `edgeflow.codegen.package.Package`, of the same names."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    to: _Name
+    name: Annotated[str, AfterValidator(_identifier)]
+    core: _Name
+    model_hash: Annotated[str, BeforeValidator(_hash)]
+    build_id: Annotated[str, BeforeValidator(_hash)]
+    weight_bytes: Annotated[int, Field(ge=0, le=2**53)]
+    state_bytes: Annotated[int, Field(ge=0, le=2**53)]
+
+
+def read_package_file(file: Path) -> dict[str, Any]:
+    """Return the fields of an export by name.
+
+    Raises
+    ------
+    TargetError
+        If it cannot be read, has no firmware, or a value is of another type.
+    """
+    try:
+        found = _read(file, _Package, "export the model again")
+    except FileNotFoundError:
+        raise TargetError(f"{file}: missing: export the model again") from None
+    return {key: getattr(found, key) for key in _Package.model_fields}
+
+
 def read_build_file(file: Path) -> dict[str, Any]:
     """Return the fields of a build by name.
 
@@ -73,23 +103,32 @@ def read_build_file(file: Path) -> dict[str, Any]:
     TargetError
         If it cannot be read, or a value is of another type or leads out of the folder.
     """
+    found = _read(file, _Content, "compile the model again")
+    return {key: getattr(found, key) for key in _Content.model_fields}
+
+
+def _read(file: Path, kind: type[_Kind], again: str) -> _Kind:
+    """Return the content of a file; `again` is what to do if it is damaged."""
     try:
-        content = _Content.model_validate_json(json.dumps(read_json(file)))
+        content = read_json(file)
+        if kind is _Package and isinstance(content, dict) and "build_id" not in content:
+            raise TargetError(
+                f"{file.parent}: an export of several programs, or by an older EdgeFlow, has no "
+                "firmware to profile: export one program alone"
+            )
+        return kind.model_validate_json(json.dumps(content))
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise TargetError(
-            f"{file}: damaged ({error.strerror or error}): compile the model again"
-        ) from error
+        raise TargetError(f"{file}: damaged ({error.strerror or error}): {again}") from error
     except ChangedError as error:
-        raise TargetError(f"{file}: {error}: compile the model again") from None
+        raise TargetError(f"{file}: {error}: {again}") from None
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))
         message = problem["msg"].removeprefix("Value error, ")
         raise TargetError(
-            f"{file}: damaged ({where + ': ' if where else ''}{message}): compile the model again"
+            f"{file}: damaged ({where + ': ' if where else ''}{message}): {again}"
         ) from None
     except ValueError as error:
-        raise TargetError(f"{file}: damaged ({error}): compile the model again") from None
-    return {key: getattr(content, key) for key in _Content.model_fields}
+        raise TargetError(f"{file}: damaged ({error}): {again}") from None

@@ -34,12 +34,15 @@ _MOST_RESETS = 3
 class Expected:
     """What must be on a board: hash of the model and number of the build (8 bytes each), board.
 
-    What is None may be anything; `build_id` is b"" of a build that has no number.
+    What is None may be anything; `build_id` is b"" of a build that has no number. `write` says how
+    the image gets onto the board, `again` how it is made: of what the messages advise.
     """
 
     model_hash: bytes
     build_id: bytes | None = None
     board: str | None = None
+    write: str = "write the image with 'edgeflow flash DIR'"
+    again: str = "compile the model again"
 
 
 @dataclass(frozen=True)
@@ -110,9 +113,10 @@ class Client:
         if boot_time > 0:
             self._received += transport.read(boot_time)
             self._check_fault()
-        self.hello = self._handshake()
         if isinstance(expected, bytes):
             expected = Expected(expected)
+        self._write = Expected.write if expected is None else expected.write
+        self.hello = self._handshake()
         if expected is not None:
             self.expect(expected)
 
@@ -225,13 +229,13 @@ class Client:
                 return hello
         raise DeviceError(
             f"{self._transport.name}: the board does not answer: check port and speed, reset it, "
-            "or write the image with 'edgeflow flash DIR'"
+            f"or {self._write}"
         )
 
     def _begin_again(self) -> None:
         """Begin a new session after a reset; the board must be the one that it was."""
         before, self.hello = self.hello, self._handshake()
-        what = Expected(before.model_hash, before.build_id, before.board)
+        what = Expected(before.model_hash, before.build_id, before.board, self._write)
         _check(f"{self._transport.name}: the board was reset or replaced", self.hello, what)
 
     def _request(self, type: int, body: bytes = b"", steps: int = 0) -> bytes:
@@ -353,7 +357,7 @@ def _check(name: str, hello: Hello, expected: Expected) -> None:
         f"model {hello.model_hash.hex()}, build {hello.build_id.hex()} for {hello.board} by "
         f"EdgeFlow {hello.version}"
     )
-    what_to_do = "write the image with 'edgeflow flash DIR', or compile the model again"
+    what_to_do = f"{expected.write}, or {expected.again}"
     if hello.model_hash != expected.model_hash:
         raise ImageMismatchError(
             f"{name}: the board runs another program ({there}), expected "

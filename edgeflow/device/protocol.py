@@ -32,6 +32,9 @@ OLD_PROBE = bytes.fromhex("00 06 01 01 01 bc d8 00")
 # What one of today answers to that, for hosts of version 1; without its zeros.
 OLD_REFUSAL = bytes.fromhex("07 ff 01 03 02 42 8d")
 
+#: Of `Hello.cycles_hz`: a clock's nanoseconds, rather than cycles of the core.
+NANOSECONDS = 1_000_000_000
+
 _HEADER = struct.Struct("<IBB")
 _CRC_SIZE = 4
 _IDENTITY = struct.Struct("<B8s8sHHH")

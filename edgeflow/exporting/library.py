@@ -4,7 +4,8 @@
 packages can be in one firmware: ``NAME_step``, and for a kernel ``NAME_ef_x``. Several programs in
 one package have names of their own, ``WALK_step``, and share kernels and tables. Around it stands
 what ``templates/<format>`` has: manifest, build files and an example that runs a window and checks
-its outputs. ``edgeflow.json`` lists the files.
+its outputs. ``profile/`` has the firmware that ``edgeflow profile`` talks to, unless there are
+several programs. ``edgeflow.json`` describes the package and lists its files.
 """
 
 from collections.abc import Mapping
@@ -16,11 +17,13 @@ import jinja2
 from edgeflow import __version__
 from edgeflow.codegen.c_text import c_float, c_string, plain
 from edgeflow.codegen.names import check_name
+from edgeflow.codegen.package import PROGRAM, RECORD
 from edgeflow.codegen.plan import Plan, plan_library
 from edgeflow.codegen.render import render
 from edgeflow.digest import read_json, sealed_json
 from edgeflow.errors import ExportError
 from edgeflow.exporting import Options
+from edgeflow.exporting.firmware import firmware
 from edgeflow.exporting.window import example_window
 from edgeflow.files import FolderKind, is_inside, output_folder, write_atomic
 from edgeflow.program import Program
@@ -28,8 +31,6 @@ from edgeflow.resources import license_file
 from edgeflow.targets.core import load_core
 
 _TEMPLATES = Path(__file__).parent / "templates"
-#: Lists the files of an export, for those who build it.
-RECORD = "edgeflow.json"
 
 
 def write(program: Program | Mapping[str, Program], out: Path, options: Options) -> list[Path]:
@@ -76,21 +77,32 @@ def write(program: Program | Mapping[str, Program], out: Path, options: Options)
         sources |= render(plan, name, shared=True, library=options.name, folder="")
         models.append(_model(name, plan, options))
     files = {f"src/{name}": text for name, text in sources.items()}
-    files |= _render(options.to, _context(options, models, list(files)))
-    files |= license_file()
-    hashes = {model["name"]: model["hash"] for model in models}
-    record = {
+    context = _context(options, models, list(files))
+    record: dict[str, Any] = {
         "edgeflow": __version__,
         "to": options.to,
         "name": options.name,
         "core": options.core,
-        **({"model_hash": models[0]["hash"]} if len(models) == 1 else {"models": hashes}),
-        "files": sorted(files),
     }
+    (only,) = programs.values() if len(programs) == 1 else (None,)
+    if only is None:
+        record["models"] = {model["name"]: model["hash"] for model in models}
+    else:
+        (model,) = models
+        more, build_id = firmware(only, model["name"], options.to, files)
+        record |= {"model_hash": model["hash"], "build_id": build_id.hex()}
+        record |= {key: model[key] for key in ("weight_bytes", "state_bytes")}
+        context["firmware"] = [name for name in more if name.endswith(".c")]
+        files |= more
+    files |= _render(options.to, context)
+    files |= license_file()
+    record["files"] = sorted([*files, *([] if only is None else [PROGRAM])])
     files[RECORD] = sealed_json(record, 2)
     with output_folder(out, FOLDER) as folder:
         for name, text in files.items():
             write_atomic(folder.new / name, text, durable=False)
+        if only is not None:
+            only.save(folder.new / PROGRAM)
         return folder.commit()
 
 
@@ -116,7 +128,7 @@ def _earlier(folder: Path) -> dict[str, list[str]]:
 
 
 #: Of libraries.
-FOLDER = FolderKind("export", earlier=_earlier)
+FOLDER = FolderKind("export", beside=("profile",), earlier=_earlier)
 
 
 def _model(name: str, plan: Plan, options: Options) -> dict[str, Any]:
@@ -146,6 +158,7 @@ def _context(options: Options, models: list[dict[str, Any]], files: list[str]) -
         "hash": " and ".join(model["hash"] for model in models),
         "core": options.core,
         "sources": [name for name in files if name.endswith((".c", ".S"))],
+        "firmware": [],
         "has_assembly": any(name.endswith(".S") for name in files),
         "edgeflow": __version__,
     }
@@ -164,7 +177,9 @@ def _render(to: str, context: dict[str, Any]) -> dict[str, str]:
     files = {}
     for folder in ("common", to):
         for path in sorted((_TEMPLATES / folder).rglob("*.j2")):
-            if not path.name.startswith("_"):
+            # what has profile in its path is there with the firmware
+            unused = path.parent.name == "profile" and not context["firmware"]
+            if not path.name.startswith("_") and not unused:
                 target = path.relative_to(_TEMPLATES / folder).with_suffix("").as_posix()
                 template = environment.get_template(path.relative_to(_TEMPLATES).as_posix())
                 # what has NAME in its name is there for each program

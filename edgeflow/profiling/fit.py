@@ -14,7 +14,7 @@ from edgeflow.targets.size import SizeReport
 def fit_rows(
     board: BoardSpec,
     part: Part | None,
-    size: SizeReport,
+    size: SizeReport | None,
     placement: Placement,
     timing: Timing,
     rate_hz: float,
@@ -29,7 +29,7 @@ def fit_rows(
     part : Part or None
         That estimates are for.
     size : SizeReport
-        With the high-water mark of the stack, where it is known.
+        With the high-water mark of the stack, where it is known; None of an image not made here.
     placement : Placement
         Of the image.
     timing : Timing
@@ -40,11 +40,11 @@ def fit_rows(
         True: what does not fit the part does not fail.
     """
     rows = []
-    if board.memory and size.stack_bytes is not None:
+    if size is not None and board.memory and size.stack_bytes is not None:
         # all of it was written: what lies below may be, too
         fits = size.stack_bytes < board.stack
         rows.append(_row("stack", board.name, size.stack_bytes, board.stack, fits, not fits))
-    if board.memory and part is not None:
+    if size is not None and board.memory and part is not None:
         stack = size.stack_bytes or min(STACK, board.stack)
         for use in part_uses(part, used_memory(size, placement), stack):
             fails = not use.fits and not any_part

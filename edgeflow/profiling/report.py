@@ -283,7 +283,8 @@ def _tiles(run: dict[str, Any]) -> list[dict[str, str | None]]:
             text = f"{number(run[key]['mean'])} {unit}"
             tiles.append({"name": name, "value": text, "kind": kind_text(run[key])})
     for key, name in (("flash_bytes", "flash"), ("ram_bytes", "RAM")):
-        tiles.append({"name": name, "value": size_text(run[key]), "kind": ""})
+        if run[key] is not None:
+            tiles.append({"name": name, "value": size_text(run[key]), "kind": ""})
     return tiles
 
 
@@ -339,8 +340,8 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     add("share of the time between samples", [_load(run) for run in runs], " or ".join(timed))
     for of in dict.fromkeys(row["of"] for run in runs for row in run["fit"]):
         add(f"fits {of}", [_fits(run, of) for run in runs])
-    add("flash, bytes", [f"{run['flash_bytes']:,}" for run in runs])
-    add("RAM, bytes", [f"{run['ram_bytes']:,}" for run in runs])
+    for key, name in (("flash_bytes", "flash, bytes"), ("ram_bytes", "RAM, bytes")):
+        add(name, [None if run[key] is None else f"{run[key]:,}" for run in runs])
     add("stack, most used, bytes", [number(run["stack_bytes"], 7) for run in runs])
     lines = [run.get("line") or {} for run in runs]
     for key, name in _LINE.items():
@@ -367,10 +368,12 @@ def _load(run: dict[str, Any]) -> str | None:
 
 
 def _figures(runs: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict[str, str]]:
-    result = [
-        {"title": "Flash", "svg": figures.memory(runs, labels, "flash", "flash")},
-        {"title": "RAM", "svg": figures.memory(runs, labels, "ram", "RAM")},
-    ]
+    result = []
+    if all(run["flash_bytes"] is not None for run in runs):
+        result += [
+            {"title": "Flash", "svg": figures.memory(runs, labels, "flash", "flash")},
+            {"title": "RAM", "svg": figures.memory(runs, labels, "ram", "RAM")},
+        ]
     if all(run["warmup"] for run in runs) and len({task_of_run(run).name for run in runs}) == 1:
         metric = task_of_run(runs[0]).headline
         result.append({"title": "Warm-up", "svg": figures.warmup(runs, labels, metric)})

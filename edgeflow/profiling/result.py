@@ -104,6 +104,9 @@ class ProfileResult:
         Steps in which any output differed from the bit-exact reference's.
     confusion
         Of the device, counts: row the true class, column the predicted one; [] without classes.
+    flash_bytes, ram_bytes
+        Of the image; None of one that another build system made. Then `flash` has the program's
+        ``weights`` alone, `ram` the ``model``'s state and scratch.
     instructions_per_step
         Exact counts; see ``docs/profiling.md`` for what they include.
     layers
@@ -191,8 +194,8 @@ class ProfileResult:
     cycles_per_step: dict[str, Any] | None
     latency_us: dict[str, Any] | None
     energy_uj: dict[str, Any] | None
-    flash_bytes: int
-    ram_bytes: int
+    flash_bytes: int | None
+    ram_bytes: int | None
     stack_bytes: int | None
     flash: dict[str, int]
     ram: dict[str, int]

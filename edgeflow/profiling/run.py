@@ -13,9 +13,10 @@ import numpy as np
 
 from edgeflow import __version__
 from edgeflow.codegen.build import Build, earlier
+from edgeflow.codegen.package import Package, load_made
 from edgeflow.data import Dataset, Sequences, choose_sequences, match_notes
 from edgeflow.data.dataset import sort_people
-from edgeflow.device import Client, Line, open_board
+from edgeflow.device import Client, Line, open_board, protocol
 from edgeflow.errors import DeviceError, EdgeFlowError, TargetError
 from edgeflow.files import FolderKind, OutputFolder, check_outputs, output_folder, write_atomic
 from edgeflow.profiling.classes import describe
@@ -28,11 +29,10 @@ from edgeflow.profiling.timing import Timing, estimated_timing
 from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity
-from edgeflow.targets.board import BoardSpec
+from edgeflow.targets.board import BoardSpec, Placement
 from edgeflow.targets.elf import compiler_of
 from edgeflow.targets.part import estimated_part
-from edgeflow.targets.runner import NativeRunner
-from edgeflow.targets.size import layer_bytes, measure_size
+from edgeflow.targets.size import SizeReport, layer_bytes, measure_size
 
 Progress = Callable[[int, int], None]
 #: Windows or recordings of which the reference runs side by side: any number gives the same bits.
@@ -53,8 +53,8 @@ def _earlier(folder: Path) -> dict[str, list[str]]:
     return {"profile": [name for name in (RESULT, REPORT) if (folder / name).is_file()]}
 
 
-#: Of ``edgeflow profile``, which also writes into the folder of a build.
-FOLDER = FolderKind("profile", beside=("compile", "float"), earlier=_earlier)
+#: Of ``edgeflow profile``, which also writes into the folder of a build or an export.
+FOLDER = FolderKind("profile", beside=("compile", "export", "float"), earlier=_earlier)
 
 
 def check_profile(folder: str | Path, inputs: Mapping[str, object]) -> None:
@@ -71,7 +71,7 @@ def check_profile(folder: str | Path, inputs: Mapping[str, object]) -> None:
 
 
 def profile(
-    build: Build | str | Path,
+    build: Build | Package | str | Path,
     dataset: Dataset,
     *,
     split: str = "test",
@@ -90,7 +90,10 @@ def profile(
     Parameters, result and errors are those of `edgeflow.profile`, whose data is here a data set;
     with `report` there is a ``report.html``, too.
     """
-    build = build if isinstance(build, Build) else Build.load(build)
+    build = load_made(build) if isinstance(build, str | Path) else build
+    if isinstance(build, Package):
+        build.check_port(port, runner)
+        no_flash = True
     spec = build.spec(board)
     program = build.program()
     sequences = choose_sequences(program, dataset, split, steps)
@@ -141,13 +144,15 @@ def _stream(
     trace = None
     if emulator is not None:
         cache = run.part.data_cache if run.part is not None else None
+        assert isinstance(build, Build)
         trace = prepare_trace(build.elf, folder.scratch, qemu=emulator, data_cache=cache)
     plugin = trace.plugin if trace is not None else None
     failure: BaseException | None = None
+    image = build.elf if isinstance(build, Build) else None
     try:
         expected = replace(build.expected, model_hash=program.hash)
         with (
-            open_board(spec, image=build.elf, plugin=plugin, **place) as opened,
+            open_board(spec, image=image, plugin=plugin, **place) as opened,
             opened.start(expected) as client,
         ):
             if opened.wrote and opened.tool:
@@ -171,6 +176,7 @@ def _stream(
     if counts is not None:
         run.counts = counts.first(run.steps)
     if counts is not None and failure is None:
+        assert isinstance(build, Build)
         placed = spec.model_copy(update={"placement": build.placement})
         try:
             quantizer = quantizer_cost(program, placed, np.concatenate(sequences.x))
@@ -199,7 +205,7 @@ class _Run:
 
     def __init__(
         self,
-        build: Build,
+        build: Build | Package,
         spec: BoardSpec,
         program: Program,
         sequences: Sequences,
@@ -226,6 +232,8 @@ class _Run:
     def stream(self, client: Client) -> None:
         total = self.all.steps
         self.cycles_hz = client.hello.cycles_hz
+        if isinstance(self.build, Package):
+            self.spec = self.spec.model_copy(update={"name": client.hello.board})
         self.line = client.line
         self._progress(0, total)
         for x in self.all.x:
@@ -253,8 +261,11 @@ class _Run:
         lengths = np.array([len(one) for one in ran.x]) if ran.stream else None
         timing, by_layer = self._timing()
         rate = known["rate_hz"]
-        size = measure_size(build.elf, build.objects).with_stack(self.stack_bytes)
-        fit = fit_rows(spec, self.part, size, build.placement, timing, rate, build.any_part)
+        size, placement, any_part = None, Placement(), False
+        if isinstance(build, Build):
+            size = measure_size(build.elf, build.objects).with_stack(self.stack_bytes)
+            placement, any_part = build.placement, build.any_part
+        fit = fit_rows(spec, self.part, size, placement, timing, rate, any_part)
         known["notes"] += self.notes + [misfit(row) for row in fit if not row["fits"]]
         person = ran.of_decisions(ran.person)
         stored = program.metadata if before[1] is not None else {}
@@ -281,16 +292,12 @@ class _Run:
             cycles_per_step=timing.summary(timing.cycles),
             latency_us=timing.summary(timing.latency_us),
             energy_uj=timing.energy(self.part),
-            flash_bytes=size.flash_bytes,
-            ram_bytes=size.ram_bytes,
-            stack_bytes=size.stack_bytes,
-            flash=size.flash,
-            ram=size.ram,
-            layers=self._layers(size.flash["weights"], by_layer),
+            **self._memory(size),
+            layers=self._layers(size, by_layer),
             instruction_mix={} if counts is None else _mix(counts),
             delta=sparsity(program, fired_shares(program, x, lengths)),
             distributions=distributions,
-            estimate=timing.provenance(build.placement.weights),
+            estimate=timing.provenance(placement.weights),
             warmup=_warmup(program, *ran.starts(self.y), stored.get("warmup", {}).get("float", {})),
             cutoff=_cutoff(program, x, counts),
             task=program.task.name,
@@ -299,6 +306,25 @@ class _Run:
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             **known,
         )
+
+    def _memory(self, size: SizeReport | None) -> dict[str, Any]:
+        """Return the fields of memory; of another tool's image only the program's are known."""
+        if size is not None:
+            return {
+                "flash_bytes": size.flash_bytes,
+                "ram_bytes": size.ram_bytes,
+                "stack_bytes": size.stack_bytes,
+                "flash": size.flash,
+                "ram": size.ram,
+            }
+        assert isinstance(self.build, Package)
+        return {
+            "flash_bytes": None,
+            "ram_bytes": None,
+            "stack_bytes": self.stack_bytes or None,
+            "flash": {"weights": self.build.weight_bytes},
+            "ram": {"model": self.build.state_bytes},
+        }
 
     def _line(self) -> dict[str, Any]:
         """Return `ProfileResult.line`."""
@@ -323,32 +349,39 @@ class _Run:
             return Timing(), None
         ticks = np.concatenate(self.cycles[: len(self.y)]).astype(np.float64)
         latency = ticks * 1e6 / self.cycles_hz
-        # under an operating system the counter is a clock
-        native = isinstance(self.spec.runner, NativeRunner)
-        return Timing(None if native else ticks, latency), None
+        clock = self.cycles_hz == protocol.NANOSECONDS
+        return Timing(None if clock else ticks, latency), None
 
-    def _layers(self, weights: int, cycles: np.ndarray | None) -> list[dict[str, Any]]:
+    def _layers(self, size: SizeReport | None, cycles: np.ndarray | None) -> list[dict[str, Any]]:
         """Return a row per layer and, where instructions are counted, one of what is of none."""
-        sizes = layer_bytes(self.build.elf, self.build.layers, self.build.source)
+        build, sizes = self.build, dict[str, int]()
+        if isinstance(build, Build):
+            sizes = layer_bytes(build.elf, build.layers, build.source)
         rows: list[dict[str, Any]] = [
             {
                 "name": node.name,
                 "type": node.op_type,
                 "inputs": node.inputs,
                 "outputs": node.outputs,
-                "bytes": sizes[node.name],
+                "bytes": sizes.get(node.name),
                 "instructions_mean": None,
             }
             for node in self.program.nodes
         ]
-        if self.counts is None:
+        if self.counts is None or size is None:
             return rows
         rest = {"name": "(rest)", "type": None, "inputs": None, "outputs": None}
-        rows.append({**rest, "bytes": weights - sum(sizes.values()), "instructions_mean": None})
+        rows.append(
+            {
+                **rest,
+                "bytes": size.flash["weights"] - sum(sizes.values()),
+                "instructions_mean": None,
+            }
+        )
         instructions = self.counts.layers.mean(axis=0)
         if len(instructions) != len(rows):
             raise TargetError(
-                f"{self.build.directory}: {len(rows) - 1} layers in build.json, the image marks "
+                f"{build.directory}: {len(rows) - 1} layers in build.json, the image marks "
                 f"{len(instructions) - 1}: compile again"
             )
         for i, row in enumerate(rows):
@@ -409,8 +442,10 @@ def _cutoff(program: Program, x: np.ndarray, counts: Counts | None) -> dict[str,
     }
 
 
-def _versions(build: Build, emulator: str | None) -> dict[str, str]:
-    objects = sorted((build.objects / "model").glob("*.o"))
+def _versions(build: Build | Package, emulator: str | None) -> dict[str, str]:
+    objects = []
+    if isinstance(build, Build):
+        objects = sorted((build.objects / "model").glob("*.o"))
     found = {
         "edgeflow": __version__,
         "python": platform.python_version(),

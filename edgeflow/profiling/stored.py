@@ -93,10 +93,11 @@ _KINDS: dict[str, Any] = {
     **dict.fromkeys(
         ("edgeflow", "board", "board_description", "core", "model", "dataset", "split", "task"), str
     ),
+    **dict.fromkeys(("steps", "windows", "window", "mismatches"), Count),
     **dict.fromkeys(
-        ("steps", "windows", "window", "mismatches", "flash_bytes", "ram_bytes"), Count
+        ("accuracy_float_windows", "flash_bytes", "ram_bytes", "stack_bytes", "recordings"),
+        Count | None,
     ),
-    **dict.fromkeys(("accuracy_float_windows", "stack_bytes", "recordings"), Count | None),
     **dict.fromkeys(("accuracy_float", "accuracy_oracle", "accuracy_device"), Share | None),
     **dict.fromkeys(("instructions_per_step", "cycles_per_step", "latency_us"), _Summary | None),
     "energy_uj": _Quantity | None,

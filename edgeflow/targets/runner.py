@@ -136,6 +136,12 @@ class HardwareRunner(_Runner):
         return self
 
 
+class AtPort(_Runner):
+    """Nothing: tools of others wrote the image, and it runs. No board file has it."""
+
+    kind: Literal["port"] = "port"
+
+
 #: Of a board; a new kind joins here, and in ``edgeflow.device.open_board``.
 Runner = Annotated[
     QemuRunner | QemuUserRunner | NativeRunner | AdbRunner | HardwareRunner,

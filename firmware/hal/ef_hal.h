@@ -16,7 +16,11 @@ void ef_hal_write(const uint8_t *data, size_t size);
 /* Free-running counter that wraps at 2^32. */
 uint32_t ef_hal_cycles(void);
 
-/* Rate of ef_hal_cycles() in Hz; 0 where the board has no counter worth reading. */
+/* Of ef_hal_cycles_hz(): a clock, whose rate says nothing about the core's. */
+#define EF_NANOSECONDS 1000000000u
+
+/* Rate of ef_hal_cycles() in Hz; 0 where the board has no counter worth reading. The host takes
+ * EF_NANOSECONDS for times, and any other rate for the core's clock. */
 uint32_t ef_hal_cycles_hz(void);
 
 /* High-water mark of the stack in bytes since reset; 0 where it is not known. */

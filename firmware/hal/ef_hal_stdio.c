@@ -46,11 +46,11 @@ void ef_hal_write(const uint8_t *data, size_t size) {
 uint32_t ef_hal_cycles(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint32_t)((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+    return (uint32_t)((uint64_t)now.tv_sec * EF_NANOSECONDS + (uint64_t)now.tv_nsec);
 }
 
 uint32_t ef_hal_cycles_hz(void) {
-    return 1000000000u;
+    return EF_NANOSECONDS;
 }
 
 uint32_t ef_hal_stack_used(void) {

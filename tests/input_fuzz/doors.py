@@ -15,6 +15,7 @@ import onnx
 from edgeflow.calibration import read_data
 from edgeflow.codegen.build import Build
 from edgeflow.codegen.costs import KernelCosts
+from edgeflow.codegen.package import Package, load_made
 from edgeflow.codegen.schedules import Schedules
 from edgeflow.data import load_dataset
 from edgeflow.data.people import read_people
@@ -122,6 +123,13 @@ def _read_build(path: Path) -> None:
     build.spec()
 
 
+def _read_package(path: Path) -> None:
+    package = load_made(path.parent)
+    repr(package)
+    package.spec()
+    assert not isinstance(package, Package) or package.expected
+
+
 def _read_size(path: Path) -> None:
     size = Build(path.parent, "host", "host", "", (), ()).size
     size.with_stack(20)
@@ -181,6 +189,8 @@ DOORS = {
     "record": Door("m.json", seeds.record_files, damaged_json, _read_record, 6_000),
     "candidate": Door("candidate.json", seeds.candidate_files, damaged_json, candidate._read, 5_000),
     "build": Door("build.json", seeds.build_files, damaged_json, _read_build, 5_000),
+    "package": Door("edgeflow.json", lambda _: seeds.package_files(), damaged_json, _read_package,
+                    5_000),
     "size": Door("size.json", seeds.size_files, damaged_json, _read_size, 5_000),
     "resume": Door("resume.pt", seeds.resume_files, _mostly(damaged_torch), _read_resume, 5_000),
     "people": Door("a.json", lambda _: seeds.people_files(), damaged_json, read_people, 8_000),

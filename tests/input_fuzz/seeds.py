@@ -138,6 +138,17 @@ def build_files(folder: Path) -> Iterator[bytes]:
     yield _unsealed(write_build(folder))
 
 
+def package_files() -> Iterator[bytes]:
+    """What describes an export."""
+    described = {
+        "edgeflow": "0.2.0", "to": "zephyr", "name": "gait", "core": "cortex-m4",
+        "model_hash": "0123456789abcdef", "build_id": "fedcba9876543210", "weight_bytes": 5464,
+        "state_bytes": 464, "files": ["src/gait.c", "src/gait.h"],
+    }  # fmt: skip
+    for core in ("cortex-m4", "c"):
+        yield json.dumps({**described, "core": core}).encode()
+
+
 def size_files(folder: Path) -> Iterator[bytes]:
     from tests.unit.test_digests import write_size
 

@@ -1,7 +1,7 @@
 """Damaged and odd inputs give a result, or a message that can be read; never more.
 
 Kinds: CSV, .npz, TOML (boards, recipes, ladders, costs), JSON of people, profiles, records,
-candidates, builds and sizes, model.pt, resume.pt, weights of torch.save and .safetensors, ONNX,
+candidates, builds, exports and sizes, model.pt, resume.pt, weights of torch.save and .safetensors, ONNX,
 programs, .pt2, .nir, .keras, .h5. What carries a digest is damaged without it, as a file of an older
 version is. Mutations work on bytes and inside of the
 containers, with checksums that are right again. An input fails the test if it
@@ -43,7 +43,8 @@ from tests.input_fuzz.workers import run
 os.environ.setdefault("KERAS_BACKEND", "torch")  # it asks for TensorFlow otherwise
 #: Kinds whose seeds take no second to make, and inputs of each in the fast tier.
 FAST = ("csv", "npz", "board", "recipe", "ladder", "people", "model", "weights", "safetensors",
-        "onnx", "program", "costs", "profile", "record", "candidate", "build", "size")  # fmt: skip
+        "onnx", "program", "costs", "profile", "record", "candidate", "build", "package",
+        "size")  # fmt: skip
 FEW = 30
 pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")  # zipfile's, of what it writes
 NEEDS = {"nir": ("nir", "snntorch"), "keras": ("keras", "h5py"), "h5": ("keras", "h5py")}

@@ -1,11 +1,16 @@
 # What a Zephyr module and its sample call, as Zephyr 3.7's cmake/modules define it, without a kernel:
-# modules are read from ZEPHYR_EXTRA_MODULES, their symbols must be in their Kconfig, and the
-# application is linked with the whole of their libraries.
+# modules are read from ZEPHYR_EXTRA_MODULES, symbols must be in their Kconfig or Zephyr's own, and the
+# application is linked with the whole of their libraries. All symbols are macros, as in autoconf.h.
 project(Zephyr-Kernel LANGUAGES C ASM)
 set(CMAKE_ASM_FLAGS "${CMAKE_ASM_FLAGS} ${CMAKE_C_FLAGS}")
 
+set(symbols_of_zephyr BOOT_BANNER INIT_STACKS MAIN_STACK_SIZE SERIAL SPEED_OPTIMIZATIONS
+    THREAD_STACK_INFO UART_INTERRUPT_DRIVEN)
+
 add_executable(app "")
 add_library(zephyr_interface INTERFACE)
+target_include_directories(zephyr_interface INTERFACE ${CMAKE_CURRENT_LIST_DIR}/include)
+target_compile_definitions(zephyr_interface INTERFACE CONFIG_BOARD="stand_in")
 target_link_libraries(app PRIVATE zephyr_interface)
 
 macro(zephyr_library_named name)
@@ -30,7 +35,19 @@ function(module_value key text result)
     set(${result} ${CMAKE_MATCH_2} PARENT_SCOPE)
 endfunction()
 
-file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/prj.conf configuration)
+function(configure symbol value)
+    if(NOT value STREQUAL "n")
+        string(REGEX REPLACE "^y$" "1" value "${value}")
+        target_compile_definitions(zephyr_interface INTERFACE CONFIG_${symbol}=${value})
+    endif()
+endfunction()
+
+file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/prj.conf configuration REGEX "^[^#]")
+if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/Kconfig)
+    file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/Kconfig implied REGEX "^\timply ")
+    list(TRANSFORM implied REPLACE "^\timply (.+)$" "CONFIG_\\1=y")
+    list(APPEND configuration ${implied})
+endif()
 foreach(module ${ZEPHYR_EXTRA_MODULES})
     file(READ ${module}/zephyr/module.yml text)
     module_value(name "${text}" name)
@@ -38,11 +55,16 @@ foreach(module ${ZEPHYR_EXTRA_MODULES})
     module_value(kconfig "${text}" kconfig)
     file(READ ${module}/${kconfig} symbols)
     foreach(line ${configuration})
-        string(REGEX REPLACE "^CONFIG_([A-Z0-9_]+)=y$" "\\1" symbol "${line}")
-        if(NOT symbols MATCHES "\nconfig ${symbol}\n\tbool ")
+        if(NOT line MATCHES "^CONFIG_([A-Z0-9_]+)=([yn]|[0-9]+)$")
+            message(FATAL_ERROR "prj.conf: '${line}'")
+        endif()
+        set(symbol ${CMAKE_MATCH_1})
+        set(value ${CMAKE_MATCH_2})
+        if(NOT symbol IN_LIST symbols_of_zephyr AND NOT symbols MATCHES "\nconfig ${symbol}\n\tbool ")
             message(FATAL_ERROR "prj.conf: '${line}' is no symbol of ${module}/${kconfig}")
         endif()
-        set(CONFIG_${symbol} y)
+        set(CONFIG_${symbol} ${value})
+        configure(${symbol} ${value})
     endforeach()
     add_subdirectory(${module}/${cmake} ${CMAKE_BINARY_DIR}/modules/${name})
 endforeach()
