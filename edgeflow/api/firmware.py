@@ -225,8 +225,12 @@ def profile(
         float_accuracy = arguments.as_number("float_accuracy", float_accuracy)
     out = None if out is None else arguments.as_path("out", out, TargetError)
     arguments.check_flags(TargetError, trust_board=trust_board, no_flash=no_flash)
-    board = None if board is None else arguments.as_board(board, trusted=trust_board)
     loaded = build if isinstance(build, Build) else Build.load(build)
+    board = (
+        loaded.spec(trust_board=trust_board)
+        if board is None
+        else arguments.as_board(board, trusted=trust_board)
+    )
     with arguments.files_named(TargetError):
         check_profile(loaded.directory if out is None else out, {"the data": data})
     dataset = (

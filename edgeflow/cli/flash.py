@@ -48,7 +48,11 @@ def command(
 
     build = Build.load(folder)
     expected = build.expected
-    spec = load_board(board if board is not None else build.board, trusted=trust_board)
+    spec = (
+        build.spec(trust_board=trust_board)
+        if board is None
+        else load_board(board, trusted=trust_board)
+    )
     if spec.name != build.board:
         raise TargetError(
             f"{folder}: was compiled for {build.board}, not {spec.name}: run 'edgeflow compile "

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import __version__
+from edgeflow.codegen.board_file import keep_board_file, load_kept
 from edgeflow.codegen.build_file import read_build_file
 from edgeflow.codegen.choice import Choice
 from edgeflow.codegen.fit import Fit
@@ -18,6 +19,7 @@ from edgeflow.codegen.image import compile_image, frame_size
 from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
+from edgeflow.device.runners import runners_of
 from edgeflow.digest import ChangedError, read_json, sealed_json
 from edgeflow.errors import NoRoomError, TargetError
 from edgeflow.files import FolderKind, is_inside, output_folder, settled, write_atomic
@@ -67,6 +69,8 @@ class Build:
         What does not fit the part, or may not, a line each.
     build_id : str or None
         16 hex digits that the image tells of itself; None of a build by version 0.2.0 or older.
+    board_file : str or None
+        Copy of the board file in the folder, of a board of one's own.
     measured : SizeReport, optional
         The bytes of the image; default: what the folder's ``size.json`` says.
     """
@@ -85,6 +89,7 @@ class Build:
     any_part: bool = False
     notes: tuple[str, ...] = ()
     build_id: str | None = None
+    board_file: str | None = None
     measured: SizeReport | None = field(default=None, compare=False)
 
     @property
@@ -136,7 +141,7 @@ class Build:
         Parameters
         ----------
         board : BoardSpec or str, optional
-            Instead of the build's own.
+            Instead of the build's own, of which a file of one's own is kept in the folder.
         trust_board : bool
             Whether a board file may name any program, flag and file.
 
@@ -147,6 +152,8 @@ class Build:
         """
         if isinstance(board, BoardSpec):
             spec = board
+        elif board is None and self.board_file is not None:
+            spec = load_kept(self.directory, self.board_file, trusted=trust_board)
         else:
             spec = load_board(board or self.board, trusted=trust_board)
         if spec.core.name != self.core:
@@ -303,6 +310,7 @@ def compile_program(
         If the folder holds what EdgeFlow did not make, or another process writes it.
     """
     spec = load_board(board) if isinstance(board, str) else board
+    runners_of(spec)  # options of its flash tools that are wrong are told of now
     if name is not None:
         check_name(name, program)
     options: dict[str, Any] = {
@@ -355,6 +363,7 @@ def _compile(
         any_part=any_part,
         notes=tuple(notes),
         build_id=build_id.hex(),
+        board_file=keep_board_file(spec, directory),
         measured=measured,
     )
     program.save(directory / "model.onnx")

@@ -4,6 +4,9 @@ import contextlib
 import os
 import time
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from edgeflow.device import uf2
 from edgeflow.device.runners.base import FlashRunner, segments
@@ -27,7 +30,8 @@ class Uf2(FlashRunner):
         Attributes
         ----------
         family
-            The chip: ``rp2040``, ``nrf52840`` and others of ``edgeflow/device/uf2.py``.
+            The chip: ``rp2040``, ``nrf52840`` and others of ``edgeflow/device/uf2.py``, or its
+            number.
         board_id
             Of the drive's ``INFO_UF2.TXT``, or its begin.
         enter
@@ -36,7 +40,7 @@ class Uf2(FlashRunner):
             Whether opening the board's port at 1200 baud starts the boot loader.
         """
 
-        family: str
+        family: Annotated[int, Field(ge=0, lt=1 << 32)] | str
         board_id: str
         enter: str = (
             "start its boot loader (hold BOOTSEL while you plug it in, or press reset twice)"
@@ -46,11 +50,7 @@ class Uf2(FlashRunner):
     options: Options
 
     def write(self, image: Path) -> None:
-        families = uf2.FAMILIES
-        if self.options.family not in families:
-            problem = unknown("UF2 family", self.options.family, sorted(families))
-            raise self.wrong(f"family: {problem}")
-        data = uf2.write_uf2(segments(image), families[self.options.family])
+        data = uf2.write_uf2(segments(image), self._family())
         drive = self._drive()
         file = drive.folder / "edgeflow.uf2"
         try:
@@ -69,6 +69,15 @@ class Uf2(FlashRunner):
             if time.monotonic() > deadline:
                 raise self._failed(self._why_it_stays(file, data))
             time.sleep(0.1)
+
+    def _family(self) -> int:
+        family = self.options.family
+        if isinstance(family, int):
+            return family
+        if family not in uf2.FAMILIES:
+            problem = unknown("UF2 family", family, sorted(uf2.FAMILIES))
+            raise self.wrong(f"family: {problem}")
+        return uf2.FAMILIES[family]
 
     def _drive(self) -> uf2.Drive:
         """Return the one drive of such a board."""
