@@ -254,8 +254,10 @@ class FlashRunner(abc.ABC):
         """Return the path of a file that an option names, beside the board file."""
         return Path(name) if self.spec.file is None else self.spec.file.resolve().parent / name
 
-    def binary(self, image: Path) -> tuple[Path, int]:
-        """Return a file of the image's bytes, gaps filled with 0xFF, and its first address.
+    def binary(self, image: Path, multiple: int = 1) -> tuple[Path, int]:
+        """Return a file of the image's bytes and its first address.
+
+        Gaps are filled with 0xFF, and so is the end up to a `multiple` of bytes.
 
         Raises
         ------
@@ -267,7 +269,7 @@ class FlashRunner(abc.ABC):
         size = max((address + len(data) for address, data in parts), default=0) - low
         if not 0 < size <= _LARGEST:
             raise DeviceError(f"{self.spec.name}: an image of {size} bytes is no file for a flash")
-        content = bytearray(b"\xff" * size)
+        content = bytearray(b"\xff" * (size + -size % multiple))
         for address, data in parts:
             content[address - low : address - low + len(data)] = data
         file = image.with_name("whole.bin")
