@@ -25,7 +25,7 @@ class Pyocd(FlashRunner):
     TOOL = "pyocd"
     INSTALL = "pip install pyocd"
     FAILURES = (
-        (r"no (available|connected) debug probes|no debug probe|no matching debug probe", NO_PROBE),
+        (r"no (available |connected |matching )?debug probe", NO_PROBE),
         (r"APPROTECT enabled|is protected|device is locked", LOCKED),
         (r"target type .* not recognized|unknown target|no target (type )?named",
          "pyOCD does not know its target: 'pyocd list --targets' shows those that it does; others "
