@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,8 @@ class Desk:
             server.listen()
             threading.Thread(target=self._serve, args=(server, device), daemon=True).start()
         self._devices[device.name] = device
-        values = {k: v for k, v in vars(device).items() if k not in ("take", "_lines")}
+        names = [one.name for one in fields(Device) if one.name not in ("take", "_lines")]
+        values = {name: getattr(device, name) for name in names}
         self._order(plug={**values, "socket": str(self._folder / device.name)})
 
     def unplug(self, device: Device) -> None:
