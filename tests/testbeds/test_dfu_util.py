@@ -105,7 +105,7 @@ def test_another_chip_is_left_alone(bench: Bench) -> None:
     with pytest.raises(DeviceError, match=r"its flash is not of 04\*016Kg") as error:
         bench.flash('layout = "04*016Kg,01*064Kg,07*128Kg"\n', chip=L4R5)
     assert "\n" not in str(error.value)
-    assert set(bench.memory) == {0xFF}
+    assert set(bytes(bench.memory)) == {0xFF}
 
 
 def test_read_protection(bench: Bench) -> None:
