@@ -55,7 +55,7 @@ def open_board(
     if port is not None:
         if plugin:
             raise DeviceError(f"{port}: a plugin needs an emulator that is started here")
-        tool = None if runner is None else find_runner(runner)
+        tool = None if runner is None else find_runner(runner, spec, port)
         return SerialBoard(spec, port, image, runner=tool)
     if not spec.runs_here:
         raise DeviceError(f"{spec.name}: a real board: say at which --port it is")

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from edgeflow.errors import TargetError
 from edgeflow.resources import resource
@@ -144,6 +144,7 @@ class BoardSpec(Spec):
     placement: Placement = Placement()
     sources: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
+    _file: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _check(self) -> "BoardSpec":
@@ -218,6 +219,11 @@ class BoardSpec(Spec):
 
     def __repr__(self) -> str:
         return f"BoardSpec({self.name}: {self.core.name}; {self.description})"
+
+    @property
+    def file(self) -> Path | None:
+        """The file that it was loaded from."""
+        return self._file
 
     @property
     def emulated(self) -> bool:
@@ -303,6 +309,7 @@ def load_board(name: str | Path, *, trusted: bool = False) -> BoardSpec:
             f"{shown(path)}: {problem}: a board file that says so can run programs or read files "
             "of this machine: if you trust whoever wrote it, say --trust-board (trust_board=True)"
         )
+    board._file = path
     return board
 
 

@@ -90,10 +90,10 @@ def validate(kind: type[SpecT], values: dict[str, Any], path: Path) -> SpecT:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise TargetError(f"{shown(path)}: {_first_problem(error)}") from None
+        raise TargetError(f"{shown(path)}: {first_problem(error)}") from None
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     location = [str(part) for part in problem["loc"]]
     if location[:1] == ["runner"] and len(location) > 2:

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgeflow.codegen.build import Build
-from edgeflow.device.runners import find_runner
-from edgeflow.errors import DeviceError, TargetError
+from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.board import list_boards, load_board
 from edgeflow.targets.core import CoreSpec
@@ -230,10 +229,3 @@ def test_nothing_is_missing_from_a_build_file(build: Path) -> None:
         file.write_text(json.dumps({k: v for k, v in content.items() if k != key}))
         with pytest.raises(TargetError, match=f"{key}: Field required"):
             Build.load(build)
-
-
-@pytest.mark.parametrize("name", ["a}; exec touch x; {", "a\nb", "a\\b"])
-def test_no_path_is_a_command_of_openocd(name: str) -> None:
-    runner = find_runner("openocd", {"config": "board/x.cfg"})
-    with pytest.raises(DeviceError, match="openocd takes no path"):
-        runner.command(Path(name) / "firmware.elf")
