@@ -16,6 +16,7 @@ from edgeflow.resources import resource
 from edgeflow.targets.core import CoreSpec, load_core
 from edgeflow.targets.pins import Pin
 from edgeflow.targets.runner import AdbRunner, HardwareRunner, Runner
+from edgeflow.targets.soc import soc_folders
 from edgeflow.targets.spec import (
     Address,
     Size,
@@ -316,6 +317,6 @@ def load_board(name: str | Path, *, trusted: bool = False) -> BoardSpec:
 def uart_drivers(soc: Path) -> dict[str, Path]:
     """Return the sources of UART drivers by name; those in a SoC's folder go first."""
     prefix = "ef_hal_uart_"
-    folders = (resource("firmware") / "hal", soc)
+    folders = (resource("firmware") / "hal", *soc_folders(soc))
     files = (file for folder in folders for file in folder.glob(f"{prefix}*.c"))
     return {file.stem.removeprefix(prefix): file for file in files}

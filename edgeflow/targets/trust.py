@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeflow.resources import resource
+from edgeflow.targets.soc import soc_folders
 
 if TYPE_CHECKING:
     from edgeflow.targets.board import BoardSpec
@@ -82,7 +83,8 @@ def untrusted(board: "BoardSpec", folder: Path) -> Iterator[str]:
     if launcher := getattr(runner, "launcher", ()):
         yield f"runner.launcher: '{' '.join(launcher)}' runs on the device"
     if board.soc is not None:
-        yield from _files([board.soc, *board.soc.iterdir()], [folder, resource("targets")])
+        held = [file for place in soc_folders(board.soc) for file in (place, *place.iterdir())]
+        yield from _files(held, [folder, resource("targets")])
 
 
 def _tools(prefix: str, specs: str | None) -> Iterator[str]:
