@@ -164,13 +164,17 @@ def test_an_interrupt_stops_the_tool_and_what_it_started(
     def interrupt() -> None:
         while not pids.exists() or len(pids.read_text().split()) < 2:
             time.sleep(0.01)
+        time.sleep(0.5)  # this process is still about to return from starting it
         signal.pthread_kill(main, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         find_runner("openocd", spec).flash(image)
+    deadline = time.monotonic() + 5
     for pid in map(int, pids.read_text().split()):
-        assert not running(pid)
+        while running(pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def running(pid: int) -> bool:
