@@ -6,23 +6,16 @@ is one line that says what to do, with exit code 2, and what was collected is ke
 
 import json
 import re
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from edgeflow.codegen.build import Build, compile_program
-from edgeflow.data import Dataset
-from edgeflow.profiling.result import ProfileResult
-from edgeflow.profiling.run import PARTIAL, RESULT, profile
-from edgeflow.program import Program
+from edgeflow.codegen.build import compile_program
 from edgeflow.resources import resource
-from edgeflow.targets.board import load_board
 from tests.command import PROGRAM
 from tests.testbeds import workload
 from tests.testbeds.desk import Desk
@@ -37,22 +30,18 @@ pytestmark = [
 ]
 
 BOARD = "nrf52840-dk"
-PROBE = 'config = ["interface/cmsis-dap.cfg", "target/nrf52.cfg"]\ntransport = "swd"\n'
+TEMP = ["--port", "/dev/ttyACM0", "--runner", "RUNNER"]
 RUNNERS = ("pyocd", "openocd")
 
 
 @pytest.fixture(scope="module")
 def boards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Board files by the flash tool that they name first: the product's, with a CMSIS-DAP probe."""
-    folder = tmp_path_factory.mktemp("boards")
+    """The product's board file, by the flash tool that it names first."""
     text = (resource("targets") / f"{BOARD}.toml").read_text()
-    text = re.sub(r"(?ms)^\[runner\.options\.openocd\]\n.*?(?=^\[|\Z)", "", text)
-    text += f"\n[runner.options.openocd]\n{PROBE}"
     found = {}
-    for runner in RUNNERS:
-        path = found[runner] = folder / runner / f"{BOARD}.toml"
-        path.parent.mkdir()
-        path.write_text(re.sub(r"(?m)^order = .*$", f'order = ["{runner}"]', text))
+    for first, second in (RUNNERS, RUNNERS[::-1]):
+        path = found[first] = tmp_path_factory.mktemp(first) / f"{BOARD}.toml"
+        path.write_text(re.sub(r"(?m)^order = .*$", f'order = ["{first}", "{second}"]', text))
     return found
 
 
@@ -67,7 +56,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(desk: Desk, command: str, *arguments: str | Path, code: int = 0) -> str:
     """Run ``edgeflow`` as a user does who sits at the desk; return what it printed."""
-    done = desk.run([*PROGRAM, command, *map(str, arguments)], timeout=300)
+    done = desk.run(
+        [
+            *PROGRAM,
+            command,
+            *map(str, arguments),
+            *TEMP[:3],
+            next(r for r in RUNNERS if r in str(arguments[2])),
+        ],
+        timeout=300,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout if code == 0 else done.stderr
@@ -171,7 +169,9 @@ def test_no_probe_and_no_board(
 def test_unplugged_while_it_is_flashed(
     runner: str, desk: Desk, kit: "Kit", boards: dict[str, Path], folder: Path
 ) -> None:
-    pull = threading.Thread(target=when, args=(lambda: kit.chip.written_words > 1000, lambda: desk.unplug(kit.probe)))
+    pull = threading.Thread(
+        target=when, args=(lambda: kit.chip.written_words > 1000, lambda: desk.unplug(kit.probe))
+    )
     pull.start()
     line = refused(desk, "flash", folder / "build", "--board", boards[runner])
     pull.join()

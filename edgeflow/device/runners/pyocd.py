@@ -1,5 +1,6 @@
 """pyOCD."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,8 @@ class Pyocd(FlashRunner):
     INSTALL = "pip install pyocd"
     FAILURES = (
         (r"no (available|connected) debug probes|no debug probe|no matching debug probe", NO_PROBE),
-        (r"APPROTECT enabled|is protected|device is locked", LOCKED),
+        (r"APPROTECT enabled|is protected|device is locked",
+         f"{LOCKED}: 'pyocd erase --mass --target TARGET'"),
         (r"target type .* not recognized|unknown target|no target (type )?named",
          "pyOCD does not know its target: 'pyocd list --targets' shows those that it does; others "
          "need 'pyocd pack install TARGET', or the option 'pack'"),
@@ -69,6 +71,14 @@ class Pyocd(FlashRunner):
             common += [f"--{name}", str(value)] if value is not None else []
         if options.pack is not None:
             common += ["--pack", str(self.beside(options.pack))]
+        # else pyOCD erases all of a chip that is read-protected, without a question
+        common += ["-O", "auto_unlock=false"]
+        if (chip := self.chip) is not None:
+            word = f"read32 0x{chip.address:x}"
+            said = self.run([self.tool, "commander", *common, "-M", "attach", "-c", word])
+            if (found := re.search(rf"^{chip.address:08x}: +([0-9a-f]{{8}})", said, re.M)) is None:
+                raise self.failed(said, "it did not say which chip it is")
+            self.check_chip(chip, int(found[1], 16))
         self.run([self.tool, "flash", *common, "--no-reset", image.name])
         parts = segments(image)
         reads = [
