@@ -82,9 +82,38 @@ def untrusted(board: "BoardSpec", folder: Path) -> Iterator[str]:
     yield from _machine(machine, cpu, arguments)
     if launcher := getattr(runner, "launcher", ()):
         yield f"runner.launcher: '{' '.join(launcher)}' runs on the device"
+    yield from _options(getattr(runner, "options", {}))
     if board.soc is not None:
         held = [file for place in soc_folders(board.soc) for file in (place, *place.iterdir())]
         yield from _files(held, [folder, resource("targets")])
+
+
+#: Options of flash tools that name code: commands, files that a tool runs or reads.
+TRUSTED_OPTIONS = ("commands", "pack", "build_dir")
+#: Text of the other options of flash tools, names of scripts in the tool's own folder among them;
+#: tools run in an empty folder, so that no other file has such a name.
+_OPTION = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)*"
+    r"|([A-Za-z0-9][A-Za-z0-9_.:-]*)?:[0-9]{1,5}"  # host and port of a server
+    r"|/dev/tty[A-Za-z0-9_.-]+",
+    re.ASCII,
+)
+#: Options that are shown to the user, and reach no tool.
+_SHOWN_OPTIONS = ("enter",)
+
+
+def _options(tools: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
+    """Yield options of flash tools that name code, or could."""
+    for tool, options in tools.items():
+        for key, value in options.items():
+            where = f"runner.options.{tool}.{key}"
+            if key in TRUSTED_OPTIONS and value:
+                yield f"{where}: {value!r} is code for the tool"
+            for item in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(item, bool | int | float) or key in _SHOWN_OPTIONS:
+                    continue
+                if not (isinstance(item, str) and _OPTION.fullmatch(item)):
+                    yield f"{where}: {item!r} is more than a name"
 
 
 def _tools(prefix: str, specs: str | None) -> Iterator[str]:

@@ -30,7 +30,6 @@ pytestmark = [
 ]
 
 BOARD = "nrf52840-dk"
-TEMP = ["--port", "/dev/ttyACM0", "--runner", "RUNNER"]
 RUNNERS = ("pyocd", "openocd")
 
 
@@ -56,16 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(desk: Desk, command: str, *arguments: str | Path, code: int = 0) -> str:
     """Run ``edgeflow`` as a user does who sits at the desk; return what it printed."""
-    done = desk.run(
-        [
-            *PROGRAM,
-            command,
-            *map(str, arguments),
-            *TEMP[:3],
-            next(r for r in RUNNERS if r in str(arguments[2])),
-        ],
-        timeout=300,
-    )
+    done = desk.run([*PROGRAM, command, *map(str, arguments)], timeout=300)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout if code == 0 else done.stderr

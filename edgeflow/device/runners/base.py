@@ -53,6 +53,10 @@ _FAILURES: tuple[Failure, ...] = (
 )  # fmt: skip
 
 
+#: Bytes of the largest flash.
+_LARGEST = 1 << 28
+
+
 class FlashRunner(abc.ABC):
     """A tool that writes an image to a board, verifies it, and starts it.
 
@@ -183,7 +187,9 @@ class FlashRunner(abc.ABC):
         read the memory back and `compare`.
         """
 
-    def run(self, command: Sequence[str | Path], *, codes: Iterable[int] = (0,)) -> str:
+    def run(
+        self, command: Sequence[str | Path], *, codes: Iterable[int] = (0,), cwd: Path | None = None
+    ) -> str:
         """Run a command and return all that it said; it also is in the `log`.
 
         Parameters
@@ -191,6 +197,8 @@ class FlashRunner(abc.ABC):
         command : sequence of str or Path
         codes : iterable of int
             Exit codes that are no failure.
+        cwd : Path, optional
+            Where it runs instead.
 
         Raises
         ------
@@ -200,7 +208,7 @@ class FlashRunner(abc.ABC):
         words = [str(part) for part in command]
         with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as file:
             file.write(f"$ {shlex.join(words)}\n")
-        child = Child(words, cwd=self._scratch, log=self.log)
+        child = Child(words, cwd=cwd or self._scratch, log=self.log)
         try:
             code = child.process.wait()
         finally:
@@ -218,6 +226,26 @@ class FlashRunner(abc.ABC):
     def beside(self, name: str) -> Path:
         """Return the path of a file that an option names, beside the board file."""
         return Path(name) if self.spec.file is None else self.spec.file.resolve().parent / name
+
+    def binary(self, image: Path) -> tuple[Path, int]:
+        """Return a file of the image's bytes, gaps filled with 0xFF, and its first address.
+
+        Raises
+        ------
+        DeviceError
+            If parts of the image are too far from each other for one file.
+        """
+        parts = segments(image)
+        low = min((address for address, _ in parts), default=0)
+        size = max((address + len(data) for address, data in parts), default=0) - low
+        if not 0 < size <= _LARGEST:
+            raise DeviceError(f"{self.spec.name}: an image of {size} bytes is no file for a flash")
+        content = bytearray(b"\xff" * size)
+        for address, data in parts:
+            content[address - low : address - low + len(data)] = data
+        file = image.with_name("whole.bin")
+        file.write_bytes(content)
+        return file, low
 
     def read(self, file: Path, size: int) -> bytes:
         """Return the `size` bytes that a tool read back from the board into a file.
