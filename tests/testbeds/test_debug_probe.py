@@ -6,6 +6,7 @@ is one line that says what to do, with exit code 2, and what was collected is ke
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -172,6 +173,46 @@ def test_unplugged_while_it_is_flashed(
     line = refused(desk, "flash", folder / "build", "--board", boards[runner])
     pull.join()
     assert "went away" in line and "flash again" in line
+
+
+#: Commands of gdb servers at a port, and how EdgeFlow's board file says that they reset.
+SERVERS = {
+    "openocd": (
+        ["openocd", "-f", "interface/cmsis-dap.cfg", "-c", "transport select swd",
+         "-f", "target/nrf52.cfg", "-c", "gdb_port PORT; tcl_port disabled; telnet_port disabled"],
+        "halt",
+    ),
+    "pyocd": (["pyocd", "gdbserver", "--no-wait", "--target", "nrf52840", "--port", "PORT"], "reset"),
+}  # fmt: skip
+
+
+@needs(gdb_multiarch="gdb-multiarch")
+@pytest.mark.parametrize("server", SERVERS)
+def test_gdb_through_the_server_of(
+    server: str, desk: Desk, kit: "Kit", boards: dict[str, Path], folder: Path, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command, reset = SERVERS[server]
+    text = boards["pyocd"].read_text().replace('order = ["pyocd", ', 'order = ["gdb", "pyocd", ')
+    board = tmp_path / f"{BOARD}.toml"
+    board.write_text(
+        f'{text}\n[runner.options.gdb]\nserver = "127.0.0.1:{port}"\nreset = "{reset}"\n'
+    )
+    with subprocess.Popen(
+        [part.replace("PORT", port) for part in command], env=desk.environment, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            while not re.search(
+                rf"listening on port {port}", line := process.stdout.readline(), re.I
+            ):
+                assert line, "the server ended"
+            out = run(desk, "flash", folder / "build", "--board", board, "--json")
+            assert json.loads(out)["verified"] and image_is_in(kit, folder / "build")
+        finally:
+            process.kill()
 
 
 def test_unplugged_while_it_is_profiled(
