@@ -37,8 +37,8 @@ def open_board(
     image : path, optional
         ELF file that `Board.flash` writes.
     port : str, optional
-        Serial port of the board, or serial number of a device that adb reaches. Without it a real
-        board is looked for by its USB ids, and an emulated one is started.
+        Serial port of the board. Without it a real board is looked for by its USB ids, and an
+        emulated one is started. Of a device that adb reaches: its serial number.
     plugin : sequence of str, optional
         TCG plugin for an emulator that is started: its path, then ``key=value`` arguments.
     runner : str, optional
@@ -64,8 +64,10 @@ def open_board(
     if port is not None and plugin:
         raise DeviceError(f"{port}: a plugin needs an emulator that is started here")
     if port is not None or not spec.runs_here:
-        write: Write = "never" if no_flash else "needed" if runner is None else "always"
         tool = None if no_flash else _tool(spec, runner, port)
+        write: Write = (
+            "needed" if tool is not None and runner is None and tool.may_ask else "always"
+        )
         return SerialBoard(spec, port, image, runner=tool, write="never" if tool is None else write)
     if runner is not None:
         raise DeviceError(

@@ -7,7 +7,7 @@ from edgeflow.device.lock import holder_of
 from edgeflow.device.ports import Port, ports_of, usb_ids
 from edgeflow.device.runners import FlashRunner, runners_of
 from edgeflow.targets.board import BoardSpec
-from edgeflow.targets.doctor import Check, check_tool
+from edgeflow.targets.doctor import Check, check_tool, tool_version
 from edgeflow.targets.tools import apt_command
 
 
@@ -73,7 +73,7 @@ def _permission(device: str) -> str:
 def _flash_check(tool: FlashRunner, required: bool) -> Check:
     found = tool.installed()
     problem = None if found is not None else "not installed"
-    version = check_tool(tool.TOOL, "", False, []).version if found and tool.TOOL else None
+    version = tool_version(found) if found else None
     return Check(tool.NAME, "flash", tool.HELP, required, version, problem, tool.INSTALL)
 
 

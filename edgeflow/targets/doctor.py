@@ -108,7 +108,7 @@ def check_tool(name: str, needed_for: str, required: bool, boards: list[BoardSpe
     """Look for a tool; a compiler must have the C libraries of the boards."""
     path = shutil.which(name)
     problem = _tool_problem(path, boards) if path else "not installed"
-    return Check(name, "tool", needed_for, required, _version(path) if path else None, problem)
+    return Check(name, "tool", needed_for, required, tool_version(path) if path else None, problem)
 
 
 def _tool_problem(path: str, boards: list[BoardSpec]) -> str | None:
@@ -165,7 +165,8 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
-def _version(path: str) -> str | None:
+def tool_version(path: str) -> str | None:
+    """Return the version that a tool tells of itself; None if it tells none."""
     match = re.search(r"\b\d+\.\d+(\.\d+)?", _output([path, "--version"]))
     return match[0] if match else None
 

@@ -80,9 +80,9 @@ def untrusted(board: "BoardSpec", folder: Path) -> Iterator[str]:
     yield from _target(core.tvm.target if core.tvm is not None else {})
     machine, cpu, arguments = (getattr(runner, key, "") for key in ("machine", "cpu", "args"))
     yield from _machine(machine, cpu, arguments)
+    yield from _options(getattr(runner, "options", {}))
     if launcher := getattr(runner, "launcher", ()):
         yield f"runner.launcher: '{' '.join(launcher)}' runs on the device"
-    yield from _options(getattr(runner, "options", {}))
     if board.soc is not None:
         held = [file for place in soc_folders(board.soc) for file in (place, *place.iterdir())]
         yield from _files(held, [folder, resource("targets")])

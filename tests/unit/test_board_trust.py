@@ -17,7 +17,13 @@ from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.board import list_boards, load_board
 from edgeflow.targets.core import CoreSpec
-from edgeflow.targets.runner import HardwareRunner, NativeRunner, QemuRunner, QemuUserRunner
+from edgeflow.targets.runner import (
+    AdbRunner,
+    HardwareRunner,
+    NativeRunner,
+    QemuRunner,
+    QemuUserRunner,
+)
 from edgeflow.targets.trust import TRUSTED_OPTIONS
 
 BOARDS = resource("targets")
@@ -125,12 +131,25 @@ def test_arguments_of_an_emulator(board: Path, runner: str, message: str) -> Non
 
 def test_every_field_was_thought_of() -> None:
     """A new field of a core or runner is a name that no tool reads, or has its check."""
-    checked = {"prefix", "flags", "link_flags", "specs", "tvm", "machine", "cpu", "args", "options"}
+    checked = {
+        "prefix",
+        "flags",
+        "link_flags",
+        "specs",
+        "tvm",
+        "machine",
+        "cpu",
+        "args",
+        "options",
+        "launcher",
+        "serial",
+        "folder",
+    }
     harmless = {"name", "description", "kernels", "macros", "usb"}
     choices = {"disassembler", "kind", "system", "program", "order"}
     fields = {
         name
-        for kind in (CoreSpec, QemuRunner, QemuUserRunner, NativeRunner, HardwareRunner)
+        for kind in (CoreSpec, QemuRunner, QemuUserRunner, NativeRunner, AdbRunner, HardwareRunner)
         for name in kind.model_fields
     }
     assert fields == checked | harmless | choices
@@ -142,7 +161,10 @@ def test_every_option_of_a_flash_tool_was_thought_of() -> None:
         "openocd": {"config", "transport"}, "pyocd": {"target", "frequency", "probe"},
         "gdb": {"server", "reset", "scan"}, "st-flash": {"serial"},
         "uf2": {"family", "board_id", "enter", "touch"}, "nrfutil-dfu": {"device_type", "touch"},
-        "west": {"runner"},
+        "west": {"runner"}, "avrdude": {"programmer", "part", "baud", "erase"},
+        "bossac": {"offset", "touch"}, "dfu-util": {"usb", "serial", "alt", "layout"},
+        "esptool": {"chip", "offset", "baud", "stub"},
+        "stm32flash": {"mode", "gpio", "baud", "device_id"},
     }  # fmt: skip
     for name, kind in runners().items():
         assert set(kind.Options.model_fields) - set(TRUSTED_OPTIONS) == words.get(name, set()), name

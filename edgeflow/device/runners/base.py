@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from pydantic import ValidationError
 
+from edgeflow.device.lock import held_port
 from edgeflow.device.process import Child
 from edgeflow.errors import DeviceError, TargetError, ToolMissingError
 from edgeflow.targets.board import BoardSpec
@@ -41,6 +43,9 @@ OTHER_CHIP = "another chip than the board file says: check --board"
 UNPLUGGED = "the device went away in the middle: plug it in and flash again"
 MISMATCH = "what is in the board's memory is not the image: flash again"
 STALLED = "the chip does not answer: check its power and the cable, hold reset, and flash again"
+
+#: Seconds that a port may be away, as some are while their chip is reset.
+_WITHOUT_PORT = 12.0
 
 #: Of all tools, tried in this order after their own.
 _FAILURES: tuple[Failure, ...] = (
@@ -112,6 +117,11 @@ class FlashRunner(abc.ABC):
         except ValidationError as error:
             raise self.wrong(first_problem(error)) from None
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether a board may be asked over its port what it runs before it is written."""
+        return True
+
     def wrong(self, problem: str) -> TargetError:
         """Return the error that something is wrong with an option: ``KEY: what``."""
         where = shown(self.spec.file) if self.spec.file is not None else self.spec.name
@@ -160,6 +170,8 @@ class FlashRunner(abc.ABC):
         DeviceError
             If it fails, or what is in the board's memory is another image; a line that says what
             to do.
+        PortBusyError
+            If another program has the port that it writes through.
         """
         _ = self.tool
         if self.NEEDS_PORT and self.port is None:
@@ -168,7 +180,8 @@ class FlashRunner(abc.ABC):
             self.log.parent.mkdir(parents=True, exist_ok=True)
             self.log.write_bytes(b"")
         # an empty folder: tools read scripts and settings of where they are started
-        with tempfile.TemporaryDirectory(prefix="edgeflow-flash-") as scratch:
+        held = held_port(self.port) if self.NEEDS_PORT and self.port else contextlib.nullcontext()
+        with held, tempfile.TemporaryDirectory(prefix="edgeflow-flash-") as scratch:
             self._scratch = Path(scratch).resolve()
             # whatever the user's folders are called, tools see plain names
             for suffix in (".elf", ".bin", ".hex"):
@@ -210,13 +223,27 @@ class FlashRunner(abc.ABC):
             file.write(f"$ {shlex.join(words)}\n")
         child = Child(words, cwd=cwd or self._scratch, log=self.log)
         try:
-            code = child.process.wait()
+            code = self._wait(child)
         finally:
             said = child.messages()
             _end(child)
         if code not in codes:
             raise self.failed(said, f"exit code {code}")
         return said
+
+    def _wait(self, child: Child) -> int:
+        """Wait for the end of a tool: without its port some go on for ever."""
+        deadline = None
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return child.process.wait(0.25)
+            # a port of Windows has no path
+            if not (self.NEEDS_PORT and self.port is not None and self.port.startswith("/")):
+                continue
+            now = time.monotonic()
+            deadline = None if Path(self.port).exists() else deadline or now + _WITHOUT_PORT
+            if deadline is not None and now > deadline:
+                raise self.refused(UNPLUGGED)
 
     def demand(self, pattern: str, said: str) -> None:
         """Raise DeviceError if a tool did not say by `pattern` that it compared."""
@@ -293,11 +320,15 @@ class FlashRunner(abc.ABC):
                 f"0x{chip.value & chip.mask:x}: connect that board, or correct --board"
             )
 
+    def refused(self, meaning: str) -> DeviceError:
+        """Return the error that says in one line why it is not done and what to do about it."""
+        return DeviceError(f"{self.NAME} could not flash {self.spec.name}: {meaning}")
+
     def failed(self, said: str, reason: str) -> DeviceError:
         """Return the error that says in one line what failed and what to do about it."""
         for pattern, meaning in (*self.FAILURES, *_FAILURES):
             if re.search(pattern, said, re.IGNORECASE):
-                return DeviceError(f"{self.NAME} could not flash {self.spec.name}: {meaning}")
+                return self.refused(meaning)
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         errors = [line for line in lines if re.search(r"\b(error|failed|fatal)\b", line, re.I)]
         last = (errors or lines)[-1:] or [reason]
