@@ -58,7 +58,7 @@ class Stm32flash(FlashRunner):
 
     @property
     def may_ask(self) -> bool:
-        """Whether it resets the chip: a loader that waits learns the baud rate of the first byte."""
+        """Whether it resets the chip: a loader takes its baud rate from the first byte."""
         return self.options.gpio is not None
 
     def write(self, image: Path) -> None:
