@@ -24,6 +24,7 @@ from edgeflow.profiling.run import RESULT, profile
 from edgeflow.program import Program
 from edgeflow.resources import resource
 from tests.command import PROGRAM
+from tests.conftest import ROOT
 from tests.testbeds import workload
 from tests.testbeds.desk import Desk
 from tests.testbeds.needs import needs
@@ -95,6 +96,14 @@ def test_flash_and_profile(
     # microseconds of 64 MHz
     cycles, latency = result["cycles_per_step"]["mean"], result["latency_us"]["mean"]
     assert latency == pytest.approx(cycles / 64)
+
+
+def test_a_desk_for_a_command(desk: Desk) -> None:
+    listed = [sys.executable, "-m", "serial.tools.list_ports"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.testbeds", *listed], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["/dev/ttyACM0"]), done.stderr
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
@@ -234,6 +243,28 @@ def test_unplugged_while_it_is_profiled(
     assert not kept.complete and kept.mismatches == 0
     assert 0 < kept.windows < workload.WINDOWS
     assert f"windows done: {kept.windows};" in said
+
+
+def test_a_chip_that_resets_itself_goes_on_with_the_window(
+    desk: Desk, kit: "Kit", boards: dict[str, Path], folder: Path, tmp_path: Path
+) -> None:
+    run(desk, "flash", folder / "build", "--board", boards["openocd"])
+    before = kit.chip.core.cycles
+
+    def reset() -> None:
+        with kit.chip.core.visit():
+            kit.chip.reset()
+
+    trip = threading.Thread(
+        target=when, args=(lambda: kit.chip.core.cycles > before + 1_000_000, reset)
+    )
+    trip.start()
+    out = run(desk, "profile", folder / "build", "--board", boards["openocd"], "--data",
+              folder / "mine.npz", "--out", tmp_path, "--json")  # fmt: skip
+    trip.join()
+    result = json.loads(out)
+    assert (result["steps"], result["mismatches"]) == (workload.STEPS, 0)
+    assert result["line"]["resets"] == 1
 
 
 @pytest.mark.slow
