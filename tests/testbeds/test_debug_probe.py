@@ -120,7 +120,7 @@ def test_power_lost_while_writing_is_repaired_by_the_next(
     runner: str, desk: Desk, kit: "Kit", boards: dict[str, Path], folder: Path
 ) -> None:
     arguments = (folder / "build", "--board", boards[runner])
-    kit.chip.words_left = 1500
+    kit.chip.words_left = 600
     line = refused(desk, "flash", *arguments)
     assert "power" in line and "flash again" in line
     assert not image_is_in(kit, folder / "build")
@@ -176,7 +176,7 @@ def test_unplugged_while_it_is_flashed(
     runner: str, desk: Desk, kit: "Kit", boards: dict[str, Path], folder: Path
 ) -> None:
     pull = threading.Thread(
-        target=when, args=(lambda: kit.chip.written_words > 1000, lambda: desk.unplug(kit.probe))
+        target=when, args=(lambda: kit.chip.written_words > 600, lambda: desk.unplug(kit.probe))
     )
     pull.start()
     line = refused(desk, "flash", folder / "build", "--board", boards[runner])

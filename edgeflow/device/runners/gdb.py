@@ -73,7 +73,10 @@ class Gdb(FlashRunner):
 
     def _commands(self, image: Path) -> Iterator[str]:
         options = self.options
-        yield from ("set confirm off", "set remotetimeout 10", "set tcp connect-timeout 5")
+        # OpenOCD writes all of the image while gdb waits for one answer; the map of a server need
+        # not have the registers that name a chip
+        yield from ("set confirm off", "set remotetimeout 120", "set tcp connect-timeout 5")
+        yield "set mem inaccessible-by-default off"
         yield from (f"file {image.name}", f"target extended-remote {options.server}")
         if options.scan is not None:
             yield from (f"monitor {options.scan}_scan", "attach 1")

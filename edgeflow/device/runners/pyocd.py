@@ -29,12 +29,13 @@ class Pyocd(FlashRunner):
         (r"no (available|connected) debug probes|no debug probe|no matching debug probe", NO_PROBE),
         (r"APPROTECT enabled|is protected|device is locked",
          f"{LOCKED}: 'pyocd erase --mass --target TARGET'"),
+        # before what it tries afterwards
+        (r"probe (disconnected|was removed)|usb\.core\.USBError|\[Errno 19\]", UNPLUGGED),
         (r"target type .* not recognized|unknown target|no target (type )?named",
          "pyOCD does not know its target: 'pyocd list --targets' shows those that it does; others "
          "need 'pyocd pack install TARGET', or the option 'pack'"),
         (r"does not match|wrong target|unexpected (part|chip|idcode)", OTHER_CHIP),
         (r"no ACK|transfer fault|SWD/JTAG communication failure|timed? ?out", STALLED),
-        (r"probe (disconnected|was removed)|usb\.core\.USBError|\[Errno 19\]", UNPLUGGED),
     )  # fmt: skip
 
     class Options(Spec):
