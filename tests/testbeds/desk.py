@@ -1,5 +1,6 @@
 """A desk with USB sockets: real tools, started here, see the devices that are plugged in."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -151,8 +152,9 @@ class Desk:
 
 
 def _serve_port(line: socket.socket, device: Device) -> None:
-    while data := line.recv(4096):
-        device.take(data)
+    with contextlib.suppress(ConnectionResetError):  # unplugged
+        while data := line.recv(4096):
+            device.take(data)
 
 
 def _serve_bulk(line: socket.socket, device: Device) -> None:

@@ -356,7 +356,7 @@ def test_cycles_are_the_instructions_that_qemu_counts(
     emulated = profile(compile_program(program, "qemu-m4", tmp_path / "m4"), seglearn, steps=200)
     assert emulated.instructions_per_step is not None
     out = run(desk, "profile", real, "--data", "seglearn-watch", "--steps", "200",
-              "--out", tmp_path, "--json")  # fmt: skip
+              "--out", tmp_path / "profile", "--json")  # fmt: skip
     cycles = json.loads(out)["cycles_per_step"]["mean"]
     assert cycles == pytest.approx(emulated.instructions_per_step["mean"], rel=0.005)
 
