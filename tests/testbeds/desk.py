@@ -104,11 +104,13 @@ class Desk:
         self._order(unplug=self._devices.pop(device.name).name)
 
     def clear(self) -> None:
-        """Pull all devices out."""
+        """Pull all devices out, and forget those that were pulled out before."""
         for device in list(self._devices.values()):
             self.unplug(device)
-            self._sockets.pop(device.name).close()
-            (self._folder / device.name).unlink()
+        for name, server in self._sockets.items():
+            server.close()
+            (self._folder / name).unlink()
+        self._sockets.clear()
 
     def close(self) -> None:
         """Put all away."""
