@@ -108,14 +108,14 @@ class Desk:
         for device in list(self._devices.values()):
             self.unplug(device)
         for name, server in self._sockets.items():
-            server.close()
+            _end(server)
             (self._folder / name).unlink()
         self._sockets.clear()
 
     def close(self) -> None:
         """Put all away."""
         for server in self._sockets.values():
-            server.close()
+            _end(server)
         if self._usb.stdin is not None:
             self._usb.stdin.close()
         self._usb.wait()
@@ -151,6 +151,11 @@ class Desk:
             device._lines.append(line)
             serve = _serve_port if device.tty else _serve_bulk
             threading.Thread(target=serve, args=(line, device), daemon=True).start()
+
+
+def _end(server: socket.socket) -> None:
+    server.shutdown(socket.SHUT_RDWR)  # wakes who accepts
+    server.close()
 
 
 def _serve_port(line: socket.socket, device: Device) -> None:
