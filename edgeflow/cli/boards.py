@@ -1,14 +1,17 @@
 """``edgeflow boards``: the boards that images can be made for."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from edgeflow.cli import console
-from edgeflow.device.ports import Port, ports_of, usb_ids, usb_ports
-from edgeflow.device.runners import runners_of
 from edgeflow.targets.board import BoardSpec, list_boards
 from edgeflow.targets.boards import memory_text
 from edgeflow.targets.part import Part, estimated_part
 from edgeflow.targets.tools import missing_tools
+
+if TYPE_CHECKING:
+    from edgeflow.device.ports import Port
 
 _EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, ", "native": "", "hardware": ""}
 
@@ -20,6 +23,8 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
       edgeflow boards
       edgeflow boards --json
     """
+    from edgeflow.device.ports import usb_ports
+
     known, ports = list_boards(), usb_ports()
     rows = [_describe(board, ports) for board in known]
     if json:
@@ -81,7 +86,10 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
         console.note("'edgeflow doctor' tells what is missing and what installs it")
 
 
-def _describe(board: BoardSpec, ports: list[Port]) -> dict:
+def _describe(board: BoardSpec, ports: "list[Port]") -> dict:
+    from edgeflow.device.ports import ports_of, usb_ids
+    from edgeflow.device.runners import runners_of
+
     flash, ram = board.memory.get("flash"), board.memory.get("ram")
     missing, part = missing_tools(board.tools), estimated_part(board)
     tools = runners_of(board)

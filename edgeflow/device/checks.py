@@ -1,10 +1,9 @@
 """What a machine has or lacks for one board: compiler, emulator, flash tools, port."""
 
 import os
-from pathlib import Path
 
 from edgeflow.device.lock import holder_of
-from edgeflow.device.ports import Port, ports_of, usb_ids
+from edgeflow.device.ports import Port, permission, ports_of, usb_ids
 from edgeflow.device.runners import FlashRunner, runners_of
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.doctor import Check, check_tool, tool_version
@@ -51,23 +50,9 @@ def install_commands(checks: list[Check]) -> list[str]:
 def port_problem(device: str) -> str | None:
     """Return why a serial port cannot be used here, and what to do; None if it can."""
     if not os.access(device, os.R_OK | os.W_OK):
-        return f"no permission: {_permission(device)}"
+        return f"no permission: {permission(device)}"
     holder = holder_of(device)
     return f"held by {holder}" if holder else None
-
-
-def _permission(device: str) -> str:
-    """Return the command that gives the user a port."""
-    group = "dialout"
-    try:
-        import grp
-
-        group = grp.getgrgid(Path(device).stat().st_gid).gr_name
-    except (ImportError, OSError, KeyError):
-        pass
-    if group == "root":
-        return "it is root's alone: a udev rule has to give it to the group dialout"
-    return f"sudo usermod -aG {group} $USER, then log in again"
 
 
 def _flash_check(tool: FlashRunner, required: bool) -> Check:

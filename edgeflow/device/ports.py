@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec
@@ -101,3 +102,17 @@ def find_port(spec: BoardSpec) -> Port:
 def usb_ids(spec: BoardSpec) -> tuple[str, ...]:
     """Return the USB ids of a board's serial port; none of one that is no real one."""
     return spec.runner.usb if isinstance(spec.runner, HardwareRunner) else ()
+
+
+def permission(device: str) -> str:
+    """Return the command that lets the user open a port."""
+    group = "dialout"
+    try:
+        import grp
+
+        group = grp.getgrgid(Path(device).stat().st_gid).gr_name
+    except (ImportError, OSError, KeyError):
+        pass
+    if group == "root":
+        return "it is root's alone: a udev rule has to give it to the group dialout"
+    return f"sudo usermod -aG {group} $USER, then log in again"

@@ -94,6 +94,7 @@ TRUSTED_OPTIONS = ("commands", "pack", "build_dir")
 #: tools run in an empty folder, so that no other file has such a name.
 _OPTION = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)*"
+    r"|[A-Za-z0-9][A-Za-z0-9_.+,*:-]*"  # settings of several parts
     r"|([A-Za-z0-9][A-Za-z0-9_.:-]*)?:[0-9]{1,5}"  # host and port of a server
     r"|/dev/tty[A-Za-z0-9_.-]+",
     re.ASCII,

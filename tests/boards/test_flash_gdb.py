@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -38,15 +38,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def empty_machine() -> Iterator[tuple[int, str]]:
+def empty_machine(monitor: str = "none") -> Iterator[tuple[int, str]]:
     """Start a machine without an image; yield the port of its gdb server, and its serial port."""
     server, serial = free_port(), free_port()
     process = subprocess.Popen(
-        ["qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-S",
+        ["qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", monitor, "-S",
          "-gdb", f"tcp:127.0.0.1:{server}",
          "-serial", f"tcp:127.0.0.1:{serial},server=on,wait=off,nodelay=on"],
     )  # fmt: skip
     try:
+        while process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", serial)):
+                break
         yield server, f"socket://127.0.0.1:{serial}"
     finally:
         process.kill()
@@ -102,7 +105,9 @@ def changing_a_byte(server: int) -> Iterator[int]:
 
 def board(folder: Path, server: int) -> BoardSpec:
     options = f'[runner.options.gdb]\nserver = "127.0.0.1:{server}"\n'
-    return load_board(board_file(folder, name="qemu-m4", order=["gdb"], options=options))
+    return load_board(
+        board_file(folder, name="qemu-m4", order=["gdb"], usb=["0483:374b"], options=options)
+    )
 
 
 @pytest.fixture(scope="module")

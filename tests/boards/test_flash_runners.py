@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -209,3 +210,66 @@ def test_a_runner_on_a_board_without_options(tmp_path: Path) -> None:
     """A board that is no real one has none, and says which is missing."""
     with pytest.raises(TargetError, match=r"host.toml: runner.options.openocd.config: missing key"):
         open_board(load_board("host"), port="/dev/x", runner="openocd")
+
+
+def present(tool: str) -> Any:
+    """Skip where a tool is missing; in CI it must not be."""
+    kind = runners()[tool]
+    missing = kind.installed() is None and not os.environ.get("CI")
+    return pytest.param(tool, marks=pytest.mark.skipif(missing, reason=f"missing: {kind.INSTALL}"))
+
+
+@pytest.mark.parametrize("name", [present(name) for name in ("openocd", "pyocd")])
+def test_real_tools_without_a_probe(name: str, tmp_path: Path) -> None:
+    """What the tools say today, and that none waits for a probe for ever."""
+    options = """[runner.options.openocd]
+config = ["interface/cmsis-dap.cfg", "target/nrf52.cfg"]
+transport = "swd"
+[runner.options.pyocd]
+target = "nrf52840"
+probe = "no-such-probe"
+"""
+    spec = load_board(board_file(tmp_path, order=["openocd", "pyocd"], options=options))
+    image = tiny_elf(tmp_path / "firmware.elf", {0: b"abcd"})
+    with pytest.raises(DeviceError, match=f"^{name} could not flash own: no debug probe was found"):
+        find_runner(name, spec).flash(image)
+
+
+@pytest.mark.skipif(
+    runners()["nrfutil-dfu"].installed() is None, reason="missing: pip install adafruit-nrfutil"
+)
+def test_a_dfu_package_has_all_of_the_image(tmp_path: Path) -> None:
+    """adafruit-nrfutil leaves out what is below 0x1000; then nothing is sent, the port not opened."""
+    options = "[runner.options.nrfutil-dfu]\ntouch = false\n"
+    spec = load_board(board_file(tmp_path, order=["nrfutil-dfu"], options=options))
+    content = bytes(range(256)) * 20
+    image = hex_beside(tiny_elf(tmp_path / "firmware.elf", {0: content}), 0, content)
+    runner = find_runner("nrfutil-dfu", spec, "/dev/no-such-port")
+    with pytest.raises(
+        DeviceError, match="the image begins at 0x0, in the boot loader's own record"
+    ):
+        runner.flash(image)
+    image = hex_beside(tiny_elf(tmp_path / "firmware.elf", {0x26000: content}), 0x26000, content)
+    with pytest.raises(DeviceError, match="nrfutil-dfu could not flash own"):
+        runner.flash(image)
+    assert "genpkg" in (log := runner.log.read_text()) and "dfu serial" in log
+    # another image in the .hex, as of an older build
+    hex_beside(image, 0x26000, content[:-1] + b"\0")
+    with pytest.raises(DeviceError, match=r"verification failed: at 0x000273ff is 0x00, not 0xff"):
+        runner.flash(image)
+
+
+def hex_beside(image: Path, address: int, content: bytes) -> Path:
+    """Write the Intel HEX file of an image; return the image."""
+
+    def record(offset: int, kind: int, data: bytes) -> str:
+        body = bytes([len(data)]) + offset.to_bytes(2, "big") + bytes([kind]) + data
+        return f":{(body + bytes([-sum(body) & 255])).hex().upper()}\n"
+
+    lines = []
+    for at in range(0, len(content), 16):
+        place = address + at
+        lines.append(record(0, 4, (place >> 16).to_bytes(2, "big")))
+        lines.append(record(place & 0xFFFF, 0, content[at : at + 16]))
+    image.with_suffix(".hex").write_text("".join(lines) + record(0, 1, b""))
+    return image

@@ -26,7 +26,7 @@ class Pyocd(FlashRunner):
     TOOL = "pyocd"
     INSTALL = "pip install pyocd"
     FAILURES = (
-        (r"no (available|connected) debug probes|no debug probe|no matching debug probe", NO_PROBE),
+        (r"no (available |connected |matching )?debug probe", NO_PROBE),
         (r"APPROTECT enabled|is protected|device is locked",
          f"{LOCKED}: 'pyocd erase --mass --target TARGET'"),
         # before what it tries afterwards
