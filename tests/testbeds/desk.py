@@ -1,5 +1,6 @@
 """A desk with USB sockets: real tools, started here, see the devices that are plugged in."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -104,16 +105,18 @@ class Desk:
         self._order(unplug=self._devices.pop(device.name).name)
 
     def clear(self) -> None:
-        """Pull all devices out."""
+        """Pull all devices out, and forget those that were pulled out before."""
         for device in list(self._devices.values()):
             self.unplug(device)
-            self._sockets.pop(device.name).close()
-            (self._folder / device.name).unlink()
+        for name, server in self._sockets.items():
+            _end(server)
+            (self._folder / name).unlink()
+        self._sockets.clear()
 
     def close(self) -> None:
         """Put all away."""
         for server in self._sockets.values():
-            server.close()
+            _end(server)
         if self._usb.stdin is not None:
             self._usb.stdin.close()
         self._usb.wait()
@@ -151,9 +154,15 @@ class Desk:
             threading.Thread(target=serve, args=(line, device), daemon=True).start()
 
 
+def _end(server: socket.socket) -> None:
+    server.shutdown(socket.SHUT_RDWR)  # wakes who accepts
+    server.close()
+
+
 def _serve_port(line: socket.socket, device: Device) -> None:
-    while data := line.recv(4096):
-        device.take(data)
+    with contextlib.suppress(ConnectionResetError):  # unplugged
+        while data := line.recv(4096):
+            device.take(data)
 
 
 def _serve_bulk(line: socket.socket, device: Device) -> None:
