@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edgeflow.targets.spec import Spec
+from edgeflow.targets.spec import Address, Spec
 
 
 class _Runner(Spec):
@@ -107,6 +107,24 @@ def _usb_id(text: str) -> str:
 UsbId = Annotated[str, AfterValidator(_usb_id)]
 
 
+class Chip(Spec):
+    """How a chip says what it is: a word that a debugger reads before it writes anything.
+
+    Attributes
+    ----------
+    address
+        Of the word with the part number.
+    value
+        What the board's chip has there.
+    mask
+        Bits of the word that count; others are revisions.
+    """
+
+    address: Address
+    value: Address
+    mask: Address = 0xFFFFFFFF
+
+
 class HardwareRunner(_Runner):
     """A real board at a serial port, which flash tools write to.
 
@@ -119,6 +137,9 @@ class HardwareRunner(_Runner):
         Flash tools (``edgeflow/device/runners``) that can write to the board, the best first.
     options
         What each tool has to know of the board, by its name; the tool checks its own.
+    chip
+        Tells the board's chip from others of its family, where a tool reads memory; None: nothing
+        does.
     """
 
     bare_metal: ClassVar[bool] = True
@@ -127,6 +148,7 @@ class HardwareRunner(_Runner):
     usb: tuple[UsbId, ...] = ()
     order: tuple[str, ...] = Field(min_length=1)
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    chip: Chip | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "HardwareRunner":

@@ -1,5 +1,6 @@
 """A desk with USB sockets: real tools, started here, see the devices that are plugged in."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ class Desk:
             server.listen()
             threading.Thread(target=self._serve, args=(server, device), daemon=True).start()
         self._devices[device.name] = device
-        values = {k: v for k, v in vars(device).items() if k not in ("take", "_lines")}
+        names = [one.name for one in fields(Device) if one.name not in ("take", "_lines")]
+        values = {name: getattr(device, name) for name in names}
         self._order(plug={**values, "socket": str(self._folder / device.name)})
 
     def unplug(self, device: Device) -> None:
@@ -103,16 +105,18 @@ class Desk:
         self._order(unplug=self._devices.pop(device.name).name)
 
     def clear(self) -> None:
-        """Pull all devices out."""
+        """Pull all devices out, and forget those that were pulled out before."""
         for device in list(self._devices.values()):
             self.unplug(device)
-            self._sockets.pop(device.name).close()
-            (self._folder / device.name).unlink()
+        for name, server in self._sockets.items():
+            _end(server)
+            (self._folder / name).unlink()
+        self._sockets.clear()
 
     def close(self) -> None:
         """Put all away."""
         for server in self._sockets.values():
-            server.close()
+            _end(server)
         if self._usb.stdin is not None:
             self._usb.stdin.close()
         self._usb.wait()
@@ -150,9 +154,15 @@ class Desk:
             threading.Thread(target=serve, args=(line, device), daemon=True).start()
 
 
+def _end(server: socket.socket) -> None:
+    server.shutdown(socket.SHUT_RDWR)  # wakes who accepts
+    server.close()
+
+
 def _serve_port(line: socket.socket, device: Device) -> None:
-    while data := line.recv(4096):
-        device.take(data)
+    with contextlib.suppress(ConnectionResetError):  # unplugged
+        while data := line.recv(4096):
+            device.take(data)
 
 
 def _serve_bulk(line: socket.socket, device: Device) -> None:

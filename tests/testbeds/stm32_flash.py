@@ -46,7 +46,7 @@ class Flash:
     """
 
     def __init__(self, path: Path, chip: Chip) -> None:
-        self.chip = chip
+        self.chip, self.path = chip, path
         if not path.exists():
             path.write_bytes(b"\xff" * sum(chip.sectors))
         with path.open("r+b") as file:

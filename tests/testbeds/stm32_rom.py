@@ -20,6 +20,8 @@ ACK, NACK = b"\x79", b"\x1f"
 RAM = 0x2000_0000
 GET, VERSION, ID, READ, GO, WRITE, ERASE = 0x00, 0x01, 0x02, 0x11, 0x21, 0x31, 0x44
 UNPROTECT = 0x92
+#: Starts the F405 that QEMU has.
+QEMU = ("qemu-system-arm", "-M", "netduinoplus2", "-display", "none", "-monitor", "none")
 COMMANDS = bytes([GET, VERSION, ID, READ, GO, WRITE, ERASE, 0x63, 0x73, 0x82, UNPROTECT])
 PROTECTED = (READ, GO, WRITE, ERASE)  # refused while read protection is on
 
@@ -30,7 +32,7 @@ class Stm32(Model):
     Parameters
     ----------
     folder : Path
-        For the port, and the image that QEMU is started with.
+        For the port.
     library : Path
         See `SerialPort`.
     flash : Flash
@@ -61,10 +63,9 @@ class Stm32(Model):
         self.protected = False
         self.unplug_after: int | None = None
         self.runs: list[int] = []
-        self._image = folder / "flash.bin"
         self._ram = bytearray(128 * K)
         self._loader = boot0
-        self._dtr = self._rts = True
+        self._dtr = True
         self._reset = False
         self._writes = 0
 
@@ -181,8 +182,12 @@ class Stm32(Model):
 
     def _lines(self, dtr: bool, rts: bool) -> None:
         if self._dtr and not dtr:
-            self._loader, self._reset = rts, True
-        self._dtr, self._rts = dtr, rts
+            self.reset(boot0=rts)
+        self._dtr = dtr
+
+    def reset(self, *, boot0: bool) -> None:
+        """Start again, in the loader or the application."""
+        self._loader, self._reset = boot0, True
 
     # The application
 
@@ -190,11 +195,10 @@ class Stm32(Model):
         if not self.qemu:
             while True:
                 self._take(1)
-        self._image.write_bytes(self.flash.bytes)
         ours, theirs = socket.socketpair()
         process = subprocess.Popen(
             [
-                *self.qemu, "-kernel", self._image,
+                *self.qemu, "-kernel", self.flash.path,
                 "-chardev", f"socket,id=uart,fd={theirs.fileno()},mux=on",
                 "-serial", "chardev:uart", "-echr", "256",
             ],

@@ -1,5 +1,6 @@
 """dfu-util against the USB boot loader of an STM32."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,44 +8,26 @@ import pytest
 
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.errors import DeviceError
-from edgeflow.targets.board import load_board
+from tests.command import edgeflow
 from tests.testbeds import workload
 from tests.testbeds.desk import Desk
 from tests.testbeds.needs import needs
 from tests.testbeds.stm32_dfu import Dfu
 from tests.testbeds.stm32_flash import F405, L4R5, Chip, Flash
-from tests.testbeds.tool import write_with
+from tests.testbeds.stm32_rom import QEMU, Stm32
+from tests.testbeds.tool import as_hardware, write_with
 
 pytestmark = needs(dfu_util="dfu-util", arm_none_eabi_gcc="gcc-arm-none-eabi")
 
-BOARD = """description = "an STM32 at USB"
-core = "cortex-m4"
-soc = "cortexm"
-clock_hz = 25_000_000
-stack = "16K"
 
-[memory]
-flash = { base = 0x0800_0000, size = "1M" }
-ram = { base = 0x2000_0000, size = "112K" }
-
-[uart]
-driver = "cmsdk"
-base = 0x4000_4000
-irq = 0
-
-[runner]
-kind = "hardware"
-order = ["dfu-util"]
-
-[runner.options.dfu-util]
-"""
+def board_file(folder: Path, options: str = "") -> Path:
+    return as_hardware("qemu-f405", folder / "qemu-f405.toml", "dfu-util", options)
 
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    folder = tmp_path_factory.mktemp("stm32")
-    (folder / "stm32.toml").write_text(BOARD)
-    return compile_program(workload.program(), load_board(folder / "stm32.toml"), folder / "build")
+    # as QEMU's: the clocks of the real chip are none of its
+    return compile_program(workload.program(), "qemu-f405", tmp_path_factory.mktemp("stm32"))
 
 
 class Bench:
@@ -64,8 +47,7 @@ class Bench:
         device = Dfu(flash, self._started)
         for name, value in settings.items():
             setattr(device, name, value)
-        board = self._folder / "stm32.toml"
-        board.write_text(BOARD + options)
+        board = board_file(self._folder, options)
         self._desk.plug(device)
         try:
             write_with("dfu-util", board, self._build.elf, self._desk.environment)
@@ -79,6 +61,26 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, desk: Desk, build: Build) -> Bench:
     return Bench(tmp_path, desk, build)
+
+
+@pytest.mark.board
+def test_what_was_written_runs(tmp_path: Path, desk: Desk, modem_lines: Path, build: Build) -> None:
+    flash = Flash(tmp_path / "flash.bin", F405)
+    chip = Stm32(tmp_path, modem_lines, flash, qemu=QEMU)
+    chip.start()
+    desk.plug(Dfu(flash, lambda: chip.reset(boot0=False)))
+    try:
+        done = edgeflow(
+            "profile", build.directory, "--board", board_file(tmp_path), "--runner", "dfu-util",
+            "--port", chip.port.path, "--data", workload.recordings(tmp_path / "mine.npz"),
+            "--steps", "100", "-o", tmp_path / "out", environment=desk.environment,
+        )  # fmt: skip
+    finally:
+        desk.clear()
+        chip.stop()
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "out" / "profile.json").read_text())
+    assert result["steps"] >= 100 and result["mismatches"] == 0
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_another_chip_is_left_alone(bench: Bench) -> None:
     with pytest.raises(DeviceError, match=r"its flash is not of 04\*016Kg") as error:
         bench.flash('layout = "04*016Kg,01*064Kg,07*128Kg"\n', chip=L4R5)
     assert "\n" not in str(error.value)
-    assert set(bench.memory) == {0xFF}
+    assert set(bytes(bench.memory)) == {0xFF}
 
 
 def test_read_protection(bench: Bench) -> None:

@@ -1,5 +1,6 @@
 """esptool against the boot loader of an ESP32-C3."""
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,40 +12,24 @@ from edgeflow.errors import DeviceError
 from edgeflow.targets.board import load_board
 from tests.testbeds import workload
 from tests.testbeds.esp_rom import ESP32_S3, Esp
-from tests.testbeds.needs import needs
-from tests.testbeds.tool import write_with
+from tests.testbeds.needs import needs, skipped
+from tests.testbeds.tool import as_hardware, write_with
 
-pytestmark = needs(riscv64_unknown_elf_gcc="gcc-riscv64-unknown-elf")
+pytestmark = [
+    needs(riscv64_unknown_elf_gcc="gcc-riscv64-unknown-elf"),
+    skipped([] if importlib.util.find_spec("esptool") else ["esptool"]),
+]
 
-BOARD = """description = "an ESP32-C3 at a serial port"
-core = "rv32imc"
-soc = "riscv"
-clock_hz = 160_000_000
-stack = "16K"
 
-[memory]
-flash = { base = 0x4200_0000, size = "4M" }
-ram = { base = 0x3FC8_0000, size = "400K" }
-
-[uart]
-driver = "16550"
-base = 0x1000_0000
-irq = 10
-
-[runner]
-kind = "hardware"
-order = ["esptool"]
-
-[runner.options.esptool]
-chip = "esp32c3"
-"""
+def board_file(folder: Path, options: str = "") -> Path:
+    options = f'chip = "esp32c3"\n{options}'
+    return as_hardware("esp32c3-devkit", folder / "c3.toml", "esptool", options)
 
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     folder = tmp_path_factory.mktemp("esp")
-    (folder / "c3.toml").write_text(BOARD)
-    return compile_program(workload.program(), load_board(folder / "c3.toml"), folder / "build")
+    return compile_program(workload.program(), load_board(board_file(folder)), folder / "build")
 
 
 class Bench:
@@ -67,9 +52,8 @@ class Bench:
 
     def flash(self, device: Esp, options: str = "") -> None:
         """Write the image."""
-        (self._folder / "c3.toml").write_text(BOARD + options)
         write_with(
-            "esptool", self._folder / "c3.toml", self._build.elf,
+            "esptool", board_file(self._folder, options), self._build.elf,
             device.port.environment, device.port.path,
         )  # fmt: skip
 

@@ -1,5 +1,7 @@
 """stm32flash against the boot loader of an STM32."""
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,43 +10,24 @@ import pytest
 
 from edgeflow.codegen.build import Build, compile_program
 from edgeflow.errors import DeviceError
-from edgeflow.targets.board import load_board
+from tests.command import edgeflow
 from tests.testbeds import workload
 from tests.testbeds.needs import needs
 from tests.testbeds.stm32_flash import F405, L4R5, Chip, Flash
-from tests.testbeds.stm32_rom import Stm32
-from tests.testbeds.tool import write_with
+from tests.testbeds.stm32_rom import QEMU, Stm32
+from tests.testbeds.tool import as_hardware, write_with
 
 pytestmark = needs(stm32flash="stm32flash", arm_none_eabi_gcc="gcc-arm-none-eabi")
 
-BOARD = """description = "an STM32 at a serial port"
-core = "cortex-m4"
-soc = "cortexm"
-clock_hz = 25_000_000
-stack = "16K"
 
-[memory]
-flash = { base = 0x0800_0000, size = "1M" }
-ram = { base = 0x2000_0000, size = "112K" }
-
-[uart]
-driver = "cmsdk"
-base = 0x4000_4000
-irq = 0
-
-[runner]
-kind = "hardware"
-order = ["stm32flash"]
-
-[runner.options.stm32flash]
-"""
+def board_file(folder: Path, options: str = "") -> Path:
+    return as_hardware("qemu-f405", folder / "qemu-f405.toml", "stm32flash", options)
 
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    folder = tmp_path_factory.mktemp("stm32")
-    (folder / "stm32.toml").write_text(BOARD)
-    return compile_program(workload.program(), load_board(folder / "stm32.toml"), folder / "build")
+    # as QEMU's: the clocks of the real chip are none of its
+    return compile_program(workload.program(), "qemu-f405", tmp_path_factory.mktemp("stm32"))
 
 
 class Bench:
@@ -60,7 +43,8 @@ class Bench:
         flash = Flash(self._folder / "flash.bin", chip)
         flash.bad = settings.pop("bad", None)
         boot0 = settings.pop("boot0", True)
-        device = Stm32(self._folder, self._library, flash, boot0=boot0)
+        qemu = settings.pop("qemu", ())
+        device = Stm32(self._folder, self._library, flash, boot0=boot0, qemu=qemu)
         for name, value in settings.items():
             setattr(device, name, value)
         device.start()
@@ -69,9 +53,8 @@ class Bench:
 
     def flash(self, device: Stm32, options: str = "") -> None:
         """Write the image."""
-        (self._folder / "stm32.toml").write_text(BOARD + options)
         write_with(
-            "stm32flash", self._folder / "stm32.toml", self._build.elf,
+            "stm32flash", board_file(self._folder, options), self._build.elf,
             device.port.environment, device.port.path,
         )  # fmt: skip
 
@@ -85,6 +68,21 @@ def bench(tmp_path: Path, modem_lines: Path, build: Build) -> Iterator[Bench]:
     bench = Bench(tmp_path, modem_lines, build)
     yield bench
     bench.close()
+
+
+@pytest.mark.board
+def test_what_was_written_runs(bench: Bench, build: Build, tmp_path: Path) -> None:
+    device = bench.device(qemu=QEMU)
+    board = board_file(tmp_path, "device_id = 0x413\n")
+    done = edgeflow(
+        "profile", build.directory, "--board", board, "--port", device.port.path,
+        "--data", workload.recordings(tmp_path / "mine.npz"), "--steps", "300",
+        "-o", tmp_path / "out", environment={**os.environ, **device.port.environment},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "out" / "profile.json").read_text())
+    assert result["steps"] >= 300 and result["mismatches"] == 0
+    assert device.flash.bytes[: len(bench.image)] == bench.image and device.runs == [0x0800_0000]
 
 
 @pytest.mark.parametrize("chip", [F405, L4R5], ids=["F405", "L4R5"])

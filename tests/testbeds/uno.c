@@ -18,13 +18,15 @@
 #include <sim_hex.h>
 
 #define CLOCK_HZ 16000000u
-#define SLICE (CLOCK_HZ / 1000u) /* cycles between two looks at the port */
-#define MCUSR 0x54               /* data address, ATmega328P data sheet, chapter 30 */
-#define EXTRF 0x02               /* Optiboot waits for a sketch after an external reset only */
+#define SLICE (CLOCK_HZ / 1000u)    /* cycles between two looks at the port */
+#define MCUSR 0x54                  /* data address, ATmega328P data sheet, chapter 30 */
+#define EXTRF 0x02                  /* Optiboot waits for a sketch after an external reset only */
+#define BLINKS (CLOCK_HZ / 5u * 2u) /* cycles: Optiboot's LED takes 6/16 s before it listens */
 
 static int port;
 static int ready; /* the UART takes bytes */
 static unsigned long received, flip, cut;
+static avr_cycle_count_t started;
 
 static void sent(struct avr_irq_t *irq, uint32_t value, void *parameter) {
     uint8_t byte = (uint8_t)value;
@@ -45,6 +47,7 @@ static void reset(avr_t *avr) {
     avr_reset(avr);
     avr->data[MCUSR] = EXTRF;
     received = 0;
+    started = avr->cycle;
 }
 
 static double now(void) {
@@ -105,14 +108,18 @@ int main(int argc, char **argv) {
             continue;
         }
         next = avr->cycle + SLICE;
+        int blinks = avr->cycle - started < BLINKS;
         double ahead = (double)avr->cycle / CLOCK_HZ - (now() - start);
-        if (ahead > 0) { /* the loader's time-out of a second is one of the host's */
+        if (ahead > 0 && !blinks) { /* the loader's time-out of a second is one of the host's */
             usleep((useconds_t)(ahead * 1e6));
-        } else { /* what a busy host was late is not made up for */
+        } else { /* what a busy host was late is not made up for, nor the blinking waited for */
             start -= ahead;
         }
         uint8_t byte;
         for (int i = 0; ready && i < 8 && read(port, &byte, 1) == 1; i++) {
+            if (blinks) { /* nobody reads: it would wait in simavr's UART, but not in a real one */
+                continue;
+            }
             avr_raise_irq(input, ++received == flip ? byte ^ 0x10u : byte);
             if (received == cut) {
                 return 0;

@@ -10,7 +10,6 @@ Then it takes a command a line and answers each with a line: ``{"plug": {...}}``
 packets with their length before them (16 bits); each packet is answered with one.
 """
 
-import contextlib
 import ctypes
 import json
 import os
@@ -22,6 +21,7 @@ import termios
 import threading
 import tty
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import gi
 
@@ -328,7 +328,8 @@ class Hub:
 
     def __init__(self) -> None:
         self.bed = UMockdev.Testbed.new()
-        os.makedirs(self.bed.get_root_dir() + "/sys/class/tty", exist_ok=True)
+        self._root = Path(self.bed.get_root_dir())
+        (self._root / "sys/class/tty").mkdir(parents=True, exist_ok=True)
         self._plugged: dict[str, tuple[Plug, Bulk | Port]] = {}
         self._count = 1
 
@@ -341,7 +342,7 @@ class Hub:
         if plug.tty:
             # umockdev's own pseudo-terminal cannot be had a second time
             end: Bulk | Port = Port(line)
-            os.symlink(end.path, f"{self.bed.get_root_dir()}{plug.opened}")
+            self._in_bed(plug.opened).symlink_to(end.path)
         else:
             end = Bulk(plug, line)
         self.bed.attach_ioctl(plug.opened, end)
@@ -356,9 +357,11 @@ class Hub:
         self.bed.detach_ioctl(plug.opened)
         for path in reversed(plug.paths):
             self.bed.remove_device(f"/sys{path}")
-        for node in {plug.node, plug.opened}:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.bed.get_root_dir() + node)
+        for node in (plug.node, plug.opened):
+            self._in_bed(node).unlink(missing_ok=True)
+
+    def _in_bed(self, path: str) -> Path:
+        return self._root / path.removeprefix("/")
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from edgeflow.device.lock import held_port
 from edgeflow.device.process import Child
 from edgeflow.errors import DeviceError, TargetError, ToolMissingError
 from edgeflow.targets.board import BoardSpec
-from edgeflow.targets.runner import HardwareRunner
+from edgeflow.targets.runner import Chip, HardwareRunner
 from edgeflow.targets.spec import Spec, first_problem, shown
 
 #: A pattern in a tool's output, without regard to case, and what that means and what to do.
@@ -36,7 +36,7 @@ PERMISSION = (
 )
 NO_PROBE = "no debug probe was found: check its cable, and that no other program uses it"
 LOCKED = (
-    "the chip is locked (read protection): unlock it with the tool of its maker, which erases all "
+    "the chip is locked (read protection): unlock it by the tool's own command, which erases all "
     "that is in it"
 )
 OTHER_CHIP = "another chip than the board file says: check --board"
@@ -254,8 +254,10 @@ class FlashRunner(abc.ABC):
         """Return the path of a file that an option names, beside the board file."""
         return Path(name) if self.spec.file is None else self.spec.file.resolve().parent / name
 
-    def binary(self, image: Path) -> tuple[Path, int]:
-        """Return a file of the image's bytes, gaps filled with 0xFF, and its first address.
+    def binary(self, image: Path, multiple: int = 1) -> tuple[Path, int]:
+        """Return a file of the image's bytes and its first address.
+
+        Gaps are filled with 0xFF, and so is the end up to a `multiple` of bytes.
 
         Raises
         ------
@@ -267,7 +269,7 @@ class FlashRunner(abc.ABC):
         size = max((address + len(data) for address, data in parts), default=0) - low
         if not 0 < size <= _LARGEST:
             raise DeviceError(f"{self.spec.name}: an image of {size} bytes is no file for a flash")
-        content = bytearray(b"\xff" * size)
+        content = bytearray(b"\xff" * (size + -size % multiple))
         for address, data in parts:
             content[address - low : address - low + len(data)] = data
         file = image.with_name("whole.bin")
@@ -304,6 +306,21 @@ class FlashRunner(abc.ABC):
                     f"{self.NAME} could not flash {self.spec.name}: verification failed: at "
                     f"0x{low + at:08x} is 0x{there[at]:02x}, not 0x{wanted[at]:02x}: flash again"
                 )
+
+    @property
+    def chip(self) -> Chip | None:
+        """How to tell the board's chip from others; None: the board file does not say."""
+        runner = self.spec.runner
+        return runner.chip if isinstance(runner, HardwareRunner) else None
+
+    def check_chip(self, chip: Chip, found: int) -> None:
+        """Raise DeviceError if the word at a chip's address is another chip's."""
+        if found & chip.mask != chip.value & chip.mask:
+            raise DeviceError(
+                f"{self.NAME} did not flash {self.spec.name}: another chip is connected, with 0x"
+                f"{found & chip.mask:x} at 0x{chip.address:08x} instead of "
+                f"0x{chip.value & chip.mask:x}: connect that board, or correct --board"
+            )
 
     def refused(self, meaning: str) -> DeviceError:
         """Return the error that says in one line why it is not done and what to do about it."""

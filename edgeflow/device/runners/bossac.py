@@ -47,7 +47,7 @@ class Bossac(FlashRunner):
                 self.tool, f"--port={Path(str(self.port)).name}",
                 *(["--arduino-erase"] if options.touch else []),
                 f"--offset={options.offset:#x}", "--erase", "--write", "--verify", "--reset",
-                image.with_suffix(".bin"),
+                self.binary(image)[0],
             ]
         )  # fmt: skip
         self.demand(r"Verify successful", said)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgeflow.device.runners.base import LOCKED, OTHER_CHIP, UNPLUGGED, FlashRunner, segments
+from edgeflow.device.runners.base import LOCKED, OTHER_CHIP, UNPLUGGED, FlashRunner
 from edgeflow.targets.spec import Spec
 
 #: Bytes that every STM32 can write at once: a flash word of an H7.
@@ -63,13 +63,10 @@ class DfuUtil(FlashRunner):
             said = self.run([*device, "-l"])
             if f"/{options.layout}" not in said and "Found DFU" in said:
                 raise self.refused(f"{OTHER_CHIP}: its flash is not of {options.layout}")
-        data = image.with_suffix(".bin").read_bytes()
         # what ends within a flash word is not written
-        data += b"\xff" * (-len(data) % _FLASH_WORD)
-        padded, back = image.with_name("padded.bin"), image.with_name("back.bin")
-        padded.write_bytes(data)
-        start = min(address for address, _ in segments(image))
-        self.run([*device, "-s", f"0x{start:08x}", "-D", padded])
-        self.run([*device, "-s", f"0x{start:08x}:{len(data)}", "-U", back])
-        self.compare(image, self.read(back, len(data)), start)
+        file, start = self.binary(image, _FLASH_WORD)
+        size, back = file.stat().st_size, image.with_name("back.bin")
+        self.run([*device, "-s", f"0x{start:08x}", "-D", file])
+        self.run([*device, "-s", f"0x{start:08x}:{size}", "-U", back])
+        self.compare(image, self.read(back, size), start)
         self.run([*device, "-s", f"0x{start:08x}:leave"], codes=(0, _GONE))

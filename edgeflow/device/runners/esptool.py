@@ -55,7 +55,7 @@ class Esptool(FlashRunner):
             [
                 self.tool, "--chip", options.chip, "--port", str(self.port),
                 "--baud", str(options.baud), *([] if options.stub else ["--no-stub"]),
-                "write-flash", hex(options.offset), image.with_suffix(".bin"),
+                "write-flash", hex(options.offset), self.binary(image)[0],
             ]
         )  # fmt: skip
         self.demand(r"Hash of data verified", said)

@@ -61,6 +61,11 @@ class Gdb(FlashRunner):
         script = image.with_name("flash.gdb")
         script.write_text("\n".join(self._commands(image)) + "\n")
         said = self.run([self.tool, "-nx", "-batch", "-iex", "set auto-load no", "-x", script.name])
+        if (chip := self.chip) is not None:
+            found = re.search(r"^chip is ([0-9]+)", said, re.MULTILINE)
+            if found is None:
+                raise self.failed(said, "it did not say which chip it is")
+            self.check_chip(chip, int(found[1]))
         loaded = re.findall(r"^Loading section (\S+),", said, re.MULTILINE)
         compared = re.findall(r"^Section (\S+), range .*: matched\.", said, re.MULTILINE)
         if not loaded or set(loaded) - set(compared) or "MIS-MATCHED" in said:
@@ -68,12 +73,19 @@ class Gdb(FlashRunner):
 
     def _commands(self, image: Path) -> Iterator[str]:
         options = self.options
-        yield from ("set confirm off", "set remotetimeout 10", "set tcp connect-timeout 5")
+        # OpenOCD writes all of the image while gdb waits for one answer; the map of a server need
+        # not have the registers that name a chip
+        yield from ("set confirm off", "set remotetimeout 120", "set tcp connect-timeout 5")
+        yield "set mem inaccessible-by-default off"
         yield from (f"file {image.name}", f"target extended-remote {options.server}")
         if options.scan is not None:
             yield from (f"monitor {options.scan}_scan", "attach 1")
         if options.reset == "halt":
             yield "monitor reset halt"
+        if (chip := self.chip) is not None:
+            yield f'printf "chip is %u\\n", *(unsigned *)0x{chip.address:x}'
+            yield f"if (*(unsigned *)0x{chip.address:x} & {chip.mask}) != {chip.value & chip.mask}"
+            yield from ("quit", "end")
         yield from ("load", "compare-sections")
         if options.reset != "none":
             yield "monitor reset run" if options.reset == "halt" else "monitor reset"

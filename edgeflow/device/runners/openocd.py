@@ -1,11 +1,20 @@
 """OpenOCD."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from edgeflow.device.runners.base import MISMATCH, NO_PROBE, OTHER_CHIP, STALLED, FlashRunner
+from edgeflow.device.runners.base import (
+    LOCKED,
+    MISMATCH,
+    NO_PROBE,
+    OTHER_CHIP,
+    STALLED,
+    UNPLUGGED,
+    FlashRunner,
+)
 from edgeflow.targets.spec import Spec
 
 
@@ -17,6 +26,9 @@ class Openocd(FlashRunner):
     TOOL = "openocd"
     INSTALL = "sudo apt-get install openocd (Debian, Ubuntu), sudo dnf install openocd (Fedora)"
     FAILURES = (
+        # before what it tries afterwards
+        (r"AP lock engaged", f"{LOCKED}: 'nrf52_recover'"),
+        (r"no such device \(it may have been disconnected\)", UNPLUGGED),
         (r"unexpected idcode|expected 1 of 1|IDCODE mismatch|unknown device|device id .* unknown",
          OTHER_CHIP),
         (r"\*\* Verify Failed|checksum mismatch", MISMATCH),
@@ -54,5 +66,18 @@ class Openocd(FlashRunner):
                 arguments += ["-c", f"transport select {options.transport}"]
         for command in options.commands:
             arguments += ["-c", command]
+        if (chip := self.chip) is not None:
+            # `program` begins with `init` itself, which may come twice
+            look = (
+                f'init; set chip [read_memory {chip.address} 32 1]; echo "chip is $chip"; '
+                f"if {{($chip & {chip.mask}) != {chip.value & chip.mask}}} {{shutdown}}"
+            )
+            arguments += ["-c", look]
         program = f"program {image.name} verify reset exit"
-        self.demand(r"\*\* Verified OK \*\*", self.run([self.tool, *arguments, "-c", program]))
+        said = self.run([self.tool, *arguments, "-c", program])
+        if chip is not None:
+            found = re.search(r"^chip is (0x[0-9a-f]+|[0-9]+)", said, re.MULTILINE)
+            if found is None:
+                raise self.failed(said, "it did not say which chip it is")
+            self.check_chip(chip, int(found[1], 0))
+        self.demand(r"\*\* Verified OK \*\*", said)

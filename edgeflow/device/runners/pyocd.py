@@ -1,5 +1,6 @@
 """pyOCD."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -26,13 +27,15 @@ class Pyocd(FlashRunner):
     INSTALL = "pip install pyocd"
     FAILURES = (
         (r"no (available |connected |matching )?debug probe", NO_PROBE),
-        (r"APPROTECT enabled|is protected|device is locked", LOCKED),
+        (r"APPROTECT enabled|is protected|device is locked",
+         f"{LOCKED}: 'pyocd erase --mass --target TARGET'"),
+        # before what it tries afterwards
+        (r"probe (disconnected|was removed)|usb\.core\.USBError|\[Errno 19\]", UNPLUGGED),
         (r"target type .* not recognized|unknown target|no target (type )?named",
          "pyOCD does not know its target: 'pyocd list --targets' shows those that it does; others "
          "need 'pyocd pack install TARGET', or the option 'pack'"),
         (r"does not match|wrong target|unexpected (part|chip|idcode)", OTHER_CHIP),
         (r"no ACK|transfer fault|SWD/JTAG communication failure|timed? ?out", STALLED),
-        (r"probe (disconnected|was removed)|usb\.core\.USBError|\[Errno 19\]", UNPLUGGED),
     )  # fmt: skip
 
     class Options(Spec):
@@ -69,6 +72,14 @@ class Pyocd(FlashRunner):
             common += [f"--{name}", str(value)] if value is not None else []
         if options.pack is not None:
             common += ["--pack", str(self.beside(options.pack))]
+        # else pyOCD erases all of a chip that is read-protected, without a question
+        common += ["-O", "auto_unlock=false"]
+        if (chip := self.chip) is not None:
+            word = f"read32 0x{chip.address:x}"
+            said = self.run([self.tool, "commander", *common, "-M", "attach", "-c", word])
+            if (found := re.search(rf"^{chip.address:08x}: +([0-9a-f]{{8}})", said, re.M)) is None:
+                raise self.failed(said, "it did not say which chip it is")
+            self.check_chip(chip, int(found[1], 16))
         self.run([self.tool, "flash", *common, "--no-reset", image.name])
         parts = segments(image)
         reads = [

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edgeflow.device.runners.base import LOCKED, MISMATCH, OTHER_CHIP, FlashRunner, segments
+from edgeflow.device.runners.base import LOCKED, MISMATCH, OTHER_CHIP, FlashRunner
 from edgeflow.targets.spec import Spec
 
 #: Bytes that every STM32 can write at once: a flash word of an H7.
@@ -58,7 +58,7 @@ class Stm32flash(FlashRunner):
 
     @property
     def may_ask(self) -> bool:
-        """Whether it resets the chip: a loader that waits learns the baud rate of the first byte."""
+        """Whether it resets the chip: a loader takes its baud rate from the first byte."""
         return self.options.gpio is not None
 
     def write(self, image: Path) -> None:
@@ -67,15 +67,11 @@ class Stm32flash(FlashRunner):
         if options.gpio is not None:
             line += ["-i", options.gpio]
         self._check_chip(self.run([*line, str(self.port)]))
-        data = image.with_suffix(".bin").read_bytes()
         # what ends within a flash word is not written
-        data += b"\xff" * (-len(data) % _FLASH_WORD)
-        padded = image.with_name("padded.bin")
-        padded.write_bytes(data)
-        start = min(address for address, _ in segments(image))
+        file, start = self.binary(image, _FLASH_WORD)
         said = self.run(
             [
-                *line, "-w", padded, "-v", "-S", f"0x{start:08x}:{len(data)}",
+                *line, "-w", file, "-v", "-S", f"0x{start:08x}:{file.stat().st_size}",
                 "-g", f"0x{start:08x}", str(self.port),
             ]
         )  # fmt: skip

@@ -43,6 +43,10 @@ class Core:
 
     Attributes
     ----------
+    off : bool
+        Without power.
+    pc : int
+        Address of the next instruction, while the core stands still.
     halted : bool
         Stopped by a debugger.
     locked_up : str
@@ -82,7 +86,7 @@ class Core:
         self._counts: dict[tuple[int, int], int] = {}
         self._block = (0, 0)
         self._left = 0
-        self._passing = False  # the breakpoint that the core stands on
+        self._passing: int | None = None  # the breakpoint that the core stood on
         self._stopped_by = ""
         self._turn = threading.Condition()
         self._visitors = 0
@@ -134,14 +138,18 @@ class Core:
 
     def resume(self) -> None:
         """Go on after a halt."""
-        self.forget_code()
+        self._leave()
         self.halted, self._wake = False, True
 
     def step(self) -> None:
         """Run one instruction and halt."""
-        self.forget_code()
+        self._leave()
         self._run(1)
         self.on_halt(1)
+
+    def _leave(self) -> None:
+        self.forget_code()
+        self._passing = self.pc if self.pc in self.breakpoints else None
 
     def forget_code(self) -> None:
         """Notice that code was written: what was translated of it is old."""
@@ -209,7 +217,7 @@ class Core:
     def _run(self, count: int = 0) -> bool:
         """Run a slice, or a number of instructions; return whether the core went to sleep."""
         self._left, self._stopped_by, self._wake = SLICE, "", False
-        self._passing, self._block = True, (0, 0)
+        self._block = 0, 0
         before = self.cycles
         try:
             self.uc.emu_start(self.pc | 1, _ENDLESS, count=count)
@@ -253,10 +261,11 @@ class Core:
         return count
 
     def _at_breakpoint(self, uc: Uc, address: int, size: int, data: object) -> None:
-        if not self._passing or address != self.pc:
-            self._stopped_by = "breakpoint"
-            uc.emu_stop()
-        self._passing = False
+        if address == self._passing:
+            self._passing = None
+            return
+        self._stopped_by = "breakpoint"
+        uc.emu_stop()
 
     def _raises(self, uc: Uc, number: int, data: object) -> None:
         is_halt = number == _BKPT and self.debugged

@@ -80,6 +80,8 @@ class Nvmc(Peripheral):
     ----------
     erase : callable
         Takes the first address and the size of what is to be erased.
+    erase_all : callable
+        Erases flash and UICR.
     settle : callable
         Called before each access, so that what the core has just written is there.
     """
