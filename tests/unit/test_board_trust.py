@@ -145,7 +145,7 @@ def test_every_field_was_thought_of() -> None:
         "serial",
         "folder",
     }
-    harmless = {"name", "description", "kernels", "macros", "usb"}
+    harmless = {"name", "description", "kernels", "macros", "usb", "chip"}
     choices = {"disassembler", "kind", "system", "program", "order"}
     fields = {
         name
