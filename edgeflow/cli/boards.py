@@ -6,9 +6,9 @@ from edgeflow.cli import console
 from edgeflow.targets.board import BoardSpec, list_boards
 from edgeflow.targets.boards import memory_text
 from edgeflow.targets.part import Part, estimated_part
-from edgeflow.targets.tools import missing_tools
+from edgeflow.targets.tools import missing_tools, package_version
 
-_EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, ", "native": ""}
+_EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, "}
 
 
 def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
@@ -30,7 +30,7 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
             (
                 row["name"],
                 row["core"],
-                f"{_EMULATORS[board.runner.kind]}{row['description']}",
+                f"{_EMULATORS.get(board.runner.kind, '')}{row['description']}",
                 memory_text(row["flash_bytes"]),
                 memory_text(row["ram_bytes"]),
                 row["uart"],
@@ -63,6 +63,7 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
 def _describe(board: BoardSpec) -> dict:
     flash, ram = board.memory.get("flash"), board.memory.get("ram")
     missing, part = missing_tools(board.tools), estimated_part(board)
+    missing += [name for name in board.packages if package_version(name) is None]
     return {
         "name": board.name,
         "core": board.core.name,

@@ -97,6 +97,8 @@ def profile(
     program = build.program()
     sequences = choose_sequences(program, dataset, split, steps)
     run = _Run(build, spec, program, sequences, progress)
+    # at a port there may be the same board as a chip
+    run.rtl = spec.runner.rtl_label if port is None else None
     before: tuple[float | None, int | None] = (float_accuracy, None)
     if float_accuracy is None:
         before = _stored_score(program, dataset, split)
@@ -212,6 +214,7 @@ class _Run:
         self.y: list[np.ndarray] = []
         self.cycles: list[np.ndarray] = []
         self.cycles_hz = 0
+        self.rtl: str | None = None
         self.stack_bytes: int | None = None
         self.line = Line()
         self.board_errors: int | None = None
@@ -324,7 +327,7 @@ class _Run:
         latency = ticks * 1e6 / self.cycles_hz
         # under an operating system the counter is a clock
         native = isinstance(self.spec.runner, NativeRunner)
-        return Timing(None if native else ticks, latency), None
+        return Timing(None if native else ticks, latency, rtl=self.rtl), None
 
     def _layers(self, weights: int, cycles: np.ndarray | None) -> list[dict[str, Any]]:
         """Return a row per layer and, where instructions are counted, one of what is of none."""

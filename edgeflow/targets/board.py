@@ -211,10 +211,14 @@ class BoardSpec(Spec):
         return self.runner.emulator
 
     @property
+    def packages(self) -> tuple[str, ...]:
+        """Names of the Python packages that running an image takes, beside EdgeFlow's own."""
+        return self.runner.packages
+
+    @property
     def tools(self) -> tuple[str, ...]:
         """Names of the external programs that building for and running on the board takes."""
-        names = (self.core.compiler, self.emulator)
-        return tuple(name for name in names if name is not None)
+        return (self.core.compiler, *self.runner.tools)
 
 
 #: Characters of a board's name: files of more there cannot be.

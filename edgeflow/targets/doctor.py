@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, list_boards
-from edgeflow.targets.tools import apt_command, debian_packages
+from edgeflow.targets.tools import apt_command, debian_packages, package_version
 
 DEFAULT_BOARD = "qemu-m4"  # of `edgeflow demo`
 PLUGIN_COMPILER = "gcc"  # builds the counting plugin for QEMU
@@ -23,6 +23,7 @@ EXTRAS = {  # optional parts: the extra of `pip install edgeflow[...]`, and what
     "apache-tvm": ("tvm", "code by TVM"),
     "ai-edge-litert": ("litert", "LiteRT files"),
     "nir": ("nir", "NIR models"),
+    "pythondata-cpu-ibex": ("rtl", "rtl-ibex, rtl-ibex-zbb"),
 }
 
 
@@ -96,9 +97,12 @@ def _tools(boards: list[BoardSpec]) -> list[Check]:
         names = [board.name for board in needing]
         if tool == PLUGIN_COMPILER:
             names.append("counting instructions")
+        if tool in EXPORT_TOOLS:
+            names.append(EXPORT_TOOLS[tool])
         required = DEFAULT_BOARD in names or tool == PLUGIN_COMPILER
         checks.append(_tool(tool, ", ".join(names), required, needing))
-    return checks + [_tool(tool, what, False, []) for tool, what in EXPORT_TOOLS.items()]
+    others = {tool: what for tool, what in EXPORT_TOOLS.items() if tool not in users}
+    return checks + [_tool(tool, what, False, []) for tool, what in others.items()]
 
 
 def _tool(name: str, needed_for: str, required: bool, boards: list[BoardSpec]) -> Check:
@@ -133,18 +137,11 @@ def _packages() -> list[Check]:
 
 
 def _package(name: str, needed_for: str, required: bool, minimum: str = "") -> Check:
-    version = _installed(name)
+    version = package_version(name)
     problem = None if version else "not installed"
     if version and minimum and _numbers(version) < _numbers(minimum):
         problem = f"too old: needs {minimum}"
     return Check(name, "python", needed_for, required, version, problem)
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _requirements() -> list[str]:

@@ -79,8 +79,8 @@ def test_shipped_board_has_its_files(name):
         return
     assert (board.soc / "link.ld").is_file()
     assert (resource("firmware") / "hal" / f"ef_hal_uart_{board.uart.driver}.c").is_file()
-    assert isinstance(board.runner, QemuRunner)
-    assert board.emulator in board.tools
+    if isinstance(board.runner, QemuRunner):
+        assert board.emulator in board.tools
 
 
 def test_sizes_and_name_of_a_file(write):
