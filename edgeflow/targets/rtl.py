@@ -30,12 +30,12 @@ from edgeflow.targets.tools import apt_command, find_tool, package_version
 TOOLS = ("verilator", "make", "g++")
 #: The extra of EdgeFlow that has the packages with RTL.
 EXTRA = "rtl"
-# Assertions are those of the core's own verification. -O2 is as fast as -O3 here, and made sooner.
+# Assertions are those of the core's own verification. -O1 is as fast as -O2 here, and made sooner.
 _VERILATOR = (
     "--cc", "--exe", "--top-module", "machine", "-O3", "--x-assign", "fast", "--x-initial", "fast",
     "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style",
 )  # fmt: skip
-_MAKE = ("OPT_FAST=-O2", "OPT_GLOBAL=-O2", "OPT_SLOW=-O0")
+_MAKE = ("OPT_FAST=-O1", "OPT_GLOBAL=-O1", "OPT_SLOW=-O0")
 _PROGRAM = "Vmachine"
 _WAIT = 600.0  # seconds for another process that makes the same
 
