@@ -24,6 +24,7 @@ EXTRAS = {  # optional parts: the extra of `pip install edgeflow[...]`, and what
     "ai-edge-litert": ("litert", "LiteRT files"),
     "nir": ("nir", "NIR models"),
     "pythondata-cpu-ibex": ("rtl", "rtl-ibex, rtl-ibex-zbb"),
+    "pythondata-cpu-cv32e40p": ("rtl", "rtl-cv32e40p"),
 }
 
 
@@ -72,7 +73,8 @@ def install_command(checks: list[Check]) -> str | None:
     packages = [check for check in checks if check.kind == "python" and not check.ok]
     commands = [apt_command(tools)] if tools else []
     if packages:
-        extras = ",".join(EXTRAS[check.name][0] for check in packages if check.name in EXTRAS)
+        wanted = [EXTRAS[check.name][0] for check in packages if check.name in EXTRAS]
+        extras = ",".join(dict.fromkeys(wanted))
         name = f"'edgeflow[{extras}]'" if extras else "edgeflow"
         commands.append(f"{sys.executable} -m pip install --upgrade {name}")
     return " && ".join(commands) or None

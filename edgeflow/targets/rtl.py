@@ -69,6 +69,8 @@ class RtlCore(Spec):
         Folders of sources that are found by the name of their module.
     sources
         Files to read first, in order.
+    flags
+        Of Verilator, where it needs more.
     configurations
         By name.
     """
@@ -80,6 +82,7 @@ class RtlCore(Spec):
     defines: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
     configurations: dict[str, Configuration] = Field(min_length=1)
 
     @property
@@ -154,6 +157,7 @@ def build_simulator(
     ours = [resource("targets") / "rtl" / "machine.cpp", _folder(core) / "machine.sv"]
     options = [
         *_VERILATOR,
+        *core.flags,
         *(f"+define+{one}" for one in core.defines),
         *(f"+define+{one}" for one in core.configurations[configuration].defines),
         *(f"-I{sources / one}" for one in core.include),

@@ -102,11 +102,16 @@ uint32_t read_image(const char *path) {
 
 class Serial {
   public:
-    explicit Serial(int fd) : fd_(fd) {}
+    explicit Serial(int fd) : fd_(fd) {
+    }
 
-    bool readable() const { return next_ < received_.size(); }
+    bool readable() const {
+        return next_ < received_.size();
+    }
 
-    uint8_t take() { return readable() ? received_[next_++] : 0; }
+    uint8_t take() {
+        return readable() ? received_[next_++] : 0;
+    }
 
     void send(uint8_t byte) {
         output_.push_back(byte);
@@ -158,8 +163,8 @@ class Serial {
 // The devices, by words as the bus has them; false where there is none.
 class Devices {
   public:
-    Devices(Serial &serial, uint32_t uart, uint32_t irq)
-        : serial_(serial), uart_(uart), irq_(irq) {}
+    Devices(Serial &serial, uint32_t uart, uint32_t irq) : serial_(serial), uart_(uart), irq_(irq) {
+    }
 
     bool access(uint32_t address, bool write, uint32_t enabled, uint32_t value, uint32_t &result) {
         result = 0;
@@ -272,9 +277,10 @@ int main(int count, char **arguments) {
     }
     memories.push_back({BOOT, std::vector<uint8_t>(256)});
     const uint32_t start = read_image(arguments[1]);
-    // lui t0, high; addi t0, t0, low; jr t0
+    // csrw mcountinhibit, zero (some cores come up with their counters stopped); lui t0, high;
+    // addi t0, t0, low; jr t0
     const uint32_t low = start & 0xFFFu, high = (start + 0x800u) & ~0xFFFu;
-    const uint32_t code[] = {high | 0x2B7u, low << 20 | 0x28293u, 0x28067u};
+    const uint32_t code[] = {0x32005073u, high | 0x2B7u, low << 20 | 0x28293u, 0x28067u};
     memcpy(word_at(BOOT_CODE), code, sizeof code);
     Vmachine core;
     Serial serial(atoi(arguments[2]));

@@ -40,7 +40,7 @@ static void print_number(uint32_t value) {
         uint32_t begin, end;                                                                       \
         __asm volatile(".option push\n.option norvc\n.option arch, +zicsr\n.balign 4\n"            \
                        "csrr %0, mcycle\n.rept " TEXT(COPIES) "\n" body "\n.endr\n"                \
-                       "csrr %1, mcycle\n.option pop\n"                                            \
+                                                              "csrr %1, mcycle\n.option pop\n"     \
                        : "=&r"(begin), "=&r"(end)                                                  \
                        : "r"(address), "r"(large), "r"(negative), "r"(zero)                        \
                        : "t0", "t1", "t2", "ra", "memory");                                        \

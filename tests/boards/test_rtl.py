@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeflow.codegen.build import Build
+from edgeflow.codegen.build import Build, compile_program
 from edgeflow.data import Dataset
 from edgeflow.device import open_board
 from edgeflow.device.rtl import RtlBoard
@@ -134,6 +134,18 @@ def test_every_model_within_bounds(board: BoardSpec, seglearn: Dataset, tmp_path
         errors.append(abs(row.error_percent))
     assert len(errors) == 8
     assert sum(errors) / len(errors) <= 3 and max(errors) <= 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["rtl-ibex-zbb", "rtl-cv32e40p"], indirect=True)
+def test_other_cores(
+    board: BoardSpec, seglearn: Dataset, trained_gru: Path, tmp_path: Path
+) -> None:
+    build = compile_program(Program.load(trained_gru / "model.onnx"), board, tmp_path)
+    result = profile(build, seglearn, steps=100)
+    assert result.mismatches == 0
+    assert result.cycles_per_step is not None
+    assert result.cycles_per_step["rtl"].startswith(board.runner.rtl.description)
 
 
 def test_the_simulator_ends_when_its_line_is_closed(board: BoardSpec, firmware: Path) -> None:

@@ -45,7 +45,7 @@ def test_boards_table_and_json(run):
     result = run("boards")
     assert result.exit_code == 0
     rows = json.loads(run("boards", "--json").stdout)
-    assert len(rows) == 13
+    assert len(rows) == 14
     for row in rows:
         assert row["name"] in result.stdout
     m4 = next(row for row in rows if row["name"] == "qemu-m4")
