@@ -37,15 +37,17 @@ class Check:
     name
         Tool or Python package.
     kind
-        ``tool`` or ``python``.
+        ``tool`` or ``python``; of one board also ``flash`` or ``port``.
     needed_for
         Boards or part of EdgeFlow.
     required
-        True if ``edgeflow demo`` needs it.
+        True if ``edgeflow demo`` needs it, or one board if that is looked at.
     version
         None where it is missing or does not tell.
     problem
         The fault; None where all is well.
+    install
+        What installs it; "" where that is a Debian package.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Check:
     required: bool
     version: str | None
     problem: str | None
+    install: str = ""
 
     @property
     def ok(self) -> bool:
@@ -102,15 +105,16 @@ def _tools(boards: list[BoardSpec]) -> list[Check]:
         if tool in EXPORT_TOOLS:
             names.append(EXPORT_TOOLS[tool])
         required = DEFAULT_BOARD in names or tool == PLUGIN_COMPILER
-        checks.append(_tool(tool, ", ".join(names), required, needing))
+        checks.append(check_tool(tool, ", ".join(names), required, needing))
     others = {tool: what for tool, what in EXPORT_TOOLS.items() if tool not in users}
-    return checks + [_tool(tool, what, False, []) for tool, what in others.items()]
+    return checks + [check_tool(tool, what, False, []) for tool, what in others.items()]
 
 
-def _tool(name: str, needed_for: str, required: bool, boards: list[BoardSpec]) -> Check:
+def check_tool(name: str, needed_for: str, required: bool, boards: list[BoardSpec]) -> Check:
+    """Look for a tool; a compiler must have the C libraries of the boards."""
     path = shutil.which(name)
     problem = _tool_problem(path, boards) if path else "not installed"
-    return Check(name, "tool", needed_for, required, _version(path) if path else None, problem)
+    return Check(name, "tool", needed_for, required, tool_version(path) if path else None, problem)
 
 
 def _tool_problem(path: str, boards: list[BoardSpec]) -> str | None:
@@ -134,11 +138,12 @@ def _packages() -> list[Check]:
         match = re.match(r"[\w.-]+", requirement)
         minimum = re.search(r">=\s*([\d.]+)", requirement)
         if match is not None:
-            checks.append(_package(match[0], "edgeflow", True, minimum[1] if minimum else ""))
-    return checks + [_package(name, what, False) for name, (_, what) in EXTRAS.items()]
+            checks.append(check_package(match[0], "edgeflow", True, minimum[1] if minimum else ""))
+    return checks + [check_package(name, what, False) for name, (_, what) in EXTRAS.items()]
 
 
-def _package(name: str, needed_for: str, required: bool, minimum: str = "") -> Check:
+def check_package(name: str, needed_for: str, required: bool, minimum: str = "") -> Check:
+    """Look for a Python package, of at least a version."""
     version = package_version(name)
     problem = None if version else "not installed"
     if version and minimum and _numbers(version) < _numbers(minimum):
@@ -160,7 +165,8 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
-def _version(path: str) -> str | None:
+def tool_version(path: str) -> str | None:
+    """Return the version that a tool tells of itself; None if it tells none."""
     match = re.search(r"\b\d+\.\d+(\.\d+)?", _output([path, "--version"]))
     return match[0] if match else None
 

@@ -37,6 +37,7 @@ BOARDS = [
         marks=pytest.mark.slow if board.packages and board.name != QUICK_RTL else (),
     )
     for board in list_boards()
+    if board.runs_here
 ]
 TIMEOUT = 20.0  # seconds; the machine may be busy
 
