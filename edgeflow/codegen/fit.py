@@ -220,9 +220,12 @@ def _holders(board: BoardSpec, used: dict[str, int]) -> list[str]:
     # of another core, code has another size; weights are what does not fit
     bytes_ = {"flash": used.get("flash", 0), "ram": used.get("ram", 0)}
     for other in list_boards():
-        uses = board_uses(other, bytes_) if other.memory else []
+        needed, place = dict(bytes_), other.placement.weights
+        if place != "flash":  # copied there, too
+            needed[place] = needed.get(place, 0) + needed["flash"]
+        uses = board_uses(other, needed) if other.memory else []
         part = estimated_part(other)
-        uses += part_uses(part, bytes_, min(STACK, other.stack)) if part is not None else []
+        uses += part_uses(part, needed, min(STACK, other.stack)) if part is not None else []
         if other.name != board.name and all(use.fits for use in uses):
             names.append(other.name)
     return names
