@@ -46,6 +46,7 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
             for board, row in zip(known, rows, strict=True)
         ),
         text=("core", "what", "UART"),
+        whole=("board",),
     )
     console.table(
         "Parts: cycles and energy of emulated boards are estimated for them",
