@@ -24,13 +24,16 @@ sys.path.insert(0, str(ROOT))
 
 from edgeflow.bench.cells import random_cell  # noqa: E402
 from edgeflow.bench.fit import DENSITIES  # noqa: E402
+from edgeflow.calibration import read_data  # noqa: E402
 from edgeflow.cells import CELLS  # noqa: E402
 from edgeflow.codegen.kernels import KERNEL_SETS, MATVEC_KERNELS, MatvecKernel, kernels_of  # noqa: E402
 from edgeflow.codegen.sources import source_file  # noqa: E402
 from edgeflow.codegen.sparse import DENSITY  # noqa: E402
 from edgeflow.model_options import ModelOptions  # noqa: E402
+from edgeflow.profiling.models import CycleModel  # noqa: E402
 from edgeflow.recipes.limits import Limits  # noqa: E402
 from edgeflow.recipes.recipe import Recipe  # noqa: E402
+from edgeflow.resources import resource  # noqa: E402
 from edgeflow.targets.board import list_boards  # noqa: E402
 from edgeflow.targets.core import CoreSpec  # noqa: E402
 from edgeflow.training.options import TrainOptions  # noqa: E402
@@ -184,6 +187,33 @@ def cells() -> str:
 
 def spikes() -> str:
     return spike_curve.table(spike_curve.read(ROOT / "docs"))
+
+
+def rtl_cycles() -> str:
+    """What steps take on the RTL of a core, and by its cycle model."""
+    rows = []
+    for path in sorted((resource("calibration") / "costs" / "cycles").glob("*.toml")):
+        model = read_data(CycleModel, path)
+        checks = model.rtl_checks
+        rows += [
+            [f"`{model.name}`", c.workload, f"{c.published:,.0f}", f"{c.estimated:,.0f}",
+             f"{c.error_percent:+.2f} %", c.conditions.split(", ", 1)[0]]
+            for c in checks
+        ]  # fmt: skip
+        if checks:
+            mean = sum(abs(c.error_percent) for c in checks) / len(checks)
+            rows.append(
+                [
+                    "",
+                    "mean and largest error",
+                    "",
+                    "",
+                    f"{mean:.2f} %, {model.error_percent:.2f} %",
+                    "",
+                ]
+            )
+    head = ["cycle model", "model", "cycles a step on the RTL", "estimated", "error", "of"]
+    return markdown(head, rows)
 
 
 def accuracy() -> str:
@@ -427,6 +457,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "spikes": spikes,
     "accuracy": accuracy,
     "boards": boards,
+    "rtl-cycles": rtl_cycles,
     "cells-wisdm-watch-hand": cells_of("wisdm-watch-hand"),
     "cells-seglearn-watch": cells_of("seglearn-watch"),
     "kernels": kernels,

@@ -8,12 +8,14 @@ boot a program would take most of the time of the tests.
 
 import dataclasses
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edgeflow.codegen.image import compile_image, frame_size
 from edgeflow.codegen.kernels import choose_kernel
@@ -23,6 +25,7 @@ from edgeflow.device import open_board
 from edgeflow.errors import TargetError
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.targets.board import BoardSpec, list_boards, load_board
+from edgeflow.targets.tools import missing_tools, package_version
 from tests.random_programs import samples
 
 #: All boards that run here, and each with every kernel set of its core. qemu-f405 has the core and
@@ -53,6 +56,14 @@ class Case:
     @property
     def samples(self) -> np.ndarray:
         return samples(self.program, 7, windows=8, time=40) if self.x is None else self.x
+
+
+def need_rtl(board: BoardSpec) -> None:
+    """Skip where the simulator of an RTL board cannot be made; CI must have all for it."""
+    missing = missing_tools(board.tools) if board.packages else []
+    missing += [name for name in board.packages if package_version(name) is None]
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"{missing[0]} is not installed: run 'edgeflow doctor'")
 
 
 def mismatches(board: str, cases: Mapping[str, Case], folder: Path) -> dict[str, int]:

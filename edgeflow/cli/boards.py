@@ -8,12 +8,12 @@ from edgeflow.cli import console
 from edgeflow.targets.board import BoardSpec, list_boards
 from edgeflow.targets.boards import memory_text
 from edgeflow.targets.part import Part, estimated_part
-from edgeflow.targets.tools import missing_tools
+from edgeflow.targets.tools import missing_tools, package_version
 
 if TYPE_CHECKING:
     from edgeflow.device.ports import Port
 
-_EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, ", "native": "", "hardware": ""}
+_EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, "}
 
 
 def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
@@ -37,7 +37,7 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
             (
                 row["name"],
                 row["core"],
-                f"{_EMULATORS[board.runner.kind]}{row['description']}",
+                f"{_EMULATORS.get(board.runner.kind, '')}{row['description']}",
                 memory_text(row["flash_bytes"]),
                 memory_text(row["ram_bytes"]),
                 row["uart"],
@@ -46,6 +46,7 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
             for board, row in zip(known, rows, strict=True)
         ),
         text=("core", "what", "UART"),
+        whole=("board",),
     )
     console.table(
         "Parts: cycles and energy of emulated boards are estimated for them",
@@ -92,6 +93,7 @@ def _describe(board: BoardSpec, ports: "list[Port]") -> dict:
 
     flash, ram = board.memory.get("flash"), board.memory.get("ram")
     missing, part = missing_tools(board.tools), estimated_part(board)
+    missing += [name for name in board.packages if package_version(name) is None]
     tools = runners_of(board)
     if tools and all(tool.installed() is None for tool in tools):
         missing.append(str(tools[0].TOOL))

@@ -131,12 +131,18 @@ def table(
     rows: Iterable[Iterable[Any]],
     *,
     text: Collection[str] = (),
+    whole: Collection[str] = (),
 ) -> None:
-    """Print a table; all columns but the first and those named in `text` are right-aligned."""
+    """Print a table; all columns but the first and those named in `text` are right-aligned.
+
+    Names in the columns of `whole` are not broken while others can be.
+    """
     result = Table()
     for number, column in enumerate(columns):
         left = number == 0 or column in text
-        result.add_column(printable(column), justify="left" if left else "right")
+        result.add_column(
+            printable(column), justify="left" if left else "right", no_wrap=column in whole
+        )
     for row in rows:
         result.add_row(*("" if cell is None else printable(str(cell)) for cell in row))
     if title:

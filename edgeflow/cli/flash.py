@@ -43,7 +43,7 @@ def command(
       edgeflow flash build --port /dev/ttyACM0 --runner pyocd
     """
     from edgeflow.codegen.build import Build
-    from edgeflow.device import open_board
+    from edgeflow.device import open_board, prepare
     from edgeflow.targets.board import load_board
 
     build = Build.load(folder)
@@ -64,6 +64,9 @@ def command(
             _write_and_verify(kept, expected, kept.port, json_, write=True)
             _wait(kept)
         return
+    if port is None:
+        with console.progress() as bar:
+            prepare(spec, console.stages(bar))
     with open_board(spec, image=build.elf, port=port, runner=runner, no_flash=no_flash) as opened:
         _write_and_verify(opened, expected, port, json_, write=opened.write != "never")
 

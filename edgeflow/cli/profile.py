@@ -53,6 +53,7 @@ def command(
       edgeflow profile gait-zephyr --data mine.csv --port /dev/ttyACM0
     """
     from edgeflow.codegen.package import load_made
+    from edgeflow.device import prepare
     from edgeflow.profiling.result import ProfileResult
     from edgeflow.profiling.run import PARTIAL, REPORT, RESULT, check_profile
     from edgeflow.profiling.run import profile as run
@@ -63,6 +64,9 @@ def command(
     check_profile(folder, dataset.inputs(data, reading))
     window = loaded.program().window
     samples = dataset.load(data, reading, window or None)
+    if port is None:
+        with console.progress() as bar:
+            prepare(spec, console.stages(bar))
     before = {name: _stamp(folder / name) for name in (RESULT, PARTIAL)}
     try:
         with console.counting(f"profiling on {spec.name}") as on_progress:
@@ -95,7 +99,7 @@ def show(result: "ProfileResult", report: Path, json_: bool) -> None:
 
 
 def _show_tables(result: "ProfileResult") -> None:
-    from edgeflow.profiling.report import table_rows
+    from edgeflow.profiling.report import error_text, table_rows
 
     run: dict[str, Any] = result.to_json()
     console.table(
@@ -118,12 +122,13 @@ def _show_tables(result: "ProfileResult") -> None:
             text=("type",),
         )  # fmt: skip
     if result.estimate is not None:
-        error = result.estimate["cycle_error_percent"]
-        known = (
-            f"wrong by up to {error:.0f} % on published figures of the core"
-            if error is not None
-            else "error not known: no published figure has such instructions"
-        )
+        error, simulated = (result.estimate[f"cycle_error_{key}"] for key in ("percent", "rtl"))
+        if error is None:
+            known = "error not known: no published figure has such instructions"
+        elif simulated:
+            known = f"wrong by up to {error_text(error)} on RTL of the core, {simulated} models"
+        else:
+            known = f"wrong by up to {error_text(error)} on published figures of the core"
         console.note(
             f"estimated for {result.estimate['description']} with the cycle model "
             f"{result.estimate['cycle_model']} ({known})"

@@ -9,14 +9,27 @@ from edgeflow.device.client import Client, Expected, StepResult
 from edgeflow.device.line import Line
 from edgeflow.device.protocol import Hello, Stats
 from edgeflow.device.qemu import QemuBoard
+from edgeflow.device.rtl import RtlBoard
 from edgeflow.device.runners import FlashRunner, find_runner, first_installed
 from edgeflow.device.serialboard import SerialBoard
 from edgeflow.device.stdio import StdioBoard
 from edgeflow.errors import DeviceError
+from edgeflow.progress import StageProgress, silent
 from edgeflow.targets.board import BoardSpec
-from edgeflow.targets.runner import AdbRunner, QemuRunner
+from edgeflow.targets.rtl import build_simulator
+from edgeflow.targets.runner import AdbRunner, QemuRunner, RtlRunner
 
-__all__ = ["Board", "Client", "Expected", "Hello", "Line", "Stats", "StepResult", "open_board"]
+__all__ = [
+    "Board",
+    "Client",
+    "Expected",
+    "Hello",
+    "Line",
+    "Stats",
+    "StepResult",
+    "open_board",
+    "prepare",
+]
 
 
 def open_board(
@@ -75,7 +88,31 @@ def open_board(
         )
     if isinstance(spec.runner, QemuRunner):
         return QemuBoard(spec, image, plugin=plugin)
+    if isinstance(spec.runner, RtlRunner):
+        if plugin:
+            raise DeviceError(f"{spec.name}: only an emulated board can run a QEMU plugin")
+        return RtlBoard(spec, image)
     return StdioBoard(spec, image, plugin=plugin)
+
+
+def prepare(spec: BoardSpec, progress: StageProgress = silent) -> None:
+    """Make what runs images of a board, if it is to be made and not kept yet.
+
+    `open_board` does it, too; this one tells how far it is.
+
+    Parameters
+    ----------
+    spec : BoardSpec
+        Only a board of RTL needs anything: a simulator, made in half a minute.
+    progress : StageProgress
+
+    Raises
+    ------
+    EdgeFlowError
+        As `edgeflow.targets.rtl.build_simulator`.
+    """
+    if isinstance(spec.runner, RtlRunner):
+        build_simulator(spec.runner.rtl, spec.runner.configuration, progress=progress)
 
 
 def _tool(spec: BoardSpec, name: str | None, port: str | None) -> FlashRunner | None:

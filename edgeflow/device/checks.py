@@ -6,8 +6,7 @@ from edgeflow.device.lock import holder_of
 from edgeflow.device.ports import Port, permission, ports_of, usb_ids
 from edgeflow.device.runners import FlashRunner, runners_of
 from edgeflow.targets.board import BoardSpec
-from edgeflow.targets.doctor import Check, check_tool, tool_version
-from edgeflow.targets.tools import apt_command
+from edgeflow.targets.doctor import Check, check_package, check_tool, install_command, tool_version
 
 
 def examine_board(spec: BoardSpec) -> list[Check]:
@@ -16,8 +15,9 @@ def examine_board(spec: BoardSpec) -> list[Check]:
     Returns
     -------
     list of Check
-        Of kind ``tool`` (compiler, emulator), ``flash`` (tools that write, the best first, of which
-        one is enough) and ``port``. What `edgeflow flash` cannot do without is required.
+        Of kind ``tool`` (compiler, emulator), ``python`` (a package), ``flash`` (tools that write,
+        the best first, of which one is enough) and ``port``. What `edgeflow flash` cannot do
+        without is required.
 
     Raises
     ------
@@ -29,6 +29,7 @@ def examine_board(spec: BoardSpec) -> list[Check]:
                    else f"running {spec.name}", True, [spec])
         for name in spec.tools
     ]  # fmt: skip
+    checks += [check_package(name, f"running {spec.name}", True) for name in spec.packages]
     if spec.runs_here:
         return checks
     tools = runners_of(spec)
@@ -42,9 +43,10 @@ def examine_board(spec: BoardSpec) -> list[Check]:
 def install_commands(checks: list[Check]) -> list[str]:
     """Return what installs each required part that is missing, a command each."""
     missing = [check for check in checks if check.required and not check.ok]
-    tools = [check.name for check in missing if check.kind == "tool"]
-    commands = [apt_command(tools)] if tools else []
-    return commands + [check.install for check in missing if check.kind == "flash"]
+    command = install_command(missing)
+    return ([command] if command else []) + [
+        check.install for check in missing if check.kind == "flash"
+    ]
 
 
 def port_problem(device: str) -> str | None:

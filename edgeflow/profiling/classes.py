@@ -19,7 +19,7 @@ class Op(IntEnum):
     """Number of a class, as in the counter's files (one byte)."""
 
     OTHER = 0  # barriers, system registers, not decoded
-    BRANCH = 1  # direct jump, conditional or not (the counter relies on the number)
+    BRANCH = 1  # direct jump, conditional or, but for JUMP, not (the counter relies on the number)
     CALL = 2  # the counter relies on the number
     RETURN = 3  # jump to an address in a register
     TABLE_BRANCH = 4
@@ -37,6 +37,7 @@ class Op(IntEnum):
     LOAD = 16
     LOAD_NEXT = 17  # a load right after another load: its address phase may overlap
     STORE = 18
+    JUMP = 19  # unconditional direct jump of RISC-V (the counter relies on the number)
     FP_ALU = 24
     FP_MUL = 25
     FP_MAC = 26
@@ -144,7 +145,8 @@ def _thumb_opcode(first: int, second: int) -> int | None:
 # ---- RISC-V (RV32IMC) ---------------------------------------------------------------------------
 
 _RISCV = _table(
-    (r"b(eq|ne|lt|ge|gt|le)u?z?|c\.b(eqz|nez)|j|c\.j", Op.BRANCH),
+    (r"b(eq|ne|lt|ge|gt|le)u?z?|c\.b(eqz|nez)", Op.BRANCH),
+    (r"j|c\.j", Op.JUMP),
     (r"jal|c\.jal|call|c\.jalr", Op.CALL),
     (r"ret|jr|c\.jr", Op.RETURN),
     (r"mulh(u|su)?", Op.MUL_LONG),
@@ -169,7 +171,7 @@ def _riscv_operation(mnemonic: str, operands: str) -> int:
     if mnemonic == "jalr":
         return Op.RETURN if operands.startswith("zero") else Op.CALL
     if mnemonic == "jal" and operands.startswith("zero"):
-        return Op.BRANCH
+        return Op.JUMP
     return _RISCV(mnemonic)
 
 

@@ -98,9 +98,14 @@ def kind_text(quantity: dict[str, Any]) -> str:
     """Return the kind of a quantity, of an estimate with the model's known error."""
     kind: str = quantity.get("kind", EXACT)
     if kind != ESTIMATED:
-        return kind
+        return f"{kind} (RTL)" if quantity.get("rtl") else kind
     error = quantity.get("error_percent")
-    return f"{kind}, ±{error:.0f} %" if error is not None else f"{kind}, error not known"
+    return f"{kind}, ±{error_text(error)}" if error is not None else f"{kind}, error not known"
+
+
+def error_text(percent: float) -> str:
+    """Return an error as text: 8 %, 0.2 %."""
+    return f"{percent:.{0 if percent >= 1 else 1}f} %"
 
 
 def _percent(value: float | None) -> str | None:

@@ -82,7 +82,8 @@ class ProfileResult:
 
     Quantities that were neither measured nor can be estimated are None. `kind` in a quantity is
     ``measured`` or ``estimated``; `model` then names the model, and `error_percent` is its
-    largest error on published figures, None if there are none.
+    largest error on published figures, None if there are none. A quantity that was measured on a
+    core simulated from its RTL has `rtl`, which names core, package and configuration.
 
     Attributes
     ----------

@@ -98,6 +98,8 @@ def profile(
     program = build.program()
     sequences = choose_sequences(program, dataset, split, steps)
     run = _Run(build, spec, program, sequences, progress)
+    # at a port there may be the same board as a chip
+    run.rtl = spec.runner.rtl_label if port is None else None
     before: tuple[float | None, int | None] = (float_accuracy, None)
     if float_accuracy is None:
         before = _stored_score(program, dataset, split)
@@ -219,6 +221,7 @@ class _Run:
         self.y: list[np.ndarray] = []
         self.cycles: list[np.ndarray] = []
         self.cycles_hz = 0
+        self.rtl: str | None = None
         self.stack_bytes: int | None = None
         self.line = Line()
         self.board_errors: int | None = None
@@ -350,7 +353,7 @@ class _Run:
         ticks = np.concatenate(self.cycles[: len(self.y)]).astype(np.float64)
         latency = ticks * 1e6 / self.cycles_hz
         clock = self.cycles_hz == protocol.NANOSECONDS
-        return Timing(None if clock else ticks, latency), None
+        return Timing(None if clock else ticks, latency, rtl=self.rtl), None
 
     def _layers(self, size: SizeReport | None, cycles: np.ndarray | None) -> list[dict[str, Any]]:
         """Return a row per layer and, where instructions are counted, one of what is of none."""

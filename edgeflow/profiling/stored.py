@@ -21,6 +21,7 @@ class _Quantity(Part):
     kind: str = ""
     model: str | None = None
     error_percent: Number | None = None
+    rtl: str | None = None
 
 
 class _Summary(_Quantity):

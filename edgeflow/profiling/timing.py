@@ -23,6 +23,8 @@ class Timing:
         ``measured``, or ``estimated`` by `model` for `part`.
     error_percent
         Of estimated cycles, by published figures; None: not known.
+    rtl
+        The RTL that cycles were measured on; None: they are of a chip, or estimated.
     """
 
     cycles: np.ndarray | None = None
@@ -31,6 +33,7 @@ class Timing:
     model: CycleModel | None = None
     part: Part | None = None
     error_percent: float | None = None
+    rtl: str | None = None
 
     def summary(self, values: np.ndarray | None) -> dict[str, Any] | None:
         """Return statistics of cycles or latency with their kind, model and error."""
@@ -44,6 +47,7 @@ class Timing:
             "kind": self.kind,
             "model": label,
             "error_percent": self.error_percent,
+            **({} if self.rtl is None else {"rtl": self.rtl}),
         }
 
     def energy(self, part: Part | None) -> dict[str, Any] | None:
@@ -91,6 +95,7 @@ class Timing:
             "cycle_model": model.name,
             "cycle_model_of": model.models,
             "cycle_error_percent": self.error_percent,
+            "cycle_error_rtl": len(model.rtl_checks),
             "confidence": model.confidence,
             "validation": [
                 {**check.model_dump(), "error_percent": check.error_percent}

@@ -114,6 +114,7 @@ class Counts:
     numbers: np.ndarray  # int64 [classes]
     executed: np.ndarray  # int64 [steps, layers, classes]
     taken: np.ndarray  # int64 [steps, layers] taken branches
+    split: np.ndarray  # int64 [steps, layers] those to an instruction that crosses a word
     fetched: np.ndarray  # int64 [steps, layers] lines fetched from flash; 0 without a data cache
 
     @property
@@ -133,7 +134,8 @@ class Counts:
 
     def first(self, steps: int) -> "Counts":
         """Return the counts of the first steps."""
-        return Counts(self.numbers, self.executed[:steps], self.taken[:steps], self.fetched[:steps])
+        parts = (self.executed, self.taken, self.split, self.fetched)
+        return Counts(self.numbers, *(part[:steps] for part in parts))
 
     def __len__(self) -> int:
         return len(self.executed)
@@ -164,21 +166,21 @@ def read_counts(path: str | Path) -> Counts:
     layers = max(map(len, steps), default=1)
     if any(len(step) not in (1, layers) for step in steps):
         raise EdgeFlowError(f"{path}: steps differ in their number of layer marks")
-    numbers = sorted({number for step in steps for _, _, counts in step for number in counts})
+    numbers = sorted({number for step in steps for _, counts in step for number in counts})
     column = {number: i for i, number in enumerate(numbers)}
     executed = np.zeros((len(steps), layers, len(numbers)), np.int64)
-    taken, fetched = np.zeros((2, len(steps), layers), np.int64)
+    jumps = np.zeros((3, len(steps), layers), np.int64)
     for i, step in enumerate(steps):
         # a step that returned at once has a last part only
-        for j, (branches, lines_fetched, counts) in enumerate(step, layers - len(step)):
-            taken[i, j], fetched[i, j] = branches, lines_fetched
+        for j, (head, counts) in enumerate(step, layers - len(step)):
+            jumps[:, i, j] = head
             for number, count in counts.items():
                 executed[i, j, column[number]] = count
-    return Counts(np.array(numbers, np.int64), executed, taken, fetched)
+    return Counts(np.array(numbers, np.int64), executed, *jumps)
 
 
-def _read_layer(text: str) -> tuple[int, int, dict[int, int]]:
+def _read_layer(text: str) -> tuple[tuple[int, int, int], dict[int, int]]:
     head, *pairs = text.split()
-    taken, fetched = head.split(",")
+    taken, split, fetched = map(int, head.split(","))
     counts = (pair.split(":") for pair in pairs)
-    return int(taken), int(fetched), {int(number): int(count) for number, count in counts}
+    return (taken, split, fetched), {int(number): int(count) for number, count in counts}

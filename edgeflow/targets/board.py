@@ -242,6 +242,11 @@ class BoardSpec(Spec):
         return self.runner.emulator
 
     @property
+    def packages(self) -> tuple[str, ...]:
+        """Names of the Python packages that running an image takes, beside EdgeFlow's own."""
+        return self.runner.packages
+
+    @property
     def tools(self) -> tuple[str, ...]:
         """Names of the external programs that building for and running on the board takes."""
         return (self.core.compiler, *self.runner.tools)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, list_boards
-from edgeflow.targets.tools import apt_command, debian_packages
+from edgeflow.targets.tools import apt_command, debian_packages, package_version
 
 DEFAULT_BOARD = "qemu-m4"  # of `edgeflow demo`
 PLUGIN_COMPILER = "gcc"  # builds the counting plugin for QEMU
@@ -23,6 +23,8 @@ EXTRAS = {  # optional parts: the extra of `pip install edgeflow[...]`, and what
     "apache-tvm": ("tvm", "code by TVM"),
     "ai-edge-litert": ("litert", "LiteRT files"),
     "nir": ("nir", "NIR models"),
+    "pythondata-cpu-ibex": ("rtl", "rtl-ibex, rtl-ibex-zbb"),
+    "pythondata-cpu-cv32e40p": ("rtl", "rtl-cv32e40p"),
 }
 
 
@@ -74,7 +76,8 @@ def install_command(checks: list[Check]) -> str | None:
     packages = [check for check in checks if check.kind == "python" and not check.ok]
     commands = [apt_command(tools)] if tools else []
     if packages:
-        extras = ",".join(EXTRAS[check.name][0] for check in packages if check.name in EXTRAS)
+        wanted = [EXTRAS[check.name][0] for check in packages if check.name in EXTRAS]
+        extras = ",".join(dict.fromkeys(wanted))
         name = f"'edgeflow[{extras}]'" if extras else "edgeflow"
         commands.append(f"{sys.executable} -m pip install --upgrade {name}")
     return " && ".join(commands) or None
@@ -99,9 +102,12 @@ def _tools(boards: list[BoardSpec]) -> list[Check]:
         names = [board.name for board in needing]
         if tool == PLUGIN_COMPILER:
             names.append("counting instructions")
+        if tool in EXPORT_TOOLS:
+            names.append(EXPORT_TOOLS[tool])
         required = DEFAULT_BOARD in names or tool == PLUGIN_COMPILER
         checks.append(check_tool(tool, ", ".join(names), required, needing))
-    return checks + [check_tool(tool, what, False, []) for tool, what in EXPORT_TOOLS.items()]
+    others = {tool: what for tool, what in EXPORT_TOOLS.items() if tool not in users}
+    return checks + [check_tool(tool, what, False, []) for tool, what in others.items()]
 
 
 def check_tool(name: str, needed_for: str, required: bool, boards: list[BoardSpec]) -> Check:
@@ -132,23 +138,17 @@ def _packages() -> list[Check]:
         match = re.match(r"[\w.-]+", requirement)
         minimum = re.search(r">=\s*([\d.]+)", requirement)
         if match is not None:
-            checks.append(_package(match[0], "edgeflow", True, minimum[1] if minimum else ""))
-    return checks + [_package(name, what, False) for name, (_, what) in EXTRAS.items()]
+            checks.append(check_package(match[0], "edgeflow", True, minimum[1] if minimum else ""))
+    return checks + [check_package(name, what, False) for name, (_, what) in EXTRAS.items()]
 
 
-def _package(name: str, needed_for: str, required: bool, minimum: str = "") -> Check:
-    version = _installed(name)
+def check_package(name: str, needed_for: str, required: bool, minimum: str = "") -> Check:
+    """Look for a Python package, of at least a version."""
+    version = package_version(name)
     problem = None if version else "not installed"
     if version and minimum and _numbers(version) < _numbers(minimum):
         problem = f"too old: needs {minimum}"
     return Check(name, "python", needed_for, required, version, problem)
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _requirements() -> list[str]:

@@ -5,7 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edgeflow.targets.spec import Address, Spec
+from edgeflow.errors import EdgeFlowError
+from edgeflow.targets import rtl
+from edgeflow.targets.spec import Address, Spec, unknown
 
 
 class _Runner(Spec):
@@ -24,13 +26,23 @@ class _Runner(Spec):
 
     @property
     def emulator(self) -> str | None:
-        """Name of the program that runs the image on this machine; None: none is needed."""
+        """Name of the program that runs an image and counts its instructions; None: none does."""
         return None
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Names of the programs that it takes."""
+        """Names of the programs that running an image takes."""
         return () if self.emulator is None else (self.emulator,)
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Names of the Python packages that running an image takes, beside EdgeFlow's own."""
+        return ()
+
+    @property
+    def rtl_label(self) -> str | None:
+        """Which RTL runs the image; None: none does."""
+        return None
 
 
 class QemuRunner(_Runner):
@@ -69,6 +81,55 @@ class NativeRunner(_Runner):
     """A program of the machine itself."""
 
     kind: Literal["native"]
+
+
+class RtlRunner(_Runner):
+    """The RTL of a core, simulated cycle by cycle: the board's cycle counter is right.
+
+    Attributes
+    ----------
+    cpu
+        A folder of ``targets/rtl``.
+    configuration
+        One that its ``core.toml`` has.
+    """
+
+    bare_metal: ClassVar[bool] = True
+
+    kind: Literal["rtl"]
+    cpu: str
+    configuration: str
+
+    @model_validator(mode="after")
+    def _check(self) -> "RtlRunner":
+        try:
+            known = sorted(self.rtl.configurations)
+        except EdgeFlowError as error:
+            raise ValueError(f"cpu: {error}") from None
+        if self.configuration not in known:
+            raise ValueError(f"configuration: {unknown('one', self.configuration, known)}")
+        return self
+
+    @property
+    def rtl(self) -> rtl.RtlCore:
+        """The core."""
+        return rtl.load_rtl_core(self.cpu)
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the programs that make the simulator."""
+        return rtl.TOOLS
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Name of the package with the RTL."""
+        return (self.rtl.package,)
+
+    @property
+    def rtl_label(self) -> str:
+        """What is simulated: core, version of its package and configuration."""
+        version = f"{self.rtl.package} {self.rtl.version}"
+        return f"{self.rtl.description} ({version}), configuration {self.configuration}"
 
 
 _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./:=,+-]+$")]
@@ -166,6 +227,6 @@ class AtPort(_Runner):
 
 #: Of a board; a new kind joins here, and in ``edgeflow.device.open_board``.
 Runner = Annotated[
-    QemuRunner | QemuUserRunner | NativeRunner | AdbRunner | HardwareRunner,
+    QemuRunner | QemuUserRunner | RtlRunner | NativeRunner | AdbRunner | HardwareRunner,
     Field(discriminator="kind"),
 ]

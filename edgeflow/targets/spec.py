@@ -101,7 +101,7 @@ def validate(kind: type[SpecT], values: dict[str, Any], path: Path) -> SpecT:
 def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     location = [str(part) for part in problem["loc"]]
-    if location[:1] == ["runner"] and len(location) > 2:
+    if location[:1] == ["runner"] and len(location) > 1:
         del location[1]  # pydantic puts the runner's kind there
     texts = {"extra_forbidden": "unknown key", "missing": "missing key"}
     message = texts.get(problem["type"], problem["msg"].removeprefix("Value error, "))

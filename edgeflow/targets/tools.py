@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable
+from importlib import metadata
 
 from edgeflow.errors import ToolMissingError
 
@@ -45,3 +46,11 @@ def find_tool(name: str) -> str:
 def missing_tools(names: Iterable[str]) -> list[str]:
     """Return those of `names` that are not in PATH."""
     return [name for name in names if shutil.which(name) is None]
+
+
+def package_version(name: str) -> str | None:
+    """Return the version of an installed Python package; None: it is not there."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

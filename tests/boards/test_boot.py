@@ -1,6 +1,6 @@
 """Start-up code and HAL of every board: echo.c boots, talks, counts its stack and reports faults.
 
-QEMU is started directly here, so that a failure is the board's and not the device layer's.
+Emulators are started directly here, so that a failure is the board's and not the device layer's.
 """
 
 import os
@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from edgeflow.device.rtl import rtl_command
 from edgeflow.targets.board import list_boards
+from edgeflow.targets.runner import RtlRunner
 from edgeflow.targets.toolchain import (
     board_defines,
     board_include_dirs,
@@ -22,11 +24,21 @@ from edgeflow.targets.toolchain import (
     compile_sources,
     link,
 )
+from tests.harness import need_rtl
 
 pytestmark = pytest.mark.board
 
 ECHO = Path(__file__).parent / "echo.c"
-BOARDS = [board for board in list_boards() if board.runs_here]
+#: The others of RTL differ from this one in the core alone, and take long to build.
+QUICK_RTL = "rtl-ibex"
+BOARDS = [
+    pytest.param(
+        board,
+        marks=pytest.mark.slow if board.packages and board.name != QUICK_RTL else (),
+    )
+    for board in list_boards()
+    if board.runs_here
+]
 TIMEOUT = 20.0  # seconds; the machine may be busy
 
 
@@ -43,14 +55,16 @@ class Session:
             return
         self.socket, theirs = socket.socketpair()
         with theirs:
-            self.process = subprocess.Popen(
-                [
+            fd = theirs.fileno()
+            if isinstance(board.runner, RtlRunner):
+                command = rtl_command(board, elf, fd)
+            else:
+                command = [
                     board.emulator, "-M", board.runner.machine, *board.runner.args,
                     "-kernel", str(elf), "-display", "none", "-monitor", "none",
-                    "-chardev", f"socket,id=uart,fd={theirs.fileno()}", "-serial", "chardev:uart",
-                ],
-                pass_fds=[theirs.fileno()],
-            )  # fmt: skip
+                    "-chardev", f"socket,id=uart,fd={fd}", "-serial", "chardev:uart",
+                ]  # fmt: skip
+            self.process = subprocess.Popen(command, pass_fds=[fd])
         self.to = self.back = self.socket.fileno()
 
     def write(self, data):
@@ -92,6 +106,7 @@ class Session:
 @pytest.fixture(scope="module", params=BOARDS, ids=lambda board: board.name)
 def booted(request, tmp_path_factory):
     board = request.param
+    need_rtl(board)
     folder = tmp_path_factory.mktemp(board.name)
     objects = compile_sources(
         board.core,
@@ -129,7 +144,8 @@ def test_echo_memory_and_stack(booted):
     if board.uart is None:
         assert (stack, hertz) == (0, 1_000_000_000)
     else:
-        assert hertz == 0  # the emulator has no cycle counter worth reading
+        # an emulator has no cycle counter worth reading
+        assert hertz == (0 if board.emulated else board.clock_hz)
         assert 0 < stack < 512
         session.command(b"d", 2)  # frames of two kilobytes
         session.read(4)

@@ -236,3 +236,19 @@ def test_setup_installs_what_doctor_looks_for(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     lines = (ROOT / "scripts" / "debian-packages.txt").read_text().splitlines()
     assert lines[1:] == sorted(missing_packages(examine()))
+
+
+def test_an_rtl_board_needs_its_package_and_what_builds_it(run, only, monkeypatch):
+    only("gcc")
+    monkeypatch.setattr("edgeflow.targets.doctor.package_version", lambda name: None)
+    monkeypatch.setattr("edgeflow.cli.boards.package_version", lambda name: None)
+    report = run("doctor", "--board", "rtl-ibex", "--json")
+    assert report.exit_code == 2
+    missing = [check["name"] for check in json.loads(report.stdout)["checks"] if not check["ok"]]
+    assert missing == [
+        "riscv64-unknown-elf-gcc", "verilator", "make", "g++", "pythondata-cpu-ibex",
+    ]  # fmt: skip
+    (command,) = json.loads(report.stdout)["install"]
+    assert " verilator make g++ && " in command and command.endswith("'edgeflow[rtl]'")
+    rows = {row["name"]: row for row in json.loads(run("boards", "--json").stdout)}
+    assert rows["rtl-ibex"]["missing"] == missing and not rows["rtl-ibex"]["ready"]

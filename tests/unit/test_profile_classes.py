@@ -109,7 +109,7 @@ RV32 = [
     ("sb a0, 0(a1)", Op.STORE),
     ("beqz a0, .", Op.BRANCH),
     ("blt a0, a1, .", Op.BRANCH),
-    ("j .", Op.BRANCH),
+    ("j .", Op.JUMP),
     ("jal .", Op.CALL),
     ("jalr a0", Op.CALL),
     ("jalr 4(a0)", Op.CALL),

@@ -5,7 +5,7 @@ import pytest
 
 from edgeflow.profiling.models import load_cycle_model
 from edgeflow.profiling.report import kind_text
-from edgeflow.profiling.result import ESTIMATED
+from edgeflow.profiling.result import ESTIMATED, MEASURED
 from edgeflow.profiling.timing import Timing, estimated_timing
 from edgeflow.profiling.trace import Counts
 from edgeflow.targets.part import load_part
@@ -40,9 +40,7 @@ def test_a_part_without_calibration_has_no_energy() -> None:
 def test_estimates_carry_model_and_error() -> None:
     part, model = load_part("nucleo-l4r5zi"), load_cycle_model("cortex-m4")
     assert model is not None
-    ran = Counts(
-        np.array([8]), np.array([[[600]], [[1800]]]), np.zeros((2, 1), int), np.zeros((2, 1), int)
-    )
+    ran = Counts(np.array([8]), np.array([[[600]], [[1800]]]), *np.zeros((3, 2, 1), int))
     timing = estimated_timing(ran, np.array([[600.0], [1800.0]]), model, part)
     latency = timing.summary(timing.latency_us)
     assert latency is not None
@@ -51,7 +49,11 @@ def test_estimates_carry_model_and_error() -> None:
     assert latency["error_percent"] == model.error_percent
     assert kind_text(latency) == f"estimated, ±{model.error_percent:.0f} %"
     assert kind_text({**latency, "error_percent": None}) == "estimated, error not known"
+    assert kind_text({**latency, "error_percent": 0.2}) == "estimated, ±0.2 %"
     assert kind_text({"mean": 1}) == "exact"
+    rtl = Timing(CYCLES, rtl="a core").summary(CYCLES)
+    assert rtl is not None and rtl["kind"] == MEASURED and rtl["rtl"] == "a core"
+    assert kind_text(rtl) == "measured (RTL)"
     provenance = timing.provenance()
     assert provenance is not None and len(provenance["validation"]) == 2
     assert Timing(CYCLES).provenance() is None

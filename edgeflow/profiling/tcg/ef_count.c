@@ -4,7 +4,8 @@
  * ef_profile_end. The marker functions themselves and the instructions that call them are not.
  *
  * One callback per translation block counts its runs; classes are summed up at the
- * marks. A branch is taken where a block does not start at the end of the one before it.
+ * marks. A branch is taken where a block does not start at the end of the one before it. It is split
+ * where its target is an instruction of four bytes that crosses a word, which takes two fetches.
  *
  * arguments: begin,layer,end=ADDRESS:SIZE of the markers (layer may be absent)
  *            map=FILE   classes of the instructions (see map.py)
@@ -13,7 +14,7 @@
  *                       (fully associative, least recently used goes) must fetch from this region
  *
  * result: one line per step, "S" and then for each layer and for the rest after the last mark
- * "taken,fetched class:count class:count ...", separated by ";".
+ * "taken,split,fetched class:count class:count ...", separated by ";".
  */
 #include "qemu_api.h"
 
@@ -26,8 +27,9 @@
 #define CLASSES 256
 #define BUCKETS 4096
 #define MAX_LINES 1024
-#define CLASS_BRANCH 1 /* the two classes that can call a marker; see classes.py */
+#define CLASS_BRANCH 1 /* the three classes that can call a marker; see classes.py */
 #define CLASS_CALL 2
+#define CLASS_JUMP 19
 #define CLASS_LOOP 5 /* its jump is no taken branch: the core knows where it goes */
 
 EXPORT int qemu_plugin_version = EF_API_OLDEST;
@@ -44,6 +46,7 @@ typedef struct block {
     uint64_t end;
     uint64_t runs;
     size_t instructions;
+    int split; /* whether the first instruction crosses a word */
     uint8_t classes[]; /* of each instruction */
 } block_t;
 
@@ -67,7 +70,7 @@ static uint64_t cache[MAX_LINES]; /* most recently used first */
 static int in_step;
 static block_t *touched;
 static block_t *last; /* the block that ran before; NULL after a marker */
-static uint64_t taken, fetched;
+static uint64_t taken, split, fetched;
 static char *text; /* the step so far */
 static size_t text_size, text_space;
 
@@ -106,6 +109,7 @@ static void forget(void) {
     }
     touched = NULL;
     taken = 0;
+    split = 0;
     fetched = 0;
 }
 
@@ -120,11 +124,13 @@ static void mark(void) {
     if (last != NULL && last->instructions > 0) {
         /* the call of the marker is not part of the step */
         uint8_t call = last->classes[last->instructions - 1];
-        if ((call == CLASS_CALL || call == CLASS_BRANCH) && counts[call] > 0) {
+        int calls = call == CLASS_CALL || call == CLASS_BRANCH || call == CLASS_JUMP;
+        if (calls && counts[call] > 0) {
             counts[call]--;
         }
     }
-    append(text_size == 0 ? "S %llu,%llu" : ";%llu,%llu", taken, fetched);
+    append(text_size == 0 ? "S %llu,%llu" : ";%llu,%llu", taken, split);
+    append(",%llu", fetched, 0);
     for (unsigned i = 0; i < CLASSES; i++) {
         if (counts[i] > 0) {
             append(" %llu:%llu", i, counts[i]);
@@ -142,6 +148,7 @@ static void on_block(unsigned vcpu, void *user) {
     if (last != NULL && last->end != block->start &&
         last->classes[last->instructions - 1] != CLASS_LOOP) {
         taken++;
+        split += (uint64_t)block->split;
     }
     last = block;
     if (block->runs++ == 0) {
@@ -219,6 +226,9 @@ static block_t *find_block(const struct qemu_plugin_tb *tb, uint64_t start, size
         const struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(tb, i);
         uint64_t address = qemu_plugin_insn_vaddr(instruction);
         block->classes[i] = class_of(address);
+        if (i == 0) {
+            block->split = address % 4 == 2 && qemu_plugin_insn_size(instruction) == 4;
+        }
         block->end = address + qemu_plugin_insn_size(instruction);
     }
     block->next = *bucket;

@@ -49,8 +49,10 @@ _start:
 7:  wfi
     j 7b
 
-    /* a fresh stack: the old one may be full */
-    .align 2
+    /* Many cores (Ibex, CV32E40P) take a table of vectors, whose first is of exceptions, and whose
+     * address is a multiple of 256; lower bits of mtvec are lost. A fresh stack: the old one may be
+     * full. */
+    .align 8
     .globl ef_fault
 ef_fault:
     csrr a0, mcause
