@@ -10,10 +10,11 @@ from edgeflow.device.protocol import Hello, Stats
 from edgeflow.device.qemu import QemuBoard
 from edgeflow.device.runners import find_runner
 from edgeflow.device.serialboard import SerialBoard
+from edgeflow.device.simavr import SimavrBoard
 from edgeflow.device.stdio import StdioBoard
 from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec
-from edgeflow.targets.runner import QemuRunner
+from edgeflow.targets.runner import QemuRunner, SimavrRunner
 
 __all__ = ["Board", "Client", "Expected", "Hello", "Line", "Stats", "StepResult", "open_board"]
 
@@ -59,4 +60,8 @@ def open_board(
         )
     if isinstance(spec.runner, QemuRunner):
         return QemuBoard(spec, image, plugin=plugin)
+    if isinstance(spec.runner, SimavrRunner):
+        if plugin:
+            raise DeviceError(f"{spec.name}: simavr takes no plugin of QEMU")
+        return SimavrBoard(spec, image)
     return StdioBoard(spec, image, plugin=plugin)

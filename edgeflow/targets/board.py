@@ -207,14 +207,13 @@ class BoardSpec(Spec):
 
     @property
     def emulator(self) -> str | None:
-        """Name of the program that emulates the board."""
+        """Name of the QEMU program that emulates the board."""
         return self.runner.emulator
 
     @property
     def tools(self) -> tuple[str, ...]:
         """Names of the external programs that building for and running on the board takes."""
-        names = (self.core.compiler, self.emulator)
-        return tuple(name for name in names if name is not None)
+        return self.core.compiler, *self.runner.tools
 
 
 #: Characters of a board's name: files of more there cannot be.
@@ -224,7 +223,7 @@ _LONGEST = 100
 def list_boards() -> list[BoardSpec]:
     """Return the boards that EdgeFlow ships, by core from small to large."""
     boards = [load_board(path) for path in sorted(resource("targets").glob("*.toml"))]
-    order = ["cortex-m", "rv32", "cortex-a", "host"]
+    order = ["atmega", "cortex-m", "rv32", "cortex-a", "host"]
 
     def rank(board: BoardSpec) -> tuple[int, int, str]:
         core = board.core.name

@@ -24,8 +24,13 @@ class _Runner(Spec):
 
     @property
     def emulator(self) -> str | None:
-        """Name of the program that runs the image on this machine; None: none is needed."""
+        """Name of the QEMU program that runs the image on this machine; None: none does."""
         return None
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the external programs that running an image takes."""
+        return () if self.emulator is None else (self.emulator,)
 
 
 class QemuRunner(_Runner):
@@ -58,6 +63,26 @@ class QemuUserRunner(_Runner):
     def emulator(self) -> str:
         """Name of the emulator."""
         return self.program
+
+
+class SimavrRunner(_Runner):
+    """An AVR microcontroller in simavr, whose cycles are those of the real one.
+
+    Attributes
+    ----------
+    mcu
+        Its name in simavr.
+    """
+
+    bare_metal: ClassVar[bool] = True
+
+    kind: Literal["simavr"]
+    mcu: str = Field(pattern=r"^[a-z0-9]+$")
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the external programs that running an image takes."""
+        return "simavr", "gcc"
 
 
 class NativeRunner(_Runner):
@@ -106,5 +131,6 @@ class HardwareRunner(_Runner):
 
 #: Of a board; a new kind joins here, and in ``edgeflow.device.open_board``.
 Runner = Annotated[
-    QemuRunner | QemuUserRunner | NativeRunner | HardwareRunner, Field(discriminator="kind")
+    QemuRunner | QemuUserRunner | SimavrRunner | NativeRunner | HardwareRunner,
+    Field(discriminator="kind"),
 ]

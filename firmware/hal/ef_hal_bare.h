@@ -8,9 +8,16 @@
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
+#ifdef __AVR__
+#define EF_HAL_SLEEP() __asm volatile("sleep")
+#else
+#define EF_HAL_SLEEP() __asm volatile("wfi")
+#endif
+
 /* Write one line, "FAULT cause=... status=... pc=... ra=..." in hexadecimal, and stop.
  * Cortex-M: exception number, CFSR (0 on Armv6-M), PC and LR of the faulting code.
- * RISC-V: mcause, mtval, mepc, ra. */
+ * RISC-V: mcause, mtval, mepc, ra.
+ * AVR: 0 abort() or 1 an interrupt without handler, 0, the address of the call, 0. */
 __attribute__((noreturn)) void ef_hal_fault(uint32_t cause, uint32_t status, uint32_t pc,
                                             uint32_t ra);
 #endif

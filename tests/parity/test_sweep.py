@@ -131,7 +131,9 @@ def runnable_on(board: str) -> list[MatvecKernel]:
     return kernels_of(kernel_sets(load_board(board).core, "auto"))
 
 
-CASES = [(board, kernel.name) for board in BOARDS for kernel in runnable_on(board)]
+#: AVR boards are slow: the larger one has all of their kernels.
+SWEPT = [*BOARDS, "sim-atmega2560"]
+CASES = [(board, kernel.name) for board in SWEPT for kernel in runnable_on(board)]
 
 
 def check(board: str, name: str, folder: Path, seed: int) -> None:
