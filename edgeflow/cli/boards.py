@@ -8,7 +8,7 @@ from edgeflow.targets.boards import memory_text
 from edgeflow.targets.part import Part, estimated_part
 from edgeflow.targets.tools import missing_tools
 
-_EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, ", "native": ""}
+_EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, ", "simavr": "simavr ", "native": ""}
 
 
 def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:

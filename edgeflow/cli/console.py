@@ -132,11 +132,16 @@ def table(
     *,
     text: Collection[str] = (),
 ) -> None:
-    """Print a table; all columns but the first and those named in `text` are right-aligned."""
+    """Print a table; all columns but the first and those named in `text` are right-aligned.
+
+    The first names the rows: it is never cut.
+    """
     result = Table()
     for number, column in enumerate(columns):
         left = number == 0 or column in text
-        result.add_column(printable(column), justify="left" if left else "right")
+        result.add_column(
+            printable(column), justify="left" if left else "right", no_wrap=number == 0
+        )
     for row in rows:
         result.add_row(*("" if cell is None else printable(str(cell)) for cell in row))
     if title:

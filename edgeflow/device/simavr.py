@@ -1,6 +1,7 @@
 """AVR microcontrollers in simavr, cycle for cycle: flashing starts one with the image."""
 
 import socket
+import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -38,6 +39,13 @@ def build_simulator() -> Path:
     )
     program.chmod(0o755)
     return program
+
+
+@cache
+def simavr_version() -> str:
+    """Return the version of libsimavr, such as ``1.6``."""
+    done = subprocess.run([build_simulator(), "--version"], capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 class SimavrBoard(ProcessBoard):

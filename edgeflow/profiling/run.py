@@ -16,6 +16,7 @@ from edgeflow.codegen.build import Build, earlier
 from edgeflow.data import Dataset, Sequences, choose_sequences, match_notes
 from edgeflow.data.dataset import sort_people
 from edgeflow.device import Client, Line, open_board
+from edgeflow.device.simavr import simavr_version
 from edgeflow.errors import DeviceError, EdgeFlowError, TargetError
 from edgeflow.files import FolderKind, OutputFolder, check_outputs, output_folder, write_atomic
 from edgeflow.profiling.classes import describe
@@ -31,7 +32,7 @@ from edgeflow.program.firing import fired_shares, sparsity
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.elf import compiler_of
 from edgeflow.targets.part import estimated_part
-from edgeflow.targets.runner import NativeRunner
+from edgeflow.targets.runner import NativeRunner, SimavrRunner
 from edgeflow.targets.size import layer_bytes, measure_size
 
 Progress = Callable[[int, int], None]
@@ -106,7 +107,7 @@ def profile(
             split=split,
             rate_hz=float(dataset.rate_hz),
             notes=match_notes(program, dataset),
-            versions=_versions(build, spec.emulator if port is None else None),
+            versions=_versions(build, spec if port is None else None),
             quantizer=quantizer,
         )
         aside = failure is not None and _is_complete(folder.path / RESULT)
@@ -404,13 +405,17 @@ def _cutoff(program: Program, x: np.ndarray, counts: Counts | None) -> dict[str,
     }
 
 
-def _versions(build: Build, emulator: str | None) -> dict[str, str]:
+def _versions(build: Build, started: BoardSpec | None) -> dict[str, str]:
+    """Return versions of all that made the figures; `started`: the board, where it ran here."""
+    emulator = None if started is None else started.emulator
+    simulated = started is not None and isinstance(started.runner, SimavrRunner)
     objects = sorted((build.objects / "model").glob("*.o"))
     found = {
         "edgeflow": __version__,
         "python": platform.python_version(),
         "compiler": compiler_of(objects[0]) if objects else None,
         "qemu": qemu_version(emulator) if emulator is not None else None,
+        "simavr": simavr_version() if simulated else None,
     }
     return {name: version for name, version in found.items() if version is not None}
 

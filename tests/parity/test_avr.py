@@ -22,9 +22,7 @@ def cell_program(cell: str, **options: bool) -> Program:
 
 @pytest.mark.board
 @pytest.mark.parametrize("board", BOARDS)
-def test_a_gru_gives_the_oracles_bits_in_the_cycles_of_the_chip(
-    board: str, tmp_path: Path
-) -> None:
+def test_a_gru_gives_the_oracles_bits_in_the_cycles_of_the_chip(board: str, tmp_path: Path) -> None:
     program = random_program(1, 6, [32], 7, 12, 16)
     build = compile_program(program, board, tmp_path / "build")
     x = samples(program, 7, windows=1, time=40)

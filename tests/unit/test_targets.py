@@ -9,9 +9,9 @@ import pytest
 
 from edgeflow.errors import TargetError, ToolMissingError
 from edgeflow.resources import resource
-from edgeflow.targets.board import list_boards, load_board
+from edgeflow.targets.board import list_boards, load_board, uart_drivers
 from edgeflow.targets.core import load_core
-from edgeflow.targets.runner import QemuRunner
+from edgeflow.targets.runner import QemuRunner, SimavrRunner
 from edgeflow.targets.tools import find_tool
 
 NAMES = [board.name for board in list_boards()]
@@ -54,7 +54,7 @@ def write(tmp_path):
 
 
 def test_shipped_boards_in_order_of_size():
-    order = ["cortex-m", "rv", "cortex-a", "host"]
+    order = ["atmega", "cortex-m", "rv", "cortex-a", "host"]
     families = [next(f for f in order if b.core.name.startswith(f)) for b in list_boards()]
     assert families == sorted(families, key=order.index) and set(families) == set(order)
     sizes = [int(re.sub(r"\D", "", b.core.name) or 0) for b in list_boards()]
@@ -78,9 +78,9 @@ def test_shipped_board_has_its_files(name):
         assert board.soc is None and not board.memory
         return
     assert (board.soc / "link.ld").is_file()
-    assert (resource("firmware") / "hal" / f"ef_hal_uart_{board.uart.driver}.c").is_file()
-    assert isinstance(board.runner, QemuRunner)
-    assert board.emulator in board.tools
+    assert uart_drivers(board.soc)[board.uart.driver].is_file()
+    assert isinstance(board.runner, QemuRunner | SimavrRunner)
+    assert {board.core.compiler, *board.runner.tools} == set(board.tools)
 
 
 def test_sizes_and_name_of_a_file(write):

@@ -1,8 +1,8 @@
 /* A microcontroller in simavr with an image in its flash and its USART 0 on a socket.
  *
- * ef_simavr MCU HZ SOCKET IMAGE: names of both, and file descriptors. Time is that of the
- * microcontroller alone: it stops while the core sleeps and the socket brings nothing. Ends with
- * the socket. */
+ * ef_simavr MCU HZ SOCKET IMAGE: a name, a rate, and file descriptors; ef_simavr --version. Time is
+ * that of the microcontroller alone: it stops while the core sleeps and the socket brings nothing.
+ * Ends with the socket. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <errno.h>
@@ -10,11 +10,13 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <simavr/avr_uart.h>
 #include <simavr/sim_avr.h>
+#include <simavr/sim_core_config.h>
 
 #define LOOK 4096 /* instructions after which a busy core's socket is looked at */
 
@@ -88,6 +90,8 @@ static void load(avr_t *avr, int image) {
 }
 
 int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return puts(CONFIG_SIMAVR_VERSION) < 0;
     if (argc != 5)
         quit("usage", "ef_simavr MCU HZ SOCKET IMAGE");
     avr_t *avr = avr_make_mcu_by_name(argv[1]);
