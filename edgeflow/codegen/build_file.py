@@ -39,6 +39,7 @@ def _hash(value: object) -> object:
 
 _Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 _File = Annotated[str, AfterValidator(_inside)]
+_BoardFile = Annotated[str, Field(pattern=r"^board/[^/\\]+\.toml$", max_length=200)]
 
 
 class _Content(BaseModel):
@@ -59,6 +60,7 @@ class _Content(BaseModel):
     build_id: Annotated[str, BeforeValidator(_hash)] | None = None
     any_part: bool = False
     notes: tuple[str, ...] = ()
+    board_file: _BoardFile | None = None
 
 
 def read_build_file(file: Path) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.core import CoreSpec, load_core
-from edgeflow.targets.runner import HardwareRunner, Runner
+from edgeflow.targets.pins import Pin
+from edgeflow.targets.runner import AdbRunner, HardwareRunner, Runner
+from edgeflow.targets.soc import soc_folders
 from edgeflow.targets.spec import (
     Address,
     Size,
@@ -42,6 +44,8 @@ class Uart(Spec):
     `driver` names ``ef_hal_uart_<driver>.c``, in the SoC's folder or ``firmware/hal``; `irq` is the
     number of its receive interrupt at the interrupt controller; `clock_hz` feeds its baud rate
     generator, and is the core's where it is not given. Without a `fifo` it takes a byte at a time.
+    `tx` and `rx` are its pins (see `edgeflow.targets.pins`), where the chip lets software choose
+    them; `af` is the number of the pins' alternate function that is this UART.
     """
 
     driver: str
@@ -50,6 +54,17 @@ class Uart(Spec):
     baud: int = Field(default=115200, ge=1200, le=4_000_000)
     clock_hz: int | None = Field(default=None, gt=0)
     fifo: bool = True
+    tx: Pin | None = None
+    rx: Pin | None = None
+    af: int | None = Field(default=None, ge=0, le=15)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Uart":
+        if (self.tx is None) != (self.rx is None):
+            raise ValueError(f"{'tx' if self.tx is None else 'rx'}: missing key: a UART has both")
+        if self.af is not None and self.tx is None:
+            raise ValueError("tx: missing key: the function 'af' is one of pins")
+        return self
 
 
 class Estimate(Spec):
@@ -111,6 +126,10 @@ class BoardSpec(Spec):
         The reference board that cycles and energy are estimated for, if any.
     placement
         Memories of weights and kernels while the program runs.
+    sources
+        Documents that the file's numbers are from.
+    unverified
+        Keys of the file whose values are from memory, with dots: ``uart.irq``.
     """
 
     name: str
@@ -124,6 +143,9 @@ class BoardSpec(Spec):
     runner: Runner
     estimate: Estimate | None = None
     placement: Placement = Placement()
+    sources: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
+    _file: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _check(self) -> "BoardSpec":
@@ -133,6 +155,10 @@ class BoardSpec(Spec):
                     f"memory.{name}: a memory's name is of a-z, 0-9 and _, and not "
                     f"{' or '.join(Placement.model_fields)}"
                 )
+        written = self.model_dump(exclude_unset=True, exclude={"core"})
+        for key in self.unverified:
+            if not _has(written, key):
+                raise ValueError(f"unverified: there is no '{key}' in the file")
         regions = sorted(self.memory.items(), key=lambda item: item[1].base)
         for (low, below), (high, above) in pairwise(regions):
             if below.base + below.size > above.base:
@@ -196,6 +222,11 @@ class BoardSpec(Spec):
         return f"BoardSpec({self.name}: {self.core.name}; {self.description})"
 
     @property
+    def file(self) -> Path | None:
+        """The file that it was loaded from."""
+        return self._file
+
+    @property
     def emulated(self) -> bool:
         """True where the board's own cycle counter means nothing."""
         return self.runner.emulated
@@ -203,7 +234,7 @@ class BoardSpec(Spec):
     @property
     def runs_here(self) -> bool:
         """True where an image runs on this machine, in a program that EdgeFlow starts."""
-        return not isinstance(self.runner, HardwareRunner)
+        return not isinstance(self.runner, AdbRunner | HardwareRunner)
 
     @property
     def emulator(self) -> str | None:
@@ -213,7 +244,15 @@ class BoardSpec(Spec):
     @property
     def tools(self) -> tuple[str, ...]:
         """Names of the external programs that building for and running on the board takes."""
-        return self.core.compiler, *self.runner.tools
+        return (self.core.compiler, *self.runner.tools)
+
+
+def _has(values: object, key: str) -> bool:
+    for part in key.split("."):
+        if not isinstance(values, dict) or part not in values:
+            return False
+        values = values[part]
+    return True
 
 
 #: Characters of a board's name: files of more there cannot be.
@@ -271,12 +310,13 @@ def load_board(name: str | Path, *, trusted: bool = False) -> BoardSpec:
             f"{shown(path)}: {problem}: a board file that says so can run programs or read files "
             "of this machine: if you trust whoever wrote it, say --trust-board (trust_board=True)"
         )
+    board._file = path
     return board
 
 
 def uart_drivers(soc: Path) -> dict[str, Path]:
     """Return the sources of UART drivers by name; those in a SoC's folder go first."""
     prefix = "ef_hal_uart_"
-    folders = (resource("firmware") / "hal", soc)
+    folders = (resource("firmware") / "hal", *soc_folders(soc))
     files = (file for folder in folders for file in folder.glob(f"{prefix}*.c"))
     return {file.stem.removeprefix(prefix): file for file in files}

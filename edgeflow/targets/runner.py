@@ -29,7 +29,7 @@ class _Runner(Spec):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Names of the external programs that running an image takes."""
+        """Names of the programs that it takes."""
         return () if self.emulator is None else (self.emulator,)
 
 
@@ -91,6 +91,33 @@ class NativeRunner(_Runner):
     kind: Literal["native"]
 
 
+_Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./:=,+-]+$")]
+
+
+class AdbRunner(_Runner):
+    """A device with Android's debug bridge, such as a watch: the image is a program there.
+
+    Attributes
+    ----------
+    serial
+        Which device, as ``adb devices`` lists it; None: the only one.
+    folder
+        On the device, for the image.
+    launcher
+        Words before the image in the device's shell, such as ``taskset f0``.
+    """
+
+    kind: Literal["adb"]
+    serial: _Word | None = None
+    folder: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_.-]+)+$")] = "/data/local/tmp/edgeflow"
+    launcher: tuple[_Word, ...] = ()
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the programs that it takes."""
+        return ("adb",)
+
+
 def _usb_id(text: str) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{4}:([0-9a-fA-F]{4}|\*)", text):
         raise ValueError(f"'{text}' is no USB id: write VID:PID in hexadecimal, or VID:*")
@@ -131,6 +158,6 @@ class HardwareRunner(_Runner):
 
 #: Of a board; a new kind joins here, and in ``edgeflow.device.open_board``.
 Runner = Annotated[
-    QemuRunner | QemuUserRunner | SimavrRunner | NativeRunner | HardwareRunner,
+    QemuRunner | QemuUserRunner | SimavrRunner | NativeRunner | AdbRunner | HardwareRunner,
     Field(discriminator="kind"),
 ]

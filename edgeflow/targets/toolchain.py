@@ -16,9 +16,12 @@ from edgeflow.errors import TargetError
 from edgeflow.files import atomic_path, scratch_folder
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, uart_drivers
+from edgeflow.targets.boot_crc import put_boot_crc
 from edgeflow.targets.core import CoreSpec
 from edgeflow.targets.objects import fetch, object_key, store
+from edgeflow.targets.pins import pin_number
 from edgeflow.targets.room import board_uses, no_room
+from edgeflow.targets.soc import soc_files, soc_settings
 from edgeflow.targets.tools import find_tool
 
 _COMPILE_FLAGS = (
@@ -29,13 +32,22 @@ _COMPILE_FLAGS = (
 )  # fmt: skip
 
 
+#: Sources of a SoC that are no part of the HAL.
+_START_UP = ("boot.S", "start.S", "start.c")
+
+
 def board_sources(board: BoardSpec) -> list[Path]:
     """Return the HAL and start-up sources of a board, in the order to link them."""
     hal = resource("firmware") / "hal"
     if board.soc is None or board.uart is None:
         return [hal / "ef_hal_stdio.c"]
-    start_up = sorted(board.soc.glob("start.*"))
-    of_soc = [file for file in sorted(board.soc.glob("ef_hal_*.c")) if "_uart_" not in file.stem]
+    files = soc_files(board.soc)
+    start_up = [file for name, file in sorted(files.items()) if name in _START_UP]
+    of_soc = [
+        file
+        for name, file in sorted(files.items())
+        if name.startswith("ef_hal_") and name.endswith(".c") and "_uart_" not in name
+    ]
     return [*start_up, *of_soc, uart_drivers(board.soc)[board.uart.driver], hal / "ef_hal_bare.c"]
 
 
@@ -57,6 +69,10 @@ def board_defines(board: BoardSpec) -> dict[str, str]:
             "EF_UART_CLOCK_HZ": f"{board.uart.clock_hz or board.clock_hz}u",
             "EF_CLOCK_HZ": f"{board.clock_hz or 0}u",
         }
+        pins = {"EF_UART_TX": board.uart.tx, "EF_UART_RX": board.uart.rx}
+        defines |= {key: f"{pin_number(pin)}u" for key, pin in pins.items() if pin is not None}
+        if board.uart.af is not None:
+            defines["EF_UART_AF"] = f"{board.uart.af}u"
     return defines
 
 
@@ -155,6 +171,9 @@ def link(board: BoardSpec, objects: Iterable[Path], elf: Path) -> Path:
             if "region" in error and not all(use.fits for use in uses):
                 raise no_room(f"{board.name}: {elf.name}", uses)
             raise TargetError(f"{board.name}: {elf.name}: {error}")
+        crc_bytes = None if board.soc is None else soc_settings(board.soc).boot_crc_bytes
+        if crc_bytes is not None:
+            put_boot_crc(temporary, crc_bytes)
     mode = elf.stat().st_mode
     elf.chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it
     return elf
@@ -196,7 +215,7 @@ def _link_script(board: BoardSpec) -> str:
         f'REGION_ALIAS("{key.upper()}", {name.upper()})\n'
         for key, name in board.placement.model_dump().items()
     )
-    script = board.soc / "link.ld"
+    script = soc_files(board.soc)["link.ld"]
     return (
         f"MEMORY\n{{\n{memories}}}\n{aliases}__stack_size = {board.stack:#x};\n"
         f"{script.read_text(encoding='utf-8')}"

@@ -1,12 +1,13 @@
-/* AVR boards: waiting for serial input, cycle counter. */
+/* Cycle counter of AVR boards: timer 1, and its overflows.
+ * Registers: Microchip DS40002061A (ATmega328P), chapter 16. */
 #include "ef_hal.h"
-#include "ef_hal_uart.h"
+#include "ef_hal_bare.h"
 
 #include <avr/interrupt.h>
 #include <avr/io.h>
 
-/* Timer 1 counts cycles, its overflows the rest: in steps of less than 2^16, as the interrupt's own
- * cycles are not the program's. */
+/* Cycles up to the last overflow: in steps of less than 2^16, as the interrupt's own are not the
+ * program's. */
 static volatile uint32_t past;
 static uint32_t period = (uint32_t)1 << 16;
 
@@ -22,26 +23,12 @@ static uint16_t waited(uint16_t start) {
     return (uint16_t)(TCNT1 - start);
 }
 
-void ef_hal_init(void) {
-    ef_uart_init();
+void ef_cycles_init(void) {
     TCCR1B = 1 << CS10; /* without prescaler */
     TIMSK1 = 1 << TOIE1;
-    SMCR = 1 << SE; /* idle: the timer runs on */
     sei();
     /* the interrupt takes as long each time */
     period -= (uint16_t)(waited(0xFFF0u) - waited(0));
-}
-
-/* The core sleeps until a byte comes; the handler only wakes it. */
-int ef_hal_getc(void) {
-    cli();
-    while (!ef_uart_readable()) {
-        ef_uart_clear();
-        __asm volatile("sei\n\tsleep\n\tcli" ::
-                           : "memory"); /* nothing comes between the first two */
-    }
-    sei();
-    return ef_uart_read();
 }
 
 uint32_t ef_hal_cycles(void) {
