@@ -35,6 +35,7 @@ static uint32_t steps_run;
 /* ---- text ---------------------------------------------------------------------------------- */
 
 #define LINE_LENGTH 80
+typedef char line_fits[LINE_LENGTH < EF_FRAME_MAX ? 1 : -1];
 
 static void print(const EF_FLASH char *text) {
     for (; *text != '\0'; text++) {
@@ -128,7 +129,7 @@ static bool run_command(const char *line) {
 
 /* Reads and runs commands until `frame`. False when the input ended. */
 static bool serve_text(void) {
-    static char line[LINE_LENGTH + 1];
+    char *line = (char *)link.in.bytes; /* there is no frame now */
     size_t size = 0;
     for (;;) {
         int byte = ef_hal_getc();

@@ -7,6 +7,7 @@ import pytest
 
 from edgeflow.codegen.build import compile_program
 from edgeflow.device import open_board
+from edgeflow.errors import NoRoomError, TargetError
 from edgeflow.program import Program
 from edgeflow.targets.board import load_board
 from tests.harness import Case, mismatches, none_of
@@ -56,3 +57,15 @@ def test_delta_and_low_rank_give_the_oracles_bits(tmp_path: Path) -> None:
     }  # fmt: skip
     cases = {name: Case(p, (), samples(p, 7, 1, 20)) for name, p in programs.items()}
     assert mismatches("sim-atmega2560", cases, tmp_path) == none_of(cases)
+
+
+@pytest.mark.board
+def test_what_flash_and_pointers_do_not_reach_is_an_error_of_one_line(tmp_path: Path) -> None:
+    large = random_program(1, 5, [96, 96], 3, 12, 16)
+    with pytest.raises(TargetError, match="over 64 KB"):
+        compile_program(large, "sim-atmega2560", tmp_path / "large")
+    with pytest.raises(NoRoomError, match="of flash"):
+        compile_program(large, "sim-atmega328p", tmp_path / "small")
+    in_ram = load_board("sim-atmega2560").placed(weights="ram")
+    with pytest.raises(TargetError, match="from flash alone"):
+        compile_program(cell_program("gru"), in_ram, tmp_path / "ram")

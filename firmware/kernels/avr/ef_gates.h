@@ -53,7 +53,7 @@ static __attribute__((noinline)) void ef_gate_pass(const EF_FLASH int16_t *middl
         "st %a[v]+, %A[left]\n\t"
         "st %a[v]+, %B[left]\n\t"
         "subi %A[count], 1\n\t"
-                   "sbc %B[count], %[zero]\n\t"
+        "sbc %B[count], %[zero]\n\t"
         "brne 1b\n\t"
         "clr r1"
         : [v] "+b"(v), [u] "+x"(u), [count] "+d"(count), [low] "=&a"(low), [high] "=&d"(high),
