@@ -12,6 +12,7 @@ from edgeflow.resources import resource
 from edgeflow.targets.board import list_boards, load_board, uart_drivers
 from edgeflow.targets.core import load_core
 from edgeflow.targets.pins import pin_number
+from edgeflow.targets.soc import soc_files
 from edgeflow.targets.toolchain import board_defines
 from edgeflow.targets.tools import find_tool
 
@@ -78,7 +79,7 @@ def test_shipped_board_has_its_files(name):
     if board.uart is None:
         assert board.soc is None and not board.memory
         return
-    assert (board.soc / "link.ld").is_file()
+    assert "link.ld" in soc_files(board.soc)
     assert uart_drivers(board.soc)[board.uart.driver].is_file()
     assert board.runner.bare_metal
     assert {board.core.compiler, *board.runner.tools} == set(board.tools)
