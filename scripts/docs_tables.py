@@ -294,6 +294,8 @@ def _counts(wanted: Callable[[MatvecKernel], bool], suffix: str = "") -> list[li
     rows = []
     of_sets = [(name, k) for name, members in KERNEL_SETS.items() for k in members if wanted(k)]
     for kernel_set, kernel in of_sets:
+        if kernel_set not in homes:  # its boards count no instructions
+            continue
         board = stored[homes[kernel_set]]
         counts = [
             board["instructions"].get(f"{kernel.name} {cols}x{rows}{suffix}")

@@ -187,7 +187,7 @@ class _Image:
         (self.folder / "model.h").write_text(self._header())
         (self.folder / "model.c").write_text(self._source())
         models = ["model.c", *(f"part{number}.c" for number in range(len(self.cases)))]
-        frame = frame_size(self.inputs, self.outputs)
+        frame = frame_size(self.spec, self.inputs, self.outputs)
         return compile_image(self.spec, self.folder, models, list(kernels), frame)[0]
 
     def run(self) -> list[np.ndarray]:

@@ -50,7 +50,7 @@ class Playback(Node):
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         time = f"{state['time']}[0]"
         return (
-            f"memcpy({y}, &{self.name}_samples[{time} * {self.width}], "
+            f"ef_copy_flash({y}, &{self.name}_samples[{time} * {self.width}], "
             f"{self.width} * sizeof *{y});\n"
             f"    {time} = (int16_t)(({time} + 1) % {self.steps});"
         )

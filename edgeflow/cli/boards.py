@@ -13,7 +13,7 @@ from edgeflow.targets.tools import missing_tools, package_version
 if TYPE_CHECKING:
     from edgeflow.device.ports import Port
 
-_EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, "}
+_EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, ", "simavr": "simavr "}
 
 
 def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:

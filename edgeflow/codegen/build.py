@@ -337,7 +337,7 @@ def _compile(
     write(render(plan, prefix, shared=name is not None) | license_file(), directory)
     if prefix != _MODEL:
         write_atomic(directory / "objects" / "model.h", model_header(prefix))
-    frame = frame_size(program.inputs, program.outputs)
+    frame = frame_size(spec, program.inputs, program.outputs)
     sources = [f"{prefix}.c"]
     try:
         elf, build_id = compile_image(spec, directory, sources, plan.kernel_files, frame, progress)

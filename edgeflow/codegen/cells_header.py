@@ -43,7 +43,7 @@ def _struct(name: str, kinds: list[type[Node]]) -> str:
     for kind in kinds:
         members |= dict.fromkeys(kind.matrix_fields, "const ef_matrix *")
     for kind in kinds:
-        members |= {f: f"const {_array(r)} *" for f, r in kind.array_fields.items()}
+        members |= {f: f"const EF_FLASH {_array(r)} *" for f, r in kind.array_fields.items()}
     for kind in kinds:
         members |= dict.fromkeys(kind.size_fields, "uint16_t ")
         members |= {f: f"{_integer(r)} " for f, r in kind.int_fields.items()}

@@ -76,8 +76,8 @@ def _guard(core: CoreSpec, prefix: str) -> str:
     """Return the includes, and what refuses other processors."""
     lines = [
         "#include <limits.h>\n#include <stdint.h>\n",
-        "#if UINT_MAX < 0xffffffff",
-        f'#error "{prefix} needs a processor of 32 or 64 bits"',
+        "#if UINT_MAX < 0xffffffff && !defined(__AVR__)",
+        f'#error "{prefix} needs a processor of 32 or 64 bits, or an AVR"',
         "#endif",
     ]
     macros = [macro for macro in core.macros if macro not in _NOT_NEEDED]
@@ -168,7 +168,7 @@ static inline int32_t {prefix}_confidence(const int16_t y[{outputs}]) {{
             32768u - ((f * ({c1}u - ((f * ({c2}u - ((f * {c3}u) >> 15))) >> 15))) >> 15);
         sum += whole < 16 ? power >> whole : 0;
     }}
-    return (int32_t)(((1u << 30) + sum / 2) / sum);
+    return (int32_t)((((uint32_t)1 << 30) + sum / 2) / sum);
 }}
 
 """

@@ -17,9 +17,15 @@ from edgeflow.targets.toolchain import (
 )
 
 
-def frame_size(inputs: int, outputs: int) -> int:
-    """Return the bytes of a protocol frame: room for at least one step (docs/protocol.md)."""
-    return max(512, 8 + 2 * inputs, 8 + 2 * outputs + 4)
+def frame_size(spec: BoardSpec | None, inputs: int, outputs: int) -> int:
+    """Return the bytes of a protocol frame: room for at least one step (docs/protocol.md).
+
+    The image keeps two frames: each has a sixteenth of a small RAM. Without a board (None) RAM is
+    not known.
+    """
+    ram = None if spec is None else spec.memory.get("ram")
+    most = 512 if ram is None else min(512, ram.size // 16)
+    return max(most, 8 + 2 * inputs, 8 + 2 * outputs + 4)
 
 
 def compile_image(

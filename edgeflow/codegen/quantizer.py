@@ -20,8 +20,8 @@ def quantize_function(program: Program, prefix: str) -> str:
     limit = symmetric_max(form.bits)
     inputs = f"{prefix.upper()}_INPUTS"
     return f"""void {prefix}_quantize(const float raw[{inputs}], int16_t x[{inputs}]) {{
-    static const float offset[{inputs}] = {{{", ".join(map(c_float, form.offset))}}};
-    static const float inverse_scale[{inputs}] = {{{", ".join(map(c_float, inverse))}}};
+    static const EF_FLASH float offset[{inputs}] = {{{", ".join(map(c_float, form.offset))}}};
+    static const EF_FLASH float inverse_scale[{inputs}] = {{{", ".join(map(c_float, inverse))}}};
     for (int i = 0; i < {inputs}; i++) {{
         float value = (raw[i] - offset[i]) * inverse_scale[i];
         if (!(value == value))
@@ -76,9 +76,10 @@ void model_step(model_t *model, const int16_t *x, int16_t *y) {
     EF_PROFILE_LAYER();
 }
 """
+    includes = '#include "ef_flash.h"\n#include "model.h"\n'
     return {
         "model.h": header,
         "model.c": source,
-        "quantize.c": f'#include "model.h"\n{quantize_function(program, "sample")}\n',
+        "quantize.c": f"{includes}{quantize_function(program, 'sample')}\n",
         "kernels/ef_profile.h": source_text("ef_profile.h"),
     }

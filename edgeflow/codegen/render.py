@@ -136,7 +136,7 @@ def _product(product: Product, reads: str) -> Iterator[str]:
         members |= {"bias": f"{name}_bias", "multiplier": f"{name}_multiplier"}
     size = {"rows": matrix.rows, "cols": matrix.cols, "shift": matrix.shift}
     if matrix.threshold and not product.kernel.delta:
-        yield c_struct("@ef_matrix", f"{name}_dense", {**members, **size, "group": 1})
+        yield c_struct("EF_FLASH @ef_matrix", f"{name}_dense", {**members, **size, "group": 1})
         members = {"matvec": "@ef_hold_matvec", "weights": f"&{name}_dense"}
     members |= {**size, "group": matrix.group, "threshold": matrix.threshold}
     if matrix.threshold:
@@ -147,7 +147,7 @@ def _product(product: Product, reads: str) -> Iterator[str]:
         yield c_struct("@ef_matrix", f"{name}_left", members)
         factor = f"&{product.node.name}_{factor_of(product.field)}"
         yield c_struct(
-            "@ef_low_rank", f"{name}_factors", {"factor": factor, "left": f"&{name}_left"}
+            "EF_FLASH @ef_low_rank", f"{name}_factors", {"factor": factor, "left": f"&{name}_left"}
         )
         members = {"matvec": "@ef_low_rank_matvec", "weights": f"&{name}_factors"}
         members |= {"rows": matrix.rows, "cols": matrix.inputs, "group": 1}
@@ -174,19 +174,22 @@ def _from_x(product: Product, reads: str, part: str) -> str:
 def _aligned(name: str, weights: NDArray[np.generic]) -> str:
     """Return bytes with the alignment that ef_matrix asks for, without a compiler extension."""
     return (
-        f"static const union {{\n    int8_t weights[{weights.size}];\n    uint32_t align;\n}} "
-        f"{name} = {{{{\n{c_values(weights, 20)}\n}}}};"
+        f"static const EF_FLASH union {{\n    int8_t weights[{weights.size}];\n"
+        f"    uint32_t align;\n}} {name} = {{{{\n{c_values(weights, 20)}\n}}}};"
     )
 
 
 def _array(name: str, values: NDArray[np.generic]) -> str:
-    return c_array(f"{values.dtype.name}_t", name, values, 8 if values.dtype == np.uint32 else 10)
+    return c_array(
+        f"EF_FLASH {values.dtype.name}_t", name, values, 8 if values.dtype == np.uint32 else 10
+    )
 
 
 def _lifecycle(plan: Plan, prefix: str) -> str:
     names = [p.name for p in plan.products if p.matrix.threshold and p.packed.memory.size]
     copies = "".join(
-        f"    memcpy(model->{name}_memory, {name}_start, sizeof {name}_start);\n" for name in names
+        f"    @ef_copy_flash(model->{name}_memory, {name}_start, sizeof {name}_start);\n"
+        for name in names
     )
     return f"""void {prefix}_init({prefix}_t *model) {{
     memset(model, 0, sizeof *model);

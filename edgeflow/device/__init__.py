@@ -12,12 +12,13 @@ from edgeflow.device.qemu import QemuBoard
 from edgeflow.device.rtl import RtlBoard
 from edgeflow.device.runners import FlashRunner, find_runner, first_installed
 from edgeflow.device.serialboard import SerialBoard
+from edgeflow.device.simavr import SimavrBoard
 from edgeflow.device.stdio import StdioBoard
 from edgeflow.errors import DeviceError
 from edgeflow.progress import StageProgress, silent
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.rtl import build_simulator
-from edgeflow.targets.runner import AdbRunner, QemuRunner, RtlRunner
+from edgeflow.targets.runner import AdbRunner, QemuRunner, RtlRunner, SimavrRunner
 
 __all__ = [
     "Board",
@@ -88,10 +89,11 @@ def open_board(
         )
     if isinstance(spec.runner, QemuRunner):
         return QemuBoard(spec, image, plugin=plugin)
-    if isinstance(spec.runner, RtlRunner):
+    if isinstance(spec.runner, RtlRunner | SimavrRunner):
         if plugin:
             raise DeviceError(f"{spec.name}: only an emulated board can run a QEMU plugin")
-        return RtlBoard(spec, image)
+        simulated = RtlBoard if isinstance(spec.runner, RtlRunner) else SimavrBoard
+        return simulated(spec, image)
     return StdioBoard(spec, image, plugin=plugin)
 
 

@@ -44,7 +44,7 @@ def firmware(
         how they are compiled.
     """
     files = {f"{FOLDER}/{file.name}": _text(file) for file in _sources(to)}
-    frame = frame_size(program.inputs, program.outputs)
+    frame = frame_size(None, program.inputs, program.outputs)
     digest = hashlib.sha256(f"edgeflow package 1\0{__version__}\0{frame}\0".encode())
     for path, text in sorted({**library, **files}.items()):
         digest.update(f"{path}\0{len(text)}\0{text}".encode())

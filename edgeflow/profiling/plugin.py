@@ -1,19 +1,13 @@
 """The counting plugin for QEMU: built once with the host's compiler, then kept in the cache."""
 
-import hashlib
-import os
 import re
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
-import platformdirs
-
-from edgeflow.cache import keeping
-from edgeflow.digest import is_whole
 from edgeflow.errors import ToolMissingError
-from edgeflow.targets.tools import apt_command, find_tool
+from edgeflow.targets.host_code import host_code
+from edgeflow.targets.tools import find_tool
 
 _SOURCE = Path(__file__).resolve().parent / "tcg"
 _FILES = ("ef_count.c", "qemu_api.h")
@@ -22,39 +16,15 @@ OLDEST_QEMU = (6, 0)  # plugin API version 1
 
 
 def build_plugin(cache_dir: Path | None = None) -> Path:
-    """Return the path of the plugin, compiling it if the cache lacks it.
-
-    The file's name holds a hash of the sources and flags. Behind all that a loader reads, it ends
-    with a digest: a damaged one is compiled again. Two processes that build at once do no harm:
-    each writes a file of its own, and the last to finish replaces the other's.
+    """Return the path of the plugin, compiling it if the cache lacks it (`host_code`).
 
     Raises
     ------
     ToolMissingError
         If the host has no C compiler, or it cannot compile the plugin.
     """
-    folder = cache_dir or Path(platformdirs.user_cache_dir("edgeflow"))
-    compiler = os.environ.get("CC", "cc").split()
-    key = hashlib.sha256(" ".join([*compiler, *_FLAGS, os.uname().machine]).encode())
-    for name in _FILES:
-        key.update((_SOURCE / name).read_bytes())
-    plugin = folder / f"ef_count-{key.hexdigest()[:16]}.so"
-    if is_whole(plugin):
-        return plugin
-    if not compiler or shutil.which(compiler[0]) is None:
-        raise ToolMissingError(
-            f"the instruction counter needs a C compiler on this machine: {apt_command(['gcc'])}"
-        )
-    with keeping(plugin) as temporary:
-        command = [*compiler, *_FLAGS, str(_SOURCE / "ef_count.c"), "-o", str(temporary)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            reason = (result.stderr.strip().splitlines() or ["no message"])[0]
-            raise ToolMissingError(
-                f"{compiler[0]} cannot compile the instruction counter ({reason}): "
-                f"{apt_command(['gcc'])}"
-            )
-    return plugin
+    files = [_SOURCE / name for name in _FILES]
+    return host_code(files, ".so", "the instruction counter", flags=_FLAGS, cache_dir=cache_dir)
 
 
 @cache

@@ -47,7 +47,7 @@ def quantizer_cost(program: Program, board: BoardSpec, x: NDArray[np.float32]) -
     assert board.emulator is not None
     with scratch_folder("quantizer") as folder:
         write(quantizer_library(program), folder)
-        frame = frame_size(2 * program.inputs, program.inputs)
+        frame = frame_size(board, 2 * program.inputs, program.inputs)
         elf, _ = compile_image(board, folder, SOURCES, (), frame)
         cache = part.data_cache if part is not None else None
         trace = prepare_trace(elf, folder, qemu=board.emulator, data_cache=cache)

@@ -17,6 +17,7 @@ from edgeflow.codegen.package import Package, load_made
 from edgeflow.data import Dataset, Sequences, choose_sequences, match_notes
 from edgeflow.data.dataset import sort_people
 from edgeflow.device import Client, Line, open_board, protocol
+from edgeflow.device.simavr import simavr_version
 from edgeflow.errors import DeviceError, EdgeFlowError, TargetError
 from edgeflow.files import FolderKind, OutputFolder, check_outputs, output_folder, write_atomic
 from edgeflow.profiling.classes import describe
@@ -32,6 +33,7 @@ from edgeflow.program.firing import fired_shares, sparsity
 from edgeflow.targets.board import BoardSpec, Placement
 from edgeflow.targets.elf import compiler_of
 from edgeflow.targets.part import estimated_part
+from edgeflow.targets.runner import SimavrRunner
 from edgeflow.targets.size import SizeReport, layer_bytes, measure_size
 
 Progress = Callable[[int, int], None]
@@ -113,7 +115,7 @@ def profile(
             split=split,
             rate_hz=float(dataset.rate_hz),
             notes=match_notes(program, dataset),
-            versions=_versions(build, spec.emulator if port is None else None),
+            versions=_versions(build, spec if port is None else None),
             quantizer=quantizer,
         )
         aside = failure is not None and _is_complete(folder.path / RESULT)
@@ -445,7 +447,10 @@ def _cutoff(program: Program, x: np.ndarray, counts: Counts | None) -> dict[str,
     }
 
 
-def _versions(build: Build | Package, emulator: str | None) -> dict[str, str]:
+def _versions(build: Build | Package, started: BoardSpec | None) -> dict[str, str]:
+    """Return versions of all that made the figures; `started`: the board, where it ran here."""
+    emulator = None if started is None else started.emulator
+    simulated = started is not None and isinstance(started.runner, SimavrRunner)
     objects = []
     if isinstance(build, Build):
         objects = sorted((build.objects / "model").glob("*.o"))
@@ -454,6 +459,7 @@ def _versions(build: Build | Package, emulator: str | None) -> dict[str, str]:
         "python": platform.python_version(),
         "compiler": compiler_of(objects[0]) if objects else None,
         "qemu": qemu_version(emulator) if emulator is not None else None,
+        "simavr": simavr_version() if simulated else None,
     }
     return {name: version for name, version in found.items() if version is not None}
 

@@ -238,7 +238,7 @@ class BoardSpec(Spec):
 
     @property
     def emulator(self) -> str | None:
-        """Name of the program that emulates the board."""
+        """Name of the QEMU program that emulates the board."""
         return self.runner.emulator
 
     @property
@@ -267,7 +267,7 @@ _LONGEST = 100
 def list_boards() -> list[BoardSpec]:
     """Return the boards that EdgeFlow ships, by core from small to large."""
     boards = [load_board(path) for path in sorted(resource("targets").glob("*.toml"))]
-    order = ["cortex-m", "rv32", "cortex-a", "host"]
+    order = ["atmega", "cortex-m", "rv32", "cortex-a", "host"]
 
     def rank(board: BoardSpec) -> tuple[int, int, str]:
         core = board.core.name

@@ -83,7 +83,7 @@ class CoreSpec(Spec):
     flags: tuple[str, ...] = ()
     link_flags: tuple[str, ...] = ()
     specs: str | None = None
-    disassembler: Literal["thumb", "riscv32", "aarch64", "native"]
+    disassembler: Literal["thumb", "riscv32", "aarch64", "avr", "native"]
     kernels: tuple[KernelSet, ...] = Field(min_length=1)
     macros: tuple[str, ...] = ()
     tvm: TvmSpec | None = None

@@ -127,6 +127,12 @@ def _tool_problem(path: str, boards: list[BoardSpec]) -> str | None:
             if not Path(found).is_absolute():
                 return f"its C library is not installed (no {library})"
         return None
+    if Path(path).name == "simavr":
+        headers = ["-include", "simavr/sim_avr.h", "-include", "libelf.h"]
+        declared = _output([PLUGIN_COMPILER, *headers, "-E", "-xc", "/dev/null"])
+        if not all(name in declared for name in ("avr_make_mcu_by_name", "elf_begin")):
+            return "its headers are not installed (simavr/sim_avr.h, libelf.h)"
+        return None
     if Path(path).name.startswith("qemu-system") and "-plugin" not in _output([path, "--help"]):
         return "built without plugins, which count instructions"
     return None

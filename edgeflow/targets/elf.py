@@ -12,7 +12,13 @@ from elftools.elf.sections import SymbolTableSection
 
 from edgeflow.errors import EdgeFlowError
 
-_ISA = {"EM_ARM": "thumb", "EM_RISCV": "riscv32", "EM_AARCH64": "aarch64", "EM_X86_64": "x86_64"}
+_ISA = {
+    "EM_ARM": "thumb",
+    "EM_RISCV": "riscv32",
+    "EM_AARCH64": "aarch64",
+    "EM_X86_64": "x86_64",
+    "EM_AVR": "avr",
+}
 _WRITE, _ALLOC, _EXECUTE = 1, 2, 4
 
 

@@ -77,6 +77,26 @@ class QemuUserRunner(_Runner):
         return self.program
 
 
+class SimavrRunner(_Runner):
+    """An AVR microcontroller in simavr, whose cycles are those of the real one.
+
+    Attributes
+    ----------
+    mcu
+        Its name in simavr.
+    """
+
+    bare_metal: ClassVar[bool] = True
+
+    kind: Literal["simavr"]
+    mcu: str = Field(pattern=r"^[a-z0-9]+$")
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the external programs that running an image takes."""
+        return "simavr", "gcc"
+
+
 class NativeRunner(_Runner):
     """A program of the machine itself."""
 
@@ -227,6 +247,12 @@ class AtPort(_Runner):
 
 #: Of a board; a new kind joins here, and in ``edgeflow.device.open_board``.
 Runner = Annotated[
-    QemuRunner | QemuUserRunner | RtlRunner | NativeRunner | AdbRunner | HardwareRunner,
+    QemuRunner
+    | QemuUserRunner
+    | RtlRunner
+    | SimavrRunner
+    | NativeRunner
+    | AdbRunner
+    | HardwareRunner,
     Field(discriminator="kind"),
 ]

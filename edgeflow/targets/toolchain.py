@@ -53,7 +53,7 @@ def board_sources(board: BoardSpec) -> list[Path]:
 
 def board_include_dirs() -> list[Path]:
     """Return the include folders that `board_sources` needs."""
-    return [resource("firmware") / "hal"]
+    return [resource("firmware") / "hal", resource("firmware") / "kernels"]
 
 
 def board_defines(board: BoardSpec) -> dict[str, str]:
@@ -115,13 +115,15 @@ def compile_sources(
         the core as the core's file requires.
     """
     compiler = find_tool(core.compiler)
-    _check_macros(compiler, core.name, core.flags, core.macros)
+    defined = _predefined(compiler, core.name, core.flags)
+    _check_macros(core, defined)
+    prefix_map = _prefix_map(defined)
     objects_dir.mkdir(parents=True, exist_ok=True)
     sources = list(sources)
     shared = Counter(source.stem for source in sources)
     include_dirs = list(include_dirs)
     macros = [f"-D{name}={value}" for name, value in (defines or {}).items()]
-    flags = [*_core_flags(core), *_COMPILE_FLAGS, *macros, *extra_flags]
+    flags = [*_COMPILE_FLAGS, *_core_flags(core), *macros, *extra_flags]
     folders = [f"-I{folder}" for folder in include_dirs]
     objects: list[Path] = []
     for source in sources:
@@ -130,7 +132,7 @@ def compile_sources(
         if target in objects:
             raise TargetError(f"{source}: another source would also become {target.name}")
         # __FILE__ and debug information must not tell where the tree stands
-        place = f"-ffile-prefix-map={source.parent}=."
+        place = f"{prefix_map}={source.parent}=."
         key = object_key(compiler, flags, source, include_dirs)
         if not fetch(key, target):
             command = [compiler, *flags, *folders, place, "-c", _path(source), "-o", str(target)]
@@ -244,17 +246,26 @@ def _core_flags(core: CoreSpec) -> list[str]:
 
 
 @lru_cache
-def _check_macros(
-    compiler: str, name: str, flags: tuple[str, ...], macros: tuple[str, ...]
-) -> None:
+def _predefined(compiler: str, name: str, flags: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the macros that a compiler defines for a core."""
     output = _run([compiler, *flags, "-dM", "-E", "-xc", "/dev/null"], name)
-    defined = {line.split()[1] for line in output.splitlines() if line.startswith("#define")}
-    absent = [macro for macro in macros if macro not in defined]
+    lines = (line.split(maxsplit=2) for line in output.splitlines() if line.startswith("#define"))
+    return {name: "".join(value) for _, name, *value in lines}
+
+
+def _check_macros(core: CoreSpec, defined: Mapping[str, str]) -> None:
+    absent = [macro for macro in core.macros if macro not in defined]
     if absent:
         raise TargetError(
-            f"{name}: {compiler} {' '.join(flags)} does not define {', '.join(absent)}: "
-            "use a compiler that knows the core"
+            f"{core.name}: {core.compiler} {' '.join(core.flags)} does not define "
+            f"{', '.join(absent)}: use a compiler that knows the core"
         )
+
+
+def _prefix_map(defined: Mapping[str, str]) -> str:
+    """Return the flag that replaces folders in debug information and, from GCC 8 on, __FILE__."""
+    old = "__clang__" not in defined and int(defined.get("__GNUC__", 8)) < 8
+    return "-fdebug-prefix-map" if old else "-ffile-prefix-map"
 
 
 def _run(command: list[str], what: str) -> str:
@@ -270,8 +281,11 @@ def _first_error(text: str) -> str:
     full = [line for line in lines if "No space left on device" in line]
     if full:
         return f"{full[0]}: free some space, then run the command again"
-    for pattern in (r"will not fit in region|region .* (overflowed|has no room)",
-                    r"undefined reference", r"\berror\b|\bError\b"):  # fmt: skip
+    for pattern in (
+        r"will not fit in region|region .* (overflowed|has no room)",
+        r"undefined reference|relocation truncated",
+        r"\berror\b|\bError\b",
+    ):
         found = [line for line in lines if re.search(pattern, line)]
         if found:
             return found[-1] if "region" in pattern else found[0]

@@ -15,6 +15,8 @@ _PACKAGES = {
     "qemu-system-arm": ("qemu-system-arm",),
     "qemu-system-riscv32": ("qemu-system-misc",),
     "qemu-aarch64": ("qemu-user",),
+    "avr-gcc": ("gcc-avr", "avr-libc"),
+    "simavr": ("simavr", "libsimavr-dev", "libelf-dev"),
 }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PREFIXES = (
     "", "arm-none-eabi-", "arm-zephyr-eabi-", "riscv64-unknown-elf-", "riscv32-unknown-elf-",
     "riscv-none-elf-", "riscv32-esp-elf-", "riscv64-zephyr-elf-", "aarch64-linux-gnu-",
-    "aarch64-none-linux-gnu-",
+    "aarch64-none-linux-gnu-", "avr-",
 )  # fmt: skip
 #: Specs files of C libraries that are known.
 SPECS = ("nano.specs", "nosys.specs", "picolibc.specs")

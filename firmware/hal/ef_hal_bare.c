@@ -1,5 +1,6 @@
 /* Common part of all bare-metal boards: output, stack high-water mark, fault line. */
 #include "ef_hal_bare.h"
+#include "ef_flash.h"
 #include "ef_hal.h"
 #include "ef_hal_uart.h"
 
@@ -28,18 +29,19 @@ void ef_hal_fault(uint32_t cause, uint32_t status, uint32_t pc, uint32_t ra) {
     const uint32_t values[] = {cause, status, pc, ra};
     const uint32_t *value = values;
     ef_uart_init();
-    for (const char *at = "\r\nFAULT cause=0x% status=0x% pc=0x% ra=0x%\r\n"; *at != '\0'; at++) {
+    const EF_FLASH char *at = EF_TEXT("\r\nFAULT cause=0x% status=0x% pc=0x% ra=0x%\r\n");
+    for (; *at != '\0'; at++) {
         if (*at != '%') {
             ef_uart_write((uint8_t)*at);
             continue;
         }
         for (int shift = 28; shift >= 0; shift -= 4) {
-            ef_uart_write((uint8_t)"0123456789abcdef"[(*value >> shift) & 15u]);
+            ef_uart_write((uint8_t)EF_TEXT("0123456789abcdef")[(*value >> shift) & 15u]);
         }
         value++;
     }
     for (;;) {
-        __asm volatile("wfi");
+        EF_HAL_SLEEP();
     }
 }
 

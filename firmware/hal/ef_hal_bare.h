@@ -8,6 +8,12 @@
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
+#ifdef __AVR__
+#define EF_HAL_SLEEP() __asm volatile("sleep")
+#else
+#define EF_HAL_SLEEP() __asm volatile("wfi")
+#endif
+
 /* Clocks, watchdogs and pins of a SoC; called once, before the UART is used. The one in
  * ef_hal_bare.c, which a SoC's own replaces, does nothing. */
 void ef_soc_init(void);
@@ -17,7 +23,8 @@ void ef_cycles_init(void);
 
 /* Write one line, "FAULT cause=... status=... pc=... ra=..." in hexadecimal, and stop.
  * Cortex-M: exception number, CFSR (0 on Armv6-M), PC and LR of the faulting code.
- * RISC-V: mcause, mtval, mepc, ra. */
+ * RISC-V: mcause, mtval, mepc, ra.
+ * AVR: 0 abort() or 1 an interrupt without handler, 0, the address of the call, 0. */
 __attribute__((noreturn)) void ef_hal_fault(uint32_t cause, uint32_t status, uint32_t pc,
                                             uint32_t ra);
 #endif

@@ -43,11 +43,11 @@ static inline void unpack(int32_t *acc, uint32_t lanes, int32_t offset, int32_t 
 }
 
 /* acc[0..7] += sign * the listed columns */
-static void add_columns(int32_t *acc, const uint32_t *w, const uint8_t *list, unsigned count,
-                        int32_t sign) {
+static void add_columns(int32_t *acc, const EF_FLASH uint32_t *w, const uint8_t *list,
+                        unsigned count, int32_t sign) {
     uint32_t rows02 = 0, rows13 = 0, rows46 = 0, rows57 = 0;
     for (const uint8_t *end = list + count; list < end; list++) {
-        const uint32_t *column = w + 2u * *list;
+        const EF_FLASH uint32_t *column = w + 2u * *list;
         const uint32_t first = column[0], second = column[1];
         rows02 += first & 0x00ff00ffu;
         rows13 += (first >> 8) & 0x00ff00ffu;
@@ -63,7 +63,7 @@ static void add_columns(int32_t *acc, const uint32_t *w, const uint8_t *list, un
 
 void ef_add_columns_s8(const ef_matrix *matrix, const int16_t *x, int16_t *y) {
     const unsigned rows = matrix->rows, cols = matrix->cols;
-    const uint32_t *w = matrix->weights;
+    const EF_FLASH uint32_t *w = matrix->weights;
     spike_list list;
     for (unsigned first = 0; first < rows; first += 8, w += HEAD + 2 * cols) {
         const unsigned rest = rows - first, count = rest < 8 ? rest : 8;
@@ -71,7 +71,7 @@ void ef_add_columns_s8(const ef_matrix *matrix, const int16_t *x, int16_t *y) {
         for (unsigned i = 0; i < 8; i++)
             acc[i] = (int32_t)w[i];
         for (unsigned start = 0; start < cols; start += CHUNK) {
-            const uint32_t *columns = w + HEAD + 2 * start;
+            const EF_FLASH uint32_t *columns = w + HEAD + 2 * start;
             if (first == 0 || cols > CHUNK) {
                 const unsigned left = cols - start;
                 list_spikes(x + start, left < CHUNK ? left : CHUNK, &list);

@@ -24,13 +24,13 @@ typedef struct {
     /* [rows, inputs] Of the backbone's first layer or, without one, of the heads [3 * hidden,
        inputs] */
     const ef_matrix *input;
-    const ef_matrix *recurrent; /* [rows, hidden] */
-    const ef_matrix *second;    /* or null; [units, units] Of a backbone that deep */
-    const ef_matrix *third;     /* or null */
-    const ef_matrix *heads;     /* or null; [3 * hidden, units] With a backbone only */
-    const int32_t *offset;      /* [hidden] In units of the state, within 16 bits */
-    const int32_t *gain;        /* [hidden] Within +-2**17 */
-    uint16_t hidden;            /* Number of units */
+    const ef_matrix *recurrent;     /* [rows, hidden] */
+    const ef_matrix *second;        /* or null; [units, units] Of a backbone that deep */
+    const ef_matrix *third;         /* or null */
+    const ef_matrix *heads;         /* or null; [3 * hidden, units] With a backbone only */
+    const EF_FLASH int32_t *offset; /* [hidden] In units of the state, within 16 bits */
+    const EF_FLASH int32_t *gain;   /* [hidden] Within +-2**17 */
+    uint16_t hidden;                /* Number of units */
     /* Values of the longest product, rounded up so that a second one behind it is aligned */
     uint16_t buffer;
     uint8_t gate; /* 1: default mode; 0: no_gate */
@@ -47,7 +47,7 @@ typedef struct {
     const ef_matrix *up;   /* [hidden, size] */
     const ef_matrix *down; /* [size, hidden] */
     /* [size] A unit of x in units of y, Q0.15, not negative */
-    const int16_t *skip;
+    const EF_FLASH int16_t *skip;
     uint16_t size;       /* Values of x and of y */
     uint16_t hidden;     /* Values between the two matrices */
     uint8_t hidden_bits; /* Widths of h, 2..16, and of y, 8..16 */
@@ -99,11 +99,11 @@ typedef struct {
        x's width; with 2 bits all are spikes */
     const ef_matrix *update;
     /* or null; Q0.15, not negative; with it there are synaptic currents j */
-    const int16_t *alpha;
+    const EF_FLASH int16_t *alpha;
     /* [memory_size + memory_size * order + hidden] Q0.15, not negative, of e, m, h */
-    const int16_t *beta;
-    const int16_t *threshold; /* Not negative */
-    uint8_t reset;            /* Position in edgeflow.program.nodes.lif.RESETS */
+    const EF_FLASH int16_t *beta;
+    const EF_FLASH int16_t *threshold; /* Not negative */
+    uint8_t reset;                     /* Position in edgeflow.program.nodes.lif.RESETS */
 } ef_l2mu;
 
 void ef_l2mu_step(const ef_l2mu *cell, const int16_t *x, int16_t *j, int16_t *u, int16_t *e,
@@ -111,13 +111,13 @@ void ef_l2mu_step(const ef_l2mu *cell, const int16_t *x, int16_t *j, int16_t *u,
 
 /* Normalise n values (Ba et al. 2016, arXiv 1607.06450) */
 typedef struct {
-    const int16_t *gain; /* [n] In units of 2^-shift of y's */
-    const int32_t *bias; /* [n] In the unit of gain; at most MAX_BIAS */
-    uint16_t size;       /* Number of values, at most 2^14 */
-    int64_t epsilon;     /* Times n^2, in units of x squared; 1..2^59 */
-    uint8_t source_bits; /* Width of x, 2..16 */
-    uint8_t state_bits;  /* Width of y, 8..16 */
-    uint8_t shift;       /* 0..15 */
+    const EF_FLASH int16_t *gain; /* [n] In units of 2^-shift of y's */
+    const EF_FLASH int32_t *bias; /* [n] In the unit of gain; at most MAX_BIAS */
+    uint16_t size;                /* Number of values, at most 2^14 */
+    int64_t epsilon;              /* Times n^2, in units of x squared; 1..2^59 */
+    uint8_t source_bits;          /* Width of x, 2..16 */
+    uint8_t state_bits;           /* Width of y, 8..16 */
+    uint8_t shift;                /* 0..15 */
 } ef_layer_norm;
 
 void ef_layer_norm_step(const ef_layer_norm *cell, const int16_t *x, int16_t *y);
@@ -128,11 +128,11 @@ typedef struct {
     /* or null; [hidden, hidden] Reads spikes, so its input has 2 bits */
     const ef_matrix *recurrent;
     /* or null; [hidden] Q0.15, not negative; with it there is a synaptic current j */
-    const int16_t *alpha;
-    const int16_t *beta;      /* [hidden] Q0.15, not negative */
-    const int16_t *threshold; /* [hidden] Not negative */
-    uint16_t hidden;          /* Number of units */
-    uint8_t reset;            /* Position in RESETS */
+    const EF_FLASH int16_t *alpha;
+    const EF_FLASH int16_t *beta;      /* [hidden] Q0.15, not negative */
+    const EF_FLASH int16_t *threshold; /* [hidden] Not negative */
+    uint16_t hidden;                   /* Number of units */
+    uint8_t reset;                     /* Position in RESETS */
 } ef_lif;
 
 void ef_lif_step(const ef_lif *cell, const int16_t *x, int16_t *j, int16_t *u, int16_t *s,
@@ -147,10 +147,10 @@ typedef struct {
        after a reset */
     const ef_matrix *memory;
     /* [order * order] D = A - I, row by row, row i in units of 2**-(fraction + shift[i]) */
-    const int16_t *transition;
-    const int16_t *drive; /* [order] B in the same units */
-    const int16_t *shift; /* [order] In 1..30 */
-    uint16_t hidden;      /* Number of units */
+    const EF_FLASH int16_t *transition;
+    const EF_FLASH int16_t *drive; /* [order] B in the same units */
+    const EF_FLASH int16_t *shift; /* [order] In 1..30 */
+    uint16_t hidden;               /* Number of units */
     uint16_t order;
     uint16_t memory_size;
     uint8_t fraction; /* Bits of m below its high half, 1..15 */
@@ -165,11 +165,11 @@ void ef_lmu_step(const ef_lmu *cell, const int16_t *x, int16_t *h, int32_t *m, i
 
 /* LMU without any weight on the state (Chilkuri and Eliasmith, ICML 2021) */
 typedef struct {
-    const ef_matrix *input;    /* [memory_size + outputs, inputs] */
-    const ef_matrix *memory;   /* [outputs, memory_size * order] */
-    const int16_t *transition; /* As in LMU; state_bits is the width of y */
-    const int16_t *drive;
-    const int16_t *shift;
+    const ef_matrix *input;             /* [memory_size + outputs, inputs] */
+    const ef_matrix *memory;            /* [outputs, memory_size * order] */
+    const EF_FLASH int16_t *transition; /* As in LMU; state_bits is the width of y */
+    const EF_FLASH int16_t *drive;
+    const EF_FLASH int16_t *shift;
     uint16_t outputs;
     uint16_t order;
     uint16_t memory_size;
@@ -189,12 +189,12 @@ typedef struct {
     const ef_matrix *input;
     /* [hidden, 2 * size] Reads the states in state_bits; Q3.12 */
     const ef_matrix *output;
-    const int32_t *real; /* [size] Poles, Q1.30 */
-    const int32_t *imaginary;
-    const int16_t *shift; /* [size] From what drives a state to the state, 0..14 */
-    uint16_t hidden;      /* Number of units */
-    uint16_t size;        /* Complex states */
-    uint8_t state_bits;   /* Width of y and of what output reads, 8..16 */
+    const EF_FLASH int32_t *real; /* [size] Poles, Q1.30 */
+    const EF_FLASH int32_t *imaginary;
+    const EF_FLASH int16_t *shift; /* [size] From what drives a state to the state, 0..14 */
+    uint16_t hidden;               /* Number of units */
+    uint16_t size;                 /* Complex states */
+    uint8_t state_bits;            /* Width of y and of what output reads, 8..16 */
 } ef_lru;
 
 void ef_lru_step(const ef_lru *cell, const int16_t *x, int32_t *h, int16_t *y, int16_t *scratch);
@@ -214,17 +214,17 @@ void ef_lstm_step(const ef_lstm *cell, const int16_t *x, int16_t *h, int16_t *c,
 typedef struct {
     /* [hidden * inputs] Of the inputs' synapses; the arguments of the sigmoid are in Q3.12, offsets
        in Q5.10, conductances in Q0.15 */
-    const int16_t *sensory_slope;
-    const int16_t *sensory_offset;
-    const int16_t *sensory_weight;
-    const int16_t *sensory_reversal;
-    const int16_t *slope; /* [hidden * hidden] Of the synapses between units */
-    const int16_t *offset;
-    const int16_t *weight;
-    const int16_t *reversal;
-    const int16_t *capacity; /* [hidden] Q0.15 */
-    const int32_t *leak;     /* [hidden] Q0.30 */
-    const int32_t *rest;
+    const EF_FLASH int16_t *sensory_slope;
+    const EF_FLASH int16_t *sensory_offset;
+    const EF_FLASH int16_t *sensory_weight;
+    const EF_FLASH int16_t *sensory_reversal;
+    const EF_FLASH int16_t *slope; /* [hidden * hidden] Of the synapses between units */
+    const EF_FLASH int16_t *offset;
+    const EF_FLASH int16_t *weight;
+    const EF_FLASH int16_t *reversal;
+    const EF_FLASH int16_t *capacity; /* [hidden] Q0.15 */
+    const EF_FLASH int32_t *leak;     /* [hidden] Q0.30 */
+    const EF_FLASH int32_t *rest;
     uint16_t inputs;
     uint16_t hidden;       /* Number of units */
     uint8_t unfolds;       /* Solver steps per sample, 1..MAX_UNFOLDS */

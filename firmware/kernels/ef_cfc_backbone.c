@@ -13,7 +13,7 @@ int16_t *ef_cfc_backbone(const ef_cfc *cfc, const int16_t *x, const int16_t *h, 
     cfc->input->matvec(cfc->input, x, v);
     cfc->recurrent->matvec(cfc->recurrent, h, other);
     for (unsigned i = 0; i < rows; i++)
-        v[i] = (int16_t)ef_sat16(v[i] + other[i]);
+        v[i] = (int16_t)ef_sat16((int32_t)v[i] + other[i]);
     for (unsigned layer = 0; layer < 3; layer++) {
         const ef_matrix *matrix = deeper[layer];
         if (!matrix)

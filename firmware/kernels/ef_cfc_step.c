@@ -14,7 +14,7 @@ void ef_cfc_step(const ef_cfc *cfc, const int16_t *x, int16_t *h, int16_t *scrat
         int32_t g = ef_lookup(ef_table_tanh, v[hidden + i]);
         int32_t s = ef_lookup(ef_table_sigmoid, v[2 * hidden + i]);
         /* the product is at most 32767 * 65534 < 2^31 - 2^14 */
-        int32_t blend = f + ((s * (g - gate * f) + (1 << 14)) >> 15);
+        int32_t blend = f + ((s * (g - gate * f) + ((int32_t)1 << 14)) >> 15);
         h[i] = (int16_t)ef_clip((2 * blend + half) >> down, -limit, limit);
     }
 }

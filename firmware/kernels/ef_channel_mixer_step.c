@@ -13,7 +13,7 @@ void ef_channel_mixer_step(const ef_channel_mixer *mixer, const int16_t *x, int1
     mixer->down->matvec(mixer->down, hidden, branch);
     for (unsigned i = 0; i < mixer->size; i++) {
         /* both products are at most 2^30, the one of skip at least 2^15 below it */
-        const int32_t sum = mixer->skip[i] * x[i] + branch[i] * unit;
-        y[i] = (int16_t)ef_clip((sum + (1 << 14)) >> 15, 1 - unit, unit - 1);
+        const int32_t sum = (int32_t)mixer->skip[i] * x[i] + branch[i] * unit;
+        y[i] = (int16_t)ef_clip((sum + ((int32_t)1 << 14)) >> 15, 1 - unit, unit - 1);
     }
 }

@@ -15,6 +15,6 @@ void ef_cutoff_step(const ef_cutoff *cell, const int16_t *x, int16_t *held, int1
     }
     if (*count < 32767)
         (*count)++;
-    if (*count >= cell->start && first - second >= cell->threshold)
+    if ((int32_t)*count >= cell->start && first - second >= cell->threshold)
         *count = -1;
 }

@@ -16,7 +16,7 @@ static inline void add_columns(int32_t *sums, unsigned row, const ef_change *lis
                                const ef_change *end) {
     int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
     for (; list < end; list++) {
-        const int8_t *weight = list->column + row;
+        const EF_FLASH int8_t *weight = list->column + row;
         const int32_t change = list->change;
         a += weight[0] * change;
         b += weight[1] * change;
@@ -32,8 +32,8 @@ static inline void add_columns(int32_t *sums, unsigned row, const ef_change *lis
 void ef_delta_matvec_s8_s16(const ef_matrix *matrix, const int16_t *x, int16_t *y) {
     const unsigned rows = matrix->rows, cols = matrix->cols;
     const unsigned padded = (rows + 3u) & ~3u;
-    const int32_t *multiplier = matrix->weights;
-    const int8_t *column = (const int8_t *)(multiplier + rows);
+    const EF_FLASH int32_t *multiplier = matrix->weights;
+    const EF_FLASH int8_t *column = (const EF_FLASH int8_t *)(multiplier + rows);
     int32_t *sums = EF_MEMORY(matrix, x);
     int16_t *held = (int16_t *)(sums + padded);
     ef_change list[LISTED], *end = list;
@@ -43,7 +43,7 @@ void ef_delta_matvec_s8_s16(const ef_matrix *matrix, const int16_t *x, int16_t *
         if (ef_fires(x + first, held + first, count, matrix->threshold)) {
             for (unsigned i = first; i < first + count; i++) {
                 end->column = column + (i - first) * padded;
-                end->change = x[i] - held[i];
+                end->change = (int32_t)x[i] - held[i];
                 held[i] = x[i];
                 if (++end == list + LISTED) {
                     for (unsigned row = 0; row < rows; row += 4)

@@ -11,8 +11,8 @@
 #include "ef_kernels.h"
 #include "ef_math.h"
 
-static inline void add_blocks(int32_t *sums, const int8_t *block, const int8_t *end,
-                              int32_t change) {
+static inline void add_blocks(int32_t *sums, const EF_FLASH int8_t *block,
+                              const EF_FLASH int8_t *end, int32_t change) {
     for (; block < end; block += 9) {
         sums += 8u * (uint8_t)block[0];
         sums[0] += block[1] * change;
@@ -28,9 +28,9 @@ static inline void add_blocks(int32_t *sums, const int8_t *block, const int8_t *
 
 void ef_delta_matvec_sparse_8x1_s8_s16(const ef_matrix *matrix, const int16_t *x, int16_t *y) {
     const unsigned rows = matrix->rows, cols = matrix->cols;
-    const int32_t *multiplier = matrix->weights;
-    const int32_t *start = multiplier + rows;
-    const int8_t *blocks = (const int8_t *)(start + cols + 1);
+    const EF_FLASH int32_t *multiplier = matrix->weights;
+    const EF_FLASH int32_t *start = multiplier + rows;
+    const EF_FLASH int8_t *blocks = (const EF_FLASH int8_t *)(start + cols + 1);
     int32_t *sums = EF_MEMORY(matrix, x);
     int16_t *held = (int16_t *)(sums + ((rows + 7u) & ~7u));
     for (unsigned first = 0; first < cols; first += matrix->group) {
@@ -39,7 +39,7 @@ void ef_delta_matvec_sparse_8x1_s8_s16(const ef_matrix *matrix, const int16_t *x
         if (!ef_fires(x + first, held + first, count, matrix->threshold))
             continue;
         for (unsigned i = first; i < first + count; i++) {
-            add_blocks(sums, blocks + start[i], blocks + start[i + 1], x[i] - held[i]);
+            add_blocks(sums, blocks + start[i], blocks + start[i + 1], (int32_t)x[i] - held[i]);
             held[i] = x[i];
         }
     }

@@ -8,15 +8,15 @@
 
 /* A column to update. */
 typedef struct {
-    const int8_t *column; /* its weights, row by row */
-    int32_t change;       /* of x */
+    const EF_FLASH int8_t *column; /* its weights, row by row */
+    int32_t change;                /* of x */
 } ef_change;
 
 /* Tells whether any of x[0..count-1] is away from what is held. */
 static inline int ef_fires(const int16_t *x, const int16_t *held, unsigned count,
                            int32_t threshold) {
     for (unsigned i = 0; i < count; i++) {
-        const int32_t delta = x[i] - held[i];
+        const int32_t delta = (int32_t)x[i] - held[i];
         if (delta >= threshold || -delta >= threshold)
             return 1;
     }

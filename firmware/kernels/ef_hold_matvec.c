@@ -4,7 +4,7 @@
 #include "ef_math.h"
 
 void ef_hold_matvec(const ef_matrix *matrix, const int16_t *x, int16_t *y) {
-    const ef_matrix *dense = matrix->weights;
+    EF_FROM_FLASH(ef_matrix, dense, matrix->weights);
     int16_t *held = EF_MEMORY(matrix, x);
     ef_hold(matrix, x, held);
     dense->matvec(dense, held, y);

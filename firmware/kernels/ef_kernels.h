@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "ef_flash.h"
+
 typedef struct ef_matrix ef_matrix;
 
 /*
@@ -21,10 +23,10 @@ typedef void ef_matvec(const ef_matrix *matrix, const int16_t *x, int16_t *y);
  * [cols rounded up to a multiple of 4]. It may move when model_t does.
  */
 struct ef_matrix {
-    ef_matvec *matvec;         /* the kernel that `weights` was packed for */
-    const void *weights;       /* 4-byte aligned */
-    const int32_t *bias;       /* [rows], or null where `weights` holds it */
-    const int32_t *multiplier; /* [rows], or null as bias; >= 0 */
+    ef_matvec *matvec;                  /* the kernel that `weights` was packed for */
+    const EF_FLASH void *weights;       /* 4-byte aligned */
+    const EF_FLASH int32_t *bias;       /* [rows], or null where `weights` holds it */
+    const EF_FLASH int32_t *multiplier; /* [rows], or null as bias; >= 0 */
     uint16_t rows;
     uint16_t cols;
     uint8_t shift;      /* 1..15 */
@@ -54,9 +56,9 @@ int16_t *ef_cfc_backbone(const ef_cfc *cfc, const int16_t *x, const int16_t *h, 
 
 /* Memory with linear dynamics: m += round((transition high(m) + drive u) >> shift), row by row. */
 typedef struct {
-    const int16_t *transition; /* [order * order] */
-    const int16_t *drive;      /* [order] */
-    const int16_t *shift;      /* [order], 1..30 */
+    const EF_FLASH int16_t *transition; /* [order * order] */
+    const EF_FLASH int16_t *drive;      /* [order] */
+    const EF_FLASH int16_t *shift;      /* [order], 1..30 */
     unsigned order;
     unsigned fraction; /* bits of m below its high part, 1..15 */
 } ef_legendre;
@@ -74,13 +76,13 @@ void ef_relu_s16(const int16_t *x, int16_t *y, unsigned size, unsigned shift, in
 void ef_clamp_s16(const int16_t *x, int16_t *y, unsigned size, int32_t limit);
 
 /* Q0.15 at -8, -8 + 1/16, ..., 8 */
-extern const int16_t ef_table_sigmoid[257];
-extern const int16_t ef_table_tanh[257];
+extern const EF_FLASH int16_t ef_table_sigmoid[257];
+extern const EF_FLASH int16_t ef_table_tanh[257];
 /* Q3.12 */
-extern const int16_t ef_table_log_sigmoid[257];
-extern const int16_t ef_table_decay[257]; /* x exp(-|x|) */
+extern const EF_FLASH int16_t ef_table_log_sigmoid[257];
+extern const EF_FLASH int16_t ef_table_decay[257]; /* x exp(-|x|) */
 /* Q0.15 at 1, 1 + 1/256, ..., 2 */
-extern const int16_t ef_table_reciprocal[257];
+extern const EF_FLASH int16_t ef_table_reciprocal[257];
 
 #include "ef_layout.h" /* compares the offsets that assembler code uses */
 

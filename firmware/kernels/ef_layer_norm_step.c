@@ -23,7 +23,7 @@ void ef_layer_norm_step(const ef_layer_norm *norm, const int16_t *x, int16_t *y)
     int64_t squares = 0;
     for (int32_t i = 0; i < size; i++) {
         total += x[i];
-        squares += x[i] * x[i];
+        squares += (int32_t)x[i] * x[i];
     }
     int exponent;
     const int64_t root = size * squares - (int64_t)total * total + norm->epsilon;
@@ -32,7 +32,7 @@ void ef_layer_norm_step(const ef_layer_norm *norm, const int16_t *x, int16_t *y)
     for (int32_t i = 0; i < size; i++) {
         const int64_t scaled = (size * x[i] - total) * inverse; /* at most 2^60 */
         const int64_t z = (scaled + ((int64_t)1 << (down - 1))) >> down;
-        int64_t value = z * norm->gain[i] + (int64_t)norm->bias[i] * (1 << 20);
+        int64_t value = z * norm->gain[i] + (int64_t)norm->bias[i] * ((int32_t)1 << 20);
         value = (value + ((int64_t)1 << (down_y - 1))) >> down_y;
         y[i] = (int16_t)(value < -limit ? -limit : value > limit ? limit : value);
     }

@@ -5,10 +5,10 @@
 #include "ef_math.h"
 
 /* sum + a[i] b[i]; the caller has proven that no partial sum leaves 32 bits */
-static inline int32_t dot(const int16_t *a, const int16_t *b, unsigned size, int32_t sum) {
-    const int16_t *end = a + size;
+static inline int32_t dot(const EF_FLASH int16_t *a, const int16_t *b, unsigned size, int32_t sum) {
+    const EF_FLASH int16_t *end = a + size;
 #if defined(__ARM_FEATURE_DSP)
-    const int16_t *pairs = a + (size & ~1u);
+    const EF_FLASH int16_t *pairs = a + (size & ~1u);
     while (a != pairs) {
         uint32_t pair_a, pair_b;
         memcpy(&pair_a, a, sizeof pair_a);
@@ -19,7 +19,7 @@ static inline int32_t dot(const int16_t *a, const int16_t *b, unsigned size, int
     }
 #endif
     while (a != end)
-        sum += *a++ * *b++;
+        sum += (int32_t)*a++ * *b++;
     return sum;
 }
 
@@ -27,7 +27,7 @@ void ef_legendre_step(const ef_legendre *memory, int32_t u, int32_t *m, int16_t 
     const unsigned order = memory->order, fraction = memory->fraction;
     const int32_t half = (int32_t)1 << (fraction - 1u);
     const int32_t limit = (int32_t)32767 << fraction;
-    const int16_t *row = memory->transition;
+    const EF_FLASH int16_t *row = memory->transition;
     for (unsigned i = 0; i < order; i++)
         scratch[i] = (int16_t)((m[i] + half) >> fraction); /* within +-32767, as m is */
     for (unsigned i = 0; i < order; i++, row += order) {

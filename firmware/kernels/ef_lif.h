@@ -7,7 +7,7 @@
 
 /* round(v * factor / 2^15) + in: the product is at most 2^30, in a sum of a few int16 values */
 static inline int32_t ef_lif_decay(int32_t v, int32_t factor, int32_t in) {
-    return ((v * factor + (1 << 14)) >> 15) + in;
+    return ((v * factor + ((int32_t)1 << 14)) >> 15) + in;
 }
 
 /* Steps neuron i, given its current. */

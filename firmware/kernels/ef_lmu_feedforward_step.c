@@ -19,7 +19,7 @@ void ef_lmu_feedforward_step(const ef_lmu_feedforward *lmu, const int16_t *x, in
     }
     lmu->memory->matvec(lmu->memory, read, c);
     for (unsigned i = 0; i < outputs; i++) {
-        const int32_t value = ef_lookup(ef_table_tanh, ef_sat16(a[size + i] + c[i]));
+        const int32_t value = ef_lookup(ef_table_tanh, ef_sat16((int32_t)a[size + i] + c[i]));
         y[i] = ef_narrow(2 * value, 17u - lmu->state_bits, lmu->state_bits);
     }
 }

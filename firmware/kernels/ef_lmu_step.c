@@ -24,14 +24,14 @@ void ef_lmu_step(const ef_lmu *lmu, const int16_t *x, int16_t *h, int32_t *m, in
     product(lmu->recurrent, h, r, rows);
     for (unsigned k = 0; k < size; k++) {
         int32_t *value = m + k * order;
-        ef_legendre_step(&memory, ef_sat16(a[k] + r[k] + v[k]), value, work);
+        ef_legendre_step(&memory, ef_sat16((int32_t)a[k] + r[k] + v[k]), value, work);
         for (unsigned i = 0; i < order; i++)
             read[k * order + i] = ef_narrow(value[i], lmu->read_shift, lmu->read_bits);
     }
     product(lmu->memory, read, c, rows);
     memcpy(v, c, size * sizeof *v);
     for (unsigned i = 0; i < lmu->hidden; i++) {
-        const int32_t drive = a[size + i] + r[size + i] + c[size + i];
+        const int32_t drive = (int32_t)a[size + i] + r[size + i] + c[size + i];
         const int32_t value = ef_lookup(ef_table_tanh, ef_sat16(drive));
         h[i] = ef_narrow(2 * value, 17u - lmu->state_bits, lmu->state_bits);
     }

@@ -25,7 +25,7 @@ void ef_lru_step(const ef_lru *cell, const int16_t *x, int32_t *h, int16_t *y, i
     }
     cell->output->matvec(cell->output, read, c);
     for (unsigned i = 0; i < hidden; i++) {
-        const int32_t value = ef_lookup(ef_table_tanh, ef_sat16(v[2 * size + i] + c[i]));
+        const int32_t value = ef_lookup(ef_table_tanh, ef_sat16((int32_t)v[2 * size + i] + c[i]));
         y[i] = ef_narrow(2 * value, 17u - bits, bits);
     }
 }

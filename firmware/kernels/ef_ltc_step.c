@@ -5,9 +5,10 @@
 #include <string.h>
 
 /* Adds what `synapses` into a unit conduct; the sums are proven to stay below 2^30. */
-static void conduct(const int16_t *slope, const int16_t *offset, const int16_t *weight,
-                    const int16_t *reversal, const int16_t *x, unsigned size, unsigned shift,
-                    int32_t *numerator, int32_t *denominator) {
+static void conduct(const EF_FLASH int16_t *slope, const EF_FLASH int16_t *offset,
+                    const EF_FLASH int16_t *weight, const EF_FLASH int16_t *reversal,
+                    const int16_t *x, unsigned size, unsigned shift, int32_t *numerator,
+                    int32_t *denominator) {
     const int32_t half = (int32_t)1 << (shift - 1u);
     int32_t n = *numerator;
     int32_t d = *denominator;
@@ -15,7 +16,7 @@ static void conduct(const int16_t *slope, const int16_t *offset, const int16_t *
         if (!(weight[i] | reversal[i]))
             continue; /* no synapse */
         /* |x| <= 32767: the product and its rounding fit; offsets are in Q5.10 */
-        int32_t value = ((x[i] * slope[i] + half) >> shift) + 4 * offset[i];
+        int32_t value = (((int32_t)x[i] * slope[i] + half) >> shift) + 4 * (int32_t)offset[i];
         int32_t s = ef_lookup(ef_table_sigmoid, ef_sat16(value));
         n += s * reversal[i];
         d += s * weight[i];
@@ -31,11 +32,11 @@ static int32_t quotient(int32_t n, int32_t d) {
         d *= 2;
         n *= 2;
     }
-    int32_t m = (d >> 14) - (1 << 15);
-    const int16_t *node = ef_table_reciprocal + (m >> 7);
-    int32_t reciprocal = node[0] + (((node[1] - node[0]) * (m & 127) + 64) >> 7);
-    int32_t product = ((n + (1 << 14)) >> 15) * reciprocal; /* at most 2^15 * 32767 */
-    return ef_clip((product + (1 << 13)) >> 14, -32767, 32767);
+    int32_t m = (d >> 14) - ((int32_t)1 << 15);
+    const EF_FLASH int16_t *node = ef_table_reciprocal + (m >> 7);
+    int32_t reciprocal = node[0] + ((((int32_t)node[1] - node[0]) * (m & 127) + 64) >> 7);
+    int32_t product = ((n + ((int32_t)1 << 14)) >> 15) * reciprocal; /* at most 2^15 * 32767 */
+    return ef_clip((product + ((int32_t)1 << 13)) >> 14, -32767, 32767);
 }
 
 void ef_ltc_step(const ef_ltc *ltc, const int16_t *x, int16_t *v, int16_t *scratch,
@@ -55,7 +56,7 @@ void ef_ltc_step(const ef_ltc *ltc, const int16_t *x, int16_t *v, int16_t *scrat
     for (unsigned k = 0; k < ltc->unfolds; k++) {
         for (unsigned j = 0; j < hidden; j++) {
             const unsigned row = j * hidden;
-            int32_t n = numerator[j] + ltc->capacity[j] * v[j];
+            int32_t n = numerator[j] + (int32_t)ltc->capacity[j] * v[j];
             int32_t d = denominator[j];
             conduct(ltc->slope + row, ltc->offset + row, ltc->weight + row, ltc->reversal + row, v,
                     hidden, ltc->shift, &n, &d);

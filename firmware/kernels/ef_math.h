@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "ef_flash.h"
+
 /* memory of a delta matrix, for the x that it is called with */
 #define EF_MEMORY(matrix, x) ((void *)((uintptr_t)(x) + (uintptr_t)(matrix)->memory))
 
@@ -73,8 +75,8 @@ static inline int32_t ef_leak(int32_t h, int32_t rate, int32_t target) {
 }
 
 /* Linear interpolation in a 257-entry table; value is Q3.12 within int16, the result Q0.15. */
-static inline int32_t ef_lookup(const int16_t *table, int32_t value) {
-    const int16_t *node = table + 128 + (value >> 8);
+static inline int32_t ef_lookup(const EF_FLASH int16_t *table, int32_t value) {
+    const EF_FLASH int16_t *node = table + 128 + (value >> 8);
     int32_t left = node[0];
     return left + (((node[1] - left) * (value & 0xff) + 128) >> 8);
 }

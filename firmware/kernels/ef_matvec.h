@@ -11,6 +11,9 @@ ef_matvec ef_matvec_sparse_1x1_s8_s16_armv6m; /* weights that are not zero, posi
 ef_matvec ef_matvec_s8_s16_armv7m;            /* eight rows at a time share x */
 ef_matvec ef_matvec_sparse_1x1_s8_s16_armv7m; /* weights that are not zero */
 
+/* AVR with a multiplier (avr) */
+ef_matvec ef_matvec_s8_s16_avr; /* four rows at a time share x */
+
 /* Any core (c) */
 ef_matvec ef_add_columns_s8;                 /* adds the columns of spikes */
 ef_matvec ef_delta_matvec_s8_s16;            /* adds the columns whose x moved */

@@ -8,7 +8,7 @@ static inline int32_t digit(unsigned bits) {
 }
 
 void ef_matvec_s4_s16(const ef_matrix *matrix, const int16_t *x, int16_t *y) {
-    const uint8_t *w = matrix->weights;
+    const EF_FLASH uint8_t *w = matrix->weights;
     for (unsigned row = 0; row < matrix->rows; row++) {
         int32_t acc = matrix->bias[row];
         for (unsigned col = 0; col < matrix->cols; col += 2) {

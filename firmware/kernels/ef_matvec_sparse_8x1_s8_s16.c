@@ -9,11 +9,11 @@
 #include "ef_math.h"
 
 void ef_matvec_sparse_8x1_s8_s16(const ef_matrix *matrix, const int16_t *x, int16_t *y) {
-    const int8_t *w = matrix->weights;
+    const EF_FLASH int8_t *w = matrix->weights;
     for (unsigned row = 0; row < matrix->rows; row += 8) {
         int32_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
         const unsigned columns = (uint8_t)w[0] | (unsigned)(uint8_t)w[1] << 8;
-        const int8_t *end = w + 2 + 9 * columns;
+        const EF_FLASH int8_t *end = w + 2 + 9 * columns;
         const int16_t *from = x;
         for (w += 2; w < end; w += 9) {
             from += (uint8_t)w[0];

@@ -2,7 +2,7 @@
 #include "ef_kernels.h"
 
 /* clang-format off */
-const int16_t ef_table_sigmoid[257] = {
+const EF_FLASH int16_t ef_table_sigmoid[257] = {
     11, 12, 12, 13, 14, 15, 16, 17, 18, 19, 21, 22,
     23, 25, 26, 28, 30, 32, 34, 36, 38, 41, 43, 46,
     49, 52, 56, 59, 63, 67, 72, 76, 81, 86, 92, 98,

@@ -15,12 +15,12 @@ void ef_wide_lstm_step(const ef_wide_lstm *lstm, const int16_t *x, int16_t *h, i
     const unsigned down = 31u - lstm->state_bits; /* Q30 to the state */
     for (unsigned k = 0; k < hidden; k++) {
         const int16_t *ak = a + k, *uk = u + k;
-        int32_t i = ef_lookup(ef_table_sigmoid, ef_sat16(ak[0] + uk[0]));
-        int32_t f = ef_lookup(ef_table_sigmoid, ef_sat16(ak[hidden] + uk[hidden]));
-        int32_t g = ef_lookup(ef_table_tanh, ef_sat16(ak[2 * hidden] + uk[2 * hidden]));
-        int32_t o = ef_lookup(ef_table_sigmoid, ef_sat16(ak[3 * hidden] + uk[3 * hidden]));
+        int32_t i = ef_lookup(ef_table_sigmoid, ef_sat16((int32_t)ak[0] + uk[0]));
+        int32_t f = ef_lookup(ef_table_sigmoid, ef_sat16((int32_t)ak[hidden] + uk[hidden]));
+        int32_t g = ef_lookup(ef_table_tanh, ef_sat16((int32_t)ak[2 * hidden] + uk[2 * hidden]));
+        int32_t o = ef_lookup(ef_table_sigmoid, ef_sat16((int32_t)ak[3 * hidden] + uk[3 * hidden]));
         /* |c| <= 2^30: f c / 2^15 and i g are each at most 32767 * 32768 */
-        int32_t kept = f * (c[k] >> 15) + ((f * (c[k] & 0x7fff) + (1 << 14)) >> 15);
+        int32_t kept = f * (c[k] >> 15) + ((f * (c[k] & 0x7fff) + ((int32_t)1 << 14)) >> 15);
         c[k] = ef_clip(kept + ((i * g) >> up), -limit, limit);
         int32_t v = ef_sat16((c[k] + half) >> to_gate); /* Q3.12 */
         h[k] = ef_narrow(o * ef_lookup(ef_table_tanh, v), down, lstm->state_bits);

@@ -14,7 +14,7 @@
 
 #define U16(value) {(value) & 0xFFu, (value) >> 8}
 
-const ef_identity_t ef_identity = {
+const EF_FLASH ef_identity_t ef_identity = {
     .version = EF_PROTOCOL_VERSION,
     .model = MODEL_HASH,
     .build = EF_BUILD_ID,

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "ef_flash.h"
+
 #ifndef EF_BOARD_NAME
 #define EF_BOARD_NAME "unknown"
 #endif
@@ -18,6 +20,6 @@ typedef struct {
     char board[sizeof EF_BOARD_NAME], firmware[sizeof EF_VERSION]; /* each with its zero */
 } ef_identity_t;
 
-extern const ef_identity_t ef_identity;
+extern const EF_FLASH ef_identity_t ef_identity;
 
 #endif

@@ -1,4 +1,5 @@
 /* The firmware: text commands for a terminal, then frames for the host (docs/protocol.md). */
+#include "ef_flash.h"
 #include "ef_hal.h"
 #include "ef_identity.h"
 #include "ef_link.h"
@@ -34,14 +35,23 @@ static uint32_t steps_run;
 /* ---- text ---------------------------------------------------------------------------------- */
 
 #define LINE_LENGTH 80
+typedef char line_fits[LINE_LENGTH < EF_FRAME_MAX ? 1 : -1];
 
-static void print(const char *text) {
+static void print(const EF_FLASH char *text) {
+    for (; *text != '\0'; text++) {
+        const uint8_t byte = (uint8_t)*text;
+        ef_hal_write(&byte, 1);
+    }
+}
+
+/* Of a text that is not a constant. */
+static void print_variable(const char *text) {
     for (; *text != '\0'; text++) {
         ef_hal_write((const uint8_t *)text, 1);
     }
 }
 
-static void print_number(const char *name, uint32_t value) {
+static void print_number(const EF_FLASH char *name, uint32_t value) {
     char digits[11];
     char *at = digits + sizeof digits - 1;
     *at = '\0';
@@ -50,22 +60,22 @@ static void print_number(const char *name, uint32_t value) {
         value /= 10;
     } while (value != 0);
     print(name);
-    print(at);
-    print("\r\n");
+    print_variable(at);
+    print(EF_TEXT("\r\n"));
 }
 
-static void print_hash(const char *name, const uint8_t *hash) {
+static void print_hash(const EF_FLASH char *name, const EF_FLASH uint8_t *hash) {
     print(name);
     for (size_t i = 0; i < 16; i++) {
         unsigned pair = hash[i / 2];
         unsigned digit = i % 2 != 0 ? pair & 15u : pair >> 4;
-        uint8_t text = (uint8_t)"0123456789abcdef"[digit];
+        uint8_t text = (uint8_t)EF_TEXT("0123456789abcdef")[digit];
         ef_hal_write(&text, 1);
     }
-    print("\r\n");
+    print(EF_TEXT("\r\n"));
 }
 
-static bool equal(const char *a, const char *b) {
+static bool equal(const char *a, const EF_FLASH char *b) {
     while (*a == *b && *a != '\0') {
         a++;
         b++;
@@ -82,44 +92,44 @@ static uint32_t max_steps(void) {
 }
 
 static void print_info(void) {
-    print("board " EF_BOARD_NAME "\r\nfirmware " EF_VERSION "\r\n");
-    print_hash("model ", ef_identity.model);
-    print_hash("build ", ef_identity.build);
-    print_number("inputs ", MODEL_INPUTS);
-    print_number("outputs ", MODEL_OUTPUTS);
-    print_number("window ", MODEL_WINDOW);
-    print_number("max_steps ", max_steps());
-    print_number("cycles_hz ", ef_hal_cycles_hz());
-    print_number("stack_used ", ef_hal_stack_used());
+    print(EF_TEXT("board " EF_BOARD_NAME "\r\nfirmware " EF_VERSION "\r\n"));
+    print_hash(EF_TEXT("model "), ef_identity.model);
+    print_hash(EF_TEXT("build "), ef_identity.build);
+    print_number(EF_TEXT("inputs "), MODEL_INPUTS);
+    print_number(EF_TEXT("outputs "), MODEL_OUTPUTS);
+    print_number(EF_TEXT("window "), MODEL_WINDOW);
+    print_number(EF_TEXT("max_steps "), max_steps());
+    print_number(EF_TEXT("cycles_hz "), ef_hal_cycles_hz());
+    print_number(EF_TEXT("stack_used "), ef_hal_stack_used());
 }
 
 /* Returns true when the command was `frame`. */
 static bool run_command(const char *line) {
-    if (equal(line, "frame")) {
-        print("framed mode\r\n");
+    if (equal(line, EF_TEXT("frame"))) {
+        print(EF_TEXT("framed mode\r\n"));
         return true;
     }
-    if (equal(line, "help")) {
-        print("help   this list\r\n"
-              "info   model, board and memory\r\n"
-              "reset  clear the model's state\r\n"
-              "frame  binary frames until the host says BYE\r\n");
-    } else if (equal(line, "info")) {
+    if (equal(line, EF_TEXT("help"))) {
+        print(EF_TEXT("help   this list\r\n"
+                      "info   model, board and memory\r\n"
+                      "reset  clear the model's state\r\n"
+                      "frame  binary frames until the host says BYE\r\n"));
+    } else if (equal(line, EF_TEXT("info"))) {
         print_info();
-    } else if (equal(line, "reset")) {
+    } else if (equal(line, EF_TEXT("reset"))) {
         model_reset(&model);
-        print("ok\r\n");
+        print(EF_TEXT("ok\r\n"));
     } else {
-        print("unknown command: ");
-        print(line);
-        print(" (try 'help')\r\n");
+        print(EF_TEXT("unknown command: "));
+        print_variable(line);
+        print(EF_TEXT(" (try 'help')\r\n"));
     }
     return false;
 }
 
 /* Reads and runs commands until `frame`. False when the input ended. */
 static bool serve_text(void) {
-    static char line[LINE_LENGTH + 1];
+    char *line = (char *)link.in.bytes; /* there is no frame now */
     size_t size = 0;
     for (;;) {
         int byte = ef_hal_getc();
@@ -150,8 +160,8 @@ static void put(uint32_t value, size_t bytes) {
     }
 }
 
-static void put_bytes(const void *from, size_t size) {
-    for (const uint8_t *byte = from; size > 0; size--) {
+static void put_bytes(const EF_FLASH void *from, size_t size) {
+    for (const EF_FLASH uint8_t *byte = from; size > 0; size--) {
         put(*byte++, 1);
     }
 }
@@ -297,7 +307,7 @@ int main(void) {
     ef_hal_init();
     model_init(&model);
     model_reset(&model);
-    print_hash("EdgeFlow " EF_VERSION " " EF_BOARD_NAME " model ", ef_identity.model);
+    print_hash(EF_TEXT("EdgeFlow " EF_VERSION " " EF_BOARD_NAME " model "), ef_identity.model);
     while (serve_text() && serve_frames()) {
     }
     return 0;

@@ -20,9 +20,9 @@ static void put_u32(uint32_t value) {
     ef_hal_write(bytes, sizeof bytes);
 }
 
-/* Uses at least `depth` kilobytes of stack. */
+/* Uses at least `depth` times as much of the stack. */
 static __attribute__((noinline)) uint32_t dig(uint32_t depth) {
-    volatile uint8_t hole[1024];
+    volatile uint8_t hole[HOLE];
     hole[0] = (uint8_t)depth;
     return depth <= 1u ? hole[0] : dig(depth - 1u) + hole[0];
 }

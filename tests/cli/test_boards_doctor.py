@@ -212,13 +212,13 @@ def test_doctor_is_content_with_what_the_demo_needs(run, only):
     assert states["torch"]["version"]
 
 
-def test_doctor_sees_a_compiler_without_its_library_and_an_emulator_without_plugins(
-    tmp_path, monkeypatch
-):
+def test_doctor_sees_what_is_there_in_part(tmp_path, monkeypatch):
     # programs that answer as such ones do
     for name, answer in (
         ("arm-none-eabi-gcc", 'case "$*" in *specs*) echo nano.specs;; *) echo gcc 12.2.1;; esac'),
         ("qemu-system-arm", "echo QEMU emulator version 7.2.0"),
+        ("simavr", "true"),
+        ("gcc", 'case "$*" in *simavr*) echo avr_make_mcu_by_name;; *) echo /lib/libc.a;; esac'),
     ):
         program = tmp_path / name
         program.write_text(f"#!/bin/sh\n{answer}\n")
@@ -228,6 +228,8 @@ def test_doctor_sees_a_compiler_without_its_library_and_an_emulator_without_plug
     assert checks["arm-none-eabi-gcc"].problem == "its C library is not installed (no nano.specs)"
     assert checks["arm-none-eabi-gcc"].version == "12.2.1"
     assert "without plugins" in checks["qemu-system-arm"].problem
+    assert "libelf.h" in checks["simavr"].problem
+    assert checks["gcc"].problem is None
     assert "libnewlib-arm-none-eabi" in install_command(list(checks.values()))
 
 

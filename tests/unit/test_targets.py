@@ -12,7 +12,6 @@ from edgeflow.resources import resource
 from edgeflow.targets.board import list_boards, load_board, uart_drivers
 from edgeflow.targets.core import load_core
 from edgeflow.targets.pins import pin_number
-from edgeflow.targets.runner import QemuRunner, RtlRunner
 from edgeflow.targets.soc import soc_files
 from edgeflow.targets.toolchain import board_defines, board_sources
 from edgeflow.targets.tools import find_tool
@@ -57,7 +56,7 @@ def write(tmp_path):
 
 
 def test_shipped_boards_in_order_of_size():
-    order = ["cortex-m", "rv", "cortex-a", "host"]
+    order = ["atmega", "cortex-m", "rv", "cortex-a", "host"]
     families = [next(f for f in order if b.core.name.startswith(f)) for b in list_boards()]
     assert families == sorted(families, key=order.index) and set(families) == set(order)
     sizes = [int(re.sub(r"\D", "", b.core.name) or 0) for b in list_boards()]
@@ -82,11 +81,9 @@ def test_shipped_board_has_its_files(name):
         return
     assert "link.ld" in soc_files(board.soc)
     assert uart_drivers(board.soc)[board.uart.driver].is_file()
-    if board.runs_here:
-        assert isinstance(board.runner, QemuRunner | RtlRunner)
-        assert board.emulator is None or board.emulator in board.tools
-    else:
-        assert board.sources, "a real board says where its numbers are from"
+    assert board.runner.bare_metal
+    assert {board.core.compiler, *board.runner.tools} == set(board.tools)
+    assert board.runs_here or board.sources, "a real board says where its numbers are from"
 
 
 def test_sizes_and_name_of_a_file(write):

@@ -130,6 +130,22 @@ class ByteColumns(Layout):
         return complete(group_stream(bias, bytes_to_words(columns), multiplier))
 
 
+class UnsignedColumns(Layout):
+    """For each 4 rows: starts for x + 2^15, columns of bytes ``w + 128``, multipliers.
+
+    Multipliers hold as much of the shift as fits; the rest goes before all.
+    """
+
+    def pack(self, matrix: Matrix) -> Packed:
+        weight, bias, multiplier = matrix_groups(matrix, 4)
+        room = 31 - int(multiplier.max()).bit_length()
+        left = max(matrix.shift - room, 0)
+        start = bias - (weight.sum(axis=-1) << 15)
+        columns = (weight + 128).transpose(0, 2, 1).reshape(len(bias), -1)
+        end = multiplier << (matrix.shift - left)
+        return complete(np.array([left]), group_stream(start, bytes_to_words(columns), end))
+
+
 @dataclass(frozen=True)
 class EightRows(Layout):
     """Blocks of 8 rows x `lanes` columns, the last block first (``ef_matvec_mve.inc``).

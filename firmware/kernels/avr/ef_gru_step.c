@@ -1,0 +1,2 @@
+#include "ef_gates.h"
+#include "ef_gru_passes.inc"

@@ -1,0 +1,2 @@
+#include "ef_gates.h"
+#include "ef_lstm_passes.inc"
