@@ -85,6 +85,11 @@ class Fit:
             ]
         return []
 
+    def step_cycles(self) -> float | None:
+        """Return the cycles that are expected of a step on the part; None: not known."""
+        known = None if self.part is None else _cycles(self.board, self.part, self.choices)
+        return None if known is None else known[1]
+
     def check_weights(self) -> None:
         """Check that the weights alone are not too many, before anything is compiled.
 

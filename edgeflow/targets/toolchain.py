@@ -15,7 +15,7 @@ from typing import Literal
 from edgeflow.errors import TargetError
 from edgeflow.files import atomic_path, scratch_folder
 from edgeflow.resources import resource
-from edgeflow.targets.board import BoardSpec, uart_drivers
+from edgeflow.targets.board import BoardSpec, drivers
 from edgeflow.targets.core import CoreSpec
 from edgeflow.targets.objects import fetch, object_key, store
 from edgeflow.targets.room import board_uses, no_room
@@ -35,8 +35,16 @@ def board_sources(board: BoardSpec) -> list[Path]:
     if board.soc is None or board.uart is None:
         return [hal / "ef_hal_stdio.c"]
     start_up = sorted(board.soc.glob("start.*"))
-    of_soc = [file for file in sorted(board.soc.glob("ef_hal_*.c")) if "_uart_" not in file.stem]
-    return [*start_up, *of_soc, uart_drivers(board.soc)[board.uart.driver], hal / "ef_hal_bare.c"]
+    devices = ("_uart_", "_gpio_")
+    of_soc = [
+        file
+        for file in sorted(board.soc.glob("ef_hal_*.c"))
+        if not any(device in file.stem for device in devices)
+    ]
+    chosen = [drivers("uart", board.soc)[board.uart.driver]]
+    if board.gpio is not None:
+        chosen.append(drivers("gpio", board.soc)[board.gpio.driver])
+    return [*start_up, *of_soc, *chosen, hal / "ef_hal_bare.c"]
 
 
 def board_include_dirs() -> list[Path]:
@@ -57,6 +65,9 @@ def board_defines(board: BoardSpec) -> dict[str, str]:
             "EF_UART_CLOCK_HZ": f"{board.uart.clock_hz or board.clock_hz}u",
             "EF_CLOCK_HZ": f"{board.clock_hz or 0}u",
         }
+    if board.gpio is not None:
+        defines["EF_GPIO_BASE"] = f"0x{board.gpio.base:08x}u"
+        defines["EF_GPIO_PIN"] = f"{board.gpio.pin}u"
     return defines
 
 
