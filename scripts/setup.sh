@@ -44,7 +44,7 @@ apt_log=$(mktemp)
 trap 'rm -f "$apt_log"' EXIT
 lacking=
 if [ "$(id -u)" = 0 ] && command -v dpkg-query >/dev/null; then
-    for package in $(grep -v '^#' scripts/debian-packages.txt); do
+    for package in $(grep -hv '^#' scripts/debian-packages.txt scripts/debian-test-packages.txt); do
         dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
             lacking="$lacking $package"
     done
@@ -78,4 +78,7 @@ if [ -n "$packages" ]; then
     say "Installing: $(printf '%s' "$packages" | tr '\n' ' ')"
     # shellcheck disable=SC2086
     apt_install $packages
+fi
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    scripts/adbd.sh "$venv/adbd" || say "No adbd: the test with it is skipped."
 fi

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgeflow.device.adb import AdbBoard
 from edgeflow.device.board import Board
 from edgeflow.device.client import Client, Expected, StepResult
 from edgeflow.device.line import Line
@@ -13,7 +14,7 @@ from edgeflow.device.serialboard import SerialBoard
 from edgeflow.device.stdio import StdioBoard
 from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec
-from edgeflow.targets.runner import QemuRunner
+from edgeflow.targets.runner import AdbRunner, QemuRunner
 
 __all__ = ["Board", "Client", "Expected", "Hello", "Line", "Stats", "StepResult", "open_board"]
 
@@ -35,7 +36,8 @@ def open_board(
     image : path, optional
         ELF file that `Board.flash` writes.
     port : str, optional
-        Serial port of the board; without it an emulated board is started.
+        Serial port of the board, or serial number of a device that adb reaches; without it an
+        emulated board is started.
     plugin : sequence of str, optional
         TCG plugin for an emulator that is started: its path, then ``key=value`` arguments.
     runner : str, optional
@@ -46,6 +48,10 @@ def open_board(
     DeviceError
         If the options do not go together.
     """
+    if isinstance(spec.runner, AdbRunner):
+        if plugin or runner is not None:
+            raise DeviceError(f"{spec.name}: runs on a device: it takes no plugin and no --runner")
+        return AdbBoard(spec, image, serial=port)
     if port is not None:
         if plugin:
             raise DeviceError(f"{port}: a plugin needs an emulator that is started here")

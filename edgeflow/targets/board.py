@@ -14,7 +14,8 @@ from pydantic import Field, model_validator
 from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.core import CoreSpec, load_core
-from edgeflow.targets.runner import HardwareRunner, Runner
+from edgeflow.targets.pins import Pin
+from edgeflow.targets.runner import AdbRunner, HardwareRunner, Runner
 from edgeflow.targets.spec import (
     Address,
     Size,
@@ -45,6 +46,8 @@ class Uart(Spec):
     `driver` names ``ef_hal_uart_<driver>.c``, in the SoC's folder or ``firmware/hal``; `irq` is the
     number of its receive interrupt at the interrupt controller; `clock_hz` feeds its baud rate
     generator, and is the core's where it is not given. Without a `fifo` it takes a byte at a time.
+    `tx` and `rx` are its pins (see `edgeflow.targets.pins`), where the chip lets software choose
+    them; `af` is the number of the pins' alternate function that is this UART.
     """
 
     driver: str
@@ -53,18 +56,29 @@ class Uart(Spec):
     baud: int = Field(default=115200, ge=BAUD[0], le=BAUD[1])
     clock_hz: int | None = Field(default=None, gt=0)
     fifo: bool = True
+    tx: Pin | None = None
+    rx: Pin | None = None
+    af: int | None = Field(default=None, ge=0, le=15)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Uart":
+        if (self.tx is None) != (self.rx is None):
+            raise ValueError(f"{'tx' if self.tx is None else 'rx'}: missing key: a UART has both")
+        if self.af is not None and self.tx is None:
+            raise ValueError("tx: missing key: the function 'af' is one of pins")
+        return self
 
 
 class Gpio(Spec):
     """The pin whose falling edges mark the time for a power monitor.
 
     `driver` names ``ef_hal_gpio_<driver>.c``, in the SoC's folder or ``firmware/hal``; `base` is
-    that of the pin's port, `pin` its number in it.
+    that of the first port.
     """
 
     driver: str
     base: Address
-    pin: int = Field(ge=0, lt=32)
+    pin: Pin
 
 
 class Estimate(Spec):
@@ -128,6 +142,10 @@ class BoardSpec(Spec):
         The reference board that cycles and energy are estimated for, if any.
     placement
         Memories of weights and kernels while the program runs.
+    sources
+        Documents that the file's numbers are from.
+    unverified
+        Keys of the file whose values are from memory, with dots: ``uart.irq``.
     """
 
     name: str
@@ -142,6 +160,8 @@ class BoardSpec(Spec):
     runner: Runner
     estimate: Estimate | None = None
     placement: Placement = Placement()
+    sources: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> "BoardSpec":
@@ -151,6 +171,10 @@ class BoardSpec(Spec):
                     f"memory.{name}: a memory's name is of a-z, 0-9 and _, and not "
                     f"{' or '.join(Placement.model_fields)}"
                 )
+        written = self.model_dump(exclude_unset=True, exclude={"core"})
+        for key in self.unverified:
+            if not _has(written, key):
+                raise ValueError(f"unverified: there is no '{key}' in the file")
         regions = sorted(self.memory.items(), key=lambda item: item[1].base)
         for (low, below), (high, above) in pairwise(regions):
             if below.base + below.size > above.base:
@@ -237,7 +261,7 @@ class BoardSpec(Spec):
     @property
     def runs_here(self) -> bool:
         """True where an image runs on this machine, in a program that EdgeFlow starts."""
-        return not isinstance(self.runner, HardwareRunner)
+        return not isinstance(self.runner, AdbRunner | HardwareRunner)
 
     @property
     def emulator(self) -> str | None:
@@ -247,8 +271,15 @@ class BoardSpec(Spec):
     @property
     def tools(self) -> tuple[str, ...]:
         """Names of the external programs that building for and running on the board takes."""
-        names = (self.core.compiler, self.emulator)
-        return tuple(name for name in names if name is not None)
+        return (self.core.compiler, *self.runner.tools)
+
+
+def _has(values: object, key: str) -> bool:
+    for part in key.split("."):
+        if not isinstance(values, dict) or part not in values:
+            return False
+        values = values[part]
+    return True
 
 
 #: Characters of a board's name: files of more there cannot be.

@@ -27,6 +27,11 @@ class _Runner(Spec):
         """Name of the program that runs the image on this machine; None: none is needed."""
         return None
 
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the programs that it takes."""
+        return () if self.emulator is None else (self.emulator,)
+
 
 class QemuRunner(_Runner):
     """An emulated machine: ``qemu-system-<system> -M <machine> <args>``."""
@@ -64,6 +69,33 @@ class NativeRunner(_Runner):
     """A program of the machine itself."""
 
     kind: Literal["native"]
+
+
+_Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./:=,+-]+$")]
+
+
+class AdbRunner(_Runner):
+    """A device with Android's debug bridge, such as a watch: the image is a program there.
+
+    Attributes
+    ----------
+    serial
+        Which device, as ``adb devices`` lists it; None: the only one.
+    folder
+        On the device, for the image.
+    launcher
+        Words before the image in the device's shell, such as ``taskset f0``.
+    """
+
+    kind: Literal["adb"]
+    serial: _Word | None = None
+    folder: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_.-]+)+$")] = "/data/local/tmp/edgeflow"
+    launcher: tuple[_Word, ...] = ()
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the programs that it takes."""
+        return ("adb",)
 
 
 def _usb_id(text: str) -> str:
@@ -106,5 +138,6 @@ class HardwareRunner(_Runner):
 
 #: Of a board; a new kind joins here, and in ``edgeflow.device.open_board``.
 Runner = Annotated[
-    QemuRunner | QemuUserRunner | NativeRunner | HardwareRunner, Field(discriminator="kind")
+    QemuRunner | QemuUserRunner | NativeRunner | AdbRunner | HardwareRunner,
+    Field(discriminator="kind"),
 ]

@@ -18,6 +18,7 @@ from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, drivers
 from edgeflow.targets.core import CoreSpec
 from edgeflow.targets.objects import fetch, object_key, store
+from edgeflow.targets.pins import pin_number
 from edgeflow.targets.room import board_uses, no_room
 from edgeflow.targets.tools import find_tool
 
@@ -65,9 +66,13 @@ def board_defines(board: BoardSpec) -> dict[str, str]:
             "EF_UART_CLOCK_HZ": f"{board.uart.clock_hz or board.clock_hz}u",
             "EF_CLOCK_HZ": f"{board.clock_hz or 0}u",
         }
+        pins = {"EF_UART_TX": board.uart.tx, "EF_UART_RX": board.uart.rx}
+        defines |= {key: f"{pin_number(pin)}u" for key, pin in pins.items() if pin is not None}
+        if board.uart.af is not None:
+            defines["EF_UART_AF"] = f"{board.uart.af}u"
     if board.gpio is not None:
         defines["EF_GPIO_BASE"] = f"0x{board.gpio.base:08x}u"
-        defines["EF_GPIO_PIN"] = f"{board.gpio.pin}u"
+        defines["EF_GPIO_PIN"] = f"{pin_number(board.gpio.pin)}u"
     return defines
 
 

@@ -79,6 +79,8 @@ def untrusted(board: "BoardSpec", folder: Path) -> Iterator[str]:
     yield from _target(core.tvm.target if core.tvm is not None else {})
     machine, cpu, arguments = (getattr(runner, key, "") for key in ("machine", "cpu", "args"))
     yield from _machine(machine, cpu, arguments)
+    if launcher := getattr(runner, "launcher", ()):
+        yield f"runner.launcher: '{' '.join(launcher)}' runs on the device"
     if board.soc is not None:
         yield from _files([board.soc, *board.soc.iterdir()], [folder, resource("targets")])
 

@@ -1,11 +1,10 @@
 /* What drivers of the pin that marks the time share: one file per driver, chosen by `gpio.driver`
- * of the board file. The build defines EF_GPIO_BASE and EF_GPIO_PIN, and EF_CLOCK_HZ. */
+ * of the board file. The build defines EF_GPIO_BASE, EF_GPIO_PIN (port times pins of a port, plus
+ * pin) and EF_CLOCK_HZ. */
 #ifndef EF_HAL_GPIO_H
 #define EF_HAL_GPIO_H
 
 #include "ef_hal_uart.h" /* EF_REG32 */
-
-#define EF_GPIO_BIT (1u << EF_GPIO_PIN)
 
 /* Waits 1 us or longer: a turn takes more than a cycle. */
 static inline void ef_gpio_wait(void) {

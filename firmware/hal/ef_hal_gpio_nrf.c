@@ -3,17 +3,19 @@
 #include "ef_hal.h"
 #include "ef_hal_gpio.h"
 
-#define OUTSET EF_REG32(EF_GPIO_BASE + 0x508u)
-#define OUTCLR EF_REG32(EF_GPIO_BASE + 0x50Cu)
-#define DIRSET EF_REG32(EF_GPIO_BASE + 0x518u)
+#define PORT (EF_GPIO_BASE + 0x300u * (EF_GPIO_PIN / 32u))
+#define OUTSET EF_REG32(PORT + 0x508u)
+#define OUTCLR EF_REG32(PORT + 0x50Cu)
+#define DIRSET EF_REG32(PORT + 0x518u)
+#define BIT (1u << (EF_GPIO_PIN % 32u))
 
 void ef_hal_pulse_init(void) {
-    OUTSET = EF_GPIO_BIT;
-    DIRSET = EF_GPIO_BIT;
+    OUTSET = BIT;
+    DIRSET = BIT;
 }
 
 void ef_hal_pulse(void) {
-    OUTCLR = EF_GPIO_BIT;
+    OUTCLR = BIT;
     ef_gpio_wait();
-    OUTSET = EF_GPIO_BIT;
+    OUTSET = BIT;
 }

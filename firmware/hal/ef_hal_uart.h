@@ -1,5 +1,7 @@
 /* Interface of a UART driver: one file per driver, chosen by `uart.driver` of the board file.
- * The build defines EF_UART_BASE, EF_UART_IRQ, EF_UART_BAUD and EF_UART_CLOCK_HZ. */
+ * The build defines EF_UART_BASE, EF_UART_IRQ, EF_UART_BAUD and EF_UART_CLOCK_HZ; and, where the
+ * board file has them, the pins EF_UART_TX and EF_UART_RX (port times pins of a port, plus pin) and
+ * their alternate function EF_UART_AF. */
 #ifndef EF_HAL_UART_H
 #define EF_HAL_UART_H
 

@@ -2,6 +2,10 @@
  * Registers: nRF51 Series Reference Manual 3.0, chapter 29. */
 #include "ef_hal_uart.h"
 
+#ifndef EF_UART_TX
+#error "the board file has no uart.tx and uart.rx"
+#endif
+
 #define TASK_STARTRX EF_REG32(EF_UART_BASE + 0x000u)
 #define TASK_STARTTX EF_REG32(EF_UART_BASE + 0x008u)
 #define EVENT_RXDRDY EF_REG32(EF_UART_BASE + 0x108u)
@@ -17,15 +21,11 @@
 #define INT_RXDRDY (1u << 2)
 #define ENABLE_UART 4u
 
-/* The micro:bit's pins to its USB bridge. */
-#define PIN_TX 24u
-#define PIN_RX 25u
-
 void ef_uart_init(void) {
     /* the rate register holds 2^32 * baud / 16 MHz, of which the upper 20 bits count */
     BAUDRATE = (uint32_t)(((((uint64_t)EF_UART_BAUD << 32) / 16000000u) + 0x800u) & 0xFFFFF000u);
-    PSELTXD = PIN_TX;
-    PSELRXD = PIN_RX;
+    PSELTXD = EF_UART_TX;
+    PSELRXD = EF_UART_RX;
     ENABLE = ENABLE_UART;
     INTENSET = INT_RXDRDY;
     TASK_STARTRX = 1;

@@ -11,7 +11,9 @@ from edgeflow.errors import TargetError, ToolMissingError
 from edgeflow.resources import resource
 from edgeflow.targets.board import list_boards, load_board
 from edgeflow.targets.core import load_core
+from edgeflow.targets.pins import pin_number
 from edgeflow.targets.runner import QemuRunner
+from edgeflow.targets.toolchain import board_defines
 from edgeflow.targets.tools import find_tool
 
 NAMES = [board.name for board in list_boards()]
@@ -92,6 +94,40 @@ def test_sizes_and_name_of_a_file(write):
     assert board.core == load_core("cortex-m4")
 
 
+@pytest.mark.parametrize(
+    ("pin", "number"),
+    [
+        ("P0.06", 6),
+        ("P1.3", 35),
+        ("PA2", 2),
+        ("PD8", 56),
+        ("PG15", 111),
+        ("GP0", 0),
+        ("GPIO21", 21),
+    ],
+)
+def test_pins_reach_c_as_numbers(write, pin, number):
+    text = GOOD.replace("irq = 0", f'irq = 0\ntx = "{pin}"\nrx = "PB0"\naf = 7')
+    defines = board_defines(load_board(write(text)))
+    assert defines["EF_UART_TX"] == f"{number}u"
+    assert (defines["EF_UART_RX"], defines["EF_UART_AF"]) == ("16u", "7u")
+
+
+@pytest.mark.parametrize("pin", ["", "PA", "P0.32", "PL0", "GP64", "2", "pa2", "PA²"])
+def test_what_is_no_pin(pin):
+    with pytest.raises(ValueError, match="is no pin"):
+        pin_number(pin)
+
+
+def test_unverified_keys_are_in_the_file(write):
+    keys = ["clock_hz", "memory.ram.size", "uart.irq", "runner.machine"]
+    text = GOOD.replace(
+        "[memory.flash]", f"sources = ['a sheet']\nunverified = {keys}\n[memory.flash]"
+    )
+    board = load_board(write(text))
+    assert (board.sources, list(board.unverified)) == (("a sheet",), keys)
+
+
 def test_core_beside_the_board_file(write, tmp_path):
     cores = tmp_path / "cores"
     cores.mkdir()
@@ -137,6 +173,11 @@ def test_core_beside_the_board_file(write, tmp_path):
         ('core = "cortex-m4"', "core = ", "not valid TOML"),
         ("[uart]", '[placement]\nweights = "tcm"\n[uart]', "placement.weights: no memory 'tcm'"),
         ("[uart]", "[memory.weights]\nbase = 0\nsize = 16\n[uart]", "memory.weights: a memory's"),
+        ("irq = 0", 'irq = 0\ntx = "PA2"', "uart: rx: missing key"),
+        ("irq = 0", 'irq = 0\ntx = "PA16"\nrx = "PA3"', "uart.tx: 'PA16' is no pin: write it"),
+        ("irq = 0", "irq = 0\naf = 7", "uart: tx: missing key"),
+        ("[memory.flash]", 'unverified = ["uart.baud"]\n[memory.flash]', "unverified: there is no"),
+        ("[memory.flash]", 'unverified = ["core.prefix"]\n[memory.flash]', "unverified: there is"),
         ("[uart]", '[memory."a b"]\nbase = 0\nsize = 16\n[uart]', "memory.a b: a memory's name"),
     ],
 )
