@@ -175,7 +175,7 @@ def _devices(build: Build, usb: tuple[int, int], voltage: float) -> str:
     board = f"- name: {build.board}\n  type: dut\n  baud:\n{modes}"
     if build.mlperf.mode == "energy":
         # the runner must not find the board itself, or it leaves the monitor out
-        return f"{board}  voltage: {voltage:g}\n{_MONITORS.format(voltage=voltage)}"
+        return board + _MONITORS.format(voltage=voltage)
     return f"{board}  usb:\n    0x{usb[0]:04X}: 0x{usb[1]:04X}\n"
 
 

@@ -11,6 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from edgeflow.device import Board
 from edgeflow.errors import DeviceError
@@ -64,10 +65,14 @@ class InterfaceBoard:
     firmware : Firmware
     say : callable
         Sends bytes to the runner.
+    wire : Wire, optional
+        The pin's; what the board says after an edge waits until the runner has read of that.
     """
 
-    def __init__(self, firmware: Firmware, say: Callable[[bytes], None]) -> None:
-        self._firmware, self._say = firmware, say
+    def __init__(
+        self, firmware: Firmware, say: Callable[[bytes], None], wire: "Wire | None" = None
+    ) -> None:
+        self._firmware, self._say, self._wire = firmware, say, wire
         self._command = b""
         self._answer = b""
         self.bauds: list[int] = []
@@ -85,10 +90,55 @@ class InterfaceBoard:
                 self._firmware.say(rest.encode() + b"%")
 
     def pass_back(self, data: bytes) -> None:
-        """Pass on what the board says."""
+        """Pass on what the board says, at the pace of the line between them."""
+        time.sleep(10 * len(data) / self.bauds[-1] if self.bauds else 0)
+        if self._wire is not None:
+            self._wire.settle()
         *lines, self._answer = (self._answer + data).split(b"\n")
         for line in lines:
             self._say(b"[dut]: " + line + b"\n")
+
+
+class Wire:
+    """From a pin of QEMU's nRF51 to the monitor's D7: QEMU logs what is written to the pins.
+
+    Parameters
+    ----------
+    log : Path
+        QEMU's, of `ARGUMENTS`.
+    pin : int
+    monitor : PowerMonitor
+    """
+
+    #: Of QEMU, before the log's path.
+    ARGUMENTS = ("-trace", "nrf51_gpio_write", "-D")
+    #: Seconds after an edge until a runner on a busy machine has read of it.
+    _READ = 1.5
+
+    def __init__(self, log: Path, pin: int, monitor: "PowerMonitor") -> None:
+        self._file = log.open(encoding="ascii")
+        self._cleared = f"offset 0x50c value {1 << pin:#x}"
+        self._monitor = monitor
+        self._lock = threading.Lock()
+        self._last = 0.0
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def settle(self) -> None:
+        """Wait until the last edge is long enough ago."""
+        self._look()
+        time.sleep(max(0.0, self._last + self._READ - time.monotonic()))
+
+    def _watch(self) -> None:
+        while True:
+            self._look()
+            time.sleep(0.002)
+
+    def _look(self) -> None:
+        with self._lock:
+            for line in self._file:
+                if self._cleared in line:
+                    self._last = time.monotonic()
+                    self._monitor.edge()
 
 
 class PowerMonitor:
@@ -101,12 +151,19 @@ class PowerMonitor:
     active, idle : str
         Energy of a millisecond between an odd and an even edge, and elsewhere, as the monitor
         writes it: 2124-08 is 21.24 uJ.
+    rate : int
+        Its milliseconds in a second of this machine's: the runner reads a byte at a time, and
+        cannot follow all on a busy machine.
     """
 
     def __init__(
-        self, say: Callable[[bytes], None], active: str = "2124-08", idle: str = "1000-09"
+        self,
+        say: Callable[[bytes], None],
+        active: str = "2124-08",
+        idle: str = "1000-09",
+        rate: int = 1000,
     ) -> None:
-        self._say, self._active, self._idle = say, active, idle
+        self._say, self._active, self._idle, self._rate = say, active, idle, rate
         self._lock = threading.Lock()
         self._line = b""
         self._started: float | None = None
@@ -156,7 +213,7 @@ class PowerMonitor:
     def _catch_up(self) -> None:
         """Send the samples of the time that has passed."""
         assert self._started is not None
-        due = int((time.monotonic() - self._started) * 1000)
+        due = int((time.monotonic() - self._started) * self._rate)
         text = ""
         for number in range(self._sent + 1, due + 1):
             text += (self._active if self._edges % 2 else self._idle) + "\r\n"
