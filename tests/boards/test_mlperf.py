@@ -7,6 +7,7 @@ depends on the board, the window or the time. The benchmark's own runner is in
 
 import dataclasses
 import re
+import subprocess
 import time
 from pathlib import Path
 
@@ -15,9 +16,13 @@ import pytest
 
 from edgeflow import __version__, api
 from edgeflow.codegen.build import Build
+from edgeflow.codegen.plan import plan_library
+from edgeflow.codegen.render import render, write
 from edgeflow.device import open_board
 from edgeflow.device.transport import Transport
 from edgeflow.program import Program
+from edgeflow.resources import resource
+from edgeflow.targets.core import load_core
 from tests.random_programs import random_program, samples
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "mlperf").glob("*.txt"))
@@ -178,6 +183,40 @@ def test_time_of_this_machine(
         started = time.monotonic()
         first, last = laps(host.ask("infer 3000 0"))
         assert 0 < last - first < 1e6 * (time.monotonic() - started)
+
+
+#: A board whose counter goes on by three seconds at each look, and wraps after 4.3 of them.
+SLOW_BOARD = r"""
+#include "ef_hal.h"
+#include "ef_mlperf.h"
+#include <stdio.h>
+uint32_t ef_hal_cycles(void) { static uint32_t now; return now += 3000000000u; }
+uint32_t ef_hal_cycles_hz(void) { return 1000000000u; }
+void ef_hal_write(const uint8_t *data, size_t size) { fwrite(data, size, 1, stdout); }
+int main(void) {
+    static model_t model;
+    char lines[][200] = {"db load 48", "db 0102030405060708090a0b0c0d0e0f101112131415161718",
+                         "db 0102030405060708090a0b0c0d0e0f101112131415161718", "infer 2 0"};
+    model_init(&model);
+    for (int i = 0; i < 4; i++)
+        ef_mlperf_command(&model, lines[i]);
+    return 0;
+}
+"""
+
+
+def test_time_goes_on_when_the_counter_wraps(tmp_path: Path) -> None:
+    plan = plan_library(classifier(), load_core("host"), kernel_sets=["c"])
+    write(render(plan), tmp_path)
+    (tmp_path / "slow.c").write_text(SLOW_BOARD)
+    firmware = resource("firmware")
+    sources = ["slow.c", "model.c", *plan.kernel_files, firmware / "runtime" / "ef_mlperf.c"]
+    folders = [".", "kernels", firmware / "hal", firmware / "runtime"]
+    command = ["gcc", "-std=c99", '-DEF_MLPERF="x"', *(f"-I{f}" for f in folders), *sources]
+    subprocess.run([*map(str, command), "-o", "slow"], cwd=tmp_path, check=True)
+    said = subprocess.run([tmp_path / "slow"], capture_output=True, text=True, check=True).stdout
+    first, last = laps(said.splitlines())
+    assert last - first == 3_000_000 * (2 * 8 + 1)
 
 
 @pytest.mark.board
