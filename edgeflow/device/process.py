@@ -3,6 +3,7 @@
 import abc
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import subprocess
@@ -97,6 +98,8 @@ class Child:
             code = self.process.wait(1.0)
         except subprocess.TimeoutExpired:
             return f"{self.name} closed the serial port"
+        if code == errno.ENOSPC:  # of the plugin that counts
+            return f"{self.name}: {os.strerror(code)}"
         if code < 0:
             ended = f"was killed by signal {-code} ({signal.Signals(-code).name})"
         else:

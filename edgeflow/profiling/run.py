@@ -3,7 +3,6 @@
 import errno
 import os
 import platform
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,8 +37,6 @@ from edgeflow.targets.size import layer_bytes, measure_size
 Progress = Callable[[int, int], None]
 #: Windows or recordings of which the reference runs side by side: any number gives the same bits.
 SIDE_BY_SIDE = 1024
-#: Bytes that are free on a full disk.
-_LITTLE = 1 << 16
 #: Files of a result, and of one that was interrupted.
 RESULT, PARTIAL = "profile.json", "profile.partial.json"
 REPORT, PARTIAL_REPORT = "report.html", "report.partial.html"
@@ -153,9 +150,8 @@ def _stream(
             with opened.connect(expected) as client:
                 run.stream(client)
     except (KeyboardInterrupt, DeviceError) as error:
-        # an emulator that cannot write its counts ends, and may have no place to say why
-        if isinstance(error, DeviceError) and shutil.disk_usage(folder.scratch).free < _LITTLE:
-            full = errno.ENOSPC
+        full = errno.ENOSPC
+        if os.strerror(full) in str(error):  # nor is there room for what was collected
             raise OSError(full, os.strerror(full), str(folder.path)) from error
         if not run.y:
             raise

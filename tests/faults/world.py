@@ -6,11 +6,15 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from edgeflow.files import settled
 from edgeflow.files.leftovers import is_unfinished
+from tests.conftest import SHARED_DATA
 from tests.faults.forks import Forks
 from tests.recordings import write_recordings
 
+SEGLEARN = SHARED_DATA / "seglearn-watch"
 DATA = ("--data", "mine.csv")
 #: A folder that torch keeps among temporary ones.
 _THEIRS = "torchinductor"
@@ -21,6 +25,15 @@ _TIMES = re.compile(
 )
 
 
+_HEAD = """import torch
+
+class Head(torch.nn.Linear):
+    def __init__(self):
+        torch.manual_seed(1)
+        super().__init__(8, 3)
+"""
+
+
 @dataclass(frozen=True)
 class Writer:
     """A command that writes.
@@ -29,7 +42,7 @@ class Writer:
     ----------
     name : str
     arguments : tuple of str
-        ``OUT`` stands for its output.
+        ``OUT`` stands for its output, ``SEGLEARN`` for the folder of the data set.
     before : tuple of str, optional
         The command that makes an older result of another content; None: there is none.
     out : str
@@ -44,7 +57,15 @@ class Writer:
     def command(self, out: Path, *, older: bool = False) -> list[str]:
         arguments = self.before if older else self.arguments
         assert arguments is not None
-        return [str(out / self.out) if a == "OUT" else a for a in arguments]
+        places = {"OUT": str(out / self.out), "SEGLEARN": str(SEGLEARN)}
+        return [places.get(a, a) for a in arguments]
+
+    def skip(self) -> None:
+        """Skip the test where the data are not, or the package."""
+        if "SEGLEARN" in self.arguments and not SEGLEARN.is_dir():
+            pytest.skip(f"there is no {SEGLEARN.name} in EDGEFLOW_TEST_DATA")
+        if self.name == "float":
+            pytest.importorskip("tvm")
 
 
 _TRAIN = ("train", *DATA, "--hidden", "6", "--window", "20", "--epochs")
@@ -68,6 +89,9 @@ WRITERS = (
                                "-o", "OUT"), None, "small.onnx"),
     Writer("profile", ("profile", "build", *DATA, "--steps", "200", "-o", "OUT"),
            ("profile", "build", *DATA, "--steps", "40", "-o", "OUT")),
+    Writer("float", ("float", "head.py:Head", "--input", "1x8", "-o", "OUT"),
+           ("float", "head.py:Head", "--input", "1x8", "--name", "other", "-o", "OUT")),
+    Writer("demo", ("demo", "--root", "SEGLEARN", "--hidden", "4", "--epochs", "1", "-o", "OUT")),
     Writer("compare", ("compare", "model.onnx", "other.onnx", "-o", "OUT"),
            ("compare", "model.onnx", "-o", "OUT"), "fronts.html"),
 )  # fmt: skip
@@ -97,6 +121,7 @@ class World:
         """Make the inputs: recordings, two programs and, if asked for, a build."""
         world = World(Forks(environment), folder / "inputs", folder / "runs")
         world.inputs.mkdir()
+        (world.inputs / "head.py").write_text(_HEAD)
         world.runs.mkdir()
         write_recordings(world.inputs / "mine.csv")
         (world.inputs / "ladder.toml").write_text('recipes = ["int8"]\n')

@@ -179,8 +179,9 @@ static void on_end(unsigned vcpu, void *user) {
     append("\n", 0, 0);
     /* flushed at each step: QEMU may be killed at any time */
     if (fwrite(text, 1, text_size, out) != text_size || fflush(out) != 0) {
-        fprintf(stderr, "ef_count: cannot write the counts: %s\n", strerror(errno));
-        exit(1);
+        const int why = errno;
+        fprintf(stderr, "ef_count: cannot write the counts: %s\n", strerror(why));
+        exit(why); /* the message may have had no place, too */
     }
 }
 
