@@ -94,7 +94,7 @@ def boards(folder: Path, root: Path | None) -> Iterator[Row]:
     for data, hidden in MODELS:
         file = compressed(data, SEEDS[0], folder, root, hidden=hidden)
         dataset = load_dataset(data, root=root)
-        for spec in list_boards():
+        for spec in (board for board in list_boards() if board.runs_here):
             build = compile_program(Program.load(file), spec, file.parent / spec.name)
             result = profile(build, dataset, steps=2000).to_json()
             counted = result["instructions_per_step"]

@@ -5,7 +5,9 @@ The Python API, the cells, the options of the commands, the layers of packages.
 """
 
 import importlib
+import inspect
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
@@ -22,8 +24,10 @@ from edgeflow.cells import CELLS  # noqa: E402
 from edgeflow.cells.options import option_defaults  # noqa: E402
 from edgeflow.cli import app  # noqa: E402
 from edgeflow.compression.options import DeltaOptions  # noqa: E402
+from edgeflow.device.runners import runners  # noqa: E402
 from edgeflow.recipes.recipe import OPTIONS, Recipe  # noqa: E402
 from edgeflow.schema import settings_of, texts_of  # noqa: E402
+from edgeflow.targets.trust import TRUSTED_OPTIONS  # noqa: E402
 
 #: Classes of the Python API that are not names of ``edgeflow`` itself.
 API_CLASSES = (
@@ -162,3 +166,28 @@ def layers() -> str:
             rows.append([str(floor), f"`{name}{kind}`", about])
     rows.sort(key=lambda row: -int(row[0]))
     return markdown(["floor", "in `edgeflow/`", "what it is"], rows)
+
+
+def flash_tools() -> str:
+    """What each flash tool writes through, and what installs it."""
+    rows = [[f"`{name}`", kind.HELP, kind.INSTALL] for name, kind in runners().items()]
+    return markdown(["tool", "for", "install"], rows)
+
+
+def flash_options() -> str:
+    """The keys of ``[runner.options.TOOL]``."""
+    rows = []
+    for name, kind in runners().items():
+        texts = attributes_of(kind.Options)
+        for key, field in kind.Options.model_fields.items():
+            trust = "; needs trust" if key in TRUSTED_OPTIONS else ""
+            need = "required" if field.is_required() else "optional"
+            rows.append([f"`{name}`", f"`{key}`", f"{need}{trust}", texts[key]])
+    return markdown(["tool", "key", "", "what"], rows)
+
+
+def attributes_of(schema: type) -> dict[str, str]:
+    """Return the texts of the attributes in a class's docstring, by name."""
+    text = inspect.cleandoc(schema.__doc__ or "").replace("``", "`")
+    found = re.findall(r"^(\w+)\n((?: {4}.*\n?)+)", text, re.M)
+    return {name: " ".join(body.split()) for name, body in found}

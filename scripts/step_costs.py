@@ -70,7 +70,11 @@ def main() -> None:
     wanted = parser.parse_args().board
     programs = {cell: random_cell(cell, INPUTS, HIDDEN) for cell in CELLS}
     for board in list_boards():
-        if board.estimate is not None and (wanted is None or board.name in wanted):
+        if (
+            board.emulated
+            and board.estimate is not None
+            and (wanted is None or board.name in wanted)
+        ):
             path = resource("calibration") / "costs" / "steps" / f"{board.core.name}.toml"
             write_data(measure(board, programs), path, ABOUT)
 

@@ -176,6 +176,7 @@ def profile(
     board: BoardSpec | str | None = None,
     port: str | None = None,
     runner: str | None = None,
+    no_flash: bool = False,
     float_accuracy: float | None = None,
     out: str | Path | None = None,
     trust_board: bool = False,
@@ -198,10 +199,14 @@ def profile(
     board : BoardSpec or str, optional
         Instead of the one that the build was made for; of the same core.
     port : str, optional
-        Serial port of a board; without it an emulated board is started.
+        Serial port of a board; without it a real board is looked for by its USB ids, and an
+        emulated one is started.
     runner : str, optional
-        Flash tool that first writes the image to the board behind `port`; without it the image
-        must be there, which the handshake checks.
+        Flash tool that first writes the image to the board. Default: of a real board the first of
+        its file that is installed, if the board does not run the image yet; else the image must be
+        there, which the handshake checks.
+    no_flash : bool
+        Never write to a board behind a port.
     float_accuracy : float, optional
         Accuracy of the model before compression, 0..1; default: what the program stored.
     out : path, optional
@@ -253,9 +258,13 @@ def profile(
     if float_accuracy is not None:
         float_accuracy = arguments.as_number("float_accuracy", float_accuracy)
     out = None if out is None else arguments.as_path("out", out, TargetError)
-    arguments.check_flags(TargetError, trust_board=trust_board)
-    board = None if board is None else arguments.as_board(board, trusted=trust_board)
+    arguments.check_flags(TargetError, trust_board=trust_board, no_flash=no_flash)
     loaded = build if isinstance(build, Build) else Build.load(build)
+    board = (
+        loaded.spec(trust_board=trust_board)
+        if board is None
+        else arguments.as_board(board, trusted=trust_board)
+    )
     with arguments.files_named(TargetError):
         check_profile(loaded.directory if out is None else out, {"the data": data})
     dataset = (
@@ -267,7 +276,7 @@ def profile(
         result = run(
             loaded,
             dataset,
-            split=split, steps=steps, board=board, port=port, runner=runner,
+            split=split, steps=steps, board=board, port=port, runner=runner, no_flash=no_flash,
             float_accuracy=float_accuracy, out=out, progress=progress,
         )  # fmt: skip
     arguments.warn_of(result.notes)

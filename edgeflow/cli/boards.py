@@ -1,5 +1,7 @@
 """``edgeflow boards``: the boards that images can be made for."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from edgeflow.cli import console
@@ -8,7 +10,10 @@ from edgeflow.targets.boards import memory_text
 from edgeflow.targets.part import Part, estimated_part
 from edgeflow.targets.tools import missing_tools
 
-_EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, ", "native": ""}
+if TYPE_CHECKING:
+    from edgeflow.device.ports import Port
+
+_EMULATORS = {"qemu": "QEMU ", "qemu-user": "QEMU user mode, ", "native": "", "hardware": ""}
 
 
 def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
@@ -18,8 +23,10 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
       edgeflow boards
       edgeflow boards --json
     """
-    known = list_boards()
-    rows = [_describe(board) for board in known]
+    from edgeflow.device.ports import usb_ports
+
+    known, ports = list_boards(), usb_ports()
+    rows = [_describe(board, ports) for board in known]
     if json:
         console.print_json(rows)
         return
@@ -56,13 +63,38 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
         ),
         text=("part",),
     )
+    real = [row for row in rows if row["tools"]]
+    console.table(
+        "Real boards: what writes to them, the best first",
+        ("board", "tools that are here", "others", "plugged in", "unverified"),
+        (
+            (
+                row["name"],
+                ", ".join(tool["name"] for tool in row["tools"] if tool["installed"]) or "-",
+                ", ".join(tool["name"] for tool in row["tools"] if not tool["installed"]) or "-",
+                ", ".join(row["ports"]) or "no",
+                ", ".join(row["unverified"]) or "-",
+            )
+            for row in real
+        ),
+        text=("tools that are here", "others", "plugged in", "unverified"),
+    )
+    shared = {port for row in real for port in row["ports"]}
+    if len(shared) < sum(len(row["ports"]) for row in real):
+        console.note("several boards have the same USB id: one at the port may be any of them")
     if not all(row["ready"] for row in rows):
         console.note("'edgeflow doctor' tells what is missing and what installs it")
 
 
-def _describe(board: BoardSpec) -> dict:
+def _describe(board: BoardSpec, ports: "list[Port]") -> dict:
+    from edgeflow.device.ports import ports_of, usb_ids
+    from edgeflow.device.runners import runners_of
+
     flash, ram = board.memory.get("flash"), board.memory.get("ram")
     missing, part = missing_tools(board.tools), estimated_part(board)
+    tools = runners_of(board)
+    if tools and all(tool.installed() is None for tool in tools):
+        missing.append(str(tools[0].TOOL))
     return {
         "name": board.name,
         "core": board.core.name,
@@ -76,6 +108,11 @@ def _describe(board: BoardSpec) -> dict:
         "part": None if part is None else _describe_part(part),
         "ready": not missing,
         "missing": missing,
+        "tools": [{"name": t.NAME, "installed": t.installed() is not None} for t in tools],
+        "usb": list(usb_ids(board)),
+        "ports": [port.device for port in ports_of(board, ports)],
+        "sources": list(board.sources),
+        "unverified": list(board.unverified),
     }
 
 

@@ -2,10 +2,12 @@
 
 import shutil
 from dataclasses import asdict
+from typing import NoReturn
 
 import typer
 
 from edgeflow.cli import console
+from edgeflow.cli.options import TRUST_BOARD
 
 
 def command(
@@ -13,17 +15,24 @@ def command(
     packages: bool = typer.Option(
         False, "--packages", help="Print only the missing Debian packages, for scripts."
     ),
+    board: str | None = typer.Option(
+        None, "--board", help="Check what this board needs: compiler, flash tools, its port."
+    ),
+    trust_board: bool = TRUST_BOARD,
 ) -> None:
     """Check compilers, emulators and Python packages.
 
-    Exit code 2 if something is missing that 'edgeflow demo' needs.
+    Exit code 2 if something is missing that 'edgeflow demo' needs, or the --board.
 
     Examples:
       edgeflow doctor
       edgeflow doctor --json
+      edgeflow doctor --board nucleo-l4r5zi
     """
     from edgeflow.targets import doctor
 
+    if board is not None:
+        _of_board(board, trust_board, json)
     checks = doctor.examine()
     if packages:
         for package in doctor.missing_packages(checks):
@@ -61,4 +70,38 @@ def command(
             "arm-none-eabi-gcc-cs arm-none-eabi-newlib qemu-system-arm gcc; "
             "Arch: arm-none-eabi-gcc arm-none-eabi-newlib qemu-system-arm gcc."
         )
+    raise typer.Exit(0 if ok else 2)
+
+
+def _of_board(name: str, trusted: bool, json: bool) -> NoReturn:
+    """Print what a board needs; exit with 2 if something of it is missing."""
+    from edgeflow.device.checks import examine_board, install_commands
+    from edgeflow.targets.board import load_board
+
+    spec = load_board(name, trusted=trusted)
+    checks = examine_board(spec)
+    ok = all(check.ok for check in checks if check.required)
+    commands = install_commands(checks)
+    if json:
+        rows = [asdict(check) | {"ok": check.ok} for check in checks]
+        console.print_json({"board": spec.name, "ok": ok, "install": commands, "checks": rows})
+        raise typer.Exit(0 if ok else 2)
+    console.table(
+        f"{spec.name}: {spec.description}",
+        ("name", "version", "state", "for"),
+        (
+            (check.name, check.version or "-", check.problem or "ok", check.needed_for)
+            for check in checks
+        ),
+        text=("version", "state", "for"),
+    )
+    for check in checks:
+        if check.kind == "flash" and not check.ok:
+            console.note(f"{check.name}: {check.install}")
+    if commands:
+        console.out.print("To install what is missing:")
+        for command in commands:
+            console.out.print(f"  {command}", soft_wrap=True, markup=False)
+    else:
+        console.out.print("Nothing is missing.")
     raise typer.Exit(0 if ok else 2)

@@ -26,12 +26,16 @@ def command(
     stay: bool = typer.Option(
         False, "--stay", help="Keep an emulated board running, and print the port to open."
     ),
+    no_flash: bool = typer.Option(
+        False, "--no-flash", help="Never write to a board behind a port, only verify."
+    ),
     trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
 ) -> None:
     """Write an image to a board, or boot an emulated one, and verify that it runs.
 
-    Without --runner, a board behind a --port is only verified.
+    A real board is found by its USB ids, and written with the first of its tools that is
+    installed. Another one behind a --port is only verified, unless --runner says with what.
 
     Examples:
       edgeflow flash build
@@ -44,7 +48,11 @@ def command(
 
     build = Build.load(folder)
     expected = build.expected
-    spec = load_board(board if board is not None else build.board, trusted=trust_board)
+    spec = (
+        build.spec(trust_board=trust_board)
+        if board is None
+        else load_board(board, trusted=trust_board)
+    )
     if spec.name != build.board:
         raise TargetError(
             f"{folder}: was compiled for {build.board}, not {spec.name}: run 'edgeflow compile "
@@ -56,9 +64,8 @@ def command(
             _write_and_verify(kept, expected, kept.port, json_, write=True)
             _wait(kept)
         return
-    with open_board(spec, image=build.elf, port=port, runner=runner) as opened:
-        write = port is None or runner is not None
-        _write_and_verify(opened, expected, port, json_, write=write)
+    with open_board(spec, image=build.elf, port=port, runner=runner, no_flash=no_flash) as opened:
+        _write_and_verify(opened, expected, port, json_, write=opened.write != "never")
 
 
 def _kept_board(spec: "BoardSpec", image: Path, port: str | None) -> "QemuBoard":
@@ -77,9 +84,10 @@ def _write_and_verify(
     board: "Board", expected: "Expected", port: str | None, json_: bool, *, write: bool
 ) -> None:
     if write:
-        console.note(f"writing {board.image} to {board.spec.name}")
+        tool = f" with {board.tool}" if board.tool else ""
+        console.note(f"writing {board.image} to {board.spec.name}{tool}")
         board.flash()
-        port = getattr(board, "port", port)
+    port = getattr(board, "port", port)
     with board.connect(expected) as client:
         hello = client.hello
     board.release()

@@ -27,8 +27,11 @@ def command(
         min=1,
         help="Of a measurement, which must take 10 s or longer; default: what should take 12.",
     ),
-    usb: str = typer.Option(
-        "0483:374B", "--usb", help="Vendor and product of the board's serial port."
+    usb: str | None = typer.Option(
+        None,
+        "--usb",
+        help="Vendor and product of the board's serial port; default: of the board's file, else "
+        "0483:374B, an ST-Link V2-1.",
     ),
     voltage: float = typer.Option(3.3, "--voltage", help="Supply in the energy mode.", min=0.1),
     json_: bool = JSON,
@@ -47,15 +50,13 @@ def command(
     from edgeflow.codegen.build import Build
     from edgeflow.exporting.mlperf import FOLDER, write_benchmark
 
-    numbers = re.fullmatch(r"([0-9a-fA-F]{1,4}):([0-9a-fA-F]{1,4})", usb)
-    if numbers is None:
-        raise TargetError(f"--usb {usb}: two hexadecimal numbers, such as 0483:374B")
+    ids = None if usb is None else _numbers(usb)
     loaded = Build.load(build)
     FOLDER.check(out, {"BUILD": build, **dataset.inputs(data, reading)})
     samples = dataset.load(data, reading, loaded.program().window or None)
     made = write_benchmark(
         loaded, samples, out, split=split, windows=windows, inferences=inferences,
-        usb=(int(numbers[1], 16), int(numbers[2], 16)), voltage=voltage,
+        usb=ids, voltage=voltage,
     )  # fmt: skip
     if json_:
         console.print_json({"directory": str(out), **asdict(made)})
@@ -77,3 +78,10 @@ def command(
 
 #: Of the runner, when the board answers it directly.
 _MODES = ("accuracy", "performance")
+
+
+def _numbers(usb: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9a-fA-F]{1,4}):([0-9a-fA-F]{1,4})", usb)
+    if found is None:
+        raise TargetError(f"--usb {usb}: two hexadecimal numbers, such as 0483:374B")
+    return int(found[1], 16), int(found[2], 16)

@@ -13,10 +13,13 @@ PORT: str | None = typer.Option(
     None,
     "--port",
     help="Where a board is connected: /dev/ttyACM0, COM3, socket://host:port. "
-    "Without it an emulated board is started.",
+    "Without it a real board is looked for by its USB ids, and an emulated one is started.",
 )
 RUNNER: str | None = typer.Option(
-    None, "--runner", help="Tool that writes to the board behind --port: pyocd, openocd."
+    None,
+    "--runner",
+    help="Tool that writes to the board: pyocd, openocd, gdb, ... "
+    "Default: of a real board the first of its file that is installed.",
 )
 TRUST_BOARD: bool = typer.Option(
     False,

@@ -28,9 +28,7 @@ def command(
     ),
     port: str | None = PORT,
     runner: str | None = RUNNER,
-    no_flash: bool = typer.Option(
-        False, "--no-flash", help="Never write, only verify; the default without --runner."
-    ),
+    no_flash: bool = typer.Option(False, "--no-flash", help="Never write to a board, only verify."),
     out: Path | None = typer.Option(
         None, "--out", "-o", help="Folder for profile.json and report.html; default: the build's."
     ),
@@ -67,7 +65,7 @@ def command(
         with console.counting(f"profiling on {spec.name}") as on_progress:
             result = run(
                 loaded, samples, split=split, steps=steps, board=spec, port=port,
-                runner=None if no_flash else runner, out=folder, report=True, progress=on_progress,
+                runner=runner, no_flash=no_flash, out=folder, report=True, progress=on_progress,
             )  # fmt: skip
     except (KeyboardInterrupt, EdgeFlowError):
         for name, stamp in before.items():

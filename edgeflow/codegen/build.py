@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import __version__
+from edgeflow.codegen.board_file import keep_board_file, load_kept
 from edgeflow.codegen.build_file import read_build_file
 from edgeflow.codegen.choice import Choice
 from edgeflow.codegen.fit import Fit
@@ -19,6 +20,7 @@ from edgeflow.codegen.mlperf import Mlperf
 from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
+from edgeflow.device.runners import runners_of
 from edgeflow.digest import ChangedError, read_json, sealed_json
 from edgeflow.errors import NoRoomError, TargetError
 from edgeflow.files import FolderKind, is_inside, output_folder, settled, write_atomic
@@ -72,6 +74,8 @@ class Build:
         How the image takes part in the MLPerf Tiny benchmark; None: it does not.
     baud : int or None
         Rate of the image's serial port; None: that of the board.
+    board_file : str or None
+        Copy of the board file in the folder, of a board of one's own.
     measured : SizeReport, optional
         The bytes of the image; default: what the folder's ``size.json`` says.
     """
@@ -92,6 +96,7 @@ class Build:
     build_id: str | None = None
     mlperf: Mlperf | None = None
     baud: int | None = None
+    board_file: str | None = None
     measured: SizeReport | None = field(default=None, compare=False)
 
     @property
@@ -143,7 +148,7 @@ class Build:
         Parameters
         ----------
         board : BoardSpec or str, optional
-            Instead of the build's own.
+            Instead of the build's own, of which a file of one's own is kept in the folder.
         trust_board : bool
             Whether a board file may name any program, flag and file.
 
@@ -154,6 +159,8 @@ class Build:
         """
         if isinstance(board, BoardSpec):
             spec = board
+        elif board is None and self.board_file is not None:
+            spec = load_kept(self.directory, self.board_file, trusted=trust_board)
         else:
             spec = load_board(board or self.board, trusted=trust_board)
         if spec.core.name != self.core:
@@ -170,6 +177,7 @@ class Build:
         board: BoardSpec | str | None = None,
         port: str | None = None,
         runner: str | None = None,
+        no_flash: bool = False,
         trust_board: bool = False,
     ) -> NDArray[Any]:
         """Return the board's predictions for raw samples.
@@ -181,11 +189,14 @@ class Build:
         board : BoardSpec or str, optional
             Instead of the one that the build was made for; of the same core.
         port : str, optional
-            Where the board is connected; without it an emulated board is started, or the host's
-            own program.
+            Where the board is connected; without it a real board is looked for by its USB ids, and
+            an emulated one is started, or the host's own program.
         runner : str, optional
-            Flash tool that first writes the image to the board behind `port`; without it the
-            image must be there, which the handshake checks.
+            Flash tool that first writes the image to the board. Default: of a real board the first
+            of its file that is installed, if the board does not run the image yet; else the image
+            must be there, which the handshake checks.
+        no_flash : bool
+            Never write to a board behind a port.
         trust_board : bool
             Whether a board file may name any program, flag and file.
 
@@ -208,11 +219,13 @@ class Build:
         program, spec = self.program(), self.spec(board, trust_board=trust_board)
 
         def run(whole: NDArray[np.int16]) -> NDArray[np.int16]:
-            with open_board(spec, image=self.elf, port=port, runner=runner) as opened:
-                if port is None or runner is not None:
-                    opened.flash()
-                with opened.connect(self.expected) as client:
-                    return np.stack([client.steps(part, reset=True).y for part in whole])
+            with (
+                open_board(
+                    spec, image=self.elf, port=port, runner=runner, no_flash=no_flash
+                ) as opened,
+                opened.start(self.expected) as client,
+            ):
+                return np.stack([client.steps(part, reset=True).y for part in whole])
 
         return predict(program, x, run)
 
@@ -307,6 +320,7 @@ def compile_program(
         If the folder holds what EdgeFlow did not make, or another process writes it.
     """
     spec = load_board(board) if isinstance(board, str) else board
+    runners_of(spec)  # options of its flash tools that are wrong are told of now
     if name is not None:
         check_name(name, program)
     options: dict[str, Any] = {
@@ -364,6 +378,7 @@ def _compile(
         build_id=build_id.hex(),
         mlperf=mlperf,
         baud=None if spec.uart is None else spec.uart.baud,
+        board_file=keep_board_file(spec, directory),
         measured=measured,
     )
     program.save(directory / "model.onnx")

@@ -40,6 +40,7 @@ def _hash(value: object) -> object:
 
 _Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 _File = Annotated[str, AfterValidator(_inside)]
+_BoardFile = Annotated[str, Field(pattern=r"^board/[^/\\]+\.toml$", max_length=200)]
 
 
 class _Content(BaseModel):
@@ -62,6 +63,7 @@ class _Content(BaseModel):
     notes: tuple[str, ...] = ()
     mlperf: Mlperf | None = None
     baud: Annotated[int, Field(ge=BAUD[0], le=BAUD[1])] | None = None
+    board_file: _BoardFile | None = None
 
 
 def read_build_file(file: Path) -> dict[str, Any]:

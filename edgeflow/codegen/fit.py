@@ -86,9 +86,17 @@ class Fit:
         return []
 
     def step_cycles(self) -> float | None:
-        """Return the cycles that are expected of a step on the part; None: not known."""
-        known = None if self.part is None else _cycles(self.board, self.part, self.choices)
-        return None if known is None else known[1]
+        """Return the cycles that are expected of a step's products; None: not known.
+
+        On the part, or without one on the board itself, wait states of its flash apart.
+        """
+        if self.part is not None:
+            known = _cycles(self.board, self.part, self.choices)
+            return None if known is None else known[1]
+        costs = load_step_costs(self.board.core.name)
+        if costs is None:
+            return None
+        return costs.mean * sum(choice.instructions or 0.0 for choice in self.choices)
 
     def check_weights(self) -> None:
         """Check that the weights alone are not too many, before anything is compiled.
@@ -225,9 +233,12 @@ def _holders(board: BoardSpec, used: dict[str, int]) -> list[str]:
     # of another core, code has another size; weights are what does not fit
     bytes_ = {"flash": used.get("flash", 0), "ram": used.get("ram", 0)}
     for other in list_boards():
-        uses = board_uses(other, bytes_) if other.memory else []
+        needed, place = dict(bytes_), other.placement.weights
+        if place != "flash":  # copied there, too
+            needed[place] = needed.get(place, 0) + needed["flash"]
+        uses = board_uses(other, needed) if other.memory else []
         part = estimated_part(other)
-        uses += part_uses(part, bytes_, min(STACK, other.stack)) if part is not None else []
+        uses += part_uses(part, needed, min(STACK, other.stack)) if part is not None else []
         if other.name != board.name and all(use.fits for use in uses):
             names.append(other.name)
     return names

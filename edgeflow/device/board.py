@@ -3,12 +3,16 @@
 import abc
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from edgeflow.device.client import Client, Expected
 from edgeflow.device.line import EMULATED_FLOOR, FLOOR
 from edgeflow.device.transport import Transport
-from edgeflow.errors import DeviceError
+from edgeflow.errors import DeviceError, ImageMismatchError
 from edgeflow.targets.board import BoardSpec
+
+#: When `Board.start` writes the image: ``needed``: where the board does not run it already.
+Write = Literal["always", "needed", "never"]
 
 
 class Board(abc.ABC):
@@ -27,6 +31,12 @@ class Board(abc.ABC):
         self.image = None if image is None else Path(image)
         self._transport: Transport | None = None
 
+    #: When `start` writes.
+    write: Write = "always"
+    #: What `flash` writes with, for messages; "": it starts a process.
+    tool: str = ""
+    #: Whether `start` wrote the image.
+    wrote = False
     # Whether others can open what the transport has open.
     _has_port = False
     # Seconds that the next connection may wait for the greeting of a board just started.
@@ -86,6 +96,35 @@ class Board(abc.ABC):
             floor=EMULATED_FLOOR if self.spec.emulated else FLOOR,
             boot_time=boot_time,
         )
+
+    def start(self, expected: Expected) -> Client:
+        """Connect to a board that runs a build, and write its image before if `write` says so.
+
+        A board that tells by the handshake that it is another one is never written to.
+
+        Raises
+        ------
+        DeviceError, ToolMissingError
+            Of `flash` and `connect`.
+        """
+        if self.write == "needed":
+            self._open()  # a port that cannot be opened is no reason to write
+            try:
+                client = self.connect()
+            except DeviceError:
+                client = None
+            if client is not None:
+                try:
+                    client.expect(expected)
+                    return client
+                except ImageMismatchError:
+                    client.close()
+                    if client.hello.board != (expected.board or client.hello.board):
+                        raise
+        if self.write != "never":
+            self.flash()
+            self.wrote = True
+        return self.connect(expected)
 
     @abc.abstractmethod
     def _open(self) -> Transport:

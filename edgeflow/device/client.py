@@ -114,7 +114,11 @@ class Client:
         if isinstance(expected, bytes):
             expected = Expected(expected)
         if expected is not None:
-            _check(transport.name, self.hello, expected)
+            self.expect(expected)
+
+    def expect(self, expected: Expected) -> None:
+        """Raise an ImageMismatchError that says what is on the board, if it is something else."""
+        _check(self._transport.name, self.hello, expected)
 
     def steps(self, x: np.ndarray, reset: bool = False) -> StepResult:
         """Run the model on samples.

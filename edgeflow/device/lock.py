@@ -75,6 +75,24 @@ class PortLock:
             self._file = None
 
 
+@contextlib.contextmanager
+def held_port(path: str) -> Iterator[None]:
+    """Hold a serial port for a program that is started here and opens it.
+
+    Raises
+    ------
+    PortBusyError
+        If another has it.
+    """
+    lock = PortLock(path, port_key(path))
+    try:
+        if holder := holder_of(path):
+            raise busy(path, holder)
+        yield
+    finally:
+        lock.release()
+
+
 def port_key(path: str) -> str:
     """Return the same text for all names of a port, such as links in ``/dev/serial/by-id``."""
     return os.path.realpath(path)

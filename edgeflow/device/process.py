@@ -13,7 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from edgeflow.device.board import Board
 from edgeflow.device.transport import Transport
@@ -40,6 +40,13 @@ def _death_with_parent() -> Callable[[], None] | None:
     return set_signal
 
 
+def _messages_file(log: Path | None) -> IO[bytes]:
+    if log is not None:
+        with contextlib.suppress(OSError):  # a full disk: it runs all the same
+            return log.open("a+b")
+    return tempfile.TemporaryFile()
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
@@ -56,6 +63,10 @@ class Child:
         True: stdin and stdout are pipes; else stdout is kept like stderr.
     pass_fds : sequence of int
         File descriptors that the child inherits.
+    cwd : path, optional
+        Where it runs.
+    log : path, optional
+        File that its messages are added to, where they stay.
 
     Raises
     ------
@@ -64,10 +75,17 @@ class Child:
     """
 
     def __init__(
-        self, command: Sequence[str], *, pipes: bool = False, pass_fds: Sequence[int] = ()
+        self,
+        command: Sequence[str],
+        *,
+        pipes: bool = False,
+        pass_fds: Sequence[int] = (),
+        cwd: Path | None = None,
+        log: Path | None = None,
     ) -> None:
         self.name = Path(command[0]).name
-        self._messages = tempfile.TemporaryFile()  # noqa: SIM115
+        self._messages = _messages_file(log)
+        self._begin = self._messages.seek(0, os.SEEK_END)
         try:
             self.process = subprocess.Popen(
                 command,
@@ -76,6 +94,7 @@ class Child:
                 stdout=subprocess.PIPE if pipes else self._messages,
                 stderr=self._messages,
                 pass_fds=pass_fds,
+                cwd=cwd,
                 # Ctrl-C in a terminal is for us; we then stop the child in order
                 start_new_session=True,
                 preexec_fn=_death_with_parent(),
@@ -89,7 +108,8 @@ class Child:
         """Return the output of the child so far."""
         with contextlib.suppress(ValueError):
             size = self._messages.seek(0, os.SEEK_END)
-            return os.pread(self._messages.fileno(), size, 0).decode("utf-8", "replace").strip()
+            data = os.pread(self._messages.fileno(), size - self._begin, self._begin)
+            return data.decode("utf-8", "replace").strip()
         return ""
 
     def why_gone(self) -> str:

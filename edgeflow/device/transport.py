@@ -12,9 +12,11 @@ import socket
 import time
 import urllib.parse
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 from edgeflow.device.lock import PortLock, busy, holder_of, network_key, port_key
+from edgeflow.device.ports import permission
 from edgeflow.errors import DeviceError
 
 WRITE_TIMEOUT = 10.0  # seconds
@@ -195,7 +197,10 @@ class PortTransport(Transport):
             self._lock.release()
             if getattr(error, "errno", None) in (errno.EAGAIN, errno.EBUSY):
                 raise busy(path, holder_of(path)) from None
-            raise DeviceError(f"{path}: {_open_failure(error)}; {_known_ports()}") from None
+            failure = _open_failure(error)
+            if Path(path).exists() and not os.access(path, os.R_OK | os.W_OK):
+                raise DeviceError(f"{path}: {failure}: {permission(path)}") from None
+            raise DeviceError(f"{path}: {failure}; {_known_ports()}") from None
         holder = holder_of(path)
         if holder:  # without a lock
             self.close()

@@ -12,6 +12,7 @@ import numpy as np
 from edgeflow.codegen.build import Build
 from edgeflow.codegen.fit import Fit
 from edgeflow.data import Dataset, Windows, choose_windows
+from edgeflow.device.ports import usb_ids
 from edgeflow.errors import DataError, TargetError
 from edgeflow.files import FolderKind, output_folder, write_atomic
 from edgeflow.program import Program
@@ -22,6 +23,8 @@ SHORTEST, _AIM = 10.0, 12.0
 #: Windows of the modes performance and energy.
 LOOPS = 5
 _WARM_UPS = 10
+#: USB ids of a serial port where the board's file has none that the runner could look for.
+_STLINK = "0483:374B"
 #: The interface board and the power monitor that the energy mode goes through, as they plug in.
 _MONITORS = """\
 - name: stm32h573i-dk
@@ -73,7 +76,7 @@ def write_benchmark(
     split: str = "test",
     windows: int = 200,
     inferences: int | None = None,
-    usb: tuple[int, int] = (0x0483, 0x374B),
+    usb: tuple[int, int] | None = None,
     voltage: float = 3.3,
 ) -> Benchmark:
     """Write devices, test scripts and windows for the runner.
@@ -91,8 +94,9 @@ def write_benchmark(
         At most this many, taken evenly.
     inferences : int, optional
         Between the two times; default: as many as should take 12 seconds.
-    usb : (int, int)
-        Vendor and product of the board's serial port, by which the runner finds it.
+    usb : (int, int), optional
+        Vendor and product of the board's serial port, by which the runner finds it; default: the
+        first of the board's file, else those of an ST-Link V2-1.
     voltage : float
         Supply of the board in the energy mode, V.
 
@@ -118,7 +122,7 @@ def write_benchmark(
     right = program.run(x)[:, -1].argmax(axis=-1) == chosen.y
     model = build.mlperf.model
     texts = {
-        "devices.yaml": _devices(build, usb, voltage),
+        "devices.yaml": _devices(build, usb or _usb(build), voltage),
         "tests_accuracy.yaml": _script(model, "loop", "infer 1 0"),
         **{
             f"tests_{mode}.yaml": _script(model, f"loop {LOOPS}", f"infer {count} {_WARM_UPS}")
@@ -159,13 +163,20 @@ def _inferences(build: Build, program: Program) -> int:
     """Return how many inferences should take longer than the rules ask."""
     assert build.mlperf is not None
     fit = Fit(program, build.spec(), build.choices)
-    cycles, part = build.mlperf.step_cycles or fit.step_cycles(), fit.part
-    if cycles is None or part is None:
+    cycles = build.mlperf.step_cycles or fit.step_cycles()
+    clock = fit.board.clock_hz if fit.part is None else fit.part.clock_hz
+    if not cycles or clock is None:
         raise TargetError(
             f"{build.board}: nothing says how long a step takes: give --inferences, as many as "
             f"take longer than {SHORTEST:g} s"
         )
-    return max(1, round(_AIM * part.clock_hz / (cycles * program.window)))
+    return max(1, round(_AIM * clock / (cycles * program.window)))
+
+
+def _usb(build: Build) -> tuple[int, int]:
+    exact = (text for text in usb_ids(build.spec()) if "*" not in text)
+    vendor, _, product = next(exact, _STLINK).partition(":")
+    return int(vendor, 16), int(product, 16)
 
 
 def _devices(build: Build, usb: tuple[int, int], voltage: float) -> str:

@@ -79,6 +79,7 @@ def profile(
     board: BoardSpec | str | None = None,
     port: str | None = None,
     runner: str | None = None,
+    no_flash: bool = False,
     float_accuracy: float | None = None,
     out: str | Path | None = None,
     report: bool = False,
@@ -97,8 +98,9 @@ def profile(
     before: tuple[float | None, int | None] = (float_accuracy, None)
     if float_accuracy is None:
         before = _stored_score(program, dataset, split)
+    place = {"port": port, "runner": runner, "no_flash": no_flash}
     with output_folder(build.directory if out is None else out, FOLDER) as folder:
-        failure, quantizer = _stream(run, folder, sequences, port, runner)
+        failure, quantizer = _stream(run, folder, sequences, place)
         result = run.result(
             before,
             complete=failure is None,
@@ -131,11 +133,11 @@ def _is_complete(path: Path) -> bool:
 
 
 def _stream(
-    run: "_Run", folder: OutputFolder, sequences: Sequences, port: str | None, runner: str | None
+    run: "_Run", folder: OutputFolder, sequences: Sequences, place: Mapping[str, Any]
 ) -> tuple[BaseException | None, dict[str, Any] | None]:
     """Run the board; return what ended it too early, and what quantizing costs."""
     build, spec, program = run.build, run.spec, run.program
-    emulator = spec.emulator if port is None else None
+    emulator = spec.emulator if place["port"] is None else None
     trace = None
     if emulator is not None:
         cache = run.part.data_cache if run.part is not None else None
@@ -143,12 +145,14 @@ def _stream(
     plugin = trace.plugin if trace is not None else None
     failure: BaseException | None = None
     try:
-        with open_board(spec, image=build.elf, port=port, plugin=plugin, runner=runner) as opened:
-            if port is None or runner is not None:
-                opened.flash()
-            expected = replace(build.expected, model_hash=program.hash)
-            with opened.connect(expected) as client:
-                run.stream(client)
+        expected = replace(build.expected, model_hash=program.hash)
+        with (
+            open_board(spec, image=build.elf, plugin=plugin, **place) as opened,
+            opened.start(expected) as client,
+        ):
+            if opened.wrote and opened.tool:
+                run.notes.append(f"{opened.tool} wrote the image to {spec.name}")
+            run.stream(client)
     except (KeyboardInterrupt, DeviceError) as error:
         full = errno.ENOSPC
         if os.strerror(full) in str(error):  # nor is there room for what was collected
@@ -205,6 +209,7 @@ class _Run:
         self.part = estimated_part(spec)
         # int16 [time, inputs] each
         self.all = replace(sequences, x=[program.quantize_input(x) for x in sequences.x])
+        self.notes: list[str] = []
         self.y: list[np.ndarray] = []
         self.cycles: list[np.ndarray] = []
         self.cycles_hz = 0
@@ -250,7 +255,7 @@ class _Run:
         rate = known["rate_hz"]
         size = measure_size(build.elf, build.objects).with_stack(self.stack_bytes)
         fit = fit_rows(spec, self.part, size, build.placement, timing, rate, build.any_part)
-        known["notes"] += [misfit(row) for row in fit if not row["fits"]]
+        known["notes"] += self.notes + [misfit(row) for row in fit if not row["fits"]]
         person = ran.of_decisions(ran.person)
         stored = program.metadata if before[1] is not None else {}
         distributions = {}

@@ -9,13 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.core import CoreSpec, load_core
 from edgeflow.targets.pins import Pin
 from edgeflow.targets.runner import AdbRunner, HardwareRunner, Runner
+from edgeflow.targets.soc import soc_folders
 from edgeflow.targets.spec import (
     Address,
     Size,
@@ -162,6 +163,7 @@ class BoardSpec(Spec):
     placement: Placement = Placement()
     sources: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
+    _file: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _check(self) -> "BoardSpec":
@@ -254,6 +256,11 @@ class BoardSpec(Spec):
         return f"BoardSpec({self.name}: {self.core.name}; {self.description})"
 
     @property
+    def file(self) -> Path | None:
+        """The file that it was loaded from."""
+        return self._file
+
+    @property
     def emulated(self) -> bool:
         """True where the board's own cycle counter means nothing."""
         return self.runner.emulated
@@ -337,12 +344,13 @@ def load_board(name: str | Path, *, trusted: bool = False) -> BoardSpec:
             f"{shown(path)}: {problem}: a board file that says so can run programs or read files "
             "of this machine: if you trust whoever wrote it, say --trust-board (trust_board=True)"
         )
+    board._file = path
     return board
 
 
 def drivers(kind: str, soc: Path) -> dict[str, Path]:
     """Return the sources of drivers, "uart" or "gpio", by name; a SoC's own go first."""
     prefix = f"ef_hal_{kind}_"
-    folders = (resource("firmware") / "hal", soc)
+    folders = (resource("firmware") / "hal", *soc_folders(soc))
     files = (file for folder in folders for file in folder.glob(f"{prefix}*.c"))
     return {file.stem.removeprefix(prefix): file for file in files}

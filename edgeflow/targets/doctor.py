@@ -35,15 +35,17 @@ class Check:
     name
         Tool or Python package.
     kind
-        ``tool`` or ``python``.
+        ``tool`` or ``python``; of one board also ``flash`` or ``port``.
     needed_for
         Boards or part of EdgeFlow.
     required
-        True if ``edgeflow demo`` needs it.
+        True if ``edgeflow demo`` needs it, or one board if that is looked at.
     version
         None where it is missing or does not tell.
     problem
         The fault; None where all is well.
+    install
+        What installs it; "" where that is a Debian package.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Check:
     required: bool
     version: str | None
     problem: str | None
+    install: str = ""
 
     @property
     def ok(self) -> bool:
@@ -97,14 +100,15 @@ def _tools(boards: list[BoardSpec]) -> list[Check]:
         if tool == PLUGIN_COMPILER:
             names.append("counting instructions")
         required = DEFAULT_BOARD in names or tool == PLUGIN_COMPILER
-        checks.append(_tool(tool, ", ".join(names), required, needing))
-    return checks + [_tool(tool, what, False, []) for tool, what in EXPORT_TOOLS.items()]
+        checks.append(check_tool(tool, ", ".join(names), required, needing))
+    return checks + [check_tool(tool, what, False, []) for tool, what in EXPORT_TOOLS.items()]
 
 
-def _tool(name: str, needed_for: str, required: bool, boards: list[BoardSpec]) -> Check:
+def check_tool(name: str, needed_for: str, required: bool, boards: list[BoardSpec]) -> Check:
+    """Look for a tool; a compiler must have the C libraries of the boards."""
     path = shutil.which(name)
     problem = _tool_problem(path, boards) if path else "not installed"
-    return Check(name, "tool", needed_for, required, _version(path) if path else None, problem)
+    return Check(name, "tool", needed_for, required, tool_version(path) if path else None, problem)
 
 
 def _tool_problem(path: str, boards: list[BoardSpec]) -> str | None:
@@ -161,7 +165,8 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
-def _version(path: str) -> str | None:
+def tool_version(path: str) -> str | None:
+    """Return the version that a tool tells of itself; None if it tells none."""
     match = re.search(r"\b\d+\.\d+(\.\d+)?", _output([path, "--version"]))
     return match[0] if match else None
 

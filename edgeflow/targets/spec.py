@@ -37,9 +37,14 @@ SpecT = TypeVar("SpecT", bound=Spec)
 
 def find_part(key: Literal["core", "soc"], name: str, board: Path | None) -> Path:
     """Return the file of a core or the folder of a SoC: beside a board's file, or EdgeFlow's."""
-    folder, pattern = {"core": ("cores", "*.toml"), "soc": ("soc", "*/link.ld")}[key]
+    folder, patterns = {
+        "core": ("cores", ["*.toml"]),
+        "soc": ("soc", ["*/link.ld", "*/soc.toml"]),  # a family on a base may have no script
+    }[key]
     places = [resource("targets"), *([board.resolve().parent] if board is not None else [])]
-    files = [file for place in places for file in (place / folder).glob(pattern)]
+    files = [
+        file for place in places for pattern in patterns for file in (place / folder).glob(pattern)
+    ]
     known = {path.stem: path for path in (f if key == "core" else f.parent for f in files)}
     if name in known:
         return known[name]
@@ -90,10 +95,10 @@ def validate(kind: type[SpecT], values: dict[str, Any], path: Path) -> SpecT:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise TargetError(f"{shown(path)}: {_first_problem(error)}") from None
+        raise TargetError(f"{shown(path)}: {first_problem(error)}") from None
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     location = [str(part) for part in problem["loc"]]
     if location[:1] == ["runner"] and len(location) > 2:

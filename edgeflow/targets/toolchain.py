@@ -16,10 +16,12 @@ from edgeflow.errors import TargetError
 from edgeflow.files import atomic_path, scratch_folder
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, drivers
+from edgeflow.targets.boot_crc import put_boot_crc
 from edgeflow.targets.core import CoreSpec
 from edgeflow.targets.objects import fetch, object_key, store
 from edgeflow.targets.pins import pin_number
 from edgeflow.targets.room import board_uses, no_room
+from edgeflow.targets.soc import soc_files, soc_settings
 from edgeflow.targets.tools import find_tool
 
 _COMPILE_FLAGS = (
@@ -30,18 +32,20 @@ _COMPILE_FLAGS = (
 )  # fmt: skip
 
 
+#: Sources of a SoC that are no part of the HAL.
+_START_UP = ("boot.S", "start.S", "start.c")
+#: Sources of a SoC that all boards with it have: no drivers, of which a board has those it names.
+_OF_SOC = re.compile(r"ef_hal_(?!uart_|gpio_)\w+\.c", re.ASCII)
+
+
 def board_sources(board: BoardSpec) -> list[Path]:
     """Return the HAL and start-up sources of a board, in the order to link them."""
     hal = resource("firmware") / "hal"
     if board.soc is None or board.uart is None:
         return [hal / "ef_hal_stdio.c"]
-    start_up = sorted(board.soc.glob("start.*"))
-    devices = ("_uart_", "_gpio_")
-    of_soc = [
-        file
-        for file in sorted(board.soc.glob("ef_hal_*.c"))
-        if not any(device in file.stem for device in devices)
-    ]
+    files = soc_files(board.soc)
+    start_up = [file for name, file in sorted(files.items()) if name in _START_UP]
+    of_soc = [file for name, file in sorted(files.items()) if _OF_SOC.fullmatch(name)]
     chosen = [drivers("uart", board.soc)[board.uart.driver]]
     if board.gpio is not None:
         chosen.append(drivers("gpio", board.soc)[board.gpio.driver])
@@ -169,6 +173,9 @@ def link(board: BoardSpec, objects: Iterable[Path], elf: Path) -> Path:
             if "region" in error and not all(use.fits for use in uses):
                 raise no_room(f"{board.name}: {elf.name}", uses)
             raise TargetError(f"{board.name}: {elf.name}: {error}")
+        crc_bytes = None if board.soc is None else soc_settings(board.soc).boot_crc_bytes
+        if crc_bytes is not None:
+            put_boot_crc(temporary, crc_bytes)
     mode = elf.stat().st_mode
     elf.chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it
     return elf
@@ -210,7 +217,7 @@ def _link_script(board: BoardSpec) -> str:
         f'REGION_ALIAS("{key.upper()}", {name.upper()})\n'
         for key, name in board.placement.model_dump().items()
     )
-    script = board.soc / "link.ld"
+    script = soc_files(board.soc)["link.ld"]
     return (
         f"MEMORY\n{{\n{memories}}}\n{aliases}__stack_size = {board.stack:#x};\n"
         f"{script.read_text(encoding='utf-8')}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeflow.resources import resource
+from edgeflow.targets.soc import soc_folders
 
 if TYPE_CHECKING:
     from edgeflow.targets.board import BoardSpec
@@ -79,10 +80,41 @@ def untrusted(board: "BoardSpec", folder: Path) -> Iterator[str]:
     yield from _target(core.tvm.target if core.tvm is not None else {})
     machine, cpu, arguments = (getattr(runner, key, "") for key in ("machine", "cpu", "args"))
     yield from _machine(machine, cpu, arguments)
+    yield from _options(getattr(runner, "options", {}))
     if launcher := getattr(runner, "launcher", ()):
         yield f"runner.launcher: '{' '.join(launcher)}' runs on the device"
     if board.soc is not None:
-        yield from _files([board.soc, *board.soc.iterdir()], [folder, resource("targets")])
+        held = [file for place in soc_folders(board.soc) for file in (place, *place.iterdir())]
+        yield from _files(held, [folder, resource("targets")])
+
+
+#: Options of flash tools that name code: commands, files that a tool runs or reads.
+TRUSTED_OPTIONS = ("commands", "pack", "build_dir")
+#: Text of the other options of flash tools, names of scripts in the tool's own folder among them;
+#: tools run in an empty folder, so that no other file has such a name.
+_OPTION = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)*"
+    r"|[A-Za-z0-9][A-Za-z0-9_.+,*:-]*"  # settings of several parts
+    r"|([A-Za-z0-9][A-Za-z0-9_.:-]*)?:[0-9]{1,5}"  # host and port of a server
+    r"|/dev/tty[A-Za-z0-9_.-]+",
+    re.ASCII,
+)
+#: Options that are shown to the user, and reach no tool.
+_SHOWN_OPTIONS = ("enter",)
+
+
+def _options(tools: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
+    """Yield options of flash tools that name code, or could."""
+    for tool, options in tools.items():
+        for key, value in options.items():
+            where = f"runner.options.{tool}.{key}"
+            if key in TRUSTED_OPTIONS and value:
+                yield f"{where}: {value!r} is code for the tool"
+            for item in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(item, bool | int | float) or key in _SHOWN_OPTIONS:
+                    continue
+                if not (isinstance(item, str) and _OPTION.fullmatch(item)):
+                    yield f"{where}: {item!r} is more than a name"
 
 
 def _tools(prefix: str, specs: str | None) -> Iterator[str]:

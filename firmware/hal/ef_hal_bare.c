@@ -7,6 +7,9 @@
 
 extern uint32_t __stack_limit[], __stack_top[]; /* of the linker script */
 
+__attribute__((weak)) void ef_soc_init(void) {
+}
+
 void ef_hal_write(const uint8_t *data, size_t size) {
     for (size_t index = 0; index < size; index++) {
         ef_uart_write(data[index]);

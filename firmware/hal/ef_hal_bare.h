@@ -1,4 +1,4 @@
-/* Contract of start-up code and the HAL of bare-metal boards. */
+/* Contract of start-up code and the parts of the HAL of bare-metal boards. */
 #ifndef EF_HAL_BARE_H
 #define EF_HAL_BARE_H
 
@@ -7,6 +7,13 @@
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>
+
+/* Clocks, watchdogs and pins of a SoC; called once, before the UART is used. The one in
+ * ef_hal_bare.c, which a SoC's own replaces, does nothing. */
+void ef_soc_init(void);
+
+/* Start the counter of ef_hal_cycles(). */
+void ef_cycles_init(void);
 
 /* Write one line, "FAULT cause=... status=... pc=... ra=..." in hexadecimal, and stop.
  * Cortex-M: exception number, CFSR (0 on Armv6-M), PC and LR of the faulting code.

@@ -1,15 +1,17 @@
-"""Desk and virtual development kit for the tests of tools that talk to a debug probe."""
+"""What testbeds share: serial ports, a desk with USB sockets, a virtual development kit."""
 
 import importlib.util
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.testbeds.desk import PYTHON, Desk
+from tests.testbeds.serial_port import build_modem_lines
 
 if TYPE_CHECKING:
     from tests.testbeds.nrf52840 import Kit
@@ -28,6 +30,12 @@ def _lacking() -> list[str]:
     if importlib.util.find_spec("unicorn") is None:
         lacking.append("unicorn")
     return lacking
+
+
+@pytest.fixture(scope="session")
+def modem_lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Library that gives pseudo-terminals modem lines."""
+    return build_modem_lines(tmp_path_factory.mktemp("modem-lines"))
 
 
 @pytest.fixture(scope="session")

@@ -32,11 +32,13 @@ class Device:
         Maker, product, serial number, interface.
     tty
         Serial port that it makes, as ``ttyACM0``; None: a vendor's bulk interface.
+    interface
+        Another interface, of which `take` answers the requests: see ``usb.py``.
     place
         Number of the socket that it is plugged into.
     take
         Of a serial port: takes the bytes from the computer. Of a bulk interface: returns the answer
-        to a packet.
+        to a packet; None: the device is gone.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Device:
     texts: tuple[str, str, str, str]
     take: Callable[[bytes], bytes | None]
     tty: str | None = None
+    interface: str = ""
     place: int = 1
     _lines: list[socket.socket] = field(default_factory=list, repr=False)
 
@@ -158,6 +161,8 @@ def _serve_bulk(line: socket.socket, device: Device) -> None:
     stream = line.makefile("rwb")
     while len(header := stream.read(2)) == 2:
         answer = device.take(stream.read(struct.unpack("<H", header)[0]))
-        assert answer is not None
+        if answer is None:
+            line.shutdown(socket.SHUT_RDWR)
+            return
         stream.write(struct.pack("<H", len(answer)) + answer)
         stream.flush()

@@ -48,6 +48,8 @@ class Esp(Model):
         Offset of a cell that stores something else than what is written.
     unplug_after
         Blocks after which the cable is pulled.
+    deaf
+        Whether the modem lines do not reach the chip, which runs its image.
     boots
         Whether each reset was into the loader.
     stub
@@ -61,6 +63,7 @@ class Esp(Model):
         self.flash, self.chip = flash, chip
         self.bad: int | None = None
         self.unplug_after: int | None = None
+        self.deaf = False
         self.boots: list[bool] = []
         self.stub = False
         self._stub_now = False
@@ -73,9 +76,7 @@ class Esp(Model):
 
     def serve(self) -> None:
         for frame in self._frames():
-            if not self._loader:
-                continue
-            if len(frame) < 8 or frame[0] != 0:
+            if not self._loader or self.deaf or len(frame) < 8 or frame[0] != 0:
                 continue  # of a tool that has been stopped in a frame
             _, operation, size, check = struct.unpack_from("<BBHI", frame)
             data = frame[8 : 8 + size]

@@ -3,7 +3,6 @@
 A tool that is started with `SerialPort.environment` finds modem lines at it (``modem_lines.c``).
 """
 
-import contextlib
 import os
 import select
 import subprocess
@@ -58,6 +57,7 @@ class SerialPort:
         self.environment = {"LD_PRELOAD": str(library), "EF_MODEM_LINES": str(self.fifo)}
         self._received = bytearray()
         self._closing = os.pipe()
+        self._lock, self._unplugged = threading.Lock(), False
 
     def read(self, count: int, timeout: float | None = None) -> bytes:
         """Return exactly `count` bytes; b"" if `timeout` seconds pass without one.
@@ -95,11 +95,14 @@ class SerialPort:
 
     def unplug(self) -> None:
         """Take the port away, as a cable that is pulled: programs that have it open read errors."""
+        with self._lock:
+            if self._unplugged:
+                return
+            self._unplugged = True
         os.write(self._closing[1], b"x")
         self.path.unlink(missing_ok=True)
         for fd in (self.master, self._slave):
-            with contextlib.suppress(OSError):
-                os.close(fd)
+            os.close(fd)
 
     def _wait(self, timeout: float | None) -> bool:
         """Wait for bytes; tell the model of changes of the modem lines, and what came with them."""

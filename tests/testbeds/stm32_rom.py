@@ -63,7 +63,7 @@ class Stm32(Model):
         self.runs: list[int] = []
         self._image = folder / "flash.bin"
         self._ram = bytearray(128 * K)
-        self._loader, self._open = boot0, False
+        self._loader = boot0
         self._dtr = self._rts = True
         self._reset = False
         self._writes = 0
@@ -82,11 +82,10 @@ class Stm32(Model):
     # The loader
 
     def _commands(self) -> None:
-        self._open = False
-        while not self._open:
-            if self._take(1) == b"\x7f":
-                self._open = True
-                self.port.write(ACK)
+        if self._take(1) != b"\x7f":  # its length tells the baud rate: what is wrong now stays so
+            while True:
+                self._take(1)
+        self.port.write(ACK)
         while True:
             code, complement = self._take(2)
             known = code ^ complement == 0xFF and code in COMMANDS

@@ -6,23 +6,16 @@ is one line that says what to do, with exit code 2, and what was collected is ke
 
 import json
 import re
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from edgeflow.codegen.build import Build, compile_program
-from edgeflow.data import Dataset
-from edgeflow.profiling.result import ProfileResult
-from edgeflow.profiling.run import PARTIAL, RESULT, profile
-from edgeflow.program import Program
+from edgeflow.codegen.build import compile_program
 from edgeflow.resources import resource
-from edgeflow.targets.board import load_board
 from tests.command import PROGRAM
 from tests.testbeds import workload
 from tests.testbeds.desk import Desk
@@ -171,7 +164,9 @@ def test_no_probe_and_no_board(
 def test_unplugged_while_it_is_flashed(
     runner: str, desk: Desk, kit: "Kit", boards: dict[str, Path], folder: Path
 ) -> None:
-    pull = threading.Thread(target=when, args=(lambda: kit.chip.written_words > 1000, lambda: desk.unplug(kit.probe)))
+    pull = threading.Thread(
+        target=when, args=(lambda: kit.chip.written_words > 1000, lambda: desk.unplug(kit.probe))
+    )
     pull.start()
     line = refused(desk, "flash", folder / "build", "--board", boards[runner])
     pull.join()

@@ -46,7 +46,11 @@ class Debugger:
     def control(self, register: int, value: int | None = None) -> int:
         """Access CTRL-AP."""
         self.port(1)
-        found = self._transfer(PORT | READ | register) if value is None else self._transfer(PORT | register, value)
+        found = (
+            self._transfer(PORT | READ | register)
+            if value is None
+            else self._transfer(PORT | register, value)
+        )
         self.port(0)
         return found
 

@@ -1,8 +1,9 @@
 /* An Arduino Uno: simavr's ATmega328P at 16 MHz with a boot loader, its UART at the file descriptor
  * PORT, reset where DTR rises. FLASH is a file that stays when the power goes. The byte number FLIP
- * that the loader receives after a reset arrives changed (0: none).
+ * that the loader receives after a reset arrives changed, and power goes after number CUT (0:
+ * never).
  *
- *   uno BOOT.hex FLASH PORT LINES FLIP */
+ *   uno BOOT.hex FLASH PORT LINES FLIP CUT */
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@
 
 static int port;
 static int ready; /* the UART takes bytes */
-static unsigned long received, flip;
+static unsigned long received, flip, cut;
 
 static void sent(struct avr_irq_t *irq, uint32_t value, void *parameter) {
     uint8_t byte = (uint8_t)value;
@@ -72,7 +73,7 @@ static void load(avr_t *avr, const char *loader, const char *path) {
 
 int main(int argc, char **argv) {
     avr_t *avr = avr_make_mcu_by_name("atmega328p");
-    if (argc != 6 || avr == NULL) {
+    if (argc != 7 || avr == NULL) {
         return 1;
     }
     avr_init(avr);
@@ -81,6 +82,7 @@ int main(int argc, char **argv) {
     port = atoi(argv[3]);
     int lines = open(argv[4], O_RDWR | O_NONBLOCK);
     flip = strtoul(argv[5], NULL, 0);
+    cut = strtoul(argv[6], NULL, 0);
 
     uint32_t flags = 0; /* neither sleeps while the program polls nor prints */
     avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags);
@@ -112,6 +114,9 @@ int main(int argc, char **argv) {
         uint8_t byte;
         for (int i = 0; ready && i < 8 && read(port, &byte, 1) == 1; i++) {
             avr_raise_irq(input, ++received == flip ? byte ^ 0x10u : byte);
+            if (received == cut) {
+                return 0;
+            }
         }
         char text[4];
         while (read(lines, text, sizeof text) == sizeof text) {

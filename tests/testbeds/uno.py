@@ -1,6 +1,7 @@
 """An Arduino Uno: the real Optiboot on simavr's ATmega328P, at a serial port with DTR."""
 
 import subprocess
+import threading
 from pathlib import Path
 
 from tests.testbeds.serial_port import SerialPort
@@ -30,20 +31,27 @@ class Uno:
         For the port and the flash, which stays when the board is unplugged.
     program, library : Path
         Of `build_uno` and `build_modem_lines`.
-    flip : int
-        Number of the byte after a reset that arrives changed; 0: none.
+    flip, cut : int
+        Numbers of the bytes after a reset that arrives changed, and that is the last before the
+        cable is pulled; 0: none.
     """
 
-    def __init__(self, folder: Path, program: Path, library: Path, *, flip: int = 0) -> None:
+    def __init__(
+        self, folder: Path, program: Path, library: Path, *, flip: int = 0, cut: int = 0
+    ) -> None:
         self.port = SerialPort(folder, library)
         self._flash = folder / "flash.bin"
         if not self._flash.exists():
             self._flash.write_bytes(b"\xff" * (FLASH_SIZE + 4))
         fd = self.port.master
         self._process = subprocess.Popen(
-            [program, OPTIBOOT, self._flash, str(fd), self.port.fifo, str(flip)],
+            [program, OPTIBOOT, self._flash, str(fd), self.port.fifo, str(flip), str(cut)],
             pass_fds=[fd], stdin=subprocess.DEVNULL,
         )  # fmt: skip
+
+        # the port goes with the power
+        self._watch = threading.Thread(target=self._unplugged, daemon=True)
+        self._watch.start()
 
     @property
     def flash(self) -> bytes:
@@ -53,6 +61,9 @@ class Uno:
     def unplug(self) -> None:
         """Take power and port away."""
         self._process.kill()
+        self._watch.join()
+
+    def _unplugged(self) -> None:
         self._process.wait()
         self.port.unplug()
 

@@ -64,6 +64,10 @@ class Plug:
         Its strings: maker, product, serial number, interface.
     tty
         Name of the serial port that it makes, as ``ttyACM0``; None: a vendor's bulk interface.
+    interface
+        In hexadecimal, descriptors of an interface without endpoints, in place of these: packets
+        are then the requests of its class, with their set-up bytes before the data, and the answers
+        begin with a byte, 0 for a stall.
     place
         Of the hub's port that it is plugged into.
     """
@@ -74,15 +78,18 @@ class Plug:
     product: int
     texts: list[str]
     tty: str | None = None
+    interface: str = ""
     place: int = 1
     number: int = field(default=0, init=False)
 
     @property
     def descriptors(self) -> bytes:
-        """Device, configuration, one interface with a bulk endpoint each way."""
+        """Device, configuration, one interface, as a rule with a bulk endpoint each way."""
         kind = 0x0A if self.tty else 0xFF
         interface = bytes([9, 4, 0, 0, 2, kind, 0, 0, 4])
         ends = b"".join(bytes([7, 5, end, 2, 0, 2, 0]) for end in (0x01, 0x81))
+        if self.interface:
+            interface, ends = bytes.fromhex(self.interface), b""
         size = 9 + len(interface) + len(ends)
         configuration = bytes([9, 2]) + struct.pack("<H", size) + bytes([1, 1, 0, 0x80, 50])
         ids = struct.pack("<HHH", self.vendor, self.product, 0x0100)
@@ -192,12 +199,7 @@ class Bulk(UMockdev.IoctlBase):  # type: ignore[misc]
             self._reading.append((urb, buffer, length))
         else:
             packet = bytes(buffer.retrieve()) if buffer else b""
-            self._line.write(struct.pack("<H", len(packet)) + packet)
-            self._line.flush()
-            header = self._line.read(2)
-            if len(header) < 2:
-                raise ConnectionResetError
-            self._answers.append(self._line.read(struct.unpack("<H", header)[0]))
+            self._answers.append(self._ask(packet))
             self._finish(urb, 0, len(packet))
         while self._reading and self._answers:
             urb, buffer, length = self._reading.pop(0)
@@ -205,8 +207,27 @@ class Bulk(UMockdev.IoctlBase):  # type: ignore[misc]
             buffer.update(0, answer)
             self._finish(urb, 0, len(answer))
 
+    def _ask(self, packet: bytes) -> bytes:
+        """Return the answer to a packet."""
+        self._line.write(struct.pack("<H", len(packet)) + packet)
+        self._line.flush()
+        header = self._line.read(2)
+        if len(header) < 2:
+            raise ConnectionResetError
+        return self._line.read(struct.unpack("<H", header)[0])
+
     def _control(self, urb: UMockdev.IoctlData, buffer: UMockdev.IoctlData) -> None:
-        kind, request, value, _, length = struct.unpack_from("<BBHHH", bytes(buffer.retrieve()))
+        data = bytes(buffer.retrieve())
+        kind, request, value, _, length = struct.unpack_from("<BBHHH", data)
+        if self._plug.interface and kind & 0x60 == 0x20:  # of the class
+            done, *answer = self._ask(data[:8] if kind & 0x80 else data)
+            if answer:
+                buffer.update(8, bytes(answer))
+            if done:
+                self._finish(urb, 0, len(answer) if kind & 0x80 else length)
+            else:
+                self._finish(urb, -_EPIPE, 0)
+            return
         if not kind & 0x80:
             self._finish(urb, 0, length)
             return

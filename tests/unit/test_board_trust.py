@@ -12,12 +12,19 @@ from pathlib import Path
 import pytest
 
 from edgeflow.codegen.build import Build
-from edgeflow.device.runners import find_runner
-from edgeflow.errors import DeviceError, TargetError
+from edgeflow.device.runners import runners
+from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.board import list_boards, load_board
 from edgeflow.targets.core import CoreSpec
-from edgeflow.targets.runner import NativeRunner, QemuRunner, QemuUserRunner
+from edgeflow.targets.runner import (
+    AdbRunner,
+    HardwareRunner,
+    NativeRunner,
+    QemuRunner,
+    QemuUserRunner,
+)
+from edgeflow.targets.trust import TRUSTED_OPTIONS
 
 BOARDS = resource("targets")
 CORE = """
@@ -124,15 +131,96 @@ def test_arguments_of_an_emulator(board: Path, runner: str, message: str) -> Non
 
 def test_every_field_was_thought_of() -> None:
     """A new field of a core or runner is a name that no tool reads, or has its check."""
-    checked = {"prefix", "flags", "link_flags", "specs", "tvm", "machine", "cpu", "args"}
-    harmless = {"name", "description", "kernels", "macros"}
-    choices = {"disassembler", "kind", "system", "program"}
+    checked = {
+        "prefix",
+        "flags",
+        "link_flags",
+        "specs",
+        "tvm",
+        "machine",
+        "cpu",
+        "args",
+        "options",
+        "launcher",
+        "serial",
+        "folder",
+    }
+    harmless = {"name", "description", "kernels", "macros", "usb"}
+    choices = {"disassembler", "kind", "system", "program", "order"}
     fields = {
         name
-        for kind in (CoreSpec, QemuRunner, QemuUserRunner, NativeRunner)
+        for kind in (CoreSpec, QemuRunner, QemuUserRunner, NativeRunner, AdbRunner, HardwareRunner)
         for name in kind.model_fields
     }
     assert fields == checked | harmless | choices
+
+
+def test_every_option_of_a_flash_tool_was_thought_of() -> None:
+    """A new one is a word or number that starts no program, or needs trust."""
+    words = {
+        "openocd": {"config", "transport"}, "pyocd": {"target", "frequency", "probe"},
+        "gdb": {"server", "reset", "scan"}, "st-flash": {"serial"},
+        "uf2": {"family", "board_id", "enter", "touch"}, "nrfutil-dfu": {"device_type", "touch"},
+        "west": {"runner"}, "avrdude": {"programmer", "part", "baud", "erase"},
+        "bossac": {"offset", "touch"}, "dfu-util": {"usb", "serial", "alt", "layout"},
+        "esptool": {"chip", "offset", "baud", "stub"},
+        "stm32flash": {"mode", "gpio", "baud", "device_id"},
+    }  # fmt: skip
+    for name, kind in runners().items():
+        assert set(kind.Options.model_fields) - set(TRUSTED_OPTIONS) == words.get(name, set()), name
+
+
+HARDWARE = """[runner]
+kind = "hardware"
+order = ["openocd", "pyocd", "gdb", "west"]
+"""
+
+
+def with_options(board: Path, options: str) -> Path:
+    head = board.read_text().partition("[runner]")[0]
+    board.write_text(f"{head}{HARDWARE}{options}")
+    return board
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ('[runner.options.openocd]\nconfig = ["x.cfg"]\ncommands = ["exec sh"]',
+         "runner.options.openocd.commands: ['exec sh'] is code"),
+        ('[runner.options.openocd]\nconfig = ["x.cfg"]\ncommands = ["shutdown"]',
+         "runner.options.openocd.commands: ['shutdown'] is code"),
+        *(
+            (f'[runner.options.openocd]\nconfig = ["{name}"]', "is more than a name")
+            for name in ("/tmp/x.cfg", "../x.cfg", "board/../../x.cfg", "./x.cfg", "x; exec sh",
+                         "~/x.cfg", "a b", "$x", "[exec sh]", "", "-c", "board/.x.cfg", "|sh")
+        ),
+        ('[runner.options.pyocd]\npack = "x.pack"', "runner.options.pyocd.pack: 'x.pack' is code"),
+        ('[runner.options.pyocd]\nprobe = "--script"', "runner.options.pyocd.probe"),
+        ('[runner.options.gdb]\nserver = "| sh"', "runner.options.gdb.server"),
+        ('[runner.options.gdb]\nserver = "/etc/passwd"', "runner.options.gdb.server"),
+        ('[runner.options.west]\nbuild_dir = "x"', "runner.options.west.build_dir: 'x' is code"),
+        ("[runner.options.pyocd]\ntarget = {a = 1}", "runner.options.pyocd.target"),
+        ('[runner.options.pyocd]\nunheard_of = "a b"', "runner.options.pyocd.unheard_of"),
+    ],
+)  # fmt: skip
+def test_options_of_flash_tools(board: Path, options: str, message: str) -> None:
+    assert message in refused(with_options(board, options))
+    load_board(board, trusted=True)
+
+
+def test_names_of_a_tools_own_scripts_need_no_trust(board: Path) -> None:
+    options = """[runner.options.openocd]
+config = ["interface/cmsis-dap.cfg", "target/nrf52.cfg", "board/st_nucleo_l4.cfg"]
+transport = "swd"
+[runner.options.pyocd]
+target = "nrf52840"
+frequency = 1_000_000
+probe = "remote:127.0.0.1:7123"
+[runner.options.gdb]
+server = "localhost:3333"
+"""
+    spec = load_board(with_options(board, options))
+    assert {"openocd", "pyocd", "gdb"} <= set(getattr(spec.runner, "options", {}))
 
 
 def test_a_machine_is_a_name(board: Path) -> None:
@@ -230,10 +318,3 @@ def test_nothing_is_missing_from_a_build_file(build: Path) -> None:
         file.write_text(json.dumps({k: v for k, v in content.items() if k != key}))
         with pytest.raises(TargetError, match=f"{key}: Field required"):
             Build.load(build)
-
-
-@pytest.mark.parametrize("name", ["a}; exec touch x; {", "a\nb", "a\\b"])
-def test_no_path_is_a_command_of_openocd(name: str) -> None:
-    runner = find_runner("openocd", {"config": "board/x.cfg"})
-    with pytest.raises(DeviceError, match="openocd takes no path"):
-        runner.command(Path(name) / "firmware.elf")

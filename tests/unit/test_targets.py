@@ -9,11 +9,12 @@ import pytest
 
 from edgeflow.errors import TargetError, ToolMissingError
 from edgeflow.resources import resource
-from edgeflow.targets.board import list_boards, load_board
+from edgeflow.targets.board import drivers, list_boards, load_board
 from edgeflow.targets.core import load_core
 from edgeflow.targets.pins import pin_number
 from edgeflow.targets.runner import QemuRunner
-from edgeflow.targets.toolchain import board_defines
+from edgeflow.targets.soc import soc_files
+from edgeflow.targets.toolchain import board_defines, board_sources
 from edgeflow.targets.tools import find_tool
 
 NAMES = [board.name for board in list_boards()]
@@ -79,10 +80,13 @@ def test_shipped_board_has_its_files(name):
     if board.uart is None:
         assert board.soc is None and not board.memory
         return
-    assert (board.soc / "link.ld").is_file()
-    assert (resource("firmware") / "hal" / f"ef_hal_uart_{board.uart.driver}.c").is_file()
-    assert isinstance(board.runner, QemuRunner)
-    assert board.emulator in board.tools
+    assert "link.ld" in soc_files(board.soc)
+    assert drivers("uart", board.soc)[board.uart.driver].is_file()
+    if board.runs_here:
+        assert isinstance(board.runner, QemuRunner)
+        assert board.emulator in board.tools
+    else:
+        assert board.sources, "a real board says where its numbers are from"
 
 
 def test_sizes_and_name_of_a_file(write):
@@ -149,8 +153,8 @@ def test_core_beside_the_board_file(write, tmp_path):
         ('stack = "4K"', "", "stack: must be more than 0 and at most memory.ram.size"),
         (
             'driver = "cmsdk"',
-            'driver = "pl011"',
-            "uart.driver: no UART driver 'pl011'; known: 16550",
+            'driver = "pl012"',
+            "uart.driver: no UART driver 'pl012'; did you mean 'pl011'? known: 16550",
         ),
         (
             'soc = "cortexm"',
@@ -189,6 +193,37 @@ def test_mistake_is_named_in_one_line(write, old, new, message):
     text = str(error.value)
     assert text.startswith(f"{path}: {message}")
     assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('base = "cortexn"', "base: no family 'cortexn' with a link.ld"),
+        ('base = "stm32f4"', "base: no family 'stm32f4' with a link.ld"),
+        ('base = "../cores"', "base: "),
+        ("boot_crc = 1", "boot_crc: unknown key"),
+    ],
+)
+def test_mistake_in_a_soc_file_is_named(write, tmp_path, text, message):
+    folder = tmp_path / "soc" / "own"
+    folder.mkdir(parents=True)
+    (folder / "soc.toml").write_text(text)
+    with pytest.raises(TargetError) as error:
+        load_board(write(GOOD.replace('"cortexm"', '"own"')))
+    assert f"soc.toml: {message}" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_family_has_the_files_of_its_base_and_its_own_instead(write, tmp_path):
+    folder = tmp_path / "soc" / "own"
+    folder.mkdir(parents=True)
+    (folder / "soc.toml").write_text('base = "cortexm"')
+    (folder / "ef_hal_cycles.c").write_text("/* mine */")
+    board = load_board(write(GOOD.replace('"cortexm"', '"own"')))
+    files = soc_files(board.soc)
+    assert files["ef_hal_cycles.c"] == folder / "ef_hal_cycles.c"
+    assert files["start.c"] == resource("targets") / "soc" / "cortexm" / "start.c"
+    sources = board_sources(board)
+    assert sources[0] == files["start.c"] and sources.count(files["ef_hal_cycles.c"]) == 1
 
 
 def test_mistake_in_a_core_file_is_named(write, tmp_path):

@@ -4,6 +4,7 @@
 
 #include "ef_hal_bare.h"
 
+#define VTOR (*(volatile uint32_t *)0xE000ED08u)
 #define CCR (*(volatile uint32_t *)0xE000ED14u)
 #define CFSR (*(volatile uint32_t *)0xE000ED28u)
 
@@ -11,6 +12,9 @@
 extern uint32_t *const __copies_start[], *const __copies_end[]; /* from, to, end of each */
 extern uint32_t __bss_start[], __bss_end[];
 extern uint32_t __stack_limit[], __stack_top[];
+
+typedef void (*vector_t)(void);
+extern const vector_t ef_vectors[16];
 
 int main(void);
 void Reset_Handler(void);
@@ -57,6 +61,9 @@ __attribute__((used, noreturn)) void ef_start(void) {
     for (volatile uint32_t *to = __bss_start; to < __bss_end; to++) {
         *to = 0;
     }
+#if __ARM_ARCH >= 7
+    VTOR = (uint32_t)(uintptr_t)ef_vectors; /* a loader that started the image left its own */
+#endif
 #if defined(__ARM_FEATURE_MVE)
     CCR |= 1u << 19; /* LOB: low-overhead branches */
 #endif
@@ -91,8 +98,6 @@ __attribute__((used)) void ef_fault_entry(uint32_t pc, uint32_t lr, uint32_t exc
 #endif
     ef_hal_fault(exception, status, pc, lr);
 }
-
-typedef void (*vector_t)(void);
 
 __attribute__((section(".vectors"), used)) const vector_t ef_vectors[16] = {
     (vector_t)(uintptr_t)__stack_top,

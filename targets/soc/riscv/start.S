@@ -14,7 +14,7 @@ _start:
     la gp, __global_pointer$
     .option pop
     la sp, __stack_top
-    la t0, fault
+    la t0, ef_fault
     csrw mtvec, t0
 
     la t0, __stack_limit
@@ -51,7 +51,8 @@ _start:
 
     /* a fresh stack: the old one may be full */
     .align 2
-fault:
+    .globl ef_fault
+ef_fault:
     csrr a0, mcause
     csrr a1, mtval
     csrr a2, mepc

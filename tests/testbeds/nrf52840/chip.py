@@ -161,7 +161,15 @@ class Nrf52840:
         uc.mem_write(0, b"\xff" * FLASH)
         uc.mem_write(_FICR, b"\xff" * 0x2000)
         # PS 1.7, 4.4: CODEPAGESIZE, CODESIZE, INFO.PART, VARIANT AAD0, PACKAGE QI, RAM, FLASH
-        known = {0x10: 4096, 0x14: 256, 0x100: part, 0x104: 0x41414430, 0x108: 0x2004, 0x10C: 256, 0x110: 1024}
+        known = {
+            0x10: 4096,
+            0x14: 256,
+            0x100: part,
+            0x104: 0x41414430,
+            0x108: 0x2004,
+            0x10C: 256,
+            0x110: 1024,
+        }
         for offset, value in known.items():
             uc.mem_write(_FICR + offset, struct.pack("<I", value))
         uc.mmio_map(_APB, 0x100000, self._core_reads, _APB, self._core_writes, _APB)
@@ -198,7 +206,9 @@ class Nrf52840:
     def _word(self, address: int) -> int:
         return int.from_bytes(self.core.uc.mem_read(address, 4), "little")
 
-    def _flash_written(self, uc: Uc, kind: int, address: int, size: int, value: int, data: object) -> None:
+    def _flash_written(
+        self, uc: Uc, kind: int, address: int, size: int, value: int, data: object
+    ) -> None:
         # comes before the write, which cannot be prevented: `_settle` puts right what it does
         self._written.append((address, size, self._word(address & ~3), value & 0xFFFFFFFF))
 

@@ -84,7 +84,12 @@ class _MemoryAp:
 
     def read(self, register: int) -> int:
         enabled = 0 if self._chip.protected else 0x40
-        known = {self._CSW: self._csw | enabled, self._TAR: self._tar, self._BASE: debug.ROM | 3, self._IDR: 0x24770011}
+        known = {
+            self._CSW: self._csw | enabled,
+            self._TAR: self._tar,
+            self._BASE: debug.ROM | 3,
+            self._IDR: 0x24770011,
+        }
         if register in known:
             return known[register]
         address, size, shift = self._place(register)

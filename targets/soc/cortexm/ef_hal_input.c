@@ -1,5 +1,6 @@
-/* Cortex-M boards: waiting for serial input, cycle counter. */
+/* Cortex-M boards: start of the HAL, waiting for serial input. */
 #include "ef_hal.h"
+#include "ef_hal_bare.h"
 #include "ef_hal_uart.h"
 
 #define NVIC_ISER(irq) EF_REG32(0xE000E100u + 4u * ((irq) / 32u))
@@ -9,15 +10,8 @@
 #define SYST_CSR EF_REG32(0xE000E010u)
 #define SYST_RVR EF_REG32(0xE000E014u)
 
-#define DEMCR EF_REG32(0xE000EDFCu)
-#define DEMCR_TRCENA (1u << 24)
-#define DWT_CTRL EF_REG32(0xE0001000u)
-#define DWT_CTRL_CYCCNTENA 1u
-#define DWT_CYCCNT EF_REG32(0xE0001004u)
-
-static uint32_t cycles_hz;
-
 void ef_hal_init(void) {
+    ef_soc_init();
     ef_uart_init();
 #ifdef EF_EMULATED
     /* QEMU does not notice that the UART takes input now until something wakes its main loop, which
@@ -27,14 +21,7 @@ void ef_hal_init(void) {
     SYST_CSR = 0;
 #endif
     NVIC_ISER(EF_UART_IRQ) = NVIC_BIT(EF_UART_IRQ);
-#if __ARM_ARCH >= 7
-    DEMCR |= DEMCR_TRCENA;
-    DWT_CTRL |= DWT_CTRL_CYCCNTENA;
-    const uint32_t before = DWT_CYCCNT;
-    __asm volatile("isb\n\tnop\n\tnop\n\tnop\n\tnop" ::: "memory");
-    /* QEMU has no DWT: it reads 0 */
-    cycles_hz = DWT_CYCCNT != before ? EF_CLOCK_HZ : 0u;
-#endif
+    ef_cycles_init();
 }
 
 /* The core sleeps until the interrupt is pending. PRIMASK is set, so it wakes and goes on here; no
@@ -46,16 +33,4 @@ int ef_hal_getc(void) {
         NVIC_ICPR(EF_UART_IRQ) = NVIC_BIT(EF_UART_IRQ);
     }
     return ef_uart_read();
-}
-
-uint32_t ef_hal_cycles(void) {
-#if __ARM_ARCH >= 7
-    return DWT_CYCCNT;
-#else
-    return 0;
-#endif
-}
-
-uint32_t ef_hal_cycles_hz(void) {
-    return cycles_hz;
 }

@@ -1,5 +1,6 @@
-/* RISC-V boards in machine mode: waiting for serial input, cycle counter. */
+/* RISC-V boards in machine mode: start of the HAL, waiting for serial input. */
 #include "ef_hal.h"
+#include "ef_hal_bare.h"
 #include "ef_hal_uart.h"
 
 /* Platform-level interrupt controller, context 0 (hart 0, machine mode); at the base that SiFive's
@@ -18,6 +19,8 @@
 #define WITH_CSR(instruction) ".option push\n.option arch, +zicsr\n" instruction "\n.option pop"
 
 void ef_hal_init(void) {
+    ef_soc_init();
+    ef_cycles_init();
     ef_uart_init();
     PLIC_PRIORITY(EF_UART_IRQ) = 1;
     PLIC_ENABLE(EF_UART_IRQ) = PLIC_BIT(EF_UART_IRQ);
@@ -36,18 +39,4 @@ int ef_hal_getc(void) {
         PLIC_CLAIM = claimed; /* completes it */
     }
     return ef_uart_read();
-}
-
-uint32_t ef_hal_cycles(void) {
-    uint32_t cycles;
-    __asm volatile(WITH_CSR("csrr %0, mcycle") : "=r"(cycles));
-    return cycles;
-}
-
-uint32_t ef_hal_cycles_hz(void) {
-#ifdef EF_EMULATED
-    return 0; /* the emulator's mcycle follows the clock of the machine that it runs on */
-#else
-    return EF_CLOCK_HZ;
-#endif
 }
