@@ -107,6 +107,7 @@ def test_energy(desk: Desk, trained_gru: Path, seglearn: Dataset, tmp_path: Path
     wrote(build, seglearn, tmp_path / "bench", 40, 200)
     spec, log = build.spec(), tmp_path / "pins.log"
     assert spec.gpio is not None and spec.uart is not None and spec.uart.baud == 9600
+    log.touch()  # QEMU may open it later than we do
     arguments = [*spec.runner.args, *Wire.ARGUMENTS, str(log)]  # type: ignore[union-attr]
     runner = spec.runner.model_copy(update={"args": arguments})
     firmware = Firmware(open_board(spec.model_copy(update={"runner": runner}), image=build.elf))
