@@ -111,9 +111,13 @@ def test_energy(desk: Desk, trained_gru: Path, seglearn: Dataset, tmp_path: Path
     arguments = [*spec.runner.args, *Wire.ARGUMENTS, str(log)]  # type: ignore[union-attr]
     runner = spec.runner.model_copy(update={"args": arguments})
     firmware = Firmware(open_board(spec.model_copy(update={"runner": runner}), image=build.elf))
-    monitor_port = Device("monitor", *MONITOR, TEXTS, lambda x: monitor.take(x), "ttyACM1", 2)
+    monitor_port = Device(
+        "monitor", *MONITOR, TEXTS, lambda x: monitor.take(x), tty="ttyACM1", place=2
+    )
     monitor = PowerMonitor(monitor_port.say, rate=50)
-    port = Device("interface", *INTERFACE, TEXTS, lambda x: interface.take(x), "ttyACM0", 1)
+    port = Device(
+        "interface", *INTERFACE, TEXTS, lambda x: interface.take(x), tty="ttyACM0", place=1
+    )
     wire = Wire(log, pin_number(spec.gpio.pin) % 32, monitor)
     interface = InterfaceBoard(firmware, port.say, wire)
     desk.plug(port)
