@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from edgeflow.arguments import Data
     from edgeflow.codegen.build import Build
+    from edgeflow.codegen.mlperf import Mlperf
     from edgeflow.data import Windows
     from edgeflow.profiling.result import ProfileResult
     from edgeflow.profiling.run import Progress
@@ -39,6 +41,9 @@ def compile(
     kernels_in: str | None = None,
     any_part: bool = False,
     name: str | None = None,
+    mlperf: str | None = None,
+    mlperf_mode: str | None = None,
+    baud: int | None = None,
     trust_board: bool = False,
     progress: StageProgress | None = None,
 ) -> Build:
@@ -69,6 +74,13 @@ def compile(
     name : str, optional
         Of the library: ``NAME.c``, ``NAME.h``, and all its global names begin with it. Default:
         ``model.c`` and ``model.h``, for a firmware with no other library of EdgeFlow.
+    mlperf : str, optional
+        A model's name in the MLPerf Tiny benchmark, such as "kws01": the firmware also speaks the
+        benchmark's serial protocol, as that model. The program must have classes.
+    mlperf_mode : str, optional
+        "performance", the default, or "energy": edges of a pin of the board mark the time.
+    baud : int, optional
+        Of the serial port; default: the board's, in the energy mode 9600.
     trust_board : bool
         Whether a .toml file may name any program, flag and file (``SECURITY.md``).
     progress : callable, optional
@@ -104,21 +116,31 @@ def compile(
     True
     """
     from edgeflow.codegen.build import FOLDER, compile_program
+    from edgeflow.codegen.mlperf import ENERGY_BAUD, Mlperf
     from edgeflow.progress import silent
 
     texts = {"weights_in": weights_in, "kernels_in": kernels_in}
+    texts |= {"mlperf": mlperf, "mlperf_mode": mlperf_mode}
     arguments.check_texts(TargetError, backend=backend, optimize=optimize, name=name, **texts)
     arguments.check_lists(TargetError, kernel_sets=kernel_sets, kernels=kernels)
     arguments.check_lists(TargetError, tvm_layers=tvm_layers)
     arguments.check_calls(TargetError, progress=progress)
     arguments.check_flags(TargetError, any_part=any_part, trust_board=trust_board)
     directory = arguments.as_path("directory", directory, TargetError)
+    benchmark = Mlperf.of(mlperf, mlperf_mode)
+    if baud is not None:
+        baud = arguments.as_whole("baud", baud)
     loaded, spec = arguments.as_program(program), arguments.as_board(board, trusted=trust_board)
+    if benchmark is not None:
+        benchmark.check(loaded, spec)
+        if benchmark.mode == "energy" and baud is None:
+            baud = ENERGY_BAUD
     with arguments.files_named(TargetError):
         FOLDER.check(directory, {"the program": program, "the board": board})
-        build = compile_program(
+        compiled = partial(
+            compile_program,
             loaded,
-            spec.placed(weights=weights_in, kernels=kernels_in),
+            spec.placed(weights=weights_in, kernels=kernels_in).at_baud(baud),
             directory,
             backend=backend,
             optimize=optimize,
@@ -129,8 +151,20 @@ def compile(
             name=name,
             progress=progress or silent,
         )
+        build = compiled(mlperf=benchmark)
+        if benchmark is not None and spec.emulated:
+            build = compiled(mlperf=_with_time(benchmark, build, spec))
     arguments.warn_of(build.notes)
     return build
+
+
+def _with_time(benchmark: Mlperf, build: Build, spec: BoardSpec) -> Mlperf:
+    """Return the benchmark with the time that an emulated board does not have itself."""
+    from edgeflow.profiling.one_window import cycles_on_noise
+
+    cycles = cycles_on_noise(build, spec)
+    known = None if cycles is None else max(1, round(cycles))
+    return benchmark.model_copy(update={"step_cycles": known})
 
 
 def profile(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: Fields of a build that are JSON values.
 _SHOWN = ("board", "core", "model_hash", "layers", "kernels", "tvm_layers", "optimize", "name",
-          "any_part", "notes")  # fmt: skip
+          "any_part", "notes", "baud")  # fmt: skip
 
 
 def command(
@@ -61,6 +61,23 @@ def command(
         help="Of the library: NAME.c, NAME.h, and all its global names begin with it, those of the "
         "kernels too. Default: model.c, for a firmware without another such library.",
     ),
+    mlperf: str | None = typer.Option(
+        None,
+        "--mlperf",
+        metavar="MODEL",
+        help="A model's name in the MLPerf Tiny benchmark, such as kws01: the firmware also speaks "
+        "the protocol of the benchmark's runner, as that model.",
+    ),
+    mlperf_mode: str | None = typer.Option(
+        None,
+        "--mlperf-mode",
+        help="performance (default), or energy: edges of a pin of the board mark the time.",
+    ),
+    baud: int | None = typer.Option(
+        None,
+        "--baud",
+        help="Of the serial port; default: the board's, in MLPerf Tiny's energy mode 9600.",
+    ),
     trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
 ) -> None:
@@ -79,6 +96,7 @@ def command(
       edgeflow compile model.onnx --backend tvm -o build-tvm
       edgeflow compile model.onnx --weights-in ram -o build-ram
       edgeflow compile model.onnx --name gait -o build-gait
+      edgeflow compile model.onnx --mlperf kws01 -o build-mlperf
     """
     from edgeflow import api
 
@@ -95,6 +113,9 @@ def command(
             kernels_in=kernels_in,
             any_part=any_part,
             name=name,
+            mlperf=mlperf,
+            mlperf_mode=mlperf_mode,
+            baud=baud,
             trust_board=trust_board,
             progress=console.stages(bar),
         )
@@ -106,6 +127,7 @@ def command(
                 "directory": str(out),
                 **{key: getattr(build, key) for key in _SHOWN},
                 "placement": build.placement.model_dump(),
+                "mlperf": None if build.mlperf is None else build.mlperf.model_dump(),
                 "choices": [asdict(choice) for choice in build.choices],
                 "size": size,
             }

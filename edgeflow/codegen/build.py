@@ -16,6 +16,7 @@ from edgeflow.codegen.build_file import read_build_file
 from edgeflow.codegen.choice import Choice
 from edgeflow.codegen.fit import Fit
 from edgeflow.codegen.image import compile_image, frame_size
+from edgeflow.codegen.mlperf import Mlperf
 from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
@@ -69,6 +70,10 @@ class Build:
         What does not fit the part, or may not, a line each.
     build_id : str or None
         16 hex digits that the image tells of itself; None of a build by version 0.2.0 or older.
+    mlperf : Mlperf, optional
+        How the image takes part in the MLPerf Tiny benchmark; None: it does not.
+    baud : int or None
+        Rate of the image's serial port; None: that of the board.
     board_file : str or None
         Copy of the board file in the folder, of a board of one's own.
     measured : SizeReport, optional
@@ -89,6 +94,8 @@ class Build:
     any_part: bool = False
     notes: tuple[str, ...] = ()
     build_id: str | None = None
+    mlperf: Mlperf | None = None
+    baud: int | None = None
     board_file: str | None = None
     measured: SizeReport | None = field(default=None, compare=False)
 
@@ -161,7 +168,7 @@ class Build:
                 f"{self.directory}: compiled for {self.core}, {spec.name} has a {spec.core.name}: "
                 f"compile it with --board {spec.name}"
             )
-        return spec
+        return spec.at_baud(self.baud) if spec.uart is not None else spec
 
     def predict(
         self,
@@ -267,6 +274,7 @@ def compile_program(
     tvm_layers: Collection[str] | None = None,
     any_part: bool = False,
     name: str | None = None,
+    mlperf: Mlperf | None = None,
     progress: StageProgress = silent,
 ) -> Build:
     """Generate the C library and link the board's firmware image around it.
@@ -292,6 +300,8 @@ def compile_program(
     name : str, optional
         ``NAME.c`` and ``NAME.h`` rather than ``model.c`` and ``model.h``, and all global names of
         the library begin with it, those of the kernels too, so that others can be in one firmware.
+    mlperf : Mlperf, optional
+        The firmware also speaks the protocol of the MLPerf Tiny benchmark; checked by the caller.
     progress : callable, optional
         Told of the stages: generating, compiling (by source), linking.
 
@@ -318,14 +328,14 @@ def compile_program(
         "tvm_layers": tvm_layers,
     }  # fmt: skip
     with output_folder(directory, FOLDER) as folder:
-        build = _compile(program, spec, folder.new, name, any_part, progress, options)
+        build = _compile(program, spec, folder.new, name, any_part, mlperf, progress, options)
         folder.commit()
     return dataclasses.replace(build, directory=Path(directory))
 
 
 def _compile(
     program: Program, spec: BoardSpec, directory: Path, name: str | None, any_part: bool,
-    progress: StageProgress, options: Mapping[str, Any],
+    mlperf: Mlperf | None, progress: StageProgress, options: Mapping[str, Any],
 ) -> Build:  # fmt: skip
     """Make all files of a build in an empty folder."""
     progress("generating C", 0, 0)
@@ -339,8 +349,11 @@ def _compile(
         write_atomic(directory / "objects" / "model.h", model_header(prefix))
     frame = frame_size(spec, program.inputs, program.outputs)
     sources = [f"{prefix}.c"]
+    flags = [] if mlperf is None else mlperf.flags(fit.part)
     try:
-        elf, build_id = compile_image(spec, directory, sources, plan.kernel_files, frame, progress)
+        elf, build_id = compile_image(
+            spec, directory, sources, plan.kernel_files, frame, flags, progress
+        )
     except NoRoomError as error:
         raise fit.explain(error) from None
     measured = measure_size(elf, directory / "objects")
@@ -363,6 +376,8 @@ def _compile(
         any_part=any_part,
         notes=tuple(notes),
         build_id=build_id.hex(),
+        mlperf=mlperf,
+        baud=None if spec.uart is None else spec.uart.baud,
         board_file=keep_board_file(spec, directory),
         measured=measured,
     )
@@ -370,6 +385,7 @@ def _compile(
     build.size.save(directory / "size.json")
     content = dataclasses.asdict(build) | {"edgeflow": __version__}
     content["placement"] = build.placement.model_dump()
+    content["mlperf"] = None if mlperf is None else mlperf.model_dump()
     del content["directory"], content["measured"]
     write_atomic(directory / "build.json", sealed_json(content, 2))
     return build
@@ -400,7 +416,7 @@ FOLDER = FolderKind("compile", beside=("profile", "float"), earlier=earlier, pas
 
 def model_header(prefix: str, folder: str = "") -> str:
     """Return the ``model.h`` by which the firmware knows a library of another name, in `folder`."""
-    functions = ("t", "init", "reset", "step")
+    functions = ("t", "init", "reset", "step", "decide", "exponential")
     macros = ("INPUTS", "OUTPUTS", "WINDOW", "HASH")
     lines = [f'#include "{folder}{prefix}.h"']
     if prefix != _MODEL:

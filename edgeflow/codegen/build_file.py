@@ -8,9 +8,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgeflow.codegen.choice import Choice
+from edgeflow.codegen.mlperf import Mlperf
 from edgeflow.digest import ChangedError, read_json
 from edgeflow.errors import TargetError
-from edgeflow.targets.board import Placement
+from edgeflow.targets.board import BAUD, Placement
 
 
 def _name(text: str) -> str:
@@ -61,6 +62,8 @@ class _Content(BaseModel):
     build_id: Annotated[str, BeforeValidator(_hash)] | None = None
     any_part: bool = False
     notes: tuple[str, ...] = ()
+    mlperf: Mlperf | None = None
+    baud: Annotated[int, Field(ge=BAUD[0], le=BAUD[1])] | None = None
     board_file: _BoardFile | None = None
 
 

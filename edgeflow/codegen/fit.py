@@ -85,6 +85,19 @@ class Fit:
             ]
         return []
 
+    def step_cycles(self) -> float | None:
+        """Return the cycles that are expected of a step's products; None: not known.
+
+        On the part, or without one on the board itself, wait states of its flash apart.
+        """
+        if self.part is not None:
+            known = _cycles(self.board, self.part, self.choices)
+            return None if known is None else known[1]
+        costs = load_step_costs(self.board.core.name)
+        if costs is None:
+            return None
+        return costs.mean * sum(choice.instructions or 0.0 for choice in self.choices)
+
     def check_weights(self) -> None:
         """Check that the weights alone are not too many, before anything is compiled.
 

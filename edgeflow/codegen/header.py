@@ -156,18 +156,22 @@ static inline int32_t {prefix}_margin(const int16_t y[{outputs}]) {{
     return y[best] - second;
 }}
 
+/* exp(-distance), in integers: 32768 is one. The distance is of outputs, 0..65535. */
+static inline uint32_t {prefix}_exponential(int32_t distance) {{
+    /* 2^-(whole + f / 2^15); the polynomial is 2^-f */
+    const uint32_t exponent = ((uint32_t)distance * {multiplier}u + {half}u) >> {shift};
+    const uint32_t whole = exponent >> 12, f = (exponent & 4095u) << 3;
+    const uint32_t power =
+        32768u - ((f * ({c1}u - ((f * ({c2}u - ((f * {c3}u) >> 15))) >> 15))) >> 15);
+    return whole < 16 ? power >> whole : 0;
+}}
+
 /* Softmax of the class, in integers: 32768 is a probability of one. */
 static inline int32_t {prefix}_confidence(const int16_t y[{outputs}]) {{
     const int32_t largest = y[{prefix}_decide(y)];
     uint32_t sum = 0;
-    for (int i = 0; i < {outputs}; i++) {{
-        /* exp(-distance) = 2^-(whole + f / 2^15); the polynomial is 2^-f */
-        const uint32_t exponent = ((uint32_t)(largest - y[i]) * {multiplier}u + {half}u) >> {shift};
-        const uint32_t whole = exponent >> 12, f = (exponent & 4095u) << 3;
-        const uint32_t power =
-            32768u - ((f * ({c1}u - ((f * ({c2}u - ((f * {c3}u) >> 15))) >> 15))) >> 15);
-        sum += whole < 16 ? power >> whole : 0;
-    }}
+    for (int i = 0; i < {outputs}; i++)
+        sum += {prefix}_exponential(largest - y[i]);
     return (int32_t)((((uint32_t)1 << 30) + sum / 2) / sum);
 }}
 

@@ -34,6 +34,7 @@ def compile_image(
     models: Sequence[str],
     kernels: Sequence[str],
     frame: int,
+    runtime_flags: Sequence[str] = (),
     progress: StageProgress = silent,
 ) -> tuple[Path, bytes]:
     """Compile a library for speed and the firmware around it for size, and link both.
@@ -48,6 +49,8 @@ def compile_image(
         C sources relative to `directory`; headers are also looked for in ``kernels``.
     frame : int
         Largest frame of the protocol, bytes.
+    runtime_flags : sequence of str
+        For the compiler, beside the board's: what else the firmware speaks.
     progress : StageProgress, optional
         Told of "compiling", in sources, and of "linking".
 
@@ -81,7 +84,11 @@ def compile_image(
     groups: list[tuple[str, list[Path], list[str]]] = [
         ("model", [directory / name for name in models], ["-O2"]),
         ("kernels", [directory / name for name in kernels], ["-O2"]),
-        ("runtime", sorted({*(firmware / "runtime").glob("*.c")} - {identity}), small),
+        (
+            "runtime",
+            sorted({*(firmware / "runtime").glob("*.c")} - {identity}),
+            [*small, *runtime_flags],
+        ),
         ("protocol", sorted(protocol.glob("*.c")), small),
         ("hal", board_sources(spec), small),
     ]

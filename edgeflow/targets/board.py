@@ -30,6 +30,9 @@ from edgeflow.targets.spec import (
 )
 from edgeflow.targets.trust import untrusted
 
+#: Least and most of serial ports.
+BAUD = 1200, 4_000_000
+
 
 class Region(Spec):
     """A memory: first address and size in bytes."""
@@ -51,7 +54,7 @@ class Uart(Spec):
     driver: str
     base: Address
     irq: int = Field(ge=0, lt=1024)
-    baud: int = Field(default=115200, ge=1200, le=4_000_000)
+    baud: int = Field(default=115200, ge=BAUD[0], le=BAUD[1])
     clock_hz: int | None = Field(default=None, gt=0)
     fifo: bool = True
     tx: Pin | None = None
@@ -65,6 +68,18 @@ class Uart(Spec):
         if self.af is not None and self.tx is None:
             raise ValueError("tx: missing key: the function 'af' is one of pins")
         return self
+
+
+class Gpio(Spec):
+    """The pin whose falling edges mark the time for a power monitor.
+
+    `driver` names ``ef_hal_gpio_<driver>.c``, in the SoC's folder or ``firmware/hal``; `base` is
+    that of the first port.
+    """
+
+    driver: str
+    base: Address
+    pin: Pin
 
 
 class Estimate(Spec):
@@ -120,6 +135,8 @@ class BoardSpec(Spec):
         ``flash`` and ``ram``, and any others; empty under an operating system.
     uart
         None under an operating system.
+    gpio
+        The pin that marks the time, if any.
     runner
         Tool that runs an image.
     estimate
@@ -140,6 +157,7 @@ class BoardSpec(Spec):
     stack: Annotated[Size, Field(multiple_of=16)] | Literal[0] = 0
     memory: dict[str, Region] = Field(default_factory=dict)
     uart: Uart | None = None
+    gpio: Gpio | None = None
     runner: Runner
     estimate: Estimate | None = None
     placement: Placement = Placement()
@@ -164,7 +182,7 @@ class BoardSpec(Spec):
             if below.base + below.size > above.base:
                 raise ValueError(f"memory.{high}: overlaps memory.{low}")
         if self.soc is None:
-            for key in ("memory", "uart", "stack"):
+            for key in ("memory", "uart", "gpio", "stack"):
                 if getattr(self, key):
                     raise ValueError(f"{key}: only a board with a 'soc' has one")
             if self.placement != Placement():
@@ -184,10 +202,10 @@ class BoardSpec(Spec):
             raise ValueError("uart: missing key")
         if self.uart.clock_hz is None and self.clock_hz is None:
             raise ValueError("uart.clock_hz: missing key (there is no clock_hz either)")
-        drivers = uart_drivers(self.soc)
-        if self.uart.driver not in drivers:
-            known = unknown("UART driver", self.uart.driver, sorted(drivers))
-            raise ValueError(f"uart.driver: {known}")
+        for key, part in (("uart", self.uart), ("gpio", self.gpio)):
+            if part is not None and part.driver not in (there := drivers(key, self.soc)):
+                known = unknown(f"{key.upper()} driver", part.driver, sorted(there))
+                raise ValueError(f"{key}.driver: {known}")
         if not 0 < self.stack <= self.memory["ram"].size:
             raise ValueError("stack: must be more than 0 and at most memory.ram.size")
         for key, name in self.placement.model_dump().items():
@@ -217,6 +235,22 @@ class BoardSpec(Spec):
                     f"{', '.join(self.memory)}"
                 )
         return self.model_copy(update={"placement": self.placement.model_copy(update=changed)})
+
+    def at_baud(self, baud: int | None) -> "BoardSpec":
+        """Return the board with another rate of its serial port; None: its own.
+
+        Raises
+        ------
+        TargetError
+            If the board has no such port, or no such rate.
+        """
+        if baud is None:
+            return self
+        if self.uart is None:
+            raise TargetError(f"{self.name}: standard input and output have no baud rate")
+        if not BAUD[0] <= baud <= BAUD[1]:
+            raise TargetError(f"{self.name}: {baud} baud: {BAUD[0]} to {BAUD[1]} are possible")
+        return self.model_copy(update={"uart": self.uart.model_copy(update={"baud": baud})})
 
     def __repr__(self) -> str:
         return f"BoardSpec({self.name}: {self.core.name}; {self.description})"
@@ -319,9 +353,9 @@ def load_board(name: str | Path, *, trusted: bool = False) -> BoardSpec:
     return board
 
 
-def uart_drivers(soc: Path) -> dict[str, Path]:
-    """Return the sources of UART drivers by name; those in a SoC's folder go first."""
-    prefix = "ef_hal_uart_"
+def drivers(kind: str, soc: Path) -> dict[str, Path]:
+    """Return the sources of drivers, "uart" or "gpio", by name; a SoC's own go first."""
+    prefix = f"ef_hal_{kind}_"
     folders = (resource("firmware") / "hal", *soc_folders(soc))
     files = (file for folder in folders for file in folder.glob(f"{prefix}*.c"))
     return {file.stem.removeprefix(prefix): file for file in files}

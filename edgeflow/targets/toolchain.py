@@ -15,7 +15,7 @@ from typing import Literal
 from edgeflow.errors import TargetError
 from edgeflow.files import atomic_path, scratch_folder
 from edgeflow.resources import resource
-from edgeflow.targets.board import BoardSpec, uart_drivers
+from edgeflow.targets.board import BoardSpec, drivers
 from edgeflow.targets.boot_crc import put_boot_crc
 from edgeflow.targets.core import CoreSpec
 from edgeflow.targets.objects import fetch, object_key, store
@@ -34,6 +34,8 @@ _COMPILE_FLAGS = (
 
 #: Sources of a SoC that are no part of the HAL.
 _START_UP = ("boot.S", "start.S", "start.c")
+#: Sources of a SoC that all boards with it have: no drivers, of which a board has those it names.
+_OF_SOC = re.compile(r"ef_hal_(?!uart_|gpio_)\w+\.c", re.ASCII)
 
 
 def board_sources(board: BoardSpec) -> list[Path]:
@@ -43,12 +45,11 @@ def board_sources(board: BoardSpec) -> list[Path]:
         return [hal / "ef_hal_stdio.c"]
     files = soc_files(board.soc)
     start_up = [file for name, file in sorted(files.items()) if name in _START_UP]
-    of_soc = [
-        file
-        for name, file in sorted(files.items())
-        if name.startswith("ef_hal_") and name.endswith(".c") and "_uart_" not in name
-    ]
-    return [*start_up, *of_soc, uart_drivers(board.soc)[board.uart.driver], hal / "ef_hal_bare.c"]
+    of_soc = [file for name, file in sorted(files.items()) if _OF_SOC.fullmatch(name)]
+    chosen = [drivers("uart", board.soc)[board.uart.driver]]
+    if board.gpio is not None:
+        chosen.append(drivers("gpio", board.soc)[board.gpio.driver])
+    return [*start_up, *of_soc, *chosen, hal / "ef_hal_bare.c"]
 
 
 def board_include_dirs() -> list[Path]:
@@ -73,6 +74,9 @@ def board_defines(board: BoardSpec) -> dict[str, str]:
         defines |= {key: f"{pin_number(pin)}u" for key, pin in pins.items() if pin is not None}
         if board.uart.af is not None:
             defines["EF_UART_AF"] = f"{board.uart.af}u"
+    if board.gpio is not None:
+        defines["EF_GPIO_BASE"] = f"0x{board.gpio.base:08x}u"
+        defines["EF_GPIO_PIN"] = f"{pin_number(board.gpio.pin)}u"
     return defines
 
 

@@ -26,4 +26,9 @@ uint32_t ef_hal_cycles_hz(void);
 /* High-water mark of the stack in bytes since reset; 0 where it is not known. */
 uint32_t ef_hal_stack_used(void);
 
+/* Boards with a [gpio] alone: a falling edge on its pin, which rests high and is low for 1 us at
+ * least, marks the time for a power monitor. */
+void ef_hal_pulse_init(void);
+void ef_hal_pulse(void);
+
 #endif

@@ -3,6 +3,7 @@
 #include "ef_hal.h"
 #include "ef_identity.h"
 #include "ef_link.h"
+#include "ef_mlperf.h"
 #include "ef_profile.h"
 #include "model.h"
 
@@ -34,7 +35,11 @@ static uint32_t steps_run;
 
 /* ---- text ---------------------------------------------------------------------------------- */
 
+#ifdef EF_MLPERF
+#define LINE_LENGTH (EF_MLPERF_COMMAND + 1)
+#else
 #define LINE_LENGTH 80
+#endif
 typedef char line_fits[LINE_LENGTH < EF_FRAME_MAX ? 1 : -1];
 
 static void print(const EF_FLASH char *text) {
@@ -136,11 +141,17 @@ static bool serve_text(void) {
         if (byte < 0) {
             return false;
         }
-        /* '%' ends the commands of the MLPerf Tiny harness */
+        /* '%' ends the commands of MLPerf Tiny */
         bool end = byte == '\n' || byte == '\r' || byte == '%';
         if (end && size > 0) {
             line[size] = '\0';
             size = 0;
+#ifdef EF_MLPERF
+            if (byte == '%') {
+                ef_mlperf_command(&model, line);
+                continue;
+            }
+#endif
             if (run_command(line)) {
                 return true;
             }
@@ -308,6 +319,9 @@ int main(void) {
     model_init(&model);
     model_reset(&model);
     print_hash(EF_TEXT("EdgeFlow " EF_VERSION " " EF_BOARD_NAME " model "), ef_identity.model);
+#ifdef EF_MLPERF
+    ef_mlperf_begin();
+#endif
     while (serve_text() && serve_frames()) {
     }
     return 0;

@@ -7,6 +7,7 @@ inside, at any place of a stream.
 """
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,17 +22,20 @@ FIRMWARE = resource("firmware")
 DRIVER = Path(__file__).parent.parent / "firmware_fuzz" / "fuzz.c"
 
 
-def build(folder: Path, protocol: Path = FIRMWARE / "protocol") -> Path:
+def build(
+    folder: Path, protocol: Path = FIRMWARE / "protocol", runtime: Path = FIRMWARE / "runtime",
+    extra: tuple[str, ...] = (),
+) -> Path:  # fmt: skip
     """Compile the firmware around a small model, with the driver as its board."""
-    program = random_program(1, 3, [2], 2, 12, 12)
+    program = replace(random_program(1, 3, [2], 2, 12, 12), classes=("a", "b"), window=4)
     plan = plan_library(program, load_core("host"), kernel_sets=["c"])
     write(render(plan), folder)
     flags = [*SANITIZE, "-std=c99", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
-    folders = [folder, folder / "kernels", FIRMWARE / "hal", FIRMWARE / "runtime", protocol]
+    folders = [folder, folder / "kernels", FIRMWARE / "hal", runtime, protocol]
     # frames near their limit are then short, and frequent
-    flags += ["-DEF_FRAME_MAX=160", *(f"-I{path}" for path in folders)]
+    flags += ["-DEF_FRAME_MAX=160", *extra, *(f"-I{path}" for path in folders)]
     model = [folder / "model.c", *(folder / name for name in plan.kernel_files)]
-    sources = [*model, *sorted(protocol.glob("*.c")), *sorted((FIRMWARE / "runtime").glob("*.c"))]
+    sources = [*model, *sorted(protocol.glob("*.c")), *sorted(runtime.glob("*.c"))]
     objects = []
     for source in sources:
         objects.append(folder / f"{source.stem}.o")
@@ -57,6 +61,33 @@ def test_firmware_withstands_any_bytes(count: int, tmp_path: Path) -> None:
     assert counts["streams"] == count
     # most streams come to frames that are answered
     assert counts["answers"] > count
+
+
+#: The firmware speaks the protocol of MLPerf Tiny, too.
+MLPERF = ('-DEF_MLPERF="test"',)
+
+
+@pytest.mark.parametrize("count", [30_000, pytest.param(3_000_000, marks=pytest.mark.slow)])
+def test_mlperf_withstands_any_bytes(count: int, tmp_path: Path) -> None:
+    counts = fuzz(build(tmp_path, extra=MLPERF), count)
+    assert counts["streams"] == count
+    # many streams come to inferences with results
+    assert counts["commas"] > count // 4
+
+
+def test_bytes_beyond_a_window_are_found(tmp_path: Path) -> None:
+    """The driver's commands reach the end of the window."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    for file in (FIRMWARE / "runtime").iterdir():
+        text = file.read_text(encoding="utf-8")
+        if file.name == "ef_mlperf.c":
+            right, wrong = "count > BYTES", "count > BYTES + 1"
+            assert right in text
+            text = text.replace(right, wrong)
+        (runtime / file.name).write_text(text, encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"ef_mlperf.c:\d+:\d+: runtime error: index 24 out"):
+        fuzz(build(tmp_path / "build", runtime=runtime, extra=MLPERF), 30_000)
 
 
 def test_a_buffer_that_is_too_short_is_found(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 /* Feeds the firmware's main(), here firmware_main(), with streams of bytes: fuzz FIRST COUNT. Each
- * number makes one stream: text, then frames of the firmware's own encoder, of which some are as
- * documented and others have any content, then damage to the whole. Prints what came of them; the
+ * number makes one stream: text, with EF_MLPERF also commands of that protocol, then frames of the
+ * firmware's own encoder, of which some are as documented and others have any content, then damage
+ * to the whole. Prints what came of them; the
  * sanitizers stop at the first fault, behind the number of its stream. */
 #include "ef_cobs.h"
 #include "ef_hal.h"
 #include "ef_link.h"
+#include "ef_mlperf.h"
 #include "model.h"
 
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +19,7 @@
 int firmware_main(void);
 void __asan_on_error(void);
 
-static unsigned long long number, answers, written;
+static unsigned long long number, answers, written, commas;
 static uint8_t stream[STREAM_MAX];
 static size_t stream_size, stream_at;
 static bool building;
@@ -69,11 +72,20 @@ void ef_hal_write(const uint8_t *data, size_t size) {
     }
     for (size_t i = 0; i < size; i++) { /* each byte is read */
         answers += data[i] == 0;
+        commas += data[i] == ','; /* of results alone */
     }
     written += size;
 }
 
+/* What a damaged command asks for may take hours: such a stream ends here. */
+#define STEPS_MAX 100000u
+static jmp_buf too_long;
+static uint32_t steps;
+
 uint32_t ef_hal_cycles(void) {
+    if (++steps > STEPS_MAX) {
+        longjmp(too_long, 1);
+    }
     return (uint32_t)written;
 }
 
@@ -86,6 +98,34 @@ uint32_t ef_hal_stack_used(void) {
 }
 
 /* ---- streams ----------------------------------------------------------------------------- */
+
+#ifdef EF_MLPERF
+/* A window, whole or not, and what is done with it. */
+static void add_mlperf(void) {
+    static const char *const lines[] = {
+        "infer 2 1%", "infer%",      "infer 1 0%", "results%", "db print%", "name%",
+        "profile%",   "timestamp%",  "help%",      "db%",      "db load%",  "infer x%",
+        "db load 0%", "db load 99%", "db f%",      "db 0g%",   "%",         "db  load  4  %"};
+    char text[100];
+    uint32_t bytes = 2 * MODEL_WINDOW * MODEL_INPUTS;
+    bytes = draw(4) == 0 ? draw(2 * bytes) : bytes;
+    add(text, (size_t)snprintf(text, sizeof text, "db load %lu%%", (unsigned long)bytes));
+    while (bytes > 0) {
+        uint32_t some = 1 + draw(38);
+        some = some < bytes || draw(8) == 0 ? some : bytes;
+        add("db ", 3);
+        for (uint32_t i = 0; i < 2 * some; i++) {
+            add(&"0123456789abcdefABCDEF"[draw(22)], 1);
+        }
+        add("%", 1);
+        bytes -= some < bytes ? some : bytes;
+    }
+    for (uint32_t left = draw(5); left > 0; left--) {
+        const char *line = lines[draw(sizeof lines / sizeof *lines)];
+        add(line, strlen(line));
+    }
+}
+#endif
 
 static void add_text(void) {
     static const char *const lines[] = {"frame\n", "frame\r\n", "info\r", "help%", "reset\n", "\n"};
@@ -193,6 +233,9 @@ static void build(void) {
     seed();
     stream_size = stream_at = 0;
     building = true;
+#ifdef EF_MLPERF
+    add_mlperf();
+#endif
     add_text();
     uint8_t sequence = (uint8_t)draw(256);
     for (uint32_t left = draw(5); left > 0; left--) {
@@ -203,6 +246,16 @@ static void build(void) {
     building = false;
 }
 
+/* False if the firmware ended before its input. */
+static bool run(void) {
+    steps = 0;
+    if (setjmp(too_long) != 0) {
+        return true;
+    }
+    (void)firmware_main();
+    return stream_at == stream_size;
+}
+
 int main(int count, char **arguments) {
     if (count != 3) {
         return 2;
@@ -211,14 +264,13 @@ int main(int count, char **arguments) {
     unsigned long long end = first + strtoull(arguments[2], NULL, 10), read = 0;
     for (number = first; number < end; number++) {
         build();
-        (void)firmware_main();
         read += stream_size;
-        if (stream_at != stream_size) {
+        if (!run()) {
             fprintf(stderr, "fuzz: stream %llu: the firmware ended before its input\n", number);
             return 1;
         }
     }
-    printf("%llu streams %llu bytes %llu answers %llu written\n", end - first, read, answers,
-           written);
+    printf("%llu streams %llu bytes %llu answers %llu written %llu commas\n", end - first, read,
+           answers, written, commas);
     return 0;
 }

@@ -81,11 +81,13 @@ class Desk:
         preload = ":".join(filter(None, ["libumockdev-preload.so.0", before]))
         return {**os.environ, "UMOCKDEV_DIR": self.root, "LD_PRELOAD": preload}
 
-    def run(self, command: list[str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end."""
+    def run(
+        self, command: list[str], timeout: float = 120, folder: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end, in a folder."""
         return subprocess.run(
             command, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=timeout,
+            timeout=timeout, cwd=folder,
         )  # fmt: skip
 
     def plug(self, device: Device) -> None:

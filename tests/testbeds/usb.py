@@ -44,6 +44,9 @@ _MODEM = {
     termios.TIOCMSET: lambda before, lines: lines,
 }
 
+#: A rate that has no constant, as 3,686,400 baud; they carry a struct termios2.
+_GET_RATE, _SET_RATE, _TERMIOS2 = 0x802C542A, 0x402C542B, 44
+
 
 @dataclass
 class Plug:
@@ -270,7 +273,7 @@ class Port(UMockdev.IoctlBase):  # type: ignore[misc]
         self._master, self._slave = os.openpty()
         self.path = os.ttyname(self._slave)
         tty.setraw(self._slave)
-        self._modem = 0
+        self._modem, self._rate = 0, bytes(_TERMIOS2)
         self._stop_read, self._stop_write = os.pipe()
         self._thread = threading.Thread(target=self._carry, daemon=True)
         self._thread.start()
@@ -294,6 +297,10 @@ class Port(UMockdev.IoctlBase):  # type: ignore[misc]
                 self._modem = _MODEM[request](self._modem, lines)
         elif request == termios.TIOCINQ:
             client.get_arg().resolve(0, 4).update(0, _real_ioctl(self._slave, request))
+        elif request == _GET_RATE:
+            client.get_arg().resolve(0, _TERMIOS2).update(0, self._rate)
+        elif request == _SET_RATE:
+            self._rate = bytes(client.get_arg().resolve(0, _TERMIOS2).retrieve())
         elif request not in (termios.TIOCEXCL, termios.TIOCNXCL):
             client.complete(-1, _ENOTTY)
             return True

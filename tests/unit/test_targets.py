@@ -9,7 +9,7 @@ import pytest
 
 from edgeflow.errors import TargetError, ToolMissingError
 from edgeflow.resources import resource
-from edgeflow.targets.board import list_boards, load_board, uart_drivers
+from edgeflow.targets.board import drivers, list_boards, load_board
 from edgeflow.targets.core import load_core
 from edgeflow.targets.pins import pin_number
 from edgeflow.targets.soc import soc_files
@@ -80,7 +80,7 @@ def test_shipped_board_has_its_files(name):
         assert board.soc is None and not board.memory
         return
     assert "link.ld" in soc_files(board.soc)
-    assert uart_drivers(board.soc)[board.uart.driver].is_file()
+    assert drivers("uart", board.soc)[board.uart.driver].is_file()
     assert board.runner.bare_metal
     assert {board.core.compiler, *board.runner.tools} == set(board.tools)
     assert board.runs_here or board.sources, "a real board says where its numbers are from"
