@@ -4,8 +4,9 @@
  * ef_profile_end. The marker functions themselves and the instructions that call them are not.
  *
  * One callback per translation block counts its runs; classes are summed up at the
- * marks. A branch is taken where a block does not start at the end of the one before it. It is split
- * where its target is an instruction of four bytes that crosses a word, which takes two fetches.
+ * marks. A branch is taken where a block does not start at the end of the one before it. It is
+ * split where its target is an instruction of four bytes that crosses a word, which takes two
+ * fetches.
  *
  * arguments: begin,layer,end=ADDRESS:SIZE of the markers (layer may be absent)
  *            map=FILE   classes of the instructions (see map.py)
@@ -46,7 +47,7 @@ typedef struct block {
     uint64_t end;
     uint64_t runs;
     size_t instructions;
-    int split; /* whether the first instruction crosses a word */
+    int split;         /* whether the first instruction crosses a word */
     uint8_t classes[]; /* of each instruction */
 } block_t;
 
