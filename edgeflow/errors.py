@@ -152,6 +152,10 @@ class ImageMismatchError(DeviceError):
     """The image on the board, or the board, is not the one that was compiled for."""
 
 
+class NoProbeError(DeviceError):
+    """No debug probe of the kind that a flash tool was told is there."""
+
+
 class PortBusyError(DeviceError):
     """A port that another program holds."""
 

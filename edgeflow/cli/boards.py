@@ -32,7 +32,7 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
         return
     console.table(
         "Boards",
-        ("board", "core", "what", "flash", "RAM", "UART", "ready"),
+        ("board", "core", "what", "flash", "RAM", "ready"),
         (
             (
                 row["name"],
@@ -40,13 +40,12 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
                 f"{_EMULATORS.get(board.runner.kind, '')}{row['description']}",
                 memory_text(row["flash_bytes"]),
                 memory_text(row["ram_bytes"]),
-                row["uart"],
                 "yes" if row["ready"] else "no",
             )
             for board, row in zip(known, rows, strict=True)
         ),
-        text=("core", "what", "UART"),
-        whole=("board",),
+        text=("core", "what"),
+        whole=("board", "core"),
     )
     console.table(
         "Parts: cycles and energy of emulated boards are estimated for them",
@@ -74,7 +73,7 @@ def command(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> N
                 ", ".join(tool["name"] for tool in row["tools"] if tool["installed"]) or "-",
                 ", ".join(tool["name"] for tool in row["tools"] if not tool["installed"]) or "-",
                 ", ".join(row["ports"]) or "no",
-                ", ".join(row["unverified"]) or "-",
+                ", ".join(key.removeprefix("runner.") for key in row["unverified"]) or "-",
             )
             for row in real
         ),

@@ -158,7 +158,7 @@ def test_every_field_was_thought_of() -> None:
 def test_every_option_of_a_flash_tool_was_thought_of() -> None:
     """A new one is a word or number that starts no program, or needs trust."""
     words = {
-        "openocd": {"config", "transport"}, "pyocd": {"target", "frequency", "probe"},
+        "openocd": {"interfaces", "config", "transport"}, "pyocd": {"target", "frequency", "probe"},
         "gdb": {"server", "reset", "scan"}, "st-flash": {"serial"},
         "uf2": {"family", "board_id", "enter", "touch"}, "nrfutil-dfu": {"device_type", "touch"},
         "west": {"runner"}, "avrdude": {"programmer", "part", "baud", "erase"},

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from edgeflow.device.lock import held_port
 from edgeflow.device.process import Child
-from edgeflow.errors import DeviceError, TargetError, ToolMissingError
+from edgeflow.errors import DeviceError, NoProbeError, TargetError, ToolMissingError
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.runner import Chip, HardwareRunner
 from edgeflow.targets.spec import Spec, first_problem, shown
@@ -324,7 +324,8 @@ class FlashRunner(abc.ABC):
 
     def refused(self, meaning: str) -> DeviceError:
         """Return the error that says in one line why it is not done and what to do about it."""
-        return DeviceError(f"{self.NAME} could not flash {self.spec.name}: {meaning}")
+        kind = NoProbeError if meaning == NO_PROBE else DeviceError
+        return kind(f"{self.NAME} could not flash {self.spec.name}: {meaning}")
 
     def failed(self, said: str, reason: str) -> DeviceError:
         """Return the error that says in one line what failed and what to do about it."""

@@ -1,6 +1,8 @@
 """OpenOCD."""
 
+import contextlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +17,7 @@ from edgeflow.device.runners.base import (
     UNPLUGGED,
     FlashRunner,
 )
+from edgeflow.errors import NoProbeError
 from edgeflow.targets.spec import Spec
 
 
@@ -43,6 +46,8 @@ class Openocd(FlashRunner):
 
         Attributes
         ----------
+        interfaces
+            Scripts of debug probes, before all others: the first whose probe is there is taken.
         config
             OpenOCD's scripts, in order: ``board/st_nucleo_l4.cfg``.
         transport
@@ -51,6 +56,7 @@ class Openocd(FlashRunner):
             Commands of Tcl behind all scripts; a board file of one's own needs trust for them.
         """
 
+        interfaces: tuple[str, ...] = ()
         config: tuple[str, ...] = Field(min_length=1)
         transport: Literal["swd", "jtag", "hla_swd", "hla_jtag"] | None = None
         commands: tuple[str, ...] = ()
@@ -59,8 +65,15 @@ class Openocd(FlashRunner):
 
     def write(self, image: Path) -> None:
         options = self.options
+        for interface in options.interfaces[:-1]:
+            with contextlib.suppress(NoProbeError):
+                return self._write(image, (interface, *options.config))
+        self._write(image, (*options.interfaces[-1:], *options.config))
+
+    def _write(self, image: Path, scripts: Sequence[str]) -> None:
+        options = self.options
         arguments: list[str] = []
-        for number, script in enumerate(options.config):
+        for number, script in enumerate(scripts):
             arguments += ["-f", script]
             if number == 0 and options.transport is not None:
                 arguments += ["-c", f"transport select {options.transport}"]
