@@ -3,14 +3,19 @@
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import serial
 
+from edgeflow.codegen.build import compile_program
 from edgeflow.device.runners import base
+from edgeflow.device.simavr import SimavrBoard
 from edgeflow.errors import DeviceError, PortBusyError
-from tests.hardware import board_file
+from edgeflow.targets.board import load_board
+from tests.hardware import board_file, tiny_elf
+from tests.testbeds import workload
 from tests.testbeds.needs import needs, skipped
-from tests.testbeds.tool import write_with
+from tests.testbeds.tool import as_hardware, write_with
 from tests.testbeds.uno import OPTIBOOT, Uno, build_uno
 
 pytestmark = [
@@ -54,6 +59,27 @@ def test_sketch_is_written_and_runs(
             assert port.read(8) == b"sketch\r\n"
             port.write(b"HAL")
             assert port.read(3) == b"IBM"
+
+
+@pytest.mark.board
+def test_what_was_written_is_the_model(tmp_path: Path, program: Path, modem_lines: Path) -> None:
+    """Optiboot writes the firmware of a model; the chip starts without it, outputs are compared.
+
+    Debian's Optiboot is larger than its 512 bytes, so that it starts a sketch at the vector of INT0:
+    avr-libc's lead to the start from there, EdgeFlow's firmware names an unexpected interrupt.
+    """
+    board = as_hardware("sim-atmega328p", tmp_path / "uno.toml", "avrdude", 'part = "m328p"\n')
+    model = workload.program()
+    build = compile_program(model, load_board(board), tmp_path / "build")
+    image = build.elf.with_suffix(".bin").read_bytes()
+    with Uno(tmp_path, program, modem_lines) as uno:
+        write_with("avrdude", board, build.elf, uno.port.environment, uno.port.path)
+        written = uno.flash[:0x7E00]
+    assert written[: len(image)] == image and set(written[len(image) :]) == {0xFF}
+    x = np.random.default_rng(0).integers(-2047, 2048, (300, model.inputs)).astype(np.int16)
+    chip = SimavrBoard(load_board("sim-atmega328p"), tiny_elf(tmp_path / "chip.elf", {0: written}))
+    with chip, chip.connect(build.expected) as client:
+        assert np.array_equal(client.steps(x, reset=True).y, model.run(x[None])[0])
 
 
 def test_port_that_another_program_has(

@@ -101,7 +101,8 @@ int main(int argc, char **argv) {
     for (;;) {
         int state = avr_run(avr);
         if (state == cpu_Crashed || state == cpu_Done) {
-            fprintf(stderr, "the program ended at %#x\n", (unsigned)avr->pc);
+            fprintf(stderr, "the program %s at %#x\n", state == cpu_Done ? "ended" : "crashed",
+                    (unsigned)avr->pc);
             return 1;
         }
         if (avr->cycle < next) {
