@@ -20,6 +20,10 @@ static void put_u32(uint32_t value) {
     ef_hal_write(bytes, sizeof bytes);
 }
 
+#ifndef HOLE
+#define HOLE 1024u
+#endif
+
 /* Uses at least `depth` times as much of the stack. */
 static __attribute__((noinline)) uint32_t dig(uint32_t depth) {
     volatile uint8_t hole[HOLE];

@@ -60,6 +60,10 @@ def test_the_linker_says_what_an_image_needs_of_each_memory(name: str, tmp_path:
     """The same text of two linkers; the stack counts where it is kept."""
     board, small = load_board(name), random_program(0, 3, [8], 3, 12, 12)
     whole = compile_program(small, board, tmp_path / "whole").size
+    for _ in range(4):  # frames of the protocol have a sixteenth of a small RAM
+        ram = Region(base=board.memory["ram"].base, size=board.stack + whole.ram_bytes)
+        tight = board.model_copy(update={"memory": {**board.memory, "ram": ram}})
+        whole = compile_program(small, tight, tmp_path / "whole").size
     memory = {
         "flash": Region(base=board.memory["flash"].base, size=whole.flash_bytes - 16),
         "ram": Region(base=board.memory["ram"].base, size=board.stack + whole.ram_bytes - 16),
@@ -67,8 +71,8 @@ def test_the_linker_says_what_an_image_needs_of_each_memory(name: str, tmp_path:
     with pytest.raises(NoRoomError) as caught:
         compile_program(small, board.model_copy(update={"memory": memory}), tmp_path / "build")
     flash, ram = caught.value.uses
-    # the linker counts gaps and padding, too
-    assert abs(flash.needed - whole.flash_bytes) <= 32 and flash.size == whole.flash_bytes - 16
+    # the linker counts gaps and padding, too: up to 256 before a fault handler of RISC-V
+    assert 0 <= flash.needed - whole.flash_bytes <= 256 and flash.size == whole.flash_bytes - 16
     assert abs(ram.needed - ram.stack - whole.ram_bytes) <= 32 and ram.stack == board.stack
     text = str(caught.value)
     assert text.startswith(f"{name}: firmware.elf: no room: needs {flash.needed:,} of ")

@@ -3,6 +3,8 @@
 
 #include <avr/io.h>
 
+    .file "start.S" /* else the linker names the object, with its folder */
+
     .macro VECTOR number
     .weak __vector_\number
     .set __vector_\number, unexpected

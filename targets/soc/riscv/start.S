@@ -51,7 +51,8 @@ _start:
 
     /* Many cores (Ibex, CV32E40P) take a table of vectors, whose first is of exceptions, and whose
      * address is a multiple of 256; lower bits of mtvec are lost. A fresh stack: the old one may be
-     * full. */
+     * full. Not in .start: the ESP32-C3 begins with it right behind eight bytes. */
+    .section .text.ef_fault, "ax"
     .align 8
     .globl ef_fault
 ef_fault:
