@@ -23,7 +23,7 @@ BUDGETS = {
     "unit": 280,
     "cli": 250,
     "parity": 660,
-    "boards": 280,
+    "boards": 400,
     "tvm": 280,
     "docs": 290,
     "faults": 60,

@@ -1,5 +1,6 @@
 """Nodes of an ONNX graph: what they read, and the values that depend on no input."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,8 @@ RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "Rando
           "RandomUniformLike")  # fmt: skip
 #: Operators of graphs inside, which may read any value of the graph outside.
 _BRANCHES = ("If", "Loop", "Scan")
+#: Values of a ConstantOfShape that are filled to learn shapes.
+_MOST_FILLED = 1 << 16
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -45,7 +48,7 @@ def session(model: ModelProto) -> Any:
     """
     import onnxruntime
 
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    inferred = _inferred(model)
     empty = {v.name for v in inferred.graph.value_info for dim in v.type.tensor_type.shape.dim
              if dim.HasField("dim_value") and not dim.dim_value}  # fmt: skip
     for node in model.graph.node:
@@ -58,6 +61,49 @@ def session(model: ModelProto) -> Any:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(model.SerializeToString(), options)
+
+
+def _inferred(model: ModelProto) -> ModelProto:
+    """Return a model with the shapes of its values, as far as they can be told.
+
+    Inference fills the tensor of each ConstantOfShape, one value after another: only those that are
+    no larger than a model's are shown to it. Nor does it look whether a tensor has the bytes of its
+    shape.
+    """
+    shapes = {tensor.name: _whole(tensor, tensor.name) for tensor in model.graph.initializer}
+    part = ModelProto()
+    part.CopyFrom(model)
+    del part.graph.node[:]
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            for value in (a.t for a in node.attribute if a.name == "value"):
+                shapes[node.output[0]] = _whole(value, node.name or node.output[0])
+        if node.op_type != "ConstantOfShape" or _values(shapes.get(node.input[0])) <= _MOST_FILLED:
+            part.graph.node.append(node)
+    return onnx.shape_inference.infer_shapes(part, data_prop=True)
+
+
+def _whole(tensor: onnx.TensorProto, name: str) -> NDArray[Any]:
+    """Return the values of a tensor.
+
+    Raises
+    ------
+    CompressError
+        If there are others than its shape has.
+    """
+    try:
+        return numpy_helper.to_array(tensor)
+    except (ValueError, TypeError) as error:
+        raise CompressError(
+            f"{name}: the tensor is damaged ({one_line(error)}): export it again"
+        ) from None
+
+
+def _values(shape: NDArray[Any] | None) -> float:
+    """Return the values of a tensor whose shape is a constant; infinity if that cannot be told."""
+    if shape is None or shape.dtype != np.int64 or (shape < 0).any():
+        return math.inf
+    return math.prod(shape.ravel().tolist())
 
 
 def constants(model: ModelProto) -> Arrays:

@@ -42,19 +42,23 @@ static uint32_t steps_run;
 #endif
 typedef char line_fits[LINE_LENGTH < EF_FRAME_MAX ? 1 : -1];
 
-static void print(const EF_FLASH char *text) {
-    for (; *text != '\0'; text++) {
-        const uint8_t byte = (uint8_t)*text;
-        ef_hal_write(&byte, 1);
-    }
-}
-
 /* Of a text that is not a constant. */
 static void print_variable(const char *text) {
     for (; *text != '\0'; text++) {
         ef_hal_write((const uint8_t *)text, 1);
     }
 }
+
+#ifdef __AVR__
+static void print(const EF_FLASH char *text) {
+    for (; *text != '\0'; text++) {
+        const uint8_t byte = (uint8_t)*text;
+        ef_hal_write(&byte, 1);
+    }
+}
+#else
+#define print print_variable
+#endif
 
 static void print_number(const EF_FLASH char *name, uint32_t value) {
     char digits[11];

@@ -176,7 +176,10 @@ def _damage_item(rng: Rng, file: Any, item: Any) -> None:
         if kind == 0:
             del item[key]
         elif kind == 1:
-            item.move(key, pick(rng, (f"{key}x", "é", "a/b", "0", "x" * 300)))
+            name = pick(rng, (f"{key}x", "é", "a/b", "0", "x" * 300))
+            if name not in item:  # h5py's move ends the process where a group becomes its own part
+                item[name] = item[key]
+                del item[key]
         elif kind == 2:
             item[f"{key}_1"] = item[key]
         elif kind == 3:

@@ -224,6 +224,20 @@ def test_onnx_that_only_onnxruntime_refuses(tmp_path: Path) -> None:
         load_float_model(tmp_path / "a.onnx", seeds.samples())
 
 
+@pytest.mark.parametrize("content", [np.array([2**41]).tobytes(), b"\4\0\0"])
+def test_onnx_that_is_filled_for_ever(content: bytes, tmp_path: Path) -> None:
+    model = onnx.ModelProto.FromString(next(seeds.onnx_files(tmp_path)))
+    shape = onnx.TensorProto(name="v", data_type=onnx.TensorProto.INT64, dims=[1], raw_data=content)
+    nodes = [
+        onnx.helper.make_node("Constant", [], ["shape"], value=shape),
+        onnx.helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+    ]
+    model.graph.node.extend(nodes)
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CompressError, match="constants|raw_data"):
+        load_float_model(tmp_path / "a.onnx", seeds.samples())
+
+
 def test_a_message_of_many_lines_becomes_one() -> None:
     many, few = "\n".join("a" * 21), "\n".join("a" * 12)
     assert str(EdgeFlowError(many)) == " ".join("a" * 21)

@@ -16,7 +16,7 @@ void ef_cycles_init(void) {
     DEMCR |= DEMCR_TRCENA;
     DWT_CTRL |= DWT_CTRL_CYCCNTENA;
     const uint32_t before = DWT_CYCCNT;
-    __asm volatile("isb\n\tnop\n\tnop\n\tnop\n\tnop" ::: "memory");
+    __asm volatile("isb" ::: "memory");
     /* QEMU has no DWT: it reads 0 */
     cycles_hz = DWT_CYCCNT != before ? EF_CLOCK_HZ : 0u;
 #endif

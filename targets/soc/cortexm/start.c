@@ -61,7 +61,7 @@ __attribute__((used, noreturn)) void ef_start(void) {
     for (volatile uint32_t *to = __bss_start; to < __bss_end; to++) {
         *to = 0;
     }
-#if __ARM_ARCH >= 7
+#if __ARM_ARCH >= 7 && !defined(EF_EMULATED)
     VTOR = (uint32_t)(uintptr_t)ef_vectors; /* a loader that started the image left its own */
 #endif
 #if defined(__ARM_FEATURE_MVE)
