@@ -379,9 +379,9 @@ def boards() -> BoardList:
     --------
     >>> import edgeflow as ef
     >>> ef.boards().names
-    ['qemu-m0', 'qemu-m3', 'qemu-m4', ...]
+    ['sim-atmega328p', 'sim-atmega2560', 'qemu-m0', 'rpi-pico', 'qemu-m3', ...]
     >>> ef.boards()[2].core.name
-    'cortex-m4'
+    'cortex-m0'
     """
     from edgeflow.targets.board import list_boards
     from edgeflow.targets.boards import BoardList
