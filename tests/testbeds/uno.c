@@ -100,10 +100,13 @@ int main(int argc, char **argv) {
     avr_cycle_count_t next = 0;
     for (;;) {
         int state = avr_run(avr);
-        if (state == cpu_Crashed || state == cpu_Done) {
-            fprintf(stderr, "the program %s at %#x\n", state == cpu_Done ? "ended" : "crashed",
-                    (unsigned)avr->pc);
+        if (state == cpu_Crashed) {
+            fprintf(stderr, "the program crashed at %#x\n", (unsigned)avr->pc);
             return 1;
+        }
+        if (state == cpu_Done) { /* asleep without interrupts: only a reset wakes it */
+            usleep(1000);
+            next = 0;
         }
         if (avr->cycle < next) {
             continue;
