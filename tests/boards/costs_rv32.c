@@ -38,7 +38,7 @@ static void print_number(uint32_t value) {
         register uint32_t negative __asm("a2") = 0xFFFFFFFBu;                                      \
         register uint32_t zero __asm("a3") = 0u;                                                   \
         uint32_t begin, end;                                                                       \
-        __asm volatile(".option push\n.option norvc\n.option arch, +zicsr\n.balign 4\n"            \
+        __asm volatile(".option push\n.balign 4\n.option norvc\n.option arch, +zicsr\n"            \
                        "csrr %0, mcycle\n.rept " TEXT(COPIES) "\n" body "\n.endr\n"                \
                                                               "csrr %1, mcycle\n.option pop\n"     \
                        : "=&r"(begin), "=&r"(end)                                                  \
