@@ -153,7 +153,7 @@ class ImageMismatchError(DeviceError):
 
 
 class NoProbeError(DeviceError):
-    """No debug probe of the kind that a flash tool was told is there."""
+    """No debug probe of the kind that a flash tool was told is there, or no more."""
 
 
 class PortBusyError(DeviceError):

@@ -79,7 +79,9 @@ class Desk:
         """Variables of a program that shall see the devices."""
         before = os.environ.get("LD_PRELOAD")
         preload = ":".join(filter(None, ["libumockdev-preload.so.0", before]))
-        return {**os.environ, "UMOCKDEV_DIR": self.root, "LD_PRELOAD": preload}
+        # locks of ports are a desk's own, as the ports are
+        own = {"UMOCKDEV_DIR": self.root, "XDG_RUNTIME_DIR": self.root, "LD_PRELOAD": preload}
+        return {**os.environ, **own}
 
     def run(
         self, command: list[str], timeout: float = 120, folder: Path | None = None

@@ -324,7 +324,7 @@ class FlashRunner(abc.ABC):
 
     def refused(self, meaning: str) -> DeviceError:
         """Return the error that says in one line why it is not done and what to do about it."""
-        kind = NoProbeError if meaning == NO_PROBE else DeviceError
+        kind = NoProbeError if meaning in (NO_PROBE, UNPLUGGED) else DeviceError
         return kind(f"{self.NAME} could not flash {self.spec.name}: {meaning}")
 
     def failed(self, said: str, reason: str) -> DeviceError:
