@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgeflow.device.board import Board
-from edgeflow.device.transport import Transport
-from edgeflow.errors import DeviceError
+from edgeflow.device.transport import SocketTransport, Transport
+from edgeflow.errors import DeviceError, EdgeFlowError
 
 _STOP_TIMEOUT = 5.0  # seconds; a profiler plugin writes its results at the end
 _BOOT_TIME = 3.0  # seconds
@@ -176,6 +177,38 @@ class ProcessBoard(Board):
             self.flash()
         assert self._transport is not None
         return self._transport
+
+
+def start_at_socket(
+    name: str, command: Callable[[int], Sequence[str]], pass_fds: Sequence[int] = ()
+) -> tuple[Child, Transport]:
+    """Start a program with one end of a socket pair as its serial port; return our end, too.
+
+    A socket pair has no name that could be taken, and ends when either side dies.
+
+    Parameters
+    ----------
+    name : str
+        Of the board, in messages.
+    command : callable
+        Takes the file descriptor of the program's end.
+    pass_fds : sequence of int
+        Further file descriptors that it inherits.
+
+    Raises
+    ------
+    EdgeFlowError
+        Of `command`, or if the program cannot be started.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        fd = theirs.fileno()
+        try:
+            child = Child(command(fd), pass_fds=[fd, *pass_fds])
+        except EdgeFlowError:
+            ours.close()
+            raise
+    return child, SocketTransport(name, ours, child.why_gone)
 
 
 def wait_for(child: Child, condition: Callable[[], Any], what: str, timeout: float = 10.0) -> Any:

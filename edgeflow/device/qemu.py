@@ -1,14 +1,13 @@
 """Boards emulated by QEMU: flashing boots a machine with the image in its flash."""
 
 import re
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from edgeflow.device.board import plugin_option
-from edgeflow.device.process import Child, ProcessBoard, wait_for
-from edgeflow.device.transport import PortTransport, SocketTransport, Transport
+from edgeflow.device.process import Child, ProcessBoard, start_at_socket, wait_for
+from edgeflow.device.transport import PortTransport, Transport
 from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.runner import QemuRunner
@@ -76,16 +75,9 @@ class QemuBoard(ProcessBoard):
                 "open a pseudo-terminal",
             )[1]
             return child, PortTransport(self._path, why_gone=child.why_gone)
-        # A socket pair has no name that could be taken, and ends when either side dies.
-        ours, theirs = socket.socketpair()
-        with theirs:
-            fd = theirs.fileno()
-            try:
-                child = Child([*command, *self._uart(f"socket,fd={fd}")], pass_fds=[fd])
-            except DeviceError:
-                ours.close()
-                raise
-        return child, SocketTransport(self.spec.name, ours, child.why_gone)
+        return start_at_socket(
+            self.spec.name, lambda fd: [*command, *self._uart(f"socket,fd={fd}")]
+        )
 
     def _uart(self, kind: str) -> list[str]:
         """Return the options that put the first UART on a character device.

@@ -1,11 +1,10 @@
 """Boards whose core is simulated from its RTL: flashing starts a simulator with the image."""
 
-import socket
 from pathlib import Path
 
-from edgeflow.device.process import Child, ProcessBoard
-from edgeflow.device.transport import SocketTransport, Transport
-from edgeflow.errors import DeviceError, EdgeFlowError
+from edgeflow.device.process import Child, ProcessBoard, start_at_socket
+from edgeflow.device.transport import Transport
+from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.rtl import build_simulator
 from edgeflow.targets.runner import RtlRunner
@@ -49,13 +48,4 @@ class RtlBoard(ProcessBoard):
             raise DeviceError(f"{spec.name}: not a board that is simulated from RTL")
 
     def _launch(self, image: Path) -> tuple[Child, Transport]:
-        # a socket pair has no name that could be taken, and ends when either side dies
-        ours, theirs = socket.socketpair()
-        with theirs:
-            fd = theirs.fileno()
-            try:
-                child = Child(rtl_command(self.spec, image, fd), pass_fds=[fd])
-            except EdgeFlowError:
-                ours.close()
-                raise
-        return child, SocketTransport(self.spec.name, ours, child.why_gone)
+        return start_at_socket(self.spec.name, lambda fd: rtl_command(self.spec, image, fd))

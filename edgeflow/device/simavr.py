@@ -1,15 +1,13 @@
 """AVR microcontrollers in simavr, cycle for cycle: flashing starts one with the image."""
 
-import socket
 import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-
-from edgeflow.device.process import Child, ProcessBoard
-from edgeflow.device.transport import SocketTransport, Transport
+from edgeflow.device.process import Child, ProcessBoard, start_at_socket
+from edgeflow.device.runners.base import filled, segments
+from edgeflow.device.transport import Transport
 from edgeflow.errors import DeviceError
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.host_code import host_code
@@ -69,26 +67,13 @@ class SimavrBoard(ProcessBoard):
 
     def _launch(self, image: Path) -> tuple[Child, Transport]:
         program = build_simulator()
-        ours, theirs = socket.socketpair()
-        with theirs, tempfile.TemporaryFile() as flash:
+        with tempfile.TemporaryFile() as flash:
             flash.write(flash_content(image))
             flash.flush()
-            fds = [theirs.fileno(), flash.fileno()]
-            command = [str(program), self._mcu, str(self.spec.clock_hz), *map(str, fds)]
-            try:
-                child = Child(command, pass_fds=fds)
-            except DeviceError:
-                ours.close()
-                raise
-        return child, SocketTransport(self.spec.name, ours, child.why_gone)
+            words, held = [str(program), self._mcu, str(self.spec.clock_hz)], flash.fileno()
+            return start_at_socket(self.spec.name, lambda fd: [*words, f"{fd}", f"{held}"], [held])
 
 
 def flash_content(image: Path) -> bytes:
     """Return the flash from address 0 on, as the segments of an ELF file fill it."""
-    content = bytearray()
-    with image.open("rb") as file:
-        for segment in ELFFile(file).iter_segments("PT_LOAD"):
-            start, data = segment["p_paddr"], segment.data()
-            content.extend(b"\xff" * max(0, start + len(data) - len(content)))
-            content[start : start + len(data)] = data
-    return bytes(content)
+    return filled(segments(image), 0)

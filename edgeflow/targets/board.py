@@ -15,7 +15,7 @@ from edgeflow.errors import TargetError
 from edgeflow.resources import resource
 from edgeflow.targets.core import CoreSpec, load_core
 from edgeflow.targets.pins import Pin
-from edgeflow.targets.runner import AdbRunner, HardwareRunner, Runner
+from edgeflow.targets.runner import Runner
 from edgeflow.targets.soc import soc_folders
 from edgeflow.targets.spec import (
     Address,
@@ -268,7 +268,7 @@ class BoardSpec(Spec):
     @property
     def runs_here(self) -> bool:
         """True where an image runs on this machine, in a program that EdgeFlow starts."""
-        return not isinstance(self.runner, AdbRunner | HardwareRunner)
+        return self.runner.runs_here
 
     @property
     def emulator(self) -> str | None:

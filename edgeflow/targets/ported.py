@@ -9,8 +9,3 @@ class PortedBoard(BoardSpec):
 
     # not a kind of board files, where the others are
     runner: AtPort = AtPort()  # type: ignore[assignment]
-
-    @property
-    def runs_here(self) -> bool:
-        """False: nothing that EdgeFlow could start."""
-        return False

@@ -19,10 +19,13 @@ class _Runner(Spec):
         True where the image starts the machine, so that the board has a ``soc``.
     emulated
         True where the board's own cycle counter means nothing.
+    runs_here
+        True where an image runs on this machine, in a program that EdgeFlow starts.
     """
 
     bare_metal: ClassVar[bool] = False
     emulated: ClassVar[bool] = False
+    runs_here: ClassVar[bool] = True
 
     @property
     def emulator(self) -> str | None:
@@ -168,6 +171,8 @@ class AdbRunner(_Runner):
         Words before the image in the device's shell, such as ``taskset f0``.
     """
 
+    runs_here: ClassVar[bool] = False
+
     kind: Literal["adb"]
     serial: _Word | None = None
     folder: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_.-]+)+$")] = "/data/local/tmp/edgeflow"
@@ -224,6 +229,7 @@ class HardwareRunner(_Runner):
     """
 
     bare_metal: ClassVar[bool] = True
+    runs_here: ClassVar[bool] = False
 
     kind: Literal["hardware"]
     usb: tuple[UsbId, ...] = ()
@@ -241,6 +247,8 @@ class HardwareRunner(_Runner):
 
 class AtPort(_Runner):
     """Nothing: tools of others wrote the image, and it runs. No board file has it."""
+
+    runs_here: ClassVar[bool] = False
 
     kind: Literal["port"] = "port"
 

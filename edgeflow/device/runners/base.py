@@ -269,11 +269,8 @@ class FlashRunner(abc.ABC):
         size = max((address + len(data) for address, data in parts), default=0) - low
         if not 0 < size <= _LARGEST:
             raise DeviceError(f"{self.spec.name}: an image of {size} bytes is no file for a flash")
-        content = bytearray(b"\xff" * (size + -size % multiple))
-        for address, data in parts:
-            content[address - low : address - low + len(data)] = data
         file = image.with_name("whole.bin")
-        file.write_bytes(content)
+        file.write_bytes(filled(parts, low) + b"\xff" * (-size % multiple))
         return file, low
 
     def read(self, file: Path, size: int) -> bytes:
@@ -302,9 +299,9 @@ class FlashRunner(abc.ABC):
             if low < high and there != wanted:
                 pairs = zip(there, wanted, strict=True)
                 at = next(i for i, (one, other) in enumerate(pairs) if one != other)
-                raise DeviceError(
-                    f"{self.NAME} could not flash {self.spec.name}: verification failed: at "
-                    f"0x{low + at:08x} is 0x{there[at]:02x}, not 0x{wanted[at]:02x}: flash again"
+                raise self.refused(
+                    f"verification failed: at 0x{low + at:08x} is 0x{there[at]:02x}, not "
+                    f"0x{wanted[at]:02x}: flash again"
                 )
 
     @property
@@ -335,9 +332,7 @@ class FlashRunner(abc.ABC):
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         errors = [line for line in lines if re.search(r"\b(error|failed|fatal)\b", line, re.I)]
         last = (errors or lines)[-1:] or [reason]
-        return DeviceError(
-            f"{self.NAME} could not flash {self.spec.name}: {last[0]} (all it said: {self.log})"
-        )
+        return self.refused(f"{last[0]} (all it said: {self.log})")
 
 
 def segments(image: Path) -> list[tuple[int, bytes]]:
@@ -357,6 +352,16 @@ def segments(image: Path) -> list[tuple[int, bytes]]:
             ]
     except (ELFError, OSError) as error:
         raise DeviceError(f"{image}: no ELF image ({error}): compile again") from None
+
+
+def filled(parts: Iterable[tuple[int, bytes]], start: int) -> bytes:
+    """Return memory from address `start` to the end of the last part; gaps are 0xFF."""
+    content = bytearray()
+    for address, data in parts:
+        low = address - start
+        content.extend(b"\xff" * (low + len(data) - len(content)))
+        content[low : low + len(data)] = data
+    return bytes(content)
 
 
 def _options(spec: BoardSpec, name: str) -> Mapping[str, Any]:

@@ -6,10 +6,9 @@ from typing import Annotated
 from pydantic import Field
 
 from edgeflow.device.runners.base import LOCKED, OTHER_CHIP, UNPLUGGED, FlashRunner
+from edgeflow.device.runners.stm32flash import FLASH_WORD
 from edgeflow.targets.spec import Spec
 
-#: Bytes that every STM32 can write at once: a flash word of an H7.
-_FLASH_WORD = 32
 _GONE = 74  # EX_IOERR: the device that was told to leave is gone before it has said so
 
 
@@ -64,7 +63,7 @@ class DfuUtil(FlashRunner):
             if f"/{options.layout}" not in said and "Found DFU" in said:
                 raise self.refused(f"{OTHER_CHIP}: its flash is not of {options.layout}")
         # what ends within a flash word is not written
-        file, start = self.binary(image, _FLASH_WORD)
+        file, start = self.binary(image, FLASH_WORD)
         size, back = file.stat().st_size, image.with_name("back.bin")
         self.run([*device, "-s", f"0x{start:08x}", "-D", file])
         self.run([*device, "-s", f"0x{start:08x}:{size}", "-U", back])

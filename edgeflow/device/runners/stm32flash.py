@@ -10,7 +10,7 @@ from edgeflow.device.runners.base import LOCKED, MISMATCH, OTHER_CHIP, FlashRunn
 from edgeflow.targets.spec import Spec
 
 #: Bytes that every STM32 can write at once: a flash word of an H7.
-_FLASH_WORD = 32
+FLASH_WORD = 32
 
 
 class Stm32flash(FlashRunner):
@@ -68,7 +68,7 @@ class Stm32flash(FlashRunner):
             line += ["-i", options.gpio]
         self._check_chip(self.run([*line, str(self.port)]))
         # what ends within a flash word is not written
-        file, start = self.binary(image, _FLASH_WORD)
+        file, start = self.binary(image, FLASH_WORD)
         said = self.run(
             [
                 *line, "-w", file, "-v", "-S", f"0x{start:08x}:{file.stat().st_size}",

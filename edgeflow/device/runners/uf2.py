@@ -63,11 +63,11 @@ class Uf2(FlashRunner):
                     os.fsync(stream.fileno())
         except OSError as error:
             if _is_there(drive):
-                raise self._failed(f"{file}: {error.strerror}") from None
+                raise self.refused(f"{file}: {error.strerror}") from None
         deadline = time.monotonic() + _WAIT
         while _is_there(drive):
             if time.monotonic() > deadline:
-                raise self._failed(self._why_it_stays(file, data))
+                raise self.refused(self._why_it_stays(file, data))
             time.sleep(0.1)
 
     def _family(self) -> int:
@@ -89,14 +89,14 @@ class Uf2(FlashRunner):
             if time.monotonic() >= deadline:
                 others = ", ".join(drive.board_id for drive in uf2.find_drives())
                 there = f" (there is: {others})" if others else ""
-                raise self._failed(
+                raise self.refused(
                     f"no mounted drive has Board-ID {self.options.board_id}{there}: "
                     f"{self.options.enter}, and mount it"
                 )
             time.sleep(0.2)
         if len(drives) > 1:
             folders = ", ".join(str(drive.folder) for drive in drives)
-            raise self._failed(f"several drives fit ({folders}): leave one board plugged in")
+            raise self.refused(f"several drives fit ({folders}): leave one board plugged in")
         return drives[0]
 
     def _drives(self) -> list[uf2.Drive]:
@@ -114,9 +114,6 @@ class Uf2(FlashRunner):
             "the boot loader did not start the image: check the option 'family' and the addresses "
             "of [memory.flash] in the board file"
         )
-
-    def _failed(self, why: str) -> DeviceError:
-        return DeviceError(f"uf2 could not flash {self.spec.name}: {why}")
 
 
 def touch(port: str) -> None:
