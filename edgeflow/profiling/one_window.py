@@ -3,10 +3,9 @@
 import numpy as np
 
 from edgeflow.codegen.build import Build
-from edgeflow.device import open_board
 from edgeflow.files import scratch_folder
+from edgeflow.profiling.counted import counted_steps
 from edgeflow.profiling.models import estimate_cycles, load_cycle_model
-from edgeflow.profiling.trace import prepare_trace, read_counts
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.part import estimated_part
@@ -44,10 +43,6 @@ def cycles_on_noise(build: Build, board: BoardSpec) -> float | None:
     shape = (min(program.window or _SAMPLES, _SAMPLES), program.inputs)
     x = np.random.default_rng(0).integers(-limit, limit + 1, shape).astype(np.int16)
     with scratch_folder("noise") as folder:
-        trace = prepare_trace(build.elf, folder, qemu=board.emulator, data_cache=part.data_cache)
-        with open_board(board, image=build.elf, plugin=trace.plugin) as opened:
-            opened.flash()
-            with opened.connect(build.expected) as client:
-                client.steps(x, reset=True)
-        cycles = estimate_cycles(read_counts(trace.out), model, part)
+        _, counts = counted_steps(board, build.elf, build.expected, x, folder)
+    cycles = estimate_cycles(counts, model, part)
     return None if cycles is None else float(cycles.sum(axis=1).mean())

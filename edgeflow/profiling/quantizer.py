@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 from edgeflow.codegen.image import compile_image, frame_size
 from edgeflow.codegen.quantizer import SOURCES, quantizer_library
 from edgeflow.codegen.render import write
-from edgeflow.device import open_board
 from edgeflow.files import scratch_folder
+from edgeflow.profiling.counted import counted_steps
 from edgeflow.profiling.models import estimate_cycles, load_cycle_model
-from edgeflow.profiling.trace import prepare_trace, read_counts
 from edgeflow.program import Program
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.part import estimated_part
@@ -44,18 +43,11 @@ def quantizer_cost(program: Program, board: BoardSpec, x: NDArray[np.float32]) -
     samples = np.ascontiguousarray(x.reshape(-1, program.inputs), dtype="<f4")
     samples = samples[:: -(-len(samples) // _SAMPLES)]
     part, model = estimated_part(board), load_cycle_model(board.core.name)
-    assert board.emulator is not None
     with scratch_folder("quantizer") as folder:
         write(quantizer_library(program), folder)
         frame = frame_size(board, 2 * program.inputs, program.inputs)
         elf, _ = compile_image(board, folder, SOURCES, (), frame)
-        cache = part.data_cache if part is not None else None
-        trace = prepare_trace(elf, folder, qemu=board.emulator, data_cache=cache)
-        with open_board(board, image=elf, plugin=trace.plugin) as opened:
-            opened.flash()
-            with opened.connect(program.hash) as client:
-                y = client.steps(samples.view("<i2"), reset=True).y
-        counts = read_counts(trace.out)
+        y, counts = counted_steps(board, elf, program.hash, samples.view("<i2"), folder)
     cycles = None
     if part is not None and model is not None:
         cycles = estimate_cycles(counts, model, part)

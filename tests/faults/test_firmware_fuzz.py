@@ -75,31 +75,29 @@ def test_mlperf_withstands_any_bytes(count: int, tmp_path: Path) -> None:
     assert counts["commas"] > count // 4
 
 
-def test_bytes_beyond_a_window_are_found(tmp_path: Path) -> None:
-    """The driver's commands reach the end of the window."""
-    runtime = tmp_path / "runtime"
-    runtime.mkdir()
-    for file in (FIRMWARE / "runtime").iterdir():
+def with_fault(source: Path, name: str, right: str, wrong: str, folder: Path) -> Path:
+    """Copy a folder of the firmware, with a fault in one file."""
+    folder.mkdir()
+    for file in source.iterdir():
         text = file.read_text(encoding="utf-8")
-        if file.name == "ef_mlperf.c":
-            right, wrong = "count > BYTES", "count > BYTES + 1"
+        if file.name == name:
             assert right in text
             text = text.replace(right, wrong)
-        (runtime / file.name).write_text(text, encoding="utf-8")
+        (folder / file.name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_bytes_beyond_a_window_are_found(tmp_path: Path) -> None:
+    """The driver's commands reach the end of the window."""
+    fault = ("ef_mlperf.c", "count > BYTES", "count > BYTES + 1")
+    runtime = with_fault(FIRMWARE / "runtime", *fault, tmp_path / "runtime")
     with pytest.raises(AssertionError, match=r"ef_mlperf.c:\d+:\d+: runtime error: index 24 out"):
         fuzz(build(tmp_path / "build", runtime=runtime, extra=MLPERF), 30_000)
 
 
 def test_a_buffer_that_is_too_short_is_found(tmp_path: Path) -> None:
     """The driver can fail: its frames reach the end of the buffer."""
-    protocol = tmp_path / "protocol"
-    protocol.mkdir()
-    for file in (FIRMWARE / "protocol").iterdir():
-        text = file.read_text(encoding="utf-8")
-        if file.name == "ef_cobs.c":
-            right, wrong = "size >= capacity", "size >= capacity + 4"
-            assert right in text
-            text = text.replace(right, wrong)
-        (protocol / file.name).write_text(text, encoding="utf-8")
+    fault = ("ef_cobs.c", "size >= capacity", "size >= capacity + 4")
+    protocol = with_fault(FIRMWARE / "protocol", *fault, tmp_path / "protocol")
     with pytest.raises(AssertionError, match=r"fuzz: stream \d+(.|\n)*ef_cobs_feed"):
         fuzz(build(tmp_path / "build", protocol), 100_000)
