@@ -13,7 +13,7 @@ from edgeflow.targets.board import load_board
 from tests.testbeds import workload
 from tests.testbeds.esp_rom import ESP32_S3, Esp
 from tests.testbeds.needs import needs, skipped
-from tests.testbeds.tool import as_hardware, write_with
+from tests.testbeds.tool import Bench, as_hardware
 
 pytestmark = [
     needs(riscv64_unknown_elf_gcc="gcc-riscv64-unknown-elf"),
@@ -32,45 +32,25 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     return compile_program(workload.program(), load_board(board_file(folder)), folder / "build")
 
 
-class Bench:
-    """Devices of one test, and the tool at their port."""
-
+class Esps(Bench[Esp]):
     def __init__(self, folder: Path, library: Path, build: Build) -> None:
-        self._folder, self._library, self._build = folder, library, build
-        self._devices: list[Esp] = []
-        self._flash = bytearray(b"\xff" * (4 << 20))
-        self.image = build.elf.with_suffix(".bin").read_bytes()
+        super().__init__("esptool", board_file, folder, build)
+        self._library, self._flash = library, bytearray(b"\xff" * (4 << 20))
 
     def device(self, **settings: Any) -> Esp:
         """Plug in a device; the flash is that of the one before."""
-        device = Esp(self._folder, self._library, self._flash)
-        for name, value in settings.items():
-            setattr(device, name, value)
-        device.start()
-        self._devices.append(device)
-        return device
-
-    def flash(self, device: Esp, options: str = "") -> None:
-        """Write the image."""
-        write_with(
-            "esptool", board_file(self._folder, options), self._build.elf,
-            device.port.environment, device.port.path,
-        )  # fmt: skip
-
-    def close(self) -> None:
-        for device in self._devices:
-            device.stop()
+        return self.plug(Esp(self._folder, self._library, self._flash), settings)
 
 
 @pytest.fixture
-def bench(tmp_path: Path, modem_lines: Path, build: Build) -> Iterator[Bench]:
-    bench = Bench(tmp_path, modem_lines, build)
+def bench(tmp_path: Path, modem_lines: Path, build: Build) -> Iterator[Esps]:
+    bench = Esps(tmp_path, modem_lines, build)
     yield bench
     bench.close()
 
 
 @pytest.mark.parametrize("stub", ["true", "false"])
-def test_every_byte_is_written(bench: Bench, stub: str) -> None:
+def test_every_byte_is_written(bench: Esps, stub: str) -> None:
     device = bench.device()
     bench.flash(device, f"stub = {stub}\noffset = 0x1000\n")
     end = 0x1000 + len(bench.image)
@@ -82,12 +62,12 @@ def test_every_byte_is_written(bench: Bench, stub: str) -> None:
     assert device.boots[-2:] == [True, False]
 
 
-def test_flash_that_stores_something_else(bench: Bench) -> None:
+def test_flash_that_stores_something_else(bench: Esps) -> None:
     with pytest.raises(DeviceError, match="is not the image: flash again"):
         bench.flash(bench.device(bad=777))
 
 
-def test_another_chip_is_left_alone(bench: Bench) -> None:
+def test_another_chip_is_left_alone(bench: Esps) -> None:
     device = bench.device(chip=ESP32_S3)
     with pytest.raises(DeviceError, match="another chip than the board file says") as error:
         bench.flash(device)
@@ -96,7 +76,7 @@ def test_another_chip_is_left_alone(bench: Bench) -> None:
 
 
 @pytest.mark.slow  # the tool waits ten seconds for the port to come back
-def test_unplugged_in_mid_write_and_flashed_again(bench: Bench) -> None:
+def test_unplugged_in_mid_write_and_flashed_again(bench: Esps) -> None:
     device = bench.device(unplug_after=2)
     with pytest.raises(DeviceError, match="went away"):
         bench.flash(device, "stub = false\n")
@@ -107,7 +87,7 @@ def test_unplugged_in_mid_write_and_flashed_again(bench: Bench) -> None:
 
 
 @pytest.mark.slow  # the tool tries seven times
-def test_no_boot_loader(bench: Bench) -> None:
+def test_no_boot_loader(bench: Esps) -> None:
     device = bench.device(deaf=True)
     with pytest.raises(DeviceError, match="hold BOOT, press RESET"):
         bench.flash(device)

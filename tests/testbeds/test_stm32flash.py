@@ -15,7 +15,7 @@ from tests.testbeds import workload
 from tests.testbeds.needs import needs
 from tests.testbeds.stm32_flash import F405, L4R5, Chip, Flash
 from tests.testbeds.stm32_rom import QEMU, Stm32
-from tests.testbeds.tool import as_hardware, write_with
+from tests.testbeds.tool import Bench, as_hardware
 
 pytestmark = needs(stm32flash="stm32flash", arm_none_eabi_gcc="gcc-arm-none-eabi")
 
@@ -30,13 +30,10 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     return compile_program(workload.program(), "qemu-f405", tmp_path_factory.mktemp("stm32"))
 
 
-class Bench:
-    """Devices of one test, and the tool at their port."""
-
+class Stm32s(Bench[Stm32]):
     def __init__(self, folder: Path, library: Path, build: Build) -> None:
-        self._folder, self._library, self._build = folder, library, build
-        self._devices: list[Stm32] = []
-        self.image = build.elf.with_suffix(".bin").read_bytes()
+        super().__init__("stm32flash", board_file, folder, build)
+        self._library = library
 
     def device(self, chip: Chip = F405, **settings: Any) -> Stm32:
         """Plug in a device; the flash is that of the one before."""
@@ -45,33 +42,18 @@ class Bench:
         boot0 = settings.pop("boot0", True)
         qemu = settings.pop("qemu", ())
         device = Stm32(self._folder, self._library, flash, boot0=boot0, qemu=qemu)
-        for name, value in settings.items():
-            setattr(device, name, value)
-        device.start()
-        self._devices.append(device)
-        return device
-
-    def flash(self, device: Stm32, options: str = "") -> None:
-        """Write the image."""
-        write_with(
-            "stm32flash", board_file(self._folder, options), self._build.elf,
-            device.port.environment, device.port.path,
-        )  # fmt: skip
-
-    def close(self) -> None:
-        for device in self._devices:
-            device.stop()
+        return self.plug(device, settings)
 
 
 @pytest.fixture
-def bench(tmp_path: Path, modem_lines: Path, build: Build) -> Iterator[Bench]:
-    bench = Bench(tmp_path, modem_lines, build)
+def bench(tmp_path: Path, modem_lines: Path, build: Build) -> Iterator[Stm32s]:
+    bench = Stm32s(tmp_path, modem_lines, build)
     yield bench
     bench.close()
 
 
 @pytest.mark.board
-def test_what_was_written_runs(bench: Bench, build: Build, tmp_path: Path) -> None:
+def test_what_was_written_runs(bench: Stm32s, build: Build, tmp_path: Path) -> None:
     device = bench.device(qemu=QEMU)
     board = board_file(tmp_path, "device_id = 0x413\n")
     done = edgeflow(
@@ -86,7 +68,7 @@ def test_what_was_written_runs(bench: Bench, build: Build, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("chip", [F405, L4R5], ids=["F405", "L4R5"])
-def test_every_byte_is_written(bench: Bench, chip: Chip) -> None:
+def test_every_byte_is_written(bench: Stm32s, chip: Chip) -> None:
     device = bench.device(chip)
     bench.flash(device, f"device_id = {chip.device_id:#x}\n")
     assert device.flash.bytes[: len(bench.image)] == bench.image
@@ -99,14 +81,14 @@ def test_every_byte_is_written(bench: Bench, chip: Chip) -> None:
     assert other.flash.bytes[: len(bench.image)] == bench.image
 
 
-def test_flash_that_stores_something_else(bench: Bench) -> None:
+def test_flash_that_stores_something_else(bench: Stm32s) -> None:
     device = bench.device(bad=777)
     with pytest.raises(DeviceError, match="does not take what is written"):
         bench.flash(device)
     assert not device.runs
 
 
-def test_another_chip_is_left_alone(bench: Bench) -> None:
+def test_another_chip_is_left_alone(bench: Stm32s) -> None:
     device = bench.device(L4R5)
     device.flash.bytes[:4] = b"mine"
     with pytest.raises(DeviceError, match="its ID is 0x470 .*, not 0x413") as error:
@@ -115,12 +97,12 @@ def test_another_chip_is_left_alone(bench: Bench) -> None:
     assert device.flash.bytes[:4] == b"mine"
 
 
-def test_read_protection(bench: Bench) -> None:
+def test_read_protection(bench: Stm32s) -> None:
     with pytest.raises(DeviceError, match="the chip is locked"):
         bench.flash(bench.device(protected=True))
 
 
-def test_unplugged_in_mid_write_and_flashed_again(bench: Bench) -> None:
+def test_unplugged_in_mid_write_and_flashed_again(bench: Stm32s) -> None:
     device = bench.device(unplug_after=10)
     with pytest.raises(DeviceError, match="went away"):
         bench.flash(device)
@@ -130,12 +112,12 @@ def test_unplugged_in_mid_write_and_flashed_again(bench: Bench) -> None:
     assert device.flash.bytes[: len(bench.image)] == bench.image
 
 
-def test_no_boot_loader(bench: Bench) -> None:
+def test_no_boot_loader(bench: Stm32s) -> None:
     with pytest.raises(DeviceError, match="set BOOT0 high"):
         bench.flash(bench.device(boot0=False))
 
 
-def test_modem_lines_reset_into_the_loader(bench: Bench) -> None:
+def test_modem_lines_reset_into_the_loader(bench: Stm32s) -> None:
     device = bench.device(boot0=False)
     bench.flash(device, 'gpio = "rts,-dtr,dtr:-rts,-dtr,dtr"\n')
     assert device.flash.bytes[: len(bench.image)] == bench.image

@@ -2,13 +2,18 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 from unittest import mock
 
+from edgeflow.codegen.build import Build
 from edgeflow.device.runners import find_runner
 from edgeflow.resources import resource
 from edgeflow.targets.board import load_board
+from tests.testbeds.serial_port import Model
+
+M = TypeVar("M", bound=Model)
 
 
 def write_with(
@@ -51,3 +56,42 @@ def as_hardware(name: str, path: Path, tool: str, options: str) -> Path:
     runner = f'[runner]\nkind = "hardware"\norder = ["{tool}"]\n[runner.options.{tool}]\n'
     path.write_text(f"{text}\n{runner}{options}")
     return path
+
+
+class Bench(Generic[M]):
+    """Models of one test, and the tool at their port.
+
+    Parameters
+    ----------
+    name : str
+        The product's runner.
+    board_file : callable
+        Writes the board's file into a folder, with further options of the tool.
+    build : Build
+        What is written.
+    """
+
+    def __init__(self, name: str, board_file: Callable[[Path, str], Path], folder: Path,
+                 build: Build) -> None:  # fmt: skip
+        self._name, self._board_file, self._folder, self._build = name, board_file, folder, build
+        self._devices: list[M] = []
+        self.image = build.elf.with_suffix(".bin").read_bytes()
+
+    def plug(self, device: M, settings: Mapping[str, Any]) -> M:
+        """Plug in a device whose attributes are as `settings` say."""
+        for name, value in settings.items():
+            setattr(device, name, value)
+        device.start()
+        self._devices.append(device)
+        return device
+
+    def flash(self, device: M, options: str = "") -> None:
+        """Write the image."""
+        write_with(
+            self._name, self._board_file(self._folder, options), self._build.elf,
+            device.port.environment, device.port.path,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        for device in self._devices:
+            device.stop()
