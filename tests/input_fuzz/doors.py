@@ -52,7 +52,7 @@ from tests.input_fuzz.mutate import (
 #: Inputs of each kind in the slow set, in the place of the kind's own; 0: those.
 MANY = int(os.environ.get("EDGEFLOW_FUZZ_INPUTS", "0"))
 #: Of so many profiles one is drawn, which takes a second.
-_DRAWN = 20
+_DRAWN = 200 if MANY else 20
 #: Longest message, in lines and characters.
 LINES, CHARACTERS = 12, 2000
 

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,9 @@ def needs(**packages: str) -> pytest.MarkDecorator:
         The Debian or PyPI package of each program; underscores stand for hyphens.
     """
     names = {name.replace("_", "-"): package for name, package in packages.items()}
-    lacking = [package for name, package in names.items() if shutil.which(name) is None]
+    # tools from PyPI stand beside this Python, which need not be in PATH
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    lacking = [package for name, package in names.items() if not shutil.which(name, path=path)]
     return skipped(lacking)
 
 

@@ -191,7 +191,11 @@ SERVERS = {
          "-f", "target/nrf52.cfg", "-c", "gdb_port PORT; tcl_port disabled; telnet_port disabled"],
         "halt",
     ),
-    "pyocd": (["pyocd", "gdbserver", "--no-wait", "--target", "nrf52840", "--port", "PORT"], "reset"),
+    "pyocd": (
+        [sys.executable, "-m", "pyocd", "gdbserver", "--no-wait", "--target", "nrf52840",
+         "--port", "PORT"],
+        "reset",
+    ),
 }  # fmt: skip
 
 
