@@ -122,6 +122,10 @@ class TargetError(EdgeFlowError):
     """An unknown board, or a board file that is wrong."""
 
 
+class ImcError(EdgeFlowError):
+    """Analog crossbars: a device file, a setting of arrays or converters, a result."""
+
+
 class NoRoomError(TargetError):
     """An image that needs more memory than a board or a part has.
 

@@ -1,0 +1,1 @@
+"""Programs on analog crossbars: what devices, converters and years make of the same integers."""
