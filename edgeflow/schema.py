@@ -20,10 +20,12 @@ FINE_TUNING, EARLY_EXIT = "Fine-tuning", "Early exit"
 SEARCH, MEASUREMENT = "Search", "Measurement"
 DATA, MODEL, TRAINING, METHODS = "Data", "Model", "Training", "Methods"
 IMPORT = "Models from elsewhere"
+ARRAYS = "Analog arrays"
 #: Groups of options in the order of help and documentation.
 PANELS = (
     DATA, MODEL, TRAINING, METHODS, IMPORT,
     QUANTIZATION, PRUNING, DELTA, FINE_TUNING, EARLY_EXIT, SEARCH, MEASUREMENT,
+    ARRAYS,
 )  # fmt: skip
 
 

@@ -1,16 +1,16 @@
 """Interface of integer layers to the program, the ONNX file and the code generator."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.errors import ProgramError
-from edgeflow.program.fixedpoint import INT16_MAX, INT16_MIN, Ints
+from edgeflow.program.fixedpoint import INT16_MAX, INT16_MIN, Ints, lookup
 from edgeflow.program.matrix import Matrix
 
 State = dict[str, Ints]
@@ -41,6 +41,21 @@ class StateVector:
     @property
     def nbytes(self) -> int:
         return self.size * np.dtype(self.dtype).itemsize
+
+
+class Activated(NamedTuple):
+    """Rows of matrices whose results are added up.
+
+    Attributes
+    ----------
+    rows : int
+        Number of them in each matrix.
+    first : mapping
+        The first row, by the matrix's field.
+    """
+
+    rows: int
+    first: Mapping[str, int]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -219,6 +234,18 @@ class Node(ABC):
         matrix: Matrix = getattr(self, field)
         held = factor_of(field) if matrix.factor else field
         return matrix.apply(state.get(f"{held}_hat", x))
+
+    def activate(self, name: str, sums: Ints) -> Ints:
+        """Return a table's values, Q0.15, at sums of products, Q3.12 in int16: see `activated`."""
+        return lookup(name, sums)
+
+    @property
+    def activated(self) -> Sequence[Activated]:
+        """Sums of products that go to `activate` as they are, and nowhere else.
+
+        An analog array can take such a sum in one column, and convert it by the function itself.
+        """
+        return ()
 
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         """Return the C statement of a step, given C expressions of its arrays.

@@ -1,5 +1,6 @@
 """Closed-form continuous-time cell, gated and pure, with a backbone of 0 to 3 layers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from edgeflow.program.fixedpoint import (
     split,
 )
 from edgeflow.program.matrix import Matrix, round_up
-from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.base import Activated, State
 from edgeflow.program.nodes.recurrent import Recurrent
 
 #: Matrices behind the first one, by the backbone's number of layers.
@@ -56,6 +57,8 @@ class _Backbone(Recurrent):
     c_helpers = ("ef_cfc_backbone",)
     #: Rows of the heads for each unit.
     heads_a_unit: ClassVar[int]
+    #: Whether heads are activated, by a function that is monotonous.
+    activates_heads: ClassVar[bool]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,13 +97,19 @@ class _Backbone(Recurrent):
     def scratch(self) -> int:
         return 2 * self.buffer
 
+    @property
+    def activated(self) -> Sequence[Activated]:
+        found = [Activated(self.input.rows, {"input": 0, "recurrent": 0})]
+        found += [Activated(m.rows, {f: 0}) for f, m in list(self.matrices().items())[2:]]
+        return found if self.activates_heads else found[:-1]
+
     def heads_of(self, x: Ints, state: State) -> Ints:
         """Return the heads' pre-activations."""
         v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
         bits = self.backbone_bits
         for matrix in list(self.matrices().values())[2:]:
             # 2 tanh, as the shift is then never zero
-            v = matrix.apply(narrow(2 * lookup("tanh", v), 17 - bits, bits))
+            v = matrix.apply(narrow(2 * self.activate("tanh", v), 17 - bits, bits))
         return v
 
 
@@ -137,11 +146,12 @@ class CfC(_Backbone):
     tables = ("sigmoid", "tanh")
     c_function = "ef_cfc_step"
     heads_a_unit = 3
+    activates_heads = True
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         v_f, v_g, v_t = split(self.heads_of(x, state), 3)
-        f, g = lookup("tanh", v_f), lookup("tanh", v_g)
-        s = lookup("sigmoid", v_t)
+        f, g = self.activate("tanh", v_f), self.activate("tanh", v_g)
+        s = self.activate("sigmoid", v_t)
         blend = f + shift_right_round(s * (g - self.gate * f), 15)
         # a unit of the state is 2^(16 - state_bits), or twice that, of the blend's
         h = narrow(2 * blend, 18 - self.gate - self.state_bits, self.state_bits)
@@ -182,6 +192,7 @@ class PureCfC(_Backbone):
     tables = ("decay", "tanh")
     c_function = "ef_cfc_pure_step"
     heads_a_unit = 1
+    activates_heads = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

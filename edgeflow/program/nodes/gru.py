@@ -18,8 +18,8 @@ def gate_values(cell: Gated, x: Ints, state: State) -> tuple[Ints, Ints]:
     """Return (z, n) of a step, Q0.15."""
     a_r, a_z, a_n = split(cell.product("input", x, state), 3)
     u_r, u_z, u_n = split(cell.product("recurrent", state["h"], state), 3)
-    r = lookup("sigmoid", saturate(a_r + u_r))
-    z = lookup("sigmoid", saturate(a_z + u_z))
+    r = cell.activate("sigmoid", saturate(a_r + u_r))
+    z = cell.activate("sigmoid", saturate(a_z + u_z))
     n = lookup("tanh", saturate(a_n + shift_right_round(r * u_n, 15)))
     return z, n
 
@@ -50,6 +50,7 @@ class GRU(Gated):
 
     op_type = "GRU"
     gates = ("a GRU", 3)
+    activated_gates = 2  # r scales u_n before it is added
     tables = ("sigmoid", "tanh")
     c_struct = "ef_gru"
 

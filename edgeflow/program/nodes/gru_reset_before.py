@@ -1,10 +1,11 @@
 """Gated recurrent unit with the reset gate before the matrix product (Keras reset_after=False)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgeflow.program.fixedpoint import Ints, lookup, saturate, shift_right_round, split
+from edgeflow.program.fixedpoint import Ints, saturate, shift_right_round, split
 from edgeflow.program.matrix import Matrix, round_up
-from edgeflow.program.nodes.base import State
+from edgeflow.program.nodes.base import Activated, State
 from edgeflow.program.nodes.gru import blend
 from edgeflow.program.nodes.recurrent import Recurrent
 
@@ -61,6 +62,14 @@ class GRUResetBefore(Recurrent):
         )
 
     @property
+    def activated(self) -> Sequence[Activated]:
+        gates = self.recurrent.rows
+        return [
+            Activated(gates, {"input": 0, "recurrent": 0}),
+            Activated(self.hidden, {"input": gates, "candidate": 0}),
+        ]
+
+    @property
     def scratch(self) -> int:
         return round_up(self.outputs) + 5 * self.outputs
 
@@ -68,9 +77,9 @@ class GRUResetBefore(Recurrent):
         h = state["h"]
         a_r, a_z, a_n = split(self.product("input", x, state), 3)
         u_r, u_z = split(self.product("recurrent", h, state), 2)
-        r = lookup("sigmoid", saturate(a_r + u_r))
-        z = lookup("sigmoid", saturate(a_z + u_z))
+        r = self.activate("sigmoid", saturate(a_r + u_r))
+        z = self.activate("sigmoid", saturate(a_z + u_z))
         kept = shift_right_round(r * h, 15)
-        n = lookup("tanh", saturate(a_n + self.candidate.apply(kept)))
+        n = self.activate("tanh", saturate(a_n + self.candidate.apply(kept)))
         h = blend(n, z, h, self.state_bits)
         return h, {"h": h}

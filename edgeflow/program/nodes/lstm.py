@@ -19,8 +19,8 @@ def gate_values(cell: Gated, x: Ints, state: State) -> tuple[Ints, Ints, Ints, I
     """Return (i, f, g, o) of a step, Q0.15."""
     v = saturate(cell.product("input", x, state) + cell.product("recurrent", state["h"], state))
     v_i, v_f, v_g, v_o = split(v, 4)
-    i, f, o = (lookup("sigmoid", gate) for gate in (v_i, v_f, v_o))
-    return i, f, lookup("tanh", v_g), o
+    i, f, o = (cell.activate("sigmoid", gate) for gate in (v_i, v_f, v_o))
+    return i, f, cell.activate("tanh", v_g), o
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,6 +53,7 @@ class LSTM(Gated):
 
     op_type = "LSTM"
     gates = ("an LSTM", 4)
+    activated_gates = 4
     int_fields = Gated.int_fields | {"cell_fraction": (8, 15)}
     tables = ("sigmoid", "tanh")
     state_fields = {"h": ("hidden", "state_bits"), "c": ("hidden", 16)}

@@ -1,10 +1,11 @@
 """The common part of cells whose output is a state that their own matrix reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes.base import Node
+from edgeflow.program.nodes.base import Activated, Node
 
 
 class Recurrent(Node):
@@ -41,6 +42,8 @@ class Gated(Recurrent):
     matrix_fields = ("input", "recurrent")
     #: Name of the cell, and its rows per unit.
     gates: ClassVar[tuple[str, int]]
+    #: Of these the first so many whose two sums are added and activated.
+    activated_gates: ClassVar[int]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,6 +55,10 @@ class Gated(Recurrent):
             f"{given[1]} (recurrent)",
         )
         self.check_state_width()
+
+    @property
+    def activated(self) -> Sequence[Activated]:
+        return [Activated(self.activated_gates * self.hidden, {"input": 0, "recurrent": 0})]
 
     @property
     def scratch(self) -> int:

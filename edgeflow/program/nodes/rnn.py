@@ -1,11 +1,12 @@
 """Simple recurrent cell (Elman network) with tanh or relu."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from edgeflow.program.fixedpoint import Ints, lookup, narrow, saturate, switch
-from edgeflow.program.nodes.base import State
+from edgeflow.program.fixedpoint import Ints, narrow, saturate, switch
+from edgeflow.program.nodes.base import Activated, State
 from edgeflow.program.nodes.recurrent import Gated
 
 
@@ -41,12 +42,17 @@ class RNN(Gated):
 
     op_type = "RNN"
     gates = ("an RNN", 1)
+    activated_gates = 1
     int_fields = Gated.int_fields | {"state_shift": (0, 15), "relu": (0, 1)}
     tables = ("tanh",)
     c_struct = "ef_rnn"
 
+    @property
+    def activated(self) -> Sequence[Activated]:
+        return () if self.relu else super().activated
+
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
         v = saturate(self.product("input", x, state) + self.product("recurrent", state["h"], state))
-        f = switch(self.relu, lambda: lookup("tanh", v), lambda: np.maximum(v, 0))
+        f = switch(self.relu, lambda: self.activate("tanh", v), lambda: np.maximum(v, 0))
         h = narrow(2 * f, self.state_shift + 1, self.state_bits)
         return h, {"h": h}

@@ -34,6 +34,7 @@ class SlowGRU(Gated):
 
     op_type = "SlowGRU"
     gates = ("a GRU", 3)
+    activated_gates = 2
     tables = ("sigmoid", "tanh")
     state_fields = Gated.state_fields | {"m": ("hidden", 32)}
     c_struct = "ef_slow_gru"

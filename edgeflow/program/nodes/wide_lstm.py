@@ -48,6 +48,7 @@ class WideLSTM(Gated):
 
     op_type = "WideLSTM"
     gates = ("an LSTM", 4)
+    activated_gates = 4
     int_fields = Gated.int_fields | {"cell_fraction": (13, 30)}
     tables = ("sigmoid", "tanh")
     state_fields = {"h": ("hidden", "state_bits"), "c": ("hidden", 32)}
