@@ -25,7 +25,7 @@ __all__ = ["currents", "effective", "interleaved", "separated"]
 
 Floats = NDArray[np.float64]
 
-#: Most of a cell and of a wire segment; at both, rounding leaves eight digits of a column's current.
+#: Most of a cell and of a segment; at both, rounding leaves eight digits of a column's current.
 MOST_MICROSIEMENS = 1e6
 MOST_OHM = 1e6
 
