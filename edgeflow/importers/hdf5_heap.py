@@ -11,7 +11,8 @@ def check_heaps(content: bytes) -> None:
     """Refuse a file with a heap whose objects have impossible numbers or sizes.
 
     A heap ("global heap collection" in HDF5's specification of its format, version 3) is ``GCOL``,
-    its version and size, and objects with number, size and bytes; number 0 is what is free.
+    its version and size, and objects with number, size and bytes; number 0 is what is free, whose
+    size is with its own number and size. The library goes on behind it: for ever, if that is 0.
 
     Raises
     ------
@@ -30,10 +31,9 @@ def _check(content: bytes, start: int) -> None:
     end, place, seen = start + size, start + _HEAP.size, set[int]()
     while place + _OBJECT.size <= min(end, len(content)):
         number, length = _OBJECT.unpack_from(content, place)
-        if number == 0:
-            return
-        place += _OBJECT.size + -(-length // 8) * 8
+        place += length if number == 0 else _OBJECT.size + -(-length // 8) * 8
         # a number is one of the objects that there is room for
-        if number in seen or number > size // _OBJECT.size or place > end:
+        wrong = length < _OBJECT.size if number == 0 else number in seen
+        if wrong or number > size // _OBJECT.size or place > end:
             raise CompressError("damaged: a heap of texts is not what was written: copy it again")
         seen.add(number)

@@ -175,12 +175,14 @@ def test_windows_that_are_no_whole_number(window: float, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "objects", [[(1, 6), (1024, 8)], [(1, 6), (1, 8)], [(1, 2**63)], [(1, 6), (2, 500)]]
+    "objects", [[(1, 6), (1024, 8)], [(1, 6), (1, 8)], [(1, 2**63)], [(1, 6), (2, 500)], [(1, 6), (0, 0)]]
 )
 def test_heaps_of_hdf5(objects: list[tuple[int, int]]) -> None:
     def heap(objects: list[tuple[int, int]]) -> bytes:
         parts = [struct.pack("<HHIQ8x", number, 0, 0, size) for number, size in objects]
-        return b"GCOL\x01\0\0\0" + struct.pack("<Q", 256) + b"".join(parts).ljust(240, b"\0")
+        free = 240 - len(b"".join(parts))  # is an object too, but has no bytes of its own
+        parts.append(struct.pack("<HHIQ", 0, 0, 0, free).ljust(free, b"\0"))
+        return b"GCOL\x01\0\0\0" + struct.pack("<Q", 256) + b"".join(parts)
 
     check_heaps(heap([(1, 6), (3, 8), (2, 1)]) + b"GCOL\x01\0\0\0")
     with pytest.raises(CompressError, match="a heap of texts"):
