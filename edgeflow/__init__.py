@@ -11,8 +11,9 @@ The pipeline in Python, the same as the commands of the same names::
     result = ef.profile(build, data)                   # accuracy, mismatches, latency, memory
     ef.export(program, "cmake")                        # for other tools
 
-``ef.load`` reads a program, ``ef.boards`` lists the boards. Whatever the user can do something
-about is an `edgeflow.errors.EdgeFlowError` with one line that says what.
+``ef.load`` reads a program, ``ef.boards`` lists the boards, ``ef.imc.simulate`` runs a program on
+analog chips. Whatever the user can do something about is an `edgeflow.errors.EdgeFlowError` with
+one line that says what.
 """
 
 from importlib import import_module
@@ -20,6 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgeflow import imc as imc
     from edgeflow.api import boards, compile, compress, export, load, profile, train
     from edgeflow.codegen.build import Build
     from edgeflow.data import Dataset, load_dataset
@@ -47,6 +49,7 @@ __all__ = [
     "compile",
     "compress",
     "export",
+    "imc",
     "load",
     "load_dataset",
     "profile",
@@ -70,6 +73,8 @@ if not TYPE_CHECKING:  # a type checker would take any name for something untype
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module 'edgeflow' has no attribute '{name}'")
+        if name == "imc":  # a package
+            return import_module("edgeflow.imc")
         value = getattr(import_module(_MODULES.get(name, "edgeflow.api")), name)
         globals()[name] = value
         return value

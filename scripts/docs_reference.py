@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import typer
@@ -56,9 +57,15 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _public() -> dict[str, Any]:
-    """Return what ``edgeflow`` offers, by name, without its version."""
-    names = sorted(name for name in edgeflow.__all__ if name != "__version__")
-    return {name: getattr(edgeflow, name) for name in names}
+    """Return what ``edgeflow`` and its public packages offer, by name, without its version."""
+    found: dict[str, Any] = {}
+    for name in sorted(set(edgeflow.__all__) - {"__version__"}):
+        value = getattr(edgeflow, name)
+        if isinstance(value, ModuleType):
+            found |= {f"{name}.{inner}": getattr(value, inner) for inner in sorted(value.__all__)}
+        else:
+            found[name] = value
+    return found
 
 
 def _reference(path: str, **options: str) -> str:

@@ -7,6 +7,7 @@ as it is: biases, multipliers, states, tables, and the arrays of layers that are
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,10 +38,12 @@ class AnalogTile:
         Largest digit.
     gain : float64 array [outputs]
         Digital factors that undo drift.
-    linear : int
-        First output with a linear converter; those before go to a ramp converter unrounded.
+    share : float64 array [outputs]
+        Of the conductances' range that weights of an output use.
+    converted : bool array [outputs]
+        Outputs whose sums are converted here.
     adc : Converter, optional
-        Of sums [n, outputs, slices] from `linear` on; None: exact.
+        Of their sums [n, converted, slices]; None: exact.
     """
 
     inputs: slice
@@ -49,7 +52,8 @@ class AnalogTile:
     places: Floats
     largest: int
     gain: Floats
-    linear: int = 0
+    share: Floats
+    converted: NDArray[np.bool_]
     adc: Converter | None = None
 
     @property
@@ -68,7 +72,8 @@ class Noise:
         Share r: a sum of products of shares w and x of the largest weight and input gets noise of
         variance :math:`r^2 \\sum |w| x^2`.
     outputs : float
-        Standard deviation, in units of the largest product.
+        Standard deviation, in units of the largest product. Where matrices share a column, it is
+        that of the one whose weights use all of the range.
     generator : numpy.random.Generator
     """
 
@@ -78,13 +83,14 @@ class Noise:
 
     def of(self, x: Floats, tile: AnalogTile, largest_x: float) -> Floats:
         """Return noise [n, outputs, slices] of the sums of x [n, inputs]."""
-        variance: Any = self.outputs**2
+        shape, share = (len(x), *tile.digits.shape[1:]), tile.share[:, None]
+        variance: Any = self.outputs**2 * (share == 1)
         if self.inputs:
-            shares = np.abs(tile.digits.reshape(len(tile.digits), -1)) / tile.largest
-            variance = variance + self.inputs**2 * ((x / largest_x) ** 2 @ shares)
-        size = (len(x), tile.digits[0].size)
-        drawn = self.generator.standard_normal(size) * np.sqrt(variance)
-        return (drawn * (tile.largest * largest_x)).reshape(len(x), *tile.digits.shape[1:])
+            used = (np.abs(tile.digits) * (share / tile.largest)).reshape(len(tile.digits), -1)
+            squares = (x / largest_x) ** 2 @ used
+            variance = variance + self.inputs**2 * squares.reshape(shape)
+        drawn = self.generator.standard_normal(shape, np.float32) * np.sqrt(variance)
+        return np.asarray(drawn * (tile.largest * largest_x / share))
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ class Arrays:
             if self.noise is not None:
                 sums = sums + self.noise.of(part, tile, largest_x)
             if tile.adc is not None:
-                sums[:, tile.linear :] = tile.adc.convert(sums[:, tile.linear :])
+                sums[:, tile.converted] = tile.adc.convert(sums[:, tile.converted])
             total[:, tile.outputs] += (sums @ tile.places) * tile.gain
         return total
 
@@ -149,14 +155,17 @@ class AnalogMatrix(Matrix):
     def accumulate(self, x: Ints) -> Ints:
         flat = x.reshape(-1, x.shape[-1]).astype(np.float64)
         largest = float(largest_magnitude(self.input_bits))
-        sums = np.rint(self.arrays.sums(flat, self.rows, largest)).astype(np.int64)
-        bound = self._bound
-        found = np.clip(sums, -bound, bound) + self.bias
-        return found.reshape(*x.shape[:-1], self.rows)
+        sums = self.arrays.sums(flat, self.rows, largest)
+        # in place: this is most of a simulation's time
+        np.rint(sums, out=sums)
+        np.clip(sums, -self._products_bound, self._products_bound, out=sums)
+        sums += self.bias
+        return sums.astype(np.int64).reshape(*x.shape[:-1], self.rows)
 
-    @property
-    def _bound(self) -> Ints:
-        return self.accumulator_bound() - np.abs(self.bias.astype(np.int64))
+    @cached_property
+    def _products_bound(self) -> Floats:
+        bound = self.accumulator_bound() - np.abs(self.bias.astype(np.int64))
+        return bound.astype(np.float64)
 
 
 def analog(matrix: Matrix, arrays: Arrays, factor: Matrix | None) -> AnalogMatrix:

@@ -36,12 +36,15 @@ class Tile:
         Signed digits, the lowest first.
     cell_bits : int
         Bits of a digit's magnitude.
+    share : float64 array [outputs]
+        Of the conductances' range that weights of an output use.
     """
 
     inputs: slice
     outputs: slice
     digits: NDArray[np.int64]
     cell_bits: int
+    share: Floats
 
     @property
     def rows(self) -> int:
@@ -55,7 +58,7 @@ class Tile:
     @property
     def places(self) -> Floats:
         """Value of a digit of each slice [slices]."""
-        return 2.0 ** (self.cell_bits * np.arange(self.digits.shape[2]))
+        return np.exp2(self.cell_bits * np.arange(self.digits.shape[2], dtype=np.float64))
 
     @property
     def largest(self) -> int:
@@ -64,18 +67,26 @@ class Tile:
 
     def targets(self, device: Device) -> Floats:
         """Return the conductances of both sides [2, inputs, outputs, slices] in µS."""
-        span = device.g_max - device.g_min
-        share = np.stack([np.maximum(self.digits, 0), np.maximum(-self.digits, 0)]) / self.largest
-        return device.g_min + share * span
+        sides = np.stack([np.maximum(self.digits, 0), np.maximum(-self.digits, 0)])
+        share = sides / self.largest * self.share[:, None]
+        return device.g_min + share * (device.g_max - device.g_min)
 
     def read(self, conductances: Floats, device: Device) -> Floats:
         """Return the digits [inputs, outputs, slices] that conductances [2, ...] stand for."""
         share = (conductances[0] - conductances[1]) / (device.g_max - device.g_min)
-        return share * self.largest
+        return share * self.largest / self.share[:, None]
 
 
-def tiles_of(matrix: Matrix, options: ArrayOptions) -> Iterator[Tile]:
+def tiles_of(matrix: Matrix, options: ArrayOptions, share: Floats) -> Iterator[Tile]:
     """Yield the tiles of a matrix, one for each array.
+
+    Parameters
+    ----------
+    matrix : Matrix
+    options : ArrayOptions
+    share : float64 array [rows]
+        In (0, 1]: of the conductances' range that weights of a row use. It is less than 1 where a
+        row shares its column with one of another matrix, whose results are larger.
 
     Raises
     ------
@@ -100,4 +111,5 @@ def tiles_of(matrix: Matrix, options: ArrayOptions) -> Iterator[Tile]:
             part = weight[inputs, outputs]
             shifts = cell_bits * np.arange(slices)
             digits = (np.abs(part)[..., None] >> shifts) & ((1 << cell_bits) - 1)
-            yield Tile(inputs, outputs, np.sign(part)[..., None] * digits, cell_bits)
+            signed = np.sign(part)[..., None] * digits
+            yield Tile(inputs, outputs, signed, cell_bits, share[outputs])

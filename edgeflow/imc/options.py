@@ -96,10 +96,13 @@ class ArrayOptions:
         Noise of the reads of single cells, a share of the largest product, like 0.0175.
     output_noise : float
         Noise of each sum, a share of the largest product, like 0.04.
+    fuse : bool
+        One column for all weights of a sum that goes to an activation, of inputs and states.
     nl_adc : int, optional
-        Bits of ramp converters that are the activation function, 2..8, like 5.
-    ramp_noise : float
-        Spread of the cells that make a ramp, a share of the largest conductance.
+        Bits of ramp converters that are the activation function, 2..8, like 5; it fuses columns.
+    ramp_noise : float, optional
+        Spread of the cells that make a ramp, a share of the largest conductance, like 0.02;
+        default: that of the device after programming.
     compensate : str
         What undoes drift: none, global (a factor a matrix), column (a factor a row).
     ir_drop : bool
@@ -118,11 +121,17 @@ class ArrayOptions:
     adc_quantile: Annotated[float, Option("--adc-quantile")] = 1.0
     input_noise: Annotated[float, Option("--input-noise")] = 0.0
     output_noise: Annotated[float, Option("--output-noise")] = 0.0
+    fuse: Annotated[bool, Option("--fuse")] = False
     nl_adc: Annotated[int | None, Option("--nl-adc")] = None
-    ramp_noise: Annotated[float, Option("--ramp-noise")] = 0.0
+    ramp_noise: Annotated[float | None, Option("--ramp-noise")] = None
     compensate: Annotated[str, Option("--compensate")] = "global"
     ir_drop: Annotated[bool, Option("--ir-drop")] = False
     seed: Annotated[int, Option("--seed")] = 0
+
+    @property
+    def joined(self) -> bool:
+        """Whether sums of several matrices share columns."""
+        return self.fuse or self.nl_adc is not None
 
     @property
     def rows(self) -> int:
@@ -138,7 +147,7 @@ class ArrayOptions:
         """Raise an ImcError that names the first option out of range."""
         for name, (low, high) in _LIMITS.items():
             value: Any = getattr(self, name)
-            if value is None and name in ("dac", "adc", "nl_adc"):
+            if value is None and getattr(type(self), name) is None:
                 continue
             number = isinstance(value, int if name in _WHOLE else int | float)
             if not number or isinstance(value, bool) or not low <= value <= high:
@@ -149,7 +158,7 @@ class ArrayOptions:
                 raise ImcError(f"{name} is '{getattr(self, name)}': use one of {', '.join(known)}")
         if self.spare >= self.columns:
             raise ImcError(f"{self.spare} spare columns leave none of {self.columns} in an array")
-        if self.ramp_noise and self.nl_adc is None:
+        if self.ramp_noise is not None and self.nl_adc is None:
             raise ImcError("ramp noise needs ramp converters: give nl_adc, like 5")
 
     def settings(self) -> dict[str, Any]:

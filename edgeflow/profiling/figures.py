@@ -276,3 +276,46 @@ def size_text(size: int) -> str:
     if size < 1_000_000:
         return f"{size / 1000:.1f} kB"
     return f"{size / 1e6:.2f} MB"
+
+
+def chips_over_time(
+    seconds: Sequence[float], values: Sequence[Sequence[float]], ideal: float, metric: Metric,
+    names: Sequence[str],
+) -> str:  # fmt: skip
+    """Return a figure of each chip's metric at each time since programming, on a log axis.
+
+    Parameters
+    ----------
+    seconds : sequence of float
+        Not falling; 0 stands at the left.
+    values : sequence of sequences of float
+        By time and chip.
+    ideal : float
+        Of the program itself.
+    names : sequence of str
+        Of the times.
+    """
+    scale = 100 if metric.share else 1
+    with _figure(6.2, 3.2) as (figure, axes):
+        times = np.maximum(np.array(seconds), min([t for t in seconds if t > 0], default=1.0) / 10)
+        spread = np.random.default_rng(0)
+        width = 0.035 * max(np.log10(times[-1] / times[0]), 1.0)
+        for time, chips in zip(times, values, strict=True):
+            places = time * 10 ** (width * spread.uniform(-1, 1, len(chips)))
+            axes.plot(places, scale * np.array(chips), ".", color=SKY, markersize=4, zorder=1)
+        means = [scale * float(np.mean(chips)) for chips in values]
+        axes.plot(times, means, "o-", color=BLUE, markersize=5, zorder=2, label="mean of the chips")
+        axes.axhline(
+            scale * ideal, color=ORANGE, linewidth=1.4, linestyle="--", zorder=0,
+            label="the program itself",
+        )  # fmt: skip
+        axes.set_xscale("log")
+        axes.set_xticks(times, names)
+        axes.minorticks_off()
+        axes.set_xlim(times[0] / 10 ** (3 * width), times[-1] * 10 ** (3 * width))
+        axes.set_xlabel("time since programming")
+        axes.set_ylabel(metric.axis)
+        axes.grid(axis="y", color=_FAINT, linewidth=0.6)
+        axes.legend(frameon=False, loc="best", fontsize=8.5)
+        alt = f"{metric.label} of each chip over the time since programming"
+        return _svg(figure, "chips", alt)
