@@ -122,6 +122,9 @@ def profile(
         None, "--standby", help="Power that the chip takes all the time, in W; no source says it."
     ),
     processes: int = typer.Option(1, "--processes", min=1, help="That the chips are spread over."),
+    beside: Path | None = typer.Option(
+        None, "--beside", help="Folder of 'edgeflow profile': the same program on a board."
+    ),
     out: Path = typer.Option(
         Path("imc"), "--out", "-o", help="Folder for imc.json and report.html."
     ),
@@ -142,15 +145,18 @@ def profile(
       edgeflow imc profile model.onnx --data mine.csv --adc 8 --dac 8 --ir-drop --processes 4
     """
     from edgeflow.profiling.imc import FOLDER, REPORT, profile_on_chips
+    from edgeflow.profiling.result import ProfileResult
+    from edgeflow.profiling.run import RESULT as PROFILE
 
     chosen, times = _options(options), None if time is None else parse_times(time)
     program = _program(model)
     FOLDER.check(out, {"MODEL": model, **dataset.inputs(data, reading)})
     samples = dataset.load(data, reading, program.window or None)
+    other = None if beside is None else ProfileResult.load(beside / PROFILE)
     with console.progress() as bar:
         result = profile_on_chips(
             program, samples, out, device=device, chips=chips, times=times, options=chosen,
-            split=split, node_nm=node, standby_w=standby, processes=processes,
+            split=split, node_nm=node, standby_w=standby, processes=processes, beside=other,
             progress=console.stages(bar),
         )  # fmt: skip
     if json_:
@@ -187,4 +193,8 @@ def _show(result: "ImcResult") -> None:
     )
     head, *parts = result.costs["tables"]["energy"]
     title = f"energy of a step by published models (docs/imc.md), {result.costs['node_nm']:g} nm"
-    console.table(title, ["model", "total"], [*zip(head[1:], parts[-1][1:], strict=True)])
+    table = [*zip(head[1:], parts[-1][1:], strict=True)]
+    if result.beside is not None and result.beside["energy_uj"] is not None:
+        board, energy = result.beside["board"], result.beside["energy_uj"]
+        table.append((f"{board}, a microcontroller", f"{energy['mean']:.3g} µJ ({energy['kind']})"))
+    console.table(title, ["model", "total"], table)

@@ -53,6 +53,10 @@ class ImcResult:
     costs
         Energy, latency and area of a step by published models
         (`edgeflow.imc.counting.costs_of`).
+    beside
+        The same program on a microcontroller, of its profile: ``board``, ``part`` (that estimates
+        are of, else None), ``headline`` of the device on so many ``windows``, and of a step on
+        average ``energy_uj`` and ``latency_us``, each with its ``kind``; None: not given.
     """
 
     edgeflow: str
@@ -75,6 +79,7 @@ class ImcResult:
     times: list[dict[str, Any]]
     notes: list[str] = field(default_factory=list)
     costs: dict[str, Any] = field(default_factory=dict)
+    beside: dict[str, Any] | None = None
 
     @property
     def scores(self) -> Task:

@@ -37,6 +37,7 @@ def render(result: ImcResult) -> str:
         ),
         options=_options(result),
         costs=_costs(result),
+        beside=_beside(result),
     )  # fmt: skip
 
 
@@ -82,6 +83,22 @@ def _tiles(result: ImcResult) -> list[dict[str, str]]:
     return found if len(result.times) > 1 else found[:2]
 
 
+def _beside(result: ImcResult) -> list[tuple[str, str]]:
+    """Return the figures of the program on a microcontroller: name and text."""
+    found = result.beside
+    if found is None:
+        return []
+    estimated = f", estimated for {found['part']}" if found["part"] else ""
+    rows = [("board", found["board"] + estimated)]
+    if found["headline"] is not None:
+        text = f"{result.metric.text(found['headline'])} of {found['windows']:,} windows"
+        rows.append((result.metric.label, text))
+    for name, key, unit in (("energy", "energy_uj", "µJ"), ("latency", "latency_us", "µs")):
+        if found[key] is not None:
+            rows.append((name, f"{found[key]['mean']:,.4g} {unit} a step ({found[key]['kind']})"))
+    return rows
+
+
 #: Titles of the tables of costs.
 _COSTS = {"energy": "Energy", "latency": "Latency", "area": "Area of the chip"}
 
@@ -110,16 +127,15 @@ def _costs(result: ImcResult) -> dict[str, Any]:
 def _power(costs: dict[str, Any]) -> str:
     """Return the mean power in words: of the steps, and with standby where that is known."""
     key = "active_w" if costs["standby_w"] is None else "power_w"
-    found = [one[key] for one in costs["models"] if one[key] and one[key]["complete"]]
-    if not found:
-        return ""
-    low, high = (
-        1e6 * pick(one[end] for one in found) for end, pick in (("low", min), ("high", max))
-    )
+    known = [one[key] for one in costs["models"] if one[key] is not None]
+    whole = [one for one in known if one["complete"]]
+    if not whole:
+        return "No model has all parts: no power."
+    low = 1e6 * min(one["low"] for one in whole)
+    high = 1e6 * max(one["high"] for one in known)
     what = "steps alone" if key == "active_w" else "steps and standby"
-    return (
-        f"At {costs['rate_hz']:g} Hz the {what} take {low:.3g} to {high:.3g} µW by complete models."
-    )
+    rate = f"{costs['rate_hz']:g} Hz"
+    return f"At {rate} the {what} take {low:.3g} to {high:.3g} µW by these models."
 
 
 def _options(result: ImcResult) -> str:

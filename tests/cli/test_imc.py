@@ -1,11 +1,13 @@
 """``edgeflow imc`` as a user runs it: real data, a trained GRU, devices, wrong input."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from edgeflow.data import Dataset
 from edgeflow.imc import ImcResult, device_names
 from edgeflow.profiling.imc import PARTIAL, REPORT, RESULT
+from edgeflow.program import Program
 from tests.command import edgeflow
 
 
@@ -88,3 +90,26 @@ def test_wrong_input(trained_gru: Path, seglearn: Dataset, tmp_path: Path) -> No
     assert "did not make" in refused(
         "profile", model, "--data", "seglearn-watch", "-o", tmp_path / "full"
     )
+
+
+def test_a_microcontroller_stands_beside(
+    trained_gru: Path, seglearn: Dataset, tmp_path: Path
+) -> None:
+    model, build = trained_gru / "model.onnx", tmp_path / "build"
+    data = ("--data", "seglearn-watch")
+    assert edgeflow("compile", model, "--board", "host", "-o", build).returncode == 0
+    assert edgeflow("profile", build, *data, "--steps", "400").returncode == 0
+    command = ("imc", "profile", model, *data, "--split", "val", "--chips", "1", "--time", "1d")
+    done = edgeflow(*command, "--beside", build, "-o", tmp_path / "imc", "--standby", "1e-6")
+    assert done.returncode == 0, done.stderr
+    result = ImcResult.load(tmp_path / "imc" / RESULT)
+    assert result.beside is not None and result.beside["board"] == "host"
+    assert result.beside["windows"] == 4 and result.beside["latency_us"]["kind"] == "measured"
+    assert "on a microcontroller" in (tmp_path / "imc" / REPORT).read_text()
+    powers = [one["power_w"] for one in result.costs["models"] if one["power_w"]]
+    assert powers and all(one["low"] > 1e-6 for one in powers)
+    other = tmp_path / "other.onnx"
+    program = Program.load(model)
+    replace(program, output_scale=2 * program.output_scale).save(other)
+    words = refused("profile", other, *data, "--beside", build, "-o", tmp_path / "imc2")
+    assert "is of program" in words

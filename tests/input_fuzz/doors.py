@@ -21,6 +21,9 @@ from edgeflow.data import load_dataset
 from edgeflow.data.people import read_people
 from edgeflow.digest import unsealed_json
 from edgeflow.errors import EdgeFlowError
+from edgeflow.imc import load_device
+from edgeflow.imc.conductance import program as devices_program
+from edgeflow.imc.population import default_times
 from edgeflow.importers import load_float_model
 from edgeflow.importers.checkpoint_weights import load_weights
 from edgeflow.profiling.compare import read_runs, tables
@@ -146,6 +149,13 @@ def _read_costs(path: Path) -> None:
     read_data(next((kind for mark, kind in kinds.items() if mark in text), KernelCosts), path)
 
 
+def _read_device(path: Path) -> None:
+    device, rng = load_device(path), np.random.default_rng(0)
+    cells = devices_program(device, np.linspace(device.g_min, device.g_max, 9), rng)
+    for seconds in default_times(device):
+        cells.at(seconds, rng)
+
+
 def _mostly(inside: Mutator) -> Mutator:
     """Return a mutator that damages bytes, too, of one in eight."""
     return lambda rng, content: (inside if rng.integers(8) else damaged_bytes)(rng, content)
@@ -184,6 +194,7 @@ DOORS = {
     "board": Door("a.toml", lambda _: seeds.board_files(), damaged_toml, load_board, 6_000),
     "recipe": Door("a.toml", lambda _: seeds.recipe_files(), damaged_toml, Recipe.load, 6_000),
     "ladder": Door("a.toml", lambda _: seeds.ladder_files(), damaged_toml, read_ladder, 4_000),
+    "device": Door("a.toml", lambda _: seeds.device_files(), damaged_toml, _read_device, 5_000),
     "costs": Door("a.toml", lambda _: seeds.cost_files(), damaged_toml, _read_costs, 5_000),
     "profile": Door("profile.json", seeds.profile_files, damaged_json, _read_profile, 6_000),
     "record": Door("m.json", seeds.record_files, damaged_json, _read_record, 6_000),

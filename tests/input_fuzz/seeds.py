@@ -191,6 +191,11 @@ def ladder_files() -> Iterator[bytes]:
     yield (resource("calibration") / "ladder.toml").read_bytes()
 
 
+def device_files() -> Iterator[bytes]:
+    for path in sorted((resource("calibration") / "imc").glob("*.toml")):
+        yield path.read_bytes()
+
+
 def board_files() -> Iterator[bytes]:
     for name in ("qemu-m4", "qemu-rv32", "host"):
         yield (resource("targets") / f"{name}.toml").read_bytes()

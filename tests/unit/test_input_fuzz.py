@@ -1,6 +1,6 @@
 """Damaged and odd inputs give a result, or a message that can be read; never more.
 
-Kinds: CSV, .npz, TOML (boards, recipes, ladders, costs), JSON of people, profiles, records,
+Kinds: CSV, .npz, TOML (boards, recipes, ladders, devices, costs), JSON of people, profiles, records,
 candidates, builds, exports and sizes, model.pt, resume.pt, weights of torch.save and .safetensors, ONNX,
 programs, .pt2, .nir, .keras, .h5. What carries a digest is damaged without it, as a file of an older
 version is. Mutations work on bytes and inside of the
@@ -44,7 +44,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")  # it asks for TensorFlow otherw
 #: Kinds whose seeds take no second to make, and inputs of each in the fast tier.
 FAST = ("csv", "npz", "board", "recipe", "ladder", "people", "model", "weights", "safetensors",
         "onnx", "program", "costs", "profile", "record", "candidate", "build", "package",
-        "size")  # fmt: skip
+        "size", "device")  # fmt: skip
 FEW = 30
 pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")  # zipfile's, of what it writes
 NEEDS = {"nir": ("nir", "snntorch"), "keras": ("keras", "h5py"), "h5": ("keras", "h5py")}
@@ -175,7 +175,8 @@ def test_windows_that_are_no_whole_number(window: float, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "objects", [[(1, 6), (1024, 8)], [(1, 6), (1, 8)], [(1, 2**63)], [(1, 6), (2, 500)], [(1, 6), (0, 0)]]
+    "objects",
+    [[(1, 6), (1024, 8)], [(1, 6), (1, 8)], [(1, 2**63)], [(1, 6), (2, 500)], [(1, 6), (0, 0)]],
 )
 def test_heaps_of_hdf5(objects: list[tuple[int, int]]) -> None:
     def heap(objects: list[tuple[int, int]]) -> bytes:
