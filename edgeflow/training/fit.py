@@ -172,7 +172,14 @@ class Fit:
         try:
             self._check_kinds(state)
             self._restore(state)
-        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            RuntimeError,
+            OverflowError,
+        ) as error:
             reason = " ".join(str(error).split())[:160]
             raise TrainError(
                 f"{path}: its parts do not fit together ({reason}): start again with --restart"

@@ -1,10 +1,10 @@
-"""Every cell, trained on real recordings: oracle, onnxruntime and boards give the same bits."""
+"""Every cell, trained on real recordings: oracle, onnxruntime, ideal arrays and boards give the same bits."""
 
 import functools
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,7 +12,11 @@ import pytest
 from edgeflow.cells import CELLS
 from edgeflow.codegen.build import compile_program
 from edgeflow.compression.evaluate import compress_model
+from edgeflow.data import load_dataset
 from edgeflow.device import open_board
+from edgeflow.imc import ArrayOptions, load_device
+from edgeflow.imc.chip import Chip
+from edgeflow.imc.ranges import placement
 from edgeflow.program import Program
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.board import load_board
@@ -64,6 +68,43 @@ def test_onnxruntime(cell: str, program_of: Callable[[str], Program], seglearn: 
     program = program_of(cell)
     x = windows(program, seglearn, 12)
     np.testing.assert_array_equal(OnnxProgram(program).run(x), program.run(x))
+
+
+#: Arrays: whole, in tiles, in tiles of slices.
+LAYOUTS = ({}, {"tile": "11x24"}, {"tile": "16x40", "cell_bits": 3})
+
+
+def on_arrays(program: Program, **options: Any) -> Program:
+    """Return a program on ideal arrays."""
+    placed = placement(program, load_device("ideal"), ArrayOptions(**options), None)
+    return Chip(placed, 0).at(86400.0)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_ideal_arrays(cell: str, program_of: Callable[[str], Program], seglearn: "Dataset") -> None:
+    program = program_of(cell)
+    x = windows(program, seglearn, 4)
+    for options in LAYOUTS:
+        np.testing.assert_array_equal(on_arrays(program, **options).run(x), program.run(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["seglearn-watch", "wisdm-watch-hand"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_ideal_arrays_on_50_000_steps(
+    cell: str, name: str, program_of: Callable[[str], Program], tmp_path: Path
+) -> None:
+    data = load_dataset(name)
+    program = program_of(cell)
+    if data.name != "seglearn-watch":
+        train(data, cell, out=tmp_path, hidden=HIDDEN, epochs=1, batch=512)
+        program = compress_model(tmp_path, data).program
+    windows = data.windows("test", length=program.window)
+    x = program.quantize_input(windows.x[: -(-50_600 // program.window)])
+    assert x.shape[0] * x.shape[1] >= 50_600
+    right = program.run(x)
+    for options in LAYOUTS:
+        assert (on_arrays(program, **options).run(x) == right).all()
 
 
 @pytest.mark.board

@@ -210,6 +210,18 @@ def test_parts_of_a_model_of_other_types(key: str, tmp_path: Path) -> None:
             load_float_model(path, seeds.samples())
 
 
+@pytest.mark.parametrize("number", [-1, 2**70, float("inf")])
+def test_states_of_random_numbers_that_are_none(number: float, tmp_path: Path) -> None:
+    path = tmp_path / "resume.pt"
+    path.write_bytes(next(seeds.resume_files(tmp_path)))
+    content = torch.load(path, weights_only=True)
+    version, internal, gauss = content["rng"]["python"]
+    content["rng"]["python"] = (version, [number, *internal[1:]], gauss)
+    torch.save(content, path)
+    with pytest.raises(TrainError, match="do not fit together"):
+        seeds.a_fit(tmp_path / "fit").restore(path)
+
+
 @pytest.mark.parametrize("kind", [["F32"], {}, None, 3])
 def test_type_of_safetensors_that_is_no_text(kind: object, tmp_path: Path) -> None:
     entry = {"dtype": kind, "shape": [1], "data_offsets": [0, 4]}
