@@ -57,11 +57,14 @@ class Option:
         Makes the field's value of a text; None: the text is converted to the field's type.
     shown : bool
         Without the option the field's default is given, and help shows it; else nothing is given.
+    panel : str
+        Its group; "": that of its class.
     """
 
     name: str
     parse: Callable[[Any], Any] | None = None
     shown: bool = False
+    panel: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def settings_of(schema: type) -> dict[str, Setting]:
         option = next((note for note in notes if isinstance(note, Option)), None)
         if option is not None:
             owner = next(base for base in schema.__mro__ if name in inspect.get_annotations(base))
-            panel = getattr(owner, "panel", "")
+            panel = option.panel or getattr(owner, "panel", "")
             key = option.name.removeprefix("--")
             found[key] = Setting(option, (name,), _plain(kind), default, texts[name], panel)
         elif isinstance(kind, type) and issubclass(kind, BaseModel):

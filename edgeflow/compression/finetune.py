@@ -15,6 +15,7 @@ from edgeflow.compression.quantize import quantize
 from edgeflow.data.sequences import sequences_of
 from edgeflow.files import FolderKind, output_folder
 from edgeflow.importers import FloatChain
+from edgeflow.program import Program
 from edgeflow.quantization import Widths
 from edgeflow.training import resume
 from edgeflow.training.batches import train_windows
@@ -79,6 +80,7 @@ def finetune(
     methods: Sequence[Method] = (),
     widths: Widths | None = None,
     options: FineTuneOptions | None = None,
+    run_as: Callable[[Program], Sequence[Program]] | None = None,
     restart: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> FineTuned:
@@ -97,6 +99,9 @@ def finetune(
         For ``resume.pt`` while training, then ``weights.pt`` and ``run.json``.
     methods : sequence of Method
         For example `edgeflow.compression.qat.QuantizationAware`.
+    run_as : callable, optional
+        Returns what a program is run as, such as analog chips, whose mean scores count; the history
+        has those of the program itself as "ideal_accuracy", ... too. The methods say what it does.
     restart : bool
         Do not look at what is in `folder`, which stays until the new run is complete.
     on_epoch : callable, optional
@@ -135,7 +140,7 @@ def finetune(
             options,
             dataset,
             batches=lambda: train_windows(dataset, length, options.batch, tail),
-            evaluate=_validation(dataset, chain, calibration, widths),
+            evaluate=_validation(dataset, chain, calibration, widths, run_as),
             metric=dataset.task.headline,
             arguments=arguments,
             folder=folder,
@@ -167,18 +172,27 @@ def finetune(
 
 
 def _validation(
-    dataset: "Dataset", start: FloatChain, calibration: NDArray[np.float32], widths: Widths
-) -> Callable[[Any], dict[str, float]]:
+    dataset: "Dataset", start: FloatChain, calibration: NDArray[np.float32], widths: Widths,
+    run_as: Callable[[Program], Sequence[Program]] | None,
+) -> Callable[[Any], dict[str, float]]:  # fmt: skip
     """Return the scorer of a model by its integer program on validation subjects."""
     task = dataset.task
     found = sequences_of(dataset, "val", window=start.window, warmup=start.warmup)
     truth = found.of_decisions(found.y)
 
-    def score(model: ChainModel) -> dict[str, float]:
-        program = quantize(model.chain(), calibration, widths)
+    def of(program: Program) -> dict[str, float]:
         outputs = found.run(lambda x: program.run(program.quantize_input(x)), SIDE_BY_SIDE)
         decided = task.decisions(found.counted(outputs), program.output_scale)
-        return {f"val_{name}": value for name, value in task.score(truth, decided).items()}
+        return task.score(truth, decided)
+
+    def score(model: ChainModel) -> dict[str, float]:
+        program = quantize(model.chain(), calibration, widths)
+        ideal = of(program)
+        if run_as is None:
+            return {f"val_{name}": value for name, value in ideal.items()}
+        each = [of(one) for one in run_as(program)]
+        mean = {f"val_{name}": float(np.mean([one[name] for one in each])) for name in ideal}
+        return mean | {f"ideal_{name}": value for name, value in ideal.items()}
 
     return score
 

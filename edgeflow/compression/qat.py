@@ -30,7 +30,7 @@ from edgeflow.compression.model import ChainModel
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.slow_states import widened
 from edgeflow.program import InputFormat, Program
-from edgeflow.quantization import Converted, Widths
+from edgeflow.quantization import Converted, WeightOf, Widths
 from edgeflow.training.batches import Batch
 from edgeflow.training.method import Method
 
@@ -47,21 +47,31 @@ class QuantizationAware(Method):
         Raw samples of training subjects. The format of the input comes from all of them, the scales
         inside from the first `STEP_WINDOWS` of a fixed shuffle, at each step.
 
+    integers : bool
+        The loss sees the outputs of the integers; False: those of the float layers with their
+        weights, as where a method after this one changes them once more.
+
     Attributes
     ----------
     program : Program
         Of the last step.
+    layers : list of Converted
+        Its layers.
     """
 
-    def __init__(self, calibration: NDArray[np.float32], widths: Widths) -> None:
-        self.calibration, self.widths = calibration, widths
+    def __init__(
+        self, calibration: NDArray[np.float32], widths: Widths, *, integers: bool = True
+    ) -> None:
+        self.calibration, self.widths, self.integers = calibration, widths, integers
         self._fixed = widths
         self._few = few_windows(calibration, STEP_WINDOWS)
         self._form: InputFormat | None = None
         self.program: Program | None = None
+        self.layers: list[Converted] = []
 
     def describe(self) -> dict[str, Any]:
-        return {"method": "qat", **asdict(self.widths), "calibration": len(self.calibration)}
+        what = {"method": "qat", **asdict(self.widths), "calibration": len(self.calibration)}
+        return what if self.integers else {**what, "integers": False}
 
     def prepare(self, model: ChainModel) -> None:
         """Fix the format of the input, and the widths of the states."""
@@ -73,13 +83,13 @@ class QuantizationAware(Method):
     @contextmanager
     def during_step(self, model: ChainModel) -> Iterator[None]:
         """Replace the weights by those that the integers stand for."""
-        layers: list[Converted] = []
+        self.layers = []
         self.program = quantize(
-            model.chain(), self._few, self._fixed, form=self._form, on_layer=layers.append
+            model.chain(), self._few, self._fixed, form=self._form, on_layer=self.layers.append
         )
         kept = [(parameter, parameter.data.clone()) for parameter in model.parameters()]
         try:
-            load_dequantized(model, layers)
+            load_dequantized(model, self.layers)
             yield
         finally:
             for parameter, value in kept:
@@ -87,6 +97,8 @@ class QuantizationAware(Method):
 
     def outputs(self, model: ChainModel, batch: Batch, logits: Tensor) -> Tensor:
         """Return the program's outputs, in real units, with the gradient of the float ones."""
+        if not self.integers:
+            return logits
         assert self.program is not None
         whole = self.program.run(self.program.quantize_input(batch.x.numpy()))
         real = torch.from_numpy(whole.astype(np.float32) * np.float32(self.program.output_scale))
@@ -106,10 +118,16 @@ class _Replace(torch.autograd.Function):
         return gradients[0], None
 
 
-def load_dequantized(model: ChainModel, converted: Iterable[Converted]) -> None:
-    """Give the layers of `model` the weights that the integers of their converted forms mean."""
+def load_dequantized(
+    model: ChainModel, converted: Iterable[Converted], weight_of: WeightOf | None = None
+) -> None:
+    """Give the layers of `model` the weights that the integers of their converted forms mean.
+
+    `weight_of` as of `Affine.dequantize`.
+    """
     for layer, done in zip(model.layers, converted, strict=True):
         assign = layer_of(layer).load_dequantized
         if assign is not None:
             matrices = done.node.matrices()
-            assign(layer, {f: a.dequantize(matrices[f]) for f, a in done.provenance.items()})
+            real = {f: a.dequantize(matrices[f], weight_of) for f, a in done.provenance.items()}
+            assign(layer, real)

@@ -2,19 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.compression.chips import Chips
 from edgeflow.compression.delta import DeltaSparsity, with_thresholds
 from edgeflow.compression.finetune import FineTuned, FineTuneOptions, finetune
-from edgeflow.compression.options import DeltaOptions
+from edgeflow.compression.options import DeltaOptions, ImcOptions
 from edgeflow.compression.prune import PruneOptions, pruning
 from edgeflow.compression.qat import QuantizationAware
 from edgeflow.compression.sensitivity import Sensitivity, choose_widths
+from edgeflow.compression.sum_noise import SumNoise
+from edgeflow.compression.weight_noise import WeightNoise
 from edgeflow.errors import CompressError
+from edgeflow.imc.device import load_device
 from edgeflow.importers import FloatChain
 from edgeflow.quantization import Widths
 from edgeflow.training.distill import Distillation
@@ -48,6 +53,8 @@ class Tuning:
         None: nothing.
     delta : DeltaOptions, optional
         None: dense products. Without fine-tuning, thresholds are found on calibration data.
+    imc : ImcOptions, optional
+        None: not for analog chips.
     on_epoch, on_matrix : callable, optional
         Progress of the fine-tuning and of the choice of widths.
 
@@ -69,6 +76,7 @@ class Tuning:
     mixed: float | None = None
     prune: PruneOptions | None = None
     delta: DeltaOptions | None = None
+    imc: ImcOptions | None = None
     restart: bool = False
     on_epoch: OnEpoch | None = None
     on_matrix: Callable[[int, int], None] | None = None
@@ -105,14 +113,25 @@ class Tuning:
         if self.delta is not None:
             epochs = self.options.epochs
             sparse.append(DeltaSparsity(calibration, self.delta, widths, epochs))
+        quantized = QuantizationAware(calibration, widths, integers=self.imc is None)
+        noise: list[Method] = []
+        run_as = None
+        if self.imc is not None:
+            chips = Chips(
+                load_device(self.imc.device), self.imc.seconds, self.imc.arrays, self.imc.chips
+            )
+            weights = WeightNoise(quantized, chips, noise=self.imc.noise, clip=self.imc.clip)
+            noise = [weights, SumNoise(weights)] if chips.noisy_sums else [weights]
+            run_as = partial(chips.programs, x=calibration)
         self.tuned = finetune(
             chain,
             self.dataset,
             calibration,
             folder=self.folder,
-            methods=[QuantizationAware(calibration, widths), *sparse, *self.methods],
+            methods=[quantized, *noise, *sparse, *self.methods],
             widths=widths,
             options=self.options,
+            run_as=run_as,
             restart=self.restart,
             on_epoch=self.on_epoch,
         )

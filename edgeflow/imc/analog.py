@@ -118,7 +118,7 @@ class Arrays:
             x = self.dac.convert(x)
         converted = any(tile.adc is not None for tile in self.tiles)
         if not converted and self.noise is None and self.on_sums is None:
-            return np.asarray(x @ self._weights(x.shape[1], rows))
+            return np.asarray(x @ self.weights(x.shape[1], rows))
         total = np.zeros((len(x), rows))
         for number, tile in enumerate(self.tiles):
             part = x[:, tile.inputs]
@@ -133,8 +133,8 @@ class Arrays:
             total[:, tile.outputs] += (sums @ tile.places) * tile.gain
         return total
 
-    def _weights(self, columns: int, rows: int) -> Floats:
-        """Return the weights [columns, rows], made once."""
+    def weights(self, columns: int, rows: int) -> Floats:
+        """Return the weights [columns, rows] of exact converters, made once."""
         if not self._dense:
             whole = np.zeros((columns, rows))
             for tile in self.tiles:
@@ -151,6 +151,11 @@ class AnalogMatrix(Matrix):
     """
 
     arrays: Arrays = field(kw_only=True)
+
+    @property
+    def effective(self) -> Floats:
+        """Weights [rows, cols] that the arrays have, in units of the integers, drift undone."""
+        return self.arrays.weights(self.cols, self.rows).T
 
     def accumulate(self, x: Ints) -> Ints:
         flat = x.reshape(-1, x.shape[-1]).astype(np.float64)

@@ -1,6 +1,13 @@
 """Real numbers as integers: signals, bit widths, weight matrices."""
 
-from edgeflow.quantization.affine import Affine, Calibration, Converted, gain_of, parameters
+from edgeflow.quantization.affine import (
+    Affine,
+    Calibration,
+    Converted,
+    WeightOf,
+    gain_of,
+    parameters,
+)
 from edgeflow.quantization.signal import (
     MARGIN,
     PREACTIVATION_SCALE,
@@ -22,6 +29,7 @@ __all__ = [
     "Converted",
     "Floats",
     "Signal",
+    "WeightOf",
     "Widths",
     "centred",
     "clipped_fraction",

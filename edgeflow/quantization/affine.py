@@ -1,6 +1,6 @@
 """Affine maps of float layers, and the integer matrices made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ from edgeflow.quantization.rounding import round_compensated, second_moment
 from edgeflow.quantization.signal import PREACTIVATION_SCALE, Floats, Signal, centred, delayed
 from edgeflow.quantization.widths import DEFAULT_STATE, EXACT_STATE, Widths
 
+#: Weights [rows, cols] of a matrix, in units of its integers.
+WeightOf = Callable[[Matrix], NDArray[Any]]
 #: Bias, in accumulator units, that a row's scale must leave room for.
 _BIAS_LIMIT = 1 << 24
 
@@ -89,13 +91,21 @@ class Affine:
             input_bits=source.bits,
         )
 
-    def dequantize(self, matrix: Matrix) -> Floats:
-        """Return the weights, float64 [rows, cols], that `matrix` and its factor stand for."""
-        real = matrix.weight * (gain_of(matrix) * self.unit)[:, None]
+    def dequantize(self, matrix: Matrix, weight_of: "WeightOf | None" = None) -> Floats:
+        """Return the weights, float64 [rows, cols], that `matrix` and its factor stand for.
+
+        `weight_of` gives what is taken for the integers of a matrix, such as those of a chip.
+        """
+        weight_of = weight_of or _integers
+        real = weight_of(matrix) * (gain_of(matrix) * self.unit)[:, None]
         if matrix.factor is not None:
-            real = real @ (matrix.factor.weight * gain_of(matrix.factor)[:, None])
+            real = real @ (weight_of(matrix.factor) * gain_of(matrix.factor)[:, None])
         result: Floats = real / self.source.scale
         return result
+
+
+def _integers(matrix: Matrix) -> NDArray[Any]:
+    return matrix.weight
 
 
 def gain_of(matrix: Matrix) -> Floats:

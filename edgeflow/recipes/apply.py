@@ -128,6 +128,7 @@ def _compress(
         mixed=mixed,
         prune=prune_options(recipe, board),
         delta=recipe.delta or None,
+        imc=recipe.imc or None,
         restart=restart,
         on_epoch=on_epoch,
         on_matrix=lambda done, total: progress("choosing widths", done, total),

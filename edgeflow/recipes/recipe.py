@@ -19,11 +19,20 @@ from pydantic import (
 )
 
 from edgeflow.calibration import read_toml
-from edgeflow.compression.options import DeltaOptions
+from edgeflow.compression.options import DeltaOptions, ImcOptions
 from edgeflow.errors import CompressError, TrainError
-from edgeflow.recipes.steps import Compile, Cutoff, Prune, Step, Train, WidthsStep, parse_delta
+from edgeflow.recipes.steps import (
+    Compile,
+    Cutoff,
+    Prune,
+    Step,
+    Train,
+    WidthsStep,
+    parse_delta,
+    parse_imc,
+)
 from edgeflow.resources import resource
-from edgeflow.schema import DELTA, Option, settings_of
+from edgeflow.schema import DELTA, FINE_TUNING, Option, settings_of
 
 
 class Recipe(Step):
@@ -40,6 +49,10 @@ class Recipe(Step):
         Delta updates, like state=0.8,input=0.5: shares of the columns of states and inputs that
         products leave out, as they hardly moved; also group=2 (columns of a state that are updated
         together), input_group=1, pressure=0.1 (on moves, in training).
+    imc : ImcOptions
+        Fine-tune for analog chips of a device, like pcm: with weights as they have them, and the
+        epoch kept is the best on several; also, like pcm,time=1d,dac=8,adc=8: when, converters,
+        input_noise=0.0175, output_noise=0.04, and noise=1, clip=2.5, chips=5.
 
     Raises
     ------
@@ -59,6 +72,9 @@ class Recipe(Step):
     prune: Prune = Field(default_factory=Prune)
     delta: Annotated[DeltaOptions, Option("--delta", parse_delta)] = Field(
         default_factory=DeltaOptions
+    )
+    imc: Annotated[ImcOptions, Option("--imc", parse_imc, panel=FINE_TUNING)] = Field(
+        default_factory=ImcOptions
     )
     train: Train = Field(default_factory=Train)
     widths: WidthsStep = Field(default_factory=WidthsStep)
@@ -227,6 +243,10 @@ def _check(recipe: Recipe) -> None:
         raise CompressError("use either --prune or --low-rank: zeros do not survive the other")
     if not recipe.trains and (prune.share or prune.structured or prune.low_rank):
         raise CompressError("pruning needs fine-tuning: use --epochs, like --epochs 10")
+    if recipe.imc != ImcOptions() and not recipe.imc:
+        raise CompressError("imc: say which device the chips have, like device = 'pcm'")
+    if not recipe.trains and recipe.imc:
+        raise CompressError("training for analog chips: use --epochs, like --epochs 8")
     if not recipe.trains and train.teachers:
         raise CompressError("a teacher needs fine-tuning: use --epochs")
     if train.spike_rate is None and train.spike_regularizer != "l1":
@@ -246,7 +266,7 @@ def _message(error: ValidationError, given: Mapping[tuple[str, ...], str], where
         names = [f.name for f in fields(known)] if is_dataclass(known) else known.model_fields
         text = f"there is no such entry; there are {', '.join(names)}"
     option = given.get(place[:2])
-    if option == "--delta":
+    if option in ("--delta", "--imc"):
         return f"{option} {place[-1]}={problem['input']}: {text}"
     if option:
         return f"{option} {problem['input']}: {text}"

@@ -1,6 +1,6 @@
 """Steps of a recipe, whose fields state their values, checks and options."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
@@ -83,11 +83,29 @@ def parse_delta(text: str) -> dict[str, str]:
     CompressError
         If a part is not NAME=NUMBER.
     """
+    return _parts("--delta", text, text.split(","), "state=0.8,input=0.5")
+
+
+def parse_imc(text: str) -> dict[str, str]:
+    """Return the fields of a text like ``pcm,adc=8,dac=8``: a device, then other fields.
+
+    Raises
+    ------
+    CompressError
+        If there is no device, or another part is not NAME=VALUE.
+    """
+    device, *others = text.split(",")
+    if not device.strip() or "=" in device:
+        raise CompressError(f"--imc {text}: begin with a device, like pcm,adc=8")
+    return {"device": device.strip(), **_parts("--imc", text, others, "pcm,dac=8,adc=8")}
+
+
+def _parts(option: str, text: str, parts: Iterable[str], example: str) -> dict[str, str]:
     found = {}
-    for part in text.split(","):
+    for part in parts:
         name, equals, value = part.partition("=")
         if not equals:
-            raise CompressError(f"--delta {text}: use NAME=NUMBER, like state=0.8,input=0.5")
+            raise CompressError(f"{option} {text}: use NAME=NUMBER, like {example}")
         found[name.strip()] = value.strip()
     return found
 

@@ -61,6 +61,13 @@ def drop(layer: nn.Module, keep: Mapping[str, Bools], dropped: list[Tensor]) -> 
     _restore(layer, [torch.where(d, z, v) for d, z, v in zip(dropped, zero, values, strict=True)])
 
 
+@torch.no_grad()
+def weights_of(layer: nn.Module) -> list[Tensor]:
+    """Return the parameters [rows, cols] of a layer that matrices stand for."""
+    parameters = [p for p in layer.parameters() if p.dim() == 2]
+    return parameters if layer_of(layer).load_dequantized is not None else []
+
+
 def _zeros(mask: Bools) -> Floats:
     return np.zeros(mask.shape)
 
@@ -76,6 +83,16 @@ def _values(layer: nn.Module) -> list[Tensor]:
 def _restore(layer: nn.Module, values: list[Tensor]) -> None:
     for parameter, value in zip(layer.parameters(), values, strict=True):
         parameter.copy_(value)
+
+
+@torch.no_grad()
+def assigned(layer: nn.Module, matrices: Mapping[str, Any]) -> list[Tensor]:
+    """Return what the parameters would be with these matrices; the layer is not changed."""
+    values = _values(layer)
+    try:
+        return _assigned(layer, matrices)
+    finally:
+        _restore(layer, values)
 
 
 def _assigned(layer: nn.Module, matrices: Mapping[str, Any]) -> list[Tensor]:
