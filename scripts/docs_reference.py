@@ -24,7 +24,7 @@ import edgeflow  # noqa: E402
 from edgeflow.cells import CELLS  # noqa: E402
 from edgeflow.cells.options import option_defaults  # noqa: E402
 from edgeflow.cli import app  # noqa: E402
-from edgeflow.compression.options import DeltaOptions  # noqa: E402
+from edgeflow.compression.options import DeltaOptions, ImcOptions  # noqa: E402
 from edgeflow.device.runners import runners  # noqa: E402
 from edgeflow.recipes.recipe import OPTIONS, Recipe  # noqa: E402
 from edgeflow.schema import settings_of, texts_of  # noqa: E402
@@ -158,7 +158,16 @@ def recipe_entries() -> str:
 
 def delta_parts() -> str:
     """The parts of ``--delta``."""
-    rows = [[f"`{part}`", setting.help] for part, setting in settings_of(DeltaOptions).items()]
+    return _parts_of(DeltaOptions)
+
+
+def imc_parts() -> str:
+    """The parts of ``--imc``."""
+    return _parts_of(ImcOptions)
+
+
+def _parts_of(options: type) -> str:
+    rows = [[f"`{part}`", setting.help] for part, setting in settings_of(options).items()]
     return markdown(["part", "what"], rows)
 
 

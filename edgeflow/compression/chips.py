@@ -41,7 +41,7 @@ class Chips:
     device: Device
     seconds: float = 86400.0
     arrays: ArrayOptions = field(default_factory=ArrayOptions)
-    count: int = 5
+    count: int = 10
 
     def __post_init__(self) -> None:
         self.arrays.check()

@@ -100,8 +100,9 @@ def finetune(
     methods : sequence of Method
         For example `edgeflow.compression.qat.QuantizationAware`.
     run_as : callable, optional
-        Returns what a program is run as, such as analog chips, whose mean scores count; the history
-        has those of the program itself as "ideal_accuracy", ... too. The methods say what it does.
+        Returns what a program is run as, such as several analog chips: each runs its share of the
+        validation sequences, and the scores of all count. The history has those of the program
+        itself as "ideal_accuracy", ... too. The methods say what it does.
     restart : bool
         Do not look at what is in `folder`, which stays until the new run is complete.
     on_epoch : callable, optional
@@ -180,19 +181,21 @@ def _validation(
     found = sequences_of(dataset, "val", window=start.window, warmup=start.warmup)
     truth = found.of_decisions(found.y)
 
-    def of(program: Program) -> dict[str, float]:
-        outputs = found.run(lambda x: program.run(program.quantize_input(x)), SIDE_BY_SIDE)
-        decided = task.decisions(found.counted(outputs), program.output_scale)
-        return task.score(truth, decided)
+    def of(name: str, programs: Sequence[Program]) -> dict[str, float]:
+        outputs: list[Any] = [None] * len(found.x)
+        for first, program in enumerate(programs):
+            own = slice(first, None, len(programs))
+            outputs[own] = found.part(own).run(
+                lambda x, program=program: program.run(program.quantize_input(x)), SIDE_BY_SIDE
+            )
+        decided = task.decisions(found.counted(outputs), programs[0].output_scale)
+        return {f"{name}_{key}": value for key, value in task.score(truth, decided).items()}
 
     def score(model: ChainModel) -> dict[str, float]:
         program = quantize(model.chain(), calibration, widths)
-        ideal = of(program)
         if run_as is None:
-            return {f"val_{name}": value for name, value in ideal.items()}
-        each = [of(one) for one in run_as(program)]
-        mean = {f"val_{name}": float(np.mean([one[name] for one in each])) for name in ideal}
-        return mean | {f"ideal_{name}": value for name, value in ideal.items()}
+            return of("val", [program])
+        return of("val", run_as(program)) | of("ideal", [program])
 
     return score
 

@@ -71,19 +71,23 @@ class ImcOptions:
     Parameters
     ----------
     device : str
-        Of the chips: one of ``edgeflow imc devices``, or a .toml file; "": no chips.
+        Device of the chips, one of ``edgeflow imc devices`` or a .toml file; "": no chips.
     time : str
-        Since programming, like 1h.
+        Time since programming that they are at, like 1h.
     noise : float
         Deviations of the weights in training, in those of the chips; in [0, 10].
     clip : float
         Largest weight of a row, in standard deviations of its weights; 0: any, else 1 or more.
     chips : int
-        That the epoch which is kept is chosen on, in 1..100.
-    dac, adc : int, optional
-        Bits of the converters, 2..16; default: exact.
-    input_noise, output_noise : float
-        Noise of cells' reads and of sums, shares of the largest product.
+        Number of chips that the epoch which is kept is chosen on, in 1..100.
+    dac : int, optional
+        Bits of the inputs' converters, 2..16; default: exact.
+    adc : int, optional
+        Bits of the sums' converters, 2..16; default: exact.
+    input_noise : float
+        Noise of the reads of single cells, a share of the largest product.
+    output_noise : float
+        Noise of each sum, a share of the largest product.
 
     Raises
     ------
@@ -97,7 +101,7 @@ class ImcOptions:
     time: Annotated[str, Option("time=1d")] = "1d"
     noise: Annotated[float, Option("noise=1")] = 1.0
     clip: Annotated[float, Option("clip=2.5")] = 2.5
-    chips: Annotated[int, Option("chips=5")] = 5
+    chips: Annotated[int, Option("chips=10")] = 10
     dac: Annotated[int | None, Option("dac=8")] = None
     adc: Annotated[int | None, Option("adc=8")] = None
     input_noise: Annotated[float, Option("input_noise=0.0175")] = 0.0

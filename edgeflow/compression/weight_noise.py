@@ -27,6 +27,7 @@ from edgeflow.compression.chips import Chips
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.prune.layout import weights_of
 from edgeflow.compression.qat import QuantizationAware, load_dequantized
+from edgeflow.errors import CompressError
 from edgeflow.imc.analog import AnalogMatrix
 from edgeflow.program.matrix import Matrix
 from edgeflow.quantization import Converted
@@ -70,7 +71,8 @@ class WeightNoise(Method):
     def during_step(self, model: ChainModel) -> Iterator[None]:
         """Replace the weights of the integers by those of a chip."""
         program = self.quantized.program
-        assert program is not None, "quantization comes first"
+        if program is None:
+            raise CompressError("methods: QuantizationAware comes before the noise of its weights")
         chip = self.chips.draw(program, int(torch.randint(_NUMBERS, ())))
         self.layers = [
             replace(done, node=node)

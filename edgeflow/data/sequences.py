@@ -67,7 +67,11 @@ class Sequences:
 
     def first(self, n: int) -> "Sequences":
         """Return the first n sequences."""
-        return replace(self, x=self.x[:n], y=self.y[:n], person=self.person[:n])
+        return self.part(slice(n))
+
+    def part(self, chosen: slice) -> "Sequences":
+        """Return some of the sequences."""
+        return replace(self, x=self.x[chosen], y=self.y[chosen], person=self.person[chosen])
 
     def of_decisions(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of the sequences [n, ...] for each decision that counts."""

@@ -52,7 +52,7 @@ class Recipe(Step):
     imc : ImcOptions
         Fine-tune for analog chips of a device, like pcm: with weights as they have them, and the
         epoch kept is the best on several; also, like pcm,time=1d,dac=8,adc=8: when, converters,
-        input_noise=0.0175, output_noise=0.04, and noise=1, clip=2.5, chips=5.
+        input_noise=0.0175, output_noise=0.04, and noise=1, clip=2.5, chips=10.
 
     Raises
     ------
