@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.compression.options import ImcOptions
 from edgeflow.imc.chip import Chip
-from edgeflow.imc.device import Device
+from edgeflow.imc.device import Device, load_device
 from edgeflow.imc.options import ArrayOptions
 from edgeflow.imc.placement import Placement, place
 from edgeflow.imc.ranges import placement
@@ -46,6 +47,18 @@ class Chips:
     def __post_init__(self) -> None:
         self.arrays.check()
         self.device.check_time(self.seconds)
+
+    @classmethod
+    def of(cls, options: ImcOptions) -> "Chips":
+        """Return the chips that options say.
+
+        Raises
+        ------
+        ImcError
+            If there is no such device, or it has no data of that time.
+        """
+        device = load_device(options.device)
+        return cls(device, options.seconds, options.arrays, options.chips)
 
     def describe(self) -> dict[str, Any]:
         """Return all that the chips depend on, as JSON values."""

@@ -19,7 +19,6 @@ from edgeflow.compression.sensitivity import Sensitivity, choose_widths
 from edgeflow.compression.sum_noise import SumNoise
 from edgeflow.compression.weight_noise import WeightNoise
 from edgeflow.errors import CompressError
-from edgeflow.imc.device import load_device
 from edgeflow.importers import FloatChain
 from edgeflow.quantization import Widths
 from edgeflow.training.distill import Distillation
@@ -62,6 +61,8 @@ class Tuning:
     ------
     CompressError
         If there are teachers or methods, and no fine-tuning.
+    ImcError
+        If the chips' device cannot be used.
     TrainError
         If a teacher cannot be loaded or an option is wrong.
     """
@@ -82,12 +83,15 @@ class Tuning:
     on_matrix: Callable[[int, int], None] | None = None
     tuned: FineTuned | None = field(default=None, init=False)
     sensitivities: list[Sensitivity] = field(default_factory=list, init=False)
+    _chips: Chips | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if self.options is None and (self.teachers or self.methods):
             raise CompressError("a teacher needs fine-tuning: use --epochs")
         if self.options is None and self.prune is not None:
             raise CompressError("pruning needs fine-tuning: use --epochs, like --epochs 10")
+        if self.imc is not None:
+            self._chips = Chips.of(self.imc)
         teacher = []
         if self.teachers:
             teacher = [Distillation(self.teachers, temperature=self.temperature, share=self.share)]
@@ -113,26 +117,25 @@ class Tuning:
         if self.delta is not None:
             epochs = self.options.epochs
             sparse.append(DeltaSparsity(calibration, self.delta, widths, epochs))
-        quantized = QuantizationAware(calibration, widths, integers=self.imc is None)
-        noise: list[Method] = []
-        run_as = None
-        if self.imc is not None:
-            chips = Chips(
-                load_device(self.imc.device), self.imc.seconds, self.imc.arrays, self.imc.chips
-            )
-            weights = WeightNoise(quantized, chips, noise=self.imc.noise, clip=self.imc.clip)
-            noise = [weights, SumNoise(weights)] if chips.noisy_sums else [weights]
-            run_as = partial(chips.programs, x=calibration)
+        quantized = QuantizationAware(calibration, widths, integers=self._chips is None)
+        chips = self._chips
         self.tuned = finetune(
             chain,
             self.dataset,
             calibration,
             folder=self.folder,
-            methods=[quantized, *noise, *sparse, *self.methods],
+            methods=[quantized, *self._noise(quantized), *sparse, *self.methods],
             widths=widths,
             options=self.options,
-            run_as=run_as,
+            run_as=None if chips is None else partial(chips.programs, x=calibration),
             restart=self.restart,
             on_epoch=self.on_epoch,
         )
         return self.tuned.chain, widths
+
+    def _noise(self, quantized: QuantizationAware) -> list[Method]:
+        """Return the methods that train for the chips."""
+        if self.imc is None or self._chips is None:
+            return []
+        weights = WeightNoise(quantized, self._chips, noise=self.imc.noise, clip=self.imc.clip)
+        return [weights, SumNoise(weights)] if self._chips.noisy_sums else [weights]

@@ -88,6 +88,20 @@ def test_mixed_widths_and_their_bound(
     assert record["training"] is None
 
 
+def test_for_analog_chips(environment: dict[str, str], trained_gru: Path, tmp_path: Path) -> None:
+    """The record has the chips, the device's data with them, and both scores of each epoch."""
+    model, out = trained_gru / "model", tmp_path / "pcm.onnx"
+    noisy = "pcm,chips=2,adc=8,output_noise=0.04"
+    run(environment, "compress", model, *DATA, "--imc", noisy, "--epochs", "1", "-o", out)
+    record = json.loads((tmp_path / "pcm.json").read_text())
+    assert record["command"]["imc"]["device"] == "pcm" and record["command"]["imc"]["adc"] == 8
+    training = record["training"]
+    assert {"val_accuracy", "ideal_accuracy"} <= set(training["history"][0])
+    names = [method["method"] for method in training["arguments"]["methods"]]
+    assert names == ["qat", "weight noise", "sum noise"]
+    assert training["arguments"]["methods"][1]["device"]["g_max"] == 25
+
+
 def test_bad_options_are_one_line(
     environment: dict[str, str], seglearn: Dataset, trained_gru: Path, tmp_path: Path
 ) -> None:
@@ -98,6 +112,8 @@ def test_bad_options_are_one_line(
         (["--teacher", model], "a teacher needs fine-tuning: use --epochs"),
         (["--epochs", "1", "--teacher", tmp_path / "none"], "no such file"),
         (["--epochs", "1", "--lr", "0"], "lr is 0"),
+        (["--imc", "pcm"], "training for analog chips: use --epochs"),
+        (["--epochs", "1", "--imc", "pcx"], "no device 'pcx'; did you mean 'pcm'"),
     ]
     for options, message in cases:
         assert message in fails(environment, "compress", model, *DATA, *options, *out)

@@ -19,7 +19,7 @@ from edgeflow.recipes.recipe import (
     read_recipe,
 )
 from edgeflow.recipes.search import read_ladder
-from edgeflow.recipes.steps import parse_delta
+from edgeflow.recipes.steps import parse_delta, parse_imc
 from edgeflow.resources import resource
 from edgeflow.tasks.classification import ACCURACY
 
@@ -85,6 +85,9 @@ def test_a_file_and_options_over_it(tmp_path: Path) -> None:
         ("[delta]\nstate = 1.0", "delta.state: a share is in [0, 1)"),
         ("[delta]\ngroup = 2", "say of which columns"),
         ("[delta]\nstate = 0.5\ngroup = 0", "group=0"),
+        ("[imc]\ndevice = 'pcm'", "training for analog chips: use --epochs"),
+        ("[imc]\nadc = 8\n[train]\nepochs = 1", "imc: say which device"),
+        ("[imc]\ndevice = 'pcm'\nadc = 1\n[train]\nepochs = 1", "imc: adc is 1"),
         ("[cutoff]\nmax_drop = -1", "cutoff.max_drop: give 0 or more points"),
     ],
 )
@@ -101,6 +104,7 @@ def test_what_a_file_says_wrong(tmp_path: Path, text: str, message: str) -> None
         ({"weights": "int3"}, "--weights int3: there are int8, int4, mixed"),
         ({"delta": {"state": "2"}}, "--delta state=2: a share is in [0, 1)"),
         ({"delta": {"sate": "0.2"}}, "--delta sate=0.2: there is no such entry; there are state"),
+        ({"imc": {"device": "pcm", "adc": "x"}}, "--imc adc=x: Input should be a valid integer"),
         ({"structured": 1.0}, "--structured 1.0: a share is in [0, 1)"),
     ],
 )
@@ -119,6 +123,9 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         read_recipe(written(tmp_path, "epochs: 3"))
     with pytest.raises(CompressError, match="use NAME=NUMBER"):
         parse_delta("0.8")
+    with pytest.raises(CompressError, match="begin with a device, like pcm"):
+        parse_imc("adc=8")
+    assert parse_imc("pcm, adc=8") == {"device": "pcm", "adc": "8"}
 
 
 def test_those_that_come_with_it_are_recipes() -> None:
