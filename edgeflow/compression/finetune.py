@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeflow.cells.checkpoint import read_torch, write_torch
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.quantize import quantize
-from edgeflow.data.sequences import sequences_of
+from edgeflow.data.sequences import Model, sequences_of
 from edgeflow.files import FolderKind, output_folder
 from edgeflow.importers import FloatChain
 from edgeflow.program import Program
@@ -185,9 +185,7 @@ def _validation(
         outputs: list[Any] = [None] * len(found.x)
         for first, program in enumerate(programs):
             own = slice(first, None, len(programs))
-            outputs[own] = found.part(own).run(
-                lambda x, program=program: program.run(program.quantize_input(x)), SIDE_BY_SIDE
-            )
+            outputs[own] = found.part(own).run(_on_samples(program), SIDE_BY_SIDE)
         decided = task.decisions(found.counted(outputs), programs[0].output_scale)
         return {f"{name}_{key}": value for key, value in task.score(truth, decided).items()}
 
@@ -198,6 +196,10 @@ def _validation(
         return of("val", run_as(program)) | of("ideal", [program])
 
     return score
+
+
+def _on_samples(program: Program) -> Model:
+    return lambda x: program.run(program.quantize_input(x))
 
 
 def chain_hash(chain: FloatChain) -> str:

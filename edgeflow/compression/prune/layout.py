@@ -64,8 +64,9 @@ def drop(layer: nn.Module, keep: Mapping[str, Bools], dropped: list[Tensor]) -> 
 @torch.no_grad()
 def weights_of(layer: nn.Module) -> list[Tensor]:
     """Return the parameters [rows, cols] of a layer that matrices stand for."""
-    parameters = [p for p in layer.parameters() if p.dim() == 2]
-    return parameters if layer_of(layer).load_dequantized is not None else []
+    if layer_of(layer).load_dequantized is None:
+        return []
+    return [parameter for parameter in layer.parameters() if parameter.dim() == 2]
 
 
 def _zeros(mask: Bools) -> Floats:
