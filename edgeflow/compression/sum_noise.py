@@ -75,11 +75,13 @@ class _Noisy(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        found = self._variances.get(id(args[1])) if func is functional.linear else None
+        if func is not functional.linear or len(args) < 2:
+            return result
+        x, weight, *_ = args
+        found = self._variances.get(id(weight))
         if found is None:
             return result
         with torch.no_grad():
-            x = args[0].detach()
             noise = functional.linear(x * x, found[1], found[0]).sqrt_()
             noise.mul_(torch.randn_like(noise))
         return result + noise
