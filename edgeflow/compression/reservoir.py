@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
 from edgeflow.cells import SequenceClassifier, load_model, save_model
 from edgeflow.data.dataset import Dataset
@@ -158,7 +159,7 @@ def load_reservoir(model: SequenceClassifier, reservoir: Reservoir, fitted: Fitt
     """Give a model of one layer the weights of a reservoir and its head."""
     weights, recurrent = _tensor(reservoir.input.weights.T), _tensor(reservoir.recurrent.weights.T)
     layer: Any = model.rnn
-    if isinstance(layer, nn.RNN):
+    if model.cell == "rnn":
         layer.weight_ih_l0.copy_(weights[:, :-1])
         layer.bias_ih_l0.copy_(weights[:, -1])
         layer.bias_hh_l0.zero_()
@@ -176,7 +177,7 @@ def load_reservoir(model: SequenceClassifier, reservoir: Reservoir, fitted: Fitt
     model.eval()
 
 
-def _tensor(values: np.ndarray) -> Tensor:
+def _tensor(values: NDArray[np.floating]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, np.float32))
 
 

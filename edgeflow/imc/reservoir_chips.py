@@ -149,7 +149,8 @@ def on_chips(
     there are.
     """
     metric, stage = data.task.headline, f"fitting {options.chips} chips"
-    chips, software = [], []
+    chips: list[float] = []
+    software: list[float] = []
     for number in range(options.chips):
         progress(stage, number, options.chips)
         cells = Cells.drawn(source, data.x["train"].shape[2], options.hidden, options.seed, number)

@@ -19,10 +19,8 @@ from edgeflow.tasks import Classification, Task
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
-#: Most windows that a head is fitted to, that its penalty is chosen on, and that is tested on.
-MOST = {"train": 6000, "val": 2000, "test": 2**31}
-#: Most windows for the choice of a design.
-MOST_OF_SEARCH = {"train": 1500, "val": 750, "test": 0}
+#: Most windows that a design is chosen on.
+MOST = {"train": 1500, "val": 750, "test": 0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +147,7 @@ def choose(
     possible = list(designs(cell, options))
     if len(possible) == 1:
         return possible[0]
-    metric, some = data.task.selection or data.task.headline, data.at_most(MOST_OF_SEARCH)
+    metric, some = data.task.selection or data.task.headline, data.at_most(MOST)
     stage, scores = "choosing a reservoir", []
     for number, design in enumerate(possible):
         progress(stage, number, len(possible))

@@ -3,9 +3,10 @@ for, or trained after all; states, head or readings that are not those of the eq
 are equal, or change when there are more of them."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -23,9 +24,10 @@ from edgeflow.imc.breakdown import Breakdown, breakdown_names, load_breakdown
 from edgeflow.imc.converter import Converter
 from edgeflow.imc.reservoir import Array, Cells, Design, Pairs, Reservoir
 from edgeflow.imc.reservoir_chips import Chip, ReservoirChips
-from edgeflow.imc.reservoir_fit import Examples, designs
+from edgeflow.imc.reservoir_fit import Examples, designs, fit
 from edgeflow.imc.reservoir_options import ReservoirOptions
-from edgeflow.imc.ridge import Ridge
+from edgeflow.imc.ridge import STRENGTHS, Ridge
+from edgeflow.tasks import Metric, Task
 
 SMALL = MappingProxyType({"hidden": 16, "gain": 0.5, "radius": 0.8, "chips": 2})
 DESIGNS = (Design("rnn", 0.4, 0.9), Design("lif", 0.7, 0.6, 0.7))
@@ -269,6 +271,37 @@ def test_the_command_shows_chips_and_their_software(tmp_path: Path):
     assert found.exit_code == 0, found.output
     assert "gain 0.5, radius 0.9" in found.output and "test, 2 chips" in found.output
     assert (tmp_path / "out" / "model.pt").is_file()
+
+
+@dataclass(frozen=True)
+class Level(Task):
+    """The mean of what the first channel was."""
+
+    metrics: ClassVar = (Metric("mae", "mean error", higher_is_better=False),)
+    size: ClassVar = 1
+
+    def score(self, truth: np.ndarray, decided: np.ndarray) -> dict[str, float]:
+        return {"mae": float(np.abs(truth - decided).mean())}
+
+
+def test_a_head_may_give_values():
+    rng = np.random.default_rng(6)
+    y = {split: rng.standard_normal(60).astype(np.float32) for split in ("train", "val", "test")}
+    x = {
+        split: (level[:, None, None] + rng.standard_normal((60, 15, 3))).astype(np.float32)
+        for split, level in y.items()
+    }
+    data, reservoir = Examples(Level(), x, y), Reservoir(Design("rnn", 0.3, 0.5), cells())
+    fitted = fit(reservoir, data)
+    assert fitted.head.weight.shape == (1, 16)
+    scores = data.score("test", fitted.head.outputs(reservoir.features(x["test"])))
+    assert scores["mae"] < 0.3 * np.abs(y["test"]).mean()
+    best = min(
+        (data.score("val", head.outputs(reservoir.features(x["val"])))["mae"], -strength)
+        for strength in STRENGTHS
+        for head in [Ridge(reservoir.features(x["train"]), data.targets("train")).head(strength)]
+    )
+    assert (fitted.scores["mae"], -fitted.strength) == pytest.approx(best)
 
 
 def test_windows_are_spread_over_all_people():
