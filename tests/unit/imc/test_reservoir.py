@@ -23,7 +23,7 @@ from edgeflow.errors import EdgeFlowError, ImcError
 from edgeflow.imc.breakdown import Breakdown, breakdown_names, load_breakdown
 from edgeflow.imc.converter import Converter
 from edgeflow.imc.reservoir import Array, Cells, Design, Pairs, Reservoir
-from edgeflow.imc.reservoir_chips import Chip, ReservoirChips
+from edgeflow.imc.reservoir_chips import Chip, ReservoirChips, on_chips
 from edgeflow.imc.reservoir_fit import Examples, designs, fit
 from edgeflow.imc.reservoir_options import ReservoirOptions
 from edgeflow.imc.ridge import STRENGTHS, Ridge
@@ -212,6 +212,28 @@ def test_more_chips_change_none_of_them(tmp_path):
     assert not np.array_equal(a.recurrent.plus, b.recurrent.plus)
     none = train_reservoir(data, out=tmp_path / "c", **SMALL | {"chips": 0}).metrics["chips"]
     assert none is None
+
+
+def test_chips_are_read_with_noise_and_their_software_is_not():
+    data = Examples.of(waves(), 20, np.zeros(3), np.ones(3))
+    source, options = load_breakdown("random-rram"), ReservoirOptions(hidden=16, chips=3)
+    quiet, loud = (
+        on_chips(DESIGNS[0], data, source.model_copy(update={"read": read}), options)
+        for read in (0.0, 1.0)
+    )
+    assert quiet.chips == quiet.software == loud.software
+    assert loud.chips != loud.software and loud.loss > 0
+
+
+def test_of_equal_penalties_the_strongest_is_taken():
+    rng, y = np.random.default_rng(7), np.arange(40) % 2
+    x = 2.0 * y[:, None, None] - 1 + 0.1 * rng.standard_normal((40, 10, 3))
+    splits = ("train", "val", "test")
+    data = Examples(
+        waves().task, {s: x.astype(np.float32) for s in splits}, dict.fromkeys(splits, y)
+    )
+    fitted = fit(Reservoir(DESIGNS[0], cells()), data)
+    assert fitted.scores["accuracy"] == 1 and fitted.strength == max(STRENGTHS)
 
 
 def test_figures_of_chips():
