@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgeflow.cli import console, dataset
+from edgeflow.cli import console, dataset, reservoir
 from edgeflow.cli.options import DATA, JSON
 from edgeflow.cli.schema import with_options
 from edgeflow.data.reading import DataOptions
@@ -198,3 +198,6 @@ def _show(result: "ImcResult") -> None:
         board, energy = result.beside["board"], result.beside["energy_uj"]
         table.append((f"{board}, a microcontroller", f"{energy['mean']:.3g} µJ ({energy['kind']})"))
     console.table(title, ["model", "total"], table)
+
+
+app.command("reservoir")(reservoir.command)
