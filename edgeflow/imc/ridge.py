@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-#: Strengths of the penalty that validation chooses from, in mean variances of a feature. Weaker
-#: ones make weights so large that a head of 8 bits decides 3 to 9 % of the windows otherwise.
-STRENGTHS = tuple(10.0 ** (power / 2) for power in range(-6, 1))
+#: Strengths of the penalty that validation chooses from, in mean variances of a feature. Heads of
+#: less than 1e-3 have large weights that cancel each other, and suit only the cells they are for.
+STRENGTHS = tuple(10.0**power for power in range(-6, 1))
 
 
 class Head(NamedTuple):
