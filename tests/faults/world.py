@@ -89,6 +89,8 @@ WRITERS = (
                                "-o", "OUT"), None, "small.onnx"),
     Writer("profile", ("profile", "build", *DATA, "--steps", "200", "-o", "OUT"),
            ("profile", "build", *DATA, "--steps", "40", "-o", "OUT")),
+    Writer("imc", ("imc", "profile", "model.onnx", *DATA, "--chips", "3", "-o", "OUT"),
+           ("imc", "profile", "model.onnx", *DATA, "--chips", "1", "--adc", "8", "-o", "OUT")),
     Writer("float", ("float", "head.py:Head", "--input", "1x8", "-o", "OUT"),
            ("float", "head.py:Head", "--input", "1x8", "--name", "other", "-o", "OUT")),
     Writer("demo", ("demo", "--root", "SEGLEARN", "--hidden", "4", "--epochs", "1", "-o", "OUT")),
