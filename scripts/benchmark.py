@@ -3,6 +3,7 @@
     python scripts/benchmark.py accuracy -o runs/bench [--root DIR]
     python scripts/benchmark.py boards -o runs/bench [--root DIR]
     python scripts/benchmark.py cells -o runs/bench [--root DIR]
+    python scripts/benchmark.py imc -o runs/bench [--root DIR]
 
 What is trained or compressed already in the folder is used again. ``scripts/docs_tables.py`` then
 writes the tables of the page.
@@ -18,10 +19,13 @@ import numpy as np
 
 from edgeflow.codegen.build import compile_program
 from edgeflow.compression.evaluate import compress_model
-from edgeflow.data import load_dataset
+from edgeflow.data import Dataset, load_dataset
 from edgeflow.files import write_atomic
+from edgeflow.imc import ArrayOptions, simulate
 from edgeflow.profiling.run import profile
 from edgeflow.program import Program
+from edgeflow.recipes.apply import compress_by_recipe
+from edgeflow.recipes.recipe import make_recipe
 from edgeflow.targets.board import list_boards
 from edgeflow.training import train
 
@@ -47,6 +51,8 @@ CELL_MODELS: dict[str, dict[str, Any]] = {
     "cuba-lif": {"hidden": 64, "epochs": 30},
     "l2mu": {"hidden": 64},
 }
+#: Cells of the table of analog chips, and their number.
+IMC_CELLS, CHIPS = ("gru", "lstm", "lmu", "cfc", "l2mu", "lif"), 10
 #: Data sets of that table.
 CELL_DATA = ("wisdm-watch-hand", "seglearn-watch")
 
@@ -147,13 +153,57 @@ def cells(folder: Path, root: Path | None) -> Iterator[Row]:
             }
 
 
+def imc(folder: Path, root: Path | None) -> Iterator[Row]:
+    """Measure cells on analog chips over time, as trained and fine-tuned for chips; three seeds."""
+    data = "wisdm-watch-hand"
+    dataset = load_dataset(data, root=root)
+    for cell in IMC_CELLS:
+        options = CELL_MODELS[cell]
+        plain = [compressed(data, seed, folder, root, cell, **options) for seed in SEEDS]
+        build = compile_program(Program.load(plain[0]), "qemu-m4", plain[0].parent / "qemu-m4")
+        energy = profile(build, dataset, steps=2000).to_json()["energy_uj"]
+        digital = [Program.load(file) for file in plain]
+        for tuned in (False, True):
+            files = [
+                for_chips(file, dataset, seed) for file, seed in zip(plain, SEEDS, strict=True)
+            ]
+            programs = [Program.load(file) for file in files] if tuned else digital
+            runs = [
+                simulate(p, dataset, chips=CHIPS, options=ArrayOptions(seed=seed))
+                for p, seed in zip(programs, SEEDS, strict=True)
+            ]
+            means = 100 * np.array([[row["mean"] for row in run.times] for run in runs])
+            spreads = 100 * np.array([[row["sd"] for row in run.times] for run in runs])
+            ideal = 100 * np.array([run.ideal["overall"]["accuracy"] for run in runs])
+            yield {
+                "cell": _name(cell, options),
+                "tuned": tuned,
+                "weights": sum(node.macs() for node in programs[0].nodes),
+                "digital": [round(float(v), 2) for v in (ideal.mean(), ideal.std(ddof=1))],
+                "seconds": [row["seconds"] for row in runs[0].times],
+                "mean": [round(float(v), 2) for v in means.mean(axis=0)],
+                "sd_seeds": [round(float(v), 2) for v in means.std(axis=0, ddof=1)],
+                "sd_chips": [round(float(v), 2) for v in spreads.mean(axis=0)],
+                "energy_uj": round(energy["mean"], 3),
+            }
+
+
+def for_chips(file: Path, dataset: Dataset, seed: int) -> Path:
+    """Return the program of a model that was fine-tuned for chips, made if need be."""
+    out = file.with_name("chips.onnx")
+    if not out.exists():
+        recipe = make_recipe({"imc": {"device": "pcm"}, "train": {"epochs": 8, "seed": seed}})
+        compress_by_recipe(file.parent, dataset, recipe, out=out)
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("table", choices=["accuracy", "boards", "cells"])
+    parser.add_argument("table", choices=["accuracy", "boards", "cells", "imc"])
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/bench"))
     parser.add_argument("--root", type=Path)
     arguments = parser.parse_args()
-    measure = {"accuracy": accuracy, "boards": boards, "cells": cells}[arguments.table]
+    measure = {"accuracy": accuracy, "boards": boards, "cells": cells, "imc": imc}[arguments.table]
     rows = []
     for row in measure(arguments.out, arguments.root):
         rows.append(json.dumps(row))
