@@ -164,10 +164,10 @@ def imc(folder: Path, root: Path | None) -> Iterator[Row]:
         energy = profile(build, dataset, steps=2000).to_json()["energy_uj"]
         digital = [Program.load(file) for file in plain]
         for tuned in (False, True):
-            files = [
-                for_chips(file, dataset, seed) for file, seed in zip(plain, SEEDS, strict=True)
-            ]
-            programs = [Program.load(file) for file in files] if tuned else digital
+            programs = digital
+            if tuned:
+                pairs = zip(plain, SEEDS, strict=True)
+                programs = [Program.load(for_chips(f, dataset, seed)) for f, seed in pairs]
             runs = [
                 simulate(p, dataset, chips=CHIPS, options=ArrayOptions(seed=seed))
                 for p, seed in zip(programs, SEEDS, strict=True)
