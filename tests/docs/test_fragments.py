@@ -13,6 +13,7 @@ from torch import nn
 import edgeflow as ef
 from tests.conftest import ROOT
 from tests.docs.test_docs import PAGES, blocks
+from tests.recordings import write_recordings
 
 # Lines to insert into files, which test_add_a_cell does, and interfaces, which are no code.
 NOT_CODE = ("add-a-cell.md", "architecture.md")
@@ -48,7 +49,15 @@ def profiled() -> dict[str, Any]:
     return {}
 
 
-GIVEN: dict[str, Callable[[], dict[str, Any]]] = {"import.md": exported, "profiling.md": profiled}
+def on_chips() -> dict[str, Any]:
+    write_recordings(Path("mine.csv"))
+    data = ef.load_dataset("mine.csv", window=20)
+    return {"data": data, "program": ef.compress(nn.GRU(4, 3, batch_first=True), data)}
+
+
+GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
+    "imc.md": on_chips, "import.md": exported, "profiling.md": profiled,
+}  # fmt: skip
 
 
 def fragments(page: Path) -> list[str]:
