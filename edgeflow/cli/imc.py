@@ -141,8 +141,8 @@ def profile(
 
     Examples:
       edgeflow imc profile model.onnx --data seglearn-watch
-      edgeflow imc profile model.onnx --data mine.csv --device rram-wan --time 1s,1d
-      edgeflow imc profile model.onnx --data mine.csv --adc 8 --dac 8 --processes 4
+      edgeflow imc profile model.onnx --data mine.csv --device rram-wan --time 1d
+      edgeflow imc profile model.onnx --data mine.csv --adc 8 --processes 4
     """
     from edgeflow.profiling.imc import FOLDER, REPORT, profile_on_chips
     from edgeflow.profiling.result import ProfileResult

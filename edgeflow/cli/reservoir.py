@@ -41,7 +41,6 @@ def command(
     Examples:
       edgeflow imc reservoir --data seglearn-watch -o runs/esn
       edgeflow imc reservoir --data mine.csv --cell lif --chips 25 --adc 8 -o lsm
-      edgeflow compress runs/esn --data seglearn-watch -o runs/esn.onnx
     """
     from edgeflow.compression.reservoir import train_reservoir
     from edgeflow.training.loop import FOLDER

@@ -52,7 +52,7 @@ def profiled() -> dict[str, Any]:
 def on_chips() -> dict[str, Any]:
     write_recordings(Path("mine.csv"))
     data = ef.load_dataset("mine.csv", window=20)
-    return {"data": data, "program": ef.compress(nn.GRU(4, 3, batch_first=True), data)}
+    return {"ef": ef, "data": data, "program": ef.compress(nn.GRU(4, 3, batch_first=True), data)}
 
 
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
