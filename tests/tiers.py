@@ -22,10 +22,10 @@ DURATIONS = ROOT / ".test-durations.jsonl"
 BUDGETS = {
     "unit": 360,
     "cli": 280,
-    "parity": 660,
+    "parity": 690,
     "boards": 400,
     "tvm": 280,
-    "docs": 290,
+    "docs": 340,
     "faults": 60,
     "testbeds": 220,
 }

@@ -51,7 +51,8 @@ def damaged_zip(rng: Rng, content: bytes, member: Callable[[str], Mutator]) -> b
     method = zipfile.ZIP_DEFLATED if rng.integers(12) == 0 else comment
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, data in members:
-            archive.writestr(name, data)
+            # of 1980: with the time of day an input were another one each time
+            archive.writestr(zipfile.ZipInfo(name), data, method)
     return buffer.getvalue()
 
 
