@@ -25,7 +25,7 @@ BUDGETS = {
     "parity": 690,
     "boards": 400,
     "tvm": 280,
-    "docs": 340,
+    "docs": 480,
     "faults": 60,
     "testbeds": 220,
 }
