@@ -4,7 +4,6 @@ A pulse breaks a cell's dielectric down or does not, by chance, and what is left
 S. Wang et al., Nature Machine Intelligence 5, 104 (2023); N. Lin et al., arXiv 2307.00771.
 """
 
-import difflib
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from edgeflow.calibration import Data, read_data
-from edgeflow.errors import ImcError, TargetError
+from edgeflow.calibration import Data
 from edgeflow.imc.device import Positive, Share, Text
-from edgeflow.resources import resource
+from edgeflow.imc.named import load_named, names_in
 
 
 class Breakdown(Data):
@@ -65,7 +63,7 @@ class Breakdown(Data):
 
 def breakdown_names() -> list[str]:
     """Return the names of the random memories that come with EdgeFlow."""
-    return sorted(path.stem for path in _folder().glob("*.toml"))
+    return names_in("imc-reservoir")
 
 
 def load_breakdown(name: str | Path) -> Breakdown:
@@ -86,22 +84,4 @@ def load_breakdown(name: str | Path) -> Breakdown:
     >>> load_breakdown("random-rram").intact
     0.507
     """
-    path = Path(name)
-    if path.suffix != ".toml":
-        known = breakdown_names()
-        if str(name) not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            raise ImcError(
-                f"no random memory '{name}'; {hint}known: {', '.join(known)}, or a .toml file of "
-                "your own"
-            )
-        path = _folder() / f"{name}.toml"
-    try:
-        return read_data(Breakdown, path)
-    except TargetError as problem:  # its reader is shared with board files
-        raise ImcError(str(problem)) from None
-
-
-def _folder() -> Path:
-    return resource("calibration") / "imc-reservoir"
+    return load_named(Breakdown, "random memory", "imc-reservoir", name)

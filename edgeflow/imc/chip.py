@@ -10,7 +10,7 @@ import numpy as np
 from edgeflow.imc.analog import AnalogTile, Arrays, Noise, analog
 from edgeflow.imc.conductance import Programmed, program
 from edgeflow.imc.converter import Converter
-from edgeflow.imc.irdrop import effective
+from edgeflow.imc.irdrop import effective, interleaved, separated
 from edgeflow.imc.mapping import Floats
 from edgeflow.imc.placement import Placed, Placement
 from edgeflow.imc.ramp import Ramp
@@ -22,6 +22,8 @@ from edgeflow.program.nodes.base import FACTOR, Node
 #: What a chip draws numbers for: each has its own, so that one more changes no other.
 _PROGRAMMING, _SPARE, _READ, _NOISE, _RAMP = range(5)
 
+#: Tables that layers activate sums by, where these share columns.
+ACTIVATED = ("sigmoid", "tanh")
 #: An activation of a layer: takes sums in Q3.12, and returns Q0.15.
 Activation = Callable[[Ints], Ints]
 
@@ -43,13 +45,14 @@ class Chip:
             for one in placement.placed
             for tile in range(len(one.tiles))
         }
+        self._activations = self._converters()
 
     def at(self, seconds: float) -> Program:
         """Return the program as the chip computes it at a time since its programming."""
         made: dict[str, Arrays] = {}
         for one in self._placement.placed:
             made[one.name] = self._arrays(one, seconds)
-        return with_arrays(self._placement.program, made, self._activations())
+        return with_arrays(self._placement.program, made, self._activations)
 
     def _generator(self, kind: int, key: int = 0, time: float = 0.0) -> np.random.Generator:
         parts = [self._placement.options.seed, self._number, kind, key, int(time * 1000)]
@@ -87,7 +90,7 @@ class Chip:
         gains = np.divide(before, after, out=np.ones_like(before), where=after > 0)
         return np.broadcast_to(gains, rows)
 
-    def _activations(self) -> dict[str, dict[str, Activation]]:
+    def _converters(self) -> dict[str, dict[str, Activation]]:
         """Return activations by layer and table, where converters share columns."""
         plan, options = self._placement, self._placement.options
         found: dict[str, dict[str, Activation]] = {}
@@ -101,13 +104,11 @@ class Chip:
                     name: Ramp.drawn(
                         name, options.nl_adc, plan.ramp_noise, generator, plan.device.stuck_off
                     ).lookup
-                    for name in ("sigmoid", "tanh")
+                    for name in ACTIVATED
                 }
             elif options.adc is not None:
                 converter = Converter(options.adc, plan.joined[node.name])
-                found[node.name] = {
-                    name: _converted(name, converter) for name in ("sigmoid", "tanh")
-                }
+                found[node.name] = {name: _converted(name, converter) for name in ACTIVATED}
         return found
 
 
@@ -124,16 +125,15 @@ class _Cells:
         target = self._tile.targets(self._device)
         flat = target.reshape(2, self._tile.rows, -1)
         self._cells = program(self._device, flat, generator(_PROGRAMMING, self._key))
-        self._replaced = self._replace(flat)
-        self._start = self._device.first_s or 0.0
-        self.first = self.at(self._start)
+        start = self._device.first_s or 0.0
+        self._replaced = self._replace(flat, start)
+        self.first = self.at(start)
 
-    def _replace(self, target: Floats) -> tuple[Any, Programmed] | None:
+    def _replace(self, target: Floats, start: float) -> tuple[Any, Programmed] | None:
         """Program spare columns as the worst ones should be; return those that are better."""
         count = min(self._options.spare, target.shape[2])
         if count == 0:
             return None
-        start = self._device.first_s or 0.0
         error = np.abs(self._cells.at(start) - target).sum(axis=(0, 1))
         worst = np.sort(np.argpartition(-error, count - 1)[:count])
         spare = program(self._device, target[:, :, worst], self._generator(_SPARE, self._key))
@@ -154,10 +154,7 @@ class _Cells:
 
 def _with_wires(cells: Floats, wire_ohm: float) -> Floats:
     """Return what cells [2, rows, columns] conduct behind wires; both sides are neighbours."""
-    rows, columns = cells.shape[1:]
-    side_by_side = cells.transpose(1, 2, 0).reshape(rows, 2 * columns)
-    seen = effective(side_by_side, wire_ohm).reshape(rows, columns, 2)
-    return seen.transpose(2, 0, 1)
+    return np.stack(separated(effective(interleaved(*cells), wire_ohm)))
 
 
 def _converted(table: str, converter: Converter) -> Activation:

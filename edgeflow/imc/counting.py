@@ -55,8 +55,6 @@ def counts_of(plan: Placement, x: NDArray[np.int16]) -> Counts:
 
 def _driven(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
     """Return the share of rows that a step drives, by ``layer.product``; of others all."""
-    if len(x) > WINDOWS:
-        x = x[np.linspace(0, len(x) - 1, WINDOWS).astype(int)]
     found, rates = fired_shares(program, x), spike_rates(program, x)
     before = 0.0  # rate of the spikes that a layer reads
     for node in program.nodes:

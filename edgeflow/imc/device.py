@@ -1,6 +1,5 @@
 """Devices of analog crossbars: published models of a technology, from ``calibration/imc``."""
 
-import difflib
 import math
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +7,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from edgeflow.calibration import Data, read_data
-from edgeflow.errors import ImcError, TargetError
+from edgeflow.calibration import Data
+from edgeflow.errors import ImcError
 from edgeflow.imc.curve import Curve, Pair
-from edgeflow.resources import resource
+from edgeflow.imc.named import load_named, names_in
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
@@ -233,7 +232,7 @@ class Device(Data):
 
 def device_names() -> list[str]:
     """Return the names of the devices that come with EdgeFlow."""
-    return sorted(path.stem for path in _folder().glob("*.toml"))
+    return names_in("imc")
 
 
 def load_device(name: str | Path) -> Device:
@@ -254,21 +253,4 @@ def load_device(name: str | Path) -> Device:
     >>> load_device("pcm").g_max
     25.0
     """
-    path = Path(name)
-    if path.suffix != ".toml":
-        known = device_names()
-        if str(name) not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            raise ImcError(
-                f"no device '{name}'; {hint}known: {', '.join(known)}, or a .toml file of your own"
-            )
-        path = _folder() / f"{name}.toml"
-    try:
-        return read_data(Device, path)
-    except TargetError as problem:  # its reader is shared with board files
-        raise ImcError(str(problem)) from None
-
-
-def _folder() -> Path:
-    return resource("calibration") / "imc"
+    return load_named(Device, "device", "imc", name)

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from edgeflow.errors import ImcError
@@ -70,6 +70,29 @@ def time_text(seconds: float) -> str:
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:g} s"
+
+
+def check_ranges(
+    options: Any, limits: Mapping[str, tuple[float, float]], whole: Collection[str]
+) -> None:
+    """Raise an ImcError that names the first field out of range; None may be what is so by default.
+
+    Parameters
+    ----------
+    options : dataclass
+    limits : mapping
+        Least and largest value by field.
+    whole : collection of str
+        Fields that are whole numbers.
+    """
+    for name, (low, high) in limits.items():
+        value: Any = getattr(options, name)
+        if value is None and getattr(type(options), name) is None:
+            continue
+        number = isinstance(value, int if name in whole else int | float)
+        if not number or isinstance(value, bool) or not low <= value <= high:
+            kind = "a whole number" if name in whole else "a number"
+            raise ImcError(f"{name} is {value}: give {kind} in {low:g}..{high:g}")
 
 
 @dataclass(frozen=True)
@@ -145,14 +168,7 @@ class ArrayOptions:
 
     def check(self) -> None:
         """Raise an ImcError that names the first option out of range."""
-        for name, (low, high) in _LIMITS.items():
-            value: Any = getattr(self, name)
-            if value is None and getattr(type(self), name) is None:
-                continue
-            number = isinstance(value, int if name in _WHOLE else int | float)
-            if not number or isinstance(value, bool) or not low <= value <= high:
-                whole = "a whole number" if name in _WHOLE else "a number"
-                raise ImcError(f"{name} is {value}: give {whole} in {low:g}..{high:g}")
+        check_ranges(self, _LIMITS, _WHOLE)
         for name, known in (("compensate", COMPENSATIONS), ("adc_range", RANGES)):
             if getattr(self, name) not in known:
                 raise ImcError(f"{name} is '{getattr(self, name)}': use one of {', '.join(known)}")
@@ -164,20 +180,3 @@ class ArrayOptions:
     def settings(self) -> dict[str, Any]:
         """Return the options as JSON values."""
         return asdict(self)
-
-
-def make_options(values: Mapping[str, Any]) -> ArrayOptions:
-    """Return options of values by field.
-
-    Raises
-    ------
-    ImcError
-        If there is no such field, or a value is out of range.
-    """
-    unknown = sorted(set(values) - {field.name for field in fields(ArrayOptions)})
-    if unknown:
-        known = ", ".join(field.name for field in fields(ArrayOptions))
-        raise ImcError(f"there is no option '{unknown[0]}' of arrays; there are {known}")
-    options = ArrayOptions(**values)
-    options.check()
-    return options

@@ -18,9 +18,6 @@ from edgeflow.program.fixedpoint import largest_magnitude
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes.base import Activated, Node
 
-#: Values on each side that a matrix reads without a converter: pulses or spikes.
-_NO_DAC = 1
-
 
 @dataclass(frozen=True, eq=False)
 class Placed:
@@ -153,11 +150,10 @@ class Placement:
 
     def dac(self, matrix: Matrix) -> Converter | None:
         """Return the converter of a matrix's inputs; None where values are as few as its codes."""
-        largest = largest_magnitude(matrix.input_bits)
         bits = self.options.dac
-        if bits is None or largest <= _NO_DAC or bits >= matrix.input_bits:
+        if bits is None or bits >= matrix.input_bits:
             return None
-        return Converter(bits, float(largest))
+        return Converter(bits, float(largest_magnitude(matrix.input_bits)))
 
     def adc(self, one: Placed, number: int) -> Converter | None:
         """Return the converter of a tile's columns."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.imc.analog import AnalogTile, Arrays
-from edgeflow.imc.chip import Activation, with_arrays
+from edgeflow.imc.chip import ACTIVATED, Activation, with_arrays
 from edgeflow.imc.device import Device
 from edgeflow.imc.mapping import Floats
 from edgeflow.imc.options import ArrayOptions
@@ -81,9 +81,8 @@ def _recorders(
         joined[layer].append(np.abs(sums).astype(np.float32))
         return lookup(table, sums)
 
-    tables = ("sigmoid", "tanh")
     return {
-        node.name: {table: partial(activate, node.name, table) for table in tables}
+        node.name: {table: partial(activate, node.name, table) for table in ACTIVATED}
         for node in program.nodes
         if node.activated
     }

@@ -1,9 +1,9 @@
 """Options of reservoirs of random resistive memory, and of the chips that they are tried on."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
-from edgeflow.errors import ImcError
+from edgeflow.imc.options import check_ranges
 from edgeflow.schema import ARRAYS, Option
 
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -16,8 +16,6 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**63 - 1),
 }
 _WHOLE = ("hidden", "window", "chips", "dac", "adc", "seed")
-#: Fields that may be None.
-_OPEN = ("window", "gain", "radius", "decay", "dac", "adc")
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,4 @@ class ReservoirOptions:
 
     def check(self) -> None:
         """Raise an ImcError that names the first option out of range."""
-        for name, (low, high) in _LIMITS.items():
-            value: Any = getattr(self, name)
-            if value is None and name in _OPEN:
-                continue
-            number = isinstance(value, int if name in _WHOLE else int | float)
-            if not number or isinstance(value, bool) or not low <= value <= high:
-                whole = "a whole number" if name in _WHOLE else "a number"
-                raise ImcError(f"{name} is {value}: give {whole} in {low:g}..{high:g}")
+        check_ranges(self, _LIMITS, _WHOLE)
