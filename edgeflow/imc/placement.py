@@ -17,6 +17,7 @@ from edgeflow.program import Program
 from edgeflow.program.fixedpoint import largest_magnitude
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes.base import Activated, Node
+from edgeflow.quantization import gain_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +108,7 @@ def _shares(node: Node, sums: Activated) -> dict[str, tuple[slice, Floats]]:
     reach = {}
     for field, part in rows.items():
         matrix: Matrix = getattr(node, field)
-        unit = matrix.multiplier[part].astype(np.float64) * 2.0 ** (matrix.shift - 32)
-        reach[field] = unit * largest_magnitude(matrix.input_bits)
+        reach[field] = gain_of(matrix)[part] * largest_magnitude(matrix.input_bits)
     most = np.max(list(reach.values()), axis=0)
     # a row of multiplier 0 gives nothing whatever its column holds
     return {
