@@ -1,5 +1,6 @@
 """One chip: what its devices make of a program at a time."""
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import cache
@@ -98,7 +99,7 @@ class Chip:
             if not node.activated:
                 continue
             if options.nl_adc is not None:
-                key = sum(node.name.encode())
+                key = zlib.crc32(node.name.encode())
                 generator = self._generator(_RAMP, key)
                 found[node.name] = {
                     name: Ramp.drawn(

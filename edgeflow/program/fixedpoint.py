@@ -41,7 +41,9 @@ def largest_magnitude(bits: int) -> int:
 
 def saturate(value: ArrayLike, low: int | Ints = INT16_MIN, high: int | Ints = INT16_MAX) -> Ints:
     """Clip to [low, high], int16 by default."""
-    return np.maximum(np.minimum(_wide(value), high), low)
+    if isinstance(value, Traced):
+        return np.maximum(np.minimum(value, high), low)
+    return np.clip(_wide(value), low, high)
 
 
 def shift_right_round(value: ArrayLike, bits: int | Ints) -> Ints:
@@ -95,7 +97,13 @@ def lookup(name: str, value: ArrayLike) -> Ints:
     """Interpolate a table of `TABLES` linearly at an int16 Q3.12 value; the result is Q0.15."""
     if isinstance(value, Traced):
         return value.lookup(name)
-    return interpolate(nodes_of(name, _wide(value)), _wide(value) + (1 << 15), 8)
+    return _everywhere(name)[_wide(value) + (1 << 15)]
+
+
+@functools.cache
+def _everywhere(name: str) -> Ints:
+    """Return a table interpolated at each int16: to look it up is three times as fast."""
+    return interpolate(table(name).astype(np.int64), np.arange(1 << 16), 8)
 
 
 def split(value: Ints, parts: int) -> Sequence[Ints]:
