@@ -89,7 +89,26 @@ class _Metrics(Part):
     subjects: dict[str, dict[str, Any]]
 
 
-#: By field; fields that are not here may be anything.
+class _Fit(Part):
+    what: str
+    of: str
+    used: Number
+    room: Annotated[Number, Field(gt=0)]
+    unit: str = "bytes"
+    fits: bool
+    fails: bool = False
+
+
+class _Line(Part):
+    round_trip_ms: _Quantity | None = None
+    requests: Count | None = None
+    retries: Count | None = None
+    damaged: Count | None = None
+    board_errors: Count | None = None
+    resets: Count | None = None
+
+
+#: By field.
 _KINDS: dict[str, Any] = {
     **dict.fromkeys(
         ("edgeflow", "board", "board_description", "core", "model", "dataset", "split", "task"), str
@@ -116,6 +135,8 @@ _KINDS: dict[str, Any] = {
     "warmup": _Warmup | None,
     "cutoff": _Cutoff | None,
     "quantizer": _Quantizer | None,
+    "fit": list[_Fit],
+    "line": _Line | None,
     "metrics": _Metrics | None,
     "samples_per_step": Annotated[int, Field(ge=1, le=2**53)],
     "notes": list[str],

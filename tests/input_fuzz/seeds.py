@@ -113,7 +113,30 @@ def profile_files(folder: Path) -> Iterator[bytes]:
     path = folder / "profile.json"
     part = {"energy_uj": {"mean": 4.5, "kind": "estimated", "model": "m", "error_percent": 49.0}}
     warmup = {"accuracy": [0.5] * 10, "accuracy_float": [], "samples": 3}
-    for result in (a_result(), a_result(3, **part, warmup=warmup, rate_hz=0.0)):
+    fit = [
+        {
+            "what": "flash",
+            "of": "b",
+            "used": 9,
+            "room": 8,
+            "unit": "bytes",
+            "fits": False,
+            "fails": True,
+        }
+    ]
+    line = {
+        "round_trip_ms": {"mean": 1.5},
+        "requests": 9,
+        "retries": 1,
+        "damaged": 2,
+        "board_errors": None,
+        "resets": 0,
+    }
+    for result in (
+        a_result(),
+        a_result(3, **part, warmup=warmup, rate_hz=0.0),
+        a_result(fit=fit, line=line),
+    ):
         result.save(path)
         yield _unsealed(path)
 

@@ -32,7 +32,7 @@ from edgeflow.profiling.result import ProfileResult
 from edgeflow.recipes.recipe import Recipe
 from edgeflow.training.options import TrainOptions
 from tests.input_fuzz import seeds
-from tests.input_fuzz.doors import wrong
+from tests.input_fuzz.doors import DOORS, wrong
 from tests.random_programs import random_program
 from tests.unit.test_digests import RECORD
 from tests.unit.test_profile_report import a_result
@@ -216,12 +216,14 @@ def with_part(content: Any, path: tuple[Any, ...], value: Any) -> Any:
 def test_a_profile_with_any_value_of_another_type(tmp_path: Path) -> None:
     path = tmp_path / "profile.json"
     warmup = {"accuracy": [0.5] * 10, "accuracy_float": [], "samples": 3}
-    content = json.loads(json.dumps(a_result(warmup=warmup).to_json()))
+    fit = [{"what": "flash", "of": "a board", "used": 9, "room": 8, "fits": False, "fails": True}]
+    line = {"round_trip_ms": {"mean": 1.5}, "requests": 9, "retries": 1, "damaged": 2}
+    content = json.loads(json.dumps(a_result(warmup=warmup, fit=fit, line=line).to_json()))
     rng, refused = np.random.default_rng(1), 0
     for place in odd_parts(content):
         value = ODD[int(rng.integers(len(ODD)))]
         path.write_text(json.dumps(with_part(content, place, value)))
-        assert wrong(lambda path: read_runs([path]), path) == "", (place, value)
+        assert wrong(DOORS["profile"].read, path) == "", (place, value)
         try:
             ProfileResult.load(path)
         except EdgeFlowError as error:
