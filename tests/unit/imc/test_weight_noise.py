@@ -268,6 +268,7 @@ def test_a_tuning_says_what_it_did(trained: tuple[Dataset, Path], tmp_path: Path
     with pytest.raises(KeyboardInterrupt):
         run("b", stop=1)
     assert run("b").history == whole.history
+    assert all("ideal_accuracy" in row for row in whole.history)  # so epochs are scored on chips
     quantized, weights, sums = whole.arguments["methods"]
     assert quantized["integers"] is False and sums["method"] == "sum noise"
     assert weights["device"]["name"] == "pcm" and weights["seconds"] == 3600
