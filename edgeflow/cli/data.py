@@ -13,7 +13,7 @@ from edgeflow.data.reading import DataOptions
 from edgeflow.errors import DataError
 
 app = typer.Typer(
-    name="data", help="List, describe, download and find data sets.", no_args_is_help=True
+    name="data", help="List, describe, check, download and find data sets.", no_args_is_help=True
 )
 
 
@@ -121,6 +121,48 @@ def _show(about: dict[str, Any], json_: bool) -> None:
     console.table("", ["", *splits], rows)
     for split, part in splits.items():
         console.out.print(f"{split + ':':10} {', '.join(part['people'])}")
+
+
+@app.command()
+@with_options(reading=DataOptions)
+def check(
+    name: str = typer.Argument(help=f"{DATA_FILES}."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="A report with pictures: .html."),
+    json_: bool = JSON,
+    *,
+    reading: dict[str, Any],
+) -> None:
+    """Look for what spoils a training: clipping, stalls, gravity, turned sensors, balance.
+
+    A file that is still being recorded will do: of one subject, of one label.
+
+    Examples:
+      edgeflow data check mine.csv
+      edgeflow data check seglearn-watch -o quality.html
+      edgeflow data check mine.csv --rate 50 --columns person=subject --json
+    """
+    from edgeflow.data.quality import check as look
+    from edgeflow.files import check_outputs
+    from edgeflow.profiling.quality_report import COLUMNS, facts, rows, write_quality_report
+
+    if out is not None:
+        check_outputs([out], {"DATA": name, **loading.inputs(name, reading)})
+    dataset = loading.load(name, reading, partial=True)
+    quality = look(dataset)
+    if out is not None:
+        write_quality_report(quality, dataset, out)
+    if json_:
+        console.print_json(quality.to_json())
+        return
+    for key, text in facts(quality):
+        console.out.print(f"{key + ':':12} {text}")
+    console.table("", list(COLUMNS), rows(quality))
+    for line in quality.findings:
+        console.out.print(f"- {line}")
+    if not quality.findings:
+        console.out.print("nothing was found that spoils a training")
+    if out is not None:
+        console.note(f"report: {out}")
 
 
 @app.command()

@@ -8,17 +8,22 @@ from edgeflow.data.reading import DataOptions
 from edgeflow.schema import by_field
 
 
-def load(data: str, reading: Mapping[str, Any], window: int | None = None) -> Any:
+def load(
+    data: str, reading: Mapping[str, Any], window: int | None = None, *, partial: bool = False
+) -> Any:
     """Return the `Dataset` of --data and the options beside it; show what its reader notes.
 
     Parameters
     ----------
     reading : mapping
         Options of `DataOptions`, as `with_options` gives them.
+    partial : bool
+        As of `load_dataset`.
     """
     from edgeflow.data import load_dataset
 
-    dataset = load_dataset(data, window=window, **by_field(DataOptions, reading))
+    options = by_field(DataOptions, reading)
+    dataset = load_dataset(data, window=window, partial=partial, **options)
     console.notes(dataset.notes)
     return dataset
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeflow.data.dataset import Dataset, Recording, everybody
+from edgeflow.data.dataset import SPLITS, Dataset, Recording, everybody
 from edgeflow.data.folder import TABLES, find_parts, is_table
 from edgeflow.data.found import Found, alike
 from edgeflow.data.npz_file import read_npz_file
@@ -29,6 +29,7 @@ def load_own(
     window: int | None = None,
     resample_hz: float | None = None,
     reading: Reading | None = None,
+    partial: bool = False,
 ) -> Dataset:
     """Load a file or folder of recordings.
 
@@ -44,6 +45,8 @@ def load_own(
         Rate that the recordings are resampled to.
     reading : Reading, optional
         What columns are, and how the file is written.
+    partial : bool
+        Take any number of subjects and labels, and recordings of any length; the splits are empty.
 
     Raises
     ------
@@ -54,7 +57,7 @@ def load_own(
     rate = _rate(path, found, rate_hz)
     if not found.recordings:
         raise DataError(f"{path}: holds no recordings: add some")
-    if len(found.classes) < 2:
+    if len(found.classes) < 2 and not partial:
         raise DataError(
             f"{path}: only one label ({shown(found.classes[0])}): at least 2 are needed"
         )
@@ -79,6 +82,9 @@ def load_own(
             note = f"the file has windows of {dataset.window} samples: {window} are taken"
             dataset = replace(dataset, notes=(*dataset.notes, note))
         dataset = replace(dataset, window=window)
+    if partial:
+        none = {split: list[str]() for split in SPLITS}
+        return replace(dataset, people=dataset.people or none)
     dataset = _without_short(path, dataset, found.where)
     if not split:
         dataset = replace(dataset, people=default_split(everybody(dataset.recordings), path))

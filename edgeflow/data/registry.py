@@ -57,6 +57,7 @@ def load_dataset(
     separator: str | None = None,
     decimal: str | None = None,
     time_unit: str | None = None,
+    partial: bool = False,
 ) -> Dataset:
     """Load a data set by name, or recordings of your own from a file or folder.
 
@@ -95,6 +96,9 @@ def load_dataset(
     time_unit : str, optional
         Of the column of times: ``"s"``, ``"ms"``, ``"us"``, ``"ns"`` or ``"d"`` (days).
         Default: told from its name or its steps.
+    partial : bool
+        Of a file or folder that is still being recorded: any number of subjects and labels, and
+        recordings of any length. Its splits are empty, unless it says them.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def load_dataset(
 
         return load_own(
             there, people=split, rate_hz=rate_hz, window=window, resample_hz=resample_hz,
-            reading=reading,
+            reading=reading, partial=partial,
         )  # fmt: skip
 
     source = find_source(str(name_or_path))

@@ -23,7 +23,7 @@ from edgeflow.tasks.task import Heatmap
 BLUE, ORANGE, GREEN, SKY, YELLOW, RED, PURPLE, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#56B4E9", "#F0E442", "#D55E00", "#CC79A7", "#9AA0A6"
 )  # fmt: skip
-_LINES = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
+LINES = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
 _INK, _FAINT = "#202124", "#DADCE0"
 #: Subjects that an axis has room to name.
 _MOST_NAMES = 40
@@ -50,13 +50,13 @@ Run = Mapping[str, Any]
 
 
 @contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
+def figure_of(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.add_subplot()
 
 
-def _svg(figure: Figure, name: str, alt: str) -> str:
+def svg_of(figure: Figure, name: str, alt: str) -> str:
     buffer = io.StringIO()
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
@@ -69,7 +69,7 @@ def _svg(figure: Figure, name: str, alt: str) -> str:
     return text.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
 
 
-def _names(labels: Iterable[str]) -> list[str]:
+def shown_names(labels: Iterable[str]) -> list[str]:
     """Return names as a figure shows them, cut where there is no room for more.
 
     An underscore first would hide them in a legend.
@@ -92,7 +92,7 @@ _PARTS = {
 
 def memory(runs: Sequence[Run], labels: Sequence[str], key: str, title: str) -> str:
     """Stacked bars of what the flash or the RAM is spent on, one bar per run."""
-    with _figure(6.2, 1.15 + 0.42 * len(runs)) as (figure, axes):
+    with figure_of(6.2, 1.15 + 0.42 * len(runs)) as (figure, axes):
         places = np.arange(len(runs))[::-1]
         left = np.zeros(len(runs))
         longest = max(sum(run[key].values()) for run in runs) or 1
@@ -106,7 +106,7 @@ def memory(runs: Sequence[Run], labels: Sequence[str], key: str, title: str) -> 
             left += sizes
         for place, total in zip(places, left, strict=True):
             axes.text(total + 0.01 * longest, place, size_text(int(total)), va="center")
-        axes.set_yticks(places, _names(labels) if len(runs) > 1 else [title])
+        axes.set_yticks(places, shown_names(labels) if len(runs) > 1 else [title])
         axes.set_xlim(0, 1.16 * longest)
         axes.xaxis.set_major_formatter(lambda value, _: size_text(int(value)))
         axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -115,14 +115,14 @@ def memory(runs: Sequence[Run], labels: Sequence[str], key: str, title: str) -> 
             ncols=columns, loc="lower left", bbox_to_anchor=(-0.02, 1.0), frameon=False,
             handlelength=0.9, columnspacing=1.4, fontsize=8.5,
         )  # fmt: skip
-        return _svg(figure, f"memory-{key}", f"{title} by what it is spent on")
+        return svg_of(figure, f"memory-{key}", f"{title} by what it is spent on")
 
 
 def distribution(run: Run, key: str, label: str, name: str) -> str:
     """Histogram of a quantity over the steps of a run, with median and 99th percentile."""
     data, summary = run["distributions"][key], run[key]
     edges, counts = np.array(data["edges"]), np.array(data["counts"])
-    with _figure(6.2, 2.4) as (figure, axes):
+    with figure_of(6.2, 2.4) as (figure, axes):
         axes.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=BLUE)
         for value, text, colour in (
             (summary["p50"], "p50", _INK),
@@ -139,7 +139,7 @@ def distribution(run: Run, key: str, label: str, name: str) -> str:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
         axes.set_xlabel(label)
         axes.set_ylabel("steps")
-        return _svg(figure, name, f"Distribution of {label}")
+        return svg_of(figure, name, f"Distribution of {label}")
 
 
 def _scaled(metric: Metric, values: Any) -> NDArray[np.float64]:
@@ -156,11 +156,11 @@ def _axis(axes: Axes, metric: Metric) -> None:
 
 def warmup(runs: Sequence[Run], labels: Sequence[str], metric: Metric) -> str:
     """Lines of the headline if a window ended after 1, 2, ... samples; float model and boards."""
-    with _figure(6.2, 2.6) as (figure, axes):
-        for i, (run, label) in enumerate(zip(runs, _names(labels), strict=True)):
+    with figure_of(6.2, 2.6) as (figure, axes):
+        for i, (run, label) in enumerate(zip(runs, shown_names(labels), strict=True)):
             data = run["warmup"]
             key = metric.name
-            lines = [(key, label if len(runs) > 1 else "board", _LINES[i % len(_LINES)])]
+            lines = [(key, label if len(runs) > 1 else "board", LINES[i % len(LINES)])]
             if len(runs) == 1:
                 lines.insert(0, (f"{key}_float", "float", GREY))
             for key, name, colour in lines:
@@ -175,7 +175,7 @@ def warmup(runs: Sequence[Run], labels: Sequence[str], metric: Metric) -> str:
         axes.set_xlabel(f"samples since the reset; dot: 95 % of the last {metric.label}")
         axes.legend(frameon=False, loc="lower right")
         title = f"{metric.title} against the samples since the reset"
-        return _svg(figure, "warmup", title)
+        return svg_of(figure, "warmup", title)
 
 
 def heatmap(shown: Heatmap, name: str) -> str:
@@ -184,7 +184,7 @@ def heatmap(shown: Heatmap, name: str) -> str:
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     size = len(matrix)
     side = 1.6 + 0.46 * min(size, 20)
-    with _figure(side + 0.4, side) as (figure, axes):
+    with figure_of(side + 0.4, side) as (figure, axes):
         colours = LinearSegmentedColormap.from_list("", ["#FFFFFF", BLUE])
         axes.pcolormesh(share, cmap=colours, vmin=0, vmax=1, edgecolors="white", linewidth=1)
         axes.set_aspect("equal")
@@ -196,11 +196,11 @@ def heatmap(shown: Heatmap, name: str) -> str:
                     column + 0.5, row + 0.5, f"{count}", ha="center", va="center", color=colour
                 )
         places = np.arange(size) + 0.5
-        axes.set_xticks(places, _names(shown.labels), rotation=45, ha="right")
-        axes.set_yticks(places, _names(shown.labels))
+        axes.set_xticks(places, shown_names(shown.labels), rotation=45, ha="right")
+        axes.set_yticks(places, shown_names(shown.labels))
         axes.set_xlabel(shown.x)
         axes.set_ylabel(shown.y)
-        return _svg(figure, name, f"{shown.title} of the board")
+        return svg_of(figure, name, f"{shown.title} of the board")
 
 
 def subjects(run: Run, name: str, metric: Metric) -> str:
@@ -209,18 +209,20 @@ def subjects(run: Run, name: str, metric: Metric) -> str:
         ((one[metric.name], subject) for subject, one in run["metrics"]["subjects"].items()),
         reverse=not metric.higher_is_better,
     )
-    with _figure(6.2, 2.4) as (figure, axes):
+    with figure_of(6.2, 2.4) as (figure, axes):
         places = np.arange(len(scores))
         values = _scaled(metric, [value for value, _ in scores])
         whole = float(_scaled(metric, run["metrics"]["overall"][metric.name]))
         axes.bar(places, values, color=BLUE, width=0.8)
         axes.axhline(whole, color=_INK, lw=1, ls=":")
         names = [subject for _, subject in scores] if len(scores) <= _MOST_NAMES else []
-        axes.set_xticks(places[: len(names)], _names(names), rotation=90 if len(names) > 12 else 0)
+        axes.set_xticks(
+            places[: len(names)], shown_names(names), rotation=90 if len(names) > 12 else 0
+        )
         axes.set_xlim(-0.7, len(scores) - 0.3)
         _axis(axes, metric)
         axes.set_xlabel(f"{len(scores)} subjects; dotted: all windows")
-        return _svg(figure, name, f"{metric.title} of each subject")
+        return svg_of(figure, name, f"{metric.title} of each subject")
 
 
 def pareto(
@@ -240,9 +242,9 @@ def pareto(
         Of the values.
     """
     groups = list(dict.fromkeys(point[3] for point in points))
-    with _figure(6.2, 3.6) as (figure, axes):
+    with figure_of(6.2, 3.6) as (figure, axes):
         for number, group in enumerate(groups):
-            colour = _LINES[number % len(_LINES)]
+            colour = LINES[number % len(LINES)]
             mine = sorted(point for point in points if point[3] == group)
             front = [point for point in mine if point[4]]
             rest = [point for point in mine if not point[4]]
@@ -250,13 +252,13 @@ def pareto(
                 costs, values = [p[0] for p in chosen], _scaled(metric, [p[1] for p in chosen])
                 axes.plot(
                     costs, values, style, color=colour, ms=5, lw=1.2, alpha=alpha,
-                    label=_names([group])[0] if chosen is front else None,
+                    label=shown_names([group])[0] if chosen is front else None,
                 )  # fmt: skip
             # names of the others would cover these
             for cost, value, text, _, _ in front:
                 place = (cost, float(_scaled(metric, value)))
                 axes.annotate(
-                    _names([text])[0], place, xytext=(4, 4), textcoords="offset points",
+                    shown_names([text])[0], place, xytext=(4, 4), textcoords="offset points",
                     fontsize=7.5,
                 )  # fmt: skip
         axes.margins(0.12)
@@ -266,7 +268,7 @@ def pareto(
         axes.set_ylabel(metric.axis)
         if len(groups) > 1:
             axes.legend(frameon=False, fontsize=8)
-        return _svg(figure, name, f"{metric.title} against {label}")
+        return svg_of(figure, name, f"{metric.title} against {label}")
 
 
 def size_text(size: int) -> str:
@@ -296,7 +298,7 @@ def chips_over_time(
         Of the times.
     """
     scale = 100 if metric.share else 1
-    with _figure(6.2, 3.2) as (figure, axes):
+    with figure_of(6.2, 3.2) as (figure, axes):
         times = np.maximum(np.array(seconds), min([t for t in seconds if t > 0], default=1.0) / 10)
         spread = np.random.default_rng(0)
         width = 0.035 * max(np.log10(times[-1] / times[0]), 1.0)
@@ -318,4 +320,4 @@ def chips_over_time(
         axes.grid(axis="y", color=_FAINT, linewidth=0.6)
         axes.legend(frameon=False, loc="best", fontsize=8.5)
         alt = f"{metric.label} of each chip over the time since programming"
-        return _svg(figure, "chips", alt)
+        return svg_of(figure, "chips", alt)

@@ -171,3 +171,15 @@ def test_what_files_do_not_say(mine, tmp_path):
     assert "--pattern '{person}/{label}_{recording}.csv'" in err
     _, err = run("data", "info", mine, "--columns", "subject", cache=tmp_path, code=2)
     assert "--columns person=subject" in err
+
+
+def test_check(mine, tmp_path):
+    out, err = run("data", "check", mine, "-o", tmp_path / "q.html", cache=tmp_path)
+    assert "recordings:  120 s in 12 recordings of 3 subjects" in out and "q.html" in err
+    assert "- az 1: one value throughout; is the sensor connected?" in out
+    assert "one value throughout" in (tmp_path / "q.html").read_text()
+    out, _ = run("data", "check", mine, "--json", cache=tmp_path)
+    assert json.loads(out)["seconds"]["ann"] == {"fast": 20.0, "slow": 20.0}
+    _, err = run("data", "check", mine, "-o", mine, cache=tmp_path, code=2)
+    assert err.count("\n") == 1 and "is read" in err
+    assert mine.read_text().startswith("# rate_hz")
