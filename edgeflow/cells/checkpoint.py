@@ -209,8 +209,10 @@ def _check_head(path: Path, content: Mapping[str, Any]) -> None:
     head, units = content["state_dict"].get("head.weight"), content["hyper"].get("hidden")
     outputs = None if "task" in content else len(content["classes"])
     shape = tuple(head.shape) if isinstance(head, torch.Tensor) else ()
+    if type(units) is not int:
+        units = None
     if len(shape) != 2 or shape[1] != units or outputs not in (None, shape[0]):
         raise TrainError(
-            f"{path}: its parts do not fit together (a head of {list(shape)}, {units!r} units, "
+            f"{path}: its parts do not fit together (a head of {list(shape)}, {units} units, "
             f"{outputs} classes): copy it again, or train the model again"
         )

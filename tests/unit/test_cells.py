@@ -104,6 +104,7 @@ def changed(content: dict, key: str, value) -> dict:
         (lambda c: changed(c, "channels", ["x"]), "do not fit together"),
         (lambda c: changed(c, "channels", 3), "its 'channels' is damaged"),
         (lambda c: changed(c, "hyper", {"depth": 3}), "do not fit together"),
+        (lambda c: changed(c, "hyper", {"hidden": torch.ones(2)}), "a head of .* None units"),
         (lambda c: changed(c, "state_dict", {}), "do not fit together"),
         (lambda c: changed(c, "state_dict", None), "its 'state_dict' is damaged"),
     ],
