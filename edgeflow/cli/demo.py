@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgeflow.cli import console
+from edgeflow.cli.all_steps import PROGRAM, build_all
 from edgeflow.cli.options import JSON, ROOT, TRUST_BOARD
 from edgeflow.cli.profile import show
 from edgeflow.files import FolderKind, output_folder
@@ -56,44 +57,20 @@ def command(
     if epochs is not None:
         options["epochs"] = epochs
     with output_folder(out, FOLDER) as held:
-        held.begin(["model.onnx"])
-        result = _run(spec, out, root, hidden, options)
+        held.begin([PROGRAM])
+        result = _run(spec, out, root, options)
     show(result, out / spec.name / "report.html", json_)
 
 
 def _run(
-    spec: "BoardSpec", out: Path, root: Path | None, hidden: int, options: dict[str, Any]
+    spec: "BoardSpec", out: Path, root: Path | None, options: dict[str, Any]
 ) -> "ProfileResult":
-    from edgeflow.codegen.build import compile_program
-    from edgeflow.compression.evaluate import compress_model
     from edgeflow.data import load_dataset
     from edgeflow.profiling.run import profile
-    from edgeflow.training import train
-
-    model, file, folder = out / "model", out / "model.onnx", out / spec.name
 
     console.note(f"{DATA}: 140 recordings of a smartwatch, 10 subjects", label="data      ")
     dataset = load_dataset(DATA, root=root)
-    with console.counting("train") as on_progress:
-
-        def on_epoch(epoch: int, total: int, row: dict[str, float]) -> None:
-            on_progress(epoch, total, dataset.task.validation_text(row))
-
-        trained = train(dataset, "gru", out=model, on_epoch=on_epoch, **options)
-    metrics, metric = trained.metrics, dataset.task.headline
-    console.note(
-        f"GRU-{hidden}, {metrics['parameters']} parameters: "
-        f"{metric.named(metrics['test'][metric.name], 1)} on unseen subjects",
-        label="train     ",
-    )
-    with console.progress() as bar:
-        compressed = compress_model(model, dataset, progress=console.stages(bar))
-    compressed.program.save(file)
-    after = metric.named(compressed.scores[dataset.task.pair[1]], 1)
-    console.note(f"int8 weights, 12-bit states: {after}; {file}", label="compress  ")
-    with console.progress() as bar:
-        build = compile_program(compressed.program, spec, folder, progress=console.stages(bar))
-    console.note(f"for {spec.name} ({spec.core.name}): {build.elf}", label="compile   ")
+    build = build_all(dataset, "gru", spec, out, options)
     with console.counting(f"flash and profile on {spec.name}") as on_progress:
         result = profile(build, dataset, board=spec, report=True, progress=on_progress)
     console.note(f"{result.steps} samples through the serial port", label="profile   ")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from edgeflow.data import Dataset
     from edgeflow.model_options import ModelOptions
     from edgeflow.recipes.limits import Limits
+    from edgeflow.recipes.search import Found
     from edgeflow.tasks import Metric
 
 _COLUMNS = (
@@ -31,7 +32,7 @@ def search_and_show(
     trust_board: bool,
     restart: bool,
     json_: bool,
-) -> None:
+) -> "Found":
     """Search, print all candidates, and check the constraints on test subjects."""
     from edgeflow.recipes.measure import emulated_board
     from edgeflow.recipes.search import check, read_ladder, search
@@ -88,6 +89,7 @@ def search_and_show(
     if found.compressed is not None:
         console.notes(found.compressed.program.metadata.get("notes", ()))
     check(found, limits)
+    return found
 
 
 def _cells(row: Mapping[str, Any], metric: "Metric") -> list[str]:
