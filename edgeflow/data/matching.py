@@ -96,15 +96,15 @@ def _check_units(dataset: Dataset, units: Sequence[str]) -> None:
     if len(units) != len(dataset.units):
         return
     for channel, own, wanted in zip(dataset.channels, dataset.units, units, strict=True):
-        if own and wanted and _plain(own) != _plain(wanted):
+        if own and wanted and plain_unit(own) != plain_unit(wanted):
             raise DataError(
                 f"data set '{dataset.name}': channel {channel} is in {own}, the model was made for "
                 f"{wanted}: convert the samples, or correct 'units' of the data"
             )
 
 
-def _plain(unit: str) -> str:
-    """Return a unit without differences of spelling."""
+def plain_unit(unit: str) -> str:
+    """Return a unit in one spelling: "m/s2" of "m/s²" and "m/s^2", "°/s" of "dps"."""
     text = unit.strip().replace("²", "2").replace("**", "").replace(" ", "")
     text = text.replace("^", "").replace("·", ".").lower()
     return _SPELLINGS.get(text, text)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgeflow.data import sets
 from edgeflow.data.dataset import Dataset, everybody
 from edgeflow.data.people import apply_people, check_people, fixed_split, read_people
@@ -84,7 +86,7 @@ def load_dataset(
         "recording" and "time".
     channels : sequence of str, optional
         Columns that are channels, in this order. Default: every column that is nothing else, but
-        indices and clocks.
+        indices and clocks; of a named data set all channels.
     pattern : str, optional
         What the paths in a folder say: ``"{person}/{label}_{recording}.csv"``; ``*`` stands for
         anything.
@@ -138,7 +140,7 @@ def load_dataset(
         )  # fmt: skip
 
     source = find_source(str(name_or_path))
-    if options := given(reading):
+    if options := [name for name in given(reading) if name != "--channels"]:
         raise DataError(f"'{source.name}' is read as it was published: leave out {options[0]}")
     if rate_hz is not None and rate_hz != source.rate_hz:
         raise DataError(
@@ -173,9 +175,29 @@ def load_dataset(
         mirror=source.mirror,
         target=source.target,
     )
+    if reading.channels:
+        dataset = _only(dataset, reading.channels)
     if resample_hz is not None:
         dataset = resampled(dataset, resample_hz)
     return dataset if window is None else replace(dataset, window=window)
+
+
+def _only(dataset: Dataset, names: Sequence[str]) -> Dataset:
+    """Return a data set of some channels, in the order of `names`."""
+    for name in names:
+        if name not in dataset.channels:
+            raise DataError(
+                f"'{dataset.name}' has no channel '{name}': there are {', '.join(dataset.channels)}"
+            )
+    chosen = [dataset.channels.index(name) for name in names]
+    return replace(
+        dataset,
+        channels=list(names),
+        units=[dataset.units[i] for i in chosen],
+        recordings=[
+            replace(one, x=np.ascontiguousarray(one.x[:, chosen])) for one in dataset.recordings
+        ],
+    )
 
 
 def _window(value: int) -> int:

@@ -57,6 +57,18 @@ def test_units_follow_gravity(shared_data):
         assert length == pytest.approx(gravity, rel=0.1), name
 
 
+def test_some_channels_in_any_order(shared_data):
+    whole = load_dataset("seglearn-watch", root=shared_data)
+    some = load_dataset("seglearn-watch", root=shared_data, channels=["gyr_x", "acc_z"])
+    assert (some.channels, some.units) == (["gyr_x", "acc_z"], ["rad/s", "g"])
+    assert np.array_equal(some.recordings[3].x, whole.recordings[3].x[:, [3, 2]])
+    assert some.people == whole.people
+    with pytest.raises(DataError, match="has no channel 'az': there are acc_x, "):
+        load_dataset("seglearn-watch", root=shared_data, channels=["az"])
+    with pytest.raises(DataError, match="as it was published: leave out --decimal"):
+        load_dataset("seglearn-watch", root=shared_data, decimal=",")
+
+
 def test_seglearn_split_holds_both_arms(shared_data):
     with np.load(shared_data / "seglearn-watch" / "watch.npz") as file:
         person, side = file["subject"], file["side"]
