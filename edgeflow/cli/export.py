@@ -13,7 +13,7 @@ from edgeflow.cli.schema import with_options
 from edgeflow.codegen.names import name_files, name_of_file
 from edgeflow.data.reading import DataOptions
 from edgeflow.errors import DataError, ExportError
-from edgeflow.exporting import FORMATS, check_export, export
+from edgeflow.exporting import FORMATS, Options, check_export, export
 
 _FORMATS = "\n\n".join(f"{name}: {form.help}" for name, form in FORMATS.items())
 
@@ -65,11 +65,17 @@ def command(
     activations: str | None = typer.Option(
         None, "--activations", help="Of .tflite: int16 (default) or int8."
     ),
+    axes: str | None = typer.Option(
+        None,
+        "--axes",
+        help="Of a watch: the axes that channels are, where their names or units do not say it: "
+        "ax=acc_x:g,ay=-acc_y:g.",
+    ),
     json_: bool = JSON,
     *,
     reading: dict[str, Any],
 ) -> None:
-    """Write a program for other tools: a library of C code with an example, or a model file.
+    """Write a program for other tools: a library of C code, an app of a watch, or a model file.
 
     A library is a folder that the ecosystem's own tools build: sources, manifest, example,
     README, licence. Two of them can be in one firmware if their names differ.
@@ -80,6 +86,7 @@ def command(
       edgeflow export model.onnx --to arduino --core cortex-m55 --backend auto
       edgeflow export model.onnx --to zephyr --data mine.csv
       edgeflow export walk.onnx fall.onnx --to cmake -o lib
+      edgeflow export model.onnx --to pebble --axes ax=acc_x:g,ay=acc_y:g,az=acc_z:g
       edgeflow export model.onnx --to onnx -o step.onnx
       edgeflow export model.onnx --to onnx-scan --raw -o windows.onnx
       edgeflow export model.onnx --to tflite --data seglearn-watch -o model.tflite
@@ -99,7 +106,7 @@ def command(
     programs = dict(zip(names, map(Program.load, models), strict=True))
     program = programs[names[0]]
     asked: dict[str, Any] = {"name": name, "core": core, "optimize": optimize, "data": data}
-    asked |= {"backend": backend}
+    asked |= {"backend": backend, "axes": axes}
     asked |= {"inline": inline or None, "raw": raw or None, "activations": activations}
     options = {key: value for key, value in asked.items() if value is not None}
     form = FORMATS[to]
@@ -109,6 +116,9 @@ def command(
         options["data"] = dataset.load(options["data"], reading, program.window or None)
         console.notes(match_notes(program, options["data"]))
     files = export(programs if len(programs) > 1 else program, to, target, **options)
+    if form.notes:
+        module = import_module(form.module)
+        console.notes(module.notes(program, Options(to=to, **options)))
     figures = None
     if form.checks and "data" in options:
         figures = import_module(form.module).check(program, target, options["data"])

@@ -116,8 +116,8 @@ def _read(file: Path, kind: type[_Kind], again: str) -> _Kind:
         content = read_json(file)
         if kind is _Package and isinstance(content, dict) and "build_id" not in content:
             raise TargetError(
-                f"{file.parent}: an export of several programs, or by an older EdgeFlow, has no "
-                "firmware to profile: export one program alone"
+                f"{file.parent}: an export of several programs, for a watch, or by an older "
+                "EdgeFlow has no firmware to profile: export one program alone"
             )
         return kind.model_validate_json(json.dumps(content))
     except FileNotFoundError:

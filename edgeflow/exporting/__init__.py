@@ -29,8 +29,12 @@ class Format:
         Default file or folder; ``{name}`` stands for the library's name.
     options : tuple of str
         Fields of ``Options`` that it reads.
+    folder : bool
+        The output is a folder, not a file.
     several : bool
         It can be of several programs: `write` takes a mapping of them by name, too.
+    notes : bool
+        The module also has ``notes(program, options) -> list[str]``, for the user to know.
     checks : bool
         The module also has ``check(program, out, data) -> dict``: figures of the file on data, for
         a form whose results are not the program's to the bit.
@@ -40,7 +44,9 @@ class Format:
     module: str
     output: str
     options: tuple[str, ...] = ()
+    folder: bool = False
     several: bool = False
+    notes: bool = False
     checks: bool = False
 
 
@@ -68,6 +74,8 @@ class Options:
         ONNX: standard operators only, no local functions.
     raw : bool
         ONNX: reads raw samples, and gives scores and the class.
+    axes : str or mapping
+        Of a watch's app: the axes that channels are, such as "ax=acc_x:g,ay=-acc_y:g".
     """
 
     to: str
@@ -79,6 +87,7 @@ class Options:
     activations: str = "int16"
     inline: bool = False
     raw: bool = False
+    axes: "str | Mapping[str, str]" = ""
 
 
 _onnx = partial(Format, module="edgeflow.exporting.onnx_graph", options=("inline", "raw"))
@@ -86,7 +95,15 @@ _library = partial(
     Format,
     module="edgeflow.exporting.library",
     options=("name", "core", "optimize", "backend", "data"),
+    folder=True,
     several=True,
+)
+_watch = partial(
+    Format,
+    module="edgeflow.exporting.watches",
+    options=("name", "axes"),
+    folder=True,
+    notes=True,
 )
 
 #: By the name that ``--to`` takes.
@@ -107,6 +124,7 @@ FORMATS: Mapping[str, Format] = {
     "platformio": _library("A PlatformIO library.", output="{name}-platformio"),
     "zephyr": _library("A Zephyr module.", output="{name}-zephyr"),
     "esp-idf": _library("A component of ESP-IDF.", output="{name}-esp-idf"),
+    "pebble": _watch("An app for Pebble watches, in C.", output="{name}-pebble"),
 }
 
 
@@ -129,7 +147,7 @@ def check_export(
     """
     if to in FORMATS:
         path = _path(to, out, name or Options.name)
-        if not FORMATS[to].several:
+        if not FORMATS[to].folder:
             check_outputs([path], inputs)
             return
         from edgeflow.exporting.library import FOLDER

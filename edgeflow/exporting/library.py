@@ -8,7 +8,8 @@ its outputs. ``profile/`` has the firmware that ``edgeflow profile`` talks to, u
 several programs. ``edgeflow.json`` describes the package and lists its files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,31 @@ from edgeflow.resources import license_file
 from edgeflow.targets.core import load_core
 
 _TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a package holds, and where.
+
+    Attributes
+    ----------
+    folders : tuple of str
+        Of templates: a file of a later one takes the place of an earlier one's.
+    sources : str
+        Folder of the generated C in the package.
+    firmware : bool
+        Whether ``profile/`` belongs to it.
+    context : mapping
+        What its templates know beside the models.
+    build : callable, optional
+        Makes more files, by path, of the texts of all others.
+    """
+
+    folders: tuple[str, ...]
+    sources: str = "src"
+    firmware: bool = True
+    context: Mapping[str, Any] = field(default_factory=dict)
+    build: Callable[[Mapping[str, str]], Mapping[str, str | bytes]] | None = None
 
 
 def write(program: Program | Mapping[str, Program], out: Path, options: Options) -> list[Path]:
@@ -61,6 +87,13 @@ def write(program: Program | Mapping[str, Program], out: Path, options: Options)
     DataError
         If the data are not what the model was made for.
     """
+    return write_package(program, out, options, Layout(("common", options.to)))
+
+
+def write_package(
+    program: Program | Mapping[str, Program], out: Path, options: Options, layout: Layout
+) -> list[Path]:
+    """Write a package of any layout; parameters and errors are those of `write`."""
     programs = program if isinstance(program, Mapping) else {options.name: program}
     _check_names(options.name, programs)
     # the machine itself has plain C kernels and no others
@@ -76,8 +109,9 @@ def write(program: Program | Mapping[str, Program], out: Path, options: Options)
             )
         sources |= render(plan, name, shared=True, library=options.name, folder="")
         models.append(_model(name, plan, options))
-    files = {f"src/{name}": text for name, text in sources.items()}
-    context = _context(options, models, list(files))
+    files: dict[str, str] = {f"{layout.sources}/{name}": text for name, text in sources.items()}
+    context = _context(options, models, list(files)) | {"folder": layout.sources}
+    context |= layout.context
     record: dict[str, Any] = {
         "edgeflow": __version__,
         "to": options.to,
@@ -89,18 +123,21 @@ def write(program: Program | Mapping[str, Program], out: Path, options: Options)
         record["models"] = {model["name"]: model["hash"] for model in models}
     else:
         (model,) = models
-        more, build_id = firmware(only, model["name"], options.to, files)
-        record |= {"model_hash": model["hash"], "build_id": build_id.hex()}
+        record["model_hash"] = model["hash"]
         record |= {key: model[key] for key in ("weight_bytes", "state_bytes")}
-        context["firmware"] = [name for name in more if name.endswith(".c")]
-        files |= more
-    files |= _render(options.to, context)
+        if layout.firmware:
+            more, build_id = firmware(only, model["name"], options.to, files)
+            record["build_id"] = build_id.hex()
+            context["firmware"] = [name for name in more if name.endswith(".c")]
+            files |= more
+    files |= _render(options.to, layout.folders, context)
     files |= license_file()
-    record["files"] = sorted([*files, *([] if only is None else [PROGRAM])])
+    built = layout.build(files) if layout.build else {}
+    record["files"] = sorted([*files, *built, *([] if only is None else [PROGRAM])])
     files[RECORD] = sealed_json(record, 2)
     with output_folder(out, FOLDER) as folder:
-        for name, text in files.items():
-            write_atomic(folder.new / name, text, durable=False)
+        for name, content in (files | dict(built)).items():
+            write_atomic(folder.new / name, content, durable=False)
         if only is not None:
             only.save(folder.new / PROGRAM)
         return folder.commit()
@@ -139,6 +176,7 @@ def _model(name: str, plan: Plan, options: Options) -> dict[str, Any]:
     return {
         "name": name,
         "NAME": name.upper(),
+        "CLASS": name.title().replace("_", ""),
         "program": program,
         "hash": program.hash.hex(),
         "state_bytes": plan.state_bytes,
@@ -164,8 +202,8 @@ def _context(options: Options, models: list[dict[str, Any]], files: list[str]) -
     }
 
 
-def _render(to: str, context: dict[str, Any]) -> dict[str, str]:
-    """Return the files of the format's templates; those with a leading _ are only included."""
+def _render(to: str, folders: tuple[str, ...], context: dict[str, Any]) -> dict[str, str]:
+    """Return the files of the folders' templates; those with a leading _ are only included."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         undefined=jinja2.StrictUndefined,
@@ -175,16 +213,18 @@ def _render(to: str, context: dict[str, Any]) -> dict[str, str]:
     )
     environment.filters |= {"c_string": c_string, "c_float": c_float, "plain": plain}
     files = {}
-    for folder in ("common", to):
+    for folder in folders:
         for path in sorted((_TEMPLATES / folder).rglob("*.j2")):
             # what has profile in its path is there with the firmware
             unused = path.parent.name == "profile" and not context["firmware"]
             if not path.name.startswith("_") and not unused:
                 target = path.relative_to(_TEMPLATES / folder).with_suffix("").as_posix()
                 template = environment.get_template(path.relative_to(_TEMPLATES).as_posix())
-                # what has NAME in its name is there for each program
-                each = context["models"] if "NAME" in target else [{}]
-                for model in each:
-                    text = template.render(to=to, **(context | model))
-                    files[target.replace("NAME", model.get("name", ""))] = text
+                # what has NAME or CLASS in its name is there for each program
+                named = "NAME" in target or "CLASS" in target
+                for model in context["models"] if named else [{}]:
+                    path_of = target.replace("FOLDER", context["folder"])
+                    path_of = path_of.replace("NAME", model.get("name", ""))
+                    path_of = path_of.replace("CLASS", model.get("CLASS", ""))
+                    files[path_of] = template.render(to=to, **(context | model))
     return files

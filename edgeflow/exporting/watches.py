@@ -1,0 +1,159 @@
+"""Programs as apps of watches: the generated C, a resampler, and what each watch's tools build.
+
+Every app has ``NAME_stream.c``: it takes samples of the watch's sensors with their times, makes of
+them samples at the model's rate, runs the model, and tells when a window is decided.
+``docs/watches.md`` says what each watch offers, and where that is from.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgeflow.errors import ExportError
+from edgeflow.exporting import Options
+from edgeflow.exporting.library import Layout, write_package
+from edgeflow.exporting.sensors import SENSORS, Axis, channel_axes
+from edgeflow.program import Program
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a watch gives its apps.
+
+    Attributes
+    ----------
+    title : str
+        As its users call it.
+    sensors : tuple of str
+        Keys of `edgeflow.exporting.sensors.SENSORS`.
+    per_g : float
+        The accelerometer's value of one g.
+    gravity : int
+        1: the accelerometer says +1 g along z at rest face up; -1: it says -1 g.
+    unit : str
+        Of the accelerometer, for people.
+    rates : tuple of float
+        Samples per second that apps can ask for.
+    sources : str
+        Folder of the C files in the package.
+    core : str
+        Whose kernels the package has.
+    battery : str
+        What sampling costs, as far as known.
+    """
+
+    title: str
+    sensors: tuple[str, ...]
+    per_g: float
+    gravity: int
+    unit: str
+    rates: tuple[float, ...]
+    sources: str
+    core: str
+    battery: str
+
+    def rate(self, rate_hz: float) -> float:
+        """Return the lowest rate that is not below `rate_hz`, else the highest."""
+        enough = [rate for rate in self.rates if rate >= rate_hz]
+        return min(enough) if enough else max(self.rates)
+
+
+#: By the format's name.
+WATCHES: Mapping[str, Watch] = {
+    "pebble": Watch(
+        title="Pebble",
+        sensors=("acc",),
+        per_g=1000.0,
+        gravity=-1,
+        unit="thousandths of a g (int16)",
+        rates=(10.0, 25.0, 50.0, 100.0),
+        sources="src/c",
+        core="c",
+        battery="Pebble's makers advise to sample as little as possible, as the processor wakes "
+        "for each batch; the app takes up to 25 samples at once.",
+    ),
+}
+#: Rates that differ by less than this share need no note.
+_SAME = 0.001
+
+
+def notes(program: Program, options: Options) -> list[str]:
+    """Return what a user should know of the watch and this program, a line each."""
+    watch = WATCHES[options.to]
+    offered = watch.rate(program.rate_hz)
+    if offered < program.rate_hz * (1 - _SAME):
+        return [
+            f"{watch.title} gives {offered:g} samples per second, the model was trained on "
+            f"{program.rate_hz:g}: what is faster than {offered / 2:g} Hz is lost; check the "
+            f"accuracy of a model trained with --resample {offered:g}"
+        ]
+    return []
+
+
+def write(program: Program, out: Path, options: Options) -> list[Path]:
+    """Write the app.
+
+    Parameters
+    ----------
+    program : Program
+        Its sampling rate must be known.
+    out : Path
+        Folder: new, empty, or that of an earlier export, which is replaced.
+    options : Options
+        Of these `name` and `axes`.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    ExportError
+        If the rate, an axis or a unit is not known, or the watch has no such sensor.
+    OutputError
+        If something else is in the folder, or another process writes it.
+    """
+    watch = WATCHES[options.to]
+    axes = channel_axes(program, watch.title, watch.sensors, options.axes)
+    layout = Layout(
+        folders=("watch", options.to),
+        sources=watch.sources,
+        firmware=False,
+        context=_context(program, watch, axes, options),
+    )
+    return write_package(program, out, replace(options, core=watch.core), layout)
+
+
+def _context(program: Program, watch: Watch, axes: list[Axis], options: Options) -> dict[str, Any]:
+    rate = program.rate_hz
+    if not rate:
+        raise ExportError(
+            f"{watch.title}: the program does not know its sampling rate: train or compress it on "
+            "data that have one (--rate)"
+        )
+    if not 0.1 <= rate <= 1000:
+        raise ExportError(f"{watch.title}: {rate:g} samples per second are not within 0.1..1000")
+    millihertz = round(rate * 1000)
+    return {
+        "watch": watch,
+        "title": plain_title(options.name),
+        "offered": watch.rate(rate),
+        "sensors": [SENSORS[name] for name in watch.sensors],
+        "axes": axes,
+        "factors": [
+            axis.factor * (watch.gravity / watch.per_g if axis.sensor == "acc" else 1.0)
+            for axis in axes
+        ],
+        "millihertz": millihertz,
+        "period_us": 10**9 // millihertz,
+        "period_rest": 10**9 % millihertz,
+        "uuid": uuid.uuid5(uuid.NAMESPACE_URL, f"edgeflow:{options.name}"),
+        "notes": notes(program, options),
+    }
+
+
+def plain_title(name: str) -> str:
+    """Return a library's name for people: "Gait model" of "gait_model"."""
+    return name.replace("_", " ").capitalize()

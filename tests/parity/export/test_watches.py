@@ -1,0 +1,138 @@
+"""Apps of watches (tier parity): their tools' flags compile them, and on a stand-in of each watch's
+public API they show what the oracle says of the same movements.
+
+It alone would catch a resampler, an axis, a unit or a call of a watch's API that is wrong.
+"""
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgeflow
+from edgeflow.program import Program
+from tests.parity.export.machines import ECOSYSTEMS, HOST, tell
+from tests.parity.export.watch_programs import WINDOW, movement, stream, watch_program
+
+G = np.float32(9.80665)
+#: The app, the model and what they need of the compiler's library fit into the smallest Pebble.
+LIMIT = 24_000
+PEBBLE_FLAGS = (
+    "-std=c99", "-mthumb", "-ffunction-sections", "-fdata-sections", "-fcommon", "-fPIE", "-Os",
+    "-Wall", "-Wextra", "-Werror",
+)  # fmt: skip
+
+
+def run(program: Path, samples: bytes) -> list[str]:
+    done = subprocess.run([program], input=samples, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode().splitlines()
+
+
+def texts(program: Program, decisions: list[tuple[int, ...]]) -> list[str]:
+    """Return the classes and shares that an app shows: softmax, to a hundredth."""
+    found = []
+    for y in decisions:
+        x = np.exp((np.array(y) - max(y)) * program.output_scale)
+        found += [program.classes[int(np.argmax(y))], f"{100 / x.sum():.0f} %"]
+    return found
+
+
+def steps_of(text: str) -> float:
+    return float(text.removesuffix(" %"))
+
+
+@pytest.fixture(scope="module")
+def stream_binary(tmp_path_factory: pytest.TempPathFactory) -> dict[float, Path]:
+    """The resampler of a watch that has both sensors, by the model's rate."""
+    made = {}
+    for rate in (50.0, 12.5, 33.3):
+        folder = tmp_path_factory.mktemp("stream")
+        program = replace(watch_program(), rate_hz=rate)
+        edgeflow.export(program, "pebble", folder / "app", name="gait")
+        sources = [p for p in (folder / "app" / "src" / "c").glob("*.c") if p.name != "main.c"]
+        include = f"-I{folder / 'app' / 'src' / 'c'}"
+        objects = [HOST.compile(p, folder, include) for p in (*sources, ECOSYSTEMS / "stream.c")]
+        made[rate] = HOST.link(objects, folder / "stream")
+    return made
+
+
+CLOCKS = {
+    "same": lambda rate, n: np.arange(n) * 1e6 / rate,
+    "twice": lambda rate, n: np.arange(n) * 1e6 / (2 * rate),
+    "half": lambda rate, n: np.arange(n) * 2e6 / rate,
+    "12.5 Hz": lambda rate, n: np.arange(n) * 80_000,
+    "irregular": lambda rate, n: np.cumsum(np.random.default_rng(1).uniform(1, 60_000, n)),
+}
+
+
+@pytest.mark.parametrize("rate", [50.0, 12.5, 33.3])
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_resampled_streams_equal_the_oracle(
+    rate: float, clock: str, stream_binary: dict[float, Path]
+) -> None:
+    program = watch_program(rate_hz=rate)
+    time = CLOCKS[clock](rate, 800).astype(np.int64) + 2**32 - 5_000_000  # wraps around
+    mg = (movement(800, 3) / -G * 1000).astype(np.float32)
+    factor = np.float32(-9.80665 / 1000)
+    expected = stream(program, mg * factor, time)
+    record = np.dtype([("time", "<u4"), ("x", "<f4", 3)])
+    samples = np.zeros(800, record)
+    samples["time"], samples["x"] = time.astype(np.uint32), mg
+    lines = run(stream_binary[rate], samples.tobytes())
+    found = [tuple(map(int, line.split())) for line in lines if "at once" not in line]
+    assert len(expected) >= 5 and len(set(expected)) > 3
+    assert found == expected
+
+
+def test_a_gap_starts_anew(stream_binary: dict[float, Path]) -> None:
+    program = watch_program()
+    mg = (movement(2 * WINDOW, 3) / -G * 1000).astype(np.float32)
+    time = np.arange(2 * WINDOW) * 20_000
+    time[5:] += 600_000  # the first five samples are forgotten
+    record = np.dtype([("time", "<u4"), ("x", "<f4", 3)])
+    samples = np.zeros(len(mg), record)
+    samples["time"], samples["x"] = time, mg
+    (line,) = run(stream_binary[50.0], samples.tobytes())
+    assert [tuple(map(int, line.split()))] == stream(
+        program, (mg * np.float32(-9.80665 / 1000))[5:], time[5:].astype(np.int64)
+    )
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("cpu", ["cortex-m3", "cortex-m4"])
+def test_pebble_app_compiles_and_fits(cpu: str, tmp_path: Path) -> None:
+    """With the SDK's flags; a linker that leaves the SDK's functions open counts the rest."""
+    folder = tmp_path / "app"
+    edgeflow.export(watch_program(int4=True), "pebble", folder, name="gait")
+    sources = sorted((folder / "src" / "c").glob("*.c"))
+    image = tmp_path / "app.elf"
+    tell(["arm-none-eabi-gcc", f"-mcpu={cpu}", *PEBBLE_FLAGS, f"-I{ECOSYSTEMS / 'pebble'}",
+          "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections,-e,main",
+          "-Wl,--unresolved-symbols=ignore-all", *sources, "-o", image])  # fmt: skip
+    *_, row = tell(["arm-none-eabi-size", image]).splitlines()
+    text, data, bss = map(int, row.split()[:3])
+    assert 8_000 < text + data + bss <= LIMIT
+
+
+def test_pebble_app_shows_the_oracles_classes(tmp_path: Path) -> None:
+    program = watch_program()
+    folder = tmp_path / "app"
+    edgeflow.export(program, "pebble", folder, name="gait")
+    include = [f"-I{folder / 'src' / 'c'}", f"-I{ECOSYSTEMS / 'pebble'}"]
+    sources = [*(folder / "src" / "c").glob("*.c"), ECOSYSTEMS / "pebble" / "pebble.c"]
+    flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror"]
+    tell(["gcc", *flags, *include, *sources, "-o", tmp_path / "app-host"])
+    mg = np.clip(np.rint(movement(600, 3, seed=3) / -G * 1000), -4000, 4000).astype("<i2")
+    shown = run(tmp_path / "app-host", mg.tobytes())
+    raw = mg.astype(np.float32) * np.float32(-9.80665 / 1000)
+    # batches of half a second, of which each shows its last decision
+    decided = stream(program, raw, np.arange(600, dtype=np.int64) * 20_000)
+    last = [decided[min(len(decided), 25 * (b + 1) // WINDOW) - 1] for b in range(600 // 25)]
+    expected = texts(program, last)
+    assert shown[:2] == ["...", ""]
+    assert shown[2::2] == expected[0::2] and len(set(expected[0::2])) > 1
+    for found, wanted in zip(shown[3::2], expected[1::2], strict=True):
+        assert abs(steps_of(found) - steps_of(wanted)) <= 1  # the board's polynomial, rounded
