@@ -125,6 +125,9 @@ FORMATS: Mapping[str, Format] = {
     "zephyr": _library("A Zephyr module.", output="{name}-zephyr"),
     "esp-idf": _library("A component of ESP-IDF.", output="{name}-esp-idf"),
     "pebble": _watch("An app for Pebble watches, in C.", output="{name}-pebble"),
+    "infinitime": _watch(
+        "An app for InfiniTime, the firmware of the PineTime.", output="{name}-infinitime"
+    ),
 }
 
 

@@ -37,7 +37,7 @@ class Watch:
     rates : tuple of float
         Samples per second that apps can ask for.
     sources : str
-        Folder of the C files in the package.
+        Folder of the C files in the package; ``{name}`` stands for the library's name.
     core : str
         Whose kernels the package has.
     battery : str
@@ -73,6 +73,18 @@ WATCHES: Mapping[str, Watch] = {
         core="c",
         battery="Pebble's makers advise to sample as little as possible, as the processor wakes "
         "for each batch; the app takes up to 25 samples at once.",
+    ),
+    "infinitime": Watch(
+        title="PineTime with InfiniTime",
+        sensors=("acc",),
+        per_g=1024.0,
+        gravity=-1,
+        unit="1/1024 g (int16)",
+        rates=(10.0,),
+        sources="src/components/{name}",
+        core="cortex-m4",
+        battery="The firmware reads the sensor ten times a second in any case; the app keeps the "
+        "processor and the screen awake while it is open, which costs most.",
     ),
 }
 #: Rates that differ by less than this share need no note.
@@ -119,7 +131,7 @@ def write(program: Program, out: Path, options: Options) -> list[Path]:
     axes = channel_axes(program, watch.title, watch.sensors, options.axes)
     layout = Layout(
         folders=("watch", options.to),
-        sources=watch.sources,
+        sources=watch.sources.format(name=options.name),
         firmware=False,
         context=_context(program, watch, axes, options),
     )

@@ -136,3 +136,76 @@ def test_pebble_app_shows_the_oracles_classes(tmp_path: Path) -> None:
     assert shown[2::2] == expected[0::2] and len(set(expected[0::2])) > 1
     for found, wanted in zip(shown[3::2], expected[1::2], strict=True):
         assert abs(steps_of(found) - steps_of(wanted)) <= 1  # the board's polynomial, rounded
+
+
+INFINITIME = ECOSYSTEMS / "infinitime"
+# of InfiniTime's own build, as far as the app's sources meet them
+INFINITIME_FLAGS = (
+    "-mthumb", "-mabi=aapcs", "-ftree-vrp", "-ffunction-sections", "-fdata-sections", "-Os",
+    "-fno-strict-aliasing", "-fno-builtin", "-fshort-enums", "-mcpu=cortex-m4", "-mfloat-abi=hard",
+    "-mfpu=fpv4-sp-d16", "-fno-exceptions", "-fno-non-call-exceptions", "--specs=nano.specs",
+    "-Wall", "-Wextra", "-Wformat=2", "-Wformat-nonliteral", "-Wno-missing-field-initializers",
+    "-Werror",
+)  # fmt: skip
+
+
+def infinitime_sources(app: Path) -> list[Path]:
+    """Return what the app's own CMake file adds to the firmware."""
+    listed = (app / "src" / "components" / "gait" / "gait.cmake").read_text().split("SOURCE_FILES")
+    sources = [app / "src" / name for name in listed[-1].split()[:-1]]
+    there = {path for path in (app / "src").rglob("*") if path.suffix in (".c", ".S", ".cpp")}
+    assert set(sources) == there
+    return sources
+
+
+def compiled(prefix: str, sources: list[Path], flags: list[str], folder: Path) -> list[Path]:
+    objects = []
+    for source in sources:
+        compiler, standard = ("g++", "c++20") if source.suffix == ".cpp" else ("gcc", "gnu99")
+        target = folder / f"{source.name}.o"
+        tell([f"{prefix}{compiler}", f"-std={standard}", *flags, "-c", source, "-o", target])
+        objects.append(target)
+    return objects
+
+
+@pytest.mark.board
+def test_infinitime_app_compiles_and_fits(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    edgeflow.export(watch_program(int4=True), "infinitime", app, name="gait")
+    flags = [*INFINITIME_FLAGS, f"-I{app / 'src'}", f"-I{INFINITIME}"]
+    flags += ["-idirafter", str(INFINITIME / "freestanding")]
+    objects = compiled("arm-none-eabi-", infinitime_sources(app), flags, tmp_path)
+    keep = "-Wl,--gc-sections,-r,-u,_ZN8Pinetime12Applications7Screens7GaitApp7RefreshEv"
+    tell(["arm-none-eabi-gcc", "-nostdlib", keep, *objects, "-o", tmp_path / "app.o"])
+    *_, row = tell(["arm-none-eabi-size", tmp_path / "app.o"]).splitlines()
+    text, data, bss = map(int, row.split()[:3])
+    assert 5_000 < text + data + bss <= LIMIT
+
+
+def test_infinitime_app_shows_the_oracles_classes(tmp_path: Path) -> None:
+    """The plain kernels take the place of those that only a Cortex-M has."""
+    program = watch_program(rate_hz=10.0)
+    app, plain = tmp_path / "app", tmp_path / "plain"
+    edgeflow.export(program, "infinitime", app, name="gait")
+    edgeflow.export(program, "cmake", plain, name="gait")
+    for old in (app / "src" / "components" / "gait").glob("ef_*"):
+        old.unlink()
+    for file in (plain / "src").iterdir():
+        (app / "src" / "components" / "gait" / file.name).write_bytes(file.read_bytes())
+    sources = [p for p in (app / "src").rglob("*") if p.suffix in (".c", ".cpp")]
+    flags = ["-O1", "-Wall", "-Wextra", "-Werror", f"-I{app / 'src'}", f"-I{INFINITIME}"]
+    objects = compiled("", [*sources, INFINITIME / "infinitime.cpp"], flags, tmp_path)
+    tell(["g++", *objects, "-o", tmp_path / "watch"])
+
+    counts = np.clip(np.rint(movement(400, 3, seed=4) / -G * 1024), -2048, 2047).astype("<i2")
+    shown = run(tmp_path / "watch", counts.tobytes())
+    raw = counts.astype(np.float32) * np.float32(-9.80665 / 1024)
+    # the first refresh that sees a value, in ticks of 1/1024 s
+    ticks = -(-np.arange(400, dtype=np.int64) * 102 // 20) * 20
+    expected = texts(program, stream(program, raw, ticks * 10**6 // 1024))
+    assert shown[:2] == ["...", ""]
+    assert len(expected) >= 2 * 15 and len(set(expected[0::2])) > 1
+    assert shown[2::2] == expected[0::2]
+    counts[:] = counts[0]  # at rest: nothing changes, and yet there are samples
+    still = run(tmp_path / "watch", counts.tobytes())
+    assert len(still) >= len(expected) - 2 and len(set(still[2::2])) == 1

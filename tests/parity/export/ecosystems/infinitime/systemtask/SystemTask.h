@@ -1,0 +1,11 @@
+// Stand-in for InfiniTime's system task.
+#pragma once
+
+namespace Pinetime {
+  namespace System {
+    class SystemTask {
+    public:
+      int locks = 0;
+    };
+  }
+}
