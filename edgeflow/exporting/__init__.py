@@ -128,6 +128,9 @@ FORMATS: Mapping[str, Format] = {
     "infinitime": _watch(
         "An app for InfiniTime, the firmware of the PineTime.", output="{name}-infinitime"
     ),
+    "banglejs": _watch(
+        "An app for the Bangle.js 2, with the model as machine code.", output="{name}-banglejs"
+    ),
 }
 
 

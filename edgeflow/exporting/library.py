@@ -133,7 +133,7 @@ def write_package(
     files |= _render(options.to, layout.folders, context)
     files |= license_file()
     built = layout.build(files) if layout.build else {}
-    record["files"] = sorted([*files, *built, *([] if only is None else [PROGRAM])])
+    record["files"] = sorted({*files, *built, *([] if only is None else [PROGRAM])})
     files[RECORD] = sealed_json(record, 2)
     with output_folder(out, FOLDER) as folder:
         for name, content in (files | dict(built)).items():

@@ -8,11 +8,12 @@ them samples at the model's rate, runs the model, and tells when a window is dec
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgeflow.errors import ExportError
-from edgeflow.exporting import Options
+from edgeflow.exporting import Options, banglejs
 from edgeflow.exporting.library import Layout, write_package
 from edgeflow.exporting.sensors import SENSORS, Axis, channel_axes
 from edgeflow.program import Program
@@ -30,8 +31,8 @@ class Watch:
         Keys of `edgeflow.exporting.sensors.SENSORS`.
     per_g : float
         The accelerometer's value of one g.
-    gravity : int
-        1: the accelerometer says +1 g along z at rest face up; -1: it says -1 g.
+    signs : tuple of int
+        Of the accelerometer's x, y and z beside those of `edgeflow.exporting.sensors`.
     unit : str
         Of the accelerometer, for people.
     rates : tuple of float
@@ -47,12 +48,18 @@ class Watch:
     title: str
     sensors: tuple[str, ...]
     per_g: float
-    gravity: int
+    signs: tuple[int, int, int]
     unit: str
     rates: tuple[float, ...]
     sources: str
     core: str
     battery: str
+
+    def scale(self, axis: Axis) -> float:
+        """Return g, or radians per second, of one unit of the watch's value along an axis."""
+        if axis.sensor == "gyr":
+            return 1.0
+        return self.signs["xyz".index(axis.axis)] / self.per_g
 
     def rate(self, rate_hz: float) -> float:
         """Return the lowest rate that is not below `rate_hz`, else the highest."""
@@ -66,7 +73,7 @@ WATCHES: Mapping[str, Watch] = {
         title="Pebble",
         sensors=("acc",),
         per_g=1000.0,
-        gravity=-1,
+        signs=(-1, -1, -1),
         unit="thousandths of a g (int16)",
         rates=(10.0, 25.0, 50.0, 100.0),
         sources="src/c",
@@ -78,13 +85,26 @@ WATCHES: Mapping[str, Watch] = {
         title="PineTime with InfiniTime",
         sensors=("acc",),
         per_g=1024.0,
-        gravity=-1,
+        signs=(-1, -1, -1),
         unit="1/1024 g (int16)",
         rates=(10.0,),
         sources="src/components/{name}",
         core="cortex-m4",
         battery="The firmware reads the sensor ten times a second in any case; the app keeps the "
         "processor and the screen awake while it is open, which costs most.",
+    ),
+    "banglejs": Watch(
+        title="Bangle.js 2",
+        sensors=("acc",),
+        per_g=1.0,
+        # all three differ: its x has the other sign than its y and z
+        signs=(1, -1, -1),
+        unit="g",
+        rates=(12.5, 25.0, 50.0, 100.0),
+        sources="src",
+        core="cortex-m4",
+        battery="The firmware polls the sensor 12.5 times a second unless it is asked for more; "
+        "the app asks for what the model needs, and turns the power saving at rest off.",
     ),
 }
 #: Rates that differ by less than this share need no note.
@@ -124,16 +144,25 @@ def write(program: Program, out: Path, options: Options) -> list[Path]:
     ------
     ExportError
         If the rate, an axis or a unit is not known, or the watch has no such sensor.
+    ToolMissingError
+        If the format takes a compiler that is not installed.
     OutputError
         If something else is in the folder, or another process writes it.
     """
     watch = WATCHES[options.to]
     axes = channel_axes(program, watch.title, watch.sensors, options.axes)
+    context = _context(program, watch, axes, options)
+    build = None
+    if options.to == "banglejs":
+        banglejs.check_app_name(options.name)
+        build = partial(banglejs.build_app, options.name, watch.core)
+        context |= {"icon": banglejs.icon(), "blob_bytes": banglejs.BYTES}
     layout = Layout(
         folders=("watch", options.to),
         sources=watch.sources.format(name=options.name),
         firmware=False,
-        context=_context(program, watch, axes, options),
+        context=context,
+        build=build,
     )
     return write_package(program, out, replace(options, core=watch.core), layout)
 
@@ -154,10 +183,7 @@ def _context(program: Program, watch: Watch, axes: list[Axis], options: Options)
         "offered": watch.rate(rate),
         "sensors": [SENSORS[name] for name in watch.sensors],
         "axes": axes,
-        "factors": [
-            axis.factor * (watch.gravity / watch.per_g if axis.sensor == "acc" else 1.0)
-            for axis in axes
-        ],
+        "factors": [axis.factor * watch.scale(axis) for axis in axes],
         "millihertz": millihertz,
         "period_us": 10**9 // millihertz,
         "period_rest": 10**9 % millihertz,
