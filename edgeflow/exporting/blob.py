@@ -19,6 +19,7 @@ import struct
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
@@ -103,7 +104,7 @@ def build_blob(files: Mapping[str, str], core: CoreSpec, memory_symbol: str) -> 
 
 def _with_places(file: Path, memory_symbol: str) -> bytes:
     with file.open("rb") as stream:
-        elf = ELFFile(stream)
+        elf: Any = ELFFile(stream)
         sizes = {
             section.name: section["sh_size"]
             for section in elf.iter_sections()
