@@ -307,16 +307,17 @@ def export(
         Several become one library, in which they share kernels and tables: programs by their
         names, with which their functions, types and macros begin, or files, whose names they get.
     to : str
-        "cmake", "arduino", "platformio", "zephyr", "esp-idf", "onnx", "onnx-scan" or "tflite".
+        "cmake", "arduino", "platformio", "zephyr", "esp-idf", "web", "onnx", "onnx-scan" or
+        "tflite".
     out : path, optional
         File or folder; default: the format's, in the current folder.
     name : str, optional
         Of a library; its functions and macros begin with it, of several programs those of the
-        kernels.
+        kernels. Of the web package: as npm takes it.
     core : str, optional
         A core whose kernels a library has; default "c": C that runs anywhere.
     optimize, backend : str, optional
-        Of a library, as for `compile`.
+        Of a library, as for `compile`; of the web package, `optimize` alone.
     data : Dataset, str or path, optional
         Real recordings, for what an export shows or measures on them.
     activations : str, optional

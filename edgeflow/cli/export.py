@@ -33,8 +33,8 @@ def command(
     name: str | None = typer.Option(
         None,
         "--name",
-        help="Of a library: its functions and macros begin with it. Default: the file's; of "
-        "several programs, that of --out.",
+        help="Of a library: its functions and macros begin with it; of a web package: npm's. "
+        "Default: the file's; of several programs, that of --out.",
     ),
     core: str | None = typer.Option(
         None,
@@ -43,7 +43,7 @@ def command(
         "Default: c, which runs anywhere.",
     ),
     optimize: str | None = typer.Option(
-        None, "--optimize", help="Of a library: speed, balanced (default) or size."
+        None, "--optimize", help="Of a library or a web package: speed, balanced (default) or size."
     ),
     backend: str | None = typer.Option(
         None, "--backend", help="Of a library, its kernels and steps: c (default), tvm or auto."
@@ -51,7 +51,7 @@ def command(
     data: str | None = typer.Option(
         None,
         "--data",
-        help=f"{DATA_FILES}: a library's example classifies a window of its "
+        help=f"{DATA_FILES}: the example of a library or web package classifies a window of its "
         "test subjects; a .tflite file is run on all of these.",
     ),
     inline: bool = typer.Option(
@@ -78,7 +78,8 @@ def command(
     """Write a program for other tools: a library of C code, an app of a watch, or a model file.
 
     A library is a folder that the ecosystem's own tools build: sources, manifest, example,
-    README, licence. Two of them can be in one firmware if their names differ.
+    README, licence. Two of them can be in one firmware if their names differ. A web package is
+    built already: it takes pip install edgeflow[web].
 
     Examples:
       edgeflow export model.onnx --to cmake --data seglearn-watch -o my-library
@@ -87,6 +88,7 @@ def command(
       edgeflow export model.onnx --to zephyr --data mine.csv
       edgeflow export walk.onnx fall.onnx --to cmake -o lib
       edgeflow export model.onnx --to pebble --axes ax=acc_x:g,ay=acc_y:g,az=acc_z:g
+      edgeflow export model.onnx --to web --data seglearn-watch -o my-page
       edgeflow export model.onnx --to onnx -o step.onnx
       edgeflow export model.onnx --to onnx-scan --raw -o windows.onnx
       edgeflow export model.onnx --to tflite --data seglearn-watch -o model.tflite
@@ -153,7 +155,8 @@ def command(
             soft_wrap=True,
         )
     if target.is_dir():
-        console.note(f"{target / 'README.md'} tells how to build it")
+        verb = "build" if "core" in form.options else "use"
+        console.note(f"{target / 'README.md'} tells how to {verb} it")
 
 
 def _own_name(names: Sequence[str], out: Path | None) -> str:

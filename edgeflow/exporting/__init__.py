@@ -30,7 +30,7 @@ class Format:
     options : tuple of str
         Fields of ``Options`` that it reads.
     folder : bool
-        The output is a folder, not a file.
+        It is a folder, of which an export replaces what an earlier one made.
     several : bool
         It can be of several programs: `write` takes a mapping of them by name, too.
     notes : bool
@@ -59,7 +59,7 @@ class Options:
     to : str
         The format: a key of `FORMATS`.
     name : str
-        Of the library; its functions and macros begin with it.
+        Of the library, whose functions and macros begin with it, or of the web package.
     core : str
         A core of ``targets/cores`` whose kernels the library has; ``c``: C that runs anywhere.
     optimize : str
@@ -130,6 +130,13 @@ FORMATS: Mapping[str, Format] = {
     ),
     "banglejs": _watch(
         "An app for the Bangle.js 2, with the model as machine code.", output="{name}-banglejs"
+    ),
+    "web": Format(
+        "A package of WebAssembly and JavaScript, for browsers and Node.js.",
+        "edgeflow.exporting.web",
+        "{name}-web",
+        ("name", "optimize", "data"),
+        folder=True,
     ),
 }
 

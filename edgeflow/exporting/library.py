@@ -13,25 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from edgeflow import __version__
-from edgeflow.codegen.c_text import c_float, c_string, plain
 from edgeflow.codegen.names import check_name
 from edgeflow.codegen.package import PROGRAM, RECORD
-from edgeflow.codegen.plan import Plan, plan_library
+from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render
 from edgeflow.digest import read_json, sealed_json
 from edgeflow.errors import ExportError
 from edgeflow.exporting import Options
 from edgeflow.exporting.firmware import firmware
-from edgeflow.exporting.window import example_window
+from edgeflow.exporting.template import TEMPLATES, about, environment
 from edgeflow.files import FolderKind, is_inside, output_folder, write_atomic
 from edgeflow.program import Program
 from edgeflow.resources import license_file
 from edgeflow.targets.core import load_core
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -108,7 +103,7 @@ def write_package(
                 "cannot share: leave --backend out"
             )
         sources |= render(plan, name, shared=True, library=options.name, folder="")
-        models.append(_model(name, plan, options))
+        models.append(about(name, plan, options.data))
     files: dict[str, str] = {f"{layout.sources}/{name}": text for name, text in sources.items()}
     context = _context(options, models, list(files)) | {"folder": layout.sources}
     context |= layout.context
@@ -168,26 +163,6 @@ def _earlier(folder: Path) -> dict[str, list[str]]:
 FOLDER = FolderKind("export", beside=("profile",), earlier=_earlier)
 
 
-def _model(name: str, plan: Plan, options: Options) -> dict[str, Any]:
-    """Return what templates may say of one program."""
-    program = plan.program
-    task = program.task
-    measured = program.metadata if task.metrics and task.pair[1] in program.metadata else {}
-    return {
-        "name": name,
-        "NAME": name.upper(),
-        "CLASS": name.title().replace("_", ""),
-        "program": program,
-        "hash": program.hash.hex(),
-        "state_bytes": plan.state_bytes,
-        "weight_bytes": plan.weight_bytes,
-        "measured": measured,
-        "metric": task.headline.label if measured else "",
-        "score": task.headline.text(measured.get(task.pair[1])) if measured else "",
-        "window": example_window(program, options.data),
-    }
-
-
 def _context(options: Options, models: list[dict[str, Any]], files: list[str]) -> dict[str, Any]:
     return {
         "name": options.name,
@@ -204,22 +179,15 @@ def _context(options: Options, models: list[dict[str, Any]], files: list[str]) -
 
 def _render(to: str, folders: tuple[str, ...], context: dict[str, Any]) -> dict[str, str]:
     """Return the files of the folders' templates; those with a leading _ are only included."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"c_string": c_string, "c_float": c_float, "plain": plain}
+    templates = environment()
     files = {}
     for folder in folders:
-        for path in sorted((_TEMPLATES / folder).rglob("*.j2")):
+        for path in sorted((TEMPLATES / folder).rglob("*.j2")):
             # what has profile in its path is there with the firmware
             unused = path.parent.name == "profile" and not context["firmware"]
             if not path.name.startswith("_") and not unused:
-                target = path.relative_to(_TEMPLATES / folder).with_suffix("").as_posix()
-                template = environment.get_template(path.relative_to(_TEMPLATES).as_posix())
+                target = path.relative_to(TEMPLATES / folder).with_suffix("").as_posix()
+                template = templates.get_template(path.relative_to(TEMPLATES).as_posix())
                 # what has NAME or CLASS in its name is there for each program
                 named = "NAME" in target or "CLASS" in target
                 for model in context["models"] if named else [{}]:

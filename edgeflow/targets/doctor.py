@@ -22,6 +22,7 @@ EXPORT_TOOLS = {  # build what `edgeflow export` writes, on this machine
 EXTRAS = {  # optional parts: the extra of `pip install edgeflow[...]`, and what needs it
     "apache-tvm": ("tvm", "code by TVM"),
     "ai-edge-litert": ("litert", "LiteRT files"),
+    "ziglang": ("web", "packages for the web"),
     "nir": ("nir", "NIR models"),
     "pythondata-cpu-ibex": ("rtl", "rtl-ibex, rtl-ibex-zbb"),
     "pythondata-cpu-cv32e40p": ("rtl", "rtl-cv32e40p"),
