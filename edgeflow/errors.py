@@ -8,6 +8,7 @@ from typing import Any
 from unicodedata import category
 
 __all__ = [
+    "AppError",
     "BoardResetError",
     "CheckFailed",
     "CompressError",
@@ -120,6 +121,10 @@ class OutputError(EdgeFlowError):
 
 class TargetError(EdgeFlowError):
     """An unknown board, or a board file that is wrong."""
+
+
+class AppError(EdgeFlowError):
+    """A page cannot be served, or was asked for what it cannot show."""
 
 
 class ImcError(EdgeFlowError):

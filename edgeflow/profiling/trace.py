@@ -4,6 +4,7 @@
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -153,6 +154,17 @@ def read_counts(path: str | Path) -> Counts:
     if not path.is_file():
         raise EdgeFlowError(f"{path}: no instruction counts: the emulator did not start counting")
     lines = path.read_text(encoding="ascii", errors="replace").split("\n")[:-1]
+    return parse_counts(lines, path)
+
+
+def parse_counts(lines: Sequence[str], path: str | Path) -> Counts:
+    """Return the counts in whole lines of what the plugin writes to `path`.
+
+    Raises
+    ------
+    EdgeFlowError
+        If a line is damaged, or steps differ in their number of layers.
+    """
     steps = []
     for number, line in enumerate(lines, 1):
         try:

@@ -1,0 +1,68 @@
+"""Instructions of an emulated board's steps, read while it runs."""
+
+import os
+from pathlib import Path
+
+from edgeflow.errors import EdgeFlowError
+from edgeflow.profiling.trace import Counts, parse_counts, prepare_trace
+from edgeflow.targets.part import DataCache
+
+#: Bytes of counts after which those that were read are given back to the disk.
+_MOST = 4_000_000
+
+
+class StepCounter:
+    """Counts of the steps of one emulator at a time, as of ``edgeflow profile``.
+
+    Parameters
+    ----------
+    elf : Path
+        The linked firmware.
+    folder : Path
+        For its files.
+    qemu : str
+        Name of the emulator.
+    data_cache : DataCache, optional
+        Counts the lines that it fetches, too.
+
+    Raises
+    ------
+    EdgeFlowError
+        If the image or the emulator does not allow it (`prepare_trace`).
+    """
+
+    def __init__(self, elf: Path, folder: Path, qemu: str, data_cache: DataCache | None) -> None:
+        trace = prepare_trace(elf, folder, qemu=qemu, data_cache=data_cache)
+        self._plugin, self._path = trace.plugin, trace.out
+        self._read = self._freed = 0
+
+    def start(self) -> list[str]:
+        """Forget all counts; return the plugin for the emulator that is started next."""
+        self._path.unlink(missing_ok=True)
+        self._read = self._freed = 0
+        return self._plugin
+
+    def take(self, steps: int) -> Counts | None:
+        """Return the counts of the steps since the last call; None if they are not as many."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._read)
+                data = file.read()
+        except OSError:
+            return None
+        whole = data.rfind(b"\n") + 1
+        self._read += whole
+        self._free()
+        lines = data[:whole].decode("ascii", "replace").split("\n")[:-1]
+        if len(lines) != steps or not lines:
+            return None
+        try:
+            return parse_counts(lines, self._path)
+        except EdgeFlowError:
+            return None
+
+    def _free(self) -> None:
+        # no step runs between two calls; the emulator goes on writing at its place in the file
+        if self._read - self._freed > _MOST:
+            os.truncate(self._path, 0)
+            self._freed = self._read
