@@ -244,6 +244,7 @@ class Session:
             "classes": list(program.classes),
             "labels": list(program.classes if classes else dataset.classes),
             "outputs": program.outputs,
+            "output_scale": program.output_scale,
             "channels": list(program.input.channels),
             "units": list(dataset.units),
             "rate_hz": self.rate_hz,
