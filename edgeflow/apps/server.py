@@ -177,7 +177,7 @@ async def serve(player: Player, listener: socket.socket, ready: Callable[[], Non
     Raises
     ------
     KeyboardInterrupt
-        After Ctrl-C, when all is closed.
+        When all is closed, after some signals.
     """
     config = uvicorn.Config(
         make_app(player),

@@ -1,5 +1,6 @@
 """``edgeflow live``: a model on recordings of a subject, step by step, in the browser."""
 
+import contextlib
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,6 @@ def command(
     with console.progress() as bar, engine_of(program, made, place, console.stages(bar)) as engine:
         bar.stop()
         session = Session(program, samples, engine, person=person)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):  # the way to end it
             show(session, speed=speed, http_port=http_port, ready=ready)
-        except KeyboardInterrupt:
-            console.note("the page is closed")
+    console.note("the page is closed")
