@@ -73,7 +73,7 @@ class Engine(abc.ABC):
 
     name = "reference"
     kind = "the bit-exact reference on this computer"
-    costs_note = "no board runs the model: --board NAME gives instructions and energy"
+    costs_note = "no board runs the model; with one, as by --board qemu-m4, each step has its costs"
 
     @abc.abstractmethod
     def open(self) -> None:

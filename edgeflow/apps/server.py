@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -89,17 +89,7 @@ def _name(url: str) -> str | None:
 
 
 def make_app(player: Player) -> Starlette:
-    """Return the application; it steps the session of a player that is open."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        task = asyncio.create_task(player.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    """Return the application that shows what a player steps."""
 
     async def live(page: WebSocket) -> None:
         await page.accept()
@@ -122,7 +112,6 @@ def make_app(player: Player) -> Starlette:
             Mount("/", StaticFiles(directory=PAGE, html=True)),
         ],
         middleware=[Middleware(_OwnPagesOnly)],
-        lifespan=lifespan,
     )
 
 
@@ -190,6 +179,9 @@ async def serve(player: Player, listener: socket.socket, ready: Callable[[], Non
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
+    stepping = asyncio.create_task(player.run())
+    # it never ends but by an error, which ends the server
+    stepping.add_done_callback(lambda task: setattr(server, "should_exit", True))
 
     async def wait_until_it_answers() -> None:
         while not server.started:
@@ -201,3 +193,6 @@ async def serve(player: Player, listener: socket.socket, ready: Callable[[], Non
         await server.serve(sockets=[listener])
     finally:
         waiting.cancel()
+        stepping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await stepping

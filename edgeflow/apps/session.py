@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,9 @@ class Session:
         self._sequences = self._found[person]
         self._integers: dict[int, NDArray[np.int16]] = {}
         self._known: tuple[NDArray[np.int16], NDArray[np.bool_]] | None = None
+        if self.program.window and not isinstance(self.engine, Reference):
+            x = np.stack([self._ints(i) for i in range(len(self._sequences.x))])
+            self._known = run_windows(self.program, x)
         self.restart()
 
     def restart(self) -> None:
@@ -205,12 +209,9 @@ class Session:
         """Return the reference's outputs, and whether an early exit had decided."""
         if isinstance(self.engine, Reference):
             return answer.y, self.engine.held
-        if not self.program.window:  # a recording may be too long to be run in advance
+        if self._known is None:  # a recording may be too long to be run in advance
             y = self._oracle.steps(segments).y
             return y, self._oracle.held
-        if self._known is None:
-            x = np.stack([self._ints(i) for i in range(len(self._sequences.x))])
-            self._known = run_windows(self.program, x)
         y, held = self._known
         return (
             np.concatenate([y[i, a:b] for i, a, b in parts]),
@@ -261,9 +262,10 @@ class Session:
                 "description": self.engine.kind,
                 "costs": self.engine.costs_note,
             },
-            "training": self._training(),
+            "training": self._training,
         }
 
+    @cached_property
     def _training(self) -> dict[str, Any] | None:
         """Return mean and standard deviation of each channel over the training subjects."""
         train = set(self.dataset.people["train"])

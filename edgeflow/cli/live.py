@@ -1,6 +1,7 @@
 """``edgeflow live``: a model on recordings of a subject, step by step, in the browser."""
 
 import contextlib
+import threading
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ def command(
             console.note(f"{engine.name}: {engine.kind}", label="runs on   ")
             console.note(f"{address}  (Ctrl-C ends it)", label="page      ")
         if not no_browser:
-            webbrowser.open(address)
+            # a thread of its own, as some browsers take the terminal until they end
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     with console.progress() as bar, engine_of(program, made, place, console.stages(bar)) as engine:
         bar.stop()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
@@ -128,7 +129,10 @@ async def browser() -> AsyncIterator[Page]:
         ]  # fmt: skip
         if os.geteuid() == 0:
             command.insert(1, "--no-sandbox")  # it refuses to run as root otherwise
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # Debian's command is a script around the program: a group of their own ends as one
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         try:
             address = await _address(Path(profile) / "DevToolsActivePort", process)
             async with websockets.connect(address, max_size=None) as whole:
@@ -148,7 +152,7 @@ async def browser() -> AsyncIterator[Page]:
                 yield page
                 listening.cancel()
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from edgeflow.apps.server import PAGE
+from edgeflow.codegen.build import compile_program
 from edgeflow.device import protocol
 from edgeflow.device.protocol import Message
+from tests.random_programs import random_program
 
 SCRIPT = """
 import { readFileSync } from "node:fs";
@@ -138,3 +140,36 @@ def test_motion_samples_come_at_the_models_rate_in_its_units(tmp_path: Path) -> 
     values = [value for one in found["samples"][:5] for (value,) in one["samples"]]
     assert np.allclose(values, [0, 2, 4, 6, 8, 10])  # a sample each 20 ms of a line
     assert [one["gap"] for one in found["samples"]] == [True, *[False] * 4, True]
+
+
+FIRMWARE = """
+import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { FrameClient } from %(frames)s;
+const ask = JSON.parse(readFileSync(0, "utf8"));
+const child = spawn(ask.program, [], { stdio: ["pipe", "pipe", "inherit"] });
+const transport = { onbytes: () => {}, onlost: () => {}, write: async (bytes) => { child.stdin.write(bytes); } };
+child.stdout.on("data", (bytes) => transport.onbytes(bytes));
+const client = new FrameClient(transport, { timeout: 5000 });
+const hello = await client.open();
+const first = await client.steps(ask.x.slice(0, 100).map((x) => Int16Array.from(x)), true);
+const rest = await client.steps(ask.x.slice(100).map((x) => Int16Array.from(x)), false);
+child.kill();
+const y = [...first.y, ...rest.y].map((row) => [...row]);
+console.log(JSON.stringify({ hello, y, cycles: [...first.cycles, ...rest.cycles] }));
+"""
+
+
+def test_the_page_steps_the_firmware(tmp_path: Path) -> None:
+    """The image of the board ``host``, a program that speaks the protocol."""
+    program, rng = random_program(3, 6, [16], 5, 12, 12), np.random.default_rng(0)
+    build = compile_program(program, "host", tmp_path / "build")
+    limit = 2 ** (program.input.bits - 1) - 1
+    x = rng.integers(-limit, limit + 1, (500, program.inputs)).astype(np.int16)
+    ask = {"program": str(build.elf), "x": x.tolist()}
+    found = node(FIRMWARE % {"frames": json.dumps((PAGE / "frames.js").as_uri())}, ask)
+    assert found["hello"]["model"] == program.hash.hex()
+    assert found["hello"]["build"] == build.build_id
+    assert found["hello"]["board"] == "host"
+    assert (np.array(found["y"]) == program.run(x[None])[0]).all()
+    assert len(found["cycles"]) == 500

@@ -3,15 +3,17 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
 from edgeflow.data import Dataset
-from tests.command import edgeflow
+from tests.command import PROGRAM, edgeflow
 from tests.conftest import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -47,11 +49,38 @@ def python_of(page: Path) -> str:
 def run_line(line: str, folder: Path, environment: dict[str, str]) -> CompletedProcess[str]:
     """Run a line as a shell does; ``edgeflow`` alone, in this process."""
     words = shlex.split(line, comments=True)
+    if words[:2] == ["edgeflow", "live"]:
+        return run_until_shown(words[1:], folder, environment)
     if words[0] == "edgeflow" and not set(words) & {"|", ">", "<", "&&", "&"}:
         return edgeflow(*words[1:], folder=folder, environment=environment)
     return subprocess.run(
         line, shell=True, cwd=folder, env=environment, capture_output=True, text=True
     )
+
+
+def run_until_shown(
+    arguments: list[str], folder: Path, environment: dict[str, str]
+) -> CompletedProcess[str]:
+    """Run a command that serves a page until the page answers, then interrupt it."""
+    command = [*PROGRAM, *arguments, "--no-browser", "--http-port", "0"]
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said = ""
+    while (line := process.stderr.readline()) and "http://" not in said:
+        said += line
+        if found := re.search(r"http://\S+", line):
+            with urllib.request.urlopen(found[0], timeout=30) as answer:
+                assert answer.status == 200
+            process.send_signal(signal.SIGINT)
+    said += process.stderr.read()
+    return CompletedProcess(command, process.wait(30), "", said)
 
 
 @pytest.mark.board

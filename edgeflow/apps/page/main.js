@@ -39,7 +39,7 @@ function gesture(text) {
 function run(source, info) {
   const tally = new Tally(info), view = new View(info);
   plot = new Plot($("plot"), info);
-  let latest = null, late = null, base = null, fresh = false, figuresAt = 0, tablesAt = 0, session = null;
+  let latest = null, late = null, base = null, heard = 0, fresh = false, figuresAt = 0, tablesAt = 0, session = null;
   let frames = 0, lateFrames = 0, paceFrom = null, pace = null;
   alert_("");
   controls(source, info);
@@ -50,7 +50,9 @@ function run(source, info) {
     // clocks differ: late is what is later than the quickest message was
     if (steps.sent_ms !== undefined) {
       const offset = now - steps.sent_ms;
-      base = base === null ? offset : Math.min(base, offset);
+      // and drift apart, by less than 100 ppm
+      base = base === null ? offset : Math.min(base + 1e-4 * (now - heard), offset);
+      heard = now;
       const total = steps.late_ms + offset - base;
       late = late === null ? total : LATENCY * late + (1 - LATENCY) * total;
       frames += 1;

@@ -67,10 +67,11 @@ export class Plot {
     const shown = Math.min(Math.round(this.seconds * this.info.rate_hz), KEPT);
     const from = this.end - shown;
     const x = (i) => LEFT + ((i - from) / shown) * (width - LEFT - 4);
-    const lane = (height - RIBBON - AXIS - GAP * this.lanes.length) / this.lanes.length;
+    const ribbon = this.info.classes.length ? RIBBON : 0;
+    const lane = (height - ribbon - AXIS - GAP * this.lanes.length) / this.lanes.length;
     g.font = `12px ${ink.font}`;
     this.lanes.forEach((one, k) => this.#lane(g, one, k, k * (lane + GAP), lane, x, Math.max(from, this.first, this.end - KEPT)));
-    this.#ribbon(g, x, from, height - RIBBON - AXIS);
+    if (ribbon) this.#ribbon(g, x, from, height - ribbon - AXIS);
     this.#axis(g, x, from, height);
   }
 
@@ -110,7 +111,7 @@ export class Plot {
   }
 
   #ribbon(g, x, from, top) {
-    const { labels, classes } = this.info;
+    const { labels } = this.info;
     g.textBaseline = "middle";
     g.textAlign = "center";
     for (const mark of this.marks) {
@@ -123,8 +124,7 @@ export class Plot {
       g.fillStyle = colour;
       g.fillRect(left, top, Math.max(right - left - 2, 1), 3);
       const point = x(mark.from + mark.after);
-      if (mark.early && point > LEFT) { g.strokeStyle = colour; g.setLineDash([3, 3]); line(g, point, 0, point, top + RIBBON); g.setLineDash([]); }
-      if (!classes.length) continue;
+      if (mark.early && point > LEFT) { g.strokeStyle = colour; g.lineWidth = 1; g.setLineDash([3, 3]); line(g, point, 0, point, top - 4); g.setLineDash([]); }
       const sign = mark.right === null ? "" : mark.right ? "✓ " : "✗ ";
       const name = sign + labels[mark.decision];
       const room = right - left - 8;

@@ -30,6 +30,7 @@ export class View {
     $("costs-note").textContent = sentence(info.board.costs);
     $("bars-title").textContent = this.classes ? "Confidence now" : "Outputs now";
     $("matrix").closest("section").hidden = !this.classes;
+    document.body.classList.toggle("values", !this.classes);
     document.title = `${info.board.name} · EdgeFlow live`;
   }
 
