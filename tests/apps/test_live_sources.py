@@ -1,0 +1,273 @@
+"""Apps tier: the page's sources that need no server: WebAssembly, motion sensors, Web Serial, Web Bluetooth.
+
+They alone would catch a page that steps other samples than it shows, or a board by other bytes than the protocol's,
+and sources that say nothing where a browser or a phone lacks something.
+"""
+
+import asyncio
+import contextlib
+import functools
+import http.server
+import json
+import shutil
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import websockets
+
+from edgeflow.apps.server import PAGE
+from edgeflow.codegen.build import compile_program
+from edgeflow.data import Dataset
+from edgeflow.device import open_board
+from edgeflow.program import Program
+from tests.apps.browser import Page, browser, find_browser
+from tests.apps.test_live_server import oracle
+
+#: What a browser offers of a serial port and of the Nordic UART service, over a socket to a board.
+SHIM = """
+const link = async () => { const s = new WebSocket(%(bridge)s); s.binaryType = "arraybuffer"; await new Promise((r) => { s.onopen = r; }); return s; };
+const port = {
+  async open({ baudRate }) {
+    window.baud = baudRate;
+    const s = await link();
+    this.readable = new ReadableStream({ start(c) { s.onmessage = (e) => c.enqueue(new Uint8Array(e.data)); s.onclose = () => c.error(new Error("gone")); } });
+    this.writable = new WritableStream({ write(bytes) { s.send(bytes); } });
+    this.close = async () => s.close();
+  },
+  async close() {},
+};
+Object.defineProperty(navigator, "serial", { value: { requestPort: async () => port } });
+const device = Object.assign(new EventTarget(), { gatt: { disconnect() {}, async connect() {
+  const s = await link(), from = Object.assign(new EventTarget(), { async startNotifications() {} });
+  s.onmessage = (e) => { for (let at = 0; at < e.data.byteLength; at += 20) { from.value = new DataView(e.data.slice(at, at + 20)); from.dispatchEvent(new Event("characteristicvaluechanged")); } };
+  s.onclose = () => device.dispatchEvent(new Event("gattserverdisconnected"));
+  const to = { properties: { writeWithoutResponse: true }, async writeValueWithoutResponse(bytes) { if (bytes.length > 20) throw new Error("too long"); s.send(bytes); } };
+  return { async getPrimaryService() { return { async getCharacteristic(id) { return id.startsWith("6e400002") ? to : from; } }; } };
+} } });
+Object.defineProperty(navigator, "bluetooth", { value: { requestDevice: async () => device } });
+"""
+RECORD = """(() => {
+  const { source } = edgeflow, before = source.onstep;
+  window.seen = [];
+  source.onstep = (steps) => { if (steps.first === 0) seen.length = 0; seen.push(steps); before(steps); };
+  source.set({ restart: true, speed: 5 });
+})()"""
+
+
+@pytest.fixture(scope="module")
+def program(model: Path) -> Program:
+    return Program.load(model)
+
+
+@pytest.fixture(scope="module")
+def folder(
+    program: Program, seglearn: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Serve the page beside the model in WebAssembly and recordings; yield the address."""
+    find_browser()
+    pytest.importorskip("ziglang", reason="no ziglang: pip install ziglang")
+    web = pytest.importorskip("edgeflow.exporting.web", reason="no export to the web")
+    assert web is not None
+    from edgeflow.exporting import export
+
+    out = tmp_path_factory.mktemp("web") / "page"
+    export(program, "web", out)
+    shutil.copytree(PAGE, out, dirs_exist_ok=True)
+    recordings = [one for one in seglearn.split("test") if one.person == "9"]
+    content = {
+        "data": seglearn.name,
+        "channels": seglearn.channels,
+        "recordings": [
+            {"person": r.person, "label": seglearn.classes[r.label], "x": r.x.tolist()}
+            for r in recordings
+        ],
+    }
+    (out / "recordings.json").write_text(json.dumps(content))
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(out))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/index.html"
+        server.shutdown()
+
+
+@contextlib.asynccontextmanager
+async def bridge(build: Any) -> AsyncIterator[str]:
+    """Start a board; yield the address of a socket with its bytes."""
+    board = open_board(build.spec(), image=build.elf)
+    with board:
+        board.flash()
+        transport = board._open()
+        loop = asyncio.get_running_loop()
+
+        async def talk(page: Any) -> None:
+            async def up() -> None:
+                while True:
+                    data = await loop.run_in_executor(None, transport.read, 0.2)
+                    if data:
+                        await page.send(data)
+
+            reading = asyncio.create_task(up())
+            async for data in page:
+                transport.write(data)
+            reading.cancel()
+
+        async with websockets.serve(talk, "127.0.0.1", 0) as server:
+            number = next(iter(server.sockets)).getsockname()[1]
+            yield f"ws://127.0.0.1:{number}/"
+
+
+async def decisions(page: Page, steps: int) -> tuple[list[list[int]], list[int], int]:
+    """Return outputs and decisions of the first steps after a new start, and mismatches."""
+    await page.js(RECORD)
+    await page.until(f"seen.reduce((n, one) => n + one.y.length, 0) >= {steps}", 90)
+    y = await page.js("seen.flatMap(one => one.y)")
+    return y, await page.js("seen.flatMap(one => one.decision)"), await page.js("seen.at(-1).mismatches")  # fmt: skip
+
+
+def check(found: tuple[Any, ...], model: Path, data: Dataset) -> None:
+    y, decided, mismatches = found
+    wanted = oracle(model, data, "9")[: len(y)]
+    assert np.array_equal(y, wanted)
+    assert decided == wanted.argmax(axis=1).tolist()
+    assert mismatches == 0
+
+
+def test_webassembly_gives_the_programs_steps(folder: str, model: Path, seglearn: Dataset) -> None:
+    async def watch() -> Any:
+        async with browser() as page:
+            await page.open(f"{folder}?source=wasm")
+            await page.until("window.edgeflow && edgeflow.tally.steps > 5")
+            found = await decisions(page, 500)
+            assert page.problems == []
+            return found
+
+    check(asyncio.run(watch()), model, seglearn)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("serial", "host"), ("bluetooth", "host"), pytest.param("serial", "qemu-m4", marks=pytest.mark.board)],
+)  # fmt: skip
+def test_a_board_behind_the_browser_gives_the_programs_steps(
+    source: str, name: str, folder: str, model: Path, program: Program, seglearn: Dataset,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    build = compile_program(program, name, tmp_path / "build")
+
+    async def watch() -> Any:
+        async with bridge(build) as address, browser() as page:
+            shim = SHIM % {"bridge": json.dumps(address)}
+            await page.call("Page.addScriptToEvaluateOnNewDocument", source=shim)
+            await page.open(f"{folder}?source={source}")
+            await page.until("!document.getElementById('begin').hidden")
+            await page.js("document.getElementById('begin').click()")
+            await page.until("window.edgeflow && edgeflow.tally.steps > 5", 40)
+            assert await page.js("edgeflow.info.board.name") == name
+            found = await decisions(page, 500)
+            assert page.problems == []
+            return found
+
+    check(asyncio.run(watch()), model, seglearn)
+
+
+def test_another_model_on_the_board_is_told_of(
+    folder: str, program: Program, tmp_path: Path
+) -> None:
+    other = replace(program, output_scale=program.output_scale * 2)
+    build = compile_program(other, "host", tmp_path / "build")
+
+    async def watch() -> str:
+        async with bridge(build) as address, browser() as page:
+            shim = SHIM % {"bridge": json.dumps(address)}
+            await page.call("Page.addScriptToEvaluateOnNewDocument", source=shim)
+            await page.open(f"{folder}?source=serial")
+            await page.until("!document.getElementById('begin').hidden")
+            await page.js("document.getElementById('begin').click()")
+            await page.until("!document.getElementById('alert').hidden", 40)
+            return await page.js("document.getElementById('alert').textContent")
+
+    text = asyncio.run(watch())
+    assert "the board runs another model" in text and "edgeflow flash" in text
+
+
+def test_motion_sensors_are_stepped_at_the_models_rate(folder: str, program: Program) -> None:
+    # a phone's 60 events per second, each a little off
+    feed = """(() => {
+      let n = 0;
+      setInterval(() => {
+        const t = n++ / 60, w = (k) => Math.sin(k * t);
+        dispatchEvent(new DeviceMotionEvent("devicemotion", {
+          accelerationIncludingGravity: { x: 9 * w(3), y: 5 * w(4), z: 9.8 + w(5) }, acceleration: { x: 0, y: 0, z: 0 },
+          rotationRate: { alpha: 90 * w(2), beta: 60 * w(6), gamma: 30 * w(7) }, interval: 16 }));
+      }, 1000 / 60);
+    })()"""
+
+    async def watch() -> Any:
+        async with browser() as page:
+            await page.open(f"{folder}?source=motion")
+            await page.until("!document.getElementById('begin').hidden")
+            await page.js(feed)
+            await page.js("document.getElementById('begin').click()")
+            await page.until("window.edgeflow && edgeflow.tally.steps > 5", 40)
+            await page.js(RECORD)
+            before = await page.js("performance.now()")
+            await page.until("seen.reduce((n, one) => n + one.y.length, 0) >= 250", 60)
+            took = await page.js("performance.now()") - before
+            x = await page.js("seen.flatMap(one => one.x)")
+            y = await page.js("seen.flatMap(one => one.y)")
+            assert page.problems == []
+            return np.array(x, np.float32), np.array(y, np.int16), took
+
+    x, y, took = asyncio.run(watch())
+    whole = len(x) // program.window * program.window
+    windows = x[:whole].reshape(-1, program.window, 6)
+    wanted = program.run(program.quantize_input(windows)).reshape(whole, -1)
+    assert np.array_equal(y[:whole], wanted)
+    assert len(x) / took * 1000 == pytest.approx(program.rate_hz, rel=0.1)
+
+
+def spoiled(folder: str, source: str, script: str, press: bool) -> str:
+    """Return what the page says where something is missing."""
+
+    async def watch() -> str:
+        async with browser() as page:
+            await page.call("Page.addScriptToEvaluateOnNewDocument", source=script)
+            await page.open(f"{folder}?source={source}")
+            if press:
+                await page.until("!document.getElementById('begin').hidden")
+                await page.js("document.getElementById('begin').click()")
+            await page.until("!document.getElementById('alert').hidden", 40)
+            return await page.js("document.getElementById('alert').textContent")
+
+    return asyncio.run(watch())
+
+
+NO = "Object.defineProperty(navigator, '%s', { value: undefined }); delete Navigator.prototype.%s; delete navigator.%s;"
+LACKS: list[tuple[str, str, bool, str]] = [
+    ("serial", NO % (("serial",) * 3), True, "this browser has no Web Serial: use Chrome or Edge"),
+    ("bluetooth", NO % (("bluetooth",) * 3), True, "this browser has no Web Bluetooth"),
+    ("motion", "delete window.DeviceMotionEvent", True, "no motion sensors: open the page on a phone"),
+    ("motion", "DeviceMotionEvent.requestPermission = async () => 'denied'", True, "were not allowed"),
+    ("motion", "DeviceMotionEvent.requestPermission = async () => 'granted'", True, "no motion sensor gives samples here"),
+    ("nothing", "", False, "there is no source “nothing”: use one of websocket"),
+    ("wasm", "window.fetch = async () => new Response('', { status: 404, statusText: 'Not Found' })", False, "cannot be loaded (404"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "script", "press", "message"), LACKS, ids=[f"{i}-{one[0]}" for i, one in enumerate(LACKS)]
+)  # fmt: skip
+def test_what_is_missing_is_said(
+    source: str, script: str, press: bool, message: str, folder: str
+) -> None:
+    assert message in spoiled(folder, source, script, press)
