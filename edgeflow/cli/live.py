@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from edgeflow.cli import console, dataset
-from edgeflow.cli.options import DATA_FILES, JSON, PORT, RUNNER, TRUST_BOARD
+from edgeflow.cli.options import DATA_FILES, PORT, RUNNER, TRUST_BOARD
 from edgeflow.cli.schema import with_options
 from edgeflow.data.reading import DataOptions
 
@@ -45,7 +45,9 @@ def command(
     ),
     no_browser: bool = typer.Option(False, "--no-browser", help="Only print the page's address."),
     trust_board: bool = TRUST_BOARD,
-    json_: bool = JSON,
+    json_: bool = typer.Option(
+        False, "--json", help="Print the page's address and what it shows as JSON."
+    ),
     *,
     reading: dict[str, Any],
 ) -> None:
