@@ -104,43 +104,53 @@ def load_model(path: Path) -> tuple[Program, Build | Package | None]:
     return made.program(), made
 
 
+def board_of(made: Build | Package | None, place: Place) -> BoardSpec | None:
+    """Return the board that is to run a model; None: the reference runs it.
+
+    Raises
+    ------
+    EdgeFlowError
+        If there is no such board, or options of one are given without it.
+    """
+    if made is not None:
+        if isinstance(made, Package):
+            made.check_port(place.port, place.runner)
+        return made.spec(place.board, trust_board=place.trust_board)
+    if place.board is not None:
+        return load_board(place.board, trusted=place.trust_board)
+    for name, given in (("--port", place.port), ("--runner", place.runner)):
+        if given is not None:
+            raise DeviceError(f"{name} {given}: say also which board is there, with --board")
+    return None
+
+
 @contextlib.contextmanager
 def engine_of(
     program: Program,
     made: Build | Package | None,
+    spec: BoardSpec | None,
     place: Place,
     progress: StageProgress = silent,
 ) -> Iterator[Engine]:
-    """Yield what runs a program: its board, or the reference where no board is named.
+    """Yield what runs a program: the board that `board_of` gave, or the reference.
 
     A program that is to run on a board is compiled for it, in a folder that goes at the end.
 
     Raises
     ------
     EdgeFlowError
-        If there is no such board or no tool for it, or the program does not fit it.
+        If there is no tool for the board, or the program does not fit it.
     """
-    if made is None and place.board is None:
-        for name, given in (("--port", place.port), ("--runner", place.runner)):
-            if given is not None:
-                raise DeviceError(f"{name} {given}: say also which board is there, with --board")
+    if spec is None:
         yield Reference(program)
         return
     with contextlib.ExitStack() as stack:
-        spec: BoardSpec
         if made is None:
-            assert place.board is not None
-            spec = load_board(place.board, trusted=place.trust_board)
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeflow-live-"))
             made = compile_program(program, spec, Path(folder) / "build", progress=progress)
-        else:
-            spec = made.spec(place.board, trust_board=place.trust_board)
-        no_flash = place.no_flash
-        if isinstance(made, Package):
-            made.check_port(place.port, place.runner)
-            no_flash = True
         if place.port is None:
             prepare(spec, progress)
+        no_flash = place.no_flash or isinstance(made, Package)
         engine = BoardEngine(made, spec, port=place.port, runner=place.runner, no_flash=no_flash)
         stack.callback(engine.close)
         yield engine

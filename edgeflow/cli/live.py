@@ -67,12 +67,13 @@ def command(
       edgeflow live model.onnx --board qemu-m4
       edgeflow live build --port /dev/ttyACM0 --http-port 0 --no-browser
     """
-    from edgeflow.apps.live import Place, data_of, engine_of, find_model, load_model, show
+    from edgeflow.apps import live
     from edgeflow.apps.session import Session
 
-    program, made = load_model(find_model(model))
-    samples = dataset.load(data_of(program, data), reading, program.window or None)
-    place = Place(board, port, runner, no_flash, trust_board)
+    program, made = live.load_model(live.find_model(model))
+    place = live.Place(board, port, runner, no_flash, trust_board)
+    spec = live.board_of(made, place)
+    samples = dataset.load(live.data_of(program, data), reading, program.window or None)
 
     def ready(address: str) -> None:
         if json_:
@@ -93,9 +94,12 @@ def command(
             # a thread of its own, as some browsers take the terminal until they end
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    with console.progress() as bar, engine_of(program, made, place, console.stages(bar)) as engine:
+    with (
+        console.progress() as bar,
+        live.engine_of(program, made, spec, place, console.stages(bar)) as engine,
+    ):
         bar.stop()
         session = Session(program, samples, engine, person=person)
         with contextlib.suppress(KeyboardInterrupt):  # the way to end it
-            show(session, speed=speed, http_port=http_port, ready=ready)
+            live.show(session, speed=speed, http_port=http_port, ready=ready)
     console.note("the page is closed")

@@ -21,6 +21,7 @@ COMMANDS = {
     "bench": ["bench", "kernels", "--shape", "4x4"],
     "schedules": ["bench", "schedules", "-o", "out.toml"],
     "cells": ["bench", "cells", "--cell", "gru", "--hidden", "4"],
+    "live": ["live", "model.onnx"],
     "demo": ["demo", "-o", "out"],
     "float": ["float", "none.py:Net", "--input", "4"],
 }
