@@ -169,7 +169,7 @@ def test_a_board_behind_the_browser_gives_the_programs_steps(
             shim = SHIM % {"bridge": json.dumps(address)}
             await page.call("Page.addScriptToEvaluateOnNewDocument", source=shim)
             await page.open(f"{folder}?source={source}")
-            await page.until("!document.getElementById('begin').hidden")
+            await page.until("document.getElementById('begin')?.hidden === false")
             await page.js("document.getElementById('begin').click()")
             await page.until("window.edgeflow && edgeflow.tally.steps > 5", 40)
             assert await page.js("edgeflow.info.board.name") == name
@@ -191,9 +191,9 @@ def test_another_model_on_the_board_is_told_of(
             shim = SHIM % {"bridge": json.dumps(address)}
             await page.call("Page.addScriptToEvaluateOnNewDocument", source=shim)
             await page.open(f"{folder}?source=serial")
-            await page.until("!document.getElementById('begin').hidden")
+            await page.until("document.getElementById('begin')?.hidden === false")
             await page.js("document.getElementById('begin').click()")
-            await page.until("!document.getElementById('alert').hidden", 40)
+            await page.until("document.getElementById('alert')?.hidden === false", 40)
             return await page.js("document.getElementById('alert').textContent")
 
     text = asyncio.run(watch())
@@ -215,7 +215,7 @@ def test_motion_sensors_are_stepped_at_the_models_rate(folder: str, program: Pro
     async def watch() -> Any:
         async with browser() as page:
             await page.open(f"{folder}?source=motion")
-            await page.until("!document.getElementById('begin').hidden")
+            await page.until("document.getElementById('begin')?.hidden === false")
             await page.js(feed)
             await page.js("document.getElementById('begin').click()")
             await page.until("window.edgeflow && edgeflow.tally.steps > 5", 40)
@@ -244,9 +244,9 @@ def spoiled(folder: str, source: str, script: str, press: bool) -> str:
             await page.call("Page.addScriptToEvaluateOnNewDocument", source=script)
             await page.open(f"{folder}?source={source}")
             if press:
-                await page.until("!document.getElementById('begin').hidden")
+                await page.until("document.getElementById('begin')?.hidden === false")
                 await page.js("document.getElementById('begin').click()")
-            await page.until("!document.getElementById('alert').hidden", 40)
+            await page.until("document.getElementById('alert')?.hidden === false", 40)
             return await page.js("document.getElementById('alert').textContent")
 
     return asyncio.run(watch())
@@ -260,7 +260,7 @@ LACKS: list[tuple[str, str, bool, str]] = [
     ("motion", "DeviceMotionEvent.requestPermission = async () => 'denied'", True, "were not allowed"),
     ("motion", "DeviceMotionEvent.requestPermission = async () => 'granted'", True, "no motion sensor gives samples here"),
     ("nothing", "", False, "there is no source “nothing”: use one of websocket"),
-    ("wasm", "window.fetch = async () => new Response('', { status: 404, statusText: 'Not Found' })", False, "cannot be loaded (404"),
+    ("wasm", "window.fetch = async () => new Response('', { status: 404, statusText: 'Not Found' })", False, "404 Not Found): put model.js and model.wasm"),
 ]  # fmt: skip
 
 
