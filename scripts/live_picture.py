@@ -25,15 +25,19 @@ from tests.apps.browser import browser  # noqa: E402
 
 OUT = ROOT / "docs" / "images" / "live.png"
 #: Of the window, in CSS pixels; of the picture, in pixels.
-WIDTH, HEIGHT, OUT_WIDTH = 1280, 810, 1000
-COLOURS, MAX_BYTES = 128, 150_000
+WIDTH, HEIGHT, OUT_WIDTH = 1280, 1190, 1000
+#: Steps that are shown slowly.
+LAST = 1000
+COLOURS, MAX_BYTES = 256, 150_000
 
 
 async def picture(address: str, steps: int) -> bytes:
     """Return a PNG of the page after so many steps."""
     async with browser() as page:
         await page.open(address, WIDTH, HEIGHT)
-        await page.until(f"window.edgeflow && edgeflow.tally.steps >= {steps}", 600)
+        await page.until(f"window.edgeflow && edgeflow.tally.steps >= {steps - LAST}", 600)
+        await page.js("edgeflow.source.set({ speed: 2 })")
+        await page.until(f"edgeflow.tally.steps >= {steps}", 60)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "live.png"
             await page.picture(file)
@@ -44,10 +48,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("model", type=Path, help="what 'edgeflow live' takes")
     parser.add_argument("-o", "--out", type=Path, default=OUT)
-    parser.add_argument("--steps", type=int, default=9000, help="that are shown before")
+    parser.add_argument("--steps", type=int, default=13750, help="that are shown before")
     parser.add_argument("options", nargs=argparse.REMAINDER, help="of 'edgeflow live'")
     arguments = parser.parse_args()
-    options = ["--speed", "8", "--http-port", "0", "--no-browser", "--json", *arguments.options]
+    options = ["--speed", "20", "--http-port", "0", "--no-browser", "--json", *arguments.options]
     command = [sys.executable, "-c", "from edgeflow.cli import main; main()", "live"]
     with subprocess.Popen(
         [*command, str(arguments.model), *options], stdout=subprocess.PIPE, text=True

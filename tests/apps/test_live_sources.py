@@ -76,7 +76,7 @@ def folder(
     from edgeflow.exporting import export
 
     out = tmp_path_factory.mktemp("web") / "page"
-    export(program, "web", out)
+    export(program, "web", out, data=seglearn)  # which knows the units
     shutil.copytree(PAGE, out, dirs_exist_ok=True)
     recordings = [one for one in seglearn.split("test") if one.person == "9"]
     content = {
@@ -130,8 +130,9 @@ async def decisions(page: Page, steps: int) -> tuple[list[list[int]], list[int],
     """Return outputs and decisions of the first steps after a new start, and mismatches."""
     await page.js(RECORD)
     await page.until(f"seen.reduce((n, one) => n + one.y.length, 0) >= {steps}", 90)
-    y = await page.js("seen.flatMap(one => one.y)")
-    return y, await page.js("seen.flatMap(one => one.decision)"), await page.js("seen.at(-1).mismatches")  # fmt: skip
+    found = "[seen.flatMap(s => s.y), seen.flatMap(s => s.decision), seen.at(-1).mismatches]"
+    y, decided, mismatches = await page.js(found)
+    return y, decided, mismatches
 
 
 def check(found: tuple[Any, ...], model: Path, data: Dataset) -> None:
@@ -223,8 +224,7 @@ def test_motion_sensors_are_stepped_at_the_models_rate(folder: str, program: Pro
             before = await page.js("performance.now()")
             await page.until("seen.reduce((n, one) => n + one.y.length, 0) >= 250", 60)
             took = await page.js("performance.now()") - before
-            x = await page.js("seen.flatMap(one => one.x)")
-            y = await page.js("seen.flatMap(one => one.y)")
+            x, y = await page.js("[seen.flatMap(s => s.x), seen.flatMap(s => s.y)]")
             assert page.problems == []
             return np.array(x, np.float32), np.array(y, np.int16), took
 
@@ -252,10 +252,10 @@ def spoiled(folder: str, source: str, script: str, press: bool) -> str:
     return asyncio.run(watch())
 
 
-NO = "Object.defineProperty(navigator, '%s', { value: undefined }); delete Navigator.prototype.%s; delete navigator.%s;"
+NO = "delete Navigator.prototype.%s"
 LACKS: list[tuple[str, str, bool, str]] = [
-    ("serial", NO % (("serial",) * 3), True, "this browser has no Web Serial: use Chrome or Edge"),
-    ("bluetooth", NO % (("bluetooth",) * 3), True, "this browser has no Web Bluetooth"),
+    ("serial", NO % "serial", True, "this browser has no Web Serial: use Chrome or Edge"),
+    ("bluetooth", NO % "bluetooth", True, "this browser has no Web Bluetooth"),
     ("motion", "delete window.DeviceMotionEvent", True, "no motion sensors: open the page on a phone"),
     ("motion", "DeviceMotionEvent.requestPermission = async () => 'denied'", True, "were not allowed"),
     ("motion", "DeviceMotionEvent.requestPermission = async () => 'granted'", True, "no motion sensor gives samples here"),

@@ -82,7 +82,7 @@ function run(source, info) {
     }
     shown(state, info);
     if (state.speed) { plot.seconds = 10 * Math.sqrt(state.speed); plot.dirty = true; }
-    if (paceFrom) paceFrom = null;
+    paceFrom = pace = null;
   };
 
   const frame = (now) => {

@@ -80,7 +80,7 @@ export class Plot {
     for (const c of lane.channels) for (let i = from; i < this.end; i++) most = Math.max(most, Math.abs(this.values[c][i % KEPT]) || 0);
     // grows at once and shrinks slowly, so that the scale is calm
     const wanted = nice(most * 1.05);
-    this.ranges[k] = wanted > this.ranges[k] ? wanted : this.ranges[k] * 0.98 > wanted ? this.ranges[k] * 0.98 : this.ranges[k];
+    this.ranges[k] = wanted > this.ranges[k] ? wanted : this.ranges[k] * 0.9 > wanted ? this.ranges[k] * 0.9 : this.ranges[k];
     const range = nice(this.ranges[k]);
     const y = (v) => top + height / 2 - (v / range) * (height / 2 - 4);
     g.lineWidth = 1;
