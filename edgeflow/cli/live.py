@@ -4,7 +4,7 @@ import contextlib
 import threading
 import webbrowser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,6 +12,14 @@ from edgeflow.cli import console, dataset
 from edgeflow.cli.options import DATA_FILES, PORT, RUNNER, TRUST_BOARD
 from edgeflow.cli.schema import with_options
 from edgeflow.data.reading import DataOptions
+
+if TYPE_CHECKING:
+    from edgeflow.apps.live import Place
+    from edgeflow.codegen.build import Build
+    from edgeflow.codegen.package import Package
+    from edgeflow.data import Dataset
+    from edgeflow.program import Program
+    from edgeflow.targets.board import BoardSpec
 
 
 @with_options(reading=DataOptions)
@@ -68,12 +76,33 @@ def command(
       edgeflow live build --port /dev/ttyACM0 --http-port 0 --no-browser
     """
     from edgeflow.apps import live
-    from edgeflow.apps.session import Session
 
     program, made = live.load_model(live.find_model(model))
     place = live.Place(board, port, runner, no_flash, trust_board)
     spec = live.board_of(made, place)
     samples = dataset.load(live.data_of(program, data), reading, program.window or None)
+    show_page(
+        program, made, spec, place, samples, person=person, speed=speed, http_port=http_port,
+        browser=not no_browser, json_=json_,
+    )  # fmt: skip
+
+
+def show_page(
+    program: "Program",
+    made: "Build | Package | None",
+    spec: "BoardSpec | None",
+    place: "Place",
+    samples: "Dataset",
+    *,
+    person: str | None = None,
+    speed: float = 1.0,
+    http_port: int,
+    browser: bool,
+    json_: bool,
+) -> None:
+    """Show a model at work until Ctrl-C; parameters of `edgeflow.apps.live.engine_of`."""
+    from edgeflow.apps import live
+    from edgeflow.apps.session import Session
 
     def ready(address: str) -> None:
         if json_:
@@ -90,7 +119,7 @@ def command(
             console.note(f"{samples.name}, subject {session.person}", label="data      ")
             console.note(f"{engine.name}: {engine.kind}", label="runs on   ")
             console.note(f"{address}  (Ctrl-C ends it)", label="page      ")
-        if not no_browser:
+        if browser:
             # a thread of its own, as some browsers take the terminal until they end
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "cells": ["bench", "cells", "--cell", "gru", "--hidden", "4"],
     "live": ["live", "model.onnx"],
     "demo": ["demo", "-o", "out"],
+    "apps": ["apps", "har", "--yes", "-o", "out"],
     "float": ["float", "none.py:Net", "--input", "4"],
 }
 

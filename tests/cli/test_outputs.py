@@ -68,6 +68,7 @@ _FOLDERS = {
     "export": ("export", "model.onnx", "--to", "cmake", "-o"),
     "profile": ("profile", "build", *DATA, "-o"),
     "demo": ("demo", "--board", "host", "-o"),
+    "apps": ("apps", "har", "--yes", "--board", "host", "-o"),
     "imc": ("imc", "profile", "model.onnx", *DATA, "-o"),
 }
 
