@@ -65,11 +65,31 @@ def test_json_lists_the_files(folder: Path, seglearn: object) -> None:
     assert "seglearn-watch" in (folder / "lib/gait/README.md").read_text()
 
 
+def test_web_package(folder: Path, seglearn: object) -> None:
+    pytest.importorskip("ziglang", reason="the PyPI package ziglang is missing")
+    done = run(folder, "My-Gait.v2.onnx", "--to", "web", "--optimize", "size")
+    program = Program.load(folder / "My-Gait.v2.onnx")
+    assert done.stdout.startswith(
+        f"my_gait_v2-web: web of program {program.hash.hex()}, 10 files, "
+    )
+    assert "my_gait_v2-web/README.md tells how to use it" in done.stderr
+    again = run(
+        folder, "My-Gait.v2.onnx", "--to", "web", "--name", "@me/gait", "--data", "seglearn-watch",
+        "-o", "my_gait_v2-web", "--json",
+    )  # fmt: skip
+    value = json.loads(again.stdout)
+    assert value["to"] == "web" and "my_gait_v2-web/model.wasm" in value["files"]
+    assert "seglearn-watch" in (folder / "my_gait_v2-web/example/window.js").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--to", "keil"], "error: --to keil: use one of onnx, "),
         (["--to", "onnx", "--core", "cortex-m4"], "error: onnx has no option 'core'; it is for cmake"),
+        (["--to", "web", "--core", "cortex-m4"], "error: web has no option 'core'; it is for cmake"),
+        (["--to", "web", "--name", "My Gait"], "error: 'My Gait' cannot name an npm package"),
+        (["--to", "web", "-o", "."], "error: .: holds files that EdgeFlow did not make (My-Gait.v2.onnx)"),
         (["--to", "onnx", "-o", "My-Gait.v2.onnx"], "error: My-Gait.v2.onnx: is read (MODEL "),
         (["--to", "cmake", "--name", "size"], "error: 'size' already means something"),
         (["--to", "cmake", "--core", "m4"], "error: no core 'm4'"),

@@ -8,6 +8,7 @@ import functools
 import http.server
 import importlib.util
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -121,6 +122,16 @@ def test_example_classifies_a_recorded_window(package: Path) -> None:
     ]
     label = recorded.split("'")[1]
     assert found == f"class: {label}\noutputs: as at export\n"
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is missing")
+def test_example_in_a_browser(package: Path, url: str, tmp_path: Path) -> None:
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+    page = tell(
+        ["chromium", *options, "--virtual-time-budget=60000", "--dump-dom", f"{url}/example/"]
+    )
+    assert re.search(r"sample (\d+) of \1: outputs as at export</p>", page)
+    assert len(re.findall(r'<label class="first">', page)) == 1
 
 
 @needs_node
