@@ -79,7 +79,7 @@ def command(
 
     A library is a folder that the ecosystem's own tools build: sources, manifest, example,
     README, licence. Two of them can be in one firmware if their names differ. A web package is
-    built already: it takes pip install edgeflow[web].
+    built already, by the compiler of PyPI's ziglang, and has an example as a page.
 
     Examples:
       edgeflow export model.onnx --to cmake --data seglearn-watch -o my-library

@@ -1,6 +1,7 @@
 """The generated C as a WebAssembly module, compiled by the Python package ``ziglang``.
 
-``templates/wasm`` has what the C lacks there: exported functions, and those of ``<string.h>``.
+``templates/wasm`` has what the C lacks there: exported functions, and those of ``<string.h>``. A
+file in its folder ``simd`` replaces the kernel of the same name in modules with SIMD128.
 """
 
 import importlib.util
@@ -22,8 +23,8 @@ TARGETS: Mapping[str, str] = {
     "simd": "mvp+simd128+bulk_memory+sign_ext+nontrapping_fptoint",
     "plain": "mvp",
 }
-#: Loops become vectors; unrolled and inlined they are larger, and not faster.
-_FLAGS = ("-std=c99", "-O3", "-fno-unroll-loops", "-fno-inline-functions", "-fno-builtin")
+#: Faster code than this is larger code, but for the products that ``templates/wasm/simd`` has.
+_FLAGS = ("-std=c99", "-Os", "-fno-builtin")
 #: Far more than the deepest calls of kernels take; the rest of the first 64 KiB is for data.
 _STACK = 16384
 _LINK = ("-nostdlib", "-Wl,--no-entry", "-Wl,--strip-all", f"-Wl,-z,stack-size={_STACK}")
@@ -62,7 +63,7 @@ def compile_module(plan: Plan, target: str) -> bytes:
                 *_defined(plan),
                 *(f"-I{path}" for path in (folder, folder / "kernels", TEMPLATES / "wasm")),
                 str(TEMPLATES / "wasm" / "glue.c"),
-                *(str(folder / name) for name in ("model.c", *plan.kernel_files)),
+                *(str(_source(folder / name, target)) for name in ("model.c", *plan.kernel_files)),
                 *("-o", str(folder / "model.wasm")),
             ],
             folder / "cache",
@@ -75,6 +76,12 @@ def with_section(module: bytes, name: str, content: bytes) -> bytes:
     text = name.encode()
     body = _leb128(len(text)) + text + content
     return module + b"\0" + _leb128(len(body)) + body
+
+
+def _source(file: Path, target: str) -> Path:
+    """Return the file that is compiled in the place of a generated one: mostly itself."""
+    own = TEMPLATES / "wasm" / target / file.name
+    return own if own.is_file() else file
 
 
 def _defined(plan: Plan) -> list[str]:

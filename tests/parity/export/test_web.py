@@ -8,6 +8,7 @@ around them is the subject of ``test_web_package.py``.
 import json
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ import pytest
 from edgeflow.codegen.plan import Plan, plan_library
 from edgeflow.exporting.wasm import TARGETS, compile_module, with_section
 from edgeflow.exporting.web import describe
-from edgeflow.program import InputFormat, Program
+from edgeflow.program import InputFormat, Linear, Program
 from edgeflow.program.nodes import Cutoff
 from edgeflow.targets.core import load_core
-from tests.random_programs import DRAW, random_program, samples
+from tests.random_programs import DRAW, random_matrix, random_program, samples
 from tests.wasm_module import MOST_BESIDE_WEIGHTS, WasmModel
 
 pytest.importorskip("ziglang", reason="the PyPI package ziglang is missing")
@@ -36,6 +37,20 @@ def program_of(cell: str) -> Program:
     return replace(random_program(1, 6, [45], 7, 12, 12, cells=[cell]), classes=CLASSES)
 
 
+def products() -> Program:
+    """Return linear layers, with rests of rows and columns of every kind."""
+    rng, sizes = (
+        np.random.default_rng(9),
+        (3, 1, 5, 8, 4, 1, 12, 9, 7, 15, 16, 17, 3, 33, 13, 40, 7),
+    )
+    layers = [
+        Linear(f"layer{i}", random_matrix(rng, rows, cols, 16, extreme=i % 3 == 0))
+        for i, (cols, rows) in enumerate(pairwise(sizes))
+    ]
+    form = InputFormat(np.zeros(3, np.float32), np.ones(3, np.float32), 16, ("x", "y", "z"))
+    return Program(tuple(layers), form, output_scale=0.01)
+
+
 #: Parts of the generated C that no cell alone has.
 OTHERS = {
     "early exit": lambda: replace(
@@ -47,6 +62,7 @@ OTHERS = {
     "low rank": lambda: random_program(8, 5, [33], 4, 12, 12, cells=["lstm"], low_rank=True),
     "extreme": lambda: random_program(3, 3, [22], 9, 12, 8, extreme=True),
     "16 bits": lambda: random_program(2, 5, [13], 3, 16, 16, cells=["gru", "lif"]),
+    "products": products,
     "one unit": lambda: random_program(4, 1, [1], 1, 8, 16),
 }
 
