@@ -39,7 +39,8 @@ def program_of(cell: str) -> Program:
 
 def products() -> Program:
     """Return linear layers, with rests of rows and columns of every kind."""
-    rng, sizes = np.random.default_rng(9), (3, 1, 5, 8, 4, 1, 12, 9, 7, 15, 16, 17, 3, 33, 13, 40, 7)
+    rng = np.random.default_rng(9)
+    sizes = (3, 1, 5, 8, 4, 1, 12, 9, 7, 15, 16, 17, 3, 33, 13, 40, 7)
     form = InputFormat(np.zeros(3, np.float32), np.ones(3, np.float32), 16, ("x", "y", "z"))
     seen = rng.integers(-32767, 32768, (50, 3))
     layers: list[Linear] = []
