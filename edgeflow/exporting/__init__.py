@@ -131,6 +131,9 @@ FORMATS: Mapping[str, Format] = {
     "banglejs": _watch(
         "An app for the Bangle.js 2, with the model as machine code.", output="{name}-banglejs"
     ),
+    "wearos": _watch(
+        "An app for Wear OS, with the model as a native library.", output="{name}-wearos"
+    ),
     "web": Format(
         "A package of WebAssembly and JavaScript, for browsers and Node.js.",
         "edgeflow.exporting.web",

@@ -6,14 +6,14 @@ them samples at the model's rate, runs the model, and tells when a window is dec
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgeflow.errors import ExportError
-from edgeflow.exporting import Options, banglejs
+from edgeflow.exporting import Options, android, banglejs
 from edgeflow.exporting.library import Layout, write_package
 from edgeflow.exporting.sensors import SENSORS, Axis, channel_axes
 from edgeflow.program import Program
@@ -43,6 +43,8 @@ class Watch:
         Whose kernels the package has.
     battery : str
         What sampling costs, as far as known.
+    any_rate : bool
+        Apps can ask for any rate up to the last of `rates`.
     """
 
     title: str
@@ -54,6 +56,7 @@ class Watch:
     sources: str
     core: str
     battery: str
+    any_rate: bool = False
 
     def scale(self, axis: Axis) -> float:
         """Return g, or radians per second, of one unit of the watch's value along an axis."""
@@ -63,6 +66,8 @@ class Watch:
 
     def rate(self, rate_hz: float) -> float:
         """Return the lowest rate that is not below `rate_hz`, else the highest."""
+        if self.any_rate:
+            return min(rate_hz, *self.rates)
         enough = [rate for rate in self.rates if rate >= rate_hz]
         return min(enough) if enough else max(self.rates)
 
@@ -105,6 +110,19 @@ WATCHES: Mapping[str, Watch] = {
         core="cortex-m4",
         battery="The firmware polls the sensor 12.5 times a second unless it is asked for more; "
         "the app asks for what the model needs, and turns the power saving at rest off.",
+    ),
+    "wearos": Watch(
+        title="Wear OS",
+        sensors=("acc", "gyr"),
+        per_g=9.80665,
+        signs=(1, 1, 1),
+        unit="m/s², the gyroscope in rad/s",
+        rates=(200.0,),
+        any_rate=True,
+        sources="app/src/main/cpp",
+        core="c",
+        battery="The app keeps the screen on, which costs most; a service of yours that asks for "
+        "batches (maxReportLatencyUs) costs less.",
     ),
 }
 #: Rates that differ by less than this share need no note.
@@ -152,11 +170,17 @@ def write(program: Program, out: Path, options: Options) -> list[Path]:
     watch = WATCHES[options.to]
     axes = channel_axes(program, watch.title, watch.sensors, options.axes)
     context = _context(program, watch, axes, options)
-    build = None
+    build: Callable[[Mapping[str, str]], Mapping[str, str | bytes]] | None = None
     if options.to == "banglejs":
         banglejs.check_app_name(options.name)
         build = partial(banglejs.build_app, options.name, watch.core)
         context |= {"icon": banglejs.icon(), "blob_bytes": banglejs.BYTES}
+    elif options.to == "wearos":
+        context |= {"prebuilt": android.can_build()}
+        if android.can_build():
+            build = partial(
+                android.build_libraries, options.name, watch.sources, "app/src/main/jniLibs"
+            )
     layout = Layout(
         folders=("watch", options.to),
         sources=watch.sources.format(name=options.name),
