@@ -134,6 +134,7 @@ FORMATS: Mapping[str, Format] = {
     "wearos": _watch(
         "An app for Wear OS, with the model as a native library.", output="{name}-wearos"
     ),
+    "apple": _watch("A Swift package for Apple Watch and iPhone.", output="{name}-apple"),
     "web": Format(
         "A package of WebAssembly and JavaScript, for browsers and Node.js.",
         "edgeflow.exporting.web",

@@ -41,7 +41,7 @@ def about(name: str, plan: Plan, data: Dataset | None) -> dict[str, Any]:
     return {
         "name": name,
         "NAME": name.upper(),
-        "CLASS": name.title().replace("_", ""),
+        "CLASS": class_name(name),
         "program": program,
         "hash": program.hash.hex(),
         "state_bytes": plan.state_bytes,
@@ -51,6 +51,11 @@ def about(name: str, plan: Plan, data: Dataset | None) -> dict[str, Any]:
         "score": task.headline.text(measured.get(task.pair[1])) if measured else "",
         "window": example_window(program, data),
     }
+
+
+def class_name(name: str) -> str:
+    """Return a library's name as classes are named: "MyGait" of "my_gait"."""
+    return name.title().replace("_", "")
 
 
 def _number(value: Any) -> str:

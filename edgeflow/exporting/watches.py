@@ -16,6 +16,7 @@ from edgeflow.errors import ExportError
 from edgeflow.exporting import Options, android, banglejs
 from edgeflow.exporting.library import Layout, write_package
 from edgeflow.exporting.sensors import SENSORS, Axis, channel_axes
+from edgeflow.exporting.template import class_name
 from edgeflow.program import Program
 
 
@@ -38,7 +39,8 @@ class Watch:
     rates : tuple of float
         Samples per second that apps can ask for.
     sources : str
-        Folder of the C files in the package; ``{name}`` stands for the library's name.
+        Folder of the C files in the package; ``{name}`` stands for the library's name,
+        ``{CLASS}`` for that of its class.
     core : str
         Whose kernels the package has.
     battery : str
@@ -124,6 +126,19 @@ WATCHES: Mapping[str, Watch] = {
         battery="The app keeps the screen on, which costs most; a service of yours that asks for "
         "batches (maxReportLatencyUs) costs less.",
     ),
+    "apple": Watch(
+        title="Apple Watch",
+        sensors=("acc", "gyr"),
+        per_g=1.0,
+        signs=(-1, -1, -1),
+        unit="g, the gyroscope in rad/s",
+        rates=(100.0,),
+        any_rate=True,
+        sources="Sources/C{CLASS}Kit",
+        core="c",
+        battery="watchOS suspends apps that are not in front, unless they run a workout session, "
+        "which costs more.",
+    ),
 }
 #: Rates that differ by less than this share need no note.
 _SAME = 0.001
@@ -181,9 +196,10 @@ def write(program: Program, out: Path, options: Options) -> list[Path]:
             build = partial(
                 android.build_libraries, options.name, watch.sources, "app/src/main/jniLibs"
             )
+    sources = watch.sources.format(name=options.name, CLASS=class_name(options.name))
     layout = Layout(
         folders=("watch", options.to),
-        sources=watch.sources.format(name=options.name),
+        sources=sources,
         firmware=False,
         context=context,
         build=build,

@@ -4,6 +4,7 @@ public API they show what the oracle says of the same movements.
 It alone would catch a resampler, an axis, a unit or a call of a watch's API that is wrong.
 """
 
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -151,8 +152,10 @@ INFINITIME_FLAGS = (
 
 def infinitime_sources(app: Path) -> list[Path]:
     """Return what the app's own CMake file adds to the firmware."""
-    listed = (app / "src" / "components" / "gait" / "gait.cmake").read_text().split("SOURCE_FILES")
-    sources = [app / "src" / name for name in listed[-1].split()[:-1]]
+    text = (app / "src" / "components" / "gait" / "gait.cmake").read_text()
+    listed = text.partition("set(gait_sources")[2].partition(")")[0].split()
+    (own,) = re.findall(r"list\(APPEND SOURCE_FILES \$\{gait_sources\} (\S+)\)", text)
+    sources = [app / "src" / name for name in (*listed, own)]
     there = {path for path in (app / "src").rglob("*") if path.suffix in (".c", ".S", ".cpp")}
     assert set(sources) == there
     return sources
