@@ -298,6 +298,7 @@ def export(
     activations: str | None = None,
     inline: bool | None = None,
     raw: bool | None = None,
+    axes: str | Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Write a program in another form. Options are for some forms only, and refused by others.
 
@@ -307,8 +308,8 @@ def export(
         Several become one library, in which they share kernels and tables: programs by their
         names, with which their functions, types and macros begin, or files, whose names they get.
     to : str
-        "cmake", "arduino", "platformio", "zephyr", "esp-idf", "web", "onnx", "onnx-scan" or
-        "tflite".
+        "cmake", "arduino", "platformio", "zephyr", "esp-idf", "web", "onnx", "onnx-scan", "tflite",
+        "pebble", "infinitime", "banglejs", "wearos" or "apple".
     out : path, optional
         File or folder; default: the format's, in the current folder.
     name : str, optional
@@ -326,6 +327,9 @@ def export(
         ONNX: standard operators only, no local functions.
     raw : bool, optional
         ONNX: reads raw samples, and gives scores and the class.
+    axes : str or mapping, optional
+        Of a watch's app: which axes channels are, where their names or units do not say it:
+        ``{"ax": "acc_x:g", "ay": "-acc_y:g"}``.
 
     Returns
     -------
@@ -360,7 +364,7 @@ def export(
     asked = {
         "name": name, "core": core, "optimize": optimize, "backend": backend,
         "data": None if data is None else arguments.as_dataset(data),
-        "activations": activations, "inline": inline, "raw": raw,
+        "activations": activations, "inline": inline, "raw": raw, "axes": axes,
     }  # fmt: skip
     given = {option: value for option, value in asked.items() if value is not None}
     with arguments.files_named(ExportError):

@@ -114,7 +114,9 @@ def channel_axes(
 
 def _parse(given: str | Mapping[str, str]) -> dict[str, str]:
     if isinstance(given, Mapping):
-        return dict(given)
+        return {str(channel): str(axis) for channel, axis in given.items()}
+    if not isinstance(given, str):
+        raise ExportError(f"axes is {given!r}: give a mapping of channels, or write {_FORM}")
     found: dict[str, str] = {}
     for part in filter(None, given.split(",")):
         channel, equals, axis = part.partition("=")

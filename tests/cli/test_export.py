@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -11,6 +12,7 @@ from edgeflow.exporting import FORMATS
 from edgeflow.program import Program
 from tests.command import edgeflow
 from tests.parity.export.machines import HOST
+from tests.parity.export.watch_programs import watch_program
 
 
 def run(folder: Path, *arguments: str, code: int = 0) -> CompletedProcess[str]:
@@ -95,6 +97,9 @@ def test_web_package(folder: Path, seglearn: object) -> None:
         (["--to", "cmake", "--core", "m4"], "error: no core 'm4'"),
         (["--to", "cmake", "--rate", "20"], "error: --root, --people and --rate describe --data"),
         (["--to", "cmake", "--data", "none.csv"], "error: none.csv"),
+        (["--to", "pebble"], "error: Pebble gives apps no gyroscope, which the model's channels gyr_x, gyr_y, gyr_z need"),
+        (["--to", "wearos", "--axes", "acc_x=up"], "error: --axes acc_x=up: write --axes CHANNEL=AXIS"),
+        (["--to", "onnx", "--axes", "acc_x=acc_y"], "error: onnx has no option 'axes'; it is for pebble, infinitime"),
         (["--to", "cmake", "-o", "."], "error: .: holds files that EdgeFlow did not make (My-Gait.v2.onnx)"),
     ],
 )  # fmt: skip
@@ -103,3 +108,21 @@ def test_wrong_use_is_one_line_and_2(folder: Path, arguments: list[str], message
     assert done.stderr.startswith(message)
     assert len(done.stderr.splitlines()) == 1
     assert [path.name for path in folder.iterdir()] == ["My-Gait.v2.onnx"]
+
+
+def test_an_app_of_a_watch_tells_what_the_watch_lacks(tmp_path: Path) -> None:
+    program = replace(watch_program(), rate_hz=50.0, metadata={})
+    program.save(tmp_path / "wrist.onnx")
+    units = "acc_x=acc_x:g,acc_y=acc_y:g,acc_z=-acc_z:g"
+    done = run(tmp_path, "wrist.onnx", "--to", "infinitime", "--axes", units, "--json")
+    value = json.loads(done.stdout)
+    assert (value["to"], value["out"]) == ("infinitime", "wrist-infinitime")
+    assert all((tmp_path / file).is_file() for file in value["files"])
+    (note,) = done.stderr.splitlines()
+    assert note.startswith("note: PineTime with InfiniTime gives 10 samples per second, the model")
+    text = (tmp_path / "wrist-infinitime" / "README.md").read_text()
+    assert "| acc_z | -acc_z | g | 0.000976562 |" in text and note.removeprefix("note: ") in text
+    refused = run(tmp_path, "wrist.onnx", "--to", "infinitime", code=2)
+    assert refused.stderr.startswith("error: channel 'acc_x' has no unit")
+    run(tmp_path, "wrist.onnx", "--to", "pebble", "--axes", units, "-o", "wrist-infinitime")
+    assert not (tmp_path / "wrist-infinitime" / "src" / "displayapp").exists()

@@ -54,6 +54,8 @@ def test_given_axes_win() -> None:
         assert (first.name, first.factor, first.index) == ("acc_y", -1.0, 1)
         assert (second.name, second.index) == ("gyr_z", 5)
         assert second.factor == pytest.approx(57.29578)
+    with pytest.raises(ExportError, match="axes is 3: give a mapping"):
+        channel_axes(made, "it", ("acc", "gyr"), 3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,7 @@ def test_given_axes_win() -> None:
     [
         (("acc_x", "gyr_x"), ["g", "rad/s"], "", "gives apps no gyroscope, which the model's channels gyr_x need: train a model of acc_x alone"),
         (("gyr_x",), ["rad/s"], "", "choose another device"),
+        (("acc_x",), ["g"], {"acc_x": "up"}, "--axes acc_x=up: write --axes CHANNEL=AXIS"),
         (("gravity_x",), ["g"], "", "the name of channel 'gravity_x' does not say which axis"),
         (("acc_x",), ["furlong"], "", "is in 'furlong', which is no unit of accelerometers, there are g, mg, m/s2"),
         (("acc_x",), None, "", "has no unit; of accelerometers, there are g, mg, m/s2: say it with --axes acc_x=acc_x:UNIT"),
@@ -71,7 +74,7 @@ def test_given_axes_win() -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_known_is_an_error_of_one_line(
-    channels: tuple[str, ...], units: list[str] | None, given: str, message: str
+    channels: tuple[str, ...], units: list[str] | None, given: str | dict[str, str], message: str
 ) -> None:
     with pytest.raises(ExportError) as caught:
         channel_axes(program(channels, units), "The watch", ("acc",), given)
