@@ -456,6 +456,22 @@ def others_best() -> str:
     )
 
 
+def watches() -> str:
+    """Return the bytes of apps of watches."""
+    found = json.loads((BENCHMARKS / "watches.json").read_text(encoding="utf-8"))
+    names = {
+        "pebble": "Pebble, the whole app in memory, but for stack and heap",
+        "infinitime": "PineTime, what the app adds to the firmware",
+        "banglejs": "Bangle.js 2, machine code and places",
+        "arm64-v8a": "Wear OS, `libNAME.so` for arm64-v8a",
+        "armeabi-v7a": "Wear OS, `libNAME.so` for armeabi-v7a",
+    }
+    rows = [
+        [name, f"{found['int8'][key]:,}", f"{found['int4'][key]:,}"] for key, name in names.items()
+    ]
+    return markdown(["bytes", "int8", "int4, `--optimize size`"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "api-functions": api_functions,
     "api-classes": api_classes,
@@ -490,6 +506,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "kernels-dense": kernels_dense,
     "kernels-sparse": kernels_sparse,
     "kernels-delta": kernels_delta,
+    "watches": watches,
 }
 
 

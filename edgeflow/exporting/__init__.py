@@ -101,7 +101,7 @@ _library = partial(
 _watch = partial(
     Format,
     module="edgeflow.exporting.watches",
-    options=("name", "axes"),
+    options=("name", "optimize", "axes"),
     folder=True,
     notes=True,
 )

@@ -19,6 +19,13 @@ from edgeflow.exporting.sensors import SENSORS, Axis, channel_axes
 from edgeflow.exporting.template import class_name
 from edgeflow.program import Program
 
+#: Clock cycles per multiply-accumulate of a microcontroller's kernels: of a GRU of 32 units, by the
+#: cycle model of a Cortex-M4 from measured instruction counts (docs/watches.md).
+_CYCLES = {"c": 9.8, "cortex-m4": 3.4}
+#: Of an nRF52 that runs from flash with its DC/DC converter: 52 (nRF52840) and 58 (nRF52832) in the
+#: product specifications, rounded.
+_NRF52 = 55.0
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -45,6 +52,8 @@ class Watch:
         Whose kernels the package has.
     battery : str
         What sampling costs, as far as known.
+    ua_per_mhz : float
+        Current of the processor while it computes, in microamperes per MHz; 0: not known.
     any_rate : bool
         Apps can ask for any rate up to the last of `rates`.
     """
@@ -58,6 +67,7 @@ class Watch:
     sources: str
     core: str
     battery: str
+    ua_per_mhz: float = 0.0
     any_rate: bool = False
 
     def scale(self, axis: Axis) -> float:
@@ -99,6 +109,7 @@ WATCHES: Mapping[str, Watch] = {
         core="cortex-m4",
         battery="The firmware reads the sensor ten times a second in any case; the app keeps the "
         "processor and the screen awake while it is open, which costs most.",
+        ua_per_mhz=_NRF52,
     ),
     "banglejs": Watch(
         title="Bangle.js 2",
@@ -112,6 +123,7 @@ WATCHES: Mapping[str, Watch] = {
         core="cortex-m4",
         battery="The firmware polls the sensor 12.5 times a second unless it is asked for more; "
         "the app asks for what the model needs, and turns the power saving at rest off.",
+        ua_per_mhz=_NRF52,
     ),
     "wearos": Watch(
         title="Wear OS",
@@ -167,7 +179,7 @@ def write(program: Program, out: Path, options: Options) -> list[Path]:
     out : Path
         Folder: new, empty, or that of an earlier export, which is replaced.
     options : Options
-        Of these `name` and `axes`.
+        Of these `name`, `optimize` and `axes`.
 
     Returns
     -------
@@ -217,6 +229,8 @@ def _context(program: Program, watch: Watch, axes: list[Axis], options: Options)
     if not 0.1 <= rate <= 1000:
         raise ExportError(f"{watch.title}: {rate:g} samples per second are not within 0.1..1000")
     millihertz = round(rate * 1000)
+    # of application processors nothing is estimated
+    cycles = 0.0 if watch.any_rate else _CYCLES[watch.core]
     return {
         "watch": watch,
         "title": plain_title(options.name),
@@ -227,6 +241,8 @@ def _context(program: Program, watch: Watch, axes: list[Axis], options: Options)
         "millihertz": millihertz,
         "period_us": 10**9 // millihertz,
         "period_rest": 10**9 % millihertz,
+        "cycles_per_mac": cycles,
+        "megahertz": program.macs * rate * cycles / 1e6,
         "uuid": uuid.uuid5(uuid.NAMESPACE_URL, f"edgeflow:{options.name}"),
         "notes": notes(program, options),
     }
