@@ -22,8 +22,7 @@ from edgeflow.program import Program
 #: Clock cycles per multiply-accumulate of a microcontroller's kernels: of a GRU of 32 units, by the
 #: cycle model of a Cortex-M4 from measured instruction counts (docs/watches.md).
 _CYCLES = {"c": 9.8, "cortex-m4": 3.4}
-#: Of an nRF52 that runs from flash with its DC/DC converter: 52 (nRF52840) and 58 (nRF52832) in the
-#: product specifications, rounded.
+#: Assumed of an nRF52 that runs from flash with its DC/DC converter: an order of magnitude.
 _NRF52 = 55.0
 
 

@@ -182,3 +182,44 @@ def test_infinitime_app_shows_the_oracles_classes(tmp_path: Path) -> None:
     counts[:] = counts[0]  # at rest: nothing changes, and yet there are samples
     still = run(tmp_path / "watch", counts.tobytes())
     assert len(still) >= len(expected) - 2 and len(set(still[2::2])) == 1
+
+
+# C and C++ of each app, and the folders of headers that a host's compiler takes for them
+HOSTED = {
+    "pebble": (["src/c/*.c"], ["src/c"], PEBBLE),
+    "infinitime": (["src/displayapp/screens/*.cpp"], ["src"], INFINITIME),
+    "wearos": (["app/src/main/cpp/*.c"], ["app/src/main/cpp"], None),
+    "apple": (["Sources/CGaitKit/*.c"], ["Sources/CGaitKit"], None),
+}
+
+
+@pytest.mark.parametrize("to", HOSTED)
+def test_models_without_classes_and_windows_compile(to: str, tmp_path: Path) -> None:
+    program = replace(watch_program(), classes=(), window=0)
+    edgeflow.export(program, to, tmp_path / "app", name="gait")
+    patterns, folders, stand_in = HOSTED[to]
+    flags = ["-O1", "-Wall", "-Wextra", "-Werror", *(f"-I{tmp_path / 'app' / f}" for f in folders)]
+    flags += [f"-I{stand_in}"] if stand_in else []
+    # kernels of a Cortex-M4 are not for a host: only what the header refuses is left out
+    flags += ["-D__ARM_ARCH_7EM__", "-D__ARM_FEATURE_DSP", "-D__ARM_FEATURE_SAT"]
+    sources = [path for pattern in patterns for path in (tmp_path / "app").glob(pattern)]
+    own = [path for path in sources if not path.name.startswith("ef_")]
+    assert own and compiled("", own, flags, tmp_path)
+    readme = (tmp_path / "app" / "README.md").read_text()
+    assert "7 outputs" in readme and "at every sample" in readme
+
+
+def test_a_model_without_windows_decides_at_every_sample(tmp_path: Path) -> None:
+    program = replace(watch_program(), window=0)
+    folder = tmp_path / "app"
+    edgeflow.export(program, "pebble", folder, name="gait")
+    sources = [p for p in (folder / "src" / "c").glob("*.c") if p.name != "main.c"]
+    include = f"-I{folder / 'src' / 'c'}"
+    objects = [HOST.compile(p, tmp_path, include) for p in (*sources, ECOSYSTEMS / "stream.c")]
+    mg = (movement(100, 3) / -G * 1000).astype(np.float32)
+    samples = np.zeros(100, [("time", "<u4"), ("x", "<f4", 3)])
+    samples["time"], samples["x"] = np.arange(100) * 20_000, mg
+    lines = run(HOST.link(objects, tmp_path / "stream"), samples.tobytes())
+    found = [tuple(map(int, line.split())) for line in lines]
+    time = np.arange(100, dtype=np.int64) * 20_000
+    assert found == stream(program, mg * np.float32(-9.80665 / 1000), time)
