@@ -33,8 +33,8 @@ def command(
     name: str | None = typer.Option(
         None,
         "--name",
-        help="Of a library: its functions and macros begin with it; of a web package: npm's. "
-        "Default: the file's; of several programs, that of --out.",
+        help="Of a library or a watch: its functions and macros begin with it; of a web package: "
+        "npm's. Default: the file's; of several programs, that of --out.",
     ),
     core: str | None = typer.Option(
         None,
@@ -43,7 +43,9 @@ def command(
         "Default: c, which runs anywhere.",
     ),
     optimize: str | None = typer.Option(
-        None, "--optimize", help="Of a library or a web package: speed, balanced (default) or size."
+        None,
+        "--optimize",
+        help="Of a library, a watch or a web package: speed, balanced (default) or size.",
     ),
     backend: str | None = typer.Option(
         None, "--backend", help="Of a library, its kernels and steps: c (default), tvm or auto."
@@ -87,7 +89,8 @@ def command(
       edgeflow export model.onnx --to arduino --core cortex-m55 --backend auto
       edgeflow export model.onnx --to zephyr --data mine.csv
       edgeflow export walk.onnx fall.onnx --to cmake -o lib
-      edgeflow export model.onnx --to pebble --axes ax=acc_x:g,ay=acc_y:g,az=acc_z:g
+      edgeflow export model.onnx --to wearos
+      edgeflow export wrist.onnx --to pebble --axes acc_x=-acc_y,acc_y=acc_x
       edgeflow export model.onnx --to web --data seglearn-watch -o my-page
       edgeflow export model.onnx --to onnx -o step.onnx
       edgeflow export model.onnx --to onnx-scan --raw -o windows.onnx

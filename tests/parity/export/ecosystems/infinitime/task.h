@@ -7,7 +7,6 @@
 #ifdef __cplusplus
 extern "C"
 #endif
-    TickType_t
-    xTaskGetTickCount(void);
+    TickType_t xTaskGetTickCount(void);
 
 #endif

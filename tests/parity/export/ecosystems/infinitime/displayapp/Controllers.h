@@ -2,19 +2,19 @@
 #pragma once
 
 namespace Pinetime {
-  namespace Controllers {
-    class MotionController;
-    class FS;
-  }
+namespace Controllers {
+class MotionController;
+class FS;
+} // namespace Controllers
 
-  namespace System {
-    class SystemTask;
-  }
-
-  namespace Applications {
-    struct AppControllers {
-      Pinetime::Controllers::MotionController& motionController;
-      Pinetime::System::SystemTask* systemTask;
-    };
-  }
+namespace System {
+class SystemTask;
 }
+
+namespace Applications {
+struct AppControllers {
+    Pinetime::Controllers::MotionController &motionController;
+    Pinetime::System::SystemTask *systemTask;
+};
+} // namespace Applications
+} // namespace Pinetime

@@ -2,10 +2,10 @@
 #pragma once
 
 namespace Pinetime {
-  namespace System {
-    class SystemTask {
-    public:
-      int locks = 0;
-    };
-  }
-}
+namespace System {
+class SystemTask {
+  public:
+    int locks = 0;
+};
+} // namespace System
+} // namespace Pinetime

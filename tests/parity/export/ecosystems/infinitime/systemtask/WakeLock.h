@@ -4,24 +4,24 @@
 #include "systemtask/SystemTask.h"
 
 namespace Pinetime {
-  namespace System {
-    class WakeLock {
-    public:
-      WakeLock(SystemTask& systemTask) : systemTask {systemTask} {
-      }
+namespace System {
+class WakeLock {
+  public:
+    WakeLock(SystemTask &systemTask) : systemTask{systemTask} {
+    }
 
-      ~WakeLock() {
+    ~WakeLock() {
         systemTask.locks -= held;
-      }
+    }
 
-      void Lock() {
+    void Lock() {
         systemTask.locks++;
         held++;
-      }
+    }
 
-    private:
-      SystemTask& systemTask;
-      int held = 0;
-    };
-  }
-}
+  private:
+    SystemTask &systemTask;
+    int held = 0;
+};
+} // namespace System
+} // namespace Pinetime

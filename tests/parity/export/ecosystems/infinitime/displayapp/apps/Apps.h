@@ -4,10 +4,9 @@
 #include <cstdint>
 
 namespace Pinetime {
-  namespace Applications {
-    enum class Apps : uint8_t { None, Dice, GaitApp };
+namespace Applications {
+enum class Apps : uint8_t { None, Dice, GaitApp };
 
-    template <Apps>
-    struct AppTraits {};
-  }
-}
+template <Apps> struct AppTraits {};
+} // namespace Applications
+} // namespace Pinetime
