@@ -261,7 +261,9 @@ class Session:
                 "name": self.engine.name,
                 "description": self.engine.kind,
                 "costs": self.engine.costs_note,
+                "checked": not isinstance(self.engine, Reference),
             },
+            "labelled": True,
             "training": self._training,
         }
 

@@ -148,6 +148,7 @@ def test_webassembly_gives_the_programs_steps(folder: str, model: Path, seglearn
         async with browser() as page:
             await page.open(f"{folder}?source=wasm")
             await page.until("window.edgeflow && edgeflow.tally.steps > 5")
+            assert "running" in await page.js("document.getElementById('status').textContent")
             found = await decisions(page, 500)
             assert page.problems == []
             return found
@@ -174,6 +175,7 @@ def test_a_board_behind_the_browser_gives_the_programs_steps(
             await page.js("document.getElementById('begin').click()")
             await page.until("window.edgeflow && edgeflow.tally.steps > 5", 40)
             assert await page.js("edgeflow.info.board.name") == name
+            assert "running" in await page.js("document.getElementById('status').textContent")
             found = await decisions(page, 500)
             assert page.problems == []
             return found
@@ -215,6 +217,7 @@ def test_motion_sensors_are_stepped_at_the_models_rate(folder: str, program: Pro
 
     async def watch() -> Any:
         async with browser() as page:
+            await page.call("Browser.grantPermissions", permissions=["sensors"])
             await page.open(f"{folder}?source=motion")
             await page.until("document.getElementById('begin')?.hidden === false")
             await page.js(feed)

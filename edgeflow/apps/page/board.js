@@ -14,7 +14,7 @@ export class BoardReplay extends Replay {
   async prepare() {
     await this.reopen();
     const { hello } = this.#client, costs = hello.cyclesHz === 0 ? "this board has no counter of cycles" : hello.cyclesHz === NANOSECONDS ? "time measured by the clock of the board's system" : "cycles measured by the board";
-    return { name: hello.board, description: `${hello.board} by EdgeFlow ${hello.version}`, costs };
+    return { name: hello.board, description: `${hello.board} by EdgeFlow ${hello.version}`, costs, checked: true };
   }
 
   async reopen() {

@@ -20,7 +20,7 @@ export function infoOf(model, more) {
     classes: info.classes, labels: info.classes, outputs: info.outputs, output_scale: info.outputScale,
     channels: info.channels, units: info.channels.map((_, c) => info.units?.[c] ?? ""), rate_hz: info.rateHz || 50,
     window: info.window, warmup: 0, early_exit: info.earlyExit != null,
-    data: "", people: [], unseen: [], person: "", speeds: [1, 1], training: null, ...more,
+    data: "", people: [], unseen: [], person: "", speeds: [1, 1], training: null, labelled: true, ...more,
   };
 }
 
@@ -87,7 +87,7 @@ export class Replay extends Source {
     this.#state.person = people[0];
     this.info = infoOf(this.model, { board, people, unseen: people, person: people[0], speeds: [1, 20], data: found.data ?? "", training: found.training ?? null });
     this.#restart();
-    queueMicrotask(() => this.#tell());
+    setTimeout(() => this.#tell()); // when the page listens
     this.#timer = setInterval(() => this.#tick(), TICK);
     return this.info;
   }

@@ -29,8 +29,10 @@ export class View {
     $("facts").firstChild.title = info.board.description;
     $("costs-note").textContent = sentence(info.board.costs);
     $("bars-title").textContent = this.classes ? "Confidence now" : "Outputs now";
-    $("matrix").closest("section").hidden = !this.classes;
+    this.scored = this.classes && info.labelled;
+    $("matrix").closest("section").hidden = !this.scored;
     document.body.classList.toggle("values", !this.classes);
+    document.body.classList.toggle("alone", !this.scored);
     document.title = `${info.board.name} · EdgeFlow live`;
   }
 
@@ -71,7 +73,7 @@ export class View {
   }
 
   #matrix() {
-    if (!this.classes) return;
+    if (!this.scored) return;
     const { classes } = this.info;
     const table = el("table", { class: "grid" }, el("caption", { class: "unseen" }, "Rows are what was performed, columns what the model decided"),
       el("thead", {}, el("tr", {}, el("td", { class: "corner" }, "performed ↓ decided →"), ...classes.map((c) => el("th", { scope: "col", title: c }, c)), el("th", { scope: "col" }, "right"))));
@@ -142,10 +144,9 @@ export class View {
     tile(tiles.instructions, count(cost.instructions.value), cost.instructions.last === null ? "not counted" : `last ${count(cost.instructions.last)}`);
     tile(tiles.uj, unit(cost.uj.value, "µJ"), cost.uj.value === null ? "not known" : "estimated");
     tile(tiles.us, unit(cost.us.value, "µs"), cost.cycles.value === null ? (cost.us.value === null ? "not known" : "measured") : `${count(cost.cycles.value)} cycles`);
-    tile(tiles.late, late === null ? "–" : unit(late, "ms"), pace === null ? "" : `${number(pace)}× of real time`);
-    const reference = this.info.board.name === "reference";
-    tile(tiles.equal, reference ? "itself" : tally.mismatches ? count(tally.mismatches) : tally.steps ? "all" : "–",
-      reference ? "no board runs" : tally.mismatches ? "steps differ" : "outputs, bit for bit");
+    tile(tiles.late, late === null ? "–" : unit(Math.round(10 * late) / 10, "ms"), pace === null ? "" : `${number(pace)}× of real time`);
+    if (this.info.board.checked) tile(tiles.equal, tally.mismatches ? count(tally.mismatches) : tally.steps ? "all" : "–", tally.mismatches ? "steps differ" : "outputs, bit for bit");
+    else tile(tiles.equal, this.info.board.name === "reference" ? "itself" : "–", "no board runs");
     tiles.equal.value.classList.toggle("bad", tally.mismatches > 0);
     tile(tiles.steps, count(tally.steps), tally.missed ? `${count(tally.missed)} not shown` : this.info.early_exit && tally.afters.n ? `${number(tally.afters.value)} samples per decision` : "since the start");
   }
@@ -161,7 +162,7 @@ export class View {
       flag(shift, known && Math.abs(d.shift) > 1);
       flag(gain, known && (d.gain > 1.5 || d.gain < 1 / 1.5));
     });
-    if (!this.classes) return;
+    if (!this.scored) return;
     set($("matrix-note"), tally.counted ? `${(100 * tally.right / tally.counted).toFixed(1)} % of ${count(tally.counted)} right` : "no decision yet");
     this.cells.forEach(({ cells, share }, t) => {
       const row = tally.confusion[t], total = row.reduce((a, b) => a + b, 0);

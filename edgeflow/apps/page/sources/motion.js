@@ -77,24 +77,26 @@ export class MotionSource extends Source {
     }
     this.resampler = new Resampler(info.rateHz || 50);
     this.info = infoOf(this.model, {
-      data: "live", people: ["you"], unseen: ["you"], person: "you",
+      data: "live", people: ["you"], unseen: ["you"], person: "you", labelled: false,
       board: { name: "this phone", description: "motion sensors and WebAssembly in this browser", costs: "the model runs in this page, in WebAssembly, on what the phone measures" },
     });
     await this.#first();
-    queueMicrotask(() => this.#tell());
+    setTimeout(() => this.#tell()); // when the page listens
     return this.info;
   }
 
   /** Wait for the first sample. */
   #first() {
     return new Promise((resolve, reject) => {
+      let started = false;
       const late = setTimeout(() => { this.close(); reject(new Error("no motion sensor gives samples here: open the page on a phone")); }, SILENT);
       this.listener = (event) => {
         const sample = this.read.map((one) => one(event));
         if (sample.every(Number.isNaN)) return;
+        if (started) { this.#take(event.timeStamp, sample); return; }
+        started = true;
         clearTimeout(late);
         resolve();
-        this.#take(event.timeStamp, sample);
       };
       addEventListener("devicemotion", this.listener);
     });
