@@ -215,7 +215,9 @@ class BoardEngine(Engine):
         if self._part is not None:
             self._model = load_cycle_model(self._spec.core.name)
         if self._model is not None and self._part is not None:
-            self.costs_note += f"; cycles estimated by {self._model.name}{_energy(self._part)}"
+            off = self._model.error_percent
+            self.costs_note += f"; cycles estimated by {self._model.name}{_within(off)}"
+            self.costs_note += _energy(self._part, off)
 
     def open(self) -> None:
         self._stop()
@@ -237,7 +239,7 @@ class BoardEngine(Engine):
         elif self._counter is None and hello.cycles_hz:
             self.costs_note = "cycles measured by the board"
             if self._part is not None:
-                self.costs_note += _energy(self._part)
+                self.costs_note += _energy(self._part, 0.0)
 
     def steps(self, segments: Sequence[Segment]) -> Answer:
         if self._client is None:
@@ -298,7 +300,19 @@ class BoardEngine(Engine):
             self._folder = None
 
 
-def _energy(part: Part) -> str:
+def _energy(part: Part, cycles_error: float | None) -> str:
+    """Return which part figures are for, and where its energy is from."""
     if part.energy is None:
         return f" for {part.description}"
-    return f", energy by {part.energy.pj_per_cycle:g} pJ/cycle, of {part.description}"
+    error = part.energy.error_percent
+    if error is not None and cycles_error is not None:
+        # the worst of both, as of `edgeflow profile`
+        error = 100 * ((1 + cycles_error / 100) * (1 + error / 100) - 1)
+    else:
+        error = None
+    pj = part.energy.pj_per_cycle
+    return f", energy by {pj:g} pJ/cycle{_within(error)}, of {part.description}"
+
+
+def _within(error: float | None) -> str:
+    return "" if error is None else f" (±{error:.0f} %)"

@@ -221,6 +221,9 @@ def test_a_killed_board_is_told_of_and_the_steps_go_on(model: Path, seglearn: Da
             return steps_in(messages) >= 400
 
         found = asyncio.run(read(shown, done, 60))
+        assert re.search(
+            r"cycles estimated by .* \(±\d+ %\), energy .* \(±\d+ %\)", found[0]["board"]["costs"]
+        )
         states = [one for one in found if one["type"] == "state"]
         assert [one["state"] for one in states][:3] == ["running", "lost", "running"]
         assert "the board qemu-m4 does not answer; trying again" in states[1]["text"]
