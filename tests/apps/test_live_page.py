@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import pytest
 
 from edgeflow.data import Dataset
 from edgeflow.program import Program
+from edgeflow.program.nodes.cutoff import Cutoff
 from tests.apps.browser import Page, browser, find_browser
 from tests.apps.conftest import Live, live
 from tests.apps.test_live_server import oracle
@@ -110,6 +112,39 @@ def test_the_matrix_adds_up_to_the_programs_accuracy(model: Path, seglearn: Data
     wanted = np.zeros((len(names), len(names)), int)
     np.add.at(wanted, (truth[: steps // n], decided), 1)
     assert matrix == wanted.tolist()
+
+
+#: Of a model of each kind: what its page must show, in words.
+KINDS = {
+    "values": "document.querySelectorAll('#bars li').length === 7 && document.getElementById('matrix')"
+    ".offsetParent === null && /^[−\\d. ]+$/.test(document.getElementById('decision').textContent)",
+    "stream": "edgeflow.tally.counted > 150 && edgeflow.tally.counted === edgeflow.tally.steps - 50",
+    "early": "/^after [1-9]\\d? of 100 samples$/.test(document.getElementById('after').textContent)",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_kinds_of_models_are_shown(kind: str, model: Path, tmp_path: Path) -> None:
+    program = Program.load(model)
+    known = {key: program.metadata[key] for key in ("data", "units")}
+    made = {
+        "values": replace(program, classes=(), metadata=known),
+        "stream": replace(program, window=0, metadata=known),
+        "early": replace(
+            program, nodes=(*program.nodes, Cutoff("leave", 7, threshold=0, start=40))
+        ),
+    }[kind]
+    made.save(tmp_path / "model.onnx")
+
+    async def look(live_: Live) -> list[str]:
+        async with shown(live_) as page:
+            await page.until("edgeflow.tally.steps > 250")
+            await page.js("edgeflow.source.set({ paused: true })")
+            await page.until(KINDS[kind], 5)
+            return page.problems
+
+    with live(tmp_path / "model.onnx", "--speed", "5") as shown_:
+        assert asyncio.run(look(shown_)) == []
 
 
 def test_controls_work_by_keyboard(model: Path) -> None:

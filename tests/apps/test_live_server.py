@@ -10,6 +10,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -21,8 +23,11 @@ import pytest
 import websockets
 
 from edgeflow.apps.server import PAGE, listen
+from edgeflow.codegen.build import Build, compile_program
 from edgeflow.data import Dataset
 from edgeflow.program import Program
+from edgeflow.targets.runner import QemuRunner
+from edgeflow.targets.tools import find_tool
 from tests.apps.conftest import Live, live
 from tests.command import edgeflow
 
@@ -234,6 +239,55 @@ def test_a_killed_board_is_told_of_and_the_steps_go_on(model: Path, seglearn: Da
         assert steps[-1]["mismatches"] == 0
         for name in ("instructions", "cycles", "uj", "us"):
             assert all(len(one[name]) == len(one["y"]) and min(one[name]) > 0 for one in steps)
+
+
+def at_port(build: Build, number: int) -> subprocess.Popen[bytes]:
+    """Start an emulator whose serial port is a TCP port, as a board that is not ours."""
+    runner = build.spec().runner
+    assert isinstance(runner, QemuRunner)
+    command = [
+        find_tool(runner.emulator), "-M", runner.machine, *runner.args, "-display", "none",
+        "-monitor", "none", "-serial", f"tcp:127.0.0.1:{number},server=on,wait=off",
+        "-kernel", str(build.elf),
+    ]  # fmt: skip
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.board
+def test_a_board_behind_a_port_may_go_and_come_back(
+    model: Path, seglearn: Dataset, tmp_path: Path
+) -> None:
+    build = compile_program(Program.load(model), "qemu-m4", tmp_path / "build")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        number = free.getsockname()[1]
+    boards = [at_port(build, number)]
+    again = threading.Timer(3, lambda: boards.append(at_port(build, number)))
+    try:
+        arguments = (build.directory, "--port", f"socket://127.0.0.1:{number}")
+        with live(*arguments) as shown:
+            killed: list[float] = []
+
+            def done(messages: list[dict[str, Any]]) -> bool:
+                if not killed and steps_in(messages) >= 60:
+                    boards[0].kill()
+                    killed.append(time.monotonic())
+                    again.start()
+                return steps_in(messages) >= 150
+
+            found = asyncio.run(read(shown, done, 60))
+    finally:
+        again.cancel()
+        for one in boards:
+            one.kill()
+            one.wait()
+    states = [one for one in found if one["type"] == "state"]
+    kinds = [one["state"] for one in states]
+    assert kinds[0] == kinds[-1] == "running" and set(kinds[1:-1]) == {"lost"}
+    assert states[1]["at"] - killed[0] < 2
+    y = outputs(found)
+    assert (y == oracle(model, seglearn, "9")[: len(y)]).all()
+    assert found[-1]["mismatches"] == 0 and found[-1]["uj"] is None
 
 
 @pytest.mark.board
