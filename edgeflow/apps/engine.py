@@ -229,6 +229,7 @@ class BoardEngine(Engine):
         self._board = open_board(self._spec, image=image, plugin=plugin, **self._place)  # type: ignore[arg-type]
         expected = replace(build.expected, model_hash=bytes.fromhex(build.model_hash))
         self._client = self._board.start(expected)
+        self._place["no_flash"] = True  # what comes back is asked what it runs, not written to
         if self._closed:  # meanwhile
             self._stop()
             return
