@@ -28,7 +28,7 @@ BUDGETS = {
     "docs": 480,
     "faults": 60,
     "testbeds": 220,
-    "apps": 240,
+    "apps": 120,
 }
 #: What fails, as a multiple of the budget.
 TOO_MUCH = 1.5

@@ -334,6 +334,7 @@ def test_a_minute_is_smooth_and_memory_stays(model: Path) -> None:
     if load > 1.5 and frames["late"] > 0.01 * frames["all"]:
         assert grown <= 5e6, grown
         pytest.skip(f"{load:.1f} programs wait for each core: no word on {frames}")
+    assert shown_.seconds <= 20, "from the command to the page"
     assert frames["all"] >= 1200
     assert frames["late"] <= 0.01 * frames["all"], frames
     assert grown <= 5e6, grown
