@@ -16,6 +16,7 @@ from edgeflow.exporting import Options
 from edgeflow.exporting.library import FOLDER
 from edgeflow.exporting.template import TEMPLATES, about, environment
 from edgeflow.exporting.wasm import compile_module, with_section
+from edgeflow.exporting.web_page import page_files
 from edgeflow.files import output_folder, write_atomic
 from edgeflow.program import Program
 from edgeflow.resources import license_file
@@ -70,7 +71,8 @@ def write(program: Program, out: Path, options: Options) -> list[Path]:
         }
         sizes = {name: len(module) for name, module in modules.items()}
         context |= {"info": info, "sizes": sizes, "edgeflow": __version__}
-        for name, content in (modules | _texts(context) | license_file()).items():
+        texts = _texts(context) | page_files(program, options.data) | license_file()
+        for name, content in (modules | texts).items():
             write_atomic(folder.new / name, content, durable=False)
         return folder.commit()
 

@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 import websockets
 
-from edgeflow.apps.server import PAGE
 from edgeflow.codegen.build import compile_program
 from edgeflow.data import Dataset
 from edgeflow.device import open_board
@@ -76,8 +75,9 @@ def folder(
     from edgeflow.exporting import export
 
     out = tmp_path_factory.mktemp("web") / "page"
-    export(program, "web", out, data=seglearn)  # which knows the units
-    shutil.copytree(PAGE, out, dirs_exist_ok=True)
+    export(program, "web", out, data=seglearn)
+    shutil.copytree(out, out.with_name("as-exported"))
+    # all of a subject's, in the place of some
     recordings = [one for one in seglearn.split("test") if one.person == "9"]
     content = {
         "data": seglearn.name,
@@ -93,10 +93,10 @@ def folder(
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    handler = functools.partial(Quiet, directory=str(out))
+    handler = functools.partial(Quiet, directory=str(out.parent))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/index.html"
+        yield f"http://127.0.0.1:{server.server_address[1]}/page/index.html"
         server.shutdown()
 
 
@@ -154,6 +154,36 @@ def test_webassembly_gives_the_programs_steps(folder: str, model: Path, seglearn
             return found
 
     check(asyncio.run(watch()), model, seglearn)
+
+
+def test_the_exported_folder_is_a_page(folder: str) -> None:
+    """It begins with recordings, offers what else there is, and asks no other server."""
+
+    async def watch() -> None:
+        async with browser() as page:
+            await page.open(folder.replace("/page/", "/as-exported/"))
+            await page.until("window.edgeflow && edgeflow.tally.counted > 1", 40)
+            links = "[...document.querySelectorAll('#sources a')].map((a) => a.textContent)"
+            assert await page.js(links) == [
+                "Recordings",
+                "This phone",
+                "Board by USB",
+                "Board by Bluetooth",
+            ]
+            chosen = "document.querySelector('#sources a[aria-current]').textContent"
+            assert await page.js(chosen) == "Recordings"
+            assert await page.js("edgeflow.info.people") == ["9", "10"]
+            assert await page.js("edgeflow.info.training.mean.length") == 6
+            assert page.problems == []
+            for other in ("This phone", "Recordings"):
+                await page.js(
+                    f"[...document.querySelectorAll('#sources a')].find((a) => a.textContent === '{other}').click()"
+                )
+                await page.until(
+                    f"document.querySelector('#sources a[aria-current]')?.textContent === '{other}'"
+                )
+
+    asyncio.run(watch())
 
 
 @pytest.mark.parametrize(

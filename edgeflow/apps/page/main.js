@@ -1,9 +1,9 @@
 /* The live page: a source, what its steps add up to, and what is shown of it. */
 
-import { makeSource } from "./source.js";
+import { choices, makeSource } from "./source.js";
 import { Tally } from "./tally.js";
 import { Plot } from "./plot.js";
-import { View } from "./view.js";
+import { View, el } from "./view.js";
 import { startTheme } from "./theme.js";
 
 const $ = (id) => document.getElementById(id);
@@ -12,6 +12,13 @@ const LATENCY = 0.9; // of the running mean
 
 let plot = null;
 startTheme($("theme"), () => plot?.theme());
+
+/** Offer the sources of a page without a server, as links. */
+function offer() {
+  const node = $("sources"), found = choices();
+  node.hidden = found.length === 0;
+  node.replaceChildren(...found.map(({ kind, text, chosen }) => el("a", { href: `?source=${kind}`, ...(chosen ? { "aria-current": "page" } : {}) }, text)));
+}
 
 async function start() {
   let source;
@@ -149,4 +156,5 @@ function alert_(text) {
   node.hidden = text === "";
 }
 
+offer();
 start();

@@ -33,10 +33,19 @@ const KINDS = {
   bluetooth: async () => (await import("./sources/bluetooth.js")).BluetoothSource,
 };
 
+const made = () => document.querySelector('meta[name="edgeflow-source"]').content;
+const asked = () => new URLSearchParams(location.search).get("source") ?? made();
+
+/** Return what a page without a server can show: {kind, text, chosen} of each source. */
+export function choices() {
+  if (made() === "websocket") return [];
+  const texts = { wasm: "Recordings", motion: "This phone", serial: "Board by USB", bluetooth: "Board by Bluetooth" };
+  return Object.entries(texts).map(([kind, text]) => ({ kind, text, chosen: kind === asked() }));
+}
+
 /** Return the source that the page is made for; ?source=KIND asks for another one. */
 export async function makeSource() {
-  const asked = new URLSearchParams(location.search).get("source");
-  const kind = asked ?? document.querySelector('meta[name="edgeflow-source"]').content;
+  const kind = asked();
   if (!Object.hasOwn(KINDS, kind)) {
     throw new Error(`there is no source “${kind}”: use one of ${Object.keys(KINDS).join(", ")}`);
   }

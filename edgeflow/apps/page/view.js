@@ -24,7 +24,7 @@ export class View {
 
   #facts() {
     const { info } = this;
-    const facts = [["board", info.board.name], ["model", info.model.slice(0, 8)], ["data", info.data]];
+    const facts = [["runs on", info.board.name], ["model", info.model.slice(0, 8)], ["data", info.data]];
     $("facts").replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
     $("facts").firstChild.title = info.board.description;
     $("costs-note").textContent = sentence(info.board.costs);

@@ -5,7 +5,7 @@ import { Replay } from "../local.js";
 export class WasmSource extends Replay {
   async prepare() {
     return {
-      name: "wasm", description: "WebAssembly in this browser",
+      name: "this browser", description: "WebAssembly in this browser",
       costs: "the model runs in this page, in WebAssembly: a board's instructions and energy are not known here",
     };
   }

@@ -1,0 +1,97 @@
+"""The page of ``edgeflow live`` as static files beside a model in WebAssembly.
+
+``index.html`` stands beside ``model.js``, all else of the page in ``page/``. It shows recordings of
+``recordings.json``, the motion sensors of a phone, or a board that the browser reaches itself.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.data import Dataset, choose_windows
+from edgeflow.data.dataset import sort_people
+from edgeflow.program import Program
+
+#: Files of the page, which ``edgeflow live`` serves.
+PAGE = Path(__file__).resolve().parent.parent / "apps" / "page"
+INDEX, RECORDINGS = "index.html", "recordings.json"
+_FOLDER = "page"
+#: Subjects of ``recordings.json``; seconds of each of their classes, but one window at least.
+_SUBJECTS, _SECONDS = 2, 12.0
+#: Digits of a sample: finer than the quantizer's 12 bits.
+_DIGITS = 6
+
+
+def page_files(program: Program, data: Dataset | None) -> dict[str, str]:
+    """Return the files of the page, by path in the package.
+
+    Parameters
+    ----------
+    data : Dataset, optional
+        Some recordings of its test subjects are shown; without it the page begins with the phone's
+        motion sensors.
+
+    Raises
+    ------
+    DataError
+        If the data are not what the model was made for.
+    """
+    found = {}
+    for path in sorted(file for file in PAGE.rglob("*") if file.is_file()):
+        found[f"{_FOLDER}/{path.relative_to(PAGE).as_posix()}"] = path.read_text(encoding="utf-8")
+    index = found.pop(f"{_FOLDER}/{INDEX}")
+    source = "motion" if data is None else "wasm"
+    for old, new in (
+        ('content="websocket"', f'content="{source}"'),
+        ('href="icon.svg"', f'href="{_FOLDER}/icon.svg"'),
+        ('src="icon.svg"', f'src="{_FOLDER}/icon.svg"'),
+        ('href="style.css"', f'href="{_FOLDER}/style.css"'),
+        ('src="main.js"', f'src="{_FOLDER}/main.js"'),
+        ("Served by this computer for this computer: no", "The model runs in this page: no"),
+    ):
+        assert old in index, old
+        index = index.replace(old, new)
+    found[INDEX] = index
+    if data is not None:
+        found[RECORDINGS] = json.dumps(recordings(program, data), separators=(",", ":"))
+    return found
+
+
+def recordings(program: Program, data: Dataset) -> dict[str, Any]:
+    """Return some windows of test subjects as the page replays them; JSON values.
+
+    Raises
+    ------
+    DataError
+        If the data are not what the model was made for.
+    """
+    windows = choose_windows(program, data, "test")
+    few = max(round(_SECONDS * data.rate_hz) // windows.x.shape[1], 1)
+    shown = []
+    for person in sort_people(set(windows.person.tolist()))[:_SUBJECTS]:
+        mine = np.flatnonzero(windows.person == person)
+        for y in {str(windows.y[i]): windows.y[i] for i in mine}.values():
+            same = [i for i in mine if np.array_equal(windows.y[i], y)][:few]
+            x = np.concatenate([windows.x[i] for i in same])
+            shown.append({"person": person, "label": _label(program, y), "x": _short(x)})
+    train = np.concatenate([one.x for one in data.split("train")]).astype(np.float64)
+    return {
+        "data": data.name,
+        "channels": list(program.input.channels),
+        "training": {"mean": _short(train.mean(axis=0)), "std": _short(train.std(axis=0))},
+        "recordings": shown,
+    }
+
+
+def _label(program: Program, y: NDArray[Any]) -> Any:
+    """Return a class's name, or values."""
+    return program.classes[int(y)] if program.classes else np.asarray(y).tolist()
+
+
+def _short(values: NDArray[Any]) -> list[Any]:
+    """Return numbers with as many digits as they need."""
+    texts = np.vectorize(lambda v: float(f"{v:.{_DIGITS}g}"))(values)
+    return list(texts.tolist())
