@@ -1,18 +1,25 @@
 """Damage in HDF5's heaps of texts, on which its library does not return."""
 
 import struct
+from collections.abc import Collection
 
 from edgeflow.errors import CompressError
 
 _HEAP, _OBJECT = struct.Struct("<4sB3xQ"), struct.Struct("<H6xQ")
+_LENGTH, _ADDRESS, _NUMBER = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<I")
+#: Version and class of the layout of virtual data.
+_VIRTUAL = b"\x04\x03"
+_DAMAGED = "damaged: a heap of texts is not what was written: copy it again"
 
 
 def check_heaps(content: bytes) -> None:
-    """Refuse a file with a heap whose objects have impossible numbers or sizes.
+    """Refuse a file with a heap whose objects have impossible numbers or sizes, or are said to.
 
     A heap ("global heap collection" in HDF5's specification of its format, version 3) is ``GCOL``,
     its version and size, and objects with number, size and bytes; number 0 is what is free, whose
     size is with its own number and size. The library goes on behind it: for ever, if that is 0.
+    Whatever has such a text has its length, the heap's address and the number: the library makes
+    room for that length, 4 GiB too, before it looks whether the heap has so much.
 
     Raises
     ------
@@ -22,11 +29,12 @@ def check_heaps(content: bytes) -> None:
     start = content.find(b"GCOL\x01\0\0\0")
     while start >= 0:
         if start + _HEAP.size <= len(content):
-            _check(content, start)
+            _check_lengths(content, start, _objects(content, start))
         start = content.find(b"GCOL\x01\0\0\0", start + 1)
 
 
-def _check(content: bytes, start: int) -> None:
+def _objects(content: bytes, start: int) -> Collection[int]:
+    """Return the numbers of a heap's objects."""
     size = _HEAP.unpack_from(content, start)[2]
     end, place, seen = start + size, start + _HEAP.size, set[int]()
     while place + _OBJECT.size <= min(end, len(content)):
@@ -35,5 +43,20 @@ def _check(content: bytes, start: int) -> None:
         # a number is one of the objects that there is room for
         wrong = length < _OBJECT.size if number == 0 else number in seen
         if wrong or number > size // _OBJECT.size or place > end:
-            raise CompressError("damaged: a heap of texts is not what was written: copy it again")
+            raise CompressError(_DAMAGED)
         seen.add(number)
+    return seen - {0}
+
+
+def _check_lengths(content: bytes, start: int, objects: Collection[int]) -> None:
+    """Refuse a text of a heap, wherever in the file it is named, that is longer than the file."""
+    address = _ADDRESS.pack(start)
+    place = content.find(address, _LENGTH.size)
+    while 0 <= place <= len(content) - _ADDRESS.size - _NUMBER.size:
+        length = _LENGTH.unpack_from(content, place - _LENGTH.size)[0]
+        number = _NUMBER.unpack_from(content, place + _ADDRESS.size)[0]
+        # sources of virtual data are in a heap too, and have no length
+        virtual = content[place - 2 : place] == _VIRTUAL
+        if length > len(content) and number in objects and not virtual:
+            raise CompressError(_DAMAGED)
+        place = content.find(address, place + 1)

@@ -190,6 +190,16 @@ def test_heaps_of_hdf5(objects: list[tuple[int, int]]) -> None:
         check_heaps(b"more" + heap([(1, 6)]) + heap(objects))
 
 
+def test_texts_of_hdf5_that_are_longer_than_the_file() -> None:
+    """The library makes room for what is declared, before it looks for it."""
+    heap = b"GCOL\x01\0\0\0" + struct.pack("<QHHIQ8s", 48, 1, 0, 0, 8, b"conv1d_1")
+    check_heaps(heap.ljust(48, b"\0") + struct.pack("<IQI", 8, 0, 1))
+    for length in (1000, 2**32 - 1):
+        with pytest.raises(CompressError, match="a heap of texts"):
+            check_heaps(heap.ljust(48, b"\0") + struct.pack("<IQI", length, 0, 1))
+    check_heaps(heap.ljust(48, b"\0") + struct.pack("<IQI", 2**32 - 1, 0, 7))  # of no text
+
+
 @pytest.mark.parametrize("kind", ["board", "recipe", "ladder", "people"])
 @pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000])
 def test_too_many_digits_or_brackets(kind: str, text: str, tmp_path: Path) -> None:
