@@ -472,6 +472,16 @@ def watches() -> str:
     return markdown(["bytes", "int8", "int4, `--optimize size`"], rows)
 
 
+def watch_rates() -> str:
+    """Return what a model loses at the rates of watches."""
+    found = json.loads((BENCHMARKS / "watch_rates.json").read_text(encoding="utf-8"))
+    rows = [
+        [f"{row['rate_hz']:g} Hz", f"{row['accuracy']:.1%}", f"{row['same']:.1%}"]
+        for row in found["rates"]
+    ]
+    return markdown(["the watch samples at", "accuracy", "decisions as at the model's rate"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "api-functions": api_functions,
     "api-classes": api_classes,
@@ -507,6 +517,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "kernels-sparse": kernels_sparse,
     "kernels-delta": kernels_delta,
     "watches": watches,
+    "watch-rates": watch_rates,
 }
 
 

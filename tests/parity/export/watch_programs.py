@@ -58,8 +58,10 @@ def stream(program: Program, raw: NDArray[np.float32], time_us: NDArray[np.int64
     if not program.window:
         return [tuple(map(int, y)) for y in program.run(values[None])[0]]
     whole = len(values) // program.window
+    if not whole:
+        return []
     windows = values[: whole * program.window].reshape(whole, program.window, -1)
-    return [tuple(map(int, y)) for y in program.run(windows)[:, -1]] if whole else []
+    return [tuple(map(int, y)) for y in program.run(windows)[:, -1]]
 
 
 def movement(samples: int, channels: int, seed: int = 0) -> NDArray[np.float32]:
