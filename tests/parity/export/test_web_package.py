@@ -25,6 +25,7 @@ from edgeflow.program import Program
 from edgeflow.program.nodes import Cutoff
 from tests.parity.export.machines import ECOSYSTEMS, tell
 from tests.random_programs import random_program
+from tests.unit.test_names import ODD, RAW
 
 SCRIPTS = ECOSYSTEMS / "web"
 FILES = {
@@ -153,6 +154,25 @@ def test_early_exit(tmp_path: Path) -> None:
     flags = np.reshape([step[4] for step in found["steps"]], (6, 12))
     assert flags.any() and not flags[:, :2].any()
     assert (np.diff(flags.astype(int), axis=1) >= 0).all()  # until the reset
+
+
+@needs_node
+def test_odd_names(tmp_path: Path) -> None:
+    """They reach `info` as they are, and no text of the package raw or as code."""
+    classes = (f"{ODD}1", "*/ throw 1; /*", "${1}`", "</script>", "ß")
+    program = random_program(4, 2, [5], len(classes), 8, 12)
+    form = replace(program.input, channels=(f"{ODD}x", "*/ y"))
+    program = replace(program, classes=classes, input=form)
+    edgeflow.export(program, "web", tmp_path / "odd")
+    script = "import { load } from './model.js'; console.log(JSON.stringify((await load()).info));"
+    info = json.loads(tell(["node", "--input-type=module", "-e", script], tmp_path / "odd"))
+    assert (info["classes"], info["channels"]) == (list(classes), list(form.channels))
+    tell(["node", "example/run.js"], tmp_path / "odd")
+    for file in (tmp_path / "odd").rglob("*"):
+        if file.is_file() and file.suffix != ".wasm":
+            assert not RAW.search(file.read_text(encoding="utf-8")), file
+    for line in (tmp_path / "odd/model.d.ts").read_text().splitlines():
+        assert line.count("*/") <= line.count("/*") or line.strip() == "*/", line
 
 
 @needs_node
