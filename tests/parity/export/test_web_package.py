@@ -21,6 +21,7 @@ import pytest
 import edgeflow
 from edgeflow.data import Dataset
 from edgeflow.errors import ExportError, ToolMissingError
+from edgeflow.exporting import wasm
 from edgeflow.program import Program
 from edgeflow.program.nodes import Cutoff
 from tests.parity.export.machines import ECOSYSTEMS, tell
@@ -259,6 +260,18 @@ def test_without_the_compiler(
     )
     with pytest.raises(ToolMissingError, match=r"pip install edgeflow\[web\]$"):
         edgeflow.export(program, "web", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_compiler_that_fails(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wasm, "_FLAGS", ("-no-such-option",))
+    with pytest.raises(
+        ExportError, match=r"^ziglang cannot compile the model \(.*-no-such-option"
+    ) as e:
+        edgeflow.export(program, "web", tmp_path / "out")
+    assert "\n" not in str(e.value)
     assert not (tmp_path / "out").exists()
 
 
