@@ -23,7 +23,7 @@ TARGETS: Mapping[str, str] = {
     "simd": "mvp+simd128+bulk_memory+sign_ext+nontrapping_fptoint",
     "plain": "mvp",
 }
-#: Faster code than this is larger code, but for the products that ``templates/wasm/simd`` has.
+#: Larger code is not faster: products, most of the time, are in ``templates/wasm/simd``.
 _FLAGS = ("-std=c99", "-Os", "-fno-builtin")
 #: Far more than the deepest calls of kernels take; the rest of the first 64 KiB is for data.
 _STACK = 16384
