@@ -154,9 +154,11 @@ const client = new FrameClient(transport, { timeout: 5000 });
 const hello = await client.open();
 const first = await client.steps(ask.x.slice(0, 100).map((x) => Int16Array.from(x)), true);
 const rest = await client.steps(ask.x.slice(100).map((x) => Int16Array.from(x)), false);
+await client.close();
+const said = await new Promise((resolve) => { transport.onbytes = () => {}; child.stdout.on("data", (b) => { if (String(b).includes("board host")) resolve(true); }); child.stdin.write("info\\n"); });
 child.kill();
 const y = [...first.y, ...rest.y].map((row) => [...row]);
-console.log(JSON.stringify({ hello, y, cycles: [...first.cycles, ...rest.cycles] }));
+console.log(JSON.stringify({ said, hello, y, cycles: [...first.cycles, ...rest.cycles] }));
 """
 
 
@@ -168,6 +170,7 @@ def test_the_page_steps_the_firmware(tmp_path: Path) -> None:
     x = rng.integers(-limit, limit + 1, (500, program.inputs)).astype(np.int16)
     ask = {"program": str(build.elf), "x": x.tolist()}
     found = node(FIRMWARE % {"frames": json.dumps((PAGE / "frames.js").as_uri())}, ask)
+    assert found["said"], "after BYE it speaks text"
     assert found["hello"]["model"] == program.hash.hex()
     assert found["hello"]["build"] == build.build_id
     assert found["hello"]["board"] == "host"

@@ -34,6 +34,8 @@ export class BoardReplay extends Replay {
     return { y, cycles, held };
   }
 
+  async close() { super.close(); await this.#client?.close(); }
+
   price(cycles) {
     const hz = this.#client.hello.cyclesHz, us = cycles.map((c) => (1e6 * c) / hz);
     return { us, uj: null, cycles: hz === NANOSECONDS ? null : cycles };

@@ -1,6 +1,6 @@
 /* The serial protocol of docs/protocol.md: frames, and a client that asks and is answered. */
 
-export const HELLO = 1, STEP = 2, STATS = 3, BYE = 4, REPLY = 0x80, ERROR = 0xff;
+const HELLO = 1, STEP = 2, BYE = 4, REPLY = 0x80, ERROR = 0xff;
 const VERSION = 2;
 const SYNC = Uint8Array.of(0, 10, 102, 114, 97, 109, 101, 10, 0); // "frame" as a line, from any state
 const OTHER_SESSION = 5;
@@ -149,6 +149,13 @@ export class FrameClient {
       if (found.cycles) cycles.push(...found.cycles);
     }
     return { y, cycles: cyclesHz !== 0 ? cycles : null };
+  }
+
+  /** Let the board return to text mode; its answer is not waited for. */
+  async close() {
+    this.#sequence = (this.#sequence + 1) % 256;
+    const frame = encodeFrame({ type: BYE, sequence: this.#sequence, session: this.#session });
+    try { await this.#transport.write(frame); } catch { /* it is gone */ }
   }
 
   async #ask(type, body, sync = false) {

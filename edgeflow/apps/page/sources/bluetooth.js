@@ -30,7 +30,7 @@ export class BluetoothSource extends BoardReplay {
     }
   }
 
-  close() { super.close(); this.#device?.gatt.disconnect(); }
+  async close() { await super.close(); this.#device?.gatt.disconnect(); }
 }
 
 class UartTransport {

@@ -33,7 +33,7 @@ export class SerialSource extends BoardReplay {
     try { await this.#port.close(); } catch { /* was not open */ }
   }
 
-  close() { super.close(); this.#close(); }
+  async close() { await super.close(); await this.#close(); }
 }
 
 class SerialTransport {
