@@ -62,7 +62,8 @@ def write(program: Program, out: Path, options: Options) -> list[Path]:
     check_name(options.name)
     plan = plan_library(program, load_core("host"), optimize=options.optimize)
     context = about(options.name, plan, options.data)
-    info = describe(plan, options.name, context["window"].units)
+    units = context["window"].units or tuple(program.metadata.get("units") or ())
+    info = describe(plan, options.name, units)
     section = json.dumps(info, separators=(",", ":")).encode()
     with output_folder(out, FOLDER) as folder:
         modules = {

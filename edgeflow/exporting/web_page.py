@@ -1,10 +1,12 @@
 """The page of ``edgeflow live`` as static files beside a model in WebAssembly.
 
 ``index.html`` stands beside ``model.js``, all else of the page in ``page/``. It shows recordings of
-``recordings.json``, the motion sensors of a phone, or a board that the browser reaches itself.
+``recordings.json``, the motion sensors of a phone, or a board that the browser reaches itself;
+``record.html`` records the sensors, with labels.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from edgeflow.program import Program
 #: Files of the page, which ``edgeflow live`` serves.
 PAGE = Path(__file__).resolve().parent.parent / "apps" / "page"
 INDEX, RECORDINGS = "index.html", "recordings.json"
-_FOLDER = "page"
+#: What stands beside the model, and where all else is.
+_PAGES, _FOLDER = (INDEX, "record.html"), "page"
 #: Subjects of ``recordings.json``; seconds of each of their classes, but one window at least.
 _SUBJECTS, _SECONDS = 2, 12.0
 #: Digits of a sample: finer than the quantizer's 12 bits.
@@ -42,19 +45,13 @@ def page_files(program: Program, data: Dataset | None) -> dict[str, str]:
     found = {}
     for path in sorted(file for file in PAGE.rglob("*") if file.is_file()):
         found[f"{_FOLDER}/{path.relative_to(PAGE).as_posix()}"] = path.read_text(encoding="utf-8")
-    index = found.pop(f"{_FOLDER}/{INDEX}")
     source = "motion" if data is None else "wasm"
-    for old, new in (
-        ('content="websocket"', f'content="{source}"'),
-        ('href="icon.svg"', f'href="{_FOLDER}/icon.svg"'),
-        ('src="icon.svg"', f'src="{_FOLDER}/icon.svg"'),
-        ('href="style.css"', f'href="{_FOLDER}/style.css"'),
-        ('src="main.js"', f'src="{_FOLDER}/main.js"'),
-        ("Served by this computer for this computer: no", "The model runs in this page: no"),
-    ):
-        assert old in index, old
-        index = index.replace(old, new)
-    found[INDEX] = index
+    for name in _PAGES:
+        page = found.pop(f"{_FOLDER}/{name}")
+        page = re.sub(r'(href|src)="([\w-]+\.(?:svg|css|js))"', rf'\1="{_FOLDER}/\2"', page)
+        found[name] = page.replace('content="websocket"', f'content="{source}"').replace(
+            "Served by this computer for this computer: no", "The model runs in this page: no"
+        )
     if data is not None:
         found[RECORDINGS] = json.dumps(recordings(program, data), separators=(",", ":"))
     return found

@@ -21,7 +21,8 @@ import pytest
 import websockets
 
 from edgeflow.codegen.build import compile_program
-from edgeflow.data import Dataset
+from edgeflow.data import Dataset, load_dataset
+from edgeflow.data.quality import check as check_quality
 from edgeflow.device import open_board
 from edgeflow.program import Program
 from tests.apps.browser import Page, browser, find_browser
@@ -50,6 +51,16 @@ const device = Object.assign(new EventTarget(), { gatt: { disconnect() {}, async
 } } });
 Object.defineProperty(navigator, "bluetooth", { value: { requestDevice: async () => device } });
 """
+#: A phone's 60 events per second.
+FEED = """(() => {
+  let n = 0;
+  setInterval(() => {
+    const t = n++ / 60, w = (k) => Math.sin(k * t);
+    dispatchEvent(new DeviceMotionEvent("devicemotion", {
+      accelerationIncludingGravity: { x: 9 * w(3), y: 5 * w(4), z: 9.8 + w(5) }, acceleration: { x: 0, y: 0, z: 0 },
+      rotationRate: { alpha: 90 * w(2), beta: 60 * w(6), gamma: 30 * w(7) }, interval: 16 }));
+  }, 1000 / 60);
+})()"""
 RECORD = """(() => {
   const { source } = edgeflow, before = source.onstep;
   window.seen = [];
@@ -169,6 +180,7 @@ def test_the_exported_folder_is_a_page(folder: str) -> None:
                 "This phone",
                 "Board by USB",
                 "Board by Bluetooth",
+                "Record",
             ]
             chosen = "document.querySelector('#sources a[aria-current]').textContent"
             assert await page.js(chosen) == "Recordings"
@@ -234,23 +246,12 @@ def test_another_model_on_the_board_is_told_of(
 
 
 def test_motion_sensors_are_stepped_at_the_models_rate(folder: str, program: Program) -> None:
-    # a phone's 60 events per second, each a little off
-    feed = """(() => {
-      let n = 0;
-      setInterval(() => {
-        const t = n++ / 60, w = (k) => Math.sin(k * t);
-        dispatchEvent(new DeviceMotionEvent("devicemotion", {
-          accelerationIncludingGravity: { x: 9 * w(3), y: 5 * w(4), z: 9.8 + w(5) }, acceleration: { x: 0, y: 0, z: 0 },
-          rotationRate: { alpha: 90 * w(2), beta: 60 * w(6), gamma: 30 * w(7) }, interval: 16 }));
-      }, 1000 / 60);
-    })()"""
-
     async def watch() -> Any:
         async with browser() as page:
             await page.call("Browser.grantPermissions", permissions=["sensors"])
             await page.open(f"{folder}?source=motion")
             await page.until("document.getElementById('begin')?.hidden === false")
-            await page.js(feed)
+            await page.js(FEED)
             await page.js("document.getElementById('begin').click()")
             await page.until("window.edgeflow && edgeflow.tally.steps > 5", 40)
             await page.js(RECORD)
@@ -304,3 +305,38 @@ def test_what_is_missing_is_said(
     source: str, script: str, press: bool, message: str, folder: str
 ) -> None:
     assert message in spoiled(folder, source, script, press)
+
+
+def test_recordings_of_a_phone_are_a_data_set(folder: str, tmp_path: Path) -> None:
+    """Two labels of one subject, each twice; the data set's check knows gravity and the rate."""
+
+    async def record() -> str:
+        async with browser() as page:
+            await page.call("Browser.grantPermissions", permissions=["sensors"])
+            await page.open(folder.replace("index.html", "record.html"))
+            await page.until("document.getElementById('begin')?.disabled === false")
+            await page.js(FEED)
+            await page.js("document.getElementById('person').value = 'ann, \"a\"'")
+            await page.js("document.getElementById('begin').click()")
+            button = "[...document.querySelectorAll('#buttons button')].find((b) => b.textContent === '%s')"
+            await page.until("document.querySelectorAll('#buttons button').length === 2", 30)
+            for label in ("rest", "walk", "rest", "walk"):
+                await page.js(f"{button % label}.click()")
+                await asyncio.sleep(0.8)
+                if label == "walk":  # the other label ends one, too
+                    await page.js(f"{button % label}.click()")
+            assert await page.js("document.getElementById('kept').textContent") == "4 recordings"
+            assert await page.js("document.querySelectorAll('#table tbody tr').length") == 2
+            assert page.problems == []
+            text = await page.js("edgeflow.csv()")
+            await page.js("edgeflow.kept.length = 0")  # the browser would ask before it leaves
+            return str(text)
+
+    path = tmp_path / "ann.csv"
+    path.write_text(asyncio.run(record()))
+    data = load_dataset(path, partial=True)
+    assert (data.rate_hz, data.classes, len(data.recordings)) == (50, ["rest", "walk"], 4)
+    assert {r.person for r in data.recordings} == {'ann, "a"'}
+    assert 0.3 < min(len(r.x) for r in data.recordings) / 50 < 2
+    found = check_quality(data)
+    assert [one["sensor"] for one in found.gravity] == ["acc"]

@@ -17,7 +17,7 @@ startTheme($("theme"), () => plot?.theme());
 function offer() {
   const node = $("sources"), found = choices();
   node.hidden = found.length === 0;
-  node.replaceChildren(...found.map(({ kind, text, chosen }) => el("a", { href: `?source=${kind}`, ...(chosen ? { "aria-current": "page" } : {}) }, text)));
+  node.replaceChildren(...found.map(({ kind, text, chosen }) => el("a", { href: `?source=${kind}`, ...(chosen ? { "aria-current": "page" } : {}) }, text)), el("a", { href: "record.html" }, "Record"));
 }
 
 async function start() {

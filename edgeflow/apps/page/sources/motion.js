@@ -58,6 +58,33 @@ export class Resampler {
   }
 }
 
+/** The sensors themselves: asks for permission, and waits for the first sample. */
+export class MotionSensors {
+  /** Call `take(ms, sample)` for each event; throw what to do where there is none. */
+  static async open(take, read) {
+    if (!("DeviceMotionEvent" in window)) throw new Error(isSecureContext ? "this browser has no motion sensors: open the page on a phone" : "motion sensors work on pages of https:// only: serve this folder by https, or from localhost");
+    if (DeviceMotionEvent.requestPermission) {
+      const answer = await DeviceMotionEvent.requestPermission().catch(() => "denied");
+      if (answer !== "granted") throw new Error("the motion sensors were not allowed: press the button again and allow them; if no question comes, allow “Motion & Orientation Access” for this site in the browser's settings and load the page again");
+    }
+    const made = new MotionSensors();
+    await new Promise((resolve, reject) => {
+      const late = setTimeout(() => { made.close(); reject(new Error("no motion sensor gives samples here: open the page on a phone")); }, SILENT);
+      made.listener = (event) => {
+        const sample = read.map((one) => one(event));
+        if (sample.every(Number.isNaN)) return;
+        clearTimeout(late);
+        resolve();
+        take(event.timeStamp, sample);
+      };
+      addEventListener("devicemotion", made.listener);
+    });
+    return made;
+  }
+
+  close() { removeEventListener("devicemotion", this.listener); }
+}
+
 export class MotionSource extends Source {
   gesture = "Use this phone's motion sensors";
   #paused = false;
@@ -67,39 +94,17 @@ export class MotionSource extends Source {
   #position = 0;
 
   async open() {
-    if (!("DeviceMotionEvent" in window)) throw new Error(isSecureContext ? "this browser has no motion sensors: open the page on a phone" : "motion sensors work on pages of https:// only: serve this folder by https, or from localhost");
     this.model = await loadModel();
     const { info } = this.model;
     this.read = readers(info.channels, info.units ?? []);
-    if (DeviceMotionEvent.requestPermission) {
-      const answer = await DeviceMotionEvent.requestPermission().catch(() => "denied");
-      if (answer !== "granted") throw new Error("the motion sensors were not allowed: press the button again and allow them; if no question comes, allow “Motion & Orientation Access” for this site in the browser's settings and load the page again");
-    }
     this.resampler = new Resampler(info.rateHz || 50);
     this.info = infoOf(this.model, {
       data: "live", people: ["you"], unseen: ["you"], person: "you", labelled: false,
       board: { name: "this phone", description: "motion sensors and WebAssembly in this browser", costs: "the model runs in this page, in WebAssembly, on what the phone measures" },
     });
-    await this.#first();
+    this.sensors = await MotionSensors.open((at, sample) => this.#take(at, sample), this.read);
     setTimeout(() => this.#tell()); // when the page listens
     return this.info;
-  }
-
-  /** Wait for the first sample. */
-  #first() {
-    return new Promise((resolve, reject) => {
-      let started = false;
-      const late = setTimeout(() => { this.close(); reject(new Error("no motion sensor gives samples here: open the page on a phone")); }, SILENT);
-      this.listener = (event) => {
-        const sample = this.read.map((one) => one(event));
-        if (sample.every(Number.isNaN)) return;
-        if (started) { this.#take(event.timeStamp, sample); return; }
-        started = true;
-        clearTimeout(late);
-        resolve();
-      };
-      addEventListener("devicemotion", this.listener);
-    });
   }
 
   #take(at, sample) {
@@ -129,5 +134,5 @@ export class MotionSource extends Source {
     this.onstate({ state: this.#paused ? "paused" : "running", text: "", session: this.#session, person: "you", speed: 1, paused: this.#paused });
   }
 
-  close() { removeEventListener("devicemotion", this.listener); }
+  close() { this.sensors?.close(); }
 }
