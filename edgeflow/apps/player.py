@@ -153,6 +153,8 @@ class Player:
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, but not longer than until something is asked."""
+        if self._wanted:
+            return
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), max(seconds, 0.001))
@@ -196,15 +198,18 @@ class Player:
         wanted, self._wanted = self._wanted, {}
         self.speed = wanted.get("speed", self.speed)
         self.paused = wanted.get("paused", self.paused)
+        refusal = None
         if "person" in wanted:
             try:
                 await self._do(lambda: self.session.choose(wanted["person"]))
             except EdgeFlowError as error:
-                self._tell({"type": "error", "text": str(error)})
+                refusal = str(error)
         elif wanted.get("restart"):
             self.session.restart()
         self._begin()
         self._tell(self._state())
+        if refusal is not None:
+            self._tell({"type": "error", "text": refusal})
 
     async def _recover(self, error: EdgeFlowError) -> None:
         """Open the engine again and again, until it answers."""

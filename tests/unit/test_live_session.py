@@ -274,6 +274,23 @@ def test_wishes_are_obeyed_and_wrong_ones_refused(windows: Program, data: Datase
             player.ask(wrong)
 
 
+def test_a_subject_with_too_short_recordings_is_refused(windows: Program, data: Dataset) -> None:
+    first, short = "p0", "p1"
+    cut = [replace(r, x=r.x[:5]) if r.person == short else r for r in data.recordings]
+    holed = replace(data, recordings=cut)
+    session = Session(windows, holed, Reference(windows), people=[first, short])
+    player = Player(session, speed=20)
+
+    def done(messages: list[dict[str, Any]]) -> bool:
+        if steps_in(messages) and not any(one["type"] == "error" for one in messages):
+            player.ask({"person": short})
+        return bool(messages) and messages[-1]["type"] == "error"
+
+    found = asyncio.run(collect(player, done))
+    assert "shorter window" in found[-1]["text"]
+    assert found[-2]["type"] == "state" and found[-2]["person"] == first
+
+
 def test_a_lost_board_is_told_of_and_the_steps_go_on(
     windows: Program, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
