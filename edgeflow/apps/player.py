@@ -157,7 +157,9 @@ class Player:
             return
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(seconds, 0.001))
+            # wait_for of Python 3.11 may lose that it was cancelled
+            async with asyncio.timeout(max(seconds, 0.001)):
+                await self._wake.wait()
 
     def _begin(self) -> None:
         """Let the next step be due now."""
