@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,14 @@ def find_browser() -> str:
 class Page:
     """A tab: commands, scripts, and what it logged and requested."""
 
-    def __init__(self, socket: Any) -> None:
+    def __init__(self, socket: Any, browser: str) -> None:
         self._socket = socket
+        self.browser = browser  # its own address: of commands that are no tab's
         self._number = 0
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self.problems: list[str] = []
         self.requests: list[str] = []
+        self.heard: Callable[[str, dict[str, Any]], None] = lambda method, event: None
 
     async def listen(self) -> None:
         async for text in self._socket:
@@ -47,6 +49,7 @@ class Page:
                 self._note(message["method"], message["params"])
 
     def _note(self, method: str, event: dict[str, Any]) -> None:
+        self.heard(method, event)
         if method == "Runtime.exceptionThrown":
             detail = event["exceptionDetails"]
             self.problems.append(detail.get("exception", {}).get("description") or detail["text"])
@@ -118,14 +121,14 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def browser() -> AsyncIterator[Page]:
+async def browser(*flags: str) -> AsyncIterator[Page]:
     """Yield a new tab of a new browser that has no profile."""
     program = find_browser()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [
             program, "--headless=new", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
             "--disable-background-networking", "--disable-component-update",
-            "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank",
+            "--remote-debugging-port=0", f"--user-data-dir={profile}", *flags, "about:blank",
         ]  # fmt: skip
         if os.geteuid() == 0:
             command.insert(1, "--no-sandbox")  # it refuses to run as root otherwise
@@ -145,7 +148,7 @@ async def browser() -> AsyncIterator[Page]:
                 target = json.loads(await whole.recv())["result"]["targetId"]
             tab = address.split("/devtools/")[0] + f"/devtools/page/{target}"
             async with websockets.connect(tab, max_size=None) as socket:
-                page = Page(socket)
+                page = Page(socket, address)
                 listening = asyncio.create_task(page.listen())
                 for domain in ("Runtime", "Log", "Network", "Page"):
                     await page.call(f"{domain}.enable")

@@ -26,6 +26,7 @@ from edgeflow.data.quality import check as check_quality
 from edgeflow.device import open_board
 from edgeflow.program import Program
 from tests.apps.browser import Page, browser, find_browser
+from tests.apps.peripheral import FLAGS, peripheral
 from tests.apps.test_live_server import oracle
 
 #: What a browser offers of a serial port and of the Nordic UART service, over a socket to a board.
@@ -221,6 +222,29 @@ def test_a_board_behind_the_browser_gives_the_programs_steps(
             found = await decisions(page, 500)
             assert page.problems == []
             return found
+
+    check(asyncio.run(watch()), model, seglearn)
+
+
+def test_a_board_by_bluetooth_that_the_browser_emulates(
+    folder: str, model: Path, program: Program, seglearn: Dataset, tmp_path: Path
+) -> None:
+    """The browser's own stack: its chooser, connection, discovery, writes and reads."""
+    build = compile_program(program, "host", tmp_path / "build")
+
+    async def watch() -> Any:
+        with open_board(build.spec(), image=build.elf) as board:
+            board.flash()
+            transport = board._open()
+            async with browser(*FLAGS) as page, peripheral(page, transport) as counts:
+                await page.open(f"{folder}?source=bluetooth")
+                await page.until("document.getElementById('begin')?.hidden === false")
+                await page.js("document.getElementById('begin').click()")
+                await page.until("window.edgeflow && edgeflow.tally.steps > 5", 40)
+                found = await decisions(page, 500)
+                assert page.problems == []
+                assert min(counts.values()) > 10
+                return found
 
     check(asyncio.run(watch()), model, seglearn)
 

@@ -23,7 +23,7 @@ export class BluetoothSource extends BoardReplay {
     try {
       const server = await this.#device.gatt.connect(), service = await server.getPrimaryService(SERVICE);
       const to = await service.getCharacteristic(TO_BOARD), from = await service.getCharacteristic(FROM_BOARD);
-      await from.startNotifications();
+      if (from.properties.notify) await from.startNotifications();
       return new UartTransport(this.#device, to, from);
     } catch (error) {
       throw new Error(`the board cannot be reached by Bluetooth (${error.message}): bring it near and switch it on`);
@@ -40,7 +40,18 @@ class UartTransport {
   constructor(device, to, from) {
     this.to = to;
     from.addEventListener("characteristicvaluechanged", ({ target: { value } }) => this.onbytes(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)));
-    device.addEventListener("gattserverdisconnected", () => this.onlost(new Error("the Bluetooth connection was lost")), { once: true });
+    const lost = () => { this.lost = true; this.onlost(new Error("the Bluetooth connection was lost")); };
+    device.addEventListener("gattserverdisconnected", lost, { once: true });
+    if (!from.properties.notify) this.#read(from, lost);
+  }
+
+  /** Ask a board that does not notify; each answer is an event, too. */
+  async #read(from, lost) {
+    try {
+      while (!this.lost) await from.readValue();
+    } catch {
+      if (!this.lost) lost();
+    }
   }
 
   async write(bytes) {
