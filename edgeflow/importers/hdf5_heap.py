@@ -1,5 +1,7 @@
 """Damage in HDF5's heaps of texts, on which its library does not return."""
 
+import math
+import re
 import struct
 from collections.abc import Collection
 
@@ -7,6 +9,10 @@ from edgeflow.errors import CompressError
 
 _HEAP, _OBJECT = struct.Struct("<4sB3xQ"), struct.Struct("<H6xQ")
 _LENGTH, _ADDRESS, _NUMBER = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<I")
+#: Type of an attribute that is texts (version 1, of variable length, 16 bytes each, of bytes), up
+#: to its number of axes and whether they have limits.
+_TEXTS = re.compile(rb"\x19\x01.\0\x10\0\0\0.{16}\x01([\0-\x20])([\0\x01])\0{5}", re.DOTALL)
+_AXIS, _TEXT = struct.Struct("<Q"), 16
 #: Version and class of the layout of virtual data.
 _VIRTUAL = b"\x04\x03"
 _DAMAGED = "damaged: a heap of texts is not what was written: copy it again"
@@ -31,6 +37,19 @@ def check_heaps(content: bytes) -> None:
         if start + _HEAP.size <= len(content):
             _check_lengths(content, start, _objects(content, start))
         start = content.find(b"GCOL\x01\0\0\0", start + 1)
+    for found in _TEXTS.finditer(content):
+        _check_attribute(content, found.end(), found[1][0], found[2][0])
+
+
+def _check_attribute(content: bytes, place: int, rank: int, limits: int) -> None:
+    """Refuse texts of an attribute that are longer than the file, by an address of no heap."""
+    data = place + _AXIS.size * rank * (1 + limits)
+    if data > len(content):
+        return
+    count = math.prod(_AXIS.unpack_from(content, place + _AXIS.size * i)[0] for i in range(rank))
+    for text in range(data, min(data + _TEXT * count, len(content) - _TEXT + 1), _TEXT):
+        if _LENGTH.unpack_from(content, text)[0] > len(content):
+            raise CompressError(_DAMAGED)
 
 
 def _objects(content: bytes, start: int) -> Collection[int]:

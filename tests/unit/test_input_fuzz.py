@@ -198,6 +198,14 @@ def test_texts_of_hdf5_that_are_longer_than_the_file() -> None:
         with pytest.raises(CompressError, match="a heap of texts"):
             check_heaps(heap.ljust(48, b"\0") + struct.pack("<IQI", length, 0, 1))
     check_heaps(heap.ljust(48, b"\0") + struct.pack("<IQI", 2**32 - 1, 0, 7))  # of no text
+    # two texts of an attribute, with a limit, by an address of no heap
+    kind = b"\x19\x01\0\0\x10\0\0\0\x10\0\0\0\x01\0\0\0\0\0\x08\0\0\0\0\0"
+    space = b"\x01\x01\x01\0\0\0\0\0" + struct.pack("<QQ", 2, 2)
+    texts = struct.pack("<IQI", 8, 5, 1)
+    check_heaps(kind + space + 2 * texts)
+    with pytest.raises(CompressError, match="a heap of texts"):
+        check_heaps(kind + space + texts + struct.pack("<IQI", 2**31, 5, 1))
+    check_heaps(kind + space + texts)  # cut off
 
 
 @pytest.mark.parametrize("kind", ["board", "recipe", "ladder", "people"])
