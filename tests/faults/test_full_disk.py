@@ -21,7 +21,7 @@ from tests.faults.world import BY_NAME, WRITERS, World, leftovers, results
 POINTS = 20
 _COLLECTED = re.compile(r"resume\.pt|\.partial\.(json|html)$")
 #: Commands that go on with the parts that are done.
-STEPWISE = ("compress-search", "demo")
+STEPWISE = ("compress-search", "demo", "apps")
 _SIZE = 256 << 20
 
 

@@ -64,10 +64,12 @@ class Writer:
         """Skip the test where the data are not, or the package."""
         if "SEGLEARN" in self.arguments and not SEGLEARN.is_dir():
             pytest.skip(f"there is no {SEGLEARN.name} in EDGEFLOW_TEST_DATA")
-        if self.name == "float":
-            pytest.importorskip("tvm")
+        if self.name in _PACKAGES:
+            pytest.importorskip(_PACKAGES[self.name])
 
 
+#: What a command needs that is no dependency.
+_PACKAGES = {"float": "tvm", "export-web": "ziglang"}
 _TRAIN = ("train", *DATA, "--hidden", "6", "--window", "20", "--epochs")
 _COMPRESS = ("compress", "gru", *DATA)
 WRITERS = (
@@ -79,6 +81,8 @@ WRITERS = (
            ("export", "other.onnx", "--to", "arduino", "--name", "walk", "-o", "OUT")),
     Writer("export-onnx", ("export", "model.onnx", "--to", "onnx", "-o", "OUT"),
            ("export", "other.onnx", "--to", "onnx", "-o", "OUT"), "step.onnx"),
+    Writer("export-web", ("export", "model.onnx", "--to", "web", "--name", "gait", "-o", "OUT"),
+           ("export", "other.onnx", "--to", "cmake", "--name", "walk", "-o", "OUT")),
     Writer("train", (*_TRAIN, "4", "-o", "OUT")),
     Writer("train-restart", (*_TRAIN, "3", "--restart", "-o", "OUT"), (*_TRAIN, "1", "-o", "OUT")),
     Writer("compress", (*_COMPRESS, "--weights", "int4", "-o", "OUT"),
@@ -94,6 +98,9 @@ WRITERS = (
     Writer("float", ("float", "head.py:Head", "--input", "1x8", "-o", "OUT"),
            ("float", "head.py:Head", "--input", "1x8", "--name", "other", "-o", "OUT")),
     Writer("demo", ("demo", "--root", "SEGLEARN", "--hidden", "4", "--epochs", "1", "-o", "OUT")),
+    Writer("apps", ("apps", "har", "--yes", "--no-page", *DATA, "--board", "host", "--hidden", "4",
+                    "--epochs", "1", "-o", "OUT")),
+    Writer("data-check", ("data", "check", DATA[1], "-o", "OUT"), None, "quality.html"),
     Writer("compare", ("compare", "model.onnx", "other.onnx", "-o", "OUT"),
            ("compare", "model.onnx", "-o", "OUT"), "fronts.html"),
 )  # fmt: skip
