@@ -29,7 +29,6 @@ from edgeflow.cells import CELLS  # noqa: E402
 from edgeflow.codegen.kernels import KERNEL_SETS, MATVEC_KERNELS, MatvecKernel, kernels_of  # noqa: E402
 from edgeflow.codegen.sources import source_file  # noqa: E402
 from edgeflow.codegen.sparse import DENSITY  # noqa: E402
-from edgeflow.imc.options import time_text  # noqa: E402
 from edgeflow.model_options import ModelOptions  # noqa: E402
 from edgeflow.profiling.models import CycleModel  # noqa: E402
 from edgeflow.recipes.limits import Limits  # noqa: E402
@@ -38,7 +37,7 @@ from edgeflow.resources import resource  # noqa: E402
 from edgeflow.targets.board import list_boards  # noqa: E402
 from edgeflow.targets.core import CoreSpec  # noqa: E402
 from edgeflow.training.options import TrainOptions  # noqa: E402
-from scripts import imc_curve, instruction_counts, spike_curve  # noqa: E402
+from scripts import instruction_counts, spike_curve  # noqa: E402
 from scripts.docs_reference import (  # noqa: E402
     api_classes,
     api_functions,
@@ -189,26 +188,6 @@ def cells() -> str:
 
 def spikes() -> str:
     return spike_curve.table(spike_curve.read(ROOT / "docs"))
-
-
-def imc_chips() -> str:
-    """Accuracy of cells on analog chips over time, beside their energy on an MCU."""
-    measured = imc_curve.read()
-    rows = []
-    for row in measured:
-        each = zip(row["mean"], row["sd_seeds"], row["sd_chips"], strict=True)
-        rows.append([
-            row["cell"], "yes" if row["tuned"] else "no", f"{row['weights']:,}",
-            "{:.1f} ± {:.1f}".format(*row["digital"]),
-            *(f"{mean:.1f} ± {seeds:.1f} ({chips:.1f})" for mean, seeds, chips in each),
-            f"{row['energy_uj']:.2f}", " to ".join(f"{nj:.1f}" for nj in row["analog_nj"]),
-        ])  # fmt: skip
-    return markdown(
-        ["model", "fine-tuned", "weights", "digital, %",
-         *(time_text(s) for s in measured[0]["seconds"]),
-         "qemu-m4, µJ a step", "arrays, nJ a step"],
-        rows,
-    )  # fmt: skip
 
 
 def rtl_cycles() -> str:
@@ -508,7 +487,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "spikes": spikes,
     "accuracy": accuracy,
     "boards": boards,
-    "imc-chips": imc_chips,
     "rtl-cycles": rtl_cycles,
     "cells-wisdm-watch-hand": cells_of("wisdm-watch-hand"),
     "cells-seglearn-watch": cells_of("seglearn-watch"),

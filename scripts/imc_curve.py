@@ -1,4 +1,4 @@
-"""Draws accuracy on analog chips over time, of benchmarks/imc.json, as docs/imc-chips.svg.
+"""Prints accuracy on analog chips over time, and draws it as docs/imc-chips.svg.
 
 python scripts/benchmark.py imc -o runs/bench
 python scripts/imc_curve.py
@@ -18,6 +18,24 @@ def read() -> list[dict[str, Any]]:
     """Return a row a cell as trained, and one as fine-tuned (``scripts/benchmark.py imc``)."""
     found: list[dict[str, Any]] = json.loads((ROOT / "benchmarks" / "imc.json").read_text())
     return found
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return accuracy over time, means ± seeds (chips), beside the energy of a step on an MCU."""
+    times = [time_text(seconds) for seconds in rows[0]["seconds"]]
+    names = ["model", "fine-tuned", "weights", "digital, %", *times]
+    names += ["qemu-m4, µJ a step", "arrays, nJ a step"]
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    for row in rows:
+        each = zip(row["mean"], row["sd_seeds"], row["sd_chips"], strict=True)
+        cells = [
+            row["cell"], "yes" if row["tuned"] else "no", f"{row['weights']:,}",
+            "{:.1f} ± {:.1f}".format(*row["digital"]),
+            *(f"{mean:.1f} ± {seeds:.1f} ({chips:.1f})" for mean, seeds, chips in each),
+            f"{row['energy_uj']:.2f}", " to ".join(f"{nj:.1f}" for nj in row["analog_nj"]),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -48,3 +66,4 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
 if __name__ == "__main__":
     draw(read(), ROOT / "docs" / "imc-chips.svg")
+    print(table(read()))

@@ -34,6 +34,9 @@ FILES = {
     "model-plain.wasm", "model.d.ts", "model.js", "model.wasm", "package.json",
 }  # fmt: skip
 
+#: No part of what npm packs.
+PAGE = {"index.html", "record.html", "recordings.json"}
+
 if importlib.util.find_spec("ziglang") is None:
     pytest.skip("the PyPI package ziglang is missing", allow_module_level=True)
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="nodejs is missing")
@@ -199,7 +202,7 @@ def test_values_without_classes(tmp_path: Path) -> None:
 
 def test_files_of_the_package(package: Path, program: Program) -> None:
     files = {p.relative_to(package).as_posix() for p in package.rglob("*") if p.is_file()}
-    assert {name for name in files if not name.startswith(".edgeflow/")} == FILES
+    assert {name for name in files if not name.startswith((".edgeflow/", "page/"))} == FILES | PAGE
     manifest = json.loads((package / "package.json").read_text())
     assert manifest["name"] == "@me/gait" and program.hash.hex() in manifest["description"]
     readme = (package / "README.md").read_text()
