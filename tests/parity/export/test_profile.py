@@ -172,21 +172,39 @@ def test_bad_input_is_one_line(program: Program, seglearn: Dataset, tmp_path: Pa
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.board
-@pytest.mark.slow
-@pytest.mark.skipif(
+needs_zephyr = pytest.mark.skipif(
     "ZEPHYR_BASE" not in os.environ,
     reason="ZEPHYR_BASE names no Zephyr tree (2.6 or newer, with its tools and modules)",
 )
-def test_zephyr_itself_builds_it(program: Program, seglearn: Dataset, tmp_path: Path) -> None:
-    """Its own build system and drivers, in QEMU. ZEPHYR_MODULES may list modules without west."""
-    package, build = tmp_path / "gait", tmp_path / "build"
-    edgeflow.export(program, "zephyr", package, name="gait")
+
+
+def zephyr_build(sample: Path, build: Path, board: str) -> None:
+    """Build a sample. ZEPHYR_MODULES may list modules without west."""
     modules = os.environ.get("ZEPHYR_MODULES")
     options = [f"-DZEPHYR_MODULES={modules}"] if modules else []
-    sample = package / "samples" / "profile"
-    tell(["cmake", "-GNinja", "-S", sample, "-B", build, "-DBOARD=qemu_cortex_m3", *options])
+    tell(["cmake", "-GNinja", "-S", sample, "-B", build, f"-DBOARD={board}", *options])
     tell(["cmake", "--build", build])
+
+
+@pytest.mark.slow
+@needs_zephyr
+def test_zephyr_builds_it_for_the_pinetime(program: Program, tmp_path: Path) -> None:
+    """The watch's board of Zephyr's own tree, with the kernels of its core."""
+    edgeflow.export(program, "zephyr", tmp_path / "gait", name="gait", core="cortex-m4")
+    sample = tmp_path / "gait" / "samples" / "classify"
+    board = os.environ.get("ZEPHYR_PINETIME", "pinetime_devkit0/nrf52832")  # by its older name
+    zephyr_build(sample, tmp_path / "build", board)
+    assert (tmp_path / "build" / "zephyr" / "zephyr.elf").is_file()
+
+
+@pytest.mark.board
+@pytest.mark.slow
+@needs_zephyr
+def test_zephyr_itself_builds_it(program: Program, seglearn: Dataset, tmp_path: Path) -> None:
+    """Its own build system and drivers, in QEMU."""
+    package, build = tmp_path / "gait", tmp_path / "build"
+    edgeflow.export(program, "zephyr", package, name="gait")
+    zephyr_build(package / "samples" / "profile", build, "qemu_cortex_m3")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
