@@ -44,7 +44,7 @@ const port = {
 };
 Object.defineProperty(navigator, "serial", { value: { requestPort: async () => port } });
 const device = Object.assign(new EventTarget(), { gatt: { disconnect() {}, async connect() {
-  const s = await link(), from = Object.assign(new EventTarget(), { async startNotifications() {} });
+  const s = await link(), from = Object.assign(new EventTarget(), { properties: { notify: true }, async startNotifications() {} });
   s.onmessage = (e) => { for (let at = 0; at < e.data.byteLength; at += 20) { from.value = new DataView(e.data.slice(at, at + 20)); from.dispatchEvent(new Event("characteristicvaluechanged")); } };
   s.onclose = () => device.dispatchEvent(new Event("gattserverdisconnected"));
   const to = { properties: { writeWithoutResponse: true }, async writeValueWithoutResponse(bytes) { if (bytes.length > 20) throw new Error("too long"); s.send(bytes); } };
