@@ -16,6 +16,7 @@ from edgeflow.device import Board, Client, open_board
 from edgeflow.device.protocol import NANOSECONDS
 from edgeflow.errors import DeviceError, EdgeFlowError
 from edgeflow.profiling.models import CycleModel, estimate_cycles, load_cycle_model
+from edgeflow.profiling.timing import worst_of_both
 from edgeflow.program import Program
 from edgeflow.program.nodes.base import State
 from edgeflow.targets.board import BoardSpec
@@ -305,12 +306,7 @@ def _energy(part: Part, cycles_error: float | None) -> str:
     """Return which part figures are for, and where its energy is from."""
     if part.energy is None:
         return f" for {part.description}"
-    error = part.energy.error_percent
-    if error is not None and cycles_error is not None:
-        # the worst of both, as of `edgeflow profile`
-        error = 100 * ((1 + cycles_error / 100) * (1 + error / 100) - 1)
-    else:
-        error = None
+    error = worst_of_both(cycles_error, part.energy.error_percent)
     pj = part.energy.pj_per_cycle
     return f", energy by {pj:g} pJ/cycle{_within(error)}, of {part.description}"
 

@@ -12,6 +12,7 @@ from edgeflow.apps.engine import Answer, Engine, Reference, Segment, run_windows
 from edgeflow.data import Dataset, Sequences, choose_sequences
 from edgeflow.data.dataset import sort_people
 from edgeflow.errors import AppError, DataError
+from edgeflow.exporting.web_page import short, training_statistics
 from edgeflow.program import Program
 from edgeflow.tasks import Classification
 
@@ -274,8 +275,7 @@ class Session:
         parts = [one.x for one in self.dataset.recordings if one.person in train and len(one.x)]
         if not parts:
             return None
-        samples = np.concatenate(parts).astype(np.float64)
-        return {"mean": _short(samples.mean(axis=0)), "std": _short(samples.std(axis=0))}
+        return training_statistics(np.concatenate(parts))
 
     def message(self, batch: Batch) -> dict[str, Any]:
         """Return a batch as the page reads it; JSON values, a list has an entry for each step."""
@@ -288,9 +288,9 @@ class Session:
             "type": "steps",
             "session": self.number,
             "first": batch.first,
-            "x": [_short(row) for row in batch.x],
+            "x": [short(row) for row in batch.x],
             "y": batch.y.tolist(),
-            "decision": decided.tolist() if classes else [_short(row) for row in decided],
+            "decision": decided.tolist() if classes else [short(row) for row in decided],
             "confidence": sure,
             "truth": [self._truth(number) for number in batch.sequence.tolist()],
             "sequence": batch.sequence.tolist(),
@@ -308,14 +308,8 @@ class Session:
         value = np.asarray(self._sequences.y[sequence])
         if value.dtype.kind in "iu":
             return int(value)
-        return _short(value.reshape(-1))
-
-
-def _short(values: NDArray[Any]) -> list[float | None]:
-    """Return numbers with six digits, enough to be drawn; None for those that are not finite."""
-    found = np.atleast_1d(np.asarray(values, np.float64)).tolist()
-    return [float(f"{v:.6g}") if np.isfinite(v) else None for v in found]
+        return short(value.reshape(-1))
 
 
 def _numbers(values: NDArray[np.float64] | None) -> list[float | None] | None:
-    return None if values is None else _short(values)
+    return None if values is None else short(values)

@@ -16,6 +16,19 @@ _BACK = 0.01  # share of steps back in time that a clock may have
 _NAMES = {name for names in ALIASES.values() for name in names} - {"y"}
 
 
+def axis_triples(channels: Sequence[str]) -> list[int]:
+    """Return where x, y, z of one sensor stand side by side, by the channels' last letters."""
+    found, i = [], 0
+    while i + 2 < len(channels):
+        names = channels[i : i + 3]
+        if [n[-1:].lower() for n in names] == ["x", "y", "z"] and len({n[:-1] for n in names}) == 1:
+            found.append(i)
+            i += 3
+        else:
+            i += 1
+    return found
+
+
 def choose_channels(
     columns: Sequence[str],
     numbers: NDArray[np.float64],

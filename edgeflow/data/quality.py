@@ -1,13 +1,15 @@
 """What recordings are worth before anything is trained on them: clipping, axes, balance."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset, Recording, everybody
+from edgeflow.data.matching import plain_unit
 from edgeflow.data.wording import listed
 
 Floats = NDArray[np.float64]
@@ -30,7 +32,6 @@ _SEGMENT = 256
 #: Gravity in the units that accelerometers have.
 _GRAVITY = {"m/s²": 9.80665, "g": 1.0, "mg": 1000.0}
 _GRAVITY_WITHIN = 0.15
-_SPELLINGS = {"m/s^2": "m/s²", "m/s2": "m/s²", "ms-2": "m/s²", "m/s/s": "m/s²"}
 #: Spread of the lengths of vectors that are directions, a share of their mean.
 _ONE_LENGTH = 1e-2
 #: Cosine between a subject's gravity and that of the others, from which it points elsewhere.
@@ -89,6 +90,8 @@ class Quality:
         What to look at before training, a line each.
     notes : list of str
         Of the reader.
+    spectra : list of (float64 array, float64 array)
+        Of each channel, as of `spectrum`.
     """
 
     dataset: str
@@ -100,10 +103,11 @@ class Quality:
     gravity: list[dict[str, Any]]
     findings: list[str]
     notes: list[str]
+    spectra: list[tuple[Floats, Floats]] = field(default_factory=list, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as JSON values."""
-        return asdict(self)
+        """Return all of it but the spectra as JSON values."""
+        return {k: v for k, v in asdict(replace(self, spectra=[])).items() if k != "spectra"}
 
 
 def check(dataset: Dataset) -> Quality:
@@ -117,8 +121,10 @@ def check(dataset: Dataset) -> Quality:
     xs = [recording.x.astype(np.float64) for recording in dataset.recordings]
     units = [*dataset.units, *[""] * (len(dataset.channels) - len(dataset.units))]
     directions = set(_directions_of_unit_length(dataset.channels, xs))
+    each = [[x[:, i] for x in xs] for i in range(len(dataset.channels))]
+    spectra = [spectrum(one, dataset.rate_hz) for one in each]
     channels = [
-        _channel(name, unit, [x[:, i] for x in xs], dataset.rate_hz, i not in directions)
+        _channel(name, unit, each[i], spectra[i], dataset.rate_hz, i not in directions)
         for i, (name, unit) in enumerate(zip(dataset.channels, units, strict=True))
     ]
     gravity = list(_gravity(dataset, units))
@@ -131,7 +137,7 @@ def check(dataset: Dataset) -> Quality:
     return Quality(
         dataset=dataset.name, rate_hz=dataset.rate_hz, window=dataset.window,
         recordings=len(xs), seconds=seconds, channels=channels, gravity=gravity,
-        findings=findings, notes=list(dataset.notes),
+        findings=findings, notes=list(dataset.notes), spectra=spectra,
     )  # fmt: skip
 
 
@@ -154,13 +160,18 @@ def spectrum(xs: Sequence[Floats], rate_hz: float) -> tuple[Floats, Floats]:
 
 
 def _channel(
-    name: str, unit: str, xs: Sequence[Floats], rate_hz: float, clips: bool
+    name: str,
+    unit: str,
+    xs: Sequence[Floats],
+    spectrum: tuple[Floats, Floats],
+    rate_hz: float,
+    clips: bool,
 ) -> ChannelQuality:
     every = np.concatenate(xs)
     low, high = float(every.min()), float(every.max())
     changes = np.abs(np.concatenate([np.diff(x) for x in xs]))
     steps = changes[changes > 0]
-    frequencies, power = spectrum(xs, rate_hz)
+    frequencies, power = spectrum
     whole = power.sum()
     place = int(np.searchsorted(np.cumsum(power), _POWER * whole)) if whole > 0 else 0
     least = max(round(FLAT_S * rate_hz), 2)
@@ -263,18 +274,9 @@ def _values(channels: Sequence[ChannelQuality], field: str, form: str = "g") -> 
     return listed(f"{one.name} {getattr(one, field):{form}}" for one in channels)
 
 
-def _triples(channels: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Return sensors whose axes x, y, z stand side by side, each with its first channel."""
-    for i in range(len(channels) - 2):
-        names = channels[i : i + 3]
-        ends = "".join(name[-1:].lower() for name in names)
-        if ends == "xyz" and len({name[:-1] for name in names}) == 1:
-            yield names[0][:-1].rstrip("_- .") or "sensor", i
-
-
 def _directions_of_unit_length(channels: Sequence[str], xs: Sequence[Floats]) -> Iterator[int]:
     """Return the axes of vectors that have one length: their ends are no limits of a sensor."""
-    for _, first in _triples(channels):
+    for first in axis_triples(channels):
         part = slice(first, first + 3)
         lengths = np.concatenate([np.linalg.norm(x[:, part], axis=1) for x in xs])
         if lengths.std() < _ONE_LENGTH * lengths.mean():
@@ -282,7 +284,8 @@ def _directions_of_unit_length(channels: Sequence[str], xs: Sequence[Floats]) ->
 
 
 def _gravity(dataset: Dataset, units: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for sensor, first in _triples(dataset.channels):
+    for first in axis_triples(dataset.channels):
+        sensor = dataset.channels[first][:-1].rstrip("_- .") or "sensor"
         if not sensor.lower().startswith("a") or "ang" in sensor.lower():
             continue
         part = slice(first, first + 3)
@@ -293,7 +296,7 @@ def _gravity(dataset: Dataset, units: Sequence[str]) -> Iterator[dict[str, Any]]
             "sensor": sensor,
             "median": median,
             "unit": unit,
-            "stated": _SPELLINGS.get(units[first].strip(), units[first].strip()),
+            "stated": units[first].strip(),
             "subjects": _directions(dataset.recordings, vectors),
         }
 
@@ -322,7 +325,7 @@ def _about_gravity(found: dict[str, Any]) -> Iterator[str]:
             "in none of m/s², g and mg: gravity is taken out, or the unit is another one"
         )
         return
-    if stated and stated in _GRAVITY and stated != unit:
+    if plain_unit(stated) in map(plain_unit, _GRAVITY) and plain_unit(stated) != plain_unit(unit):
         yield (
             f"{sensor} is said to be in {stated}, and its gravity of {found['median']:.4g} is in "
             f"{unit}: correct the unit or the samples"

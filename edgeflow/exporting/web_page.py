@@ -73,12 +73,12 @@ def recordings(program: Program, data: Dataset) -> dict[str, Any]:
         for y in {str(windows.y[i]): windows.y[i] for i in mine}.values():
             same = [i for i in mine if np.array_equal(windows.y[i], y)][:few]
             x = np.concatenate([windows.x[i] for i in same])
-            shown.append({"person": person, "label": _label(program, y), "x": _short(x)})
-    train = np.concatenate([one.x for one in data.split("train")]).astype(np.float64)
+            shown.append({"person": person, "label": _label(program, y), "x": short(x)})
+    train = np.concatenate([one.x for one in data.split("train")])
     return {
         "data": data.name,
         "channels": list(program.input.channels),
-        "training": {"mean": _short(train.mean(axis=0)), "std": _short(train.std(axis=0))},
+        "training": training_statistics(train),
         "recordings": shown,
     }
 
@@ -88,7 +88,20 @@ def _label(program: Program, y: NDArray[Any]) -> Any:
     return program.classes[int(y)] if program.classes else np.asarray(y).tolist()
 
 
-def _short(values: NDArray[Any]) -> list[Any]:
-    """Return numbers with as many digits as they need."""
-    texts = np.vectorize(lambda v: float(f"{v:.{_DIGITS}g}"))(values)
-    return list(texts.tolist())
+def short(values: NDArray[Any]) -> list[Any]:
+    """Return numbers as the page draws them, with six digits; None for those that are not finite.
+
+    Parameters
+    ----------
+    values : array [n] or [n, ...]
+    """
+    found = np.atleast_1d(np.asarray(values, np.float64))
+    if found.ndim > 1:
+        return [short(one) for one in found]
+    return [float(f"{v:.{_DIGITS}g}") if np.isfinite(v) else None for v in found.tolist()]
+
+
+def training_statistics(samples: NDArray[Any]) -> dict[str, Any]:
+    """Return mean and standard deviation of each channel of samples [n, channels]; JSON values."""
+    found = samples.astype(np.float64)
+    return {"mean": short(found.mean(axis=0)), "std": short(found.std(axis=0))}

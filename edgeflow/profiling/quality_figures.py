@@ -7,7 +7,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from edgeflow.data.dataset import Dataset
-from edgeflow.data.quality import Floats, spectrum
+from edgeflow.data.quality import Quality
 from edgeflow.profiling.figures import BLUE, GREEN, LINES, figure_of, shown_names, svg_of
 
 #: Samples of an excerpt, and values of a histogram.
@@ -55,18 +55,17 @@ def histograms(dataset: Dataset) -> str:
         return svg_of(figure, "histograms", "Histogram of each channel")
 
 
-def spectra(dataset: Dataset) -> str:
+def spectra(quality: Quality) -> str:
     """Power of each channel by frequency, as a share of its largest."""
     with figure_of(6.2, 2.8) as (figure, axes):
-        for i, name in enumerate(shown_names(dataset.channels[:_MOST])):
-            xs: list[Floats] = [one.x[:, i].astype(np.float64) for one in dataset.recordings]
-            frequencies, power = spectrum(xs, dataset.rate_hz)
+        names = shown_names(one.name for one in quality.channels[:_MOST])
+        for i, (name, (frequencies, power)) in enumerate(zip(names, quality.spectra, strict=False)):
             if (top := power.max()) > 0:
                 axes.semilogy(
                     frequencies, power / top, color=LINES[i % len(LINES)], label=name,
                     linestyle=("-", "--")[i // len(LINES)], linewidth=1.2,
                 )  # fmt: skip
-        axes.set_xlim(0, dataset.rate_hz / 2)
+        axes.set_xlim(0, quality.rate_hz / 2)
         axes.set_xlabel("frequency, Hz")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())

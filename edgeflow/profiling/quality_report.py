@@ -19,7 +19,7 @@ def render(quality: Quality, dataset: Dataset) -> str:
     """Return the HTML of a report."""
     shown = [("Channels, values on a logarithmic axis", figures.histograms(dataset))]
     shown += [("A recording of each class", figures.excerpts(dataset))]
-    shown += [("Power by frequency", figures.spectra(dataset))]
+    shown += [("Power by frequency", figures.spectra(quality))]
     if dataset.classes:
         shown.insert(0, ("Seconds of each subject and class", figures.seconds(quality.seconds)))
     return template("quality.html.j2").render(

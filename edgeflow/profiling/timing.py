@@ -64,15 +64,11 @@ class Timing:
             label = f"{self.model.name}, {label}"
         else:
             cycles_error = 0.0
-        if cycles_error is None or error is None:
-            error = None
-        else:
-            error = 100 * ((1 + cycles_error / 100) * (1 + error / 100) - 1)
         return {
             "mean": float(self.cycles.mean()) * part.energy.pj_per_cycle / 1e6,
             "kind": ESTIMATED,
             "model": label,
-            "error_percent": error,
+            "error_percent": worst_of_both(cycles_error, error),
         }
 
     def provenance(self, weights: str = "flash") -> dict[str, Any] | None:
@@ -108,6 +104,13 @@ class Timing:
                 *(part.energy.sources if part.energy else []),
             ],
         }
+
+
+def worst_of_both(cycles_error: float | None, energy_error: float | None) -> float | None:
+    """Return the error in percent of cycles times energy per cycle; None if one is not known."""
+    if cycles_error is None or energy_error is None:
+        return None
+    return 100 * ((1 + cycles_error / 100) * (1 + energy_error / 100) - 1)
 
 
 def estimated_timing(counts: Counts, cycles: np.ndarray, model: CycleModel, part: Part) -> Timing:

@@ -5,18 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-
-def axis_triples(channels: list[str]) -> list[int]:
-    """Return where x, y, z of one sensor stand side by side, by the channels' last letters."""
-    found, i = [], 0
-    while i + 2 < len(channels):
-        names = channels[i : i + 3]
-        if [n[-1:].lower() for n in names] == ["x", "y", "z"] and len({n[:-1] for n in names}) == 1:
-            found.append(i)
-            i += 3
-        else:
-            i += 1
-    return found
+from edgeflow.data.channels import axis_triples
 
 
 def augment(

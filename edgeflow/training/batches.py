@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset, Recording, Windows, as_targets
-from edgeflow.training.augment import axis_triples
 
 
 @dataclass(frozen=True)

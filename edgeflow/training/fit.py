@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from edgeflow.cells.checkpoint import write_torch
+from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset
 from edgeflow.errors import TrainError
 from edgeflow.tasks import Metric
 from edgeflow.training import resume
-from edgeflow.training.augment import augment, axis_triples, mirror, mirror_signs, time_warp
+from edgeflow.training.augment import augment, mirror, mirror_signs, time_warp
 from edgeflow.training.batches import Batch
 from edgeflow.training.method import Method
 from edgeflow.training.options import FitOptions

@@ -9,11 +9,12 @@ import torch
 
 from edgeflow.cells import load_model
 from edgeflow.data import Dataset, Recording
+from edgeflow.data.channels import axis_triples
 from edgeflow.digest import read_json
 from edgeflow.errors import DataError, TrainError
 from edgeflow.metrics import accuracy, confusion, macro_f1
 from edgeflow.training import train
-from edgeflow.training.augment import augment, axis_triples, rotations, time_warp
+from edgeflow.training.augment import augment, rotations, time_warp
 from edgeflow.training.batches import normalisation, streams
 from edgeflow.training.resume import fingerprint
 
