@@ -138,6 +138,16 @@ async def bridge(build: Any) -> AsyncIterator[str]:
             yield f"ws://127.0.0.1:{number}/"
 
 
+async def press(page: Page) -> None:
+    """Press the button that a browser wants before it opens a device."""
+    await page.until("document.getElementById('begin')?.hidden === false")
+    await page.js("document.getElementById('begin').click()")
+
+
+async def stepping(page: Page) -> None:
+    await page.until("window.edgeflow && edgeflow.tally.steps > 5", 40)
+
+
 async def decisions(page: Page, steps: int) -> tuple[list[list[int]], list[int], int]:
     """Return outputs and decisions of the first steps after a new start, and mismatches."""
     await page.js(RECORD)
@@ -214,9 +224,8 @@ def test_a_board_behind_the_browser_gives_the_programs_steps(
             shim = SHIM % {"bridge": json.dumps(address)}
             await page.call("Page.addScriptToEvaluateOnNewDocument", source=shim)
             await page.open(f"{folder}?source={source}")
-            await page.until("document.getElementById('begin')?.hidden === false")
-            await page.js("document.getElementById('begin').click()")
-            await page.until("window.edgeflow && edgeflow.tally.steps > 5", 40)
+            await press(page)
+            await stepping(page)
             assert await page.js("edgeflow.info.board.name") == name
             assert "running" in await page.js("document.getElementById('status').textContent")
             found = await decisions(page, 500)
@@ -238,9 +247,8 @@ def test_a_board_by_bluetooth_that_the_browser_emulates(
             transport = board._open()
             async with browser(*FLAGS) as page, peripheral(page, transport) as counts:
                 await page.open(f"{folder}?source=bluetooth")
-                await page.until("document.getElementById('begin')?.hidden === false")
-                await page.js("document.getElementById('begin').click()")
-                await page.until("window.edgeflow && edgeflow.tally.steps > 5", 40)
+                await press(page)
+                await stepping(page)
                 found = await decisions(page, 500)
                 assert page.problems == []
                 assert min(counts.values()) > 10
@@ -260,8 +268,7 @@ def test_another_model_on_the_board_is_told_of(
             shim = SHIM % {"bridge": json.dumps(address)}
             await page.call("Page.addScriptToEvaluateOnNewDocument", source=shim)
             await page.open(f"{folder}?source=serial")
-            await page.until("document.getElementById('begin')?.hidden === false")
-            await page.js("document.getElementById('begin').click()")
+            await press(page)
             await page.until("document.getElementById('alert')?.hidden === false", 40)
             return await page.js("document.getElementById('alert').textContent")
 
