@@ -2,6 +2,7 @@
 
 from edgeflow import __version__
 from edgeflow.codegen.c_text import c_float, c_string, plain
+from edgeflow.codegen.overlap import declarations
 from edgeflow.codegen.plan import Plan
 from edgeflow.program import Program
 from edgeflow.program.confidence import POLYNOMIAL, exponent_scale
@@ -60,7 +61,7 @@ void {prefix}_reset({prefix}_t *model);
 /* Reads one sample, writes the outputs after it. */
 void {prefix}_step({prefix}_t *model, const int16_t x[{macro}_INPUTS], int16_t y[{macro}_OUTPUTS]);
 
-{_decided(program, prefix)}/* {quantize} */
+{_decided(program, prefix)}{declarations(program, prefix)}/* {quantize} */
 void {prefix}_quantize(const float raw[{macro}_INPUTS], int16_t x[{macro}_INPUTS]);
 
 #ifdef __cplusplus

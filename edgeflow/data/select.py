@@ -47,12 +47,12 @@ def choose_sequences(
     DataError
         As `choose_windows`.
     """
-    if program.window:
+    if program.window and not program.hop:
         windows = choose_windows(program, dataset, split, steps)
         return Sequences(list(windows.x), windows.y, windows.person, program.window)
     _check(program, dataset, steps)
     warmup = program.metadata.get("warmup_samples")
-    found = sequences_of(dataset, split, window=0, warmup=warmup)
+    found = sequences_of(dataset, split, window=program.window, hop=program.hop, warmup=warmup)
     found = replace(found, y=program.task.aligned(found.y, dataset.task, dataset.name))
     if steps is None or found.steps <= steps:
         return found

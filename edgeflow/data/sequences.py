@@ -5,6 +5,7 @@ Training, compression and profiles score by the same sequences, so that their fi
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgeflow.data.dataset import Dataset, as_targets
 from edgeflow.errors import DataError
+from edgeflow.overlap import Overlap
 
 #: Samples of recordings that run side by side; their activations have to fit into memory.
 STREAM_SAMPLES = 2**18
@@ -29,7 +31,9 @@ class Sequences:
     """Sequences of samples, each read from a reset, and their targets.
 
     A model with windows decides once per sequence, at its last sample. One without decides at every
-    sample of whole recordings, of which the first `warmup` do not count.
+    sample of whole recordings, of which the first `warmup` do not count. Where windows overlap,
+    sequences are whole recordings too, with a reset at the start of each window, and a decision
+    every hop from the sample after the first `warmup` on.
 
     Attributes
     ----------
@@ -44,6 +48,8 @@ class Sequences:
         Whether they are whole recordings.
     warmup : int
         0 of windows.
+    overlap : Overlap or None
+        Of windows that overlap.
     """
 
     x: list[NDArray[Any]]
@@ -52,6 +58,7 @@ class Sequences:
     window: int
     stream: bool = False
     warmup: int = 0
+    overlap: Overlap | None = None
 
     def __repr__(self) -> str:
         what = "recordings" if self.stream else f"windows of {self.window} samples"
@@ -75,11 +82,16 @@ class Sequences:
         """Return some of the sequences."""
         return replace(self, x=self.x[chosen], y=self.y[chosen], person=self.person[chosen])
 
+    @property
+    def decisions(self) -> slice:
+        """Samples of a recording that have a decision which counts."""
+        return slice(self.warmup, None, None if self.overlap is None else self.overlap.hop)
+
     def of_decisions(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of the sequences [n, ...] for each decision that counts."""
         if not self.stream:
             return values
-        return np.repeat(values, [max(len(x) - self.warmup, 0) for x in self.x], axis=0)
+        return np.repeat(values, [len(x[self.decisions]) for x in self.x], axis=0)
 
     def counted(self, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Return the outputs of each decision that counts, as windows [n, time, size].
@@ -89,7 +101,7 @@ class Sequences:
         """
         if not self.stream:
             return np.stack(outputs)
-        return np.concatenate([one[self.warmup :] for one in outputs])[:, None]
+        return np.concatenate([one[self.decisions] for one in outputs])[:, None]
 
     def starts(self, outputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return outputs [n, time, size] and targets [n] of the samples after each reset.
@@ -106,8 +118,11 @@ class Sequences:
         """Return the outputs [time, size] of each sequence; a model gets `size` at a time.
 
         Recordings run beside others of similar length, filled up with zeros at the end, which a
-        causal model's outputs do not depend on.
+        causal model's outputs do not depend on. Where windows overlap, outputs are those of the
+        older of two.
         """
+        if self.overlap is not None:
+            model = partial(self.overlap.run, model)
         found: dict[int, NDArray[Any]] = {}
         progress(0, len(self.x))
         for group in self._groups(size):
@@ -125,6 +140,20 @@ class Sequences:
             row[: len(part)] = part
         return whole
 
+    def from_resets(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return what is read from each reset, [n, time, channels] with zeros at the end.
+
+        And the number of samples of each, int64 [n].
+        """
+        whole = self.padded(range(len(self.x)))
+        lengths = np.array([len(x) for x in self.x])
+        if self.overlap is None:
+            return whole, lengths
+        parts, _ = self.overlap.windows(whole)
+        starts = np.arange(len(parts) // len(whole)) * self.overlap.stagger
+        read = np.clip(lengths[:, None] - starts, 0, self.window).reshape(-1)
+        return parts[read > 0][:, : read.max()], read[read > 0]
+
     def _groups(self, size: int) -> Iterator[list[int]]:
         order = list(range(len(self.x)))
         if self.stream:
@@ -137,7 +166,7 @@ class Sequences:
 
 
 def sequences_of(
-    dataset: Dataset, split: str, *, window: int, warmup: int | None = None
+    dataset: Dataset, split: str, *, window: int, hop: int = 0, warmup: int | None = None
 ) -> Sequences:
     """Return what a model is scored on.
 
@@ -147,8 +176,11 @@ def sequences_of(
         ``"train"``, ``"val"`` or ``"test"``.
     window : int
         Samples per decision; 0: whole recordings, and a decision at every sample.
+    hop : int
+        Samples from one decision to the next, of windows that overlap; 0: they do not.
     warmup : int, optional
-        First samples of a recording that do not count; None: half of the data set's window.
+        First samples of a recording that do not count; None: half of the data set's window. Of
+        windows that overlap, those before the first decision.
 
     Raises
     ------
@@ -156,9 +188,12 @@ def sequences_of(
         If the split is unknown or empty, or its recordings are shorter than a window or than
         `warmup`.
     """
-    if window:
+    if window and not hop:
         windows = dataset.windows(split, length=window)
         return Sequences(list(windows.x), windows.y, windows.person, window)
+    overlap = Overlap(window, hop) if hop else None
+    if overlap is not None:
+        warmup = overlap.first - 1
     warmup = dataset.window // 2 if warmup is None else warmup
     recordings = [one for one in dataset.split(split) if len(one.x)]
     longest = max((len(one.x) for one in recordings), default=0)
@@ -171,9 +206,10 @@ def sequences_of(
         [one.x for one in recordings],
         as_targets([one.label for one in recordings]),
         np.array([one.person for one in recordings]),
-        dataset.window,
+        window or dataset.window,
         stream=True,
         warmup=warmup,
+        overlap=overlap,
     )
 
 

@@ -137,6 +137,7 @@ def _header(program: "Program") -> dict[str, Any]:
         "output_scale": program.output_scale,
         "classes": list(program.classes),
         "window": program.window,
+        **({"hop": program.hop} if program.hop else {}),
         "rate_hz": program.rate_hz,
         "metadata": dict(program.metadata),
     }
@@ -224,6 +225,7 @@ def _program(model: onnx.ModelProto, header: dict[str, Any], kind: type[ProgramT
         output_scale=float(header["output_scale"]),
         classes=tuple(header["classes"]),
         window=int(header["window"]),
+        hop=int(header.get("hop", 0)),
         rate_hz=float(header["rate_hz"]),
         metadata=header["metadata"],
     )

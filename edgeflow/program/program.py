@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
 from edgeflow.names import same_name
+from edgeflow.overlap import Overlap
 from edgeflow.program import inference, onnx_file
 from edgeflow.program.confidence import ONE, confidence
 from edgeflow.program.described import check_metadata, check_names
@@ -46,6 +47,8 @@ class Program:
         One per output; empty where the output is not a classification.
     window : int
         Samples per decision (the state is reset before each window), 0 for streaming.
+    hop : int
+        Samples from one decision to the next, of windows that overlap (`Overlap`); 0: they do not.
     rate_hz : float
         Sampling rate, 0 if unknown.
     metadata : dict
@@ -62,6 +65,7 @@ class Program:
     output_scale: float
     classes: tuple[str, ...] = ()
     window: int = 0
+    hop: int = 0
     rate_hz: float = 0.0
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
@@ -102,6 +106,15 @@ class Program:
                 f"layer {self.nodes[-1].name}: an early exit holds its decision until the window "
                 "ends, and the program has no windows: it decides at every sample"
             )
+        if not 0 <= self.hop < max(self.window, 1):
+            raise ProgramError(
+                f"a hop of {self.hop} samples, and windows of {self.window}: it must be less, or 0"
+            )
+        if self.hop and self.cutoff is not None:
+            raise ProgramError(
+                f"layer {self.nodes[-1].name}: an early exit holds its decision until the window "
+                "ends, and these windows overlap: leave one of the two out"
+            )
         if not 0 < self.output_scale < np.inf or not 0 <= self.rate_hz < np.inf:
             raise ProgramError("the output scale must be positive, the rate not negative")
         check_names("channels", self.input.channels)
@@ -123,6 +136,11 @@ class Program:
     def task(self) -> Task:
         """Task of the outputs: as metadata say, else classification or plain values."""
         return task_of(self.classes, self.metadata.get("task"))
+
+    @property
+    def overlap(self) -> Overlap | None:
+        """How its windows overlap, if they do."""
+        return Overlap(self.window, self.hop) if self.hop else None
 
     @property
     def cutoff(self) -> Cutoff | None:
@@ -167,6 +185,7 @@ class Program:
             self.classes,
             self.window,
             self.output_scale,
+            *([self.hop] if self.hop else []),
         ]
         digest.update(json.dumps(header).encode())
         digest.update(self.input.offset.astype("<f4").tobytes())
@@ -251,8 +270,9 @@ class Program:
         -------
         array
             With `classes`, labels (str), else values (float64). With a `window`, one answer for
-            each: [n], or [whole windows of the recording]; without, one for each sample:
-            [n, time] or [time]. Values have a last axis more, [..., outputs].
+            each: [n], or [whole windows of the recording], with a `hop` [decisions of the
+            recording]; without, one for each sample: [n, time] or [time]. Values have a last axis
+            more, [..., outputs].
 
         Raises
         ------

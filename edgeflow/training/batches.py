@@ -10,6 +10,7 @@ from torch import Tensor
 
 from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset, Recording, Windows, as_targets
+from edgeflow.overlap import Overlap
 
 #: Returns changed samples of x [n, time, channels]: whole windows, or whole recordings.
 Change = Callable[[Tensor], Tensor]
@@ -58,6 +59,15 @@ def normalisation(dataset: Dataset) -> tuple[Tensor, Tensor]:
     # rounding leaves a little variance in a constant channel
     std[std < 1e-6 * np.maximum(np.abs(mean), 1e-6)] = 1.0
     return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+
+
+def tail_of(length: int, hop: int, share: float) -> int:
+    """Return how many of the last steps of a window are trained.
+
+    A share of it, and, where windows overlap, all that decisions may be made after.
+    """
+    counted = Overlap(length, hop).counted if hop else 1
+    return max(int(length * share), counted)
 
 
 def tail_weight(n: int, length: int, tail: int) -> Tensor:
