@@ -14,7 +14,7 @@ from edgeflow.compression.quantize import quantize
 from edgeflow.compression.suspicion import class_notes, record_notes
 from edgeflow.data.dataset import sort_people
 from edgeflow.data.matching import check_match, classes_remedy
-from edgeflow.data.sequences import sequences_of
+from edgeflow.data.sequences import sequences_of, training_stretches
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model, model_text
 from edgeflow.metrics import side_by_side
@@ -150,7 +150,7 @@ def scored(
 def load_chain(
     model: "nn.Module | str | Path", dataset: "Dataset", model_options: ModelOptions = NONE_GIVEN
 ) -> tuple[FloatChain, NDArray[np.float32]]:
-    """Return a trained model that fits the data, and windows of training subjects to calibrate on.
+    """Return a trained model that fits the data, and samples of training subjects to calibrate on.
 
     Raises
     ------
@@ -191,8 +191,8 @@ def load_chain(
     chain.notes = (*chain.notes, *notes)
     # the integers that the input becomes are of these data
     chain.units = chain.units or tuple(dataset.units)
-    if chain.window not in (0, dataset.window):
-        calibration = calibration_sample(dataset.windows("train", length=chain.window).x)
+    if chain.window != dataset.window:
+        calibration = calibration_sample(training_stretches(dataset, chain.window))
     return chain, calibration
 
 

@@ -15,6 +15,8 @@ from edgeflow.errors import DataError
 
 #: Samples of recordings that run side by side; their activations have to fit into memory.
 STREAM_SAMPLES = 2**18
+#: Length of a stretch of a stream, in windows of the data set.
+STRETCH = 4
 
 #: Outputs [n, time, size] of x [n, time, channels], each from a reset.
 Model = Callable[[NDArray[Any]], NDArray[Any]]
@@ -200,3 +202,16 @@ def of_windows(windows: Windows, length: int) -> Sequences:
     """Return windows as sequences."""
     by_step = None if windows.by_step is None else list(windows.by_step)
     return Sequences(list(windows.x), windows.y, windows.person, length, by_step=by_step)
+
+
+def training_stretches(dataset: Dataset, window: int) -> NDArray[np.float32]:
+    """Return raw samples [n, time, channels] of training subjects to calibrate on.
+
+    Each is read from a reset: a window or, of a stream (`window` 0), a stretch of a recording of
+    `STRETCH` windows of the data set, in which states come closer to where they stay than in one.
+    Where recordings are shorter it has the median's length.
+    """
+    if window:
+        return dataset.windows("train", length=window).x
+    median = int(np.median([len(one.x) for one in dataset.split("train")]))
+    return dataset.windows("train", length=max(min(STRETCH * dataset.window, median), 1)).x

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeflow import __version__
-from edgeflow.data.sequences import Sequences, sequences_of
+from edgeflow.data.sequences import Sequences, sequences_of, training_stretches
 from edgeflow.digest import read_json, sealed_json
 from edgeflow.errors import ImcError
 from edgeflow.files import write_atomic
@@ -185,11 +185,10 @@ def _integers(program: Program, data: "Dataset", split: str) -> Sequences:
 
 
 def _calibration(program: Program, data: "Dataset", options: ArrayOptions) -> Any:
-    """Return windows of training subjects, where there are ranges to be chosen."""
+    """Return samples of training subjects, where there are ranges to be chosen."""
     if options.adc is None:
         return None
-    length = program.window or data.window
-    return program.quantize_input(data.windows("train", length=length).x)
+    return program.quantize_input(training_stretches(data, program.window))
 
 
 def _few(found: Sequences) -> Any:

@@ -238,6 +238,12 @@ class Program:
         ProgramError
             If x has another shape or type.
         """
+        return self.run_on(x, state)[0]
+
+    def run_on(
+        self, x: NDArray[np.int16], state: list[State] | None = None
+    ) -> tuple[NDArray[np.int16], list[State]]:
+        """Return the outputs as of `run`, and the state after the last sample."""
         array = isinstance(x, np.ndarray)
         if not array or x.ndim != 3 or x.shape[2] != self.inputs or x.dtype != np.int16:
             given = f"{x.dtype} {list(x.shape)}" if array else type(x).__name__
@@ -248,7 +254,7 @@ class Program:
         y = np.empty((x.shape[0], x.shape[1], self.outputs), dtype=np.int16)
         for t in range(x.shape[1]):
             y[:, t], state = self.step(x[:, t], state)
-        return y
+        return y, state
 
     def predict(self, x: ArrayLike) -> NDArray[Any]:
         """Return the program's answers to raw samples: labels, or values in real units.

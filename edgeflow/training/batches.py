@@ -1,6 +1,6 @@
 """Batches of training: windows, or recordings side by side as streams."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset, Recording, Windows, as_targets
+
+#: Returns changed samples of x [n, time, channels]: whole windows, or whole recordings.
+Change = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,16 @@ def tail_weight(n: int, length: int, tail: int) -> Tensor:
     return weight
 
 
-def _of_windows(windows: Windows, chosen: NDArray[np.int64], tail: int) -> Batch:
+def _of_windows(windows: Windows, chosen: NDArray[np.int64], tail: int, change: Change) -> Batch:
     targets = windows.y if windows.by_step is None else windows.by_step
     x, y = torch.from_numpy(windows.x[chosen]), torch.from_numpy(targets[chosen])
-    return Batch(x, y, tail_weight(len(x), x.shape[1], tail), keep=False)
+    return Batch(change(x), y, tail_weight(len(x), x.shape[1], tail), keep=False)
 
 
-def train_windows(dataset: Dataset, length: int, batch: int, tail: int) -> Iterator[Batch]:
-    """Yield shuffled windows of the training subjects that overlap by half.
+def train_windows(
+    dataset: Dataset, length: int, batch: int, tail: int, *, change: Change = lambda x: x
+) -> Iterator[Batch]:
+    """Yield shuffled windows of the training subjects that overlap by half, changed by `change`.
 
     All windows shift by the same random number of samples, so that every epoch cuts the
     recordings elsewhere.
@@ -84,18 +89,19 @@ def train_windows(dataset: Dataset, length: int, batch: int, tail: int) -> Itera
     )
     order = np.random.permutation(len(windows.y))
     for start in range(0, len(order), batch):
-        yield _of_windows(windows, order[start : start + batch], tail)
+        yield _of_windows(windows, order[start : start + batch], tail, change)
 
 
 def streams(
     recordings: list[Recording], length: int, batch: int, warmup: int, *, shuffle: bool,
-    per_step: bool = False,
+    per_step: bool = False, change: Change = lambda x: x,
 ) -> Iterator[Batch]:  # fmt: skip
     """Yield recordings in groups of `batch`, cut into successive windows of `length`.
 
     A group's recordings are of similar length; shorter ones are filled up with zeros that do
     not count. The first `warmup` steps of a recording do not count either. With `per_step` each
-    step has a target of its own.
+    step has a target of its own. `change` sees whole recordings: a sensor does not turn between
+    two pieces.
     """
     start = [int(np.random.randint(length)) if shuffle else 0 for _ in recordings]
     start = [s if len(r.x) - s > warmup else 0 for r, s in zip(recordings, start, strict=True)]
@@ -111,6 +117,7 @@ def streams(
         for row, i in enumerate(group):
             x[row, : len(parts[i])] = torch.from_numpy(parts[i])
             weight[row, warmup : len(parts[i])] = 1.0
+        x = change(x)
         if per_step:
             found = [torch.from_numpy(recordings[i].by_step()[start[i] :]) for i in group]
             y = nn.utils.rnn.pad_sequence(found, batch_first=True)

@@ -4,7 +4,6 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from edgeflow.errors import TrainError
 from edgeflow.tasks import Metric
 from edgeflow.training import resume
 from edgeflow.training.augment import augment, mirror, mirror_signs, time_warp
-from edgeflow.training.batches import Batch
+from edgeflow.training.batches import Batch, Change
 from edgeflow.training.method import Method
 from edgeflow.training.options import FitOptions
 from edgeflow.training.repeat import rng_states, set_rng_states
@@ -38,7 +37,7 @@ class Fit:
     model : nn.Module
         Has ``stream(x, state) -> (outputs [n, time, size], state)`` and the buffer `std`.
     batches : callable
-        Returns the batches of an epoch.
+        Returns the batches of an epoch, given what changes their samples before they are cut.
     evaluate : callable
         Returns a row of the history for a model: "val_accuracy" of the metric "accuracy", ...
     metric : Metric
@@ -67,7 +66,7 @@ class Fit:
         options: FitOptions,
         dataset: Dataset,
         *,
-        batches: Callable[[], Iterator[Batch]],
+        batches: Callable[[Change], Iterator[Batch]],
         evaluate: Callable[[nn.Module], dict[str, float]],
         metric: Metric,
         arguments: Mapping[str, Any],
@@ -223,8 +222,7 @@ class Fit:
         self.model.train()
         total, state = torch.zeros(()), None
         count = 0.0
-        for raw in self.batches():
-            batch = replace(raw, x=self._changed(raw.x))
+        for batch in self.batches(self._changed):
             with ExitStack() as stack:
                 for method in self.methods:
                     stack.enter_context(method.during_step(self.model))

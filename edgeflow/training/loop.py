@@ -194,14 +194,14 @@ class _Run:
         found = self.dataset.task.score(*self._decisions(model, "val"))
         return {f"val_{name}": value for name, value in found.items()}
 
-    def _batches(self) -> Iterator[batches.Batch]:
+    def _batches(self, change: batches.Change) -> Iterator[batches.Batch]:
         dataset, length, batch = self.dataset, self.length, self.options.batch
         if self.options.mode == "streaming":
             return batches.streams(
                 dataset.split("train"), length, batch, self.warmup, shuffle=True,
-                per_step=dataset.task.per_step,
+                per_step=dataset.task.per_step, change=change,
             )  # fmt: skip
-        return batches.train_windows(dataset, length, batch, self.tail)
+        return batches.train_windows(dataset, length, batch, self.tail, change=change)
 
     @torch.no_grad()
     def _decisions(self, model: nn.Module, split: str) -> tuple[np.ndarray, np.ndarray]:
