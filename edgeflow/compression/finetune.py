@@ -185,8 +185,9 @@ def _batches(
         return lambda change: train_windows(dataset, length, batch, tail, change=change)
     warmup = dataset.window // 2 if chain.warmup is None else chain.warmup
     return lambda change: streams(
-        dataset.split("train"), length, batch, warmup, shuffle=True, change=change
-    )
+        dataset.split("train"), length, batch, warmup, shuffle=True,
+        per_step=dataset.task.per_step, change=change,
+    )  # fmt: skip
 
 
 def _validation(
@@ -196,7 +197,7 @@ def _validation(
     """Return the scorer of a model by its integer program on validation subjects."""
     task = dataset.task
     found = sequences_of(dataset, "val", window=start.window, hop=start.hop, warmup=start.warmup)
-    truth = found.of_decisions(found.y)
+    truth = found.truth
 
     def of(name: str, programs: Sequence[Program]) -> dict[str, float]:
         outputs: list[Any] = [None] * len(found.x)

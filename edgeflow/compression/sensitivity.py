@@ -68,7 +68,7 @@ class Sensitivity:
 def score(program: Program, data: Sequences) -> Score:
     """Return headline and loss of a program on raw sequences."""
     runs = data.run(lambda x: program.run(program.quantize_input(x)), SIDE_BY_SIDE)
-    task, outputs, y = program.task, data.counted(runs), data.of_decisions(data.y)
+    task, outputs, y = program.task, data.counted(runs), data.truth
     found = task.score(y, task.decisions(outputs, program.output_scale))
     loss = task.criterion(outputs[:, -1] * program.output_scale, y)
     return Score(found[task.headline.name], loss, task.headline)
