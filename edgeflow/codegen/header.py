@@ -5,16 +5,21 @@ from edgeflow.codegen.c_text import c_float, c_string, plain
 from edgeflow.codegen.decisions_header import decisions, meaning
 from edgeflow.codegen.overlap import declarations
 from edgeflow.codegen.plan import Plan
+from edgeflow.codegen.quantizer import counts_declaration
 from edgeflow.program import Program
 from edgeflow.program.confidence import POLYNOMIAL, exponent_scale
+from edgeflow.program.counts import CountsFormat
 from edgeflow.targets.core import CoreSpec
 
 # of a float unit the kernels know nothing
 _NOT_NEEDED = ("__ARM_FP",)
 
 
-def header(plan: Plan, prefix: str, guarded: bool) -> str:
-    """Return ``PREFIX.h``; if `guarded`, it refuses processors that the kernels are not for."""
+def header(plan: Plan, prefix: str, guarded: bool, counts: CountsFormat | None = None) -> str:
+    """Return ``PREFIX.h``; if `guarded`, it refuses processors that the kernels are not for.
+
+    `counts` is the map of the sensor's counts, if it is known.
+    """
     program, macro = plan.program, prefix.upper()
     form = program.input
     hash_bytes = ", ".join(f"0x{byte:02x}" for byte in program.hash)
@@ -65,7 +70,7 @@ void {prefix}_step({prefix}_t *model, const int16_t x[{macro}_INPUTS], int16_t y
 {_decided(program, prefix)}{declarations(program, prefix)}/* {quantize} */
 void {prefix}_quantize(const float raw[{macro}_INPUTS], int16_t x[{macro}_INPUTS]);
 
-#ifdef __cplusplus
+{"" if counts is None else counts_declaration(prefix)}#ifdef __cplusplus
 }}
 #endif
 

@@ -142,7 +142,8 @@ class ProfileResult:
         Of a sample's way from float to integers, ``NAME_quantize``, which is not in the other
         quantities as the host does it here: its mean ``instructions_mean`` (exact) and
         ``cycles_mean`` (estimated), on how many ``samples``, and ``mismatches``, those that the
-        reference quantizes otherwise. None where instructions are not counted.
+        reference quantizes otherwise. Where the sensor's counts are known, ``counts`` has the same
+        of ``NAME_quantize_counts``, which needs no float. None where instructions are not counted.
     task
         Task of the outputs, which says what `metrics` holds: ``classification``, another one of
         `edgeflow.tasks`, or ``values``.
@@ -239,12 +240,12 @@ class ProfileResult:
             raise CheckFailed(
                 f"{self.mismatches} of {self.steps} steps on {self.board} differ from the reference"
             )
-        if self.quantizer is not None and self.quantizer["mismatches"]:
-            raise CheckFailed(
-                f"{self.quantizer['mismatches']} of {self.quantizer['samples']} samples are "
-                f"quantized on {self.board} unlike by the reference"
-            )
-
+        for one in (self.quantizer, (self.quantizer or {}).get("counts")):
+            if one is not None and one["mismatches"]:
+                raise CheckFailed(
+                    f"{one['mismatches']} of {one['samples']} samples are quantized on "
+                    f"{self.board} unlike by the reference"
+                )
         if self.failures:
             raise CheckFailed("; ".join(self.failures))
 

@@ -183,7 +183,7 @@ def _stream(
         assert isinstance(build, Build)
         placed = spec.model_copy(update={"placement": build.placement})
         try:
-            quantizer = quantizer_cost(program, placed, np.concatenate(sequences.x))
+            quantizer = quantizer_cost(program, placed, np.concatenate(sequences.x), build.counts)
         except (KeyboardInterrupt, DeviceError) as error:
             failure = error
     return failure, quantizer

@@ -77,11 +77,15 @@ class _Cutoff(Part):
     instructions_per_skipped_step: Number | None
 
 
-class _Quantizer(Part):
+class _Samples(Part):
     instructions_mean: Number | None
     cycles_mean: Number | None = None
     samples: Count
     mismatches: Count
+
+
+class _Quantizer(_Samples):
+    counts: _Samples | None = None
 
 
 class _Metrics(Part):
