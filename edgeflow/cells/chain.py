@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.tasks import Task
+from edgeflow.tasks import OutputFormat, Task
 
 
 def output_of(layer: nn.Module, x: Tensor) -> Tensor:
@@ -39,6 +39,8 @@ class FloatChain:
         Data set it was trained on, "" if unknown.
     task : Task or None
         What it was trained for; None: classification, or not known.
+    output : OutputFormat or None
+        Real values of the outputs, which training normalised; None: they are real values.
     notes : tuple of str
         What its importer guessed or left out, a line each, for the user.
     """
@@ -56,6 +58,7 @@ class FloatChain:
     notes: tuple[str, ...] = ()
     warmup: int | None = None
     units: tuple[str, ...] = ()
+    output: OutputFormat | None = None
 
     def activations(self, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return each layer's input and, last, the output, for raw x [n, time, channels].

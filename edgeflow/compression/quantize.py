@@ -87,6 +87,7 @@ def quantize(
         classes=chain.classes,
         window=chain.window,
         rate_hz=chain.rate_hz,
+        output=chain.output,
         metadata={
             "saturation": saturation,
             "data": chain.data,
