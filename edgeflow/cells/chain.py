@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeflow.overlap import Overlap
 from edgeflow.tasks import OutputFormat, Task
 
 
@@ -32,6 +33,8 @@ class FloatChain:
         Of the channels, "" where it is not known; (): none is.
     window : int
         Samples per decision; 0 for streaming.
+    hop : int
+        Samples from one decision to the next, of windows that overlap; 0: they do not.
     rate_hz : float
     warmup : int or None
         Streaming: first samples after a reset whose decisions do not count; None: not known.
@@ -59,6 +62,12 @@ class FloatChain:
     warmup: int | None = None
     units: tuple[str, ...] = ()
     output: OutputFormat | None = None
+    hop: int = 0
+
+    @property
+    def overlap(self) -> Overlap | None:
+        """How its windows overlap, if they do."""
+        return Overlap(self.window, self.hop) if self.hop else None
 
     def activations(self, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return each layer's input and, last, the output, for raw x [n, time, channels].

@@ -19,7 +19,7 @@ from edgeflow.tasks import OutputFormat, from_json
 FORMAT = 1
 #: Arguments of a classifier that its attributes repeat; older files have no `_OPTIONAL` ones.
 _FIELDS = ("cell", "classes", "channels", "rate_hz", "window", "data", "seed")
-_OPTIONAL = ("warmup", "units")
+_OPTIONAL = ("warmup", "units", "hop")
 _KEYS = ("format", "hyper", "state_dict", "mean", "std", *_FIELDS)
 
 

@@ -31,6 +31,8 @@ class SequenceClassifier(nn.Module):
         Samples per second.
     window : int
         Samples per decision; 0 if the model decides at every step.
+    hop : int
+        Samples from one decision to the next, of windows that overlap; 0: they do not.
     data : str
         Name of the data set.
     warmup : int, optional
@@ -78,6 +80,7 @@ class SequenceClassifier(nn.Module):
         dropout: float = 0.0,
         rate_hz: float = 0.0,
         window: int = 0,
+        hop: int = 0,
         data: str = "",
         seed: int = 0,
         readout: str | None = None,
@@ -99,6 +102,7 @@ class SequenceClassifier(nn.Module):
         self.hyper: dict[str, Any] = {"hidden": hidden, "layers": layers, "dropout": dropout}
         self.rate_hz = float(rate_hz)
         self.window = int(window)
+        self.hop = int(hop)
         self.data = data
         self.seed = seed
         self.target, self.output = target, output

@@ -346,7 +346,8 @@ def _compile(
     prefix = name or _MODEL
     write(render(plan, prefix, shared=name is not None) | license_file(), directory)
     if prefix != _MODEL:
-        write_atomic(directory / "objects" / "model.h", model_header(prefix))
+        header = model_header(prefix, overlap=program.overlap is not None)
+        write_atomic(directory / "objects" / "model.h", header)
     frame = frame_size(spec, program.inputs, program.outputs)
     sources = [f"{prefix}.c"]
     flags = [] if mlperf is None else mlperf.flags(fit.part)
@@ -414,10 +415,16 @@ def earlier(directory: Path) -> dict[str, list[str]]:
 FOLDER = FolderKind("compile", beside=("profile", "float"), earlier=earlier, passing=("objects",))
 
 
-def model_header(prefix: str, folder: str = "") -> str:
-    """Return the ``model.h`` by which the firmware knows a library of another name, in `folder`."""
-    functions = ("t", "init", "reset", "step", "decide", "exponential")
-    macros = ("INPUTS", "OUTPUTS", "WINDOW", "HASH")
+def model_header(prefix: str, folder: str = "", *, overlap: bool = False) -> str:
+    """Return the ``model.h`` by which the firmware knows a library of another name, in `folder`.
+
+    `overlap` tells whether its windows overlap.
+    """
+    functions = ["t", "init", "reset", "step", "decide", "exponential"]
+    macros = ["INPUTS", "OUTPUTS", "WINDOW", "HASH"]
+    if overlap:
+        functions += [f"hop_{name}" for name in ("t", "init", "reset", "step")]
+        macros += ["HOP"]
     lines = [f'#include "{folder}{prefix}.h"']
     if prefix != _MODEL:
         lines += [f"#define {_MODEL}_{name} {prefix}_{name}" for name in functions]

@@ -16,6 +16,7 @@ from edgeflow.codegen.backends import owner
 from edgeflow.codegen.backends.backend import Product
 from edgeflow.codegen.c_text import c_array, c_struct, c_values
 from edgeflow.codegen.header import header
+from edgeflow.codegen.overlap import definitions
 from edgeflow.codegen.plan import Plan
 from edgeflow.codegen.quantizer import quantize_function
 from edgeflow.codegen.sources import included_files, source_text
@@ -100,6 +101,7 @@ def _source(plan: Plan, prefix: str, place: str) -> str:
         reads = plan.places.read(number).designator
         parts.append("\n".join(_constants(plan, node, reads)))
     parts += [_lifecycle(plan, prefix), quantize_function(program, prefix), _step(plan, prefix)]
+    parts += definitions(program, prefix)
     return "\n\n".join(parts) + "\n"
 
 

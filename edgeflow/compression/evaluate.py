@@ -19,6 +19,7 @@ from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model, model_text
 from edgeflow.metrics import side_by_side
 from edgeflow.model_options import NONE_GIVEN, ModelOptions
+from edgeflow.overlap import hop_of
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, spike_rates
 from edgeflow.progress import StageProgress, silent
@@ -77,11 +78,15 @@ def compress_model(
     model_options: ModelOptions = NONE_GIVEN,
     widths: Widths | None = None,
     split: str = "test",
+    hop: int | None = None,
     cutoff: float | None = None,
     tune: Tune | None = None,
     progress: StageProgress = silent,
 ) -> Compressed:
     """Quantize `model`, calibrated on the training subjects, scored on subjects of `split`.
+
+    With `hop`, windows overlap and a decision is due every so many samples; None: as the model has
+    it.
 
     `cutoff` adds an early exit that may cost this many percentage points of accuracy on validation
     subjects (:func:`edgeflow.compression.anytime.with_cutoff`).
@@ -98,6 +103,7 @@ def compress_model(
     """
     progress("loading the model", 0, 0)
     chain, calibration = load_chain(model, dataset, model_options)
+    set_hop(chain, hop)
     progress("loading the model", 1, 1)
     widths, tuned = widths or Widths(), chain
     if tune is not None:
@@ -109,6 +115,27 @@ def compress_model(
     progress("counting updates and spikes", 0, 0)
     found = scored(chain, with_fired(program, calibration), dataset, split, progress=progress)
     return with_notes(found, record_notes(model, chain, dataset, found.scores))
+
+
+def set_hop(chain: FloatChain, hop: int | None) -> None:
+    """Let the windows of a model overlap; None: as it says itself.
+
+    Raises
+    ------
+    CompressError
+        If it has no windows, or the hop is longer.
+    """
+    if hop is None:
+        return
+    if not chain.window:
+        raise CompressError(
+            f"a hop of {hop} samples is one of windows, and the model has none: it decides at "
+            "every sample"
+        )
+    try:
+        chain.hop = hop_of(chain.window, hop)
+    except ValueError as error:
+        raise CompressError(str(error)) from None
 
 
 def with_notes(found: Compressed, notes: list[str]) -> Compressed:
@@ -207,8 +234,9 @@ def score(
 ) -> dict[str, Any]:
     """Compare the float model with its program on a split: on its windows, or whole recordings."""
     found = sequences_of(
-        dataset, split, window=program.window, warmup=program.metadata.get("warmup_samples")
-    )
+        dataset, split, window=program.window, hop=program.hop,
+        warmup=program.metadata.get("warmup_samples"),
+    )  # fmt: skip
     whole_program = program.without_cutoff()
     reals = found.run(
         chain.run, FLOAT_BATCH, partial(progress, f"scoring the float model on the {split} split")

@@ -18,7 +18,7 @@ from edgeflow.importers import FloatChain
 from edgeflow.program import Program
 from edgeflow.quantization import Widths
 from edgeflow.training import resume
-from edgeflow.training.batches import Batch, Change, streams, train_windows
+from edgeflow.training.batches import Batch, Change, streams, tail_of, train_windows
 from edgeflow.training.fit import Fit, OnEpoch
 from edgeflow.training.method import Method
 from edgeflow.training.options import FitOptions
@@ -131,6 +131,7 @@ def finetune(
         **asdict(options),
         "window": length,
         **({} if chain.window else {"mode": "streaming"}),
+        **({"hop": chain.hop} if chain.hop else {}),
         "widths": asdict(widths),
         "methods": [method.describe() for method in methods],
         "torch": str(torch.__version__),
@@ -180,7 +181,7 @@ def _batches(
     """Return what makes an epoch's batches, as the training of a new model has them."""
     length, batch = chain.window or dataset.window, options.batch
     if chain.window:
-        tail = max(int(length * options.tail), 1)
+        tail = tail_of(length, chain.hop, options.tail)
         return lambda change: train_windows(dataset, length, batch, tail, change=change)
     warmup = dataset.window // 2 if chain.warmup is None else chain.warmup
     return lambda change: streams(
@@ -195,7 +196,7 @@ def _validation(
 ) -> Callable[[Any], dict[str, float]]:  # fmt: skip
     """Return the scorer of a model by its integer program on validation subjects."""
     task = dataset.task
-    found = sequences_of(dataset, "val", window=start.window, warmup=start.warmup)
+    found = sequences_of(dataset, "val", window=start.window, hop=start.hop, warmup=start.warmup)
     truth = found.truth
 
     def of(name: str, programs: Sequence[Program]) -> dict[str, float]:

@@ -86,6 +86,7 @@ def quantize(
         output_scale=float(signal.scale[0]),
         classes=chain.classes,
         window=chain.window,
+        hop=chain.hop,
         rate_hz=chain.rate_hz,
         output=chain.output,
         metadata={

@@ -103,7 +103,9 @@ class Tuning:
     ) -> tuple[FloatChain, Widths]:
         """Return the chain to convert, and the widths."""
         if self.mixed is not None:
-            data = sequences_of(self.dataset, "val", window=chain.window, warmup=chain.warmup)
+            data = sequences_of(
+                self.dataset, "val", window=chain.window, hop=chain.hop, warmup=chain.warmup
+            )
             widths, self.sensitivities = choose_widths(
                 chain, calibration, data, widths, max_drop=self.mixed, on_matrix=self.on_matrix
             )

@@ -52,12 +52,12 @@ def choose_sequences(
     DataError
         As `choose_windows`.
     """
-    if program.window:
+    if program.window and not program.hop:
         return of_windows(choose_windows(program, dataset, split, steps), program.window)
     dataset = for_task(dataset, program.task)
     _check(program, dataset, steps)
     warmup = program.metadata.get("warmup_samples")
-    found = sequences_of(dataset, split, window=0, warmup=warmup)
+    found = sequences_of(dataset, split, window=program.window, hop=program.hop, warmup=warmup)
     task, source = program.task, dataset.task
     by_step = found.by_step and [task.aligned(y, source, dataset.name) for y in found.by_step]
     found = replace(found, y=task.aligned(found.y, source, dataset.name), by_step=by_step)

@@ -179,8 +179,9 @@ def _checked(
 
 def _integers(program: Program, data: "Dataset", split: str) -> Sequences:
     found = sequences_of(
-        data, split, window=program.window, warmup=program.metadata.get("warmup_samples")
-    )
+        data, split, window=program.window, hop=program.hop,
+        warmup=program.metadata.get("warmup_samples"),
+    )  # fmt: skip
     return replace(found, x=[program.quantize_input(x) for x in found.x])
 
 

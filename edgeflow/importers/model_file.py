@@ -118,6 +118,7 @@ def load_float_model(
     )
     chain.data, chain.task, chain.warmup = trained.data, trained.target, trained.warmup
     chain.units, chain.output = tuple(trained.units or ()), trained.output
+    chain.hop = trained.hop
     return chain
 
 

@@ -144,6 +144,8 @@ def _data(run: dict[str, Any]) -> str:
     ran = f"{_count(run['windows'], 'window')} of {run['window']} samples"
     if run["recordings"] is not None:
         ran = f"{_count(run['recordings'], 'whole recording')}, {run['steps']:,} samples"
+    if run["hop"]:
+        ran += f", decided every {run['hop']} on windows of {run['window']} that overlap"
     return f"{run['dataset']}, {run['split']} split{subjects}: {ran}{rate}"
 
 

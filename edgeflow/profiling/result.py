@@ -94,8 +94,11 @@ class ProfileResult:
     steps, windows
         Number of those that ran. Of a program without windows, each step of `recordings` counts as
         one but for the first of each (half a window, or as trained); `window` is 0.
+    hop
+        Samples from one decision to the next, of windows that overlap; 0: they do not. Each such
+        decision counts in `windows`.
     recordings
-        Number of whole recordings that ran; None of a program with windows.
+        Number of whole recordings that ran; None of a program with windows that do not overlap.
     accuracy_float, accuracy_oracle, accuracy_device
         0..1: of the model before compression, of the bit-exact reference on the windows that ran,
         and of the board on the same. None of another task than classification.
@@ -212,6 +215,7 @@ class ProfileResult:
     metrics: dict[str, Any] | None = None
     samples_per_step: int = 1
     recordings: int | None = None
+    hop: int = 0
     notes: list[str] = field(default_factory=list)
     fit: list[dict[str, Any]] = field(default_factory=list)
     line: dict[str, Any] | None = field(default=None, compare=False)

@@ -113,7 +113,7 @@ _KINDS: dict[str, Any] = {
     **dict.fromkeys(
         ("edgeflow", "board", "board_description", "core", "model", "dataset", "split", "task"), str
     ),
-    **dict.fromkeys(("steps", "windows", "window", "mismatches"), Count),
+    **dict.fromkeys(("steps", "windows", "window", "hop", "mismatches"), Count),
     **dict.fromkeys(
         ("accuracy_float_windows", "flash_bytes", "ram_bytes", "stack_bytes", "recordings"),
         Count | None,

@@ -95,6 +95,7 @@ def describe(program: "Program", form: Form) -> dict[str, str]:
         "labels": json.dumps(program.classes),
         "sample_rate_hz": json.dumps(program.rate_hz),
         "window": json.dumps(program.window),
+        **({"hop": json.dumps(program.hop)} if program.hop else {}),
         "input_channels": json.dumps(program.input.channels),
         "input_offset": json.dumps(program.input.offset.tolist()),
         "input_scale": json.dumps(program.input.scale.tolist()),

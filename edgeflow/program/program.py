@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
 from edgeflow.names import same_name
+from edgeflow.overlap import Overlap
 from edgeflow.program import inference, onnx_file
 from edgeflow.program.confidence import ONE, confidence
 from edgeflow.program.described import check_metadata, check_names
@@ -60,6 +61,8 @@ class Program:
     output : OutputFormat or None
         Offset, scale and unit of each output, of which one of `output_scale` is a unit; None: the
         outputs times `output_scale` are real values.
+    hop : int
+        Samples from one decision to the next, of windows that overlap (`Overlap`); 0: they do not.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class Program:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     sources: tuple[Sources, ...] = ()
     output: OutputFormat | None = None
+    hop: int = 0
 
     def __post_init__(self) -> None:
         if not self.nodes:
@@ -110,6 +114,15 @@ class Program:
                 f"layer {self.nodes[-1].name}: an early exit holds its decision until the window "
                 "ends, and the program has no windows: it decides at every sample"
             )
+        if not 0 <= self.hop < max(self.window, 1):
+            raise ProgramError(
+                f"a hop of {self.hop} samples, and windows of {self.window}: it must be less, or 0"
+            )
+        if self.hop and self.cutoff is not None:
+            raise ProgramError(
+                f"layer {self.nodes[-1].name}: an early exit holds its decision until the window "
+                "ends, and these windows overlap: leave one of the two out"
+            )
         if not 0 < self.output_scale < np.inf or not 0 <= self.rate_hz < np.inf:
             raise ProgramError("the output scale must be positive, the rate not negative")
         check_names("channels", self.input.channels)
@@ -142,6 +155,11 @@ class Program:
     def scaling(self) -> Scale:
         """What the integers of the outputs are worth, for `Task.decide`."""
         return scale_by(self.output, self.output_scale)
+
+    @property
+    def overlap(self) -> Overlap | None:
+        """How its windows overlap, if they do."""
+        return Overlap(self.window, self.hop) if self.hop else None
 
     @property
     def cutoff(self) -> Cutoff | None:
@@ -193,6 +211,7 @@ class Program:
             self.classes,
             self.window,
             self.output_scale,
+            *([self.hop] if self.hop else []),
         ]
         digest.update(json.dumps(header).encode())
         digest.update(self.input.offset.astype("<f4").tobytes())
@@ -282,8 +301,9 @@ class Program:
         -------
         array
             With `classes`, labels (str), else values (float64). With a `window`, one answer for
-            each: [n], or [whole windows of the recording]; without, one for each sample:
-            [n, time] or [time]. Values have a last axis more, [..., outputs].
+            each: [n], or [whole windows of the recording], with a `hop` [decisions of the
+            recording]; without, one for each sample: [n, time] or [time]. Values have a last axis
+            more, [..., outputs].
 
         Raises
         ------

@@ -15,6 +15,7 @@ from edgeflow.compression.evaluate import (
     Compressed,
     calibration_sample,
     compress_model,
+    set_hop,
     with_fired,
 )
 from edgeflow.compression.prune import PruneOptions
@@ -144,6 +145,7 @@ def _compress(
         model_options=model_options,
         widths=widths_of(recipe),
         split=split,
+        hop=recipe.windows.hop,
         cutoff=recipe.cutoff.max_drop,
         tune=tuning,
         progress=progress,
@@ -195,6 +197,7 @@ def compress_on_windows(
         model, calibration, channels=channels, classes=classes, window=window, rate_hz=rate_hz,
         **vars(model_options),
     )  # fmt: skip
+    set_hop(chain, recipe.windows.hop)
     if classes and tuple(chain.classes) != classes:
         raise CompressError(
             f"{model_text(model)}: the model tells {', '.join(chain.classes)} apart, "

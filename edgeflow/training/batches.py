@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset, Recording, Windows, as_targets
+from edgeflow.overlap import Overlap
 
 #: Returns changed samples of x [n, time, channels]: whole windows, or whole recordings.
 Change = Callable[[Tensor], Tensor]
@@ -67,6 +68,15 @@ def targets(dataset: Dataset) -> NDArray[Any]:
     if dataset.task.per_step:
         return np.concatenate([one.by_step() for one in recordings])
     return as_targets([one.label for one in recordings])
+
+
+def tail_of(length: int, hop: int, share: float) -> int:
+    """Return how many of the last steps of a window are trained.
+
+    A share of it, and, where windows overlap, all that decisions may be made after.
+    """
+    counted = Overlap(length, hop).counted if hop else 1
+    return max(int(length * share), counted)
 
 
 def tail_weight(n: int, length: int, tail: int) -> Tensor:

@@ -15,6 +15,7 @@ from edgeflow.data.dataset import SPLITS, Dataset
 from edgeflow.data.sequences import sequences_of
 from edgeflow.errors import TrainError
 from edgeflow.files import FolderKind, OutputFolder, output_folder
+from edgeflow.overlap import hop_of
 from edgeflow.tasks.output import scale_by
 from edgeflow.training import batches, resume
 from edgeflow.training.fit import Fit, OnEpoch
@@ -105,7 +106,11 @@ class _Run:
             )
         self.length = options.window or dataset.window
         self.warmup = self.length // 2 if options.warmup is None else options.warmup
-        self.tail = max(int(self.length * options.tail), 1)
+        try:
+            self.hop = hop_of(self.length, options.hop)
+        except ValueError as error:
+            raise TrainError(str(error)) from None
+        self.tail = batches.tail_of(self.length, self.hop, options.tail)
         # an empty split is an error before the training, not after it
         for split in SPLITS:
             dataset.windows(split, length=self.length)
@@ -122,6 +127,7 @@ class _Run:
             **asdict(options),
             "window": self.length,
             "warmup": self.warmup,
+            "hop": self.hop or None,
             "torch": str(torch.__version__),
         }
         if methods:
@@ -135,6 +141,7 @@ class _Run:
             dropout=options.dropout,
             rate_hz=dataset.rate_hz,
             window=self.length if options.mode == "window" else 0,
+            hop=self.hop,
             data=dataset.name,
             warmup=self.warmup if options.mode == "streaming" else None,
             units=dataset.units,
@@ -214,7 +221,7 @@ class _Run:
     def _decisions(self, model: nn.Module, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Return targets and decisions [n] of a split: of its windows, or of a stream's steps."""
         window = self.length if self.options.mode == "window" else 0
-        found = sequences_of(self.dataset, split, window=window, warmup=self.warmup)
+        found = sequences_of(self.dataset, split, window=window, hop=self.hop, warmup=self.warmup)
         outputs = found.run(lambda x: model(torch.from_numpy(x)).numpy(), SCORED)
         scale = scale_by(getattr(model, "output", None), 1.0)
         return found.truth, self.dataset.task.decisions(found.counted(outputs), scale)
