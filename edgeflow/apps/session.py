@@ -283,7 +283,7 @@ class Session:
         """Return a batch as the page reads it; JSON values, a list has an entry for each step."""
         program, costs = self.program, batch.answer.costs
         task = program.task
-        decided = task.decide(batch.y, program.output_scale)
+        decided = task.decide(batch.y, program.scaling)
         classes = isinstance(task, Classification)
         sure = program.confidence(batch.y).round(4).tolist() if classes else None
         return {

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeflow.overlap import Overlap
-from edgeflow.tasks import Task
+from edgeflow.tasks import OutputFormat, Task
 
 
 def output_of(layer: nn.Module, x: Tensor) -> Tensor:
@@ -42,6 +42,8 @@ class FloatChain:
         Data set it was trained on, "" if unknown.
     task : Task or None
         What it was trained for; None: classification, or not known.
+    output : OutputFormat or None
+        Real values of the outputs, which training normalised; None: they are real values.
     notes : tuple of str
         What its importer guessed or left out, a line each, for the user.
     """
@@ -59,6 +61,7 @@ class FloatChain:
     notes: tuple[str, ...] = ()
     warmup: int | None = None
     units: tuple[str, ...] = ()
+    output: OutputFormat | None = None
     hop: int = 0
 
     @property

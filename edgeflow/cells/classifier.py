@@ -11,7 +11,7 @@ from edgeflow.cells.cells import CELLS, build_cell
 from edgeflow.cells.options import option_defaults
 from edgeflow.errors import TrainError
 from edgeflow.names import same_name
-from edgeflow.tasks import Task, task_of
+from edgeflow.tasks import OutputFormat, Task, task_of
 
 
 class SequenceClassifier(nn.Module):
@@ -47,6 +47,8 @@ class SequenceClassifier(nn.Module):
         Of the cell (``edgeflow.cells.options``).
     target : Task, optional
         What the outputs are for, if they are not `classes`.
+    output : OutputFormat, optional
+        Real values of the outputs, which training normalised; None: they are real values.
 
     Attributes
     ----------
@@ -86,6 +88,7 @@ class SequenceClassifier(nn.Module):
         target: Task | None = None,
         warmup: int | None = None,
         units: list[str] | None = None,
+        output: OutputFormat | None = None,
     ) -> None:
         super().__init__()
         if target is None and len(classes) < 2:
@@ -102,7 +105,7 @@ class SequenceClassifier(nn.Module):
         self.hop = int(hop)
         self.data = data
         self.seed = seed
-        self.target = target
+        self.target, self.output = target, output
         self.warmup = warmup
         self.units = None if units is None else list(units)
         self.task = task_of(classes) if target is None else target

@@ -24,6 +24,7 @@ from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, spike_rates
 from edgeflow.progress import StageProgress, silent
 from edgeflow.quantization import Widths
+from edgeflow.tasks.output import scale_by
 
 if TYPE_CHECKING:
     from torch import nn
@@ -247,15 +248,15 @@ def score(
     real, integer = found.counted(reals), found.counted(integers)
     truth, person = found.truth, found.of_decisions(found.person)
     last, read = decide(program, integer)
-    task, scale = dataset.task, program.output_scale
-    name = task.headline.name
-    decided = {"float": task.decisions(real), "int": task.decisions(integer, scale)}
+    task, scale = dataset.task, program.scaling
+    name, of_real = task.headline.name, scale_by(chain.output, 1.0)
+    decided = {"float": task.decisions(real, of_real), "int": task.decisions(integer, scale)}
     whole = {}
     if program.cutoff is not None:
         all_read = task.score(truth, decided["int"])[name]
         whole = {"samples_read": float(read.mean()), f"{name}_int_whole": all_read}
         decided["int"] = task.decide(last, scale)
-    error = np.abs(integer * scale - real).max() / (real.std() or 1.0)
+    error = np.abs(integer * program.output_scale - real).max() / (real.std() or 1.0)
     scores = {kind: task.scores(truth, one, person) for kind, one in decided.items()}
     overall = side_by_side({kind: one["overall"] for kind, one in scores.items()})
     subjects = side_by_side({kind: one["subjects"] for kind, one in scores.items()})
@@ -276,7 +277,7 @@ def score(
             for one in [subjects[subject]]
         },
         "warmup": {
-            "float": task.warmup(*found.starts(reals)),
+            "float": task.warmup(*found.starts(reals), of_real),
             "int": task.warmup(*found.starts(integers), scale),
         },
         **whole,

@@ -204,7 +204,7 @@ def _validation(
         for first, program in enumerate(programs):
             own = slice(first, None, len(programs))
             outputs[own] = found.part(own).run(_on_samples(program), SIDE_BY_SIDE)
-        decided = task.decisions(found.counted(outputs), programs[0].output_scale)
+        decided = task.decisions(found.counted(outputs), programs[0].scaling)
         return {f"{name}_{key}": value for key, value in task.score(truth, decided).items()}
 
     def score(model: ChainModel) -> dict[str, float]:

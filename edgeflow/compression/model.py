@@ -23,7 +23,7 @@ class ChainModel(nn.Module):
         Single, batch-first layers of ``edgeflow.cells``.
     target : Task or None
         What the outputs are for, if it is not `classes`.
-    classes, channels, window
+    classes, channels, window, output
         As of the chain.
     mean, std : Tensor [channels]
     """
@@ -34,7 +34,7 @@ class ChainModel(nn.Module):
     def __init__(self, chain: FloatChain) -> None:
         super().__init__()
         self._form = copy.copy(chain)
-        self.target, self.window = chain.task, chain.window
+        self.target, self.window, self.output = chain.task, chain.window, chain.output
         self.classes, self.channels = list(chain.classes), list(chain.channels)
         self.names = [name for name, _ in chain.layers]
         self.layers = nn.ModuleList(copy.deepcopy(layer) for _, layer in chain.layers)

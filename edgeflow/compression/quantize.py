@@ -88,6 +88,7 @@ def quantize(
         window=chain.window,
         hop=chain.hop,
         rate_hz=chain.rate_hz,
+        output=chain.output,
         metadata={
             "saturation": saturation,
             "data": chain.data,

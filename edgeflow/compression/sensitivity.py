@@ -12,6 +12,7 @@ from edgeflow.importers import FloatChain
 from edgeflow.program import Program
 from edgeflow.quantization import Widths
 from edgeflow.tasks import Metric
+from edgeflow.tasks.output import real_values
 
 #: Bits of the weights that are tried.
 NARROW = 4
@@ -69,8 +70,8 @@ def score(program: Program, data: Sequences) -> Score:
     """Return headline and loss of a program on raw sequences."""
     runs = data.run(lambda x: program.run(program.quantize_input(x)), SIDE_BY_SIDE)
     task, outputs, y = program.task, data.counted(runs), data.truth
-    found = task.score(y, task.decisions(outputs, program.output_scale))
-    loss = task.criterion(outputs[:, -1] * program.output_scale, y)
+    found = task.score(y, task.decisions(outputs, program.scaling))
+    loss = task.criterion(real_values(outputs[:, -1], program.scaling), y)
     return Score(found[task.headline.name], loss, task.headline)
 
 

@@ -159,7 +159,7 @@ class _Run:
     def scores(self, program: Program) -> dict[str, Any]:
         found, task = self._found, program.task
         outputs = found.run(program.run, SIDE_BY_SIDE)
-        decided = task.decisions(found.counted(outputs), program.output_scale)
+        decided = task.decisions(found.counted(outputs), program.scaling)
         truth, person = found.truth, found.of_decisions(found.person)
         plain: dict[str, Any] = json.loads(json.dumps(task.scores(truth, decided, person)))
         return plain

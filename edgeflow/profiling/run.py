@@ -403,7 +403,7 @@ def _scores(
     before: float | None,
 ) -> dict[str, Any]:
     """Return the fields of a `ProfileResult` that the task decides about."""
-    task, scale, kinds = program.task, program.output_scale, ("float", "oracle", "device")
+    task, scale, kinds = program.task, program.scaling, ("float", "oracle", "device")
     if not task.metrics:
         return {f"accuracy_{kind}": None for kind in kinds} | {"confusion": [], "metrics": None}
     decided = task.decisions(device, scale)
@@ -428,7 +428,7 @@ def _warmup(
     task = program.task
     if not task.metrics:
         return None
-    found, name = task.warmup(device, truth, program.output_scale), task.headline.name
+    found, name = task.warmup(device, truth, program.scaling), task.headline.name
     return {**found, f"{name}_float": before.get(name, [])}
 
 

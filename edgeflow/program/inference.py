@@ -10,6 +10,7 @@ from edgeflow.errors import ProgramError
 from edgeflow.program.reader import Reader
 from edgeflow.program.show import name_list
 from edgeflow.samples import as_float32
+from edgeflow.tasks.output import real_values
 
 if TYPE_CHECKING:
     from edgeflow.program.program import Program
@@ -21,12 +22,12 @@ Run = Callable[[NDArray[np.int16]], NDArray[np.int16]]
 def predict(program: "Program", x: ArrayLike, run: Run | None = None) -> NDArray[Any]:
     """Return labels or values, as `Program.predict`; by `run` rather than the reference."""
     task = program.task
-    return task.answer(task.decide(_answers(program, x, run), program.output_scale))
+    return task.answer(task.decide(_answers(program, x, run), program.scaling))
 
 
 def values(program: "Program", x: ArrayLike, run: Run | None = None) -> NDArray[np.float64]:
     """Return outputs in real units, of the same answers."""
-    return _answers(program, x, run).astype(np.float64) * program.output_scale
+    return real_values(_answers(program, x, run), program.scaling)
 
 
 def _answers(program: "Program", x: ArrayLike, run: Run | None) -> NDArray[np.int16]:
@@ -115,8 +116,8 @@ class Stream:
         if program.window and self.samples >= program.window and not program.hop:
             self.reset()
         y = self._reader.step(program.quantize_input(raw[None]))
-        self.values = y[0] * program.output_scale
-        found = np.asarray(self._task.answer(self._task.decide(y[0], program.output_scale)))
+        self.values = real_values(y[0], program.scaling)
+        found = np.asarray(self._task.answer(self._task.decide(y[0], program.scaling)))
         answer: str | float | NDArray[np.float64] = found if found.ndim else found.item()
         return answer
 

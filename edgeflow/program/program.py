@@ -24,7 +24,8 @@ from edgeflow.program.nodes.base import Node, State, zeros
 from edgeflow.program.nodes.cutoff import Cutoff
 from edgeflow.program.show import html, one_line
 from edgeflow.program.sources import Sources, chain_of, check_sources, joined
-from edgeflow.tasks import Task, task_of
+from edgeflow.tasks import OutputFormat, Task, task_of
+from edgeflow.tasks.output import Scale, scale_by
 
 
 def is_layer_name(name: str) -> bool:
@@ -57,6 +58,9 @@ class Program:
     sources : tuple of tuple of int
         What each node reads, in order, and then the output: 0 is the input, k what the k-th node
         gives. Empty for a chain; `reads` has them always.
+    output : OutputFormat or None
+        Offset, scale and unit of each output, of which one of `output_scale` is a unit; None: the
+        outputs times `output_scale` are real values.
     hop : int
         Samples from one decision to the next, of windows that overlap (`Overlap`); 0: they do not.
 
@@ -74,6 +78,7 @@ class Program:
     rate_hz: float = 0.0
     metadata: Mapping[str, Any] = field(default_factory=dict)
     sources: tuple[Sources, ...] = ()
+    output: OutputFormat | None = None
     hop: int = 0
 
     def __post_init__(self) -> None:
@@ -96,6 +101,8 @@ class Program:
             raise ProgramError(f"{len(self.classes)} class names for {size} outputs")
         if (twice := same_name(self.classes)) is not None:
             raise ProgramError(f"two classes have the name '{twice}': rename one")
+        if self.output is not None and len(self.output.units) != size:
+            raise ProgramError(f"formats of {len(self.output.units)} outputs for {size}")
         if not 0 <= self.window <= MAX_SIZE:
             raise ProgramError(f"a window of {self.window} samples is not in 0..{MAX_SIZE}")
         if any(isinstance(node, Cutoff) for node in self.nodes[:-1]):
@@ -143,6 +150,11 @@ class Program:
     def task(self) -> Task:
         """Task of the outputs: as metadata say, else classification or plain values."""
         return task_of(self.classes, self.metadata.get("task"))
+
+    @property
+    def scaling(self) -> Scale:
+        """What the integers of the outputs are worth, for `Task.decide`."""
+        return scale_by(self.output, self.output_scale)
 
     @property
     def overlap(self) -> Overlap | None:
@@ -204,6 +216,8 @@ class Program:
         digest.update(json.dumps(header).encode())
         digest.update(self.input.offset.astype("<f4").tobytes())
         digest.update(self.input.scale.astype("<f4").tobytes())
+        if self.output is not None:
+            digest.update(json.dumps(self.output.to_json()).encode())
         for node in self.nodes:
             digest.update(json.dumps([node.operator, node.name, node.ints()]).encode())
             for matrix in node.products().values():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,6 +60,14 @@ def normalisation(dataset: Dataset) -> tuple[Tensor, Tensor]:
     # rounding leaves a little variance in a constant channel
     std[std < 1e-6 * np.maximum(np.abs(mean), 1e-6)] = 1.0
     return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+
+
+def targets(dataset: Dataset) -> NDArray[Any]:
+    """Return all targets of the training subjects, [n, ...]: of steps or of recordings."""
+    recordings = dataset.split("train")
+    if dataset.task.per_step:
+        return np.concatenate([one.by_step() for one in recordings])
+    return as_targets([one.label for one in recordings])
 
 
 def tail_of(length: int, hop: int, share: float) -> int:

@@ -15,7 +15,7 @@ from edgeflow.cells.checkpoint import write_torch
 from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset
 from edgeflow.errors import TrainError
-from edgeflow.tasks import Metric
+from edgeflow.tasks import Metric, OutputFormat
 from edgeflow.training import resume
 from edgeflow.training.augment import augment, mirror, mirror_signs, time_warp
 from edgeflow.training.batches import Batch, Change
@@ -35,7 +35,8 @@ class Fit:
     Parameters
     ----------
     model : nn.Module
-        Has ``stream(x, state) -> (outputs [n, time, size], state)`` and the buffer `std`.
+        Has ``stream(x, state) -> (outputs [n, time, size], state)`` and the buffer `std`; its
+        `output`, if it has one, says what the outputs are worth.
     batches : callable
         Returns the batches of an epoch, given what changes their samples before they are cut.
     evaluate : callable
@@ -77,15 +78,18 @@ class Fit:
     ) -> None:
         self.model, self.options, self.methods = model, options, list(methods)
         self.batches, self.evaluate, self.metric = batches, evaluate, metric
-        self.loss = dataset.task.losses[dataset.task.loss_name(options.loss)]
+        self.task = dataset.task
+        self.loss = self.task.losses[self.task.loss_name(options.loss)]
         self.folder, self.keep_start = folder, keep_start
-        self.pace = pace and not dataset.task.per_step
+        self.pace = pace and not self.task.per_step
         self.arguments = dict(arguments)
         for method in self.methods:
             method.prepare(model)
         self.triples = axis_triples(dataset.channels)
         self.signs = mirror_signs(dataset.channels, dataset.units)
         self.mirror = dataset.mirror if options.mirror is None else options.mirror
+        if "mirror" not in self.task.invariant:
+            self.mirror = 0.0
         self.average = copy.deepcopy(model).eval()
         self.steps = 0
         self.optimiser = torch.optim.AdamW(
@@ -207,15 +211,22 @@ class Fit:
 
     def _changed(self, x: Tensor) -> Tensor:
         """Return augmented samples."""
-        options = self.options
-        if options.pace and self.pace:
-            x = time_warp(x, options.pace)
+        names = ("rotate", "scale", "noise", "pace")
+        change = {
+            name: getattr(self.options, name) if name in self.task.invariant else 0.0
+            for name in names
+        }
+        if (pace := change.pop("pace")) and self.pace:
+            x = time_warp(x, pace)
         if self.mirror:
             x = mirror(x, self.signs, self.mirror)
-        return augment(
-            x, self.triples, self.model.get_buffer("std"),
-            rotate=options.rotate, scale=options.scale, noise=options.noise,
-        )  # fmt: skip
+        return augment(x, self.triples, self.model.get_buffer("std"), **change)
+
+    def _wanted(self, y: Tensor) -> Tensor:
+        """Return the outputs that targets ask for."""
+        form: OutputFormat | None = getattr(self.model, "output", None)
+        wanted = self.task.wanted(y)
+        return wanted if form is None else form.normal(wanted)
 
     def _train_epoch(self) -> float:
         """Return the mean loss."""
@@ -233,7 +244,7 @@ class Fit:
                     continue
                 for method in self.methods:
                     outputs = method.outputs(self.model, batch, outputs)
-                losses = self.loss(outputs, batch.y)
+                losses = self.loss(outputs, self._wanted(batch.y))
                 for method in self.methods:
                     losses = method.losses(self.model, batch, outputs, losses)
                 loss = (losses * batch.weight).sum() / weights

@@ -16,6 +16,7 @@ from edgeflow.data.sequences import sequences_of
 from edgeflow.errors import TrainError
 from edgeflow.files import FolderKind, OutputFolder, output_folder
 from edgeflow.overlap import hop_of
+from edgeflow.tasks.output import scale_by
 from edgeflow.training import batches, resume
 from edgeflow.training.fit import Fit, OnEpoch
 from edgeflow.training.method import Method
@@ -98,6 +99,11 @@ class _Run:
         methods: Sequence[Method],
     ) -> None:  # fmt: skip
         self.dataset, self.options, self.folder = dataset, options, folder
+        if not dataset.task.metrics:
+            raise TrainError(
+                f"data set '{dataset.name}' has neither classes nor targets: let a model forecast "
+                "it, with --task forecast --horizon 0.5,1.0"
+            )
         self.length = options.window or dataset.window
         self.warmup = self.length // 2 if options.warmup is None else options.warmup
         try:
@@ -143,6 +149,7 @@ class _Run:
             readout=options.readout,
             options=options.cell_options,
             target=dataset.target,
+            output=dataset.task.output_format(batches.targets(dataset)),
         )
         mean, std = batches.normalisation(dataset)
         model.mean.copy_(mean)
@@ -216,4 +223,5 @@ class _Run:
         window = self.length if self.options.mode == "window" else 0
         found = sequences_of(self.dataset, split, window=window, hop=self.hop, warmup=self.warmup)
         outputs = found.run(lambda x: model(torch.from_numpy(x)).numpy(), SCORED)
-        return found.truth, self.dataset.task.decisions(found.counted(outputs))
+        scale = scale_by(getattr(model, "output", None), 1.0)
+        return found.truth, self.dataset.task.decisions(found.counted(outputs), scale)
