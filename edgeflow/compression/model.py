@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgeflow.cells.chain import FloatChain, output_of
+from edgeflow.cells.chain import FloatChain, values_of
 
 
 class ChainModel(nn.Module):
@@ -55,10 +55,8 @@ class ChainModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits [n, time, classes] of x [n, time, channels] in raw units."""
-        value: Tensor = (x - self.mean) / self.std
-        for layer in self.layers:
-            value = output_of(layer, value)
-        return value
+        *_, y = values_of(self.layers, self._form.reads, (x - self.mean) / self.std)
+        return y
 
     def stream(self, x: Tensor, state: Any = None) -> tuple[Tensor, None]:
         """Return logits of windows from a reset, and no state."""
