@@ -98,6 +98,7 @@ def quantize(
             **({"units": list(chain.units)} if any(chain.units) else {}),
             **({} if chain.window or chain.warmup is None else {"warmup_samples": chain.warmup}),
         },
+        sources=chain.program_sources,
     )
 
 
