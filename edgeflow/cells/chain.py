@@ -75,6 +75,8 @@ class FloatChain:
         Of the channels, "" where it is not known; (): none is.
     window : int
         Samples per decision; 0 for streaming.
+    counts : tuple of float
+        Int16 counts of the sensor of one unit of each channel; (): not known.
     hop : int
         Samples from one decision to the next, of windows that overlap; 0: they do not.
     rate_hz : float
@@ -109,6 +111,7 @@ class FloatChain:
     output: OutputFormat | None = None
     hop: int = 0
     sources: tuple[tuple[int, ...], ...] = ()
+    counts: tuple[float, ...] = ()
 
     @property
     def overlap(self) -> Overlap | None:

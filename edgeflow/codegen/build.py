@@ -310,7 +310,8 @@ def compile_program(
         The firmware also speaks the protocol of the MLPerf Tiny benchmark; checked by the caller.
     counts : mapping, optional
         Counts per unit of the sensors, by the unit of the channels, like ``{"g": 8192}``: the
-        library also quantizes a sensor's int16 counts. Default: those of the board file.
+        library also quantizes a sensor's int16 counts. Default: those of the board file, or of the
+        program's data.
     progress : callable, optional
         Told of the stages: generating, compiling (by source), linking.
 
@@ -359,6 +360,7 @@ def _compile(
     per_unit = counts_per_unit(program, spec.counts if counts is None else counts)
     if counts is not None and per_unit is None:
         raise TargetError(missing_counts(program, counts))
+    per_unit = per_unit or counts_per_unit(program, {})
     texts = render(plan, prefix, shared=name is not None, counts=per_unit)
     write(texts | license_file(), directory)
     if prefix != _MODEL:

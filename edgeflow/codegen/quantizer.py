@@ -44,15 +44,17 @@ def counts_per_unit(program: Program, known: Mapping[str, float]) -> tuple[float
     Parameters
     ----------
     program : Program
-        Whose metadata tell the channels' units. Of data in "counts" a unit is a count.
+        Whose metadata tell the channels' units; of data in "counts" a unit is a count.
     known : mapping
-        Counts of one unit, by the unit in any spelling.
+        Counts of one unit, by the unit in any spelling; empty: those of the program's data.
     """
+    metadata = program.metadata
     found = {"counts": 1.0} | {plain_unit(unit): float(value) for unit, value in known.items()}
-    units = [plain_unit(unit) for unit in program.metadata.get("units", ())]
-    if len(units) != program.inputs or not set(units) <= set(found):
-        return None
-    return tuple(found[unit] for unit in units)
+    units = [plain_unit(unit) for unit in metadata.get("units", ())]
+    if len(units) == program.inputs and set(units) <= set(found):
+        return tuple(found[unit] for unit in units)
+    own = tuple(map(float, metadata.get("counts_per_unit", ())))
+    return own if len(own) == program.inputs and not known else None
 
 
 def missing_counts(program: Program, known: Mapping[str, float]) -> str:

@@ -18,7 +18,7 @@ from edgeflow.codegen.c_text import c_array, c_struct, c_values
 from edgeflow.codegen.header import header
 from edgeflow.codegen.overlap import definitions
 from edgeflow.codegen.plan import Plan
-from edgeflow.codegen.quantizer import counts_function, quantize_function
+from edgeflow.codegen.quantizer import counts_function, counts_per_unit, quantize_function
 from edgeflow.codegen.sources import included_files, source_text
 from edgeflow.files import write_atomic
 from edgeflow.program.counts import CountsFormat
@@ -56,7 +56,8 @@ def render(
     folder : str
         Of the kernels' files; empty: beside the others.
     counts : sequence of float, optional
-        Counts per unit of the sensor of each channel, for ``NAME_quantize_counts``.
+        Counts per unit of the sensor of each channel, for ``NAME_quantize_counts``; default: those
+        of the program's data, if they are known.
 
     Returns
     -------
@@ -72,6 +73,7 @@ def render(
         texts = {name: text.replace("model_t", f"{prefix}_t") for name, text in renamed.items()}
     place = f"{folder}/" if folder else ""
     # from where the source stands, as another library may have headers of the same names
+    counts = counts_per_unit(plan.program, {}) if counts is None else counts
     form = None if counts is None else CountsFormat.of(plan.program.input, counts)
     source = _source(plan, prefix, place if shared else "", form)
     return {

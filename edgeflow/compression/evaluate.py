@@ -219,6 +219,7 @@ def load_chain(
     chain.notes = (*chain.notes, *notes)
     # the integers that the input becomes are of these data
     chain.units = chain.units or tuple(dataset.units)
+    chain.counts = tuple(dataset.counts)
     if chain.window != dataset.window:
         calibration = calibration_sample(training_stretches(dataset, chain.window))
     return chain, calibration

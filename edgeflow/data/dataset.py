@@ -1,7 +1,7 @@
 """Recordings of subjects, and windows cut from them: a data set once it is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,8 @@ class Dataset:
         subjects gain nothing.
     target : Task or None
         Task of the labels; None: classification into `classes`.
+    counts : list of float
+        Int16 counts of the sensor of one unit of each channel; []: not known.
     notes : tuple of str
         What its reader guessed, left out or suspects, a line each, for the user.
     """
@@ -107,6 +109,7 @@ class Dataset:
     mirror: float = 0.0
     target: Task | None = None
     notes: tuple[str, ...] = ()
+    counts: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for what, names in (("classes", self.classes), ("channels", self.channels)):

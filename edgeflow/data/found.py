@@ -29,6 +29,8 @@ class Found:
         As a clock says.
     target : Task or None
         Of the targets of each step, if there are any.
+    counts : list of float
+        Counts of the sensor of one unit of each channel; []: not known.
     """
 
     recordings: list[Recording] = field(default_factory=list)
@@ -43,6 +45,7 @@ class Found:
     people: Split | None = None
     notes: list[str] = field(default_factory=list)
     target: Task | None = None
+    counts: list[float] = field(default_factory=list)
 
 
 def regression_of(values: Sequence[tuple[str, str]]) -> Regression:

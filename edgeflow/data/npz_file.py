@@ -68,6 +68,7 @@ def read_npz_file(path: Path) -> Found:
     count = x.shape[-1]
     found.channels = _names(path, arrays, "channels", [f"ch{i}" for i in range(count)])
     found.units = _names(path, arrays, "units", [""] * count)
+    found.counts = _counts(path, arrays, count)
     if by_step is None:
         found.classes, labels = _labels(path, arrays)
     else:
@@ -129,6 +130,23 @@ def _by_step(path: Path, arrays: Arrays, found: Found) -> list[np.ndarray] | Non
             )
         found.classes, found.target, y = classes, Tagging(tuple(classes)), y.astype(np.int64)
     return np.split(y, np.cumsum(arrays["length"])[:-1]) if "length" in arrays else list(y)
+
+
+def _counts(path: Path, arrays: Arrays, count: int) -> list[float]:
+    """Return the counts of the sensor of one unit of each channel; []: there are none."""
+    if "counts_per_unit" not in arrays:
+        return []
+    counts = arrays["counts_per_unit"]
+    if (
+        counts.dtype.kind not in "fiu"
+        or counts.shape != (count,)
+        or not (np.isfinite(counts) & (counts > 0)).all()
+    ):
+        raise DataError(
+            f"{path}: 'counts_per_unit' is {counts.dtype} {list(counts.shape)}: it must be a "
+            f"positive number for each of {count} channels"
+        )
+    return [float(one) for one in counts]
 
 
 def _check_axes(path: Path, arrays: Arrays) -> None:

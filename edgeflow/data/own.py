@@ -74,6 +74,7 @@ def load_own(
         people=apply_people(split, there, path) if split else {},
         window=found.window or max(1, round(2 * rate)),
         target=found.target,
+        counts=found.counts,
         notes=tuple(found.notes),
     )
     if resample_hz is not None:

@@ -204,6 +204,7 @@ def _only(dataset: Dataset, names: Sequence[str]) -> Dataset:
         dataset,
         channels=list(names),
         units=[dataset.units[i] for i in chosen],
+        counts=[dataset.counts[i] for i in chosen] if dataset.counts else [],
         recordings=[
             replace(one, x=np.ascontiguousarray(one.x[:, chosen])) for one in dataset.recordings
         ],

@@ -70,6 +70,11 @@ def test_it_is_there_where_ranges_are_known(tmp_path: Path) -> None:
         "void gait_quantize_counts(" in texts["gait.h"]
         and "float" not in texts["gait.c"].split("gait_quantize_counts")[1].split("}\n")[0]
     )
+    own = replace(program, metadata={"counts_per_unit": [8, 8, 2]})
+    assert (
+        "model_quantize_counts("
+        in render(plan_library(own, plan.core, kernel_sets=["c"]))["model.h"]
+    )
     board = host.model_copy(update={"counts": {"m/s2": 835.0, "°/s": 16.4}})
     build = compile_program(program, board, tmp_path / "board")
     assert build.counts == (835.0, 835.0, 16.4)

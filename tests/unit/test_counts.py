@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeflow.codegen.quantizer import counts_per_unit, missing_counts
-from edgeflow.errors import ProgramError
+from edgeflow.data import load_dataset
+from edgeflow.errors import DataError, ProgramError
 from edgeflow.program.counts import CountsFormat
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.input_format import InputFormat
@@ -115,6 +117,24 @@ def test_wrong_counts_are_refused() -> None:
         CountsFormat.of(form, [1.0, 1.0]).quantize([[1, 2]])
 
 
+def test_a_file_says_its_counts(tmp_path: Path) -> None:
+    file, rng = tmp_path / "mine.npz", np.random.default_rng(0)
+    content = {
+        "x": rng.normal(size=(12, 30, 2)).astype(np.float32), "y": np.arange(12) % 2,
+        "person": np.array(list("aabbccddeeff")), "rate_hz": 10.0, "units": np.array(["g", "dps"]),
+    }  # fmt: skip
+    np.savez(file, **content, counts_per_unit=np.array([8192, 16.4]))
+    assert load_dataset(file).counts == [8192.0, 16.4]
+    np.savez(file, **content)
+    assert load_dataset(file).counts == []
+    for wrong in ([1.0], [1.0, 0.0], ["a", "b"]):
+        np.savez(file, **content, counts_per_unit=np.array(wrong))
+        with pytest.raises(
+            DataError, match="'counts_per_unit' is .* a positive number for each of 2"
+        ):
+            load_dataset(file)
+
+
 def test_units_say_which_sensor() -> None:
     program = random_program(1, 3, [4], 2, 12, 12)
     program = replace(program, metadata={"units": ["m/s^2", "m/s²", "dps"]})
@@ -124,6 +144,13 @@ def test_units_say_which_sensor() -> None:
     assert "there are channels in dps, too" in missing_counts(program, {"m/s2": 835.0})
     raw = replace(program, metadata={"units": ["counts"] * 3})
     assert counts_per_unit(raw, {}) == (1.0, 1.0, 1.0)
+    own = replace(program, metadata={**program.metadata, "counts_per_unit": [1, 2, 3]})
+    assert counts_per_unit(own, known) == (835.0, 835.0, 16.4) and counts_per_unit(own, {}) == (
+        1,
+        2,
+        3,
+    )
+    assert counts_per_unit(own, {"m/s2": 835.0}) is None, "what is given is not mixed with others"
     unknown = replace(program, metadata={})
     assert counts_per_unit(unknown, known) is None
     assert "does not know the units" in missing_counts(unknown, known)
