@@ -2,6 +2,7 @@
 
 from edgeflow import __version__
 from edgeflow.codegen.c_text import c_float, c_string, plain
+from edgeflow.codegen.decisions_header import decisions, meaning
 from edgeflow.codegen.plan import Plan
 from edgeflow.program import Program
 from edgeflow.program.confidence import POLYNOMIAL, exponent_scale
@@ -37,7 +38,7 @@ def header(plan: Plan, prefix: str, guarded: bool) -> str:
  * Inputs: {channels}.
  * {prefix}_quantize() turns raw samples into integers of {form.bits} bits.
  *
- * Outputs: the largest wins.
+ * Outputs: {meaning(program)}.
 {classes} */
 
 typedef struct {{
@@ -68,7 +69,7 @@ void {prefix}_quantize(const float raw[{macro}_INPUTS], int16_t x[{macro}_INPUTS
 #endif
 
 {_check(plan, prefix)}
-{_classes(program, prefix)}#endif
+{_classes(program, prefix)}{decisions(program, prefix)}#endif
 """
 
 
@@ -130,14 +131,14 @@ def _classes(program: Program, prefix: str) -> str:
     if not program.classes:
         return ""
     outputs = f"{prefix.upper()}_OUTPUTS"
-    labels = "".join(f"    {c_string(name)},\n" for name in program.classes)
+    names = "".join(f"    {c_string(name)},\n" for name in program.classes)
+    labels = f"static const char *const {prefix}_labels[{outputs}] = {{\n{names}}};\n\n"
+    if decisions(program, prefix):
+        return labels
     multiplier, shift = exponent_scale(program.output_scale)
     half = 1 << shift >> 1
     c1, c2, c3 = POLYNOMIAL
-    return f"""static const char *const {prefix}_labels[{outputs}] = {{
-{labels}}};
-
-/* The class: index of the largest output, the first of equal ones. */
+    return f"""{labels}/* The class: index of the largest output, the first of equal ones. */
 static inline int {prefix}_decide(const int16_t y[{outputs}]) {{
     int best = 0;
     for (int i = 1; i < {outputs}; i++)

@@ -57,6 +57,19 @@ typedef struct {
 void ef_channel_mixer_step(const ef_channel_mixer *cell, const int16_t *x, int16_t *y,
                            int16_t *scratch);
 
+/* Count the rises of x[channel] above high, each after it was below low again */
+typedef struct {
+    uint16_t size;    /* Values per step */
+    uint16_t channel; /* The value that is looked at, from 0 */
+    int32_t high;     /* Int16, in units of x, low <= high */
+    int32_t low;
+    /* Steps after a repetition in which none begins, 0..32767 */
+    uint16_t apart;
+} ef_count;
+
+void ef_count_step(const ef_count *cell, const int16_t *x, int16_t *count, int16_t *up,
+                   int16_t *wait);
+
 /* Hold the outputs from the first sample on at which the largest leads by threshold */
 typedef struct {
     uint16_t size; /* Classes, at least 2 */
@@ -66,6 +79,26 @@ typedef struct {
 } ef_cutoff;
 
 void ef_cutoff_step(const ef_cutoff *cell, const int16_t *x, int16_t *held, int16_t *count);
+
+/* An event where a smoothed score has been above its threshold in m of the last n steps */
+typedef struct {
+    /* [size] In units of x. A score above high begins to count, and counts until it is not above
+       low. high of 32767: never; no low is above its high */
+    const EF_FLASH int16_t *high;
+    const EF_FLASH int16_t *low;
+    uint16_t size; /* Classes */
+    /* 1: scores are leads, which takes at least two classes; 0: they are the outputs */
+    uint8_t relative;
+    /* Of the exponential mean, 0 (none) to 15: a time constant of about 2^shift steps */
+    uint8_t shift;
+    uint8_t needed; /* m and n, 1 <= m <= n <= 255 */
+    uint8_t steps;
+    /* Steps after an event in which there is no other, 0..32767 */
+    uint16_t refractory;
+} ef_detect;
+
+void ef_detect_step(const ef_detect *cell, const int16_t *x, int32_t *mean, int16_t *past,
+                    int16_t *fired, int16_t *wait, int16_t *y);
 
 /* GRU cell (Cho et al. 2014, arXiv 1406.1078; torch.nn.GRU's form) */
 typedef struct {
@@ -262,6 +295,41 @@ typedef struct {
 
 void ef_minlstm_step(const ef_minlstm *cell, const int16_t *x, int32_t *h, int16_t *y,
                      int16_t *scratch);
+
+/* y = (2 multiplier sum + 2^31) >> 32, sum = x(t) + ... + x(t - steps + 1) */
+typedef struct {
+    uint16_t size;      /* Values per step */
+    uint8_t bits;       /* Their width, 2..16 */
+    uint16_t steps;     /* 2..16384 */
+    int32_t multiplier; /* reciprocal of steps */
+} ef_moving_mean;
+
+void ef_moving_mean_step(const ef_moving_mean *cell, const int16_t *x, int16_t *past, int32_t *sum,
+                         int16_t *y);
+
+/* The mean weighted error of forecasts, as an anomaly score, and whether it is too large */
+typedef struct {
+    const EF_FLASH int16_t *weight; /* [size] Q0.15, not negative; their sum is at most 1 */
+    uint16_t size;                  /* Values that are forecast */
+    /* A unit of what came is 2^up units of the forecast's, 0..15 */
+    uint8_t up;
+    uint8_t horizon; /* Steps that forecasts are ahead, 0..255 */
+    /* Of the running means, 0 (none) to 15: a time constant of about 2^shift steps */
+    uint8_t shift;
+    /* Steps that are taken as normal, 0..32767; 0: threshold is the limit */
+    uint16_t learn;
+    /* Of these, steps whose score does not count, as means and forecasts begin */
+    uint16_t wait;
+    uint16_t gain; /* Q4.12, 0..65535 */
+    /* The least limit, 0..32767; one that is 32767 is never exceeded */
+    uint16_t threshold;
+    /* Q0.15, 0..32768: an anomaly lasts until the score is not above this share of the limit */
+    uint16_t keep;
+} ef_residual;
+
+void ef_residual_step(const ef_residual *cell, const int16_t *x, int16_t *past, int32_t *bias,
+                      int32_t *mean, int16_t *seen, int16_t *pace, int16_t *peak, int16_t *flag,
+                      int16_t *y);
 
 /* Elman cell (Elman 1990; torch.nn.RNN's form) */
 typedef struct {
