@@ -27,6 +27,7 @@ from edgeflow.program.nodes import (
     LTC,
     RNN,
     Accumulate,
+    Add,
     CfC,
     ChannelMixer,
     Count,
@@ -37,6 +38,7 @@ from edgeflow.program.nodes import (
     MinGRU,
     MinLSTM,
     MovingMean,
+    Multiply,
     PureCfC,
     ReLU,
     Residual,
@@ -403,6 +405,34 @@ def random_relu(rng: np.random.Generator, name: str, width: int, size: int, bits
     return ReLU(name, width, bits, int(rng.integers(2, state_bits + 1)), int(rng.integers(16)))
 
 
+def random_add(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+               state_bits: int, extreme: bool, branches: int = 0) -> Node:  # fmt: skip
+    """Draw a sum of so many branches, of sums close to their limit when `extreme`; 0: any."""
+    fits = [k for k in range(1, min(width, 5) + 1) if width % k == 0]
+    branches = branches or int(rng.choice(fits))
+    size, shift = width // branches, int(rng.integers(1, 31 if extreme else 12))
+    most = (2**31 - 1 - (1 << (shift - 1))) // (branches * largest_magnitude(bits))
+    gain, bias = np.full(width, min(most, 32767)), np.zeros(size, np.int64)
+    if extreme:
+        gain *= rng.choice([-1, 1], width)
+        rest = 2**31 - 1 - (1 << (shift - 1)) - branches * abs(gain[0]) * largest_magnitude(bits)
+        bias = rest * rng.choice([-1, 0, 1], size)
+    else:  # a branch's unit is 1/2 to 2 times y's
+        gain = np.minimum(rng.uniform(0.5, 2, width) * 2.0**shift / branches, gain)
+        gain *= rng.choice([-1, 1, 1], width)
+    return Add(
+        name, gain.astype(np.int16), bias.astype(np.int32), branches, bits, state_bits, shift
+    )
+
+
+def random_multiply(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                    state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    usual = 2.0 ** (30 + state_bits - 2 * bits) * rng.uniform(1, 4, width // 2)
+    ends = rng.choice([0, 2**31 - 1, 2**31 - 1], width // 2)
+    multiplier = np.minimum(ends if extreme else usual, 2**31 - 1)
+    return Multiply(name, multiplier.astype(np.int32), bits, state_bits)
+
+
 def random_mixer(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
                  state_bits: int, extreme: bool) -> Node:  # fmt: skip
     hidden_bits = int(rng.integers(2, 17))
@@ -499,6 +529,7 @@ DRAW: dict[str, Callable[..., Node]] = {
     "taps": random_taps,
     "relu": random_relu,
     "mixer": random_mixer,
+    "add": random_add,
     "norm": random_norm,
 }
 #: Cells that have no draw of their own.
@@ -582,6 +613,77 @@ def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, inpu
     head = Linear("head", random_matrix(rng, outputs, width, bits, extreme, seen))
     node = with_low_rank(rng, head, extreme) if low_rank else head
     return replace(stack, nodes=(*nodes, with_delta(rng, node) if delta else node))
+
+
+def random_graph(seed: int, inputs: int, sizes: Sequence[int], outputs: int, input_bits: int,
+                 state_bits: int, extreme: bool = False, cells: Sequence[str] = ("gru",),
+                 delta: bool = False) -> Program:  # fmt: skip
+    """Return a graph of a cell of each size, in turn, that read any values before them.
+
+    Where values of equal size meet, they are added or multiplied. Two linear heads read what
+    nothing else does, one of them the input, too; the first, an inner value and the second are the
+    outputs.
+    """
+    rng = np.random.default_rng(seed)
+    nodes: list[Node] = []
+    sources: list[tuple[int, ...]] = []
+    form = InputFormat(
+        np.zeros(inputs, np.float32),
+        np.full(inputs, 0.5, np.float32),
+        input_bits,
+        tuple(f"x{i}" for i in range(inputs)),
+    )
+    given = [(inputs, input_bits)]
+
+    def append(node: Node, reads: Sequence[int]) -> None:
+        nodes.append(with_delta(rng, node) if delta else node)
+        sources.append(tuple(reads))
+        given.append((node.outputs, node.output_bits))
+
+    for number, size in enumerate(sizes):
+        count = int(rng.integers(1, 4))
+        reads = [int(k) for k in rng.choice(len(given), min(count, len(given)), replace=False)]
+        if len(nodes) and rng.integers(3):
+            reads = [len(nodes), *(k for k in reads if k != len(nodes))]
+        width, bits = sum(given[k][0] for k in reads), max(given[k][1] for k in reads)
+        cell = cells[number % len(cells)]
+        append(DRAW[cell](rng, f"{cell}{number}", width, size, bits, state_bits, extreme), reads)
+        alike = [k for k in range(len(given) - 1) if given[k][0] == given[-1][0]]
+        if alike:
+            pair = [int(rng.choice(alike)), len(nodes)]
+            bits = max(given[k][1] for k in pair)
+            width, name = 2 * given[-1][0], f"join{number}"
+            if rng.integers(2):
+                node = random_multiply(rng, name, width, 0, bits, state_bits, extreme)
+            else:
+                node = random_add(rng, name, width, 0, bits, state_bits, extreme, 2)
+            append(node, pair)
+    rest = sorted({*range(1, len(nodes) + 1)}.difference(*sources))
+    inner = int(rng.integers(1, len(nodes) + 1))
+    whole = Program(tuple(nodes), form, 0.01, sources=(*sources, (0, *rest)))
+    seen = whole.run(samples(whole, seed, windows=3, time=12)).reshape(-1, whole.outputs)
+    for name, reads in (("head", rest), ("other", [0, *rest])):
+        width, bits = sum(given[k][0] for k in reads), max(given[k][1] for k in reads)
+        x = seen[:, -width:]
+        append(Linear(name, random_matrix(rng, outputs, width, bits, extreme, x)), reads)
+    head = len(nodes) - 1
+    return Program(tuple(nodes), form, 0.01, sources=(*sources, (head, inner, head + 1)))
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Program:
+    """Draw graphs of cells of odd sizes, some of them equal, widths and extreme parameters."""
+    return random_graph(
+        seed=draw(st.integers(0, 2**32 - 1)),
+        inputs=draw(st.integers(1, 12)),
+        sizes=draw(st.lists(st.sampled_from([1, 3, 4, 8, 17, 17, 30]), min_size=1, max_size=4)),
+        outputs=draw(st.integers(1, 6)),
+        input_bits=draw(st.sampled_from([8, 12, 16])),
+        state_bits=draw(st.integers(8, 16)),
+        extreme=draw(st.booleans()),
+        cells=draw(st.lists(st.sampled_from(list(DRAW)), min_size=1, max_size=3)),
+        delta=draw(st.booleans()),
+    )
 
 
 @st.composite

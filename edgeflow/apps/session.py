@@ -292,7 +292,7 @@ class Session:
             "y": batch.y.tolist(),
             "decision": decided.tolist() if classes else [short(row) for row in decided],
             "confidence": sure,
-            "truth": [self._truth(number) for number in batch.sequence.tolist()],
+            "truth": [self._truth(*at) for at in zip(batch.sequence, batch.position, strict=True)],
             "sequence": batch.sequence.tolist(),
             "position": batch.position.tolist(),
             "length": batch.length.tolist(),
@@ -304,8 +304,10 @@ class Session:
             "us": _numbers(costs.microseconds),
         }
 
-    def _truth(self, sequence: int) -> Any:
-        value = np.asarray(self._sequences.y[sequence])
+    def _truth(self, sequence: int, position: int) -> Any:
+        by_step = self._sequences.by_step
+        found = self._sequences.y[sequence] if by_step is None else by_step[sequence][position]
+        value = np.asarray(found)
         if value.dtype.kind in "iu":
             return int(value)
         return short(value.reshape(-1))

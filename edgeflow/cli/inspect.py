@@ -21,9 +21,13 @@ def command(
       edgeflow inspect model.onnx --json
     """
     from edgeflow.program import Program
+    from edgeflow.program.sources import names_of
 
     program = Program.load(model)
-    layers = [_layer(node) for node in program.nodes]
+    layers = [
+        {**_layer(node), "reads": names_of(program.nodes, reads)}
+        for node, reads in zip(program.nodes, program.reads[:-1], strict=True)
+    ]
     summary: dict[str, Any] = {
         "model": str(model),
         "hash": program.hash.hex(),
@@ -33,6 +37,7 @@ def command(
         "input_scale": program.input.scale.tolist(),
         "input_offset": program.input.offset.tolist(),
         "outputs": program.outputs,
+        "output_reads": names_of(program.nodes, program.reads[-1]),
         "output_scale": program.output_scale,
         "classes": list(program.classes),
         "window": program.window,
@@ -59,6 +64,16 @@ def command(
         ],
         text=("type",),
     )  # fmt: skip
+    if program.sources:
+        console.table(
+            "a graph: what is read side by side",
+            ["layer", "reads"],
+            [
+                *([layer["name"], ", ".join(layer["reads"])] for layer in layers),
+                ["(output)", ", ".join(summary["output_reads"])],
+            ],
+            text=("reads",),
+        )
     console.table(
         f"input: {program.input.bits} bits, real = offset + scale * integer",
         ["channel", "offset", "scale"],

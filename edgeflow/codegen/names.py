@@ -69,7 +69,7 @@ def check_name(name: str, program: "Program") -> None:
     if name in _TAKEN:
         raise ExportError(f"'{name}' already means something in C or its tools: use another --name")
     for node in program.nodes:
-        for part in (*node.products(), *node.arrays(), *node.states, "cell", "y"):
+        for part in (*node.products(), *node.arrays(), *node.states, "cell", "x", "y"):
             found = f"{node.name}_{part}"
             if found.startswith(f"{name}_ef_") or found in (f"{name}_{g}" for g in _GLOBALS):
                 raise ExportError(

@@ -10,10 +10,10 @@ from edgeflow.codegen.backends import ALL, OURS, TVM, backends_of, owner
 from edgeflow.codegen.backends.backend import Code, Product, Site, StepCode
 from edgeflow.codegen.choice import Choice, choose_kernels
 from edgeflow.codegen.kernels import UNALIGNED_SETS, kernel_named
+from edgeflow.codegen.places import Places
 from edgeflow.codegen.sources import source_file
 from edgeflow.program import Program
 from edgeflow.program.matrix import round_up
-from edgeflow.program.nodes import Node
 from edgeflow.targets.core import CoreSpec
 
 
@@ -42,6 +42,8 @@ class Plan:
         The code of each layer's step, by the layer's name.
     backends : mapping
         Name of the backend that wrote each step, by the layer's name.
+    places : Places
+        Of the values between layers.
     members : tuple of Member
         ``model_t`` in order; the first is the input.
     sources : tuple of str
@@ -56,6 +58,7 @@ class Plan:
     products: tuple[Product, ...]
     steps: Mapping[str, StepCode]
     backends: Mapping[str, str]
+    places: Places
     members: tuple[Member, ...]
     sources: tuple[str, ...]
     generated: Mapping[str, str]
@@ -121,7 +124,8 @@ def plan_library(
     for each in chosen if tvm_layers is None else ():
         writers |= dict.fromkeys(each.layers(program, core, optimize, len(chosen) == 1), each)
     writers |= dict.fromkeys(writers.keys() & set(tvm_layers or ()), TVM)
-    sites = _sites(program)
+    places = Places(program)
+    sites = _sites(program, places)
     code = [
         each.write(
             [product for product in products if owner(product.kernel) is each],
@@ -139,7 +143,8 @@ def plan_library(
         products=products,
         steps=written,
         backends={layer: writer.name for layer, writer in writers.items()},
-        members=tuple(_members(program, products, written)),
+        places=places,
+        members=tuple(_members(program, places, products, written)),
         sources=_sources(program, products, code, sets),
         generated={name: text for part in code for name, text in part.files.items()},
     )
@@ -153,15 +158,16 @@ def _products(program: Program, choices: Sequence[Choice]) -> Iterator[Product]:
         yield Product(node, choice.matrix, matrix, kernel, kernel.pack(matrix))
 
 
-def _sites(program: Program) -> list[Site]:
-    sites: list[Site] = []
-    x = "model->in.x"
-    for node in program.nodes:
-        last = node is program.nodes[-1] and node.output_state is None
-        y = "y" if last else f"model->{output_member(node)}"
-        sites.append(Site(node, x, y, {s: f"model->{node.name}_{s}" for s in node.states}))
-        x = y
-    return sites
+def _sites(program: Program, places: Places) -> list[Site]:
+    return [
+        Site(
+            node,
+            places.read(number).pointer,
+            places.values[number + 1].pointer,
+            {name: places.state(node, name).pointer for name in node.states},
+        )
+        for number, node in enumerate(program.nodes)
+    ]
 
 
 def _sources(
@@ -176,28 +182,23 @@ def _sources(
     return tuple(sorted(source_file(function, sets) for function in functions))
 
 
-def output_member(node: Node) -> str:
-    """Return the member of ``model_t`` that holds a layer's output."""
-    return f"{node.name}_{node.output_state or 'y'}"
-
-
 def _members(
-    program: Program, products: Sequence[Product], steps: Mapping[str, StepCode]
+    program: Program, places: Places, products: Sequence[Product], steps: Mapping[str, StepCode]
 ) -> Iterator[Member]:
     yield Member("int16", "x", round_up(program.inputs))
     for node in program.nodes:
         for name, vector in node.states.items():
-            dtype = np.dtype(vector.dtype).name
-            yield Member(dtype, f"{node.name}_{name}", round_up(vector.size))
+            member = f"{node.name}_{name}"
+            if places.state(node, name).member == member:
+                yield Member(np.dtype(vector.dtype).name, member, round_up(vector.size))
         mine = [product for product in products if product.node is node]
         for product in (p for p in mine if p.matrix.threshold):
             words = product.packed.memory.size + round_up(product.matrix.cols) // 2
             yield Member("int32", f"{product.name}_memory", round_up(words))
         for product in (p for p in mine if p.matrix.factor):
             yield Member("int16", f"{product.name}_reads", round_up(product.matrix.cols))
-    for node in program.nodes[:-1]:
-        if node.output_state is None:
-            yield Member("int16", output_member(node), round_up(node.outputs))
+    for name, size in places.members():
+        yield Member("int16", name, size)
     if size := max(step.scratch for step in steps.values()):
         yield Member("int16", "scratch", round_up(size))
     if size := max(step.scratch32 for step in steps.values()):

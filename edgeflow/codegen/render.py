@@ -16,7 +16,7 @@ from edgeflow.codegen.backends import owner
 from edgeflow.codegen.backends.backend import Product
 from edgeflow.codegen.c_text import c_array, c_struct, c_values
 from edgeflow.codegen.header import header
-from edgeflow.codegen.plan import Plan, output_member
+from edgeflow.codegen.plan import Plan
 from edgeflow.codegen.quantizer import quantize_function
 from edgeflow.codegen.sources import included_files, source_text
 from edgeflow.files import write_atomic
@@ -96,10 +96,9 @@ def _source(plan: Plan, prefix: str, place: str) -> str:
             "#define EF_DISTANCE(from, to) \\\n"
             f"    ((int32_t)offsetof({prefix}_t, to) - (int32_t)offsetof({prefix}_t, from))"
         )
-    reads = "in"
-    for node in program.nodes:
+    for number, node in enumerate(program.nodes):
+        reads = plan.places.read(number).designator
         parts.append("\n".join(_constants(plan, node, reads)))
-        reads = output_member(node)
     parts += [_lifecycle(plan, prefix), quantize_function(program, prefix), _step(plan, prefix)]
     return "\n\n".join(parts) + "\n"
 
@@ -110,7 +109,7 @@ def _constants(plan: Plan, node: Node, reads: str) -> Iterator[str]:
     yield f"/* {node.name}: {node.op_type}, {node.inputs} -> {node.outputs} */"
     for product in plan.products:
         if product.node is node:
-            yield from _product(product, reads)
+            yield from _product(plan, product, reads)
     for field, array in node.arrays().items():
         if field in step.arrays:
             yield _array(f"{node.name}_{field}", array)
@@ -118,7 +117,7 @@ def _constants(plan: Plan, node: Node, reads: str) -> Iterator[str]:
         yield step.declaration
 
 
-def _product(product: Product, reads: str) -> Iterator[str]:
+def _product(plan: Plan, product: Product, reads: str) -> Iterator[str]:
     """Yield the arrays of a product, then the ``ef_matrix`` of its name."""
     matrix, packed, name = product.matrix, product.packed, product.name
     backend = owner(product.kernel)
@@ -140,7 +139,7 @@ def _product(product: Product, reads: str) -> Iterator[str]:
         members = {"matvec": "@ef_hold_matvec", "weights": f"&{name}_dense"}
     members |= {**size, "group": matrix.group, "threshold": matrix.threshold}
     if matrix.threshold:
-        members["memory"] = _from_x(product, reads, "memory")
+        members["memory"] = _from_x(plan, product, reads, "memory")
         if packed.memory.size:
             yield _array(f"{name}_start", packed.memory)
     if matrix.factor is not None:
@@ -151,7 +150,7 @@ def _product(product: Product, reads: str) -> Iterator[str]:
         )
         members = {"matvec": "@ef_low_rank_matvec", "weights": f"&{name}_factors"}
         members |= {"rows": matrix.rows, "cols": matrix.inputs, "group": 1}
-        members["memory"] = _from_x(product, reads, "reads")
+        members["memory"] = _from_x(plan, product, reads, "reads")
     yield c_struct("@ef_matrix", name, members)
 
 
@@ -164,10 +163,10 @@ def _wrapper(name: str, function: str) -> str:
     )
 
 
-def _from_x(product: Product, reads: str, part: str) -> str:
+def _from_x(plan: Plan, product: Product, reads: str, part: str) -> str:
     """Return the distance of a product's part of ``model_t`` from what the product reads."""
-    source = product.node.source_of(product.field)
-    place = reads if source == "x" else f"{product.node.name}_{source}"
+    node, source = product.node, product.node.source_of(product.field)
+    place = reads if source == "x" else plan.places.state(node, source).designator
     return f"EF_DISTANCE({place}, {product.name}_{part})"
 
 
@@ -202,16 +201,17 @@ void {prefix}_reset({prefix}_t *model) {{
 
 def _step(plan: Plan, prefix: str) -> str:
     program, macro = plan.program, prefix.upper()
-    cutoff, last = program.cutoff, program.nodes[-1]
-    copy = f"memcpy(y, model->{output_member(last)}, {macro}_OUTPUTS * sizeof *y);"
+    cutoff, places = program.cutoff, plan.places
+    last = [copy.statement for copy in places.copies(len(program.nodes))]
     decided = f"model->{cutoff.name}_count[0] < 0" if cutoff is not None else ""
-    lines = [f"if ({decided}) {{", f"    {copy}", "    return;", "}"] if decided else []
+    early = [*(f"    {copy}" for copy in last), "    return;"]
+    lines = [f"if ({decided}) {{", *early, "}"] if decided else []
     limit = symmetric_max(program.input.bits)
     lines.append(f"@ef_clamp_s16(x, model->in.x, {macro}_INPUTS, {limit});")
-    for node in program.nodes:
+    for number, node in enumerate(program.nodes):
+        lines += [copy.statement for copy in places.copies(number)]
         lines += [plan.steps[node.name].statement, "EF_PROFILE_LAYER();"]
-    if last.output_state is not None:
-        lines.append(copy)
+    lines += last
     body = "".join(f"    {line}\n" for line in lines)
     text = (
         f"void {prefix}_step({prefix}_t *model, const int16_t x[{macro}_INPUTS], "

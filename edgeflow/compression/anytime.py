@@ -137,7 +137,7 @@ def with_cutoff(program: Program, dataset: "Dataset", max_drop: float) -> Progra
     if not pays:
         return replace(whole, metadata=metadata)
     node = Cutoff(_free_name(whole), whole.outputs, best.threshold, best.start)
-    return replace(whole, nodes=(*whole.nodes, node), metadata=metadata)
+    return replace(whole.then(node), metadata=metadata)
 
 
 def decide(

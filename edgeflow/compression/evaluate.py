@@ -217,7 +217,7 @@ def score(
         partial(progress, f"scoring the integers on the {split} split"),
     )  # fmt: skip
     real, integer = found.counted(reals), found.counted(integers)
-    truth, person = found.of_decisions(found.y), found.of_decisions(found.person)
+    truth, person = found.truth, found.of_decisions(found.person)
     last, read = decide(program, integer)
     task, scale = dataset.task, program.output_scale
     name = task.headline.name

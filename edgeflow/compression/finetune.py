@@ -179,7 +179,7 @@ def _validation(
     """Return the scorer of a model by its integer program on validation subjects."""
     task = dataset.task
     found = sequences_of(dataset, "val", window=start.window, warmup=start.warmup)
-    truth = found.of_decisions(found.y)
+    truth = found.truth
 
     def of(name: str, programs: Sequence[Program]) -> dict[str, float]:
         outputs: list[Any] = [None] * len(found.x)

@@ -26,14 +26,24 @@ class Recording:
         The target: an index into ``Dataset.classes``, or what ``Dataset.target`` is about.
     person : str
         The subject who was recorded.
+    target : float32 [time, values], int64 [time] or None
+        Targets of each sample, for a task that has them (`Task.per_step`); None: `label` is that of
+        all samples.
     """
 
     x: np.ndarray
     label: Any
     person: str
+    target: np.ndarray | None = None
 
     def __repr__(self) -> str:
         return f"Recording({list(self.x.shape)}, class {self.label}, person {self.person!r})"
+
+    def by_step(self) -> NDArray[Any]:
+        """Return the targets of all samples, [time] or [time, values]."""
+        if self.target is not None:
+            return self.target
+        return np.repeat(as_targets([self.label]), len(self.x), axis=0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,13 +54,16 @@ class Windows:
     ----------
     x : float32 [n, time, channels]
     y : int64 [n], or float32 [n] or [n, values]
-        The recordings' targets.
+        The recordings' targets; of a task with one per step the last step's.
     person : str [n]
+    by_step : array [n, time] or [n, time, values], or None
+        Targets of all steps, of a task that has them.
     """
 
     x: np.ndarray
     y: np.ndarray
     person: np.ndarray
+    by_step: np.ndarray | None = None
 
     def __repr__(self) -> str:
         n, time, channels = self.x.shape
@@ -101,6 +114,12 @@ class Dataset:
                 raise DataError(
                     f"data set '{self.name}': two {what} have the name '{twice}' (blanks at its "
                     "ends do not count): rename one"
+                )
+        for one in self.recordings:
+            if one.target is not None and len(one.target) != len(one.x):
+                raise DataError(
+                    f"data set '{self.name}': a recording of {one.person} has {len(one.x)} samples "
+                    f"and targets of {len(one.target)}: give one for each sample"
                 )
 
     @property
@@ -163,7 +182,7 @@ class Dataset:
             raise DataError(
                 f"window length {length}, stride {stride}, phase {phase}: lengths are at least 1"
             )
-        parts, labels, people = [], [], []
+        parts, labels, people, targets = [], [], [], []
         recordings = self.split(split)
         for recording in recordings:
             if len(recording.x) < length + phase:
@@ -171,6 +190,11 @@ class Dataset:
             view = np.lib.stride_tricks.sliding_window_view(recording.x[phase:], length, axis=0)
             part = view[::stride].transpose(0, 2, 1)
             parts.append(part)
+            if self.task.per_step:
+                view = np.lib.stride_tricks.sliding_window_view(
+                    recording.by_step()[phase:], length, axis=0
+                )
+                targets.append(np.moveaxis(view[::stride], -1, 1))
             labels += [recording.label] * len(part)
             people += [recording.person] * len(part)
         if not parts:
@@ -180,6 +204,9 @@ class Dataset:
                 f"samples (the longest has {longest}): use a shorter window"
             )
         x = np.ascontiguousarray(np.concatenate(parts), dtype=np.float32)
+        if self.task.per_step:
+            by_step = np.ascontiguousarray(np.concatenate(targets))
+            return Windows(x, by_step[:, -1], np.array(people), by_step)
         return Windows(x, as_targets(labels), np.array(people))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeflow.data.dataset import Dataset, as_targets
+from edgeflow.data.dataset import Dataset, Windows, as_targets
 from edgeflow.errors import DataError
 
 #: Samples of recordings that run side by side; their activations have to fit into memory.
@@ -34,7 +34,7 @@ class Sequences:
     x : list of array [time, channels]
         Raw samples (float32), or a program's integers (int16).
     y : int64 [n], or float32 [n] or [n, values]
-        Targets.
+        Targets; of a task with one per step the last step's.
     person : str [n]
     window : int
         Samples of a window; of recordings those that the data set's windows have.
@@ -42,6 +42,8 @@ class Sequences:
         Whether they are whole recordings.
     warmup : int
         0 of windows.
+    by_step : list of array [time] or [time, values], or None
+        Targets of all steps, of a task that has them.
     """
 
     x: list[NDArray[Any]]
@@ -50,6 +52,7 @@ class Sequences:
     window: int
     stream: bool = False
     warmup: int = 0
+    by_step: list[NDArray[Any]] | None = None
 
     def __repr__(self) -> str:
         what = "recordings" if self.stream else f"windows of {self.window} samples"
@@ -71,7 +74,19 @@ class Sequences:
 
     def part(self, chosen: slice) -> "Sequences":
         """Return some of the sequences."""
-        return replace(self, x=self.x[chosen], y=self.y[chosen], person=self.person[chosen])
+        by_step = None if self.by_step is None else self.by_step[chosen]
+        return replace(
+            self, x=self.x[chosen], y=self.y[chosen], person=self.person[chosen], by_step=by_step
+        )
+
+    @property
+    def truth(self) -> NDArray[Any]:
+        """Targets of each decision that counts."""
+        if self.stream and self.by_step is not None:
+            return np.concatenate(
+                [of[self.warmup : len(x)] for of, x in zip(self.by_step, self.x, strict=True)]
+            )
+        return self.of_decisions(self.y)
 
     def of_decisions(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of the sequences [n, ...] for each decision that counts."""
@@ -92,11 +107,14 @@ class Sequences:
     def starts(self, outputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return outputs [n, time, size] and targets [n] of the samples after each reset.
 
-        Of recordings these are as many samples as a window has, of those that are as long.
+        Of recordings these are as many samples as a window has, of those that are as long. Targets
+        of each step are [n, time].
         """
         time = min(self.window, max(len(one) for one in outputs))
         chosen = [i for i, one in enumerate(outputs) if len(one) >= time]
-        return np.stack([outputs[i][:time] for i in chosen]), self.y[chosen]
+        of_steps = [self.by_step[i][:time] for i in chosen] if self.by_step is not None else None
+        truth = self.y[chosen] if of_steps is None else np.stack(of_steps)
+        return np.stack([outputs[i][:time] for i in chosen]), truth
 
     def run(
         self, model: Model, size: int, progress: OnSequences = lambda done, total: None
@@ -155,8 +173,7 @@ def sequences_of(
         `warmup`.
     """
     if window:
-        windows = dataset.windows(split, length=window)
-        return Sequences(list(windows.x), windows.y, windows.person, window)
+        return of_windows(dataset.windows(split, length=window), window)
     warmup = dataset.window // 2 if warmup is None else warmup
     recordings = [one for one in dataset.split(split) if len(one.x)]
     longest = max((len(one.x) for one in recordings), default=0)
@@ -165,11 +182,21 @@ def sequences_of(
             f"no recording of the '{split}' split of '{dataset.name}' is longer than the first "
             f"{warmup} samples, which do not count (the longest has {longest}): record longer ones"
         )
+    by_step = [one.by_step() for one in recordings] if dataset.task.per_step else None
     return Sequences(
         [one.x for one in recordings],
-        as_targets([one.label for one in recordings]),
+        as_targets([one.label for one in recordings])
+        if by_step is None
+        else np.stack([one[-1] for one in by_step]),
         np.array([one.person for one in recordings]),
         dataset.window,
         stream=True,
         warmup=warmup,
+        by_step=by_step,
     )
+
+
+def of_windows(windows: Windows, length: int) -> Sequences:
+    """Return windows as sequences."""
+    by_step = None if windows.by_step is None else list(windows.by_step)
+    return Sequences(list(windows.x), windows.y, windows.person, length, by_step=by_step)

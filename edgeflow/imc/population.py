@@ -118,7 +118,7 @@ def simulate(
         edgeflow=__version__, model=program.hash.hex(), device=device.name, about=device.about,
         sources=list(device.sources), unverified=list(device.unverified),
         options=options.settings(), dataset=data.name, split=split,
-        windows=len(found.of_decisions(found.y)), steps=found.steps, recordings=found.recordings,
+        windows=len(found.truth), steps=found.steps, recordings=found.recordings,
         classes=list(program.classes), task=program.metadata.get("task"),
         arrays=sum(len(one.tiles) for one in plan.placed), ideal=run.scores(program), chips=chips,
         times=rows, notes=digital(program),
@@ -160,7 +160,7 @@ class _Run:
         found, task = self._found, program.task
         outputs = found.run(program.run, SIDE_BY_SIDE)
         decided = task.decisions(found.counted(outputs), program.output_scale)
-        truth, person = found.of_decisions(found.y), found.of_decisions(found.person)
+        truth, person = found.truth, found.of_decisions(found.person)
         plain: dict[str, Any] = json.loads(json.dumps(task.scores(truth, decided, person)))
         return plain
 

@@ -261,7 +261,7 @@ class _Run:
         ran = self.all.first(len(self.y))
         expected = ran.run(program.run, SIDE_BY_SIDE)
         pairs = zip(self.y, expected, strict=True)
-        y, oracle, truth = ran.counted(self.y), ran.counted(expected), ran.of_decisions(ran.y)
+        y, oracle, truth = ran.counted(self.y), ran.counted(expected), ran.truth
         x = ran.padded(range(len(ran.x)))
         lengths = np.array([len(one) for one in ran.x]) if ran.stream else None
         timing, by_layer = self._timing()

@@ -1,6 +1,9 @@
-"""A program as a valid ONNX file: one step, explicit states, one node per layer."""
+"""A program as a valid ONNX file: one step, explicit states, one node per layer.
 
-from collections.abc import Mapping
+Where several values are read side by side, a `Concat` stands before the layer.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +23,7 @@ from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import NODES
 from edgeflow.program.nodes.base import Node, factor_of, is_optional
 from edgeflow.program.onnx_forms import Form, as_form, layers_of
+from edgeflow.program.sources import from_json, to_json
 
 if TYPE_CHECKING:
     from edgeflow.program.program import Program
@@ -49,10 +53,16 @@ def to_onnx(program: "Program") -> onnx.ModelProto:
     inputs = [_value("x", program.inputs)]
     outputs = [_value("y", program.outputs)]
     nodes = [helper.make_node("Clamp", ["x"], ["x0"], domain=fn.DOMAIN, bits=program.input.bits)]
-    value = "x0"
+    *reads, output = program.reads
+    # what is the output as it is, and read by nothing else, has its name at once
+    direct = len(output) == 1 and output[0] == len(program.nodes)
     for number, node in enumerate(program.nodes):
-        last = number == len(program.nodes) - 1
+        last = direct and number == len(program.nodes) - 1
         result = "y" if last else f"x{number + 1}"
+        value = f"x{reads[number][0]}"
+        if len(reads[number]) > 1:
+            value = f"in{number + 1}"
+            nodes.append(_concat(reads[number], value))
         node_inputs, node_outputs = [value], [result]
         for state, vector in {**node.states, **node.held}.items():
             name = f"{node.name}_{state}"
@@ -87,7 +97,8 @@ def to_onnx(program: "Program") -> onnx.ModelProto:
                 **attributes,
             )
         )
-        value = result
+    if not direct:
+        nodes.append(_concat(output, "y"))
     graph = helper.make_graph(
         nodes,
         "edgeflow_step",
@@ -112,6 +123,11 @@ def to_onnx(program: "Program") -> onnx.ModelProto:
     )
     helper.set_model_props(model, {"edgeflow": sealed_json(_header(program))})
     return model
+
+
+def _concat(reads: Sequence[int], result: str) -> onnx.NodeProto:
+    """Return what puts values side by side; of a single one it is a copy."""
+    return helper.make_node("Concat", [f"x{k}" for k in reads], [result], name=result, axis=1)
 
 
 def _value(name: str, size: int, dtype: type[np.generic] = np.int16) -> onnx.ValueInfoProto:
@@ -139,6 +155,7 @@ def _header(program: "Program") -> dict[str, Any]:
         "window": program.window,
         "rate_hz": program.rate_hz,
         "metadata": dict(program.metadata),
+        **({"sources": to_json(program.sources)} if program.sources else {}),
     }
 
 
@@ -226,6 +243,7 @@ def _program(model: onnx.ModelProto, header: dict[str, Any], kind: type[ProgramT
         window=int(header["window"]),
         rate_hz=float(header["rate_hz"]),
         metadata=header["metadata"],
+        sources=from_json(header.get("sources", ())),
     )
     if program.hash.hex() != header["hash"]:
         raise ProgramError("contents and hash disagree: the file was changed after it was made")

@@ -108,7 +108,7 @@ def describe(program: "Program", form: Form) -> dict[str, str]:
 
 
 def layers_of(graph: onnx.GraphProto) -> list[dict[str, Any]]:
-    """Return name, operator and integer attributes of each node of a step graph, for JSON.
+    """Return name, operator and integer attributes of each layer of a step graph, for JSON.
 
     The other forms keep it in their metadata, as their nodes do not tell.
     """
@@ -119,6 +119,7 @@ def layers_of(graph: onnx.GraphProto) -> list[dict[str, Any]]:
             "attributes": {a.name: helper.get_attribute_value(a) for a in node.attribute},
         }
         for node in graph.node
+        if node.domain == fn.DOMAIN
     ]
 
 

@@ -1,4 +1,4 @@
-"""The compressed model: a chain of integer layers with one meaning on every target."""
+"""The compressed model: a graph of integer layers with one meaning on every target."""
 
 import hashlib
 import json
@@ -22,6 +22,7 @@ from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.base import Node, State, zeros
 from edgeflow.program.nodes.cutoff import Cutoff
 from edgeflow.program.show import html, one_line
+from edgeflow.program.sources import Sources, chain_of, check_sources, joined
 from edgeflow.tasks import Task, task_of
 
 
@@ -34,11 +35,13 @@ def is_layer_name(name: str) -> bool:
 class Program:
     """A step graph: `nodes` applied in order to one sample, each with its own state.
 
-    Two programs are equal if their `hash` is.
+    A node reads what its sources give, side by side: by default the node before it, a chain. Two
+    programs are equal if their `hash` is.
 
     Parameters
     ----------
     nodes : tuple of Node
+        Each behind those that it reads.
     input : InputFormat
     output_scale : float
         Real value of one unit of the output.
@@ -50,6 +53,9 @@ class Program:
         Sampling rate, 0 if unknown.
     metadata : dict
         Measurements of compression; JSON values. Not part of the meaning nor of the hash.
+    sources : tuple of tuple of int
+        What each node reads, in order, and then the output: 0 is the input, k what the k-th node
+        gives. Empty for a chain; `reads` has them always.
 
     Raises
     ------
@@ -64,31 +70,24 @@ class Program:
     window: int = 0
     rate_hz: float = 0.0
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    sources: tuple[Sources, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.nodes:
             raise ProgramError("a program needs at least one layer")
-        size, bits, source = len(self.input.channels), self.input.bits, "the input"
+        if self.sources == chain_of(len(self.nodes)):
+            object.__setattr__(self, "sources", ())  # one form of each program
         names: set[str] = set()
         for node in self.nodes:
             if not is_layer_name(node.name) or node.name in names:
                 raise ProgramError(f"layer name '{node.name}' is not unique or not an identifier")
             names.add(node.name)
-            if node.inputs != size:
-                raise ProgramError(
-                    f"layer {node.name} reads {node.inputs} values, {source} gives {size}"
-                )
-            if node.input_bits < bits:
-                raise ProgramError(
-                    f"layer {node.name} was proven for {node.input_bits}-bit values, "
-                    f"{source} gives {bits} bits"
-                )
             for name, matrix in node.matrices().items():
                 if name in node.delta_sources or not (matrix.threshold or matrix.factor):
                     continue
                 kind = "of low rank" if matrix.factor else "a delta one"
                 raise ProgramError(f"layer {node.name}: its matrix {name} cannot be {kind}")
-            size, bits, source = node.outputs, node.output_bits, f"layer {node.name}"
+        size, _ = check_sources(self.nodes, self.reads, self.inputs, self.input.bits)
         if self.classes and len(self.classes) != size:
             raise ProgramError(f"{len(self.classes)} class names for {size} outputs")
         if (twice := same_name(self.classes)) is not None:
@@ -97,6 +96,8 @@ class Program:
             raise ProgramError(f"a window of {self.window} samples is not in 0..{MAX_SIZE}")
         if any(isinstance(node, Cutoff) for node in self.nodes[:-1]):
             raise ProgramError("an early exit must be the last layer")
+        if self.cutoff is not None and self.reads[-1] != (len(self.nodes),):
+            raise ProgramError("the output of a program with an early exit must be that alone")
         if self.cutoff is not None and self.window == 0:
             raise ProgramError(
                 f"layer {self.nodes[-1].name}: an early exit holds its decision until the window "
@@ -117,7 +118,13 @@ class Program:
     @property
     def outputs(self) -> int:
         """Number of output values."""
-        return self.nodes[-1].outputs
+        sizes = [self.inputs, *(node.outputs for node in self.nodes)]
+        return sum(sizes[k] for k in self.reads[-1])
+
+    @property
+    def reads(self) -> tuple[Sources, ...]:
+        """What each node reads, in order, and then the output: `sources`, or those of a chain."""
+        return self.sources or chain_of(len(self.nodes))
 
     @property
     def task(self) -> Task:
@@ -126,12 +133,19 @@ class Program:
 
     @property
     def cutoff(self) -> Cutoff | None:
-        """The early exit that ends the chain, if there is one."""
+        """The early exit that ends the program, if there is one."""
         return self.nodes[-1] if isinstance(self.nodes[-1], Cutoff) else None
 
     def without_cutoff(self) -> "Program":
         """Return the program that reads every window to its end."""
-        return self if self.cutoff is None else replace(self, nodes=self.nodes[:-1])
+        if self.cutoff is None:
+            return self
+        return replace(self, nodes=self.nodes[:-1], sources=self.reads[:-1])
+
+    def then(self, node: Node) -> Self:
+        """Return the program with a node behind it that reads its output."""
+        sources = (*self.reads, (len(self.nodes) + 1,))
+        return replace(self, nodes=(*self.nodes, node), sources=sources)
 
     @property
     def weight_bytes(self) -> int:
@@ -184,6 +198,8 @@ class Program:
             for array in node.arrays().values():
                 digest.update(json.dumps([array.size, array.dtype.str]).encode())
                 digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+        if self.sources:
+            digest.update(json.dumps(["sources", self.sources]).encode())
         return digest.digest()[:8]
 
     def quantize_input(self, x: ArrayLike) -> NDArray[np.int16]:
@@ -199,11 +215,12 @@ class Program:
 
     def step(self, x: NDArray[np.int16], state: list[State]) -> tuple[Ints, list[State]]:
         """Run one sample: x int16 [n, inputs] -> y [n, outputs] within int16, next state."""
-        y, following = clip(x, self.input.bits), []
-        for node, old in zip(self.nodes, state, strict=True):
-            y, new = node.advance(y, old)
+        values, following = [clip(x, self.input.bits)], []
+        for node, reads, old in zip(self.nodes, self.reads[:-1], state, strict=True):
+            y, new = node.advance(joined(values, reads), old)
+            values.append(y)
             following.append(new)
-        return y, following
+        return joined(values, self.reads[-1]), following
 
     def run(self, x: NDArray[np.int16], state: list[State] | None = None) -> NDArray[np.int16]:
         """Run sequences from `state` (default: after a reset).

@@ -5,6 +5,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from edgeflow.notebook import html_table
+from edgeflow.program.sources import chain_of, names_of
 
 if TYPE_CHECKING:
     from edgeflow.program.program import Program
@@ -26,9 +27,17 @@ def size_text(size: int) -> str:
 
 
 def one_line(program: "Program") -> str:
-    """Return ``Program(GRU 6->32, Linear 32->7; 7 classes; int8; 5.9 kB; 3f2a90c1...)``."""
+    """Return ``Program(GRU 6->32, Linear 32->7; 7 classes; int8; 5.9 kB; 3f2a90c1...)``.
+
+    Of a graph, what a node reads stands behind it where it is not the one before:
+    ``Add 64->32 of rnn0, rnn1``.
+    """
     parts = [
-        ", ".join(f"{node.op_type} {node.inputs}->{node.outputs}" for node in program.nodes),
+        ", ".join(
+            f"{node.op_type} {node.inputs}->{node.outputs}{_of(program, number)}"
+            for number, node in enumerate(program.nodes)
+        ),
+        *([f"gives{_of(program, -1)[3:]}"] if _of(program, -1) else []),
         f"{len(program.classes)} classes" if program.classes else f"{program.outputs} values",
         *_widths(program),
         size_text(program.weight_bytes),
@@ -44,13 +53,13 @@ def html(program: "Program") -> str:
         [
             node.name,
             node.op_type,
-            str(node.inputs),
+            str(node.inputs) + _of(program, number),
             str(node.outputs),
             " ".join(f"int{bits}" for bits in node.weight_bits()),
             f"{node.weight_bytes():,}",
             f"{node.macs():,}",
         ]
-        for node in program.nodes
+        for number, node in enumerate(program.nodes)
     ]
     about = [
         f"reads {name_list(program.input.channels)}",
@@ -61,6 +70,14 @@ def html(program: "Program") -> str:
     return html_table(f"Program {program.hash.hex()}", header, rows) + (
         f"<p>{escape('; '.join(about))}</p>"
     )
+
+
+def _of(program: "Program", number: int) -> str:
+    """Return " of " and the names of what a node, or the output, reads; "" in a chain."""
+    usual = chain_of(len(program.nodes))[number]
+    if program.reads[number] == usual:
+        return ""
+    return f" of {', '.join(names_of(program.nodes, program.reads[number]))}"
 
 
 def _widths(program: "Program") -> list[str]:

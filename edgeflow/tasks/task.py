@@ -14,7 +14,8 @@ from edgeflow.metrics import samples_to_enough
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Losses [n, time] of outputs [n, time, size] and targets [n] or [n, size].
+#: Losses [n, time] of outputs [n, time, size] and targets [n] or [n, size], or of each step: [n,
+#: time] or [n, time, size].
 Loss = Callable[["Tensor", "Tensor"], "Tensor"]
 
 
@@ -179,7 +180,7 @@ class Scores(TypedDict):
 
 def squared_error(outputs: "Tensor", target: "Tensor") -> "Tensor":
     """Return the mean squared error over the outputs [n, time]."""
-    return (outputs - target.reshape(len(target), 1, -1)).square().mean(dim=2)
+    return (outputs - target.reshape(len(target), -1, outputs.shape[2])).square().mean(dim=2)
 
 
 @dataclass(frozen=True)
@@ -216,6 +217,15 @@ class Task:
     def size(self) -> int:
         """Number of outputs that a model needs; 0: any."""
         return 0
+
+    @property
+    def per_step(self) -> bool:
+        """Whether each step has a target of its own, in the place of one for all of a recording.
+
+        Then all steps of a stream are trained and scored by theirs, but for the first that do not
+        count, and windows by that of their last step.
+        """
+        return False
 
     @property
     def size_text(self) -> str:
@@ -335,10 +345,16 @@ class Task:
     def by_sample(
         self, outputs: NDArray[Any], truth: NDArray[Any], scale: float = 1.0
     ) -> list[float]:
-        """Return the headline if windows ended after 1, 2, ... samples since the reset [time]."""
-        steps = range(1, outputs.shape[1] + 1)
-        ends = (self.decisions(outputs[:, :time], scale) for time in steps)
-        return [self.score(truth, decided)[self.headline.name] for decided in ends]
+        """Return the headline if windows ended after 1, 2, ... samples since the reset [time].
+
+        Targets are those of the windows, [n, ...], or of each step, [n, time, ...].
+        """
+        found = []
+        for time in range(1, outputs.shape[1] + 1):
+            decided = self.decisions(outputs[:, :time], scale)
+            here = truth[:, time - 1] if self.per_step else truth
+            found.append(self.score(here, decided)[self.headline.name])
+        return found
 
     def warmup(
         self, outputs: NDArray[Any], truth: NDArray[Any], scale: float = 1.0

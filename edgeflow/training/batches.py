@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset, Recording, Windows, as_targets
@@ -20,7 +20,7 @@ class Batch:
     ----------
     x : Tensor float32 [n, time, channels]
     y : Tensor int64 [n], or float32 [n] or [n, values]
-        Targets.
+        Targets; of a task with one per step [n, time] or [n, time, values].
     weight : Tensor float32 [n, time]
         What each step counts in loss and metrics.
     keep : bool
@@ -65,7 +65,8 @@ def tail_weight(n: int, length: int, tail: int) -> Tensor:
 
 
 def _of_windows(windows: Windows, chosen: NDArray[np.int64], tail: int) -> Batch:
-    x, y = torch.from_numpy(windows.x[chosen]), torch.from_numpy(windows.y[chosen])
+    targets = windows.y if windows.by_step is None else windows.by_step
+    x, y = torch.from_numpy(windows.x[chosen]), torch.from_numpy(targets[chosen])
     return Batch(x, y, tail_weight(len(x), x.shape[1], tail), keep=False)
 
 
@@ -87,17 +88,18 @@ def train_windows(dataset: Dataset, length: int, batch: int, tail: int) -> Itera
 
 
 def streams(
-    recordings: list[Recording], length: int, batch: int, warmup: int, *, shuffle: bool
-) -> Iterator[Batch]:
+    recordings: list[Recording], length: int, batch: int, warmup: int, *, shuffle: bool,
+    per_step: bool = False,
+) -> Iterator[Batch]:  # fmt: skip
     """Yield recordings in groups of `batch`, cut into successive windows of `length`.
 
     A group's recordings are of similar length; shorter ones are filled up with zeros that do
-    not count. The first `warmup` steps of a recording do not count either.
+    not count. The first `warmup` steps of a recording do not count either. With `per_step` each
+    step has a target of its own.
     """
     start = [int(np.random.randint(length)) if shuffle else 0 for _ in recordings]
-    parts = [
-        r.x[s:] if len(r.x) - s > warmup else r.x for r, s in zip(recordings, start, strict=True)
-    ]
+    start = [s if len(r.x) - s > warmup else 0 for r, s in zip(recordings, start, strict=True)]
+    parts = [r.x[s:] for r, s in zip(recordings, start, strict=True)]
     by_length = np.argsort([len(x) for x in parts], kind="stable")
     groups = [by_length[i : i + batch] for i in range(0, len(by_length), batch)]
     if shuffle:
@@ -109,7 +111,12 @@ def streams(
         for row, i in enumerate(group):
             x[row, : len(parts[i])] = torch.from_numpy(parts[i])
             weight[row, warmup : len(parts[i])] = 1.0
-        y = torch.from_numpy(as_targets([recordings[i].label for i in group]))
+        if per_step:
+            found = [torch.from_numpy(recordings[i].by_step()[start[i] :]) for i in group]
+            y = nn.utils.rnn.pad_sequence(found, batch_first=True)
+        else:
+            y = torch.from_numpy(as_targets([recordings[i].label for i in group]))
         for begin in range(0, longest, length):
             piece = slice(begin, begin + length)
-            yield Batch(x[:, piece], y, weight[:, piece], keep=begin > 0)
+            of_piece = y[:, piece] if per_step else y
+            yield Batch(x[:, piece], of_piece, weight[:, piece], keep=begin > 0)

@@ -50,7 +50,8 @@ class Fit:
     keep_start : bool
         Whether the model as it comes is a candidate for the best one, as epoch 0.
     pace : bool
-        Whether windows are warped in time, by `options.pace`: not streams.
+        Whether windows are warped in time, by `options.pace`: not streams, nor those with a target
+        for each step.
 
     Attributes
     ----------
@@ -78,7 +79,8 @@ class Fit:
         self.model, self.options, self.methods = model, options, list(methods)
         self.batches, self.evaluate, self.metric = batches, evaluate, metric
         self.loss = dataset.task.losses[dataset.task.loss_name(options.loss)]
-        self.folder, self.pace, self.keep_start = folder, pace, keep_start
+        self.folder, self.keep_start = folder, keep_start
+        self.pace = pace and not dataset.task.per_step
         self.arguments = dict(arguments)
         for method in self.methods:
             method.prepare(model)

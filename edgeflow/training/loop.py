@@ -197,7 +197,10 @@ class _Run:
     def _batches(self) -> Iterator[batches.Batch]:
         dataset, length, batch = self.dataset, self.length, self.options.batch
         if self.options.mode == "streaming":
-            return batches.streams(dataset.split("train"), length, batch, self.warmup, shuffle=True)
+            return batches.streams(
+                dataset.split("train"), length, batch, self.warmup, shuffle=True,
+                per_step=dataset.task.per_step,
+            )  # fmt: skip
         return batches.train_windows(dataset, length, batch, self.tail)
 
     @torch.no_grad()
@@ -206,4 +209,4 @@ class _Run:
         window = self.length if self.options.mode == "window" else 0
         found = sequences_of(self.dataset, split, window=window, warmup=self.warmup)
         outputs = found.run(lambda x: model(torch.from_numpy(x)).numpy(), SCORED)
-        return found.of_decisions(found.y), self.dataset.task.decisions(found.counted(outputs))
+        return found.truth, self.dataset.task.decisions(found.counted(outputs))

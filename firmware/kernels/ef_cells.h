@@ -18,6 +18,21 @@ typedef struct {
 
 void ef_accumulate_step(const ef_accumulate *cell, const int16_t *x, int32_t *sum, int16_t *y);
 
+/* Add the branches that are read side by side, each brought to the unit of y */
+typedef struct {
+    /* [branches * size] A unit of each x in units of y, times 2^shift; the branches one after the
+       other */
+    const EF_FLASH int16_t *gain;
+    const EF_FLASH int32_t *bias; /* [size] In units of 2^-shift of y's */
+    uint16_t size;                /* Values of a branch, and of y */
+    uint8_t branches;             /* 1..255 */
+    uint8_t source_bits;          /* Width of x, 2..16 */
+    uint8_t state_bits;           /* Width of y, 2..16 */
+    uint8_t shift;                /* 1..30 */
+} ef_add;
+
+void ef_add_step(const ef_add *cell, const int16_t *x, int16_t *y);
+
 /* Gated CfC cell (Hasani et al. 2022, Nature Machine Intelligence 4), constant time steps */
 /* CfC cell that is the closed-form solution itself, constant time steps */
 typedef struct {
@@ -306,6 +321,17 @@ typedef struct {
 
 void ef_moving_mean_step(const ef_moving_mean *cell, const int16_t *x, int16_t *past, int32_t *sum,
                          int16_t *y);
+
+/* Multiply the two branches a and b that are read side by side */
+typedef struct {
+    /* [size] A unit of a times one of b in units of y, times 2^32; not negative */
+    const EF_FLASH int32_t *multiplier;
+    uint16_t size;       /* Values of a branch, and of y */
+    uint8_t source_bits; /* Width of a and b, 2..16 */
+    uint8_t state_bits;  /* Width of y, 2..16 */
+} ef_multiply;
+
+void ef_multiply_step(const ef_multiply *cell, const int16_t *x, int16_t *y);
 
 /* The mean weighted error of forecasts, as an anomaly score, and whether it is too large */
 typedef struct {

@@ -15,7 +15,8 @@ from tempfile import mkdtemp
 
 import numpy as np
 
-from edgeflow.codegen.plan import Plan, output_member, plan_library
+from edgeflow.codegen.places import output_member
+from edgeflow.codegen.plan import Plan, plan_library
 from edgeflow.codegen.render import render, write
 from edgeflow.program import Program
 from edgeflow.program.matrix import round_up

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeflow.codegen.plan import Plan, output_member
+from edgeflow.codegen.places import output_member
+from edgeflow.codegen.plan import Plan
 from edgeflow.program.matrix import round_up
 from edgeflow.program.nodes import Node
 from edgeflow.targets.elf import Image

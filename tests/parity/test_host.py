@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgeflow.program import Program
 from edgeflow.program.onnx_file import OnnxProgram
-from tests.random_programs import DRAW, SANITIZE, programs, random_program, samples
+from tests.random_programs import DRAW, SANITIZE, graphs, programs, random_program, samples
 
 RunC = Callable[..., np.ndarray]
 
@@ -26,6 +26,25 @@ def test_onnxruntime_equals_oracle(program: Program, seed: int) -> None:
 def test_c_equals_oracle(run_c: RunC, program: Program, seed: int) -> None:
     x = samples(program, seed, windows=3, time=20)
     np.testing.assert_array_equal(run_c(program, x), program.run(x))
+
+
+@settings(max_examples=30, deadline=None)
+@given(program=graphs(), seed=st.integers(0, 2**32 - 1))
+def test_onnxruntime_equals_oracle_on_graphs(program: Program, seed: int) -> None:
+    """Alone catches a layer that reads another value in the file than in numpy."""
+    x = samples(program, seed, windows=4, time=12)
+    np.testing.assert_array_equal(OnnxProgram(program).run(x), program.run(x))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(program=graphs(), seed=st.integers(0, 2**32 - 1), sanitize=st.booleans())
+def test_c_equals_oracle_on_graphs(
+    run_c: RunC, program: Program, seed: int, sanitize: bool
+) -> None:
+    """Alone catches a value that is overwritten before its last reader, or put in a wrong place."""
+    x = samples(program, seed, windows=3, time=20)
+    flags = SANITIZE if sanitize else []
+    np.testing.assert_array_equal(run_c(program, x, flags), program.run(x))
 
 
 @pytest.mark.slow
