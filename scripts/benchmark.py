@@ -56,7 +56,7 @@ IMC_CELLS, CHIPS = ("gru", "lstm", "lmu", "cfc", "l2mu", "lif"), 10
 #: Of their training: GRU and LSTM gain nothing on validation subjects by more.
 IMC_EPOCHS = 10
 #: Of their fine-tuning.
-IMC_TUNING = 12
+IMC_TUNING = 8
 #: Data sets of that table.
 CELL_DATA = ("wisdm-watch-hand", "seglearn-watch")
 

@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.tasks import Task
+from edgeflow.overlap import Overlap
+from edgeflow.tasks import OutputFormat, Task
 
 
 def output_of(layer: nn.Module, x: Tensor) -> Tensor:
@@ -32,6 +33,8 @@ class FloatChain:
         Of the channels, "" where it is not known; (): none is.
     window : int
         Samples per decision; 0 for streaming.
+    hop : int
+        Samples from one decision to the next, of windows that overlap; 0: they do not.
     rate_hz : float
     warmup : int or None
         Streaming: first samples after a reset whose decisions do not count; None: not known.
@@ -39,6 +42,8 @@ class FloatChain:
         Data set it was trained on, "" if unknown.
     task : Task or None
         What it was trained for; None: classification, or not known.
+    output : OutputFormat or None
+        Real values of the outputs, which training normalised; None: they are real values.
     notes : tuple of str
         What its importer guessed or left out, a line each, for the user.
     """
@@ -56,6 +61,13 @@ class FloatChain:
     notes: tuple[str, ...] = ()
     warmup: int | None = None
     units: tuple[str, ...] = ()
+    output: OutputFormat | None = None
+    hop: int = 0
+
+    @property
+    def overlap(self) -> Overlap | None:
+        """How its windows overlap, if they do."""
+        return Overlap(self.window, self.hop) if self.hop else None
 
     def activations(self, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return each layer's input and, last, the output, for raw x [n, time, channels].

@@ -86,7 +86,9 @@ def quantize(
         output_scale=float(signal.scale[0]),
         classes=chain.classes,
         window=chain.window,
+        hop=chain.hop,
         rate_hz=chain.rate_hz,
+        output=chain.output,
         metadata={
             "saturation": saturation,
             "data": chain.data,

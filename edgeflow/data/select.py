@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from edgeflow.data.dataset import Dataset, Windows
 from edgeflow.data.matching import channels_remedy, check_match
+from edgeflow.data.purpose import for_task
 from edgeflow.data.sequences import Sequences, of_windows, sequences_of
 from edgeflow.errors import DataError
 
@@ -25,6 +26,7 @@ def choose_windows(
     DataError
         If channels, rate, units or task are not the model's, or `steps` is not positive.
     """
+    dataset = for_task(dataset, program.task)
     _check(program, dataset, steps)
     windows = dataset.windows(split, length=program.window or None)
     targets = program.task.aligned(windows.y, dataset.task, dataset.name)
@@ -50,11 +52,12 @@ def choose_sequences(
     DataError
         As `choose_windows`.
     """
-    if program.window:
+    if program.window and not program.hop:
         return of_windows(choose_windows(program, dataset, split, steps), program.window)
+    dataset = for_task(dataset, program.task)
     _check(program, dataset, steps)
     warmup = program.metadata.get("warmup_samples")
-    found = sequences_of(dataset, split, window=0, warmup=warmup)
+    found = sequences_of(dataset, split, window=program.window, hop=program.hop, warmup=warmup)
     task, source = program.task, dataset.task
     by_step = found.by_step and [task.aligned(y, source, dataset.name) for y in found.by_step]
     found = replace(found, y=task.aligned(found.y, source, dataset.name), by_step=by_step)

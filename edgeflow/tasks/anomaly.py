@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import metrics
+from edgeflow.tasks.output import Scale, real_values
 from edgeflow.tasks.task import Metric, Scores, Task
 
 
@@ -45,10 +46,10 @@ class Anomaly(Task):
     def per_step(self) -> bool:
         return True
 
-    def decide(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
+    def decide(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
         """Return score and flag of each step, [..., 2]."""
         decided = outputs.astype(np.float64)
-        decided[..., 0] *= scale
+        decided[..., 0] = real_values(outputs, scale)[..., 0]
         return decided
 
     def right(self, outputs: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow import metrics
+from edgeflow.tasks.output import Scale
 from edgeflow.tasks.task import Metric, Task
 
 
@@ -32,7 +33,7 @@ class Counting(Task):
     def per_step(self) -> bool:
         return True
 
-    def decide(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
+    def decide(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
         return outputs[..., 0].astype(np.float64)
 
     def score(self, truth: NDArray[Any], decided: NDArray[Any]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import metrics
 from edgeflow.metrics import Matched
+from edgeflow.tasks.output import Scale
 from edgeflow.tasks.task import Loss, Metric, Scores, Task
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Events(Task):
     def per_step(self) -> bool:
         return True
 
-    def decide(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
+    def decide(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
         return outputs.argmax(axis=-1)
 
     def answer(self, decided: NDArray[Any]) -> NDArray[Any]:

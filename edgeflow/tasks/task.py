@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import DataError, TrainError
 from edgeflow.metrics import samples_to_enough
+from edgeflow.tasks.output import OutputFormat, Scale, real_values
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -190,28 +191,36 @@ class Task:
     A task is a frozen dataclass in a module of ``edgeflow/tasks``; its fields are what differs
     between data sets (names, units), JSON values and tuples of them. It must have a `name`,
     `metrics`, `size` and `score`. Outputs are floats of a model or integers of a program: those
-    times `scale` are real values. Arrays are numpy's but for losses and what is imitated.
+    times `scale`, or as an `OutputFormat` says, are real values. Arrays are numpy's but for losses
+    and what is imitated.
 
     Attributes
     ----------
     name : str
         In files.
-    metrics : tuple of Metric
-        Those that `score` returns. The first is the headline: fine-tuning, searches and comparisons
-        go by it.
     more_metrics : tuple of Metric
         Those that only `scores` returns and only reports show.
     selection : Metric or None
         By which training keeps an epoch; None: the headline.
     losses : mapping
         By name; the first is the default.
+    invariant : tuple of str
+        The augmentations (`FitOptions`) that leave targets as they are; training uses no others.
     """
 
     name: ClassVar[str] = ""
-    metrics: ClassVar[tuple[Metric, ...]] = ()
     more_metrics: ClassVar[tuple[Metric, ...]] = ()
     selection: ClassVar[Metric | None] = None
     losses: ClassVar[Mapping[str, Loss]] = {"squared-error": squared_error}
+    invariant: ClassVar[tuple[str, ...]] = ("rotate", "scale", "noise", "pace", "mirror")
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Those that `score` returns; a class variable where they are always the same.
+
+        The first is the headline: fine-tuning, searches and comparisons go by it.
+        """
+        return ()
 
     @property
     def size(self) -> int:
@@ -226,6 +235,11 @@ class Task:
         count, and windows by that of their last step.
         """
         return False
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs; () if they have none."""
+        return ()
 
     @property
     def size_text(self) -> str:
@@ -293,17 +307,28 @@ class Task:
         """Return a target as text."""
         return str(target)
 
+    def wanted(self, targets: "Tensor") -> "Tensor":
+        """Return what outputs should be in real units, of targets that may hold more."""
+        return targets
+
+    def output_format(self, targets: NDArray[Any]) -> OutputFormat | None:
+        """Return how training normalises outputs, of the training subjects' targets [n, ...].
+
+        None: the outputs are the targets.
+        """
+        return None
+
     # ---- decisions
 
-    def decide(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
+    def decide(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
         """Return the decision of each step, [...], of outputs [..., size].
 
         By default the real values of the outputs; of one output, without the last axis.
         """
-        real = outputs.astype(np.float64) * scale
+        real = real_values(outputs, scale)
         return real[..., 0] if self.size == 1 else real
 
-    def decisions(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
+    def decisions(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
         """Return the decision of each window, [n], of outputs [n, time, size]: its last step's."""
         return self.decide(outputs[:, -1], scale)
 
@@ -343,7 +368,7 @@ class Task:
         return {"overall": dict(self.score(truth, decided)), "subjects": by_subject}
 
     def by_sample(
-        self, outputs: NDArray[Any], truth: NDArray[Any], scale: float = 1.0
+        self, outputs: NDArray[Any], truth: NDArray[Any], scale: Scale = 1.0
     ) -> list[float]:
         """Return the headline if windows ended after 1, 2, ... samples since the reset [time].
 
@@ -357,7 +382,7 @@ class Task:
         return found
 
     def warmup(
-        self, outputs: NDArray[Any], truth: NDArray[Any], scale: float = 1.0
+        self, outputs: NDArray[Any], truth: NDArray[Any], scale: Scale = 1.0
     ) -> dict[str, Any]:
         """Return `by_sample` by the headline's name, and the "samples" to 95 % of the last."""
         values, metric = self.by_sample(outputs, truth, scale), self.headline

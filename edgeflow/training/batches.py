@@ -1,7 +1,8 @@
 """Batches of training: windows, or recordings side by side as streams."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,10 @@ from torch import Tensor, nn
 
 from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset, Recording, Windows, as_targets
+from edgeflow.overlap import Overlap
+
+#: Returns changed samples of x [n, time, channels]: whole windows, or whole recordings.
+Change = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,23 @@ def normalisation(dataset: Dataset) -> tuple[Tensor, Tensor]:
     return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
 
 
+def targets(dataset: Dataset) -> NDArray[Any]:
+    """Return all targets of the training subjects, [n, ...]: of steps or of recordings."""
+    recordings = dataset.split("train")
+    if dataset.task.per_step:
+        return np.concatenate([one.by_step() for one in recordings])
+    return as_targets([one.label for one in recordings])
+
+
+def tail_of(length: int, hop: int, share: float) -> int:
+    """Return how many of the last steps of a window are trained.
+
+    A share of it, and, where windows overlap, all that decisions may be made after.
+    """
+    counted = Overlap(length, hop).counted if hop else 1
+    return max(int(length * share), counted)
+
+
 def tail_weight(n: int, length: int, tail: int) -> Tensor:
     """Return weights [n, length] that count the last `tail` steps."""
     weight = torch.zeros(n, length)
@@ -64,14 +86,16 @@ def tail_weight(n: int, length: int, tail: int) -> Tensor:
     return weight
 
 
-def _of_windows(windows: Windows, chosen: NDArray[np.int64], tail: int) -> Batch:
+def _of_windows(windows: Windows, chosen: NDArray[np.int64], tail: int, change: Change) -> Batch:
     targets = windows.y if windows.by_step is None else windows.by_step
     x, y = torch.from_numpy(windows.x[chosen]), torch.from_numpy(targets[chosen])
-    return Batch(x, y, tail_weight(len(x), x.shape[1], tail), keep=False)
+    return Batch(change(x), y, tail_weight(len(x), x.shape[1], tail), keep=False)
 
 
-def train_windows(dataset: Dataset, length: int, batch: int, tail: int) -> Iterator[Batch]:
-    """Yield shuffled windows of the training subjects that overlap by half.
+def train_windows(
+    dataset: Dataset, length: int, batch: int, tail: int, *, change: Change = lambda x: x
+) -> Iterator[Batch]:
+    """Yield shuffled windows of the training subjects that overlap by half, changed by `change`.
 
     All windows shift by the same random number of samples, so that every epoch cuts the
     recordings elsewhere.
@@ -84,18 +108,19 @@ def train_windows(dataset: Dataset, length: int, batch: int, tail: int) -> Itera
     )
     order = np.random.permutation(len(windows.y))
     for start in range(0, len(order), batch):
-        yield _of_windows(windows, order[start : start + batch], tail)
+        yield _of_windows(windows, order[start : start + batch], tail, change)
 
 
 def streams(
     recordings: list[Recording], length: int, batch: int, warmup: int, *, shuffle: bool,
-    per_step: bool = False,
+    per_step: bool = False, change: Change = lambda x: x,
 ) -> Iterator[Batch]:  # fmt: skip
     """Yield recordings in groups of `batch`, cut into successive windows of `length`.
 
     A group's recordings are of similar length; shorter ones are filled up with zeros that do
     not count. The first `warmup` steps of a recording do not count either. With `per_step` each
-    step has a target of its own.
+    step has a target of its own. `change` sees whole recordings: a sensor does not turn between
+    two pieces.
     """
     start = [int(np.random.randint(length)) if shuffle else 0 for _ in recordings]
     start = [s if len(r.x) - s > warmup else 0 for r, s in zip(recordings, start, strict=True)]
@@ -111,6 +136,7 @@ def streams(
         for row, i in enumerate(group):
             x[row, : len(parts[i])] = torch.from_numpy(parts[i])
             weight[row, warmup : len(parts[i])] = 1.0
+        x = change(x)
         if per_step:
             found = [torch.from_numpy(recordings[i].by_step()[start[i] :]) for i in group]
             y = nn.utils.rnn.pad_sequence(found, batch_first=True)
