@@ -163,7 +163,8 @@ class AnalogMatrix(Matrix):
         sums = self.arrays.sums(flat, self.rows, largest)
         # in place: this is most of a simulation's time
         np.rint(sums, out=sums)
-        np.clip(sums, -self._products_bound, self._products_bound, out=sums)
+        bound = self._products_bound
+        np.maximum(np.minimum(sums, bound, out=sums), -bound, out=sums)  # half of np.clip's time
         sums += self.bias
         return sums.astype(np.int64).reshape(*x.shape[:-1], self.rows)
 
