@@ -1,4 +1,7 @@
-"""Labels, decision, margin and confidence of a generated header: Python's bits, and no flash unused."""
+"""Labels, decision, margin and confidence of a generated header: Python's bits, and no flash unused.
+
+Real values of other outputs are those of Python, too, but for the rounding of a float.
+"""
 
 import subprocess
 from dataclasses import replace
@@ -13,6 +16,7 @@ from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render
 from edgeflow.program.confidence import ONE, confidence, exponent_scale, margin
 from edgeflow.targets.core import load_core
+from edgeflow.tasks import OutputFormat, Regression
 from tests.random_programs import random_program
 
 CLASSES = ("a", "b", "c", "d", "e")
@@ -105,3 +109,39 @@ def test_values_have_no_classes_to_decide_on() -> None:
     program = random_program(1, 3, [4], 2, 12, 12)
     text = render(plan_library(program, load_core("host"), kernel_sets=["c"]))["model.h"]
     assert "model_decide" not in text and "model_labels" not in text and "model_check" in text
+
+
+VALUES = r"""
+#include "model.h"
+#include <stdio.h>
+int main(void) {
+    int16_t y[MODEL_OUTPUTS];
+    float values[MODEL_OUTPUTS];
+    while (fread(y, sizeof y, 1, stdin) == 1) {
+        model_dequantize(y, values);
+        fwrite(values, sizeof values, 1, stdout);
+    }
+    return (model_units[2][0] != 'd') + (model_outputs[1][0] != 'h');
+}
+"""
+
+
+@pytest.mark.parametrize("scale", [3e-6, 1 / 4096, 11.09])
+def test_c_has_the_values_of_python(scale: float, tmp_path: Path) -> None:
+    units = ("m", "m/s", "degC", "", "")
+    task = Regression(("x", "height", "t", "?", 'a "b"'), units)
+    form = OutputFormat((0.0, -3e4, 20.5, 1e-7, 7.0), (1.0, 0.1, 1e-3, 2e5, 3.3), units)
+    program = replace(
+        random_program(1, 3, [4], 5, 12, 12),
+        classes=(), output_scale=scale, output=form, metadata={"task": task.to_json()},
+    )  # fmt: skip
+    text = render(plan_library(program, load_core("host"), kernel_sets=["c"]))["model.h"]
+    (tmp_path / "model.h").write_text(text)
+    (tmp_path / "main.c").write_text(VALUES)
+    subprocess.run(["gcc", *FLAGS, "main.c", "-o", "main"], cwd=tmp_path, check=True)
+    y = outputs(2)
+    done = subprocess.run([tmp_path / "main"], input=y.tobytes(), capture_output=True, check=True)
+    found = np.frombuffer(done.stdout, np.float32).reshape(-1, 5)
+    expected = program.scaling.real(y)  # type: ignore[union-attr]
+    least = 1e-6 * np.maximum(np.abs(form.offset), np.array(form.scale) * scale * np.abs(y * 1.0))
+    assert (np.abs(found - expected) <= least).all()
