@@ -62,6 +62,24 @@ def noisy() -> Any:
     return keras.Model(x, scores(None)(L.AlphaDropout(0.1)(y)))
 
 
+def residual() -> Any:
+    """Two layers with a shortcut, and two heads."""
+    x = keras.Input((TIME, CHANNELS))
+    y = L.GRU(6, return_sequences=True)(x)
+    y = L.Add()([y, L.GRU(6, return_sequences=True)(y)])[:, -1]
+    return keras.Model(x, [L.Dense(CLASSES, name="kind")(y), L.Dense(1, name="speed")(y)])
+
+
+def joined() -> Any:
+    """All layers that join, a model inside, and a normalisation that two layers read."""
+    x = keras.Input((TIME, CHANNELS))
+    inside = chain(L.Dense(5, activation="relu"), L.GRU(5, return_sequences=True))
+    y = L.BatchNormalization()(L.Dense(5)(x))
+    y = L.Multiply()([L.Average()([y, inside(x)]), L.Subtract()([L.Dense(5)(x), y])])
+    y = L.Concatenate()([y, x, L.GRU(4, return_sequences=True)(x)])
+    return keras.Model(x, scores()(L.GRU(4)(y)))
+
+
 #: All layers that are read, in the forms in which they are used.
 MODELS: dict[str, Callable[[], Any]] = {
     "gru": lambda: chain(L.GRU(8), scores()),
@@ -125,10 +143,14 @@ MODELS: dict[str, Callable[[], Any]] = {
 }
 
 
+#: Models whose layers are no chain.
+GRAPHS: dict[str, Callable[[], Any]] = {"residual": residual, "joined": joined}
+
+
 def build(name: str) -> Any:
     """Return a model with random weights, biases and statistics, the same each time."""
     keras.utils.set_random_seed(0)
-    model, rng = MODELS[name](), np.random.default_rng(1)
+    model, rng = (MODELS | GRAPHS)[name](), np.random.default_rng(1)
     for weight in model.weights:
         value = array(weight)
         if weight.path.startswith("normalization"):
@@ -145,7 +167,9 @@ def array(weight: Any) -> np.ndarray:
 
 
 def predict(model: Any, x: np.ndarray) -> np.ndarray:
-    return np.asarray(model.predict(x, verbose=0))
+    """Return a model's outputs, several of them side by side."""
+    y = model.predict(x, verbose=0)
+    return np.concatenate(y, axis=-1) if isinstance(y, list) else np.asarray(y)
 
 
 def keras2_config(entry: Any) -> Any:

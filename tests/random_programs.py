@@ -32,9 +32,12 @@ from edgeflow.program.nodes import (
     ChannelMixer,
     Count,
     Detect,
+    Difference,
+    Gravity,
     GRUResetBefore,
     LayerNorm,
     LMUFeedForward,
+    Magnitude,
     MinGRU,
     MinLSTM,
     MovingMean,
@@ -47,11 +50,14 @@ from edgeflow.program.nodes import (
     WideLSTM,
 )
 from edgeflow.program.nodes.base import zeros
+from edgeflow.program.nodes.biquad import biquad_of
 from edgeflow.program.nodes.cfc import BACKBONES, MAX_GAIN
 from edgeflow.program.nodes.layer_norm import MAX_BIAS, MAX_EPSILON
+from edgeflow.program.nodes.log_mel import SIZES, log_mel_of
 from edgeflow.program.nodes.ltc import MAX_SUM, MIN_DENOMINATOR
 from edgeflow.program.nodes.min_rnn import MinRNN
 from edgeflow.program.nodes.moving_mean import reciprocal
+from edgeflow.program.sections import Cascade
 from edgeflow.quantization import Calibration, Signal, Widths
 
 # Reads int16 samples from stdin, writes int16 outputs to stdout; a first argument resets the
@@ -463,6 +469,65 @@ def random_norm(rng: np.random.Generator, name: str, width: int, size: int, bits
     )  # fmt: skip
 
 
+def random_range(rng: np.random.Generator, width: int) -> tuple[int, int]:
+    """Return the first of the values that a front end works on, and how many."""
+    first = int(rng.integers(width))
+    return first, int(rng.integers(1, width - first + 1))
+
+
+def random_magnitude(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                     state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    first, count = random_range(rng, width)
+    most = min(count, (2**32 - 1) // largest_magnitude(bits) ** 2)
+    group = int(rng.integers(1, most + 1))
+    shift = int(rng.choice([0, 0, 1, rng.integers(bits)]))
+    return Magnitude(name, width, bits, first, count // group, group, int(rng.integers(2)), shift)
+
+
+def random_difference(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                      state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    return Difference(name, width, bits, *random_range(rng, width), int(rng.integers(2)))
+
+
+def random_gravity(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                   state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    rate = rng.choice([1, 32767]) if extreme else 2 ** rng.uniform(5, 15)
+    return Gravity(name, width, bits, *random_range(rng, width), int(rate))
+
+
+def random_biquad(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                  state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    sections = int(rng.integers(1, 5))
+    radius = rng.choice([0.0, 0.995], sections) if extreme else rng.uniform(0, 0.98, sections)
+    pole = radius * np.exp(1j * rng.uniform(0, np.pi, sections))
+    zero = rng.uniform(0.5, 1, sections) * np.exp(1j * rng.uniform(0, np.pi, sections))
+    ones = np.ones(sections)
+    sos = np.stack(
+        [ones, -2 * zero.real, abs(zero) ** 2, ones, -2 * pole.real, abs(pole) ** 2], axis=1
+    )
+    # as loud as its input
+    cascade = Cascade.of_sos(sos)
+    sos[0, :3] /= cascade.gains()[-1] / rng.uniform(1, 3)
+    return biquad_of(name, width, bits, *random_range(rng, width), sos)
+
+
+def random_log_mel(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                   state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    points = next(number for number in SIZES if number > width)
+    channels = int(rng.integers(1, 13))
+    made = log_mel_of(
+        name, 16e3, hop=width, frame=points, size=points, channels=channels, low_hz=0.0,
+        high_hz=8e3, bits=state_bits, floor=float(rng.uniform(-40, 10)),
+    )  # fmt: skip
+    window = np.full(points, 32767) if extreme else rng.integers(0, 32768, points)
+    edges = np.sort(rng.integers(1, points // 2 + 1, channels + 2))
+    weight = rng.choice([0, 32767], points // 2 - 1) if extreme else made.weight
+    return replace(
+        made, window=window.astype(np.int16), edges=edges.astype(np.int16),
+        weight=weight.astype(np.int16),
+    )  # fmt: skip
+
+
 def random_cell_of(cell: str) -> Callable[..., Node]:
     """Return what draws a cell of the registry: quantized as usual, then other parameters."""
 
@@ -531,6 +596,11 @@ DRAW: dict[str, Callable[..., Node]] = {
     "mixer": random_mixer,
     "add": random_add,
     "norm": random_norm,
+    "magnitude": random_magnitude,
+    "difference": random_difference,
+    "gravity": random_gravity,
+    "biquad": random_biquad,
+    "log_mel": random_log_mel,
 }
 #: Cells that have no draw of their own.
 PLAIN = [cell for cell in CELLS if cell not in (*DRAW, *_FAMILIES)]

@@ -1,7 +1,11 @@
-"""Chains of float layers in the order in which a sample passes them; every importer makes one."""
+"""Float layers in the order in which a sample passes them; every importer makes a chain of them.
 
-from collections.abc import Iterator
+Or a graph: a layer may read what several layers before it give.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +22,47 @@ def output_of(layer: nn.Module, x: Tensor) -> Tensor:
     return output[0] if isinstance(output, tuple) else output
 
 
+def joined(values: Mapping[int, Tensor], row: Sequence[int]) -> Tensor:
+    """Return what a layer reads of values [n, time, width]: those of its row side by side."""
+    if len(row) == 1:
+        return values[row[0]]
+    return torch.cat([values[k] for k in row], dim=-1)
+
+
+def steps_of(
+    layers: Iterable[nn.Module], reads: Sequence[tuple[int, ...]], x: Tensor,
+    states: Sequence[Any] | None = None,
+) -> Iterator[tuple[Tensor, Any]]:  # fmt: skip
+    """Yield what each layer gives for normalised samples x [n, time, channels], and its state.
+
+    `states` has those to go on from; None: zeros.
+    """
+    last = {k: number for number, row in enumerate(reads) for k in row}
+    values = {0: x}
+    for number, (layer, row) in enumerate(zip(layers, reads, strict=True)):
+        before = None if states is None else states[number]
+        read = joined(values, row)
+        output = layer(read) if before is None else layer(read, before)
+        y, following = output if isinstance(output, tuple) else (output, None)
+        yield y, following
+        values[number + 1] = y
+        values = {k: value for k, value in values.items() if last.get(k, -1) > number}
+
+
+def values_of(
+    layers: Iterable[nn.Module], reads: Sequence[tuple[int, ...]], x: Tensor
+) -> Iterator[Tensor]:
+    """Yield normalised samples x [n, time, channels], then what each layer gives, in order."""
+    yield x
+    for y, _ in steps_of(layers, reads, x):
+        yield y
+
+
 @dataclass
 class FloatChain:
     """Layers applied to each sample of a sequence, the state carried along.
+
+    Each reads the layer before it, or what its sources are.
 
     Parameters
     ----------
@@ -48,6 +90,9 @@ class FloatChain:
         Real values of the outputs, which training normalised; None: they are real values.
     notes : tuple of str
         What its importer guessed or left out, a line each, for the user.
+    sources : tuple of tuple of int
+        What each layer reads, side by side: 0 is the normalised input, k what the k-th layer
+        gives. Empty for a chain; `reads` has them always. The last layer gives the output.
     """
 
     layers: list[tuple[str, nn.Module]]
@@ -66,27 +111,40 @@ class FloatChain:
     output: OutputFormat | None = None
     hop: int = 0
     counts: tuple[float, ...] = ()
+    sources: tuple[tuple[int, ...], ...] = ()
 
     @property
     def overlap(self) -> Overlap | None:
         """How its windows overlap, if they do."""
         return Overlap(self.window, self.hop) if self.hop else None
 
-    def activations(self, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Return each layer's input and, last, the output, for raw x [n, time, channels].
+    @property
+    def reads(self) -> tuple[tuple[int, ...], ...]:
+        """What each layer reads: `sources`, or those of a chain."""
+        return self.sources or tuple((number,) for number in range(len(self.layers)))
 
-        Each is float32 [n, time, width]; the first is the normalised input.
+    @property
+    def program_sources(self) -> tuple[tuple[int, ...], ...]:
+        """`sources` of the program that is made of a node for each layer."""
+        return (*self.sources, (len(self.layers),)) if self.sources else ()
+
+    def activations(self, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return the normalised input and what each layer gives, for raw x [n, time, channels].
+
+        Each is float32 [n, time, width]; the last is the output.
         """
         return list(self.by_layer(x))
 
     def by_layer(self, x: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         """Yield what `activations` returns, each when its layer has run."""
         value: Tensor = torch.from_numpy((x - self.mean) / self.std)
-        yield value.numpy()
-        for _, layer in self.layers:
-            with torch.no_grad():
-                value = output_of(layer, value)
-            yield value.numpy()
+        layers = values_of((layer for _, layer in self.layers), self.reads, value)
+        while True:
+            with torch.no_grad():  # not while the caller works
+                found = next(layers, None)
+            if found is None:
+                return
+            yield found.numpy()
 
     def run(self, x: NDArray[np.float32], batch: int = 512) -> NDArray[np.float32]:
         """Return the output [n, time, outputs] for raw x [n, time, channels]."""

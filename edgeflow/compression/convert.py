@@ -1,4 +1,4 @@
-"""Conversion of the layers of a float chain, one after the other."""
+"""Conversion of the layers of a float chain, or graph, one after the other."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from edgeflow.compression.low_rank import with_factors
 from edgeflow.errors import CompressError, ProgramError
 from edgeflow.program import InputFormat, Program
 from edgeflow.program.fixedpoint import symmetric_max
-from edgeflow.quantization import Calibration, Converted, Floats, Signal, Widths
+from edgeflow.quantization import Calibration, Converted, Floats, Signal, Widths, side_by_side
 
 #: Samples this many times as far out as the range are none that layers are calibrated on.
 BEYOND = 8.0
@@ -29,7 +29,10 @@ def converted(
         form.bits,
         next(activations),
     )
-    for (name, layer), real in zip(chain.layers, activations, strict=True):
+    given, reads = {0: signal}, chain.reads
+    last = {k: number for number, row in enumerate(reads) for k in row}
+    for number, ((name, layer), real) in enumerate(zip(chain.layers, activations, strict=True)):
+        signal = side_by_side([given[k] for k in reads[number]])
         if not all(bool(p.isfinite().all()) for p in layer.parameters()):
             raise CompressError(f"layer {name} has weights that are NaN or infinite")
         try:
@@ -38,7 +41,8 @@ def converted(
             raise type(error)(f"layer {name}: {error}") from error
         done = with_factors(done, widths)
         yield signal, done
-        signal = done.output
+        given[number + 1] = done.output
+        given = {k: value for k, value in given.items() if last.get(k, -1) > number}
 
 
 def outputs(chain: FloatChain, x: NDArray[np.float32], widths: Widths, form: InputFormat) -> Floats:
@@ -46,7 +50,8 @@ def outputs(chain: FloatChain, x: NDArray[np.float32], widths: Widths, form: Inp
     layers = list(converted(chain, x, widths, form))
     last = layers[-1][1].output
     check_output(chain, last)
-    program = Program(tuple(done.node for _, done in layers), form, output_scale=1.0)
+    nodes = tuple(done.node for _, done in layers)
+    program = Program(nodes, form, output_scale=1.0, sources=chain.program_sources)
     return last.offset + last.scale * program.run(form.quantize(x))
 
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.cells.chain import FloatChain, output_of
+from edgeflow.cells.chain import FloatChain, joined, output_of
 from edgeflow.cells.delta import Delta, Hold, has_delta_state
 from edgeflow.compression.convert import converted, few_windows
 from edgeflow.compression.input_range import input_format
@@ -84,7 +84,8 @@ class DeltaSparsity(Method):
             if isinstance(layer, nn.Linear) or not done.node.delta_sources:
                 continue
             signals = (source, done.output) if has_delta_state(layer) else (source,)
-            read = self.options.group if number else self.options.input_group
+            inner = 0 not in chain.reads[number]
+            read = self.options.group if inner else self.options.input_group
             groups = (read, self.options.group)
             full_scales = [torch.from_numpy(s.scale * symmetric_max(s.bits)) for s in signals]
             holds = [Hold(f, group=g) for f, g in zip(full_scales, groups, strict=False)]
@@ -100,16 +101,17 @@ class DeltaSparsity(Method):
     @torch.no_grad()
     def set_thresholds(self, model: ChainModel, state: float, input: float) -> None:
         """Choose thresholds at which calibration data do not update these shares of columns."""
-        value: Tensor = (torch.from_numpy(self._few) - model.mean) / model.std
-        for number, layer in enumerate(model.layers):
+        values = {0: (torch.from_numpy(self._few) - model.mean) / model.std}
+        for number, (layer, row) in enumerate(zip(model.layers, model.chain().reads, strict=True)):
+            value, inner = joined(values, row), 0 not in row
             if isinstance(layer, Delta):
-                if number or layer.input.group > 1:
-                    _search(layer.input, layer, value, state if number else input)
+                if row != (0,) or layer.input.group > 1:
+                    _search(layer.input, layer, value, state if inner else input)
                 else:
                     _search_each(layer.input, value, input)
                 if layer.state is not None:
                     _search(layer.state, layer, value, state)
-            value = output_of(layer, value)
+            values[number + 1] = output_of(layer, value)
         _forget(model)
 
     def losses(self, model: ChainModel, batch: Batch, logits: Tensor, losses: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ REPEATED, MARKED = 3, 0.1
 def equalized(form: InputFormat, chain: FloatChain) -> InputFormat:
     """Return the input's format with units as coarse as the thresholds of its channels want."""
     first = chain.layers[0][1]
-    if not isinstance(first, Delta):
+    if not isinstance(first, Delta) or chain.reads[0] != (0,):
         return form
     balance = first.input.balance.numpy().astype(np.float64)
     return replace(form, scale=(form.scale * balance).astype(np.float32))
@@ -54,7 +54,8 @@ def input_range(
 ) -> tuple[InputFormat, list[str]]:
     """Return offsets and scales of raw samples x [n, time, channels], and notes on outliers."""
     samples = x.reshape(-1, x.shape[-1]).astype(np.float64)
-    pads = layer_of(chain.layers[0][1]).pads
+    readers = [layer for (_, layer), row in zip(chain.layers, chain.reads, strict=True) if 0 in row]
+    pads = any(layer_of(layer).pads for layer in readers)
     offset = chain.mean.astype(np.float64) if pads else samples.mean(axis=0)
     reach = np.quantile(np.abs(samples - offset), 1 - INPUT_CLIP, axis=0)
     # a constant channel says nothing; any scale will do

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgeflow.cells.chain import FloatChain
+from edgeflow.cells.chain import FloatChain, steps_of
 
 
 class ChainModel(nn.Module):
@@ -59,14 +59,8 @@ class ChainModel(nn.Module):
 
     def stream(self, x: Tensor, state: Any = None) -> tuple[Tensor, list[Any]]:
         """Return logits [n, time, classes] and the layers' states to go on from (None: zeros)."""
-        value: Tensor = (x - self.mean) / self.std
-        before = [None] * len(self.layers) if state is None else state
-        following = []
-        for layer, old in zip(self.layers, before, strict=True):
-            output = layer(value) if old is None else layer(value, old)
-            value, new = output if isinstance(output, tuple) else (output, None)
-            following.append(new)
-        return value, following
+        found = [*steps_of(self.layers, self._form.reads, (x - self.mean) / self.std, state)]
+        return found[-1][0], [following for _, following in found]
 
     def chain(self) -> FloatChain:
         """Return the chain of the layers as they are, not copied."""

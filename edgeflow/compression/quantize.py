@@ -99,6 +99,7 @@ def quantize(
             **({"counts_per_unit": list(chain.counts)} if chain.counts else {}),
             **({} if chain.window or chain.warmup is None else {"warmup_samples": chain.warmup}),
         },
+        sources=chain.program_sources,
     )
 
 

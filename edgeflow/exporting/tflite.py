@@ -20,7 +20,7 @@ from edgeflow.data import Dataset, choose_windows
 from edgeflow.errors import ExportError
 from edgeflow.exporting import Options
 from edgeflow.exporting.flatbuffer import Kind, StepGraph
-from edgeflow.exporting.tflite_layers import Lowering, lower
+from edgeflow.exporting.tflite_layers import ELSE, Lowering, lower
 from edgeflow.exporting.tflite_run import METADATA, LiteRTProgram
 from edgeflow.files import write_atomic
 from edgeflow.program import InputFormat, Program
@@ -70,6 +70,8 @@ def to_tflite(program: Program, activations: str = "int16") -> bytes:
     """
     if activations not in ACTIVATIONS:
         raise ExportError(f"there are no {activations} activations: use {' or '.join(ACTIVATIONS)}")
+    if program.sources:
+        raise ExportError(f"its layers are a graph, and this format has chains only: {ELSE}")
     graph = StepGraph(f"edgeflow {program.hash.hex()}")
     low = Lowering(graph, ACTIVATIONS[activations])
     signal = low.input(program.inputs, program.input.bits)

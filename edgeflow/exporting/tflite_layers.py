@@ -37,18 +37,18 @@ Q15 = 2.0**-15
 #: Where an int8 sigmoid rounds to 0, and a tanh nearly to 1: what they read is finer than +-8.
 INT8_REACH = {"sigmoid": 6.3, "tanh": 3.5}
 
-_ELSE = "use '--to onnx', or a C library such as '--to cmake'"
+ELSE = "use '--to onnx', or a C library such as '--to cmake'"
 _ADVICE = {
-    "Cutoff": f"it ends the computation early: compress without --cutoff, or {_ELSE}",
-    "LIF": f"spikes need comparisons of wide states: {_ELSE}",
-    "L2MU": f"spikes need comparisons of wide states: {_ELSE}",
-    "LMU": f"its memory needs products of 16 by 16 bits: {_ELSE}",
-    "LMUFeedForward": f"its memory needs products of 16 by 16 bits: {_ELSE}",
-    "LTC": f"its solver needs a quantized division: {_ELSE}",
-    "LayerNorm": f"it needs the square root of a wide sum: {_ELSE}",
-    "MinLSTM": f"it needs the logarithms of its gates: train a minGRU, or {_ELSE}",
-    "PureCfC": f"it needs x exp(-|x|): train a CfC in another mode, or {_ELSE}",
-    "SlowGRU": f"its state has 32 bits: compress with Widths(state=12), or {_ELSE}",
+    "Cutoff": f"it ends the computation early: compress without --cutoff, or {ELSE}",
+    "LIF": f"spikes need comparisons of wide states: {ELSE}",
+    "L2MU": f"spikes need comparisons of wide states: {ELSE}",
+    "LMU": f"its memory needs products of 16 by 16 bits: {ELSE}",
+    "LMUFeedForward": f"its memory needs products of 16 by 16 bits: {ELSE}",
+    "LTC": f"its solver needs a quantized division: {ELSE}",
+    "LayerNorm": f"it needs the square root of a wide sum: {ELSE}",
+    "MinLSTM": f"it needs the logarithms of its gates: train a minGRU, or {ELSE}",
+    "PureCfC": f"it needs x exp(-|x|): train a CfC in another mode, or {ELSE}",
+    "SlowGRU": f"its state has 32 bits: compress with Widths(state=12), or {ELSE}",
 }
 
 
@@ -179,20 +179,20 @@ def lower(low: Lowering, node: Node, x: Signal, output_unit: float) -> Signal:
     for field in node.delta_matrices():
         raise ExportError(
             f"layer {node.name}: LiteRT cannot skip columns, and its matrix {field} has a delta "
-            f"threshold: compress without --delta, or {_ELSE}"
+            f"threshold: compress without --delta, or {ELSE}"
         )
     for field, matrix in node.matrices().items():
         if matrix.factor is not None:
             raise ExportError(
                 f"layer {node.name}: its matrix {field} is of low rank, which this export does not "
-                f"express: compress without --low-rank, or {_ELSE}"
+                f"express: compress without --low-rank, or {ELSE}"
             )
     if isinstance(node, Linear):
         scale = low.scale(output_unit, 16)
         y = low.affine(f"{node.name}.y", node.matrix, slice(None), x, output_unit, scale)
         return Signal(y, output_unit, 16)
     if type(node) not in _LOWER:
-        advice = _ADVICE.get(node.op_type, _ELSE)
+        advice = _ADVICE.get(node.op_type, ELSE)
         raise ExportError(
             f"layer {node.name}: LiteRT's quantized operators cannot express {node.op_type}: "
             f"{advice}"
@@ -329,7 +329,7 @@ def _accumulate(low: Lowering, node: Accumulate, x: Signal) -> Signal:
     if node.decay != 1 << 15:
         raise ExportError(
             f"layer {node.name}: LiteRT's quantized operators cannot express the leak of its sum, "
-            f"a product of 32 by 16 bits: train with a plain mean over the window, or {_ELSE}"
+            f"a product of 32 by 16 bits: train with a plain mean over the window, or {ELSE}"
         )
     g, name = low.graph, node.name
     total = low.wide_state(node, "sum", np.int32, x.unit)

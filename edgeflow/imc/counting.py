@@ -56,13 +56,17 @@ def counts_of(plan: Placement, x: NDArray[np.int16]) -> Counts:
 def _driven(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
     """Return the share of rows that a step drives, by ``layer.product``; of others all."""
     found, rates = fired_shares(program, x), spike_rates(program, x)
-    before = 0.0  # rate of the spikes that a layer reads
-    for node in program.nodes:
+    rate = [0.0]  # of the spikes that each value has
+    sizes = [program.inputs]
+    for node, reads in zip(program.nodes, program.reads, strict=False):
+        read = [sizes[k] for k in reads]
+        before = float(np.average([rate[k] for k in reads], weights=read))
         own = [rate for name, rate in rates.items() if name.startswith(f"{node.name}.")]
         for field, matrix in node.matrices().items():
             if matrix.x_bits == SPIKE_BITS:
                 found[f"{node.name}.{field}"] = before if field == "input" or not own else own[0]
-        before = own[-1] if own else before
+        rate.append(own[-1] if own else before)
+        sizes.append(node.outputs)
     return found
 
 

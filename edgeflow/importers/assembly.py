@@ -1,8 +1,8 @@
-"""Layers collected along the path of a graph from input to output."""
+"""Layers collected along the paths of a graph from input to output."""
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,11 +12,13 @@ from torch import nn
 from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain, output_of
+from edgeflow.cells.join import Product, Sum
 from edgeflow.cells.taps import DelayLine
 from edgeflow.errors import CompressError
 from edgeflow.importers.check import identifier
 from edgeflow.importers.fold import FOLDABLE, scale_input, scale_output
 from edgeflow.importers.messages import one_line
+from edgeflow.importers.points import Map, Part, Point, side_by_side
 from edgeflow.quantization import Floats
 
 #: Samples that an import is checked on.
@@ -39,7 +41,9 @@ class Description:
 
 @dataclass
 class Assembly:
-    """A chain under construction: each method adds what a graph does next.
+    """A chain under construction: each method adds what a graph does next, at `point`.
+
+    A graph with branches goes back to earlier values, and joins them, by `point`.
 
     Weights are arrays of floats in torch's layouts. Names become C identifiers of layers, numbered
     where they are taken. A method that cannot add raises a `CompressError`.
@@ -51,50 +55,52 @@ class Assembly:
 
     Attributes
     ----------
-    width : int
-        Values of a step after the last layer.
-    version : int
-        Counts what was added. A graph is a chain if each operation reads the latest version.
+    point : Point
+        What is read next: at first the samples, then what was added last.
+    sources : list of tuple of int
+        What each layer reads, as in `FloatChain`.
     final : str
         Function at the end that the chain leaves out, a key of ``check.FINAL``, or "".
-    settled : bool
-        Whether the source's values after the last addition are those after the last layer: false
-        while a map of channels waits for the layer that it becomes part of.
     notes : list of str
     """
 
     inputs: int
     layers: list[tuple[str, nn.Module]] = field(default_factory=list)
-    version: int = 0
+    sources: list[tuple[int, ...]] = field(default_factory=list)
     final: str = ""
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.width = self.inputs
+        self.point = Point((Part(0, self.inputs),))
         self._mean, self._std = np.zeros(self.inputs), np.ones(self.inputs)
-        self._pending: tuple[Floats, Floats] | None = None
-        self._padding: tuple[int, int] | None = None
-        self._map = ""
+        self._samples: Map | None = None
 
     @property
-    def settled(self) -> bool:
-        return self._pending is None and self._padding is None
+    def width(self) -> int:
+        """Values of a step at `point`."""
+        return self.point.width
 
-    def affine(self, scale: ArrayLike, shift: ArrayLike, name: str = "its scaling") -> None:
+    def affine(
+        self, scale: ArrayLike, shift: ArrayLike, name: str = "its scaling", shared: bool = False
+    ) -> None:
         """Multiply each channel by `scale` and add `shift`, both [width] or a single value.
 
-        It becomes part of a linear layer before it, of a linear or recurrent layer after it, or of
-        the normalisation of the input; `name` is for the message where there is none.
+        It becomes part of a linear layer before it, unless others read that, too (`shared`), of a
+        linear or recurrent layer after it, or of the normalisation of the input; `name` is for the
+        message where there is none.
         """
         a, b = (self._vector(v, name) for v in (scale, shift))
-        self.version, self._map = self.version + 1, name
-        last = self.layers[-1][1] if self.layers else None
-        if isinstance(last, nn.Linear):
+        if (last := self._linear_before()) is not None and not shared:
             scale_output(last, torch.from_numpy(a), torch.from_numpy(b))
-        elif self._pending is None:
-            self._pending = a, b
         else:
-            self._pending = a * self._pending[0], a * self._pending[1] + b
+            self.point = self.point.mapped(a, b, name)
+
+    def _linear_before(self) -> nn.Linear | None:
+        """Return the linear layer that `point` is the output of."""
+        value = self.point.reads[0]
+        last = self.layers[value - 1][1] if value else None
+        alone = len(self.point.parts) == 1 and self.point.settled
+        return last if alone and isinstance(last, nn.Linear) else None
 
     def linear(self, name: str, weight: ArrayLike, bias: ArrayLike | None = None) -> None:
         """Add ``W x + b`` with W [outputs, width]."""
@@ -145,9 +151,8 @@ class Assembly:
 
     def pad(self, left: int, right: int = 0) -> None:
         """Put zeros before and after the samples of the convolution that is added next."""
-        self.version += 1
-        before = self._padding or (0, 0)
-        self._padding = before[0] + left, before[1] + right
+        before = self.point.padding or (0, 0)
+        self.point = replace(self.point, padding=(before[0] + left, before[1] + right))
 
     def conv(
         self,
@@ -167,8 +172,8 @@ class Assembly:
         w = np.asarray(weight, dtype=np.float64)
         outputs, inputs, taps = w.shape
         self._check_width(name, inputs)
-        before, after = self._padding or (0, 0)
-        self._padding, past = None, (taps - 1) * dilation
+        before, after = self.point.padding or (0, 0)
+        self.point, past = replace(self.point, padding=None), (taps - 1) * dilation
         if before + left not in (0, past):
             raise CompressError(
                 f"{name}: padding {(before + left, after + right)} reads the future: pad {past} "
@@ -181,7 +186,6 @@ class Assembly:
         else:
             self.add(f"{name}0", DelayLine(taps, dilation), taps * inputs)
             self.add(f"{name}1", layer, outputs)
-            self.version -= 1  # one operation of the graph
 
     def mean(self, name: str, window: int) -> None:
         """Add the mean over time: at the last step of a window of so many samples, theirs."""
@@ -189,7 +193,7 @@ class Assembly:
 
     def layer(self, name: str, module: nn.Module) -> None:
         """Add a copy of a layer of ``edgeflow.cells``, or the layers that it is a stack of."""
-        parts, version = layer_of(module).unstack(module), self.version
+        parts = layer_of(module).unstack(module)
         for k, part in enumerate(parts):
             single = copied(name, part)
             try:
@@ -199,24 +203,69 @@ class Assembly:
                     f"{name} cannot read the {self.width} values of a step: {one_line(error)}"
                 ) from error
             self.add(name if len(parts) == 1 else f"{name}{k}", single, y.shape[-1])
-        self.version = version + 1
+
+    def sum(self, name: str, points: Sequence[Point], signs: Sequence[float]) -> None:
+        """Add the sum of values, each times its sign."""
+        self._check_alike(name, points)
+        joined = side_by_side(points, name)
+        gain, shift = joined.map_of(self._samples) or (
+            np.ones(joined.width),
+            np.zeros(joined.width),
+        )
+        sign = np.array(signs)[:, None]
+        gain, shift = (v.reshape(len(points), -1) * sign for v in (gain, shift))
+        self.point = joined
+        self._append(name, Sum(torch.from_numpy(gain), torch.from_numpy(shift.sum(axis=0))))
+
+    def product(self, name: str, points: Sequence[Point]) -> None:
+        """Add the product of two values, channel by channel."""
+        self._check_alike(name, points)
+        points = [self._made(f"{name}_factor", point) for point in points]
+        self.point = side_by_side(points, name)
+        self._append(name, Product())
+
+    def several(self, names: Sequence[str], classes: Sequence[str]) -> None:
+        """Note that `point` is several outputs; refuse them where the data have one target."""
+        listed = " and ".join(f"'{name}'" for name in names)
+        if classes and self.width != len(classes):
+            raise CompressError(
+                f"it has the outputs {listed}, {self.width} values in all, and the data have "
+                f"{len(classes)} classes: return one output, or compress it with data that have no "
+                "classes"
+            )
+        self.notes.append(f"its outputs {listed} stand side by side")
+
+    def _made(self, name: str, point: Point) -> Point:
+        """Return a value that a layer gives as it is: no samples, whose zero has no meaning."""
+        if point.settled and 0 not in point.reads:
+            return point
+        self.sum(name, [point], [1.0])
+        return self.point
+
+    def _check_alike(self, name: str, points: Sequence[Point]) -> None:
+        widths = [point.width for point in points]
+        if len(set(widths)) > 1:
+            raise CompressError(
+                f"{name} joins {' and '.join(map(str, widths))} values: bring all to the same "
+                "number, by a linear layer"
+            )
 
     def end(self, function: str) -> None:
         """Leave out a function that does not change which output is the largest."""
-        self.version += 1
         self.final = function
         self.notes.append(f"the {function} at its end is left out: the decisions are the same")
 
     def add(self, name: str, layer: nn.Module, width: int) -> None:
         """Add a layer with `width` outputs."""
-        if self._padding is not None:
-            raise CompressError(
-                f"the samples are padded in front of {name}: pad in front of convolutions only"
-            )
+        side_by_side([self.point], name)  # which has no padding
         self._fold(layer)
+        self._append(name, layer, width)
+
+    def _append(self, name: str, layer: nn.Module, width: int | None = None) -> None:
+        width = layer.gain.shape[1] if isinstance(layer, Sum) else width or self.width // 2
         self.layers.append((identifier(name, (n for n, _ in self.layers)), layer.eval()))
-        self.width = width
-        self.version += 1
+        self.sources.append(self.point.reads)
+        self.point = Point((Part(len(self.layers), width),))
 
     def finish(self, description: Description, source: str) -> FloatChain:
         """Return the chain.
@@ -230,15 +279,20 @@ class Assembly:
                 raise CompressError(
                     f"{name} has weights that are NaN or infinite: train it again, or load others"
                 )
-        if not self.settled:
-            what = self._map if self._padding is None else "its padding"
+        if len(self.point.parts) > 1:
+            self.sum("outputs", [self.point], [1.0])
+        self._leave_out_unread()
+        if not self.point.settled:
+            what = self.point.maker if self.point.padding is None else "its padding"
             raise CompressError(
                 f"{what} has no linear layer beside it: end the model with one, or leave it out"
             )
         if self.width == 1 and len(description.classes) == 2:
             self._two_outputs(*description.classes)
+        chain = all(row == (number,) for number, row in enumerate(self.sources))
         return FloatChain(
             layers=self.layers,
+            sources=() if chain else tuple(self.sources),
             mean=self._mean.astype(np.float32),
             std=self._std.astype(np.float32),
             channels=description.channels or tuple(f"x{i}" for i in range(self.inputs)),
@@ -248,6 +302,19 @@ class Assembly:
             source=source,
             notes=tuple(dict.fromkeys(self.notes)),
         )
+
+    def _leave_out_unread(self) -> None:
+        """Drop layers that nothing reads, such as the last of a stack whose first state is read."""
+        kept, wanted = list[int](), {*self.point.reads}
+        for number in range(len(self.layers), 0, -1):
+            if number in wanted:
+                kept.insert(0, number)
+                wanted.update(self.sources[number - 1])
+        place = {0: 0, **{number: k + 1 for k, number in enumerate(kept)}}
+        self.layers = [self.layers[number - 1] for number in kept]
+        self.sources = [tuple(place[k] for k in self.sources[number - 1]) for number in kept]
+        parts = tuple(replace(part, value=place[part.value]) for part in self.point.parts)
+        self.point = replace(self.point, parts=parts)
 
     def _two_outputs(self, negative: str, positive: str) -> None:
         half = np.array([-0.5, 0.5])
@@ -265,16 +332,18 @@ class Assembly:
 
     def _fold(self, layer: nn.Module) -> None:
         """Make a waiting map of channels part of the normalisation, or of a layer to be added."""
-        if self._pending is None:
+        found = self.point.map_of(self._samples)
+        if found is None:
             return
-        (a, b), self._pending = self._pending, None
-        if not self.layers and a.min() > 0:
-            self._mean, self._std = -b / a, 1 / a
+        a, b = found
+        if not self.layers and a.min() > 0 and self.point.reads == (0,):
+            self._mean, self._std, self._samples = -b / a, 1 / a, found
         elif isinstance(layer, FOLDABLE):
             scale_input(layer, torch.from_numpy(a), torch.from_numpy(b))
         else:
             raise CompressError(
-                f"{self._map} has no linear layer beside it: put one before it, or leave it out"
+                f"{self.point.maker or 'its input'} has no linear layer beside it: put one before "
+                "it, or leave it out"
             )
 
     def _check_width(self, name: str, width: int) -> None:

@@ -16,11 +16,11 @@ _OF_SCORES = ("move", "argmax", *FINAL)
 
 
 class Ends(NamedTuple):
-    """The ends of a chain: the samples, their sizes, the output, notes on what is left out."""
+    """The ends of a graph: the samples, their sizes, the outputs, notes on what is left out."""
 
     sample: Hashable
     sizes: Sequence[int | None]
-    output: Hashable
+    heads: tuple[Hashable, ...]
     notes: tuple[str, ...]
 
 
@@ -31,16 +31,16 @@ def find_ends(
     channels: int,
     label: _Label,
 ) -> Ends:
-    """Find the input that layers read as their data, and the output that nothing else leads on to.
+    """Find the input that layers read as their data, and the outputs that nothing leads on from.
 
     Raises
     ------
     CompressError
-        If an input is neither samples nor a first state, or there are two outputs.
+        If an input is neither samples nor a first state.
     """
     sample, sizes = _find_samples(operations, inputs, outputs, channels, label)
-    output, notes = _find_output(operations, sample, outputs, label)
-    return Ends(sample, sizes, output, notes)
+    heads, notes = _find_heads(operations, sample, outputs, label)
+    return Ends(sample, sizes, heads, notes)
 
 
 def _find_samples(
@@ -92,12 +92,12 @@ def _uses(
     return uses | ({"weight"} if reached.intersection(outputs) else set())
 
 
-def _find_output(
+def _find_heads(
     operations: Sequence[Operation],
     sample: Hashable,
     outputs: Sequence[Hashable],
     label: _Label,
-) -> tuple[Hashable, tuple[str, ...]]:
+) -> tuple[tuple[Hashable, ...], tuple[str, ...]]:
     producers = {value: op for op in operations for value in op.results}
     data = {sample}
     for op in operations:
@@ -116,13 +116,10 @@ def _find_output(
     before = {value: _ancestors(producers, value) for value in decisions}
     last = [v for v in decisions if not any(v in before[other] for other in decisions)]
     # outputs that only move the values of the same layer say the same
-    if len({origins[value] for value in last}) > 1:
-        names = " and ".join(f"'{label(value)}'" for value in last)
-        raise CompressError(
-            f"it has outputs of two kinds, {names}: return one, a second head is never left out"
-        )
-    inside = [v for v in decisions if v not in last and origins[v] != origins[last[0]]]
-    return last[0], tuple(
+    heads = tuple({origins[value]: value for value in reversed(last)}.values())[::-1]
+    of_heads = {origins[value] for value in heads}
+    inside = [v for v in decisions if v not in last and origins[v] not in of_heads]
+    return heads, tuple(
         f"its output '{label(value)}' is {what}, and left out"
         for what, values in (
             ("inside of the model", inside),

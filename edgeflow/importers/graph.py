@@ -1,6 +1,7 @@
 """The walk from input to output of an imported graph, for all kinds of sources."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,11 +19,14 @@ from edgeflow.importers.difference import first_difference
 from edgeflow.importers.ends import find_ends
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.operation import SUMS, Operation, named
+from edgeflow.importers.points import Point, side_by_side
 
 #: Why operations are refused, and what to do.
 ATTENTION = "attention: it weighs all samples of a window at once, so use a recurrent layer"
 NOT_SUPPORTED = "not supported: leave it out or put it outside of the model"
-JOINS = "joins two paths, and a chain has one: leave the shortcut or branch out"
+JOINS = "joins two paths in a way that is not supported: add, multiply or concatenate channels"
+#: Roles that may join values which all depend on the samples.
+_JOINING = ("add", "sub", "mul", "concat")
 _LOOP = (
     "its steps are written out one by one: use nn.GRU, nn.LSTM or nn.RNN on whole sequences, not a "
     "cell in a loop (and export nn.RNN to ONNX with dynamo=False)"
@@ -66,8 +70,8 @@ class Graph(ABC):
         Those that depend on the samples, and that the output depends on.
     sample, sizes
         The input that is the samples, and its sizes.
-    output : value
-        What the chain gives.
+    heads : tuple of values
+        What the chain gives, side by side.
     notes : list of str
         What is guessed or left out, for the user.
     """
@@ -87,7 +91,7 @@ class Graph(ABC):
         self.operations, self.inputs, self.outputs = operations, inputs, outputs
         self.data, self.path = set[Hashable](), list[Operation]()
         self.notes, self.inside = list[str](), tuple[str, ...]()
-        self.sample, self.sizes, self.output = inputs[0][0], inputs[0][1], outputs[0]
+        self.sample, self.sizes, self.heads = inputs[0][0], inputs[0][1], tuple(outputs[:1])
 
     @abstractmethod
     def limitation(self, op: Operation) -> str | None:
@@ -145,8 +149,12 @@ class Graph(ABC):
             assembly.notes.append(
                 f"it was made for windows of {time} samples, those of the data are {about.window}"
             )
-        marks = self._assemble(assembly, steps)
+        after = self._assemble(assembly, steps)
+        if len(self.heads) > 1:
+            assembly.several([self.label(value) for value in self.heads], about.classes)
         chain = assembly.finish(about, source)
+        names = enumerate((name for name, _ in chain.layers), start=1)
+        marks = [(number, after[name]) for number, name in names if name in after]
         for x, y in zip(batches, outputs, strict=True):
 
             def where(x: NDArray[np.float32] = x[:n]) -> str:
@@ -162,9 +170,9 @@ class Graph(ABC):
     def follow(self, channels: int) -> None:
         """Find the ends, what the output depends on, and of that what depends on the samples."""
         ends = find_ends(self.operations, self.inputs, self.outputs, channels, self.label)
-        self.sample, self.sizes, self.output, self.inside = ends
+        self.sample, self.sizes, self.heads, self.inside = ends
         self.path.clear()
-        self.data, needed, wanted = {self.sample}, {self.output}, []
+        self.data, needed, wanted = {self.sample}, {*self.heads}, []
         for op in reversed(self.operations):
             if needed.intersection(op.results):
                 needed.update(op.reads)
@@ -195,8 +203,12 @@ class Graph(ABC):
 
     def _unsupported_reason(self, op: Operation) -> str | None:
         """Return why an operation on the path cannot be part of a chain, and what to do."""
+        if op.role == "concat":
+            return None if all(value in self.data for value in op.operands) else JOINS
         if op.role in ("matmul", *SUMS, *_LAYERS):
             if sum(value in self.data for value in op.operands) > 1:
+                if op.role in _JOINING:
+                    return None
                 return ATTENTION if op.role == "matmul" else JOINS
             if op.role not in ("add", "sub", "mul") and op.operands[0] not in self.data:
                 return "the constant must be the second operand"
@@ -205,6 +217,8 @@ class Graph(ABC):
             return None
         if op.role == "move" or (op.role in FINAL and self._is_last(op)):
             return None
+        if op.role in FINAL and len(self.heads) > 1:
+            return f"{op.role} at the end of one of several outputs: return what it reads"
         if op.role == "softmax":
             return ATTENTION
         return self.refusal(op) or NOT_SUPPORTED
@@ -242,14 +256,11 @@ class Graph(ABC):
         size, time = n or len(x), x.shape[1]
         parts = []
         for start in range(0, len(x), size):
-            (y,) = self._run(x[start : start + size], swapped, [self.output])
-            y = y.swapaxes(0, 1) if swapped and y.ndim == 3 else y
-            width = y.shape[-1] if y.ndim else 1
-            if y.size == size * width and 1 in y.shape[:-1]:
-                y = y.reshape(size, width)  # [1, n, outputs] or [n, 1, outputs] is the last step's
-            elif size == 1 and len(y) == time != 1:
-                y = y[None]
-            parts.append(y)
+            heads = [
+                _usual(y.swapaxes(0, 1) if swapped and y.ndim == 3 else y, size, time)
+                for y in self._run(x[start : start + size], swapped, self.heads)
+            ]
+            parts.append(_side_by_side(heads) if len(heads) > 1 else heads[0])
         return np.concatenate(parts) if parts[0].ndim else np.stack(parts)
 
     def _run(
@@ -267,39 +278,74 @@ class Graph(ABC):
 
     def _read(self, op: Operation) -> Hashable:
         """Return the first result of an operation that another one reads."""
-        read = {self.output, *(value for other in self.path for value in other.reads)}
+        read = self.read()
         return next((value for value in op.results if value in read), op.results[0])
 
-    def _assemble(self, chain: Assembly, time: int) -> list[tuple[int, Operation]]:
-        """Add the layers; return the operations after which a number of them has run."""
-        # the version of the chain that a value is; those of all layers for a stack's states
-        versions = {self.sample: [chain.version]}
-        problems, marks = [], dict[int, Operation]()
-        for op in self.path:
-            read = [version for value in op.reads for version in versions.get(value, ())]
-            if op.role != "move":
-                if read != [chain.version]:
-                    problems.append(
-                        f"{op}: it does not read what the layer before it gives (of a stack, the "
-                        "last state is h_n[-1])"
-                    )
-                read = self._add(chain, op, time)
-                versions[op.results[0]] = read[-1:]
-                versions.update(dict.fromkeys(op.results[1:], read))
-                if chain.settled and not chain.final:
-                    marks[len(chain.layers)] = op
-                continue
-            if op.pick is not None and len(read) > 1:
-                read = [read[op.pick]]
-            versions.update(dict.fromkeys(op.results, read))
-        if versions.get(self.output) != [chain.version]:
-            problems.append("the output is not that of the last layer")
-        if problems:
-            raise CompressError(f"the layers are no chain: {listed(problems)}")
-        return sorted(marks.items(), key=lambda mark: mark[0])
+    def read(self) -> set[Hashable]:
+        """Return the values that the path or the caller of the model reads."""
+        return {*self.heads, *(value for op in self.path for value in op.reads)}
 
-    def _add(self, chain: Assembly, op: Operation, time: int) -> list[int]:
-        """Add an operation; return the versions after each of its layers."""
+    def _assemble(self, chain: Assembly, time: int) -> dict[str, Operation]:
+        """Add the layers; return the operations whose values are those of layers, by their name."""
+        # what a value is in the chain; for a stack's states, those of all of its layers
+        points = {self.sample: [chain.point]}
+        readers = self._readers()
+        problems, marks = [], dict[str, Operation]()
+        for op in self.path:
+            read = [point for value in op.reads for point in points.get(value, ())]
+            if op.role == "move":
+                if op.pick is not None and len(read) > 1:
+                    read = [read[op.pick]]
+                points.update(dict.fromkeys(op.results, read))
+                continue
+            of = [value for value in op.operands if value in points]
+            if any(len(points[value]) != 1 for value in of):
+                problems.append(
+                    f"{op}: it does not read what one layer gives (of a stack, the last state is "
+                    "h_n[-1])"
+                )
+            shared = any(readers[value] > 1 for value in of)
+            found = self._add(chain, op, [points[value][-1] for value in of], time, shared)
+            points[op.results[0]] = found[-1:]
+            points.update(dict.fromkeys(op.results[1:], found))
+            if (
+                chain.point.settled
+                and not chain.final
+                and chain.point.reads == (len(chain.layers),)
+            ):
+                marks[chain.layers[-1][0]] = op
+        heads = [points.get(value, []) for value in self.heads]
+        if any(len(points) != 1 for points in heads):
+            problems.append("the output is not that of one layer")
+        if problems:
+            raise CompressError(f"the layers are no graph: {listed(problems)}")
+        chain.point = side_by_side([point for points in heads for point in points], "the output")
+        return marks
+
+    def _readers(self) -> Counter[Hashable]:
+        """Return how many operations, other than moves, and outputs read each value."""
+        origin: dict[Hashable, Hashable] = {}
+        for op in self.path:
+            if op.role == "move":
+                before = next((value for value in op.reads if value in self.data), None)
+                origin |= dict.fromkeys(op.results, origin.get(before, before))
+        read = [v for op in self.path if op.role != "move" for v in dict.fromkeys(op.reads)]
+        count = Counter(origin.get(value, value) for value in (*read, *self.heads))
+        return Counter({v: count[origin.get(v, v)] for v in (*self.data, *self.heads)})
+
+    def _add(
+        self, chain: Assembly, op: Operation, read: Sequence[Point], time: int, shared: bool
+    ) -> list[Point]:
+        """Add an operation behind what it reads; return what each of its layers gives."""
+        if len(read) > 1:
+            if op.role == "concat":
+                chain.point = side_by_side(read, str(op))
+            elif op.role == "mul":
+                chain.product(op.name, read)
+            else:
+                chain.sum(op.name, read, [1.0, -1.0 if op.role == "sub" else 1.0])
+            return [chain.point]
+        (chain.point,) = read
         if op.role in FINAL:
             chain.end(op.role)
         elif op.role in SUMS:
@@ -307,12 +353,13 @@ class Graph(ABC):
             c = self.constant(op.operands[0 if first else 1])
             factor = {"mul": c, "div": 1 / np.where(c == 0, np.nan, c)}.get(op.role, 1.0)
             term = {"add": c, "sub": c if first else -c}.get(op.role, 0.0)
-            chain.affine(-1.0 if op.role == "sub" and first else factor, term, str(op))
-        else:
-            return [version for _ in self._layers(chain, op, time) for version in [chain.version]]
-        return [chain.version]
+            scale = -1.0 if op.role == "sub" and first else factor
+            chain.affine(scale, term, str(op), shared)
+        elif op.role != "concat":
+            return [point for _ in self._layers(chain, op, time, shared) for point in [chain.point]]
+        return [chain.point]
 
-    def _layers(self, chain: Assembly, op: Operation, time: int) -> Iterator[None]:
+    def _layers(self, chain: Assembly, op: Operation, time: int, shared: bool) -> Iterator[None]:
         """Add the layers of an operation, one at a time."""
         if any(np.any(self.constant(state)) for state in op.states):
             raise CompressError(
@@ -322,9 +369,26 @@ class Graph(ABC):
         method = {"matmul": "linear", "batch_norm": "affine"}.get(op.role, op.role)
         for arguments in self.arguments(op):
             if op.role in ("mean", "batch_norm"):
-                arguments = (*arguments, time if op.role == "mean" else str(op))
+                more = (time,) if op.role == "mean" else (str(op), shared)
+                arguments = (*arguments, *more)
             getattr(chain, method)(*arguments)
             yield
+
+
+def _usual(y: NDArray[np.float32], n: int, time: int) -> NDArray[np.float32]:
+    """Return outputs of n sequences as [n, time, outputs] or [n, outputs] where they are those."""
+    width = y.shape[-1] if y.ndim else 1
+    if y.size == n * width and 1 in y.shape[:-1]:
+        return y.reshape(n, width)  # [1, n, outputs] or [n, 1, outputs] is the last step's
+    return y[None] if n == 1 and len(y) == time != 1 else y
+
+
+def _side_by_side(heads: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return several outputs in a row: of every step, or of the last one if one is only that."""
+    wide = [y[:, None] if y.ndim == 1 else y for y in heads]
+    if any(y.ndim == 2 for y in wide):
+        wide = [y[:, -1] if y.ndim == 3 else y for y in wide]
+    return np.concatenate(wide, axis=-1)
 
 
 @contextmanager

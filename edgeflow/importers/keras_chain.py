@@ -1,7 +1,7 @@
-"""A Keras model's configuration as the layers that its samples pass, in order."""
+"""A Keras model's configuration as its layers, in order, and what each of them reads."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,10 @@ from edgeflow.importers.keras_weights import Weights
 
 #: Classes of models that are made of layers; Functional was "Model" before Keras 2.4.
 _MODELS = ("Sequential", "Functional", "Model")
+#: Layers that join what they read.
+JOINS = ("Add", "Subtract", "Average", "Multiply", "Concatenate")
+#: Key of the samples.
+INPUT = ""
 #: Packages whose layers are Keras's own.
 _OWN = ("keras", "tf_keras", "tensorflow", "builtins")
 RECURRENT = ("GRU", "LSTM", "SimpleRNN")
@@ -21,7 +25,7 @@ _DEFAULTS = (None, False)
 
 @dataclass(frozen=True)
 class Part:
-    """A layer of a chain.
+    """A layer of a chain or a graph.
 
     Parameters
     ----------
@@ -38,6 +42,12 @@ class Part:
         It is inside of a ``TimeDistributed``.
     problem : str
         Why it cannot be part of a chain, for what is around it; "" if it can.
+    reads : tuple of str
+        Keys of the values that it reads: `INPUT`, or what another layer gives.
+    gives : str
+        Key of its own.
+    shared : bool
+        Others read what it reads, too.
     """
 
     name: str
@@ -48,6 +58,9 @@ class Part:
     output: int = 0
     each_step: bool = False
     problem: str = ""
+    reads: tuple[str, ...] = ()
+    gives: str = ""
+    shared: bool = False
 
     def __str__(self) -> str:
         return f"{short(self.name)} ({short(self.kind)})"
@@ -58,13 +71,15 @@ def short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def parts_of(model: Mapping[str, Any], weights: Weights) -> list[Part]:
-    """Return the layers from input to output, those of models inside spliced in.
+def parts_of(model: Mapping[str, Any], weights: Weights) -> tuple[list[Part], tuple[str, ...]]:
+    """Return the layers from input to output, those of models inside spliced in, and the outputs.
+
+    Each layer stands behind those that it reads. Outputs are keys, as of `Part.reads`.
 
     Raises
     ------
     CompressError
-        If it is code rather than layers, or has several inputs or outputs.
+        If it is code rather than layers, or has several inputs.
     """
     kind = class_of(model)
     if kind not in _MODELS:
@@ -74,9 +89,25 @@ def parts_of(model: Mapping[str, Any], weights: Weights) -> list[Part]:
         )
     options = _options(model)
     parts = list(_layers(options, weights))
-    if kind != "Sequential":
-        parts = _path(options, parts)
-    return [inner for part in parts for inner in _expanded(part)]
+    outputs: tuple[str, ...]
+    if kind == "Sequential":
+        parts = _in_a_row([part for part in parts if part.kind != "InputLayer"], (INPUT,))
+        outputs = (parts[-1].gives if parts else INPUT,)
+    else:
+        parts, outputs = _paths(options, parts)
+    whole = [inner for part in parts for inner in _expanded(part)]
+    readers = Counter([key for part in whole for key in part.reads] + [*outputs])
+    return [replace(p, shared=any(readers[key] > 1 for key in p.reads)) for p in whole], outputs
+
+
+def _in_a_row(parts: Sequence[Part], reads: tuple[str, ...], last: str = "") -> list[Part]:
+    """Return parts each of which reads the one before it; `last` is the key of what they give."""
+    result = []
+    for number, part in enumerate(parts):
+        end = last if number == len(parts) - 1 else f"{last}/{part.name}"
+        result.append(replace(part, reads=reads, gives=end if last else part.name))
+        reads = (result[-1].gives,)
+    return result
 
 
 def input_shape(model: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -133,56 +164,73 @@ def _layers(options: Mapping[str, Any], weights: Weights) -> Iterator[Part]:
         yield Part(name, kind, own, held, tuple(_tensors(calls)), problem=problem)
 
 
-def _path(options: Mapping[str, Any], parts: list[Part]) -> list[Part]:
-    """Return the layers of a functional model, with what keeps them from being a chain."""
+def _paths(options: Mapping[str, Any], parts: list[Part]) -> tuple[list[Part], tuple[str, ...]]:
+    """Return the layers of a functional model, and its outputs."""
     inputs, outputs = (list(_tensors(options.get(k))) for k in ("input_layers", "output_layers"))
-    for what, ends in (("inputs", inputs), ("outputs", outputs)):
-        if len(ends) != 1:
-            names = ", ".join(short(name) for name, _ in ends)
-            raise CompressError(
-                f"it has {len(ends)} {what} ({names}): save keras.Model(input, output) with one"
-            )
-    steps = [part for part in parts if part.kind != "InputLayer"]
-    result = []
-    # each reads the one before it; what reads the last is the model's end
-    readers = [*(part.sources for part in steps[1:]), tuple(outputs)]
-    before = inputs[0][0]
-    for part, reads in zip(steps, readers, strict=True):
-        problem = part.problem
-        if len(part.sources) != 1:
-            names = " and ".join(short(name) for name, _ in part.sources)
-            problem = problem or f"it joins {names or 'nothing'}: a chain is needed"
-        elif part.sources[0][0] != before:
-            source = short(part.sources[0][0])
-            problem = problem or f"it reads {source}, as another layer does: a chain is needed"
-        output = next((number for name, number in reads if name == part.name), 0)
-        result.append(replace(part, output=output, problem=problem))
-        before = part.name
-    if steps and outputs[0][0] != before:
+    if len(inputs) != 1:
+        names = ", ".join(short(name) for name, _ in inputs)
         raise CompressError(
-            f"its output is that of {short(outputs[0][0])}, not of its last layer {short(before)}"
+            f"it has {len(inputs)} inputs ({names}): save keras.Model(input, output) with one"
         )
-    return result
+    if not outputs:
+        raise CompressError("it has no output: save keras.Model(input, output)")
+    read = [*outputs, *(source for part in parts for source in part.sources)]
+    placed, waiting = {inputs[0][0]: INPUT}, [p for p in parts if p.kind != "InputLayer"]
+    result = list[Part]()
+    while waiting:
+        ready = [p for p in waiting if all(name in placed for name, _ in p.sources)]
+        if not ready:
+            part = next((p for p in waiting if p.problem), waiting[0])
+            raise CompressError(
+                f"{part}: {part.problem or 'it reads what no layer before it gives'}"
+            )
+        for part in ready:
+            problem = part.problem
+            if len(part.sources) != 1 and part.kind not in JOINS:
+                names = " and ".join(short(name) for name, _ in part.sources)
+                problem = problem or f"it joins {names or 'nothing'}: a chain is needed"
+            output = max((number for name, number in read if name == part.name), default=0)
+            reads = tuple(placed[name] for name, _ in part.sources)
+            result.append(
+                replace(part, output=output, problem=problem, reads=reads, gives=part.name)
+            )
+            placed[part.name] = part.name
+        waiting = [p for p in waiting if p.name not in placed]
+    return result, tuple(placed.get(name, name) for name, _ in outputs)
 
 
 def _expanded(part: Part) -> list[Part]:
     """Return the layers that a layer stands for."""
-    if part.kind == "InputLayer" or part.problem:
-        return [] if part.kind == "InputLayer" else [part]
+    if part.problem:
+        return [part]
     if part.kind in _MODELS:
-        return parts_of(part.options["model"], part.weights)
+        return _nested(part, *parts_of(part.options["model"], part.weights))
     if part.kind == "TimeDistributed":
         inner = part.options["layer"]
         held = part.weights.part("layer")
         if class_of(inner) in _MODELS:
-            return [replace(p, each_step=True) for p in parts_of(inner, held)]
+            parts, outputs = parts_of(inner, held)
+            return _nested(part, [replace(p, each_step=True) for p in parts], outputs)
         kind, options = class_of(inner), inner["config"]
         return [replace(part, kind=kind, options=options, weights=held, each_step=True)]
     if part.kind == "RNN":
-        return list(_cells(part))
+        return _in_a_row(list(_cells(part)), part.reads, part.gives)
     if part.kind in RECURRENT:  # as if it were an RNN of its cell
         return [replace(part, weights=part.weights.part("cell"))]
     return [part]
+
+
+def _nested(part: Part, parts: list[Part], outputs: tuple[str, ...]) -> list[Part]:
+    """Return the layers of a model inside of another one, with keys of their own."""
+    if len(outputs) != 1 or outputs[0] == INPUT or len(part.reads) != 1:
+        return [replace(part, problem="a model inside of another one needs one input and output")]
+
+    def key(inner: str) -> str:
+        if inner == INPUT:
+            return part.reads[0]
+        return part.gives if inner == outputs[0] else f"{part.gives}/{inner}"
+
+    return [replace(p, reads=tuple(map(key, p.reads)), gives=key(p.gives)) for p in parts]
 
 
 def _cells(part: Part) -> Iterator[Part]:

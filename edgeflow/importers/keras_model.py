@@ -1,4 +1,4 @@
-"""Models of Keras, from their files, as chains of layers."""
+"""Models of Keras, from their files, as chains or graphs of layers."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,7 +15,7 @@ from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Assembly, Description
 from edgeflow.importers.check import listed
 from edgeflow.importers.graph import importing
-from edgeflow.importers.keras_chain import SLICES, Part, input_shape, parts_of
+from edgeflow.importers.keras_chain import INPUT, SLICES, Part, input_shape, parts_of
 from edgeflow.importers.keras_file import open_model
 from edgeflow.importers.keras_rules import (
     ENDINGS,
@@ -25,6 +25,7 @@ from edgeflow.importers.keras_rules import (
     activation_of,
     unsupported_reason,
 )
+from edgeflow.importers.points import Point, side_by_side
 from edgeflow.quantization import Floats
 
 #: Keras's gates, in torch's order: z, r, h of a GRU; i, f, c, o of an LSTM are in it.
@@ -58,17 +59,21 @@ def from_keras(
     """
     path, described = Path(path), description or Description()
     with importing(path), open_model(path) as (model, weights):
-        parts, shape = parts_of(model, weights), input_shape(model)
+        (parts, outputs), shape = parts_of(model, weights), input_shape(model)
         _check_input(shape, example.shape[-1])
         window = described.window or example.shape[1]
         time = shape[1] if len(shape) == 3 else None
-        _check_parts(parts, example.shape[-1], time)
+        _check_parts(parts, outputs, example.shape[-1], time)
         assembly = Assembly(example.shape[-1])
+        points = {INPUT: assembly.point}
         for part in parts:
             try:
-                _add(assembly, part, window)
+                points[part.gives] = _added(assembly, part, [points[k] for k in part.reads], window)
             except (CompressError, ValueError) as error:  # ValueError: sizes that do not fit
                 raise CompressError(f"{part}: {error}") from error
+        assembly.point = side_by_side([points[key] for key in outputs], "the output")
+        if len(outputs) > 1:
+            assembly.several(outputs, described.classes)
         assembly.notes += _notes(parts, time, window)
         return assembly.finish(described, path.stem)
 
@@ -87,14 +92,22 @@ def _check_input(shape: tuple[Any, ...], channels: int) -> None:
         )
 
 
-def _check_parts(parts: list[Part], channels: int, time: int | None) -> None:
-    steps, width, problems = True, channels, []
+def _check_parts(
+    parts: list[Part], outputs: tuple[str, ...], channels: int, time: int | None
+) -> None:
+    problems = []
+    # whether a value is one of every step, and its width
+    known = {INPUT: (True, channels)}
     for k, part in enumerate(parts):
-        final = all(later.kind in INERT for later in parts[k + 1 :])
-        if reason := unsupported_reason(part, Place(steps, width, time, final)):
+        read = [known[key] for key in part.reads]
+        steps, widths = all(step for step, _ in read), [width for _, width in read]
+        width = sum(widths) if part.kind == "Concatenate" else next(iter(widths), channels)
+        final = len(outputs) == 1 and all(later.kind in INERT for later in parts[k + 1 :])
+        place = Place(steps, width, time, final, len(outputs) > 1)
+        if reason := unsupported_reason(part, place):
             problems.append(f"{part}: {reason}")
-        steps = steps and not _takes_last(part)
-        width = int(part.options.get("units") or part.options.get("filters") or width)
+        given = int(part.options.get("units") or part.options.get("filters") or width)
+        known[part.gives] = steps and not _takes_last(part), given
     if problems:
         raise CompressError(
             f"these layers cannot be compressed: {listed(problems)}. Supported are {SUPPORTED}"
@@ -130,8 +143,23 @@ def _policy(given: Any) -> str:
     return str(given.get("name") if isinstance(given, dict) else given)
 
 
+def _added(chain: Assembly, part: Part, read: list[Point], window: int) -> Point:
+    """Add a layer, which has been checked, behind what it reads; return what it gives."""
+    if part.kind in ("Add", "Average", "Subtract"):
+        share = 1 / len(read) if part.kind == "Average" else 1.0
+        second = -share if part.kind == "Subtract" else share
+        chain.sum(part.name, read, [share, *[second] * (len(read) - 1)])
+    elif part.kind == "Multiply":
+        for point in read[1:]:
+            chain.product(part.name, [read[0], point])
+            read[0] = chain.point
+    else:
+        chain.point = side_by_side(read, str(part)) if len(read) > 1 else read[0]
+        _add(chain, part, window)
+    return chain.point
+
+
 def _add(chain: Assembly, part: Part, window: int) -> None:
-    """Add a layer, which has been checked."""
     if part.kind in _GATES:
         _add_recurrent(chain, part)
     elif part.kind == "GlobalAveragePooling1D":
@@ -192,7 +220,7 @@ def _add_batch_norm(chain: Assembly, part: Part) -> None:
         part, scale="gamma", center="beta", names=("moving_mean", "moving_variance")
     )
     factor = (1.0 if gain is None else gain) / np.sqrt(variance + part.options["epsilon"])
-    chain.affine(factor, (0.0 if offset is None else offset) - mean * factor)
+    chain.affine(factor, (0.0 if offset is None else offset) - mean * factor, shared=part.shared)
 
 
 def _add_layer_norm(chain: Assembly, part: Part) -> None:
@@ -207,13 +235,13 @@ def _add_normalization(chain: Assembly, part: Part) -> None:
     mean = np.asarray(mean, dtype=np.float64).reshape(-1)
     std = np.maximum(np.sqrt(np.asarray(variance, dtype=np.float64).reshape(-1)), _LEAST_STD)
     if part.options.get("invert"):
-        chain.affine(std, mean)
+        chain.affine(std, mean, shared=part.shared)
     else:
-        chain.affine(1 / std, -mean / std)
+        chain.affine(1 / std, -mean / std, shared=part.shared)
 
 
 def _add_rescaling(chain: Assembly, part: Part) -> None:
-    chain.affine(part.options["scale"], part.options.get("offset", 0.0))
+    chain.affine(part.options["scale"], part.options.get("offset", 0.0), shared=part.shared)
 
 
 def _weights(part: Part, *first: str, names: tuple[str, ...] = (), **optional: str) -> list[Any]:

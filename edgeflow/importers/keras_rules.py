@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeflow.importers.graph import ATTENTION
-from edgeflow.importers.keras_chain import SLICES, Part, class_of, short
+from edgeflow.importers.keras_chain import JOINS, SLICES, Part, class_of, short
 
 SUPPORTED = (
     "GRU, LSTM, SimpleRNN and RNN of their cells, Dense, causal Conv1D, BatchNormalization, "
     "LayerNormalization, Normalization, Rescaling, GlobalAveragePooling1D, TimeDistributed, ReLU, "
-    "Dropout and noise, and Softmax at the end"
+    "Add, Subtract, Average, Multiply, Concatenate, Dropout and noise, and Softmax at the end"
 )
 #: Layers that do nothing once a model is trained.
 INERT = (
@@ -19,12 +19,11 @@ INERT = (
 )
 #: Activations that may end a model: they change no decision.
 ENDINGS = ("softmax", "log_softmax", "sigmoid")
-_JOINS = "it joins two paths: a chain is needed"
 _STEPS = "every sample needs an output: use Conv1D with strides=1, or data of a lower rate"
 _WINDOW = "it needs the whole window: use return_sequences=False or GlobalAveragePooling1D"
 _CUDNN = "load the model in Keras 2, and save it with a layer of the plain class"
 _ADVICE = {
-    **dict.fromkeys(("Add", "Average", "Concatenate", "Maximum", "Multiply", "Subtract"), _JOINS),
+    **dict.fromkeys(("Maximum", "Minimum", "Dot"), "use Add, Multiply or Concatenate"),
     **dict.fromkeys(("Attention", "AdditiveAttention", "MultiHeadAttention"), ATTENTION),
     **dict.fromkeys(("MaxPooling1D", "AveragePooling1D", "UpSampling1D", "Cropping1D"), _STEPS),
     **dict.fromkeys(("GlobalMaxPooling1D", "RepeatVector"), _WINDOW),
@@ -55,12 +54,20 @@ class Place:
         Steps of a window, where the model fixes them.
     final : bool
         What comes after it does nothing.
+    several : bool
+        The model has several outputs.
     """
 
     steps: bool
     width: int
     time: int | None
     final: bool
+    several: bool = False
+
+    @property
+    def ending(self) -> str:
+        """Where a function stands that may only end a model of one output."""
+        return "at the end of one of several outputs" if self.several else "before other layers"
 
 
 def unsupported_reason(part: Part, place: Place) -> str | None:
@@ -104,7 +111,7 @@ def _activation(part: Part, place: Place) -> str | None:
     if name in ("linear", "relu") or (name in ENDINGS and place.final):
         return None
     if name in ENDINGS:
-        return f"{name} before other layers: use relu, or none"
+        return f"{name} {place.ending}: use relu, or none"
     return f"activation '{short(name)}': use relu, or none"
 
 
@@ -175,7 +182,7 @@ def _relu(part: Part, place: Place) -> str | None:
 
 def _softmax(part: Part, place: Place) -> str | None:
     if not place.final:
-        return "softmax before other layers: use relu, or none"
+        return f"softmax {place.ending}: use relu, or none"
     return _norm(part, place)
 
 
@@ -217,6 +224,16 @@ def _slice(part: Part, place: Place) -> str | None:
     return "only the last step can be picked: x[:, -1]"
 
 
+def _concatenate(part: Part, place: Place) -> str | None:
+    if _last_axis(part.options, 3 if place.steps else 2):
+        return None
+    return f"axis={part.options.get('axis')}: use axis=-1, the channels"
+
+
+def _join(part: Part, place: Place) -> str | None:
+    return None
+
+
 def _single(value: Any) -> int:
     (number,) = value if isinstance(value, list) else [value]
     return int(number)
@@ -248,8 +265,11 @@ _CHECKS: dict[str, Callable[[Part, Place], str | None]] = {
     "Reshape": _reshape,
     "Permute": _permute,
     **dict.fromkeys(SLICES, _slice),
+    **dict.fromkeys(JOINS, _join),
+    "Concatenate": _concatenate,
 }
 _POINTWISE = (
     *("Dense", "Activation", "ReLU", "Softmax", "Flatten", "Reshape"),
     *("BatchNormalization", "LayerNormalization", "Normalization", "Rescaling"),
+    *JOINS,
 )

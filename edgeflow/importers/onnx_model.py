@@ -136,6 +136,8 @@ class _Onnx(Graph):
             role, operands = "relu", operands[:1]
         elif role == "recurrent":
             operands, states = operands[:4], [*filter(None, operands[5:7])]
+        elif kind == "Concat" and role and _axis(node) != 0:
+            role = "concat"
         elif role in ("pad", "mean"):
             operands = operands[:1]
             cut = padded(node, self._constants) if role == "pad" else None
@@ -161,7 +163,7 @@ class _Onnx(Graph):
         node = op.node
         if node.domain not in _STANDARD:
             return _other_domain(op)
-        if op.kind == "Concat":  # of last states; anything else fails as the chain is built
+        if op.kind == "Concat":
             return None if all(name in self.data for name in node.input) else NOT_SUPPORTED
         if op.role in ("move", "recurrent", "conv"):
             first = 5 if op.role == "recurrent" else len(node.input)
@@ -171,8 +173,7 @@ class _Onnx(Graph):
             return "exported in training mode: call model.eval() first"
         if op.kind == "Slice" and (operand(node, 4, self._constants, "steps", 1) < 0).any():
             return "it reverses the samples, which needs the future: leave it out"
-        read = {self.output, *(name for other in self.path for name in other.reads)}
-        if op.kind == "LSTM" and read.intersection(node.output[2:]):
+        if op.kind == "LSTM" and self.read().intersection(node.output[2:]):
             return "its cell state Y_c is read: use its output Y"
         return onnx_layers.limitation(node, op.role, self._constants)
 
@@ -218,6 +219,10 @@ class _Onnx(Graph):
 
     def arguments(self, op: Operation) -> Iterator[tuple[Any, ...]]:
         yield onnx_layers.arguments(op, self._constants)
+
+
+def _axis(node: NodeProto) -> int:
+    return next((int(a.i) for a in node.attribute if a.name == "axis"), 0)
 
 
 def _other_domain(op: Operation) -> str:

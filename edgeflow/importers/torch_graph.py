@@ -28,6 +28,7 @@ _MOVES = ("T", "_to_copy", "alias", "alpha_dropout", "chunk", "clone", "contiguo
           "slice", "split", "squeeze", "swapaxes", "swapdims", "t", "take_along_dim",
           "tensor_split", "to", "transpose", "type", "type_as", "unbind", "unflatten", "unsqueeze",
           "view", "view_as")  # fmt: skip
+_CONCATENATIONS = ("cat", "concat", "concatenate", "hstack")
 _SIZES = ("empty_like", "full_like", "new_empty", "new_full", "new_ones", "new_zeros", "ones_like",
           "sym_size", "zeros_like", "size", "shape")  # fmt: skip
 _ROLES = {
@@ -39,6 +40,7 @@ _ROLES = {
        "adaptive_avg_pool1d": "mean", "argmax": "argmax", "_softmax": "softmax",
        "_log_softmax": "log_softmax"},
     **dict.fromkeys(RECURRENT, "recurrent"),
+    **dict.fromkeys(_CONCATENATIONS, "concat"),
     **dict.fromkeys(_MOVES, "move"),
     **dict.fromkeys(_SIZES, "size"),
 }  # fmt: skip
@@ -55,6 +57,7 @@ _ARGUMENTS = {
     "pad": "input pad mode value",
     "constant_pad_nd": "input pad value",
     "mean": "input dim keepdim",
+    **dict.fromkeys(_CONCATENATIONS, "tensors dim"),
     "adaptive_avg_pool1d": "input output_size",
     "dropout": "input p training inplace",
     "select": "input dim index",
@@ -154,6 +157,10 @@ def torch_operation(
         operands = [args[0], -1.0]
     elif role in (*SUMS, "matmul"):
         operands = [given.get("input"), given.get("other")]
+    elif role == "concat":
+        operands = list(given.get("tensors", ()))
+        # of last states [layers, n, units], which another operation takes apart again
+        role = "move" if function != "hstack" and given.get("dim", 0) == 0 else role
     return Operation(
         Call(function, given, layer, module), name, kind or function, role,
         reads, results, [key(v) for v in operands], [key(v) for v in states], order, pick, place,
@@ -187,8 +194,7 @@ class TorchGraph(Graph):
     advice: ClassVar = {
         **dict.fromkeys(("scaled_dot_product_attention", "bmm", "baddbmm", "einsum",
                          "MultiheadAttention", "multi_head_attention_forward"), ATTENTION),
-        **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack"),
-                        f"{JOINS}; compute further channels in the data"),
+        "stack": f"{JOINS}; compute further channels in the data",
         **dict.fromkeys(("norm", "vector_norm", "linalg_vector_norm", "linalg_norm", "pow",
                          "square", "sqrt", "abs", "log", "log1p", "exp", "diff", "cumsum", "round",
                          "fft_rfft", "rfft", "stft"), _ALSO_A_CHANNEL),
@@ -255,10 +261,8 @@ class TorchGraph(Graph):
             return "exported in training mode: call model.eval() first"
         if len(call.get("weights")) != call.get("layers") * (4 if call.get("biases") else 2):
             return "proj_size: projected states are not supported; use a smaller hidden_size"
-        if call.function == "lstm" and len(op.results) > 2:
-            read = {self.output, *(value for other in self.path for value in other.reads)}
-            if op.results[2] in read:
-                return "the cell state is read: use the output"
+        if call.function == "lstm" and len(op.results) > 2 and op.results[2] in self.read():
+            return "the cell state is read: use the output"
         weights = [value for value in op.reads[1:] if value not in op.states]
         return "its weights depend on the samples" if self.data.intersection(weights) else None
 

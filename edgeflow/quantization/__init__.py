@@ -18,6 +18,7 @@ from edgeflow.quantization.signal import (
     delayed,
     own_reach,
     reach,
+    side_by_side,
 )
 from edgeflow.quantization.widths import Widths
 
@@ -38,4 +39,5 @@ __all__ = [
     "own_reach",
     "parameters",
     "reach",
+    "side_by_side",
 ]

@@ -1,5 +1,6 @@
 """Signals between layers: real values, and the integers that stand for them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,18 @@ class Signal:
     scale: Floats
     bits: int
     real: NDArray[np.float32]
+
+
+def side_by_side(signals: Sequence[Signal]) -> Signal:
+    """Return signals as the one of what reads all of them, as wide as the widest."""
+    if len(signals) == 1:
+        return signals[0]
+    return Signal(
+        np.concatenate([signal.offset for signal in signals]),
+        np.concatenate([signal.scale for signal in signals]),
+        max(signal.bits for signal in signals),
+        np.concatenate([signal.real for signal in signals], axis=-1),
+    )
 
 
 def centred(scale: Floats | float, bits: int, real: NDArray[np.float32]) -> Signal:

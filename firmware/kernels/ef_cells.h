@@ -33,6 +33,23 @@ typedef struct {
 
 void ef_add_step(const ef_add *cell, const int16_t *x, int16_t *y);
 
+/* Second-order sections in direct form I, each reading the one before it */
+typedef struct {
+    /* [5 * sections] b_0, b_1, b_2, a_1, a_2 of each section, Q28 */
+    const EF_FLASH int32_t *coefficients;
+    const EF_FLASH int32_t *steady; /* [sections] What v_k is of a constant v_0 of 1, Q28 */
+    uint16_t size;                  /* As of every front end */
+    uint8_t bits;
+    uint16_t first;
+    uint16_t count;
+    uint8_t sections; /* 1..MAX_SECTIONS */
+    /* Bits of the sections' values below a unit of x, 1..20 */
+    uint8_t fraction;
+} ef_biquad;
+
+void ef_biquad_step(const ef_biquad *cell, const int16_t *x, int32_t *past, int16_t *started,
+                    int16_t *y);
+
 /* Gated CfC cell (Hasani et al. 2022, Nature Machine Intelligence 4), constant time steps */
 /* CfC cell that is the closed-form solution itself, constant time steps */
 typedef struct {
@@ -114,6 +131,31 @@ typedef struct {
 
 void ef_detect_step(const ef_detect *cell, const int16_t *x, int32_t *mean, int16_t *past,
                     int16_t *fired, int16_t *wait, int16_t *y);
+
+/* d = clip(x(t) - x(t - 1)), 0 for the first sample after a reset */
+typedef struct {
+    uint16_t size; /* As of every front end */
+    uint8_t bits;
+    uint16_t first;
+    uint16_t count;
+    uint8_t keep; /* 1: x comes first in y */
+} ef_difference;
+
+void ef_difference_step(const ef_difference *cell, const int16_t *x, int16_t *past,
+                        int16_t *started, int16_t *y);
+
+/* One-pole low-pass filter of values, and what it leaves of them */
+typedef struct {
+    uint16_t size; /* As of every front end */
+    uint8_t bits;
+    uint16_t first;
+    uint16_t count;
+    /* Q0.15, 1..32767: 1 - exp(-2 pi f / f_s) of a corner frequency f */
+    uint16_t rate;
+} ef_gravity;
+
+void ef_gravity_step(const ef_gravity *cell, const int16_t *x, int32_t *slow, int16_t *started,
+                     int16_t *y);
 
 /* GRU cell (Cho et al. 2014, arXiv 1406.1078; torch.nn.GRU's form) */
 typedef struct {
@@ -230,6 +272,31 @@ typedef struct {
 void ef_lmu_feedforward_step(const ef_lmu_feedforward *cell, const int16_t *x, int32_t *m,
                              int16_t *y, int16_t *scratch);
 
+/* Log-mel energies of the last size samples, of which a step reads hop new ones */
+typedef struct {
+    /* [size] Q0.15, not negative; zeros first, where it is shorter than the transform */
+    const EF_FLASH int16_t *window;
+    /* [size / 2] Pairs of samples in the order in which the transform reads them */
+    const EF_FLASH int16_t *order;
+    /* Factors of the transform (edgeflow.program.fourier.twiddles) */
+    const EF_FLASH int16_t *twiddle;
+    /* [channels + 2] First bin of each band, 1..size / 2, not falling */
+    const EF_FLASH int16_t *edges;
+    /* [size / 2 - 1] Q0.15, share of each bin, from 1 on, in the filter that its band ends in */
+    const EF_FLASH int16_t *weight;
+    uint16_t channels; /* Number of filters */
+    uint16_t hop;      /* New samples a step, less than size */
+    uint16_t size;     /* Values that the transform reads, one of SIZES */
+    int32_t floor;     /* Least logarithm, in 2^-15 of a factor of two */
+    int32_t offset;    /* What becomes 0 in y, in the unit of floor */
+    /* One unit of y is 2^(down - 15) of a factor of two, 1..15 */
+    uint8_t down;
+    uint8_t bits; /* Width of y, 8..16 */
+} ef_log_mel;
+
+void ef_log_mel_step(const ef_log_mel *cell, const int16_t *x, int16_t *frame, int16_t *y,
+                     int32_t *scratch32);
+
 /* Linear Recurrent Unit (equations: edgeflow.cells.lru) */
 typedef struct {
     /* [2 * size + hidden, inputs] Rows of d and e drive the states, those of s, in Q3.12, the
@@ -284,6 +351,19 @@ typedef struct {
 
 void ef_ltc_step(const ef_ltc *cell, const int16_t *x, int16_t *v, int16_t *scratch,
                  int32_t *scratch32);
+
+/* Length of each group of values, rounded to the nearest */
+typedef struct {
+    uint16_t size; /* As of every front end */
+    uint8_t bits;
+    uint16_t first;
+    uint16_t count;
+    uint16_t group; /* Values of a vector; S stays below 2^32 */
+    uint8_t keep;   /* 1: x comes first in y */
+    uint8_t shift;  /* 0..15 */
+} ef_magnitude;
+
+void ef_magnitude_step(const ef_magnitude *cell, const int16_t *x, int16_t *y);
 
 /* minGRU: z = \sigma(v_z), rows in the order z (Q3.12), candidate */
 typedef struct {

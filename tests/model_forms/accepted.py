@@ -101,6 +101,16 @@ def two_classes(y: Tensor) -> Tensor:
     return y[..., 1:] - y[..., :1]
 
 
+def two_heads(m: Made, x: Tensor) -> tuple[Tensor, Tensor]:
+    h = m.rnn(x)[0][:, -1]
+    return m.out(h), m.other(h)
+
+
+def as_dict(m: Made, x: Tensor) -> dict[str, Tensor]:
+    h = m.rnn(x)[0][:, -1]
+    return {"logits": m.out(h), "other": m.other(h)}
+
+
 ACCEPTED = [
     # recurrent layers, and what of them is read
     Form("gru, every step", lambda: net(every)),
@@ -225,6 +235,23 @@ ACCEPTED = [
          classes=("no", "yes"), chain=two_classes, notes="one|two"),
     Form("sigmoid of one logit", lambda: net(lambda m, x: last(m, x).sigmoid(), out=head(outputs=1)),
          classes=("no", "yes"), chain=lambda y: two_classes(y).sigmoid(), notes="sigmoid|one|two"),
+    # branches
+    Form("residual", lambda: net(lambda m, x: m.out(m.two(m.rnn(x)[0])[0] + m.rnn(x)[0]),
+                                 two=gru(HIDDEN))),
+    Form("skip around the recurrent layer",
+         lambda: net(lambda m, x: m.out(m.rnn(m.first(x))[0] + m.first(x)),
+                     first=nn.Linear(CHANNELS, HIDDEN), rnn=gru(HIDDEN))),
+    Form("states and samples joined",
+         lambda: net(lambda m, x: m.out(torch.cat([m.rnn(x)[1][-1], x[:, -1]], 1)),
+                     out=head(HIDDEN + CHANNELS))),
+    Form("first state of a stack", lambda: net(lambda m, x: m.out(m.rnn(x)[1][0]),
+                                               rnn=gru(num_layers=2))),
+    Form("product of branches", lambda: net(lambda m, x: m.out(m.rnn(x)[0] * (m.side(x) - 1)),
+                                            side=head(CHANNELS, HIDDEN))),
+    Form("two heads", lambda: net(two_heads, other=head(outputs=2)),
+         output=lambda y: torch.cat(y, -1), notes="side by side"),
+    Form("a dict of two", lambda: net(as_dict, other=head(outputs=2)),
+         output=lambda y: torch.cat([*y.values()], -1), notes="side by side"),
     # precision
     Form("float64", lambda: net(last).double(), arguments=lambda x: (x.double(),), notes="float64"),
     Form("weights that were half", halved),

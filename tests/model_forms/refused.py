@@ -45,16 +45,6 @@ def packed(m: Made, x: Tensor, lengths: Tensor) -> Tensor:
     return m.out(m.rnn(pack_padded_sequence(x, lengths, batch_first=True))[1][-1])
 
 
-def two_heads(m: Made, x: Tensor) -> tuple[Tensor, Tensor]:
-    h = m.rnn(x)[0][:, -1]
-    return m.out(h), m.other(h)
-
-
-def as_dict(m: Made, x: Tensor) -> dict[str, Tensor]:
-    h = m.rnn(x)[0][:, -1]
-    return {"logits": m.out(h), "other": m.other(h)}
-
-
 def bidirectional(**options: Any) -> Made:
     return net(every, rnn=gru(bidirectional=True, **options), out=head(2 * HIDDEN))
 
@@ -67,11 +57,6 @@ REFUSED = [
     Form("bidirectional", bidirectional, "future|bidirectional"),
     Form("proj_size", lambda: net(last, rnn=gru(kind=nn.LSTM, proj_size=3), out=head(3)),
          "proj_size|[Pp]roject", doors="module pt2"),
-    Form("residual", lambda: net(lambda m, x: m.out(m.two(m.rnn(x)[0])[0] + m.rnn(x)[0]),
-                                 two=gru(HIDDEN)), "two|more than once|joins"),
-    Form("skip around the recurrent layer",
-         lambda: net(lambda m, x: m.out(m.rnn(m.first(x))[0] + m.first(x)),
-                     first=nn.Linear(CHANNELS, HIDDEN), rnn=gru(HIDDEN)), "two|more than once|joins"),
     # first states
     Form("learned first state",
          lambda: net(lambda m, x: m.out(m.rnn(x, m.h0.expand(1, x.shape[0], HIDDEN).contiguous())[0]),
@@ -136,9 +121,6 @@ REFUSED = [
     Form("strided conv",
          lambda: net(lambda m, x: m.out(m.rnn(m.conv(x.transpose(1, 2)).transpose(1, 2))[0][:, -1]),
                      conv=nn.Conv1d(CHANNELS, 6, 4, stride=2), rnn=gru(6)), "stride"),
-    # returned values
-    Form("two heads", lambda: net(two_heads, other=head(outputs=2)), "out.*other|two|second"),
-    Form("a dict of two", lambda: net(as_dict, other=head(outputs=2)), "dict|two|second"),
     # what no graph has
     Form("assert in forward", lambda: net(checked), "two axes", doors="module"),
     Form("nn.GRUCell in a loop", lambda: net(stepped, rnn=nn.GRUCell(CHANNELS, HIDDEN)),

@@ -122,7 +122,6 @@ class Simple(nn.Module):
         h, (_, c) = self.rnn(x)
         results = {
             "cell": lambda: self.head(c[0]),
-            "residual": lambda: self.head(h + x),
             "middle": lambda: self.head(h[:, 5]),
             "reversed": lambda: self.head(h.flip(1)),
             "dropout": lambda: self.head(nn.functional.dropout(h, 0.3, training=True)),
@@ -135,7 +134,6 @@ class Simple(nn.Module):
     [
         ("first", "a first state that is not zeros"),
         ("cell", "the cell state is read"),
-        ("residual", r"add \(add\): joins two paths"),
         ("middle", "does more than its layers"),
         ("reversed", r"flip \(flip\): it needs the future"),
         ("dropout", "training mode"),

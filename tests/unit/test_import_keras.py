@@ -20,6 +20,7 @@ from edgeflow.errors import CompressError, ToolMissingError
 from edgeflow.importers import FloatChain, load_float_model
 from tests.keras_models import (
     CHANNELS,
+    GRAPHS,
     MODELS,
     TIME,
     L,
@@ -82,7 +83,7 @@ def refused(path: Path, match: str, **options: Any) -> str:
     "name,form",
     [
         pytest.param(n, f, marks=[] if f == ".keras" or (n, f) in QUICK else pytest.mark.slow)
-        for n in MODELS
+        for n in MODELS | GRAPHS
         for f in FORMS
     ],
 )
@@ -159,17 +160,15 @@ def two_inputs() -> Any:
     return keras.Model([a, b], L.Dense(2)(L.GRU(3)(L.Add()([a, b]))))
 
 
-def two_heads() -> Any:
+def joined_over_time() -> Any:
+    x = keras.Input((TIME, CHANNELS))
+    return keras.Model(x, L.GRU(2)(L.Concatenate(axis=1, name="longer")([x, x])))
+
+
+def scores_of_two() -> Any:
     x = keras.Input((TIME, CHANNELS))
     y = L.GRU(4)(x)
-    return keras.Model(x, [L.Dense(2, name="kind")(y), L.Dense(3, name="speed")(y)])
-
-
-def residual() -> Any:
-    x = keras.Input((TIME, CHANNELS))
-    y = L.Dense(4, name="front")(x)
-    z = L.GRU(4, return_sequences=True, name="back")(y)
-    return keras.Model(x, L.Dense(2)(L.Add(name="sum")([y, z])))
+    return keras.Model(x, [L.Dense(2, activation="softmax", name="kind")(y), L.Dense(3)(y)])
 
 
 def shared() -> Any:
@@ -231,8 +230,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "lambda": (lambda: chain(L.Lambda(lambda x: 2 * x), L.GRU(3)), "never run"),
     "repeat": (lambda: chain(L.GRU(3), L.RepeatVector(4), L.GRU(3)), "RepeatVector"),
     "inputs": (two_inputs, r"2 inputs \(a, b\)"),
-    "outputs": (two_heads, r"2 outputs"),
-    "residual": (residual, r"sum \(Add\): it joins front and back"),
+    "over-time": (joined_over_time, r"longer \(Concatenate\): axis=1: use axis=-1"),
+    "outputs": (scores_of_two, r"kind \(Dense\): softmax at the end of one of several outputs"),
     "shared": (shared, r"twice \(Dense\): it is called 2 times"),
     "cell-state": (cell_state, r"memory \(LSTM\): its cell state"),
     "first-state": (first_state, r"memory \(GRU\): it joins"),

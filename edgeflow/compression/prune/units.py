@@ -49,6 +49,11 @@ class UnitPruning(Method):
         CompressError
             If a layer cannot lose units, or there is no recurrent one.
         """
+        if model.chain().sources:
+            raise CompressError(
+                "whole units are cut off of chains only, and branches join in this model: prune "
+                "its weights instead"
+            )
         layers = layers_converted(model, self._few)
         inputs = np.arange(len(model.channels))
         found = False
