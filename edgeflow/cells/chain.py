@@ -110,8 +110,8 @@ class FloatChain:
     units: tuple[str, ...] = ()
     output: OutputFormat | None = None
     hop: int = 0
-    counts: tuple[float, ...] = ()
     sources: tuple[tuple[int, ...], ...] = ()
+    counts: tuple[float, ...] = ()
 
     @property
     def overlap(self) -> Overlap | None:

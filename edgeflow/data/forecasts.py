@@ -41,11 +41,11 @@ def forecasts(dataset: Dataset, horizons: Sequence[float]) -> Dataset:
             f"--horizon {','.join(f'{one:g}' for one in horizons)}: give seconds from now, each a "
             f"sample of {dataset.rate_hz:g} Hz or more"
         )
-    names, units = tuple(dataset.channels), tuple(dataset.units)
+    names, units, along = tuple(dataset.channels), tuple(dataset.units), True
     values = dataset.target if isinstance(dataset.target, Regression) else None
     if values is not None and values.per_step:
-        names, units = values.names, values.units
-    task = Forecast(names, units, steps, dataset.rate_hz)
+        names, units, along = values.names, values.units, values.along
+    task = Forecast(names, units, steps, dataset.rate_hz, along)
     kept = [one for one in dataset.recordings if len(one.x) > steps[-1]]
     if not kept:
         raise DataError(

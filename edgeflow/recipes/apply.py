@@ -116,8 +116,7 @@ def _compress(
     name: str | None, board: str, measured: BoardSpec | None, model_options: ModelOptions,
     split: str, restart: bool, on_epoch: OnEpoch | None, progress: StageProgress,
 ) -> Result:  # fmt: skip
-    if (task := _trained_task(model)) is not None:
-        dataset = for_task(dataset, task)
+    dataset = for_model(dataset, model)
     mixed = None
     if recipe.widths.weights == "mixed":
         drop = recipe.widths.max_drop
@@ -240,14 +239,15 @@ def prune_options(recipe: Recipe, board: str = DEFAULT_BOARD) -> PruneOptions | 
     return PruneOptions(sparsity, matrices, shape, prune.structured or 0.0, ranks)
 
 
-def _trained_task(model: "nn.Module | str | Path") -> Task | None:
-    """Return what ``edgeflow train`` trained a model for; None: its classes, or not known."""
+def for_model(dataset: "Dataset", model: "nn.Module | str | Path") -> "Dataset":
+    """Return a data set for what ``edgeflow train`` trained a model for, if it can be."""
     if isinstance(model, str | Path):
         path = Path(model)
         if path.name != "model.pt" and not (path / "model.pt").is_file():
-            return None
+            return dataset
         model = load_model(path)
-    return getattr(model, "target", None)
+    task = getattr(model, "target", None)
+    return for_task(dataset, task) if isinstance(task, Task) else dataset
 
 
 def trained_tail(model: "nn.Module | str | Path") -> float | None:

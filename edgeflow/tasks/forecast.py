@@ -40,12 +40,16 @@ class Forecast(Task):
         Samples from now.
     rate_hz : float
         Samples per second; 0 if unknown.
+    along : bool
+        Whether each series turns and scales with the channel in its place: channels themselves, or
+        positions beside velocities.
     """
 
     series: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()
     rate_hz: float = 0.0
+    along: bool = False
 
     name: ClassVar[str] = "forecast"
     losses: ClassVar[Mapping[str, Loss]] = LOSSES
@@ -75,6 +79,10 @@ class Forecast(Task):
     @property
     def per_step(self) -> bool:
         return True
+
+    @property
+    def follows(self) -> bool:
+        return self.along
 
     @property
     def outputs(self) -> tuple[str, ...]:

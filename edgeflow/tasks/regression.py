@@ -45,11 +45,14 @@ class Regression(Task):
         One per output. Targets are float32 [n, values], or [n] of one.
     steps : bool
         Whether each step has targets of its own.
+    along : bool
+        Whether forecasts of them turn and scale with the channels in their places.
     """
 
     names: tuple[str, ...] = ("value",)
     units: tuple[str, ...] = ("",)
     steps: bool = False
+    along: bool = False
 
     name: ClassVar[str] = "regression"
     losses: ClassVar[Mapping[str, Loss]] = LOSSES

@@ -237,6 +237,15 @@ class Task:
         return False
 
     @property
+    def follows(self) -> bool:
+        """Whether targets turn and scale as the samples do, each value with one channel.
+
+        Then they are changed with them by the augmentations "rotate" and "scale": `wanted` targets
+        are whole sets of one for each channel.
+        """
+        return False
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs; () if they have none."""
         return ()

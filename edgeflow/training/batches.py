@@ -13,8 +13,13 @@ from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset, Recording, Windows, as_targets
 from edgeflow.overlap import Overlap
 
-#: Returns changed samples of x [n, time, channels]: whole windows, or whole recordings.
-Change = Callable[[Tensor], Tensor]
+#: Returns changed samples x [n, time, channels] and their targets: of whole windows or recordings.
+Change = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def unchanged(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Change nothing."""
+    return x, y
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Batch:
     ----------
     x : Tensor float32 [n, time, channels]
     y : Tensor int64 [n], or float32 [n] or [n, values]
-        Targets; of a task with one per step [n, time] or [n, time, values].
+        Targets, as `change` made them; of a task with one per step [n, time] or [n, time, values].
     weight : Tensor float32 [n, time]
         What each step counts in loss and metrics.
     keep : bool
@@ -88,12 +93,12 @@ def tail_weight(n: int, length: int, tail: int) -> Tensor:
 
 def _of_windows(windows: Windows, chosen: NDArray[np.int64], tail: int, change: Change) -> Batch:
     targets = windows.y if windows.by_step is None else windows.by_step
-    x, y = torch.from_numpy(windows.x[chosen]), torch.from_numpy(targets[chosen])
-    return Batch(change(x), y, tail_weight(len(x), x.shape[1], tail), keep=False)
+    x, y = change(torch.from_numpy(windows.x[chosen]), torch.from_numpy(targets[chosen]))
+    return Batch(x, y, tail_weight(len(x), x.shape[1], tail), keep=False)
 
 
 def train_windows(
-    dataset: Dataset, length: int, batch: int, tail: int, *, change: Change = lambda x: x
+    dataset: Dataset, length: int, batch: int, tail: int, *, change: Change = unchanged
 ) -> Iterator[Batch]:
     """Yield shuffled windows of the training subjects that overlap by half, changed by `change`.
 
@@ -113,7 +118,7 @@ def train_windows(
 
 def streams(
     recordings: list[Recording], length: int, batch: int, warmup: int, *, shuffle: bool,
-    per_step: bool = False, change: Change = lambda x: x,
+    per_step: bool = False, change: Change = unchanged,
 ) -> Iterator[Batch]:  # fmt: skip
     """Yield recordings in groups of `batch`, cut into successive windows of `length`.
 
@@ -136,12 +141,12 @@ def streams(
         for row, i in enumerate(group):
             x[row, : len(parts[i])] = torch.from_numpy(parts[i])
             weight[row, warmup : len(parts[i])] = 1.0
-        x = change(x)
         if per_step:
             found = [torch.from_numpy(recordings[i].by_step()[start[i] :]) for i in group]
             y = nn.utils.rnn.pad_sequence(found, batch_first=True)
         else:
             y = torch.from_numpy(as_targets([recordings[i].label for i in group]))
+        x, y = change(x, y)
         for begin in range(0, longest, length):
             piece = slice(begin, begin + length)
             of_piece = y[:, piece] if per_step else y

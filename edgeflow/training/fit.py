@@ -209,24 +209,40 @@ class Fit:
         for name in _VALUES:
             setattr(self, name, state[name])
 
-    def _changed(self, x: Tensor) -> Tensor:
-        """Return augmented samples."""
+    def _changed(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return augmented samples, and what outputs should then be in real units."""
+        y = self.task.wanted(y)
         names = ("rotate", "scale", "noise", "pace")
         change = {
             name: getattr(self.options, name) if name in self.task.invariant else 0.0
             for name in names
         }
+        if self.task.follows:
+            x, y = self._turned(x, y)
         if (pace := change.pop("pace")) and self.pace:
             x = time_warp(x, pace)
         if self.mirror:
             x = mirror(x, self.signs, self.mirror)
-        return augment(x, self.triples, self.model.get_buffer("std"), **change)
+        return augment(x, self.triples, self.model.get_buffer("std"), **change), y
 
-    def _wanted(self, y: Tensor) -> Tensor:
-        """Return the outputs that targets ask for."""
+    def _turned(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return samples and targets [n, time, sets * channels] that are turned and scaled alike.
+
+        About the channels' means, as the targets are changes.
+        """
+        n, time, channels = x.shape
+        mean, options = self.model.get_buffer("mean"), self.options
+        both = torch.cat([x - mean, y.reshape(n, -1, channels)], dim=1)
+        both = augment(
+            both, self.triples, self.model.get_buffer("std"),
+            rotate=options.rotate, scale=options.scale, noise=0.0,
+        )  # fmt: skip
+        return both[:, :time] + mean, both[:, time:].reshape(y.shape)
+
+    def _normal(self, y: Tensor) -> Tensor:
+        """Return the outputs that mean real values."""
         form: OutputFormat | None = getattr(self.model, "output", None)
-        wanted = self.task.wanted(y)
-        return wanted if form is None else form.normal(wanted)
+        return y if form is None else form.normal(y)
 
     def _train_epoch(self) -> float:
         """Return the mean loss."""
@@ -244,7 +260,7 @@ class Fit:
                     continue
                 for method in self.methods:
                     outputs = method.outputs(self.model, batch, outputs)
-                losses = self.loss(outputs, self._wanted(batch.y))
+                losses = self.loss(outputs, self._normal(batch.y))
                 for method in self.methods:
                     losses = method.losses(self.model, batch, outputs, losses)
                 loss = (losses * batch.weight).sum() / weights

@@ -137,9 +137,9 @@ def test_a_sensor_does_not_turn_within_a_recording(data: Dataset) -> None:
     """Augmentation is drawn for a recording, not for each piece of it."""
     drawn = []
 
-    def turn(x: Tensor) -> Tensor:
+    def turn(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         drawn.append(x.shape)
-        return x * (1 + torch.rand(len(x), 1, 1))
+        return x * (1 + torch.rand(len(x), 1, 1)), y
 
     recordings = data.split("train")
     pieces = list(streams(recordings, 20, 3, 5, shuffle=False, change=turn))
@@ -162,9 +162,9 @@ def test_training_hands_its_changes_to_whole_recordings(
     shapes: list[int] = []
     changed = Fit._changed
 
-    def seen(fit: Fit, x: Tensor) -> Tensor:
+    def seen(fit: Fit, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         shapes.append(x.shape[1])
-        return changed(fit, x)
+        return changed(fit, x, y)
 
     monkeypatch.setattr(Fit, "_changed", seen)
     train(data, out=tmp_path, mode="streaming", **(SMALL | {"epochs": 1}))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeflow import metrics
-from edgeflow.cells import load_model
+from edgeflow.cells import SequenceClassifier, load_model
 from edgeflow.codegen.header import header
 from edgeflow.codegen.plan import plan_library
 from edgeflow.compression.evaluate import compress_model
@@ -27,6 +27,8 @@ from edgeflow.program import Program
 from edgeflow.targets.core import load_core
 from edgeflow.tasks import Forecast, OutputFormat, Regression, Tagging, from_json
 from edgeflow.training import train
+from edgeflow.training.fit import Fit
+from edgeflow.training.options import FitOptions
 from tests.random_programs import random_program
 
 PEOPLE = {"train": ["a", "b"], "val": ["c"], "test": ["d"]}
@@ -141,6 +143,27 @@ def test_horizons_that_cannot_be_are_refused() -> None:
             for_purpose(whole, task, horizon)
     with pytest.raises(TrainError, match="let a model forecast it"):
         train(whole, "gru", out="never")
+
+
+def test_targets_turn_and_scale_with_the_samples_all_through_a_stream(tmp_path: Path) -> None:
+    """What is true of samples and changes, here that a change is 0.2 of a velocity, stays true."""
+    names = ("vx", "vy", "vz")
+    task = Forecast(names, ("m",) * 3, (2,), 10.0, along=True)
+    whole = dataclasses.replace(walks(), channels=[*names], units=["m/s"] * 3, target=task)
+    model = SequenceClassifier("gru", [], [*names], target=task)
+    fit = Fit(
+        model, FitOptions(rotate=60.0, scale=0.5, noise=0.0), whole, batches=lambda change: iter(()),
+        evaluate=lambda model: {}, metric=task.headline, arguments={}, folder=tmp_path,
+    )  # fmt: skip
+    x = torch.randn(4, 5, 3)
+    found = []
+    for _ in range(2):
+        turned, y = fit._changed(x, 0.2 * x)
+        torch.testing.assert_close(y, 0.2 * turned)
+        found.append(turned)
+    assert not torch.allclose(found[0], found[1])
+    lengths = (found[0].norm(dim=2) / x.norm(dim=2)).numpy()
+    np.testing.assert_allclose(lengths, lengths[:, :1].repeat(5, 1), rtol=1e-4)
 
 
 # ---- real units

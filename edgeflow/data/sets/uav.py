@@ -112,6 +112,6 @@ SOURCES = [
         find=_find,
         read=_read,
         fetch=_fetch,
-        target=Regression(("x", "y", "z"), ("m",) * 3, steps=True),
+        target=Regression(("x", "y", "z"), ("m",) * 3, steps=True, along=True),
     )
 ]
