@@ -55,7 +55,8 @@ def _score_rows(task: Any, scores: dict[str, Any]) -> list[list[str]]:
     enough = [str(scores["warmup"][kind]["samples"]) for kind in kinds]
     what = f"{scores['windows']} windows"
     if "recordings" in scores:
-        what = f"{scores['windows']} steps of {scores['recordings']} recordings"
+        decisions = "decisions" if scores.get("hop") else "steps"
+        what = f"{scores['windows']} {decisions} of {scores['recordings']} recordings"
     rows = [
         [
             f"{metric.label} on {what} of {scores['split']} subjects",

@@ -62,7 +62,8 @@ class Compressed:
         after each sample since the reset, and "samples" to 95 % of the last); with an early exit
         also "samples_read" (mean over windows) and "accuracy_int_whole" (of reading all samples).
         Of a program without windows each step of whole recordings counts as a window, but for the
-        first "warmup_samples" of each; "recordings" is their number.
+        first "warmup_samples" of each; "recordings" is their number. Where windows overlap, each
+        decision does, one every "hop" samples.
         Of another task than classification the same with its metrics: the headline's name in the
         place of "accuracy", and what else its `Task.scores` has in that of the others.
     """
@@ -263,6 +264,7 @@ def score(
     subjects = side_by_side({kind: one["subjects"] for kind, one in scores.items()})
     described = {} if dataset.target is None else {"task": task.to_json()}
     streams = {"recordings": found.recordings, "warmup_samples": found.warmup}
+    streams |= {"hop": program.hop} if program.hop else {}
     return {
         **described,
         "split": split,

@@ -177,7 +177,8 @@ def _scores(run: dict[str, Any]) -> dict[str, str]:
     before, windows = metric.text(values["float"]), run["accuracy_float_windows"]
     # of other windows than those that ran: not to be compared to the decimal
     if before and windows not in (None, run["windows"]):
-        before += f" of {windows:,} {'windows' if run['recordings'] is None else 'steps'}"
+        made = "windows" if run["recordings"] is None else "decisions" if run["hop"] else "steps"
+        before += f" of {windows:,} {made}"
     rows = {
         f"{metric.label} before compression": before,
         f"{metric.label} of the integer reference": metric.text(values["oracle"]),

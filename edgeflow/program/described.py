@@ -10,7 +10,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("data", "source", "split"), str),
     **dict.fromkeys(("notes", "units", "counts_per_unit"), (list, tuple)),
     **dict.fromkeys(("fired", "spikes", "saturation", "warmup", "cutoff", "task"), Mapping),
-    **dict.fromkeys(("windows", "warmup_samples"), int),
+    **dict.fromkeys(("windows", "warmup_samples", "hop"), int),
 }
 #: Of those, the ones whose values are shares, and texts.
 _SHARES, _TEXTS = ("fired", "saturation"), ("notes", "units")

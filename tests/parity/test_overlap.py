@@ -87,7 +87,7 @@ def test_every_command_scores_the_same_decisions(
     result = profile(compile_program(compressed.program, "host", tmp_path), data)
     assert trained["accuracy"] == scores["accuracy_float"] == result.accuracy_float
     assert scores["accuracy_int"] == result.accuracy_oracle == result.accuracy_device
-    assert trained["decisions"] == scores["windows"] == result.windows
+    assert trained["decisions"] == scores["windows"] == result.windows and scores["hop"] == 5
     assert result.windows == sum(len(range(14, len(one.x), 5)) for one in recordings)
     assert result.mismatches == 0 and result.steps == sum(len(one.x) for one in recordings)
     assert (result.window, result.hop, result.recordings) == (20, 5, len(recordings))
