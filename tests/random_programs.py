@@ -45,7 +45,9 @@ from edgeflow.program.nodes import (
     PureCfC,
     ReLU,
     Residual,
+    Sigmoid,
     SlowGRU,
+    Tanh,
     Taps,
     WideLSTM,
 )
@@ -439,6 +441,20 @@ def random_multiply(rng: np.random.Generator, name: str, width: int, size: int, 
     return Multiply(name, multiplier.astype(np.int32), bits, state_bits)
 
 
+def random_squash(kind: type[Node]) -> Callable[..., Node]:
+    def draw(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+             state_bits: int, extreme: bool) -> Node:  # fmt: skip
+        shift = int(rng.integers(1, 16 if extreme else 3))
+        ratio = 2.0 ** (14 - bits) * rng.uniform(0.2, 2, width)  # x at its width gives 1.6 to 16
+        multiplier = ratio * 2.0 ** (32 - shift)
+        if extreme:
+            multiplier = rng.choice([0, 2**31 - 1, rng.integers(2**31)], width)
+        limited = np.minimum(multiplier, 2**31 - 1).astype(np.int32)
+        return kind(name, limited, bits, state_bits, shift)  # type: ignore[call-arg]
+
+    return draw
+
+
 def random_mixer(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
                  state_bits: int, extreme: bool) -> Node:  # fmt: skip
     hidden_bits = int(rng.integers(2, 17))
@@ -595,6 +611,8 @@ DRAW: dict[str, Callable[..., Node]] = {
     "relu": random_relu,
     "mixer": random_mixer,
     "add": random_add,
+    "sigmoid": random_squash(Sigmoid),
+    "tanh": random_squash(Tanh),
     "norm": random_norm,
     "magnitude": random_magnitude,
     "difference": random_difference,

@@ -135,6 +135,14 @@ class Assembly:
         """Add ``max(x, 0)``."""
         self.add(name, nn.ReLU(), self.width)
 
+    def tanh(self, name: str) -> None:
+        """Add ``tanh(x)``."""
+        self.add(name, nn.Tanh(), self.width)
+
+    def sigmoid(self, name: str) -> None:
+        """Add ``1 / (1 + exp(-x))``; at the end of a model it is left out instead: `end`."""
+        self.add(name, nn.Sigmoid(), self.width)
+
     def layer_norm(
         self,
         name: str,

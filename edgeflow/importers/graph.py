@@ -38,6 +38,7 @@ _LAYERS = (
     "recurrent",
     "linear",
     "relu",
+    "tanh",
     "layer_norm",
     "batch_norm",
     "conv",
@@ -215,7 +216,7 @@ class Graph(ABC):
             if any(value in self.data for value in op.states):
                 return "its first state depends on the samples: start from zeros"
             return None
-        if op.role == "move" or (op.role in FINAL and self._is_last(op)):
+        if op.role in ("move", "sigmoid") or self._is_left_out(op):
             return None
         if op.role in FINAL and len(self.heads) > 1:
             return f"{op.role} at the end of one of several outputs: return what it reads"
@@ -227,9 +228,11 @@ class Graph(ABC):
         """Return why an operation without a role has none in a chain, and what to do."""
         return self.advice.get(op.kind)
 
-    def _is_last(self, op: Operation) -> bool:
+    def _is_left_out(self, op: Operation) -> bool:
+        """Tell whether an operation is a function at the end of a model of one output."""
         after = self.path[self.path.index(op) + 1 :]
-        return all(other.role == "move" for other in after)
+        last = len(self.heads) == 1 and all(other.role == "move" for other in after)
+        return op.role in FINAL and last
 
     def _batch(self, channels: int) -> tuple[int | None, int | None, bool]:
         """Return the fixed sizes of batch and time, and whether x is [time, n, channels]."""
@@ -346,7 +349,7 @@ class Graph(ABC):
                 chain.sum(op.name, read, [1.0, -1.0 if op.role == "sub" else 1.0])
             return [chain.point]
         (chain.point,) = read
-        if op.role in FINAL:
+        if self._is_left_out(op):
             chain.end(op.role)
         elif op.role in SUMS:
             first = op.operands[0] not in self.data  # "constant op value"

@@ -172,6 +172,8 @@ def _add(chain: Assembly, part: Part, window: int) -> None:
     if ending == "relu":
         own = part.kind in ("ReLU", "Activation")
         chain.relu(part.name if own else f"{part.name}_relu")
+    elif ending == "tanh":
+        chain.tanh(part.name if part.kind == "Activation" else f"{part.name}_tanh")
     elif ending in ENDINGS:
         chain.end(ending)
 

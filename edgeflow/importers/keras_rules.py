@@ -108,11 +108,11 @@ def activation_of(
 
 def _activation(part: Part, place: Place) -> str | None:
     name = activation_of(part.options)
-    if name in ("linear", "relu") or (name in ENDINGS and place.final):
+    if name in ("linear", "relu", "tanh") or (name in ENDINGS and place.final):
         return None
     if name in ENDINGS:
-        return f"{name} {place.ending}: use relu, or none"
-    return f"activation '{short(name)}': use relu, or none"
+        return f"{name} {place.ending}: use relu or tanh, or none"
+    return f"activation '{short(name)}': use relu or tanh, or none"
 
 
 def _dense(part: Part, place: Place) -> str | None:

@@ -30,7 +30,7 @@ from edgeflow.importers.operation import Operation
 
 _MOVES = ("Cast", "Concat", "Dropout", "Flatten", "Gather", "Identity", "Reshape", "Slice",
           "Squeeze", "Transpose", "Unsqueeze")  # fmt: skip
-_SAME = ("MatMul", "Add", "Sub", "Mul", "Div", "Softmax", "Sigmoid", "Relu", "Conv", "Pad")
+_SAME = ("MatMul", "Add", "Sub", "Mul", "Div", "Softmax", "Sigmoid", "Relu", "Tanh", "Conv", "Pad")
 _ROLES = {
     **{kind: kind.lower() for kind in _SAME},
     **{
@@ -49,9 +49,9 @@ _ONE_OPERATOR = (
     "export the recurrent layer as one GRU, LSTM or RNN operator: use nn.GRU, nn.LSTM or nn.RNN, "
     "not a loop over the steps"
 )
-_FUNCTION = "not supported: use Relu between layers, and none after the last"
+_FUNCTION = "not supported: use Relu, Tanh or Sigmoid between layers, and none after the last"
 _FUNCTIONS = ("Celu", "Clip", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish",
-              "PRelu", "Selu", "Sigmoid", "Softplus", "Softsign", "Swish", "Tanh")  # fmt: skip
+              "PRelu", "Selu", "Softplus", "Softsign", "Swish")  # fmt: skip
 #: Domains of the standard operators, and those that onnxruntime has.
 _STANDARD = ("", "ai.onnx")
 _DOMAINS = (*_STANDARD, "ai.onnx.ml", "com.microsoft")
@@ -91,8 +91,8 @@ class _Onnx(Graph):
         "If": "control flow: export the branch that is used, alone",
     }
     supported = (
-        "forward GRU, LSTM and RNN, Gemm, MatMul, causal Conv, Relu, LayerNormalization, constants "
-        "for each channel, a mean over time, and Softmax or Sigmoid at the end"
+        "forward GRU, LSTM and RNN, Gemm, MatMul, causal Conv, Relu, Tanh, LayerNormalization, "
+        "constants for each channel, a mean over time, and Softmax or Sigmoid at the end"
     )
     engine = "onnxruntime"
 

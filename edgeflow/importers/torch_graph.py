@@ -32,8 +32,8 @@ _CONCATENATIONS = ("cat", "concat", "concatenate", "hstack")
 _SIZES = ("empty_like", "full_like", "new_empty", "new_full", "new_ones", "new_zeros", "ones_like",
           "sym_size", "zeros_like", "size", "shape")  # fmt: skip
 _ROLES = {
-    **{kind: kind for kind in ("linear", "matmul", "relu", "layer_norm", "batch_norm", "mean",
-                               "pad", *SUMS, *FINAL)},
+    **{kind: kind for kind in ("linear", "matmul", "relu", "tanh", "layer_norm", "batch_norm",
+                               "mean", "pad", *SUMS, *FINAL)},
     **{"addmm": "linear", "mm": "matmul", "rsub": "sub", "true_divide": "div", "divide": "div",
        "rdiv": "div", "multiply": "mul", "rmul": "mul", "subtract": "sub", "radd": "add",
        "neg": "mul", "negative": "mul", "conv1d": "conv", "constant_pad_nd": "pad",
@@ -66,7 +66,7 @@ _ARGUMENTS = {
 }
 _TURNS = ("transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "permute", "mT")
 _ALSO_A_CHANNEL = "compute it in the data, as a channel of its own"
-_ACTIVATION = "use ReLU between layers"
+_ACTIVATION = "use ReLU, tanh or sigmoid between layers"
 _CELL = "use nn.GRU, nn.LSTM or nn.RNN on whole sequences"
 _OVER_TIME = "use the last step's outputs, or their mean over time"
 _RANDOM = "it is random: leave it out, or call it in training only"
@@ -201,7 +201,7 @@ class TorchGraph(Graph):
         **dict.fromkeys(("conv2d", "conv3d"), "use a causal nn.Conv1d over time"),
         **dict.fromkeys(("clamp", "clip", "hardtanh", "clamp_min", "clamp_max", "nan_to_num",
                          "relu6"), "leave it out, and clip the data before the model"),
-        **dict.fromkeys(("gelu", "silu", "tanh", "sigmoid", "elu", "selu", "leaky_relu", "prelu",
+        **dict.fromkeys(("gelu", "silu", "elu", "selu", "leaky_relu", "prelu",
                          "softplus", "hardswish", "mish", "hardsigmoid"), _ACTIVATION),
         **dict.fromkeys(("gru_cell", "lstm_cell", "rnn_tanh_cell", "rnn_relu_cell"), _CELL),
         **dict.fromkeys(("sum", "max", "amax", "adaptive_max_pool1d", "max_pool1d", "avg_pool1d"),
@@ -215,8 +215,8 @@ class TorchGraph(Graph):
                         "packed sequences: call the layers on plain tensors"),
     }  # fmt: skip
     supported = (
-        "layers of docs/import.md: forward GRU, LSTM, RNN, linear, causal conv1d, norms, relu, one "
-        "constant a channel, the last step, mean over time, softmax at the end"
+        "layers of docs/import.md: forward GRU, LSTM, RNN, linear, causal conv1d, norms, relu, "
+        "tanh, one constant a channel, the last step, mean over time, softmax at the end"
     )
 
     def refusal(self, op: Operation) -> str | None:

@@ -461,6 +461,20 @@ typedef struct {
 void ef_slow_gru_step(const ef_slow_gru *cell, const int16_t *x, int16_t *h, int32_t *m,
                       int16_t *scratch);
 
+/* Sigmoid of each value */
+/* Hyperbolic tangent of each value */
+typedef struct {
+    /* [size] A unit of x in units of v, times 2^(32 - shift); not negative */
+    const EF_FLASH int32_t *multiplier;
+    uint16_t size;       /* Number of values */
+    uint8_t source_bits; /* Width of x, 2..16 */
+    uint8_t state_bits;  /* Width of y, 8..16 */
+    uint8_t shift;       /* 1..15 */
+} ef_squash;
+
+void ef_sigmoid_step(const ef_squash *cell, const int16_t *x, int16_t *y);
+void ef_tanh_step(const ef_squash *cell, const int16_t *x, int16_t *y);
+
 /* y = [x(t - (taps - 1) dilation), ..., x(t - dilation), x(t)], zeros after a reset */
 typedef struct {
     uint16_t size;     /* Values per sample */

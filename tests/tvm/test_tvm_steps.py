@@ -19,7 +19,7 @@ from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes import RNN, Cutoff, ReLU
 from edgeflow.program.nodes.base import State
 from edgeflow.resources import resource
-from tests.random_programs import DRAW, random_matrix, random_rnn, with_delta
+from tests.random_programs import DRAW, random_matrix, random_multiply, random_rnn, with_delta
 
 tvm = pytest.importorskip("tvm", reason="apache-tvm is not installed")
 emit = importlib.import_module("edgeflow.codegen.tvm.emit")
@@ -192,7 +192,12 @@ def cutoff(rng: np.random.Generator, name: str, width: int, size: int, bits: int
     return Cutoff(name, max(width, 2), int(rng.integers(1 << 16)), int(rng.integers(1, 40)))
 
 
-LAYERS = {**DRAW, "linear": linear, "cutoff": cutoff}
+def multiply(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+             state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    return random_multiply(rng, name, 2 * width, size, bits, state_bits, extreme)
+
+
+LAYERS = {**DRAW, "linear": linear, "cutoff": cutoff, "multiply": multiply}
 
 
 def layers(cell: str, seeds: Sequence[int], delta: bool = False) -> list[Node]:

@@ -110,3 +110,21 @@ def test_a_graph_trains_with_its_integers() -> None:
         model(torch.from_numpy(x)).square().mean().backward()
     assert method.program is not None and method.program.sources
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_a_gated_unit_in_integers() -> None:
+    """Alone catches a sigmoid or tanh that reads its table in another unit."""
+    chain, x = residual(), data()
+    torch.manual_seed(2)
+    wide = nn.Linear(12, 12)
+    wide.weight.data *= 5
+    chain.layers = [
+        ("front", nn.Linear(3, 12)),
+        ("gate", nn.Sigmoid()),
+        ("wide", wide),
+        ("tanh", nn.Tanh()),
+        ("unit", Product()),
+        ("head", nn.Linear(12, 2)),
+    ]
+    chain.sources = ((0,), (1,), (1,), (3,), (2, 4), (5,))
+    assert errors(chain, x).max() < 0.05

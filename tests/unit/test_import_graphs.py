@@ -77,7 +77,13 @@ def _gate(m: Model, x: Tensor) -> object:
     return m.classes(m.side(x) * (1 - h))
 
 
-WAYS = [_residual, _steps, _features, _states, _scaled, _gate]
+def _unit(m: Model, x: Tensor) -> object:
+    """A gated unit, whose sigmoid is none at the end."""
+    h, _ = m.first(x)
+    return m.classes(torch.sigmoid(m.side(x)) * torch.tanh(m.second(h)[0] + h))
+
+
+WAYS = [_residual, _steps, _features, _states, _scaled, _gate, _unit]
 
 
 def by_module(module: nn.Module, x: np.ndarray, folder: Path) -> FloatChain:

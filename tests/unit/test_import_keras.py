@@ -222,7 +222,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "pooling": (lambda: chain(L.MaxPooling1D(), L.GRU(3)), "MaxPooling1D.*strides=1"),
     "flatten": (lambda: chain(L.Flatten(), L.Dense(2)), "return_sequences=False"),
     "reshape": (lambda: chain(L.Reshape((TIME // 2, 6)), L.GRU(2)), "target_shape"),
-    "tanh": (lambda: chain(L.Dense(3, activation="tanh"), L.GRU(3)), "activation 'tanh': use relu"),
+    "elu": (lambda: chain(L.Dense(3, activation="elu"), L.GRU(3)), "activation 'elu': use relu"),
     "softmax-inside": (lambda: chain(L.Dense(3, activation="softmax"), L.GRU(3)), "before other"),
     "leaky": (lambda: chain(L.Dense(3), L.LeakyReLU(), L.GRU(3)), "LeakyReLU"),
     "relu6": (lambda: chain(L.Dense(3), L.ReLU(max_value=6)), "use a plain ReLU"),
