@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset, Recording, Windows, as_targets
@@ -31,6 +31,28 @@ class Batch:
     y: Tensor
     weight: Tensor
     keep: bool
+
+
+@torch.no_grad()
+def normalise_front(front: nn.ModuleList, dataset: Dataset, *, centre: bool) -> None:
+    """Set deviation and, to `centre`, mean of the last front end, by training subjects' samples.
+
+    A layer that reads zeros before the first sample must not be given centred values: their zero
+    is no integer's.
+    """
+    found = []
+    for samples in (recording.x for recording in dataset.split("train")):
+        x = torch.from_numpy(samples.astype(np.float32))[None]
+        for layer in front:
+            x, _ = layer(x)
+        found.append(x[0])
+    y = torch.cat(found).double()
+    mean, std = y.mean(dim=0), y.std(dim=0, correction=0)
+    # rounding leaves a little variance in a constant value
+    std[std < 1e-6 * mean.abs().clamp(min=1e-6)] = 1.0
+    if centre:
+        front[-1].mean.copy_(mean)
+    front[-1].std.copy_(std)
 
 
 def normalisation(dataset: Dataset) -> tuple[Tensor, Tensor]:
