@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from edgeflow.cells.accumulate import build_readout
 from edgeflow.cells.cells import CELLS, build_cell
+from edgeflow.cells.front_text import front_of
 from edgeflow.cells.options import option_defaults
 from edgeflow.errors import TrainError
 from edgeflow.names import same_name
@@ -49,6 +50,8 @@ class SequenceClassifier(nn.Module):
         What the outputs are for, if they are not `classes`.
     output : OutputFormat, optional
         Real values of the outputs, which training normalised; None: they are real values.
+    front : str
+        Front ends before the cell, like ``magnitude,gravity=0.3hz`` (`front_text`); "": none.
 
     Attributes
     ----------
@@ -57,8 +60,10 @@ class SequenceClassifier(nn.Module):
     head : nn.Linear
         [classes, hidden].
     readout : Accumulate or None
+    front : nn.ModuleList
+        Front ends, which read raw samples; the last one normalises.
     mean, std : Tensor [channels]
-        Of the training subjects' samples, in the data set's units.
+        Of the training subjects' samples, in the data set's units; for models without front ends.
 
     Raises
     ------
@@ -89,6 +94,7 @@ class SequenceClassifier(nn.Module):
         warmup: int | None = None,
         units: list[str] | None = None,
         output: OutputFormat | None = None,
+        front: str = "",
     ) -> None:
         super().__init__()
         if target is None and len(classes) < 2:
@@ -109,7 +115,12 @@ class SequenceClassifier(nn.Module):
         self.warmup = warmup
         self.units = None if units is None else list(units)
         self.task = task_of(classes) if target is None else target
-        self.rnn = build_cell(cell, len(channels), hidden, layers, dropout, options)
+        self.front = front_of(front, channels, self.rate_hz)
+        if front:
+            self.hyper["front"] = front
+        last: Any = self.front[-1] if front else None
+        width = last.outputs if front else len(channels)
+        self.rnn = build_cell(cell, width, hidden, layers, dropout, options)
         # with the defaults, which another version may change
         self.hyper["options"] = {**option_defaults(CELLS[cell]), **(options or {})}
         self.dropout = nn.Dropout(dropout)
@@ -131,7 +142,17 @@ class SequenceClassifier(nn.Module):
 
     def stream(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Return logits [n, time, classes] and the state to go on from (None: from zeros)."""
-        x = (x - self.mean) / self.std
+        if not self.front:
+            return self._after_front((x - self.mean) / self.std, state)
+        fronts, state = ([None] * len(self.front), None) if state is None else state
+        following = []
+        for layer, before in zip(self.front, fronts, strict=True):
+            x, after = layer(x, before)
+            following.append(after)
+        y, state = self._after_front(x, state)
+        return y, (following, state)
+
+    def _after_front(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         if self.readout is None:
             hidden, state = self.rnn(x, state)
             return self.head(self.dropout(hidden)), state

@@ -86,6 +86,8 @@ def unsupported_conv(layer: Any) -> str | None:
 def convert(layer: Any, given: Calibration) -> Converted:
     """Make the node; its values are those of the source."""
     source = given.source
+    if source.offset.any():
+        raise CompressError("it reads zeros before the first sample, and 0 is none of its integers")
     node = nodes.Taps(given.name, len(source.scale), source.bits, layer.taps, layer.dilation)
     offset, scale = (np.tile(v, layer.taps) for v in (source.offset, source.scale))
     return Converted(node, Signal(offset, scale, source.bits, given.real))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.delta import Delta
+from edgeflow.cells.front import one_scale
 from edgeflow.compression.convert import few_windows, output_error
 from edgeflow.program import InputFormat
 from edgeflow.program.fixedpoint import symmetric_max
@@ -36,8 +37,13 @@ REPEATED, MARKED = 3, 0.1
 
 
 def equalized(form: InputFormat, chain: FloatChain) -> InputFormat:
-    """Return the input's format with units as coarse as the thresholds of its channels want."""
-    first = chain.layers[0][1]
+    """Return the input's format with units as coarse as its channels want.
+
+    By the thresholds of a delta layer, or the largest of those whose squares a front end adds up.
+    """
+    layers = [layer for _, layer in chain.layers]
+    form = replace(form, scale=one_scale(layers, form.scale))
+    first = layers[0]
     if not isinstance(first, Delta) or chain.reads[0] != (0,):
         return form
     balance = first.input.balance.numpy().astype(np.float64)

@@ -213,7 +213,8 @@ class Value(Traced):
         if item is None:
             return self._moved("Unsqueeze", self._vector(axis))
         last = (1 << 31) - 1
-        first, end = (last, -last) if item.step == -1 else (0, last)
+        backwards = isinstance(item.step, int) and item.step == -1
+        first, end = (last, -last) if backwards else (0, last)
         ends = [
             self._vector(first if item.start is None else item.start),
             self._vector(end if item.stop is None else item.stop),

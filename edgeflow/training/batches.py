@@ -43,6 +43,29 @@ class Batch:
     keep: bool
 
 
+@torch.no_grad()
+def normalise_front(front: nn.ModuleList, dataset: Dataset, *, centre: bool) -> None:
+    """Set deviation and, to `centre`, mean of the last front end, by training subjects' samples.
+
+    A layer that reads zeros before the first sample must not be given centred values: their zero
+    is no integer's.
+    """
+    found = []
+    for samples in (recording.x for recording in dataset.split("train")):
+        x = torch.from_numpy(samples.astype(np.float32))[None]
+        for layer in front:
+            x, _ = layer(x)
+        found.append(x[0])
+    y = torch.cat(found).double()
+    mean, std = y.mean(dim=0), y.std(dim=0, correction=0)
+    # rounding leaves a little variance in a constant value
+    std[std < 1e-6 * mean.abs().clamp(min=1e-6)] = 1.0
+    last: Any = front[-1]
+    if centre:
+        last.mean.copy_(mean)
+    last.std.copy_(std)
+
+
 def normalisation(dataset: Dataset) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation [channels] over the training subjects' samples.
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from edgeflow.cells import SequenceClassifier, load_model, save_model
 from edgeflow.cells.cells import cell_of
+from edgeflow.cells.taps import DelayLine
 from edgeflow.data.dataset import SPLITS, Dataset
 from edgeflow.data.sequences import sequences_of
 from edgeflow.errors import TrainError
@@ -150,10 +151,14 @@ class _Run:
             options=options.cell_options,
             target=dataset.target,
             output=dataset.task.output_format(batches.targets(dataset)),
+            front=options.front,
         )
         mean, std = batches.normalisation(dataset)
         model.mean.copy_(mean)
         model.std.copy_(std)
+        if options.front:
+            padded = any(isinstance(layer, DelayLine) for layer in model.rnn.modules())
+            batches.normalise_front(model.front, dataset, centre=not padded)
         self.fit = Fit(
             model,
             options,

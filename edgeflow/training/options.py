@@ -143,6 +143,8 @@ class TrainOptions(FitOptions):
         Decide once per window, at its last step, or at every step: window, streaming.
     warmup : int or None
         Streaming: first steps of a recording that are not counted; None: half a window.
+    front : str
+        Integer front ends before the cell, like magnitude,gravity=0.3hz; a wrong one lists all.
     """
 
     panel = MODEL
@@ -157,6 +159,7 @@ class TrainOptions(FitOptions):
     readout: Annotated[str | None, Option("--readout")] = None
     mode: Annotated[str, Option("--mode", shown=True)] = "window"
     warmup: int | None = None
+    front: Annotated[str, Option("--front")] = ""
 
     def check(self) -> None:
         """Raise a TrainError that names the first option out of range."""
@@ -202,6 +205,7 @@ class TrainKeywords(TypedDict, total=False):
     readout: str | None
     mode: str
     warmup: int | None
+    front: str
 
 
 def _one_of(name: str, value: str | None, known: Sequence[str | None]) -> None:
