@@ -213,6 +213,15 @@ def as_number(what: str, value: float, error: type[EdgeFlowError] = CompressErro
     return number
 
 
+def as_counts(counts: Mapping[str, float] | None) -> dict[str, float] | None:
+    """Return counts of one unit by unit."""
+    if counts is None:
+        return None
+    if not isinstance(counts, Mapping):
+        raise TargetError(f"counts is {shown(counts)}: give a mapping of units, like {{'g': 8192}}")
+    return {str(u): as_number(f"counts of {u}", n, TargetError) for u, n in counts.items()}
+
+
 def as_path(what: str, value: str | Path, error: type[EdgeFlowError]) -> Path:
     """Return a path."""
     try:

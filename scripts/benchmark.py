@@ -55,6 +55,8 @@ CELL_MODELS: dict[str, dict[str, Any]] = {
 IMC_CELLS, CHIPS = ("gru", "lstm", "lmu", "cfc", "l2mu", "lif"), 10
 #: Of their training: GRU and LSTM gain nothing on validation subjects by more.
 IMC_EPOCHS = 10
+#: Of their fine-tuning.
+IMC_TUNING = 8
 #: Data sets of that table.
 CELL_DATA = ("wisdm-watch-hand", "seglearn-watch")
 
@@ -199,7 +201,8 @@ def for_chips(file: Path, dataset: Dataset, seed: int) -> Path:
     """Return the program of a model that was fine-tuned for chips, made if need be."""
     out = file.with_name("chips.onnx")
     if not out.exists():
-        recipe = make_recipe({"imc": {"device": "pcm"}, "train": {"epochs": 8, "seed": seed}})
+        train = {"epochs": IMC_TUNING, "lr": 3e-3, "seed": seed}
+        recipe = make_recipe({"imc": {"device": "pcm"}, "train": train})
         compress_by_recipe(file.parent, dataset, recipe, out=out)
     return out
 

@@ -30,14 +30,21 @@ from edgeflow.program.nodes import (
     Add,
     CfC,
     ChannelMixer,
+    Count,
+    Detect,
+    Difference,
+    Gravity,
     GRUResetBefore,
     LayerNorm,
     LMUFeedForward,
+    Magnitude,
     MinGRU,
     MinLSTM,
+    MovingMean,
     Multiply,
     PureCfC,
     ReLU,
+    Residual,
     Sigmoid,
     SlowGRU,
     Tanh,
@@ -45,10 +52,14 @@ from edgeflow.program.nodes import (
     WideLSTM,
 )
 from edgeflow.program.nodes.base import zeros
+from edgeflow.program.nodes.biquad import biquad_of
 from edgeflow.program.nodes.cfc import BACKBONES, MAX_GAIN
 from edgeflow.program.nodes.layer_norm import MAX_BIAS, MAX_EPSILON
+from edgeflow.program.nodes.log_mel import SIZES, log_mel_of
 from edgeflow.program.nodes.ltc import MAX_SUM, MIN_DENOMINATOR
 from edgeflow.program.nodes.min_rnn import MinRNN
+from edgeflow.program.nodes.moving_mean import reciprocal
+from edgeflow.program.sections import Cascade
 from edgeflow.quantization import Calibration, Signal, Widths
 
 # Reads int16 samples from stdin, writes int16 outputs to stdout; a first argument resets the
@@ -474,6 +485,65 @@ def random_norm(rng: np.random.Generator, name: str, width: int, size: int, bits
     )  # fmt: skip
 
 
+def random_range(rng: np.random.Generator, width: int) -> tuple[int, int]:
+    """Return the first of the values that a front end works on, and how many."""
+    first = int(rng.integers(width))
+    return first, int(rng.integers(1, width - first + 1))
+
+
+def random_magnitude(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                     state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    first, count = random_range(rng, width)
+    most = min(count, (2**32 - 1) // largest_magnitude(bits) ** 2)
+    group = int(rng.integers(1, most + 1))
+    shift = int(rng.choice([0, 0, 1, rng.integers(bits)]))
+    return Magnitude(name, width, bits, first, count // group, group, int(rng.integers(2)), shift)
+
+
+def random_difference(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                      state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    return Difference(name, width, bits, *random_range(rng, width), int(rng.integers(2)))
+
+
+def random_gravity(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                   state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    rate = rng.choice([1, 32767]) if extreme else 2 ** rng.uniform(5, 15)
+    return Gravity(name, width, bits, *random_range(rng, width), int(rate))
+
+
+def random_biquad(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                  state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    sections = int(rng.integers(1, 5))
+    radius = rng.choice([0.0, 0.995], sections) if extreme else rng.uniform(0, 0.98, sections)
+    pole = radius * np.exp(1j * rng.uniform(0, np.pi, sections))
+    zero = rng.uniform(0.5, 1, sections) * np.exp(1j * rng.uniform(0, np.pi, sections))
+    ones = np.ones(sections)
+    sos = np.stack(
+        [ones, -2 * zero.real, abs(zero) ** 2, ones, -2 * pole.real, abs(pole) ** 2], axis=1
+    )
+    # as loud as its input
+    cascade = Cascade.of_sos(sos)
+    sos[0, :3] /= cascade.gains()[-1] / rng.uniform(1, 3)
+    return biquad_of(name, width, bits, *random_range(rng, width), sos)
+
+
+def random_log_mel(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                   state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    points = next(number for number in SIZES if number > width)
+    channels = int(rng.integers(1, 13))
+    made = log_mel_of(
+        name, 16e3, hop=width, frame=points, size=points, channels=channels, low_hz=0.0,
+        high_hz=8e3, bits=state_bits, floor=float(rng.uniform(-40, 10)),
+    )  # fmt: skip
+    window = np.full(points, 32767) if extreme else rng.integers(0, 32768, points)
+    edges = np.sort(rng.integers(1, points // 2 + 1, channels + 2))
+    weight = rng.choice([0, 32767], points // 2 - 1) if extreme else made.weight
+    return replace(
+        made, window=window.astype(np.int16), edges=edges.astype(np.int16),
+        weight=weight.astype(np.int16),
+    )  # fmt: skip
+
+
 def random_cell_of(cell: str) -> Callable[..., Node]:
     """Return what draws a cell of the registry: quantized as usual, then other parameters."""
 
@@ -544,10 +614,61 @@ DRAW: dict[str, Callable[..., Node]] = {
     "sigmoid": random_squash(Sigmoid),
     "tanh": random_squash(Tanh),
     "norm": random_norm,
+    "magnitude": random_magnitude,
+    "difference": random_difference,
+    "gravity": random_gravity,
+    "biquad": random_biquad,
+    "log_mel": random_log_mel,
 }
 #: Cells that have no draw of their own.
 PLAIN = [cell for cell in CELLS if cell not in (*DRAW, *_FAMILIES)]
 DRAW |= {cell: random_cell_of(cell) for cell in PLAIN}
+
+
+def random_detect(rng: np.random.Generator, name: str, seen: np.ndarray, extreme: bool) -> Node:
+    size = seen.shape[1]
+    low, high = np.sort(np.quantile(seen, rng.uniform(0.3, 0.9, (2, size))), axis=0)
+    if extreme:
+        low, high = np.sort(rng.choice([-32768, -1, 0, 32767], (2, size)), axis=0)
+    steps = int(rng.integers(1, 6))
+    return Detect(
+        name, high.astype(np.int16), low.astype(np.int16), size,
+        relative=int(size > 1 and rng.integers(2)), shift=int(rng.integers(16 if extreme else 3)),
+        needed=int(rng.integers(1, steps + 1)), steps=steps, refractory=int(rng.integers(9)),
+    )  # fmt: skip
+
+
+def random_count(rng: np.random.Generator, name: str, seen: np.ndarray, extreme: bool) -> Node:
+    channel = int(rng.integers(seen.shape[1]))
+    low, high = np.sort(np.quantile(seen[:, channel], rng.uniform(0.2, 0.8, 2)))
+    if extreme:
+        low, high = np.sort(rng.choice([-32768, -1, 0, 32767], 2))
+    return Count(name, seen.shape[1], channel, int(high), int(low), int(rng.integers(5)))
+
+
+def random_mean(rng: np.random.Generator, name: str, seen: np.ndarray, extreme: bool) -> Node:
+    steps = int(rng.integers(2, 20))
+    return MovingMean(name, seen.shape[1], 16, steps, reciprocal(steps))
+
+
+def random_residual(rng: np.random.Generator, name: str, seen: np.ndarray, extreme: bool) -> Node:
+    size = seen.shape[1] // 2
+    weight = np.floor(rng.dirichlet(np.ones(size)) * (1 << 15)).clip(0, 32767).astype(np.int16)
+    learn = int(rng.choice([0, 32767])) if extreme else int(rng.integers(25))
+    return Residual(
+        name, weight, size, up=int(rng.integers(16 if extreme else 2)),
+        horizon=int(rng.integers(4)), shift=int(rng.integers(16 if extreme else 4)), learn=learn,
+        wait=int(rng.integers(9)), gain=65535 if extreme else int(rng.integers(2000, 7000)),
+        threshold=int(rng.integers(2)) * int(np.abs(seen).mean()),
+        keep=int(rng.integers((1 << 15) + 1)),
+    )  # fmt: skip
+
+
+#: Layers behind a program, for what its outputs [n, outputs] are.
+DECISIONS: dict[str, Callable[..., Node]] = {
+    "detect": random_detect, "count": random_count, "mean": random_mean,
+    "residual": random_residual,
+}  # fmt: skip
 
 
 def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, input_bits: int,
@@ -680,8 +801,8 @@ def samples(program: Program, seed: int, windows: int, time: int) -> np.ndarray:
 
 
 def run_harness(binary: Path, program: Program, x: np.ndarray) -> np.ndarray:
-    """Feed windows x [n, time, inputs] to the harness; return its outputs."""
+    """Feed windows x [n, time, inputs] to a harness; return what it writes of each sample."""
     done = subprocess.run(
         [str(binary), str(x.shape[1])], input=x.tobytes(), capture_output=True, check=True
     )
-    return np.frombuffer(done.stdout, np.int16).reshape(*x.shape[:2], program.outputs)
+    return np.frombuffer(done.stdout, np.int16).reshape(*x.shape[:2], -1)

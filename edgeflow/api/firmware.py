@@ -44,6 +44,7 @@ def compile(
     mlperf: str | None = None,
     mlperf_mode: str | None = None,
     baud: int | None = None,
+    counts: Mapping[str, float] | None = None,
     trust_board: bool = False,
     progress: StageProgress | None = None,
 ) -> Build:
@@ -81,6 +82,10 @@ def compile(
         "performance", the default, or "energy": edges of a pin of the board mark the time.
     baud : int, optional
         Of the serial port; default: the board's, in the energy mode 9600.
+    counts : mapping, optional
+        Counts of one unit of the sensors, by the unit of the channels, like ``{"g": 8192}``: the
+        library then has ``model_quantize_counts``, which turns a sensor's int16 counts into what a
+        step reads without a float. Default: those of the board file, if it has them.
     trust_board : bool
         Whether a .toml file may name any program, flag and file (``SECURITY.md``).
     progress : callable, optional
@@ -149,6 +154,7 @@ def compile(
             tvm_layers=tvm_layers,
             any_part=any_part,
             name=name,
+            counts=arguments.as_counts(counts),
             progress=progress or silent,
         )
         build = compiled(mlperf=benchmark)

@@ -19,6 +19,7 @@ from edgeflow.profiling.models import CycleModel, estimate_cycles, load_cycle_mo
 from edgeflow.profiling.timing import worst_of_both
 from edgeflow.program import Program
 from edgeflow.program.nodes.base import State
+from edgeflow.program.reader import Reader
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.part import Part, estimated_part
 
@@ -115,12 +116,11 @@ class Reference(Engine):
     """
 
     def __init__(self, program: Program) -> None:
-        self._program = program
-        self._state: list[State] = program.initial_state()
+        self._program, self._reader = program, Reader(program)
         self.held = np.zeros(0, bool)
 
     def open(self) -> None:
-        self._state = self._program.initial_state()
+        self._reader.reset()
 
     def steps(self, segments: Sequence[Segment]) -> Answer:
         program = self._program
@@ -128,10 +128,10 @@ class Reference(Engine):
         y, held, at = np.empty((n, program.outputs), np.int16), np.zeros(n, bool), 0
         for x, reset in segments:
             if reset:
-                self._state = program.initial_state()
+                self._reader.reset()
             for sample in x:
-                out, self._state = program.step(sample[None], self._state)
-                y[at], held[at] = out[0], np.all(_held(program, self._state))
+                out = self._reader.step(sample[None])
+                y[at], held[at] = out[0], np.all(_held(program, self._reader.state))
                 at += 1
         self.held = held
         return Answer(y)

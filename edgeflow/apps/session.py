@@ -139,7 +139,7 @@ class Session:
         self._sequences = self._found[person]
         self._integers: dict[int, NDArray[np.int16]] = {}
         self._known: tuple[NDArray[np.int16], NDArray[np.bool_]] | None = None
-        if self.program.window and not isinstance(self.engine, Reference):
+        if not self._sequences.stream and not isinstance(self.engine, Reference):
             x = np.stack([self._ints(i) for i in range(len(self._sequences.x))])
             self._known = run_windows(self.program, x)
         self.restart()
@@ -250,8 +250,10 @@ class Session:
             "channels": list(program.input.channels),
             "units": list(dataset.units),
             "rate_hz": self.rate_hz,
-            "window": program.window,
+            # windows that overlap are no pieces of a recording
+            "window": 0 if program.hop else program.window,
             "warmup": self._sequences.warmup,
+            "hop": program.hop or 1,
             "early_exit": program.cutoff is not None,
             "data": dataset.name,
             "people": self.people,
@@ -281,7 +283,7 @@ class Session:
         """Return a batch as the page reads it; JSON values, a list has an entry for each step."""
         program, costs = self.program, batch.answer.costs
         task = program.task
-        decided = task.decide(batch.y, program.output_scale)
+        decided = task.decide(batch.y, program.scaling)
         classes = isinstance(task, Classification)
         sure = program.confidence(batch.y).round(4).tolist() if classes else None
         return {
@@ -292,7 +294,7 @@ class Session:
             "y": batch.y.tolist(),
             "decision": decided.tolist() if classes else [short(row) for row in decided],
             "confidence": sure,
-            "truth": [self._truth(number) for number in batch.sequence.tolist()],
+            "truth": [self._truth(*at) for at in zip(batch.sequence, batch.position, strict=True)],
             "sequence": batch.sequence.tolist(),
             "position": batch.position.tolist(),
             "length": batch.length.tolist(),
@@ -304,8 +306,10 @@ class Session:
             "us": _numbers(costs.microseconds),
         }
 
-    def _truth(self, sequence: int) -> Any:
-        value = np.asarray(self._sequences.y[sequence])
+    def _truth(self, sequence: int, position: int) -> Any:
+        by_step = self._sequences.by_step
+        found = self._sequences.y[sequence] if by_step is None else by_step[sequence][position]
+        value = np.asarray(found)
         if value.dtype.kind in "iu":
             return int(value)
         return short(value.reshape(-1))

@@ -5,13 +5,15 @@ Or a graph: a layer may read what several layers before it give.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeflow.tasks import Task
+from edgeflow.overlap import Overlap
+from edgeflow.tasks import OutputFormat, Task
 
 
 def output_of(layer: nn.Module, x: Tensor) -> Tensor:
@@ -27,18 +29,33 @@ def joined(values: Mapping[int, Tensor], row: Sequence[int]) -> Tensor:
     return torch.cat([values[k] for k in row], dim=-1)
 
 
+def steps_of(
+    layers: Iterable[nn.Module], reads: Sequence[tuple[int, ...]], x: Tensor,
+    states: Sequence[Any] | None = None,
+) -> Iterator[tuple[Tensor, Any]]:  # fmt: skip
+    """Yield what each layer gives for normalised samples x [n, time, channels], and its state.
+
+    `states` has those to go on from; None: zeros.
+    """
+    last = {k: number for number, row in enumerate(reads) for k in row}
+    values = {0: x}
+    for number, (layer, row) in enumerate(zip(layers, reads, strict=True)):
+        before = None if states is None else states[number]
+        read = joined(values, row)
+        output = layer(read) if before is None else layer(read, before)
+        y, following = output if isinstance(output, tuple) else (output, None)
+        yield y, following
+        values[number + 1] = y
+        values = {k: value for k, value in values.items() if last.get(k, -1) > number}
+
+
 def values_of(
     layers: Iterable[nn.Module], reads: Sequence[tuple[int, ...]], x: Tensor
 ) -> Iterator[Tensor]:
     """Yield normalised samples x [n, time, channels], then what each layer gives, in order."""
     yield x
-    last = {k: number for number, row in enumerate(reads) for k in row}
-    values = {0: x}
-    for number, (layer, row) in enumerate(zip(layers, reads, strict=True)):
-        y = output_of(layer, joined(values, row))
+    for y, _ in steps_of(layers, reads, x):
         yield y
-        values[number + 1] = y
-        values = {k: value for k, value in values.items() if last.get(k, -1) > number}
 
 
 @dataclass
@@ -58,6 +75,10 @@ class FloatChain:
         Of the channels, "" where it is not known; (): none is.
     window : int
         Samples per decision; 0 for streaming.
+    counts : tuple of float
+        Int16 counts of the sensor of one unit of each channel; (): not known.
+    hop : int
+        Samples from one decision to the next, of windows that overlap; 0: they do not.
     rate_hz : float
     warmup : int or None
         Streaming: first samples after a reset whose decisions do not count; None: not known.
@@ -65,6 +86,8 @@ class FloatChain:
         Data set it was trained on, "" if unknown.
     task : Task or None
         What it was trained for; None: classification, or not known.
+    output : OutputFormat or None
+        Real values of the outputs, which training normalised; None: they are real values.
     notes : tuple of str
         What its importer guessed or left out, a line each, for the user.
     sources : tuple of tuple of int
@@ -85,7 +108,15 @@ class FloatChain:
     notes: tuple[str, ...] = ()
     warmup: int | None = None
     units: tuple[str, ...] = ()
+    output: OutputFormat | None = None
+    hop: int = 0
     sources: tuple[tuple[int, ...], ...] = ()
+    counts: tuple[float, ...] = ()
+
+    @property
+    def overlap(self) -> Overlap | None:
+        """How its windows overlap, if they do."""
+        return Overlap(self.window, self.hop) if self.hop else None
 
     @property
     def reads(self) -> tuple[tuple[int, ...], ...]:

@@ -14,12 +14,12 @@ from edgeflow.cells.classifier import SequenceClassifier
 from edgeflow.digest import ChangedError, sealed, unsealed
 from edgeflow.errors import EdgeFlowError, TrainError
 from edgeflow.files import settled, write_atomic
-from edgeflow.tasks import from_json
+from edgeflow.tasks import OutputFormat, from_json
 
 FORMAT = 1
 #: Arguments of a classifier that its attributes repeat; older files have no `_OPTIONAL` ones.
 _FIELDS = ("cell", "classes", "channels", "rate_hz", "window", "data", "seed")
-_OPTIONAL = ("warmup", "units")
+_OPTIONAL = ("warmup", "units", "hop")
 _KEYS = ("format", "hyper", "state_dict", "mean", "std", *_FIELDS)
 
 
@@ -50,6 +50,7 @@ def save_model(model: SequenceClassifier, path: str | Path) -> None:
         **{name: getattr(model, name) for name in _FIELDS},
         **{name: value for name in _OPTIONAL if (value := getattr(model, name)) is not None},
         **({} if model.target is None else {"task": model.target.to_json()}),
+        **({} if model.output is None else {"output": model.output.to_json()}),
     }
     write_torch(content, path)
 
@@ -193,6 +194,7 @@ def load_model(path: str | Path) -> SequenceClassifier:
             **{name: content[name] for name in _FIELDS},
             **{name: content[name] for name in _OPTIONAL if name in content},
             target=from_json(content["task"]) if "task" in content else None,
+            output=OutputFormat.from_json(content["output"]) if "output" in content else None,
             **content["hyper"],
         )
         model.load_state_dict(content["state_dict"])

@@ -11,7 +11,7 @@ from edgeflow.cells.cells import CELLS, build_cell
 from edgeflow.cells.options import option_defaults
 from edgeflow.errors import TrainError
 from edgeflow.names import same_name
-from edgeflow.tasks import Task, task_of
+from edgeflow.tasks import OutputFormat, Task, task_of
 
 
 class SequenceClassifier(nn.Module):
@@ -31,6 +31,8 @@ class SequenceClassifier(nn.Module):
         Samples per second.
     window : int
         Samples per decision; 0 if the model decides at every step.
+    hop : int
+        Samples from one decision to the next, of windows that overlap; 0: they do not.
     data : str
         Name of the data set.
     warmup : int, optional
@@ -45,6 +47,8 @@ class SequenceClassifier(nn.Module):
         Of the cell (``edgeflow.cells.options``).
     target : Task, optional
         What the outputs are for, if they are not `classes`.
+    output : OutputFormat, optional
+        Real values of the outputs, which training normalised; None: they are real values.
 
     Attributes
     ----------
@@ -76,6 +80,7 @@ class SequenceClassifier(nn.Module):
         dropout: float = 0.0,
         rate_hz: float = 0.0,
         window: int = 0,
+        hop: int = 0,
         data: str = "",
         seed: int = 0,
         readout: str | None = None,
@@ -83,6 +88,7 @@ class SequenceClassifier(nn.Module):
         target: Task | None = None,
         warmup: int | None = None,
         units: list[str] | None = None,
+        output: OutputFormat | None = None,
     ) -> None:
         super().__init__()
         if target is None and len(classes) < 2:
@@ -96,9 +102,10 @@ class SequenceClassifier(nn.Module):
         self.hyper: dict[str, Any] = {"hidden": hidden, "layers": layers, "dropout": dropout}
         self.rate_hz = float(rate_hz)
         self.window = int(window)
+        self.hop = int(hop)
         self.data = data
         self.seed = seed
-        self.target = target
+        self.target, self.output = target, output
         self.warmup = warmup
         self.units = None if units is None else list(units)
         self.task = task_of(classes) if target is None else target

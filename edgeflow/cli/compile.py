@@ -10,6 +10,7 @@ import typer
 
 from edgeflow.cli import console
 from edgeflow.cli.options import JSON, TRUST_BOARD
+from edgeflow.errors import TargetError
 
 if TYPE_CHECKING:
     from edgeflow.codegen.choice import Choice
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Fields of a build that are JSON values.
 _SHOWN = ("board", "core", "model_hash", "layers", "kernels", "tvm_layers", "optimize", "name",
-          "any_part", "notes", "baud")  # fmt: skip
+          "any_part", "notes", "baud", "counts")  # fmt: skip
 
 
 def command(
@@ -78,6 +79,13 @@ def command(
         "--baud",
         help="Of the serial port; default: the board's, in MLPerf Tiny's energy mode 9600.",
     ),
+    counts: str | None = typer.Option(
+        None,
+        "--counts",
+        metavar="UNIT=N,...",
+        help="Int16 counts of one unit of the sensors, such as g=8192,°/s=16.4: the library then "
+        "also quantizes counts, without a float. Default: the board file's.",
+    ),
     trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
 ) -> None:
@@ -97,6 +105,7 @@ def command(
       edgeflow compile model.onnx --weights-in ram -o build-ram
       edgeflow compile model.onnx --name gait -o build-gait
       edgeflow compile model.onnx --mlperf kws01 -o build-mlperf
+      edgeflow compile model.onnx --counts m/s2=835.1 -o build-counts
     """
     from edgeflow import api
 
@@ -116,6 +125,7 @@ def command(
             mlperf=mlperf,
             mlperf_mode=mlperf_mode,
             baud=baud,
+            counts=None if counts is None else parse_counts(counts),
             trust_board=trust_board,
             progress=console.stages(bar),
         )
@@ -147,6 +157,26 @@ def command(
     console.out.print(f"kernels: {names}", soft_wrap=True)
     if build.tvm_layers:
         console.out.print(f"steps by TVM: {', '.join(build.tvm_layers)}", soft_wrap=True)
+
+
+def parse_counts(text: str) -> dict[str, float]:
+    """Return counts of one unit by unit, of a text such as ``g=8192,°/s=16.4``.
+
+    Raises
+    ------
+    TargetError
+        If it is written otherwise.
+    """
+    found = {}
+    for part in text.split(","):
+        unit, equals, value = part.rpartition("=")
+        try:
+            found[unit.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or not unit.strip():
+            raise TargetError(f"--counts {text}: write UNIT=N, like g=8192 or g=8192,°/s=16.4")
+    return found
 
 
 def show_choices(choices: "Sequence[Choice]", optimize: str) -> None:

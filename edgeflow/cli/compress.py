@@ -1,6 +1,5 @@
 """``edgeflow compress``: a trained model becomes an integer program."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +76,7 @@ def command(
     """
     from edgeflow.cli.target import search_and_show
     from edgeflow.compression.record import check_place, record_path
-    from edgeflow.recipes.apply import DEFAULT_BOARD, compress_by_recipe
+    from edgeflow.recipes.apply import DEFAULT_BOARD, compress_by_recipe, for_model
     from edgeflow.recipes.measure import emulated_board
 
     limits = Limits(**by_field(Limits, constraints))
@@ -91,7 +90,10 @@ def command(
     check_outputs((out, record_path(out)), read)
     check_place(out)
     measured = None if board is None else emulated_board(board, trusted=trust_board)
-    load = partial(dataset.load, data, origin, window)
+
+    def load() -> Any:
+        return for_model(dataset.load(data, origin, window), model)
+
     if limits.on_board:
         search_and_show(
             model, load(), limits, board or DEFAULT_BOARD, out, ladder, options,

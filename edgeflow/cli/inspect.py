@@ -21,6 +21,7 @@ def command(
       edgeflow inspect model.onnx --json
     """
     from edgeflow.program import Program
+    from edgeflow.program.show import decides
     from edgeflow.program.sources import names_of
 
     program = Program.load(model)
@@ -41,6 +42,7 @@ def command(
         "output_scale": program.output_scale,
         "classes": list(program.classes),
         "window": program.window,
+        "hop": program.hop,
         "rate_hz": program.rate_hz,
         "macs": program.macs,
         "weight_bytes": sum(layer["weight_bytes"] for layer in layers),
@@ -84,9 +86,8 @@ def command(
             )
         ],
     )
-    decision = f"every {program.window} samples" if program.window else "at every sample"
     between = f" between {', '.join(program.classes)}" if program.classes else ""
-    console.out.print(f"{program.macs} MACs per step; decides {decision}{between}")
+    console.out.print(f"{program.macs} MACs per step; decides {decides(program)}{between}")
 
 
 def _layer(node: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from edgeflow.codegen.image import compile_image, frame_size
 from edgeflow.codegen.mlperf import Mlperf
 from edgeflow.codegen.names import check_name
 from edgeflow.codegen.plan import plan_library
+from edgeflow.codegen.quantizer import counts_per_unit, missing_counts
 from edgeflow.codegen.render import render, write
 from edgeflow.device.runners import runners_of
 from edgeflow.digest import ChangedError, read_json, sealed_json
@@ -76,6 +77,9 @@ class Build:
         Rate of the image's serial port; None: that of the board.
     board_file : str or None
         Copy of the board file in the folder, of a board of one's own.
+    counts : tuple of float or None
+        Counts per unit of the sensor of each channel; None: not known, and ``NAME_quantize_counts``
+        is not in the library.
     measured : SizeReport, optional
         The bytes of the image; default: what the folder's ``size.json`` says.
     """
@@ -97,6 +101,7 @@ class Build:
     mlperf: Mlperf | None = None
     baud: int | None = None
     board_file: str | None = None
+    counts: tuple[float, ...] | None = None
     measured: SizeReport | None = field(default=None, compare=False)
 
     @property
@@ -275,6 +280,7 @@ def compile_program(
     any_part: bool = False,
     name: str | None = None,
     mlperf: Mlperf | None = None,
+    counts: Mapping[str, float] | None = None,
     progress: StageProgress = silent,
 ) -> Build:
     """Generate the C library and link the board's firmware image around it.
@@ -302,6 +308,10 @@ def compile_program(
         the library begin with it, those of the kernels too, so that others can be in one firmware.
     mlperf : Mlperf, optional
         The firmware also speaks the protocol of the MLPerf Tiny benchmark; checked by the caller.
+    counts : mapping, optional
+        Counts per unit of the sensors, by the unit of the channels, like ``{"g": 8192}``: the
+        library also quantizes a sensor's int16 counts. Default: those of the board file, or of the
+        program's data.
     progress : callable, optional
         Told of the stages: generating, compiling (by source), linking.
 
@@ -311,7 +321,7 @@ def compile_program(
         If the board's compiler is not installed, or TVM and `backend` asks for it.
     TargetError
         If the code does not compile, or a step takes the part longer than it has until the next
-        sample.
+        sample, or counts are given and not those of each channel.
     NoRoomError
         If the board, or the part that figures are estimated for, has less memory.
     ExportError
@@ -328,14 +338,17 @@ def compile_program(
         "tvm_layers": tvm_layers,
     }  # fmt: skip
     with output_folder(directory, FOLDER) as folder:
-        build = _compile(program, spec, folder.new, name, any_part, mlperf, progress, options)
+        build = _compile(
+            program, spec, folder.new, name, any_part, mlperf, counts, progress, options
+        )
         folder.commit()
     return dataclasses.replace(build, directory=Path(directory))
 
 
 def _compile(
     program: Program, spec: BoardSpec, directory: Path, name: str | None, any_part: bool,
-    mlperf: Mlperf | None, progress: StageProgress, options: Mapping[str, Any],
+    mlperf: Mlperf | None, counts: Mapping[str, float] | None, progress: StageProgress,
+    options: Mapping[str, Any],
 ) -> Build:  # fmt: skip
     """Make all files of a build in an empty folder."""
     progress("generating C", 0, 0)
@@ -344,9 +357,15 @@ def _compile(
     fit.check_weights()
     notes = fit.check_time()
     prefix = name or _MODEL
-    write(render(plan, prefix, shared=name is not None) | license_file(), directory)
+    per_unit = counts_per_unit(program, spec.counts if counts is None else counts)
+    if counts is not None and per_unit is None:
+        raise TargetError(missing_counts(program, counts))
+    per_unit = per_unit or counts_per_unit(program, {})
+    texts = render(plan, prefix, shared=name is not None, counts=per_unit)
+    write(texts | license_file(), directory)
     if prefix != _MODEL:
-        write_atomic(directory / "objects" / "model.h", model_header(prefix))
+        header = model_header(prefix, overlap=program.overlap is not None)
+        write_atomic(directory / "objects" / "model.h", header)
     frame = frame_size(spec, program.inputs, program.outputs)
     sources = [f"{prefix}.c"]
     flags = [] if mlperf is None else mlperf.flags(fit.part)
@@ -379,6 +398,7 @@ def _compile(
         mlperf=mlperf,
         baud=None if spec.uart is None else spec.uart.baud,
         board_file=keep_board_file(spec, directory),
+        counts=per_unit,
         measured=measured,
     )
     program.save(directory / "model.onnx")
@@ -414,10 +434,16 @@ def earlier(directory: Path) -> dict[str, list[str]]:
 FOLDER = FolderKind("compile", beside=("profile", "float"), earlier=earlier, passing=("objects",))
 
 
-def model_header(prefix: str, folder: str = "") -> str:
-    """Return the ``model.h`` by which the firmware knows a library of another name, in `folder`."""
-    functions = ("t", "init", "reset", "step", "decide", "exponential")
-    macros = ("INPUTS", "OUTPUTS", "WINDOW", "HASH")
+def model_header(prefix: str, folder: str = "", *, overlap: bool = False) -> str:
+    """Return the ``model.h`` by which the firmware knows a library of another name, in `folder`.
+
+    `overlap` tells whether its windows overlap.
+    """
+    functions = ["t", "init", "reset", "step", "decide", "exponential"]
+    macros = ["INPUTS", "OUTPUTS", "WINDOW", "HASH"]
+    if overlap:
+        functions += [f"hop_{name}" for name in ("t", "init", "reset", "step")]
+        macros += ["HOP"]
     lines = [f'#include "{folder}{prefix}.h"']
     if prefix != _MODEL:
         lines += [f"#define {_MODEL}_{name} {prefix}_{name}" for name in functions]

@@ -65,6 +65,7 @@ class _Content(BaseModel):
     mlperf: Mlperf | None = None
     baud: Annotated[int, Field(ge=BAUD[0], le=BAUD[1])] | None = None
     board_file: _BoardFile | None = None
+    counts: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] | None = None
 
 
 class _Package(BaseModel):

@@ -67,7 +67,9 @@ class Fit:
         known = _cycles(self.board, part, self.choices)
         if known is None:
             return []
-        fewest, expected, error = known
+        overlap = self.program.overlap
+        states = 1.0 if overlap is None else overlap.states
+        fewest, expected, error = known[0] * states, known[1] * states, known[2]
         room = part.clock_hz / rate
         # an early exit skips steps, how many is up to the data
         sure = self.program.cutoff is None and fewest > room

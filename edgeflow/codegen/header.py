@@ -1,23 +1,32 @@
 """The text of a library's header: sizes, state, functions, and what costs nothing until used."""
 
+import numpy as np
+
 from edgeflow import __version__
-from edgeflow.codegen.c_text import c_float, c_string, plain
+from edgeflow.codegen.c_text import c_float, c_string, c_values, plain
+from edgeflow.codegen.decisions_header import decisions, meaning
+from edgeflow.codegen.overlap import declarations
 from edgeflow.codegen.plan import Plan
+from edgeflow.codegen.quantizer import counts_declaration
 from edgeflow.program import Program
 from edgeflow.program.confidence import POLYNOMIAL, exponent_scale
+from edgeflow.program.counts import CountsFormat
 from edgeflow.targets.core import CoreSpec
+from edgeflow.tasks import Forecast, OutputFormat
 
 # of a float unit the kernels know nothing
 _NOT_NEEDED = ("__ARM_FP",)
 
 
-def header(plan: Plan, prefix: str, guarded: bool) -> str:
-    """Return ``PREFIX.h``; if `guarded`, it refuses processors that the kernels are not for."""
+def header(plan: Plan, prefix: str, guarded: bool, counts: CountsFormat | None = None) -> str:
+    """Return ``PREFIX.h``; if `guarded`, it refuses processors that the kernels are not for.
+
+    `counts` is the map of the sensor's counts, if it is known.
+    """
     program, macro = plan.program, prefix.upper()
     form = program.input
     hash_bytes = ", ".join(f"0x{byte:02x}" for byte in program.hash)
     channels = ", ".join(map(plain, form.channels))
-    classes = "".join(f" *   {i}  {plain(name)}\n" for i, name in enumerate(program.classes))
     x, *others = plan.members
     members = "".join(f"    {m.dtype}_t {m.name}[{m.size}];\n" for m in others)
     quantize = f"Raw sample in the training data's units to the integers of {prefix}_step()."
@@ -37,8 +46,7 @@ def header(plan: Plan, prefix: str, guarded: bool) -> str:
  * Inputs: {channels}.
  * {prefix}_quantize() turns raw samples into integers of {form.bits} bits.
  *
- * Outputs: the largest wins.
-{classes} */
+ * Outputs: {_meaning(program, prefix)} */
 
 typedef struct {{
     union {{
@@ -60,15 +68,61 @@ void {prefix}_reset({prefix}_t *model);
 /* Reads one sample, writes the outputs after it. */
 void {prefix}_step({prefix}_t *model, const int16_t x[{macro}_INPUTS], int16_t y[{macro}_OUTPUTS]);
 
-{_decided(program, prefix)}/* {quantize} */
+{_decided(program, prefix)}{declarations(program, prefix)}/* {quantize} */
 void {prefix}_quantize(const float raw[{macro}_INPUTS], int16_t x[{macro}_INPUTS]);
 
-#ifdef __cplusplus
+{"" if counts is None else counts_declaration(prefix)}#ifdef __cplusplus
 }}
 #endif
 
 {_check(plan, prefix)}
-{_classes(program, prefix)}#endif
+{_classes(program, prefix)}{decisions(program, prefix)}{_values(program, prefix)}#endif
+"""
+
+
+def _meaning(program: Program, prefix: str) -> str:
+    """Return what the outputs are, for a comment."""
+    if program.classes or decisions(program, prefix):
+        rows = (f" *   {i}  {plain(name)}\n" for i, name in enumerate(program.classes))
+        return "".join((f"{meaning(program)}.\n", *rows))
+    change = " Forecasts are changes from the present value." if _is_forecast(program) else ""
+    return f"{prefix}_dequantize() gives their real values.{change}\n"
+
+
+def _is_forecast(program: Program) -> bool:
+    return isinstance(program.task, Forecast)
+
+
+def _values(program: Program, prefix: str) -> str:
+    """Return names, units and real values of outputs that are no classes."""
+    if program.classes or decisions(program, prefix):
+        return ""
+    outputs, n = f"{prefix.upper()}_OUTPUTS", program.outputs
+    form = program.output or OutputFormat((0.0,) * n, (1.0,) * n, ("",) * n)
+    rows = form.times(program.output_scale)
+    names = program.task.outputs or ("",) * n
+    texts = {"outputs": names, "units": rows.units}
+    strings = "".join(
+        f"static const char *const {prefix}_{what}[{outputs}] = {{\n"
+        + "".join(f"    {c_string(text)},\n" for text in found)
+        + "};\n\n"
+        for what, found in texts.items()
+        if any(found)
+    )
+    offset, scale = (c_values(np.array(v, np.float32), 6) for v in (rows.offset, rows.scale))
+    of_units = f", in {prefix}_units" if any(rows.units) else ""
+    return f"""{strings}/* Real values of the outputs{of_units}. */
+static inline void {prefix}_dequantize(const int16_t y[{outputs}], float values[{outputs}]) {{
+    static const float offset[{outputs}] = {{
+    {offset.replace(chr(10), chr(10) + "    ")}
+    }};
+    static const float scale[{outputs}] = {{
+    {scale.replace(chr(10), chr(10) + "    ")}
+    }};
+    for (int i = 0; i < {outputs}; i++)
+        values[i] = offset[i] + scale[i] * (float)y[i];
+}}
+
 """
 
 
@@ -130,14 +184,14 @@ def _classes(program: Program, prefix: str) -> str:
     if not program.classes:
         return ""
     outputs = f"{prefix.upper()}_OUTPUTS"
-    labels = "".join(f"    {c_string(name)},\n" for name in program.classes)
+    names = "".join(f"    {c_string(name)},\n" for name in program.classes)
+    labels = f"static const char *const {prefix}_labels[{outputs}] = {{\n{names}}};\n\n"
+    if decisions(program, prefix):
+        return labels
     multiplier, shift = exponent_scale(program.output_scale)
     half = 1 << shift >> 1
     c1, c2, c3 = POLYNOMIAL
-    return f"""static const char *const {prefix}_labels[{outputs}] = {{
-{labels}}};
-
-/* The class: index of the largest output, the first of equal ones. */
+    return f"""{labels}/* The class: index of the largest output, the first of equal ones. */
 static inline int {prefix}_decide(const int16_t y[{outputs}]) {{
     int best = 0;
     for (int i = 1; i < {outputs}; i++)

@@ -25,7 +25,7 @@ _TAKEN = frozenset([
 # What a library has behind its name: types and functions.
 _GLOBALS = (
     "t", "init", "reset", "step", "quantize", "decided", "check", "labels", "decide", "margin",
-    "confidence",
+    "confidence", "dequantize", "outputs", "units",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ The library has no dependency: no malloc, no stdio, no libm. State and scratch a
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,12 @@ from edgeflow.codegen.backends import owner
 from edgeflow.codegen.backends.backend import Product
 from edgeflow.codegen.c_text import c_array, c_struct, c_values
 from edgeflow.codegen.header import header
+from edgeflow.codegen.overlap import definitions
 from edgeflow.codegen.plan import Plan
-from edgeflow.codegen.quantizer import quantize_function
+from edgeflow.codegen.quantizer import counts_function, counts_per_unit, quantize_function
 from edgeflow.codegen.sources import included_files, source_text
 from edgeflow.files import write_atomic
+from edgeflow.program.counts import CountsFormat
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.nodes import Node
 from edgeflow.program.nodes.base import factor_of
@@ -37,6 +39,7 @@ def render(
     shared: bool = False,
     library: str | None = None,
     folder: str = "kernels",
+    counts: Sequence[float] | None = None,
 ) -> dict[str, str]:
     """Return the texts of a library's files by their paths.
 
@@ -52,6 +55,9 @@ def render(
         What several programs that share their kernels have in common; default: `prefix`.
     folder : str
         Of the kernels' files; empty: beside the others.
+    counts : sequence of float, optional
+        Counts per unit of the sensor of each channel, for ``NAME_quantize_counts``; default: those
+        of the program's data, if they are known.
 
     Returns
     -------
@@ -67,11 +73,13 @@ def render(
         texts = {name: text.replace("model_t", f"{prefix}_t") for name, text in renamed.items()}
     place = f"{folder}/" if folder else ""
     # from where the source stands, as another library may have headers of the same names
-    source = _source(plan, prefix, place if shared else "")
+    counts = counts_per_unit(plan.program, {}) if counts is None else counts
+    form = None if counts is None else CountsFormat.of(plan.program.input, counts)
+    source = _source(plan, prefix, place if shared else "", form)
     return {
         **{f"{place}{name}": texts[name] for name in sorted(texts)},
         f"{prefix}.c": source.replace("@", kernels),
-        f"{prefix}.h": header(plan, prefix, shared),
+        f"{prefix}.h": header(plan, prefix, shared, form),
     }
 
 
@@ -81,7 +89,7 @@ def write(files: Mapping[str, str], directory: str | Path) -> None:
         write_atomic(Path(directory) / name, text, durable=False)
 
 
-def _source(plan: Plan, prefix: str, place: str) -> str:
+def _source(plan: Plan, prefix: str, place: str, counts: CountsFormat | None) -> str:
     """Return ``model.c``, which includes headers in `place`; ``@`` stands before kernels' names."""
     program = plan.program
     parts = [
@@ -100,6 +108,8 @@ def _source(plan: Plan, prefix: str, place: str) -> str:
         reads = plan.places.read(number).designator
         parts.append("\n".join(_constants(plan, node, reads)))
     parts += [_lifecycle(plan, prefix), quantize_function(program, prefix), _step(plan, prefix)]
+    parts += definitions(program, prefix)
+    parts += [] if counts is None else [counts_function(counts, prefix)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -14,15 +14,17 @@ from edgeflow.compression.quantize import quantize
 from edgeflow.compression.suspicion import class_notes, record_notes
 from edgeflow.data.dataset import sort_people
 from edgeflow.data.matching import check_match, classes_remedy
-from edgeflow.data.sequences import sequences_of
+from edgeflow.data.sequences import sequences_of, training_stretches
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model, model_text
 from edgeflow.metrics import side_by_side
 from edgeflow.model_options import NONE_GIVEN, ModelOptions
+from edgeflow.overlap import hop_of
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, spike_rates
 from edgeflow.progress import StageProgress, silent
 from edgeflow.quantization import Widths
+from edgeflow.tasks.output import scale_by
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,11 +78,15 @@ def compress_model(
     model_options: ModelOptions = NONE_GIVEN,
     widths: Widths | None = None,
     split: str = "test",
+    hop: int | None = None,
     cutoff: float | None = None,
     tune: Tune | None = None,
     progress: StageProgress = silent,
 ) -> Compressed:
     """Quantize `model`, calibrated on the training subjects, scored on subjects of `split`.
+
+    With `hop`, windows overlap and a decision is due every so many samples; None: as the model has
+    it.
 
     `cutoff` adds an early exit that may cost this many percentage points of accuracy on validation
     subjects (:func:`edgeflow.compression.anytime.with_cutoff`).
@@ -97,6 +103,7 @@ def compress_model(
     """
     progress("loading the model", 0, 0)
     chain, calibration = load_chain(model, dataset, model_options)
+    set_hop(chain, hop)
     progress("loading the model", 1, 1)
     widths, tuned = widths or Widths(), chain
     if tune is not None:
@@ -108,6 +115,27 @@ def compress_model(
     progress("counting updates and spikes", 0, 0)
     found = scored(chain, with_fired(program, calibration), dataset, split, progress=progress)
     return with_notes(found, record_notes(model, chain, dataset, found.scores))
+
+
+def set_hop(chain: FloatChain, hop: int | None) -> None:
+    """Let the windows of a model overlap; None: as it says itself.
+
+    Raises
+    ------
+    CompressError
+        If it has no windows, or the hop is longer.
+    """
+    if hop is None:
+        return
+    if not chain.window:
+        raise CompressError(
+            f"a hop of {hop} samples is one of windows, and the model has none: it decides at "
+            "every sample"
+        )
+    try:
+        chain.hop = hop_of(chain.window, hop)
+    except ValueError as error:
+        raise CompressError(str(error)) from None
 
 
 def with_notes(found: Compressed, notes: list[str]) -> Compressed:
@@ -150,7 +178,7 @@ def scored(
 def load_chain(
     model: "nn.Module | str | Path", dataset: "Dataset", model_options: ModelOptions = NONE_GIVEN
 ) -> tuple[FloatChain, NDArray[np.float32]]:
-    """Return a trained model that fits the data, and windows of training subjects to calibrate on.
+    """Return a trained model that fits the data, and samples of training subjects to calibrate on.
 
     Raises
     ------
@@ -191,8 +219,9 @@ def load_chain(
     chain.notes = (*chain.notes, *notes)
     # the integers that the input becomes are of these data
     chain.units = chain.units or tuple(dataset.units)
-    if chain.window not in (0, dataset.window):
-        calibration = calibration_sample(dataset.windows("train", length=chain.window).x)
+    chain.counts = tuple(dataset.counts)
+    if chain.window != dataset.window:
+        calibration = calibration_sample(training_stretches(dataset, chain.window))
     return chain, calibration
 
 
@@ -206,8 +235,9 @@ def score(
 ) -> dict[str, Any]:
     """Compare the float model with its program on a split: on its windows, or whole recordings."""
     found = sequences_of(
-        dataset, split, window=program.window, warmup=program.metadata.get("warmup_samples")
-    )
+        dataset, split, window=program.window, hop=program.hop,
+        warmup=program.metadata.get("warmup_samples"),
+    )  # fmt: skip
     whole_program = program.without_cutoff()
     reals = found.run(
         chain.run, FLOAT_BATCH, partial(progress, f"scoring the float model on the {split} split")
@@ -217,17 +247,17 @@ def score(
         partial(progress, f"scoring the integers on the {split} split"),
     )  # fmt: skip
     real, integer = found.counted(reals), found.counted(integers)
-    truth, person = found.of_decisions(found.y), found.of_decisions(found.person)
+    truth, person = found.truth, found.of_decisions(found.person)
     last, read = decide(program, integer)
-    task, scale = dataset.task, program.output_scale
-    name = task.headline.name
-    decided = {"float": task.decisions(real), "int": task.decisions(integer, scale)}
+    task, scale = dataset.task, program.scaling
+    name, of_real = task.headline.name, scale_by(chain.output, 1.0)
+    decided = {"float": task.decisions(real, of_real), "int": task.decisions(integer, scale)}
     whole = {}
     if program.cutoff is not None:
         all_read = task.score(truth, decided["int"])[name]
         whole = {"samples_read": float(read.mean()), f"{name}_int_whole": all_read}
         decided["int"] = task.decide(last, scale)
-    error = np.abs(integer * scale - real).max() / (real.std() or 1.0)
+    error = np.abs(integer * program.output_scale - real).max() / (real.std() or 1.0)
     scores = {kind: task.scores(truth, one, person) for kind, one in decided.items()}
     overall = side_by_side({kind: one["overall"] for kind, one in scores.items()})
     subjects = side_by_side({kind: one["subjects"] for kind, one in scores.items()})
@@ -248,7 +278,7 @@ def score(
             for one in [subjects[subject]]
         },
         "warmup": {
-            "float": task.warmup(*found.starts(reals)),
+            "float": task.warmup(*found.starts(reals), of_real),
             "int": task.warmup(*found.starts(integers), scale),
         },
         **whole,

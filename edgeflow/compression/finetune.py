@@ -1,6 +1,6 @@
 """Fine-tuning of a trained model for compression; resumable as ``edgeflow.train`` is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from edgeflow.importers import FloatChain
 from edgeflow.program import Program
 from edgeflow.quantization import Widths
 from edgeflow.training import resume
-from edgeflow.training.batches import train_windows
+from edgeflow.training.batches import Batch, Change, streams, tail_of, train_windows
 from edgeflow.training.fit import Fit, OnEpoch
 from edgeflow.training.method import Method
 from edgeflow.training.options import FitOptions
@@ -86,8 +86,10 @@ def finetune(
 ) -> FineTuned:
     """Train a model on; go on where an interrupted run with equal arguments stopped.
 
-    It learns from the training subjects. The epoch whose integer program, of these widths, is best
-    on validation subjects by the task's headline is kept; before the first epoch counts as one.
+    It learns from the training subjects: from windows or, if the model has none, from whole
+    recordings, whose state goes on from piece to piece. The epoch whose integer program, of these
+    widths, is best on validation subjects by the task's headline is kept; before the first epoch
+    counts as one.
 
     Parameters
     ----------
@@ -122,14 +124,14 @@ def finetune(
     options = replace(options, loss=dataset.task.loss_name(options.loss))
     folder = Path(folder)
     length = chain.window or dataset.window
-    # the tail of a window counts, as in training; half of a stream's
-    tail = max(int(length * options.tail), 1) if chain.window else max(length // 2, 1)
     arguments = {
         "data": dataset.name,
         "recordings": resume.fingerprint(dataset),
         "model": chain_hash(chain),
         **asdict(options),
         "window": length,
+        **({} if chain.window else {"mode": "streaming"}),
+        **({"hop": chain.hop} if chain.hop else {}),
         "widths": asdict(widths),
         "methods": [method.describe() for method in methods],
         "torch": str(torch.__version__),
@@ -140,13 +142,14 @@ def finetune(
             ChainModel(chain),
             options,
             dataset,
-            batches=lambda: train_windows(dataset, length, options.batch, tail),
+            batches=_batches(chain, dataset, options),
             evaluate=_validation(dataset, chain, calibration, widths, run_as),
             metric=dataset.task.headline,
             arguments=arguments,
             folder=folder,
             methods=methods,
             keep_start=True,
+            pace=chain.window > 0,
         )
         found = None if restart else resume.read_result(folder / "run.json", arguments)
         if found is None:
@@ -172,21 +175,36 @@ def finetune(
     return FineTuned(chain=model.chain(), **found)
 
 
+def _batches(
+    chain: FloatChain, dataset: "Dataset", options: FineTuneOptions
+) -> Callable[[Change], Iterator[Batch]]:
+    """Return what makes an epoch's batches, as the training of a new model has them."""
+    length, batch = chain.window or dataset.window, options.batch
+    if chain.window:
+        tail = tail_of(length, chain.hop, options.tail)
+        return lambda change: train_windows(dataset, length, batch, tail, change=change)
+    warmup = dataset.window // 2 if chain.warmup is None else chain.warmup
+    return lambda change: streams(
+        dataset.split("train"), length, batch, warmup, shuffle=True,
+        per_step=dataset.task.per_step, change=change,
+    )  # fmt: skip
+
+
 def _validation(
     dataset: "Dataset", start: FloatChain, calibration: NDArray[np.float32], widths: Widths,
     run_as: Callable[[Program], Sequence[Program]] | None,
 ) -> Callable[[Any], dict[str, float]]:  # fmt: skip
     """Return the scorer of a model by its integer program on validation subjects."""
     task = dataset.task
-    found = sequences_of(dataset, "val", window=start.window, warmup=start.warmup)
-    truth = found.of_decisions(found.y)
+    found = sequences_of(dataset, "val", window=start.window, hop=start.hop, warmup=start.warmup)
+    truth = found.truth
 
     def of(name: str, programs: Sequence[Program]) -> dict[str, float]:
         outputs: list[Any] = [None] * len(found.x)
         for first, program in enumerate(programs):
             own = slice(first, None, len(programs))
             outputs[own] = found.part(own).run(_on_samples(program), SIDE_BY_SIDE)
-        decided = task.decisions(found.counted(outputs), programs[0].output_scale)
+        decided = task.decisions(found.counted(outputs), programs[0].scaling)
         return {f"{name}_{key}": value for key, value in task.score(truth, decided).items()}
 
     def score(model: ChainModel) -> dict[str, float]:

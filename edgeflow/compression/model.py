@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgeflow.cells.chain import FloatChain, values_of
+from edgeflow.cells.chain import FloatChain, steps_of
 
 
 class ChainModel(nn.Module):
@@ -23,7 +23,7 @@ class ChainModel(nn.Module):
         Single, batch-first layers of ``edgeflow.cells``.
     target : Task or None
         What the outputs are for, if it is not `classes`.
-    classes, channels, window
+    classes, channels, window, output
         As of the chain.
     mean, std : Tensor [channels]
     """
@@ -34,7 +34,7 @@ class ChainModel(nn.Module):
     def __init__(self, chain: FloatChain) -> None:
         super().__init__()
         self._form = copy.copy(chain)
-        self.target, self.window = chain.task, chain.window
+        self.target, self.window, self.output = chain.task, chain.window, chain.output
         self.classes, self.channels = list(chain.classes), list(chain.channels)
         self.names = [name for name, _ in chain.layers]
         self.layers = nn.ModuleList(copy.deepcopy(layer) for _, layer in chain.layers)
@@ -55,12 +55,12 @@ class ChainModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits [n, time, classes] of x [n, time, channels] in raw units."""
-        *_, y = values_of(self.layers, self._form.reads, (x - self.mean) / self.std)
-        return y
+        return self.stream(x)[0]
 
-    def stream(self, x: Tensor, state: Any = None) -> tuple[Tensor, None]:
-        """Return logits of windows from a reset, and no state."""
-        return self(x), None
+    def stream(self, x: Tensor, state: Any = None) -> tuple[Tensor, list[Any]]:
+        """Return logits [n, time, classes] and the layers' states to go on from (None: zeros)."""
+        found = [*steps_of(self.layers, self._form.reads, (x - self.mean) / self.std, state)]
+        return found[-1][0], [following for _, following in found]
 
     def chain(self) -> FloatChain:
         """Return the chain of the layers as they are, not copied."""

@@ -30,6 +30,7 @@ from edgeflow.compression.model import ChainModel
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.slow_states import widened
 from edgeflow.program import InputFormat, Program
+from edgeflow.program.nodes.base import State
 from edgeflow.quantization import Converted, WeightOf, Widths
 from edgeflow.training.batches import Batch
 from edgeflow.training.method import Method
@@ -66,6 +67,7 @@ class QuantizationAware(Method):
         self._fixed = widths
         self._few = few_windows(calibration, STEP_WINDOWS)
         self._form: InputFormat | None = None
+        self._state: list[State] | None = None
         self.program: Program | None = None
         self.layers: list[Converted] = []
 
@@ -100,10 +102,16 @@ class QuantizationAware(Method):
         if not self.integers:
             return logits
         assert self.program is not None
-        whole = self.program.run(self.program.quantize_input(batch.x.numpy()))
+        whole = self._run(self.program, batch)
         real = torch.from_numpy(whole.astype(np.float32) * np.float32(self.program.output_scale))
         result: Tensor = _Replace.apply(logits, real)
         return result
+
+    def _run(self, program: Program, batch: Batch) -> NDArray[np.int16]:
+        """Return the outputs; those of a stream go on from the integers of the batch before."""
+        before = self._state if batch.keep else None
+        y, self._state = program.run_on(program.quantize_input(batch.x.numpy()), before)
+        return y
 
 
 class _Replace(torch.autograd.Function):

@@ -86,7 +86,9 @@ def quantize(
         output_scale=float(signal.scale[0]),
         classes=chain.classes,
         window=chain.window,
+        hop=chain.hop,
         rate_hz=chain.rate_hz,
+        output=chain.output,
         metadata={
             "saturation": saturation,
             "data": chain.data,
@@ -94,6 +96,7 @@ def quantize(
             **({"notes": notes} if notes else {}),
             **({} if chain.task is None else {"task": chain.task.to_json()}),
             **({"units": list(chain.units)} if any(chain.units) else {}),
+            **({"counts_per_unit": list(chain.counts)} if chain.counts else {}),
             **({} if chain.window or chain.warmup is None else {"warmup_samples": chain.warmup}),
         },
         sources=chain.program_sources,

@@ -186,7 +186,7 @@ def _scores(dataset: Dataset, model: SequenceClassifier, split: str) -> dict[str
     """Return scores of a split as ``metrics.json`` has them."""
     found = sequences_of(dataset, split, window=model.window)
     outputs = found.run(lambda x: model(torch.from_numpy(x)).numpy(), SCORED)
-    truth, decided = found.of_decisions(found.y), dataset.task.decisions(found.counted(outputs))
+    truth, decided = found.truth, dataset.task.decisions(found.counted(outputs))
     return {
         "decisions": len(decided),
         **dataset.task.score(truth, decided),

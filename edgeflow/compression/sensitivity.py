@@ -2,24 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.compression.quantize import quantize
+from edgeflow.data.sequences import Sequences
 from edgeflow.importers import FloatChain
 from edgeflow.program import Program
 from edgeflow.quantization import Widths
 from edgeflow.tasks import Metric
+from edgeflow.tasks.output import real_values
 
 #: Bits of the weights that are tried.
 NARROW = 4
+#: Windows or recordings that run side by side: any number gives the same bits.
+SIDE_BY_SIDE = 1024
 
 
 @dataclass(frozen=True)
 class Score:
-    """A program on labelled windows.
+    """A program on labelled windows or recordings.
 
     Attributes
     ----------
@@ -63,19 +66,19 @@ class Sensitivity:
     loss: float
 
 
-def score(program: Program, x: NDArray[np.float32], y: NDArray[Any]) -> Score:
-    """Return headline and loss of a program for raw x [n, time, channels] and targets y [n]."""
-    task, outputs = program.task, program.run(program.quantize_input(x))
-    found = task.score(y, task.decisions(outputs, program.output_scale))
-    loss = task.criterion(outputs[:, -1] * program.output_scale, y)
+def score(program: Program, data: Sequences) -> Score:
+    """Return headline and loss of a program on raw sequences."""
+    runs = data.run(lambda x: program.run(program.quantize_input(x)), SIDE_BY_SIDE)
+    task, outputs, y = program.task, data.counted(runs), data.truth
+    found = task.score(y, task.decisions(outputs, program.scaling))
+    loss = task.criterion(real_values(outputs[:, -1], program.scaling), y)
     return Score(found[task.headline.name], loss, task.headline)
 
 
 def sensitivities(
     chain: FloatChain,
     calibration: NDArray[np.float32],
-    x: NDArray[np.float32],
-    y: NDArray[Any],
+    data: Sequences,
     widths: Widths,
     *,
     bits: int = NARROW,
@@ -87,8 +90,8 @@ def sensitivities(
     ----------
     calibration : float32 array [m, time, channels]
         Raw samples of training subjects.
-    x, y : float32 array [n, time, channels], array [n]
-        Windows of validation subjects, and their targets.
+    data : Sequences
+        Of validation subjects, raw.
     widths : Widths
         Of all else.
     bits : int
@@ -102,7 +105,7 @@ def sensitivities(
         In the order of the program.
     """
     whole = quantize(chain, calibration, widths)
-    before = score(whole, x, y)
+    before = score(whole, data)
     matrices = {
         f"{node.name}.{field}": matrix
         for node in whole.nodes
@@ -111,7 +114,7 @@ def sensitivities(
     found = []
     for name, matrix in matrices.items():
         narrow = replace(widths, matrices={**widths.matrices, name: bits})
-        after = score(quantize(chain, calibration, narrow), x, y)
+        after = score(quantize(chain, calibration, narrow), data)
         rise = after.loss - before.loss
         found.append(Sensitivity(name, matrix.weight.size, before.drop(after), rise))
         if on_matrix:
@@ -122,8 +125,7 @@ def sensitivities(
 def choose_widths(
     chain: FloatChain,
     calibration: NDArray[np.float32],
-    x: NDArray[np.float32],
-    y: NDArray[Any],
+    data: Sequences,
     widths: Widths,
     *,
     max_drop: float,
@@ -138,8 +140,8 @@ def choose_widths(
     Parameters
     ----------
     max_drop : float
-        Percentage points on x, y (`Metric.drop`).
-    chain, calibration, x, y, widths, bits, on_matrix
+        Percentage points on `data` (`Metric.drop`).
+    chain, calibration, data, widths, bits, on_matrix
         As for `sensitivities`.
 
     Returns
@@ -148,12 +150,12 @@ def choose_widths(
     sensitivities : list of Sensitivity
         In the order in which they were tried.
     """
-    found = sensitivities(chain, calibration, x, y, widths, bits=bits, on_matrix=on_matrix)
-    before = score(quantize(chain, calibration, widths), x, y)
+    found = sensitivities(chain, calibration, data, widths, bits=bits, on_matrix=on_matrix)
+    before = score(quantize(chain, calibration, widths), data)
     order = sorted(found, key=lambda s: s.loss / s.weights)
     for candidate in order:
         narrow = replace(widths, matrices={**widths.matrices, candidate.matrix: bits})
-        after = score(quantize(chain, calibration, narrow), x, y)
+        after = score(quantize(chain, calibration, narrow), data)
         if before.drop(after) <= max_drop:
             widths = narrow
     return widths, order

@@ -18,6 +18,7 @@ from edgeflow.compression.qat import QuantizationAware
 from edgeflow.compression.sensitivity import Sensitivity, choose_widths
 from edgeflow.compression.sum_noise import SumNoise
 from edgeflow.compression.weight_noise import WeightNoise
+from edgeflow.data.sequences import sequences_of
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain
 from edgeflow.quantization import Widths
@@ -102,11 +103,12 @@ class Tuning:
     ) -> tuple[FloatChain, Widths]:
         """Return the chain to convert, and the widths."""
         if self.mixed is not None:
-            windows = self.dataset.windows("val", length=chain.window or None)
+            data = sequences_of(
+                self.dataset, "val", window=chain.window, hop=chain.hop, warmup=chain.warmup
+            )
             widths, self.sensitivities = choose_widths(
-                chain, calibration, windows.x, windows.y, widths,
-                max_drop=self.mixed, on_matrix=self.on_matrix,
-            )  # fmt: skip
+                chain, calibration, data, widths, max_drop=self.mixed, on_matrix=self.on_matrix
+            )
         if self.options is None:
             if self.delta is not None:
                 chain = with_thresholds(chain, calibration, self.delta, widths)

@@ -95,6 +95,10 @@ class WeightNoise(Method):
                 limit = self.clip * weight.std(1, keepdim=True, correction=0)
                 weight.copy_(torch.minimum(torch.maximum(weight, -limit), limit))
 
+    def settled(self, progress: float) -> bool:
+        """Leave out the model as it came: training chose it on the same validation subjects."""
+        return progress > 0
+
     def _weights(self, matrix: Matrix) -> NDArray[Any]:
         found = cast(AnalogMatrix, matrix).effective
         return matrix.weight + self.noise * (found - matrix.weight)

@@ -1,4 +1,4 @@
-"""What the columns of a table are: person, recording, label, time, or a channel."""
+"""What the columns of a table are: person, recording, label, time, a target, or a channel."""
 
 import difflib
 import re
@@ -37,6 +37,8 @@ CLOCKS = {
 }  # fmt: skip
 #: Clocks that a channel could be named like, too.
 WEAK = {"t", "s", "ts", "ms", "us", "ns", "sec", "date", "clock", "elapsed", "second"}
+#: How names of columns of targets begin, and a unit at the end of such a name.
+TARGET, _UNIT = "target_", re.compile(r"\s*[\[(](.*)[\])]$")
 _INDEX = re.compile(r"|index|idx|row|row_?id|row_?number|level_0|unnamed: ?\d+(_level_\d+)?")
 KNOWN = (*ROLES, *(name for names in ALIASES.values() for name in names), "time", "timestamp")
 
@@ -54,6 +56,8 @@ class Roles:
         The time column was named by the user.
     channels : list of str
     notes : tuple of str
+    targets : tuple of str
+        Targets of each step.
     """
 
     person: str | None
@@ -64,6 +68,7 @@ class Roles:
     told: bool
     channels: list[str]
     notes: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
 
     @property
     def text(self) -> list[str]:
@@ -72,9 +77,9 @@ class Roles:
 
     @property
     def numbers(self) -> list[str]:
-        """The columns that are numbers: channels, and the time if it is none of them."""
+        """The columns that are numbers: channels, targets, and the time if it is no channel."""
         more = [self.time] if self.time and self.time not in self.channels else []
-        return [*self.channels, *more]
+        return [*self.channels, *self.targets, *more]
 
 
 def find_roles(
@@ -109,6 +114,10 @@ def find_roles(
             )
     missing = [role for role in ("person", "label") if chosen[role] is None]
     missing = [role for role in missing if role not in elsewhere]
+    targets = [name for name in names if name.lower().startswith(TARGET)]
+    targets = [name for name in targets if name not in (*chosen.values(), *reading.channels)]
+    if targets and "label" in missing:
+        missing.remove("label")
     if missing:
         raise DataError(_missing(where, missing, names))
     unit = None
@@ -135,12 +144,12 @@ def find_roles(
         if chosen["time"] in channels and not told:
             chosen["time"] = unit = None
     else:
-        rest = [name for name in names if name not in taken]
+        rest = [name for name in names if name not in taken and name not in targets]
         channels = [name for name in rest if not _INDEX.fullmatch(name.lower())]
         if left := [name for name in rest if name not in channels]:
             what = ", ".join(f"'{shown(name)}'" if name else "one without a name" for name in left)
             notes.append(f"left out as no channel, an index by its name: {what}")
-    twice = [n for n in (*taken, *channels) if list(names).count(n) > 1]
+    twice = [n for n in (*taken, *channels, *targets) if list(names).count(n) > 1]
     if twice:
         raise DataError(
             f"{where}: the header must name each column once; '{shown(twice[0])}' is there "
@@ -150,7 +159,17 @@ def find_roles(
         raise DataError(
             f"{where}: no channels: each column is a name or the time ({listed(names)})"
         )
-    return Roles(**chosen, unit=unit, told=told, channels=channels, notes=tuple(notes))
+    return Roles(
+        **chosen, unit=unit, told=told, channels=channels, notes=tuple(notes),
+        targets=tuple(targets),
+    )  # fmt: skip
+
+
+def target_of(column: str) -> tuple[str, str]:
+    """Return name and unit of a target: ``target_force [N]`` is force in N."""
+    name = column[len(TARGET) :]
+    unit = _UNIT.search(name)
+    return (name, "") if unit is None else (name[: unit.start()], unit[1].strip())
 
 
 def clock_unit(name: str) -> str | None:

@@ -1,7 +1,7 @@
 """Recordings of subjects, and windows cut from them: a data set once it is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,14 +26,24 @@ class Recording:
         The target: an index into ``Dataset.classes``, or what ``Dataset.target`` is about.
     person : str
         The subject who was recorded.
+    target : float32 [time, values], int64 [time] or None
+        Targets of each sample, for a task that has them (`Task.per_step`); None: `label` is that of
+        all samples.
     """
 
     x: np.ndarray
     label: Any
     person: str
+    target: np.ndarray | None = None
 
     def __repr__(self) -> str:
         return f"Recording({list(self.x.shape)}, class {self.label}, person {self.person!r})"
+
+    def by_step(self) -> NDArray[Any]:
+        """Return the targets of all samples, [time] or [time, values]."""
+        if self.target is not None:
+            return self.target
+        return np.repeat(as_targets([self.label]), len(self.x), axis=0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,13 +54,16 @@ class Windows:
     ----------
     x : float32 [n, time, channels]
     y : int64 [n], or float32 [n] or [n, values]
-        The recordings' targets.
+        The recordings' targets; of a task with one per step the last step's.
     person : str [n]
+    by_step : array [n, time] or [n, time, values], or None
+        Targets of all steps, of a task that has them.
     """
 
     x: np.ndarray
     y: np.ndarray
     person: np.ndarray
+    by_step: np.ndarray | None = None
 
     def __repr__(self) -> str:
         n, time, channels = self.x.shape
@@ -79,6 +92,8 @@ class Dataset:
         subjects gain nothing.
     target : Task or None
         Task of the labels; None: classification into `classes`.
+    counts : list of float
+        Int16 counts of the sensor of one unit of each channel; []: not known.
     notes : tuple of str
         What its reader guessed, left out or suspects, a line each, for the user.
     """
@@ -94,6 +109,7 @@ class Dataset:
     mirror: float = 0.0
     target: Task | None = None
     notes: tuple[str, ...] = ()
+    counts: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for what, names in (("classes", self.classes), ("channels", self.channels)):
@@ -101,6 +117,12 @@ class Dataset:
                 raise DataError(
                     f"data set '{self.name}': two {what} have the name '{twice}' (blanks at its "
                     "ends do not count): rename one"
+                )
+        for one in self.recordings:
+            if one.target is not None and len(one.target) != len(one.x):
+                raise DataError(
+                    f"data set '{self.name}': a recording of {one.person} has {len(one.x)} samples "
+                    f"and targets of {len(one.target)}: give one for each sample"
                 )
 
     @property
@@ -163,7 +185,7 @@ class Dataset:
             raise DataError(
                 f"window length {length}, stride {stride}, phase {phase}: lengths are at least 1"
             )
-        parts, labels, people = [], [], []
+        parts, labels, people, targets = [], [], [], []
         recordings = self.split(split)
         for recording in recordings:
             if len(recording.x) < length + phase:
@@ -171,6 +193,11 @@ class Dataset:
             view = np.lib.stride_tricks.sliding_window_view(recording.x[phase:], length, axis=0)
             part = view[::stride].transpose(0, 2, 1)
             parts.append(part)
+            if self.task.per_step:
+                view = np.lib.stride_tricks.sliding_window_view(
+                    recording.by_step()[phase:], length, axis=0
+                )
+                targets.append(np.moveaxis(view[::stride], -1, 1))
             labels += [recording.label] * len(part)
             people += [recording.person] * len(part)
         if not parts:
@@ -180,6 +207,9 @@ class Dataset:
                 f"samples (the longest has {longest}): use a shorter window"
             )
         x = np.ascontiguousarray(np.concatenate(parts), dtype=np.float32)
+        if self.task.per_step:
+            by_step = np.ascontiguousarray(np.concatenate(targets))
+            return Windows(x, by_step[:, -1], np.array(people), by_step)
         return Windows(x, as_targets(labels), np.array(people))
 
 

@@ -8,6 +8,7 @@ from edgeflow.data.dataset import Recording
 from edgeflow.data.people import Split
 from edgeflow.data.wording import listed, shown
 from edgeflow.errors import DataError
+from edgeflow.tasks import Regression, Task
 
 _WHOLE = re.compile(r"[+-]?\d{1,15}(\.0{0,15})?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -26,6 +27,10 @@ class Found:
         As stated.
     measured_hz : float or None
         As a clock says.
+    target : Task or None
+        Of the targets of each step, if there are any.
+    counts : list of float
+        Counts of the sensor of one unit of each channel; []: not known.
     """
 
     recordings: list[Recording] = field(default_factory=list)
@@ -39,6 +44,14 @@ class Found:
     window: int | None = None
     people: Split | None = None
     notes: list[str] = field(default_factory=list)
+    target: Task | None = None
+    counts: list[float] = field(default_factory=list)
+
+
+def regression_of(values: Sequence[tuple[str, str]]) -> Regression:
+    """Return the task of targets of each step, of these names and units."""
+    names, units = zip(*values, strict=True)
+    return Regression(names, units, steps=True)
 
 
 def ordered_classes(where: str, labels: Sequence[str]) -> tuple[list[str], list[int]]:

@@ -8,12 +8,13 @@ from edgeflow.data.arrays import Arrays, read_npz
 from edgeflow.data.channels import still_channels
 from edgeflow.data.clock import grows
 from edgeflow.data.dataset import SPLITS, Recording
-from edgeflow.data.found import Found, ordered_classes
+from edgeflow.data.found import Found, ordered_classes, regression_of
 from edgeflow.data.people import check_people
 from edgeflow.data.wording import listed, shown
 from edgeflow.errors import DataError
+from edgeflow.tasks import Tagging
 
-_NEEDED = ("x", "y", "person")
+_NEEDED = ("x", "person")
 _CHANNELS = 16  # more than that in the middle axis are likely samples
 
 
@@ -26,6 +27,8 @@ def read_npz_file(path: Path) -> Found:
         Naming the array or recording, and what to do.
     """
     arrays = {key: _texts(path, key, a) for key, a in read_npz(path, _NEEDED).items()}
+    if not {"y", "target", "tags"} & arrays.keys():
+        raise DataError(f"{path}: no array 'y' (it has {listed(list(arrays))})")
     found = Found()
     x = arrays["x"]
     if x.dtype.kind not in "fiu":
@@ -55,7 +58,8 @@ def read_npz_file(path: Path) -> Found:
                 "channels] with 'length'"
             )
         parts = list(x)
-    for key in ("y", "person"):
+    by_step = _by_step(path, arrays, found)
+    for key in ("y", "person") if by_step is None else ("person",):
         if arrays[key].shape != (len(parts),):
             raise DataError(
                 f"{path}: '{key}' is {list(arrays[key].shape)}: it must have one entry for each "
@@ -64,13 +68,18 @@ def read_npz_file(path: Path) -> Found:
     count = x.shape[-1]
     found.channels = _names(path, arrays, "channels", [f"ch{i}" for i in range(count)])
     found.units = _names(path, arrays, "units", [""] * count)
-    found.classes, labels = _labels(path, arrays)
+    found.counts = _counts(path, arrays, count)
+    if by_step is None:
+        found.classes, labels = _labels(path, arrays)
+    else:
+        labels = [0] * len(parts)
     found.declared = "classes" in arrays
     found.notes += _doubtful(parts, found.channels)
     people = _people(path, arrays["person"])
+    targets = [None] * len(parts) if by_step is None else by_step
     for i, (part, label, person) in enumerate(zip(parts, labels, people, strict=True)):
         found.where.append(f"recording {i}")
-        found.recordings.append(Recording(_float32(part), label, person))
+        found.recordings.append(Recording(_float32(part), label, person, targets[i]))
     if "rate_hz" in arrays:
         found.rate_hz = _number(path, arrays, "rate_hz")
     if "window" in arrays:
@@ -85,6 +94,59 @@ def read_npz_file(path: Path) -> Found:
         names = {split: np.atleast_1d(value).tolist() for split, value in given.items()}
         found.people = check_people(names, f"{path} (people_train, people_val, people_test)")
     return found
+
+
+def _by_step(path: Path, arrays: Arrays, found: Found) -> list[np.ndarray] | None:
+    """Return the targets of each recording's steps, and note their task; None: there are none."""
+    x, key = arrays["x"], "target" if "target" in arrays else "tags"
+    if key not in arrays:
+        return None
+    y = arrays[key]
+    kinds, last = ("f", 1) if key == "target" else ("iu", 0)
+    shape = "[n, time, values]" if last else "[n, time]"
+    if (
+        y.dtype.kind not in kinds
+        or y.ndim != x.ndim - 1 + last
+        or y.shape[: x.ndim - 1] != (x.shape[:-1])
+    ):
+        raise DataError(
+            f"{path}: '{key}' is {y.dtype} {list(y.shape)}: it must be "
+            f"{'float' if last else 'int'} {shape}, or without n, as 'x' is"
+        )
+    if not np.isfinite(y).all():
+        raise DataError(f"{path}: '{key}' holds a value that is not finite: leave those steps out")
+    if key == "target":
+        count = y.shape[-1]
+        names = _names(path, arrays, "target_names", [f"target{i}" for i in range(count)])
+        units = _names(path, arrays, "target_units", [""] * count)
+        found.target = regression_of(list(zip(names, units, strict=True)))
+        y = y.astype(np.float32)
+    else:
+        classes = [str(name) for name in np.atleast_1d(arrays.get("classes", np.array([], str)))]
+        if len(set(classes)) < max(len(classes), 2) or not 0 <= y.min() <= y.max() < len(classes):
+            raise DataError(
+                f"{path}: 'tags' are indices into 'classes', 2 names or more, each there once: "
+                f"there are {listed(classes)}, and tags from {y.min()} to {y.max()}"
+            )
+        found.classes, found.target, y = classes, Tagging(tuple(classes)), y.astype(np.int64)
+    return np.split(y, np.cumsum(arrays["length"])[:-1]) if "length" in arrays else list(y)
+
+
+def _counts(path: Path, arrays: Arrays, count: int) -> list[float]:
+    """Return the counts of the sensor of one unit of each channel; []: there are none."""
+    if "counts_per_unit" not in arrays:
+        return []
+    counts = arrays["counts_per_unit"]
+    if (
+        counts.dtype.kind not in "fiu"
+        or counts.shape != (count,)
+        or not (np.isfinite(counts) & (counts > 0)).all()
+    ):
+        raise DataError(
+            f"{path}: 'counts_per_unit' is {counts.dtype} {list(counts.shape)}: it must be a "
+            f"positive number for each of {count} channels"
+        )
+    return [float(one) for one in counts]
 
 
 def _check_axes(path: Path, arrays: Arrays) -> None:
@@ -136,7 +198,8 @@ def _number(path: Path, arrays: Arrays, key: str) -> float:
 def _names(path: Path, arrays: Arrays, key: str, default: list[str]) -> list[str]:
     names = [str(name) for name in np.atleast_1d(arrays.get(key, default))]
     if len(names) != len(default):
-        raise DataError(f"{path}: '{key}' has {len(names)} names, 'x' has {len(default)} channels")
+        what = "'target' has {} values" if key.startswith("target") else "'x' has {} channels"
+        raise DataError(f"{path}: '{key}' has {len(names)} names, {what.format(len(default))}")
     return names
 
 

@@ -57,7 +57,7 @@ def load_own(
     rate = _rate(path, found, rate_hz)
     if not found.recordings:
         raise DataError(f"{path}: holds no recordings: add some")
-    if len(found.classes) < 2 and not partial:
+    if len(found.classes) < 2 and not partial and found.target is None:
         raise DataError(
             f"{path}: only one label ({shown(found.classes[0])}): at least 2 are needed"
         )
@@ -73,6 +73,8 @@ def load_own(
         recordings=found.recordings,
         people=apply_people(split, there, path) if split else {},
         window=found.window or max(1, round(2 * rate)),
+        target=found.target,
+        counts=found.counts,
         notes=tuple(found.notes),
     )
     if resample_hz is not None:
@@ -139,6 +141,12 @@ def _check_finite(path: Path, found: Found) -> None:
                 "finite (or beyond float32): leave the sample out and begin a new recording after "
                 "it"
             )
+        if recording.target is not None and not np.isfinite(recording.target).all():
+            row = np.argwhere(~np.isfinite(recording.target))[0][0]
+            raise DataError(
+                f"{path}: {where}, sample {row + 1}: a target is not finite: leave the sample out "
+                "and begin a new recording after it"
+            )
 
 
 def _without_short(path: Path, dataset: Dataset, where: list[str]) -> Dataset:
@@ -172,7 +180,7 @@ def _without_short(path: Path, dataset: Dataset, where: list[str]) -> Dataset:
 def _about_names(dataset: Dataset, declared: bool) -> list[str]:
     """Return notes about classes, their order and those that a split lacks, and about subjects."""
     notes = []
-    if not declared:
+    if not declared and dataset.classes:
         notes.append(f"classes, in the order of their labels: {listed(dataset.classes, 20)}")
     for what, names in (("classes", dataset.classes), ("subjects", everybody(dataset.recordings))):
         if note := alike(what, names):

@@ -32,6 +32,18 @@ def as_names(parts: Sequence[str]) -> tuple[str, ...]:
     return tuple(name.strip() for text in parts for name in text.split(","))
 
 
+def as_seconds(parts: Sequence[str]) -> tuple[float, ...]:
+    """Return the numbers in texts such as ``0.5,1.0``."""
+    texts = [one for text in parts for one in text.split(",")]
+    try:
+        found = tuple(map(float, texts))
+    except ValueError:
+        found = ()
+    if not found or not all(0 < one < 1e9 for one in found):
+        raise DataError(f"--horizon {','.join(parts)}: give seconds from now, like 0.5,1.0")
+    return found
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where data are, and what stands for what they do not say.
@@ -46,6 +58,10 @@ class Origin:
         Samples per second of your own file.
     resample_hz : float, optional
         Resample to this rate in Hz, anti-aliased.
+    task : str, optional
+        What the data are for, if not what they are labelled for: forecast, tagging.
+    horizon : tuple of float
+        Of forecasts: how far, in seconds, like 0.5,1.0.
     """
 
     panel = DATA
@@ -53,6 +69,8 @@ class Origin:
     people: Annotated[Path | None, Option("--people")] = None
     rate_hz: Annotated[float | None, Option("--rate")] = None
     resample_hz: Annotated[float | None, Option("--resample")] = None
+    task: Annotated[str | None, Option("--task")] = None
+    horizon: Annotated[tuple[float, ...], Option("--horizon", as_seconds)] = ()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from edgeflow.data import sets
 from edgeflow.data.dataset import Dataset, everybody
 from edgeflow.data.people import apply_people, check_people, fixed_split, read_people
+from edgeflow.data.purpose import for_purpose
 from edgeflow.data.reading import given, make_reading
 from edgeflow.data.resample import resampled
 from edgeflow.data.source import Source, cache_folder
@@ -60,6 +61,8 @@ def load_dataset(
     decimal: str | None = None,
     time_unit: str | None = None,
     partial: bool = False,
+    task: str | None = None,
+    horizon: Sequence[float] = (),
 ) -> Dataset:
     """Load a data set by name, or recordings of your own from a file or folder.
 
@@ -101,6 +104,11 @@ def load_dataset(
     partial : bool
         Of a file or folder that is still being recorded: any number of subjects and labels, and
         recordings of any length. Its splits are empty, unless it says them.
+    task : str, optional
+        What the data are for, if not what they are labelled for: ``"forecast"`` of their channels,
+        or of the targets of their steps; ``"tagging"``, their class at each step.
+    horizon : sequence of float
+        How far to forecast, in seconds.
 
     Raises
     ------
@@ -134,10 +142,11 @@ def load_dataset(
     if str(name_or_path) not in sources() and (_is_path(path) or there.exists()):
         from edgeflow.data.own import load_own
 
-        return load_own(
+        own = load_own(
             there, people=split, rate_hz=rate_hz, window=window, resample_hz=resample_hz,
             reading=reading, partial=partial,
         )  # fmt: skip
+        return for_purpose(own, task, horizon)
 
     source = find_source(str(name_or_path))
     if options := [name for name in given(reading) if name != "--channels"]:
@@ -179,7 +188,8 @@ def load_dataset(
         dataset = _only(dataset, reading.channels)
     if resample_hz is not None:
         dataset = resampled(dataset, resample_hz)
-    return dataset if window is None else replace(dataset, window=window)
+    dataset = dataset if window is None else replace(dataset, window=window)
+    return for_purpose(dataset, task, horizon)
 
 
 def _only(dataset: Dataset, names: Sequence[str]) -> Dataset:
@@ -194,6 +204,7 @@ def _only(dataset: Dataset, names: Sequence[str]) -> Dataset:
         dataset,
         channels=list(names),
         units=[dataset.units[i] for i in chosen],
+        counts=[dataset.counts[i] for i in chosen] if dataset.counts else [],
         recordings=[
             replace(one, x=np.ascontiguousarray(one.x[:, chosen])) for one in dataset.recordings
         ],

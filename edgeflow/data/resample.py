@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,12 @@ def resampled(dataset: Dataset, to_hz: float) -> Dataset:
     if to_hz == dataset.rate_hz:
         return dataset
     recordings = [
-        replace(one, x=resample(one.x, dataset.rate_hz, to_hz)) for one in dataset.recordings
+        replace(
+            one,
+            x=resample(one.x, dataset.rate_hz, to_hz),
+            target=_targets(one.target, dataset.rate_hz, to_hz),
+        )
+        for one in dataset.recordings
     ]
     return replace(
         dataset,
@@ -86,6 +92,15 @@ def resampled(dataset: Dataset, to_hz: float) -> Dataset:
         window=max(1, round(dataset.window * to_hz / dataset.rate_hz)),
         notes=(*dataset.notes, f"resampled from {dataset.rate_hz:g} to {to_hz:g} Hz, anti-aliased"),
     )
+
+
+def _targets(target: NDArray[Any] | None, from_hz: float, to_hz: float) -> NDArray[Any] | None:
+    """Return the targets of resampled steps; of tags the nearest step's."""
+    if target is None or target.dtype.kind == "f":
+        return None if target is None else resample(target, from_hz, to_hz)
+    ratio = ratio_of(from_hz, to_hz)
+    steps = np.arange(math.ceil(len(target) * ratio)) / float(ratio)
+    return target[np.minimum(np.floor(steps + 0.5).astype(np.int64), len(target) - 1)]
 
 
 def ratio_of(from_hz: float, to_hz: float) -> Fraction:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from edgeflow.data.dataset import Dataset, Windows
 from edgeflow.data.matching import channels_remedy, check_match
-from edgeflow.data.sequences import Sequences, sequences_of
+from edgeflow.data.purpose import for_task
+from edgeflow.data.sequences import Sequences, of_windows, sequences_of
 from edgeflow.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,11 +26,15 @@ def choose_windows(
     DataError
         If channels, rate, units or task are not the model's, or `steps` is not positive.
     """
+    dataset = for_task(dataset, program.task)
     _check(program, dataset, steps)
     windows = dataset.windows(split, length=program.window or None)
     targets = program.task.aligned(windows.y, dataset.task, dataset.name)
     keep = _evenly(len(targets), steps, windows.x.shape[1])
-    return Windows(windows.x[keep], targets[keep], windows.person[keep])
+    by_step = windows.by_step
+    if by_step is not None:
+        by_step = program.task.aligned(by_step[keep], dataset.task, dataset.name)
+    return Windows(windows.x[keep], targets[keep], windows.person[keep], by_step)
 
 
 def choose_sequences(
@@ -47,13 +52,15 @@ def choose_sequences(
     DataError
         As `choose_windows`.
     """
-    if program.window:
-        windows = choose_windows(program, dataset, split, steps)
-        return Sequences(list(windows.x), windows.y, windows.person, program.window)
+    if program.window and not program.hop:
+        return of_windows(choose_windows(program, dataset, split, steps), program.window)
+    dataset = for_task(dataset, program.task)
     _check(program, dataset, steps)
     warmup = program.metadata.get("warmup_samples")
-    found = sequences_of(dataset, split, window=0, warmup=warmup)
-    found = replace(found, y=program.task.aligned(found.y, dataset.task, dataset.name))
+    found = sequences_of(dataset, split, window=program.window, hop=program.hop, warmup=warmup)
+    task, source = program.task, dataset.task
+    by_step = found.by_step and [task.aligned(y, source, dataset.name) for y in found.by_step]
+    found = replace(found, y=task.aligned(found.y, source, dataset.name), by_step=by_step)
     if steps is None or found.steps <= steps:
         return found
     keep = _evenly(len(found.x), steps, found.steps // len(found.x))
@@ -63,7 +70,8 @@ def choose_sequences(
             parts.append(found.x[i][:steps])
             steps -= len(parts[-1])
     keep = keep[: len(parts)]
-    return replace(found, x=parts, y=found.y[keep], person=found.person[keep])
+    by_step = found.by_step and [found.by_step[i] for i in keep]
+    return replace(found, x=parts, y=found.y[keep], person=found.person[keep], by_step=by_step)
 
 
 def _evenly(n: int, steps: int | None, each: int) -> NDArray[np.int64]:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from edgeflow.data.channels import choose_channels
 from edgeflow.data.clock import read_clock
-from edgeflow.data.columns import WEAK, Roles, find_roles
+from edgeflow.data.columns import WEAK, Roles, find_roles, target_of
 from edgeflow.data.dataset import Recording
 from edgeflow.data.dialect import is_number
-from edgeflow.data.found import Found, ordered_classes
+from edgeflow.data.found import Found, ordered_classes, regression_of
 from edgeflow.data.parquet import ParquetTable
 from edgeflow.data.parsed_cache import kept_table
 from edgeflow.data.reading import Reading
@@ -153,11 +153,17 @@ def _assemble(
     classes, of = (
         (declared, [declared.index(name) for name in labels])
         if declared
+        else ([], [0] * len(labels))
+        if roles.targets
         else ordered_classes(str(whole), labels)
     )
+    if roles.targets:
+        classes = []  # labels only divide recordings
+        found.target = regression_of([target_of(name) for name in roles.targets])
     found.classes, found.declared = classes, bool(declared)
     found.channels, found.units = channels, [""] * len(channels)
     x = numbers[:, [place[name] for name in channels]].astype(np.float32)
+    y = numbers[:, [place[name] for name in roles.targets]].astype(np.float32)
     del numbers
     edges = [*np.flatnonzero(starts).tolist(), len(file)]
     for a, b in itertools.pairwise(edges):
@@ -165,7 +171,8 @@ def _assemble(
         name = f"recording '{shown(what)}'" if numbered else "the recording"
         found.where.append(f"{name} of {shown(who)} (from line {lines[a]})")
         samples = np.ascontiguousarray(x[a:b][keep[a:b]])
-        found.recordings.append(Recording(samples, of[label[a]], who))
+        target = np.ascontiguousarray(y[a:b][keep[a:b]]) if roles.targets else None
+        found.recordings.append(Recording(samples, of[label[a]], who, target))
 
 
 def _codes(

@@ -25,6 +25,7 @@ from edgeflow.exporting.tflite_run import METADATA, LiteRTProgram
 from edgeflow.files import write_atomic
 from edgeflow.program import InputFormat, Program
 from edgeflow.program.onnx_forms import ROUNDING
+from edgeflow.tasks.output import scale_by
 
 #: Types of activations, by the name that ``--activations`` takes.
 ACTIVATIONS: dict[str, Kind] = {"int16": np.int16, "int8": np.int8}
@@ -108,8 +109,8 @@ def check(program: Program, out: Path, data: Dataset) -> dict[str, Any]:
     expected = program.run(program.quantize_input(windows.x))
     apart = np.abs(y - expected * (program.output_scale / exported.output_scale))
     task = program.task
-    ours = task.decisions(expected, program.output_scale)
-    theirs = task.decisions(y, exported.output_scale)
+    ours = task.decisions(expected, program.scaling)
+    theirs = task.decisions(y, scale_by(program.output, exported.output_scale))
     name = task.headline.name
     return {
         "windows": len(windows.y),

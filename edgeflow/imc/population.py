@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeflow import __version__
-from edgeflow.data.sequences import Sequences, sequences_of
+from edgeflow.data.sequences import Sequences, sequences_of, training_stretches
 from edgeflow.digest import read_json, sealed_json
 from edgeflow.errors import ImcError
 from edgeflow.files import write_atomic
@@ -118,7 +118,7 @@ def simulate(
         edgeflow=__version__, model=program.hash.hex(), device=device.name, about=device.about,
         sources=list(device.sources), unverified=list(device.unverified),
         options=options.settings(), dataset=data.name, split=split,
-        windows=len(found.of_decisions(found.y)), steps=found.steps, recordings=found.recordings,
+        windows=len(found.truth), steps=found.steps, recordings=found.recordings,
         classes=list(program.classes), task=program.metadata.get("task"),
         arrays=sum(len(one.tiles) for one in plan.placed), ideal=run.scores(program), chips=chips,
         times=rows, notes=digital(program),
@@ -159,8 +159,8 @@ class _Run:
     def scores(self, program: Program) -> dict[str, Any]:
         found, task = self._found, program.task
         outputs = found.run(program.run, SIDE_BY_SIDE)
-        decided = task.decisions(found.counted(outputs), program.output_scale)
-        truth, person = found.of_decisions(found.y), found.of_decisions(found.person)
+        decided = task.decisions(found.counted(outputs), program.scaling)
+        truth, person = found.truth, found.of_decisions(found.person)
         plain: dict[str, Any] = json.loads(json.dumps(task.scores(truth, decided, person)))
         return plain
 
@@ -179,17 +179,17 @@ def _checked(
 
 def _integers(program: Program, data: "Dataset", split: str) -> Sequences:
     found = sequences_of(
-        data, split, window=program.window, warmup=program.metadata.get("warmup_samples")
-    )
+        data, split, window=program.window, hop=program.hop,
+        warmup=program.metadata.get("warmup_samples"),
+    )  # fmt: skip
     return replace(found, x=[program.quantize_input(x) for x in found.x])
 
 
 def _calibration(program: Program, data: "Dataset", options: ArrayOptions) -> Any:
-    """Return windows of training subjects, where there are ranges to be chosen."""
+    """Return samples of training subjects, where there are ranges to be chosen."""
     if options.adc is None:
         return None
-    length = program.window or data.window
-    return program.quantize_input(data.windows("train", length=length).x)
+    return program.quantize_input(training_stretches(data, program.window))
 
 
 def _few(found: Sequences) -> Any:

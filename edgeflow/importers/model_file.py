@@ -117,7 +117,8 @@ def load_float_model(
         rate_hz=trained.rate_hz,
     )
     chain.data, chain.task, chain.warmup = trained.data, trained.target, trained.warmup
-    chain.units = tuple(trained.units or ())
+    chain.units, chain.output = tuple(trained.units or ()), trained.output
+    chain.hop = trained.hop
     return chain
 
 

@@ -1,5 +1,6 @@
-"""Figures of merit of decisions, computed from integers and labels with numpy alone."""
+"""Figures of merit of decisions, computed from integers, labels and values with numpy alone."""
 
+from edgeflow.metrics.anomalies import Flags, area_under_roc, delays, flag_rates
 from edgeflow.metrics.classification import (
     accuracy,
     confusion,
@@ -8,10 +9,16 @@ from edgeflow.metrics.classification import (
     mcc,
     recall,
 )
+from edgeflow.metrics.counts import count_error, within
+from edgeflow.metrics.events import Event, Matched, Wards, events_of, match, ward
+from edgeflow.metrics.segments import segmental_f1
 from edgeflow.metrics.sides import one_side, side_by_side
+from edgeflow.metrics.values import mae, nrmse, r2, rmse
 from edgeflow.metrics.warmup import ENOUGH, samples_to_enough
 
 __all__ = [
-    "ENOUGH", "accuracy", "confusion", "lowest_recall", "macro_f1", "mcc",
-    "one_side", "recall", "samples_to_enough", "side_by_side",
+    "ENOUGH", "Event", "Flags", "Matched", "Wards", "accuracy", "area_under_roc", "confusion",
+    "count_error", "delays", "events_of", "flag_rates", "lowest_recall", "macro_f1", "mae", "match",
+    "mcc", "nrmse", "one_side", "r2", "recall", "rmse", "samples_to_enough", "segmental_f1",
+    "side_by_side", "ward", "within",
 ]  # fmt: skip

@@ -216,9 +216,11 @@ def tables(runs: Sequence[Run], *, narrow: bool = False) -> list[dict[str, str]]
     Parameters
     ----------
     narrow : bool
-        Without the extremes, for which a terminal has no room.
+        Without the extremes and all but the first of the other scores, for which a terminal has no
+        room.
     """
-    others = list(dict.fromkeys(metric.label for run in runs for metric in run.others))
+    shown = 1 if narrow else None
+    others = list(dict.fromkeys(m.label for run in runs for m in [*run.others][:shown]))
     extremes = list(dict.fromkeys(one.column for run in runs for one in run.extremes))
     rows = []
     for run in runs:
@@ -231,7 +233,7 @@ def tables(runs: Sequence[Run], *, narrow: bool = False) -> list[dict[str, str]]
             **dict.fromkeys(others, ""),
             **({} if narrow else dict.fromkeys(extremes, "")),
         }
-        row |= {metric.label: metric.text(value) for metric, value in run.others.items()}
+        row |= {m.label: m.text(value) for m, value in run.others.items() if m.label in others}
         row |= {} if narrow else {one.column: one.text for one in run.extremes}
         for key, column in _COLUMNS.items():
             value = getattr(run, key)

@@ -1,5 +1,6 @@
 """The cost of raw samples as integers on an emulated board, which no step counts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from edgeflow.files import scratch_folder
 from edgeflow.profiling.counted import counted_steps
 from edgeflow.profiling.models import estimate_cycles, load_cycle_model
 from edgeflow.program import Program
+from edgeflow.program.counts import CountsFormat
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.part import estimated_part
 
@@ -19,8 +21,13 @@ from edgeflow.targets.part import estimated_part
 _SAMPLES = 64
 
 
-def quantizer_cost(program: Program, board: BoardSpec, x: NDArray[np.float32]) -> dict[str, Any]:
-    """Run ``model_quantize`` in an image of its own.
+def quantizer_cost(
+    program: Program,
+    board: BoardSpec,
+    x: NDArray[np.float32],
+    counts: Sequence[float] | None = None,
+) -> dict[str, Any]:
+    """Run ``model_quantize`` in an image of its own, and ``model_quantize_counts`` in another.
 
     Parameters
     ----------
@@ -29,6 +36,8 @@ def quantizer_cost(program: Program, board: BoardSpec, x: NDArray[np.float32]) -
         An emulated one.
     x : float32 array [..., channels]
         Raw samples, of which some are taken.
+    counts : sequence of float, optional
+        Counts per unit of the sensor of each channel.
 
     Returns
     -------
@@ -42,18 +51,36 @@ def quantizer_cost(program: Program, board: BoardSpec, x: NDArray[np.float32]) -
     """
     samples = np.ascontiguousarray(x.reshape(-1, program.inputs), dtype="<f4")
     samples = samples[:: -(-len(samples) // _SAMPLES)]
+    found = _measured(program, board, samples.view("<i2"), program.quantize_input(samples), None)
+    if counts is not None:
+        form = CountsFormat.of(program.input, counts)
+        limit = 2**15 - 1
+        of_sensor = np.clip(np.nan_to_num(samples * np.asarray(counts)), -limit, limit)
+        of_sensor = np.rint(of_sensor).astype(np.int16)
+        found["counts"] = _measured(program, board, of_sensor, form.quantize(of_sensor), form)
+    return found
+
+
+def _measured(
+    program: Program,
+    board: BoardSpec,
+    x: NDArray[np.int16],
+    expected: NDArray[np.int16],
+    form: CountsFormat | None,
+) -> dict[str, Any]:
+    """Return the cost of samples, given as the image's inputs and as what it must make of them."""
     part, model = estimated_part(board), load_cycle_model(board.core.name)
     with scratch_folder("quantizer") as folder:
-        write(quantizer_library(program), folder)
-        frame = frame_size(board, 2 * program.inputs, program.inputs)
+        write(quantizer_library(program, form), folder)
+        frame = frame_size(board, x.shape[1], program.inputs)
         elf, _ = compile_image(board, folder, SOURCES, (), frame)
-        y, counts = counted_steps(board, elf, program.hash, samples.view("<i2"), folder)
+        y, counts = counted_steps(board, elf, program.hash, x, folder)
     cycles = None
     if part is not None and model is not None:
         cycles = estimate_cycles(counts, model, part)
     return {
-        "samples": len(samples),
+        "samples": len(x),
         "instructions_mean": float(counts.layers[:, 1].mean()),
         "cycles_mean": None if cycles is None else float(cycles[:, 1].mean()),
-        "mismatches": int((y != program.quantize_input(samples)).any(axis=1).sum()),
+        "mismatches": int((y != expected).any(axis=1).sum()),
     }

@@ -144,6 +144,8 @@ def _data(run: dict[str, Any]) -> str:
     ran = f"{_count(run['windows'], 'window')} of {run['window']} samples"
     if run["recordings"] is not None:
         ran = f"{_count(run['recordings'], 'whole recording')}, {run['steps']:,} samples"
+    if run["hop"]:
+        ran += f", decided every {run['hop']} on windows of {run['window']} that overlap"
     return f"{run['dataset']}, {run['split']} split{subjects}: {ran}{rate}"
 
 
@@ -333,8 +335,11 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         ("instructions_mean", "instructions", EXACT),
         ("cycles_mean", "cycles", ESTIMATED),
     ):
-        cells = [q and q[key] and number(q[key], 5) for q in (run["quantizer"] for run in runs)]
-        add(f"quantizing a sample of floats, {name}, in addition", cells, kind)
+        floats = [run["quantizer"] for run in runs]
+        counts = [q and q.get("counts") for q in floats]
+        for what, found in (("floats", floats), ("the sensor's counts", counts)):
+            cells = [q and q[key] and number(q[key], 5) for q in found]
+            add(f"quantizing a sample of {what}, {name}, in addition", cells, kind)
     for key, name in (("input_sparsity", "inputs"), ("state_sparsity", "states")):
         add(f"columns of {name} not updated", [_percent(run["delta"][key]) for run in runs])
     warmups = [run["warmup"] for run in runs]

@@ -94,8 +94,11 @@ class ProfileResult:
     steps, windows
         Number of those that ran. Of a program without windows, each step of `recordings` counts as
         one but for the first of each (half a window, or as trained); `window` is 0.
+    hop
+        Samples from one decision to the next, of windows that overlap; 0: they do not. Each such
+        decision counts in `windows`.
     recordings
-        Number of whole recordings that ran; None of a program with windows.
+        Number of whole recordings that ran; None of a program with windows that do not overlap.
     accuracy_float, accuracy_oracle, accuracy_device
         0..1: of the model before compression, of the bit-exact reference on the windows that ran,
         and of the board on the same. None of another task than classification.
@@ -139,7 +142,8 @@ class ProfileResult:
         Of a sample's way from float to integers, ``NAME_quantize``, which is not in the other
         quantities as the host does it here: its mean ``instructions_mean`` (exact) and
         ``cycles_mean`` (estimated), on how many ``samples``, and ``mismatches``, those that the
-        reference quantizes otherwise. None where instructions are not counted.
+        reference quantizes otherwise. Where the sensor's counts are known, ``counts`` has the same
+        of ``NAME_quantize_counts``, which needs no float. None where instructions are not counted.
     task
         Task of the outputs, which says what `metrics` holds: ``classification``, another one of
         `edgeflow.tasks`, or ``values``.
@@ -212,6 +216,7 @@ class ProfileResult:
     metrics: dict[str, Any] | None = None
     samples_per_step: int = 1
     recordings: int | None = None
+    hop: int = 0
     notes: list[str] = field(default_factory=list)
     fit: list[dict[str, Any]] = field(default_factory=list)
     line: dict[str, Any] | None = field(default=None, compare=False)
@@ -235,12 +240,12 @@ class ProfileResult:
             raise CheckFailed(
                 f"{self.mismatches} of {self.steps} steps on {self.board} differ from the reference"
             )
-        if self.quantizer is not None and self.quantizer["mismatches"]:
-            raise CheckFailed(
-                f"{self.quantizer['mismatches']} of {self.quantizer['samples']} samples are "
-                f"quantized on {self.board} unlike by the reference"
-            )
-
+        for one in (self.quantizer, (self.quantizer or {}).get("counts")):
+            if one is not None and one["mismatches"]:
+                raise CheckFailed(
+                    f"{one['mismatches']} of {one['samples']} samples are quantized on "
+                    f"{self.board} unlike by the reference"
+                )
         if self.failures:
             raise CheckFailed("; ".join(self.failures))
 

@@ -183,7 +183,7 @@ def _stream(
         assert isinstance(build, Build)
         placed = spec.model_copy(update={"placement": build.placement})
         try:
-            quantizer = quantizer_cost(program, placed, np.concatenate(sequences.x))
+            quantizer = quantizer_cost(program, placed, np.concatenate(sequences.x), build.counts)
         except (KeyboardInterrupt, DeviceError) as error:
             failure = error
     return failure, quantizer
@@ -261,9 +261,7 @@ class _Run:
         ran = self.all.first(len(self.y))
         expected = ran.run(program.run, SIDE_BY_SIDE)
         pairs = zip(self.y, expected, strict=True)
-        y, oracle, truth = ran.counted(self.y), ran.counted(expected), ran.of_decisions(ran.y)
-        x = ran.padded(range(len(ran.x)))
-        lengths = np.array([len(one) for one in ran.x]) if ran.stream else None
+        y, oracle, truth = ran.counted(self.y), ran.counted(expected), ran.truth
         timing, by_layer = self._timing()
         rate = known["rate_hz"]
         size, placement, any_part = None, Placement(), False
@@ -289,6 +287,7 @@ class _Run:
             steps=self.steps,
             windows=len(truth),
             window=program.window,
+            hop=program.hop,
             recordings=ran.recordings,
             accuracy_float_windows=before[1],
             **_scores(program, y, oracle, truth, person, before[0]),
@@ -300,11 +299,11 @@ class _Run:
             **self._memory(size),
             layers=self._layers(size, by_layer),
             instruction_mix={} if counts is None else _mix(counts),
-            delta=sparsity(program, fired_shares(program, x, lengths)),
+            delta=sparsity(program, fired_shares(program, *ran.from_resets())),
             distributions=distributions,
             estimate=timing.provenance(placement.weights),
             warmup=_warmup(program, *ran.starts(self.y), stored.get("warmup", {}).get("float", {})),
-            cutoff=_cutoff(program, x, counts),
+            cutoff=_cutoff(program, ran, counts),
             task=program.task.name,
             fit=fit,
             line=self._line(),
@@ -404,7 +403,7 @@ def _scores(
     before: float | None,
 ) -> dict[str, Any]:
     """Return the fields of a `ProfileResult` that the task decides about."""
-    task, scale, kinds = program.task, program.output_scale, ("float", "oracle", "device")
+    task, scale, kinds = program.task, program.scaling, ("float", "oracle", "device")
     if not task.metrics:
         return {f"accuracy_{kind}": None for kind in kinds} | {"confusion": [], "metrics": None}
     decided = task.decisions(device, scale)
@@ -429,13 +428,14 @@ def _warmup(
     task = program.task
     if not task.metrics:
         return None
-    found, name = task.warmup(device, truth, program.output_scale), task.headline.name
+    found, name = task.warmup(device, truth, program.scaling), task.headline.name
     return {**found, f"{name}_float": before.get(name, [])}
 
 
-def _cutoff(program: Program, x: np.ndarray, counts: Counts | None) -> dict[str, Any] | None:
+def _cutoff(program: Program, ran: Sequences, counts: Counts | None) -> dict[str, Any] | None:
     if program.cutoff is None:
         return None
+    x = ran.padded(range(len(ran.x)))
     read = program.cutoff.samples_read(program.without_cutoff().run(x))
     skipped = None
     if counts is not None and counts.skipped.any():

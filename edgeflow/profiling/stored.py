@@ -77,11 +77,15 @@ class _Cutoff(Part):
     instructions_per_skipped_step: Number | None
 
 
-class _Quantizer(Part):
+class _Samples(Part):
     instructions_mean: Number | None
     cycles_mean: Number | None = None
     samples: Count
     mismatches: Count
+
+
+class _Quantizer(_Samples):
+    counts: _Samples | None = None
 
 
 class _Metrics(Part):
@@ -113,7 +117,7 @@ _KINDS: dict[str, Any] = {
     **dict.fromkeys(
         ("edgeflow", "board", "board_description", "core", "model", "dataset", "split", "task"), str
     ),
-    **dict.fromkeys(("steps", "windows", "window", "mismatches"), Count),
+    **dict.fromkeys(("steps", "windows", "window", "hop", "mismatches"), Count),
     **dict.fromkeys(
         ("accuracy_float_windows", "flash_bytes", "ram_bytes", "stack_bytes", "recordings"),
         Count | None,

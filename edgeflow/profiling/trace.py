@@ -4,6 +4,7 @@
 """
 
 import struct
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from edgeflow.targets.elf import Image
 from edgeflow.targets.part import DataCache
 
 MARKERS = ("begin", "layer", "end")
+
+#: Taken branches, split ones and fetched lines of a layer, and its instructions by class.
+_Part = tuple[tuple[int, int, int], dict[int, int]]
 
 
 class Trace(NamedTuple):
@@ -109,7 +113,8 @@ class Counts:
     """Instructions of each step, by layer and class.
 
     The last layer is what comes after the last layer mark; in a step that returned without a mark
-    it is all. `numbers` are the classes that occur (see :mod:`edgeflow.profiling.classes`).
+    it is all. Where windows overlap, layers that ran for two of them count together. `numbers` are
+    the classes that occur (see :mod:`edgeflow.profiling.classes`).
     """
 
     numbers: np.ndarray  # int64 [classes]
@@ -175,7 +180,8 @@ def parse_counts(lines: Sequence[str], path: str | Path) -> Counts:
             raise EdgeFlowError(
                 f"{path}, line {number}: damaged instruction counts: profile again"
             ) from None
-    layers = max(map(len, steps), default=1)
+    layers = min((len(step) for step in steps if len(step) > 1), default=1)
+    steps = [_once(step, layers) for step in steps]
     if any(len(step) not in (1, layers) for step in steps):
         raise EdgeFlowError(f"{path}: steps differ in their number of layer marks")
     numbers = sorted({number for step in steps for _, counts in step for number in counts})
@@ -191,7 +197,19 @@ def parse_counts(lines: Sequence[str], path: str | Path) -> Counts:
     return Counts(np.array(numbers, np.int64), executed, *jumps)
 
 
-def _read_layer(text: str) -> tuple[tuple[int, int, int], dict[int, int]]:
+def _once(step: list[_Part], layers: int) -> list[_Part]:
+    """Return a step that ran its layers twice, as windows overlap, with one part a layer."""
+    if layers < 2 or len(step) != 2 * layers - 1:
+        return step
+    first, second = step[: layers - 1], step[layers - 1 :]
+    both = [
+        (tuple(map(sum, zip(one, other, strict=True))), dict(Counter(counts) + Counter(others)))
+        for (one, counts), (other, others) in zip(first, second, strict=False)
+    ]
+    return [*both, second[-1]]  # type: ignore[list-item]
+
+
+def _read_layer(text: str) -> _Part:
     head, *pairs = text.split()
     taken, split, fetched = map(int, head.split(","))
     counts = (pair.split(":") for pair in pairs)

@@ -8,7 +8,7 @@ from edgeflow.errors import ProgramError
 #: Types of metadata by key; of other keys any JSON value will do.
 _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("data", "source", "split"), str),
-    **dict.fromkeys(("notes", "units"), (list, tuple)),
+    **dict.fromkeys(("notes", "units", "counts_per_unit"), (list, tuple)),
     **dict.fromkeys(("fired", "spikes", "saturation", "warmup", "cutoff", "task"), Mapping),
     **dict.fromkeys(("windows", "warmup_samples"), int),
 }

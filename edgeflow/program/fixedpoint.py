@@ -136,14 +136,15 @@ def _wide(value: Any) -> Any:
     return value if isinstance(value, Traced) else np.asarray(value, dtype=np.int64)
 
 
-#: Function of each table, whose nodes are its values at -8, -8 + 1/16, ..., 8; "reciprocal" at
-#: 1, 1 + 1/256, ..., 2. In Q0.15, log_sigmoid in Q3.12; "decay" is within +-12055.
+#: Function of each table, whose nodes are its values at -8, -8 + 1/16, ..., 8; "reciprocal" and
+#: "log2" at 1, 1 + 1/256, ..., 2. In Q0.15, log_sigmoid in Q3.12; "decay" is within +-12055.
 _FUNCTIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "tanh": np.tanh,
     "decay": lambda x: x * np.exp(-np.abs(x)),
     "log_sigmoid": lambda x: -np.log1p(np.exp(-x)) / 8,
     "reciprocal": lambda x: 1 / (1.5 + x / 16),
+    "log2": lambda x: np.log2(1.5 + x / 16),
 }
 
 

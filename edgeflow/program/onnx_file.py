@@ -24,6 +24,7 @@ from edgeflow.program.nodes import NODES
 from edgeflow.program.nodes.base import Node, factor_of, is_optional
 from edgeflow.program.onnx_forms import Form, as_form, layers_of
 from edgeflow.program.sources import from_json, to_json
+from edgeflow.tasks import OutputFormat
 
 if TYPE_CHECKING:
     from edgeflow.program.program import Program
@@ -151,8 +152,10 @@ def _header(program: "Program") -> dict[str, Any]:
             for field, matrix in node.products().items()
         },
         "output_scale": program.output_scale,
+        **({} if program.output is None else {"output": program.output.to_json()}),
         "classes": list(program.classes),
         "window": program.window,
+        **({"hop": program.hop} if program.hop else {}),
         "rate_hz": program.rate_hz,
         "metadata": dict(program.metadata),
         **({"sources": to_json(program.sources)} if program.sources else {}),
@@ -241,9 +244,11 @@ def _program(model: onnx.ModelProto, header: dict[str, Any], kind: type[ProgramT
         output_scale=float(header["output_scale"]),
         classes=tuple(header["classes"]),
         window=int(header["window"]),
+        hop=int(header.get("hop", 0)),
         rate_hz=float(header["rate_hz"]),
         metadata=header["metadata"],
         sources=from_json(header.get("sources", ())),
+        output=OutputFormat.from_json(header["output"]) if "output" in header else None,
     )
     if program.hash.hex() != header["hash"]:
         raise ProgramError("contents and hash disagree: the file was changed after it was made")

@@ -95,16 +95,24 @@ def describe(program: "Program", form: Form) -> dict[str, str]:
         "labels": json.dumps(program.classes),
         "sample_rate_hz": json.dumps(program.rate_hz),
         "window": json.dumps(program.window),
+        **({"hop": json.dumps(program.hop)} if program.hop else {}),
         "input_channels": json.dumps(program.input.channels),
         "input_offset": json.dumps(program.input.offset.tolist()),
         "input_scale": json.dumps(program.input.scale.tolist()),
         "input_bits": json.dumps(program.input.bits),
         "input_rounding": ROUNDING,
         "output_scale": json.dumps(program.output_scale),
+        **_formatted(program),
         "states": json.dumps({} if form.scan else {name: f"{name}_next" for name in states}),
         "state_start": "zeros",
         "program_hash": program.hash.hex(),
     }
+
+
+def _formatted(program: "Program") -> dict[str, str]:
+    if program.output is None:
+        return {}
+    return {"output_format": json.dumps(program.output.to_json())}
 
 
 def layers_of(graph: onnx.GraphProto) -> list[dict[str, Any]]:
@@ -231,8 +239,14 @@ def _raw(graph: onnx.GraphProto, program: "Program", last: str) -> None:
     signed = op("Mul", whole, op("Sign", clipped, out="ef_sign"), out="ef_signed")
     op("Cast", signed, out="x", to=TensorProto.INT16)
     real = back.op("Cast", last, out="ef_last_real", to=TensorProto.FLOAT)
-    unit = back.const("ef_output_scale", np.float32(program.output_scale))
-    back.op("Mul", real, unit, out="scores")
+    if program.output is None:
+        unit = back.const("ef_output_scale", np.float32(program.output_scale))
+        back.op("Mul", real, unit, out="scores")
+    else:
+        rows = program.output.times(program.output_scale)
+        unit = back.const("ef_output_scale", np.array(rows.scale, np.float32))
+        offset = back.const("ef_output_offset", np.array(rows.offset, np.float32))
+        back.op("Add", back.op("Mul", real, unit, out="ef_scaled_y"), offset, out="scores")
     n, outputs = "n", program.outputs
     results = [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [n, outputs])]
     if program.classes:

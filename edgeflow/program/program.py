@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import ProgramError
 from edgeflow.names import same_name
+from edgeflow.overlap import Overlap
 from edgeflow.program import inference, onnx_file
 from edgeflow.program.confidence import ONE, confidence
 from edgeflow.program.described import check_metadata, check_names
@@ -23,7 +24,8 @@ from edgeflow.program.nodes.base import Node, State, zeros
 from edgeflow.program.nodes.cutoff import Cutoff
 from edgeflow.program.show import html, one_line
 from edgeflow.program.sources import Sources, chain_of, check_sources, joined
-from edgeflow.tasks import Task, task_of
+from edgeflow.tasks import OutputFormat, Task, task_of
+from edgeflow.tasks.output import Scale, scale_by
 
 
 def is_layer_name(name: str) -> bool:
@@ -56,6 +58,11 @@ class Program:
     sources : tuple of tuple of int
         What each node reads, in order, and then the output: 0 is the input, k what the k-th node
         gives. Empty for a chain; `reads` has them always.
+    output : OutputFormat or None
+        Offset, scale and unit of each output, of which one of `output_scale` is a unit; None: the
+        outputs times `output_scale` are real values.
+    hop : int
+        Samples from one decision to the next, of windows that overlap (`Overlap`); 0: they do not.
 
     Raises
     ------
@@ -71,6 +78,8 @@ class Program:
     rate_hz: float = 0.0
     metadata: Mapping[str, Any] = field(default_factory=dict)
     sources: tuple[Sources, ...] = ()
+    output: OutputFormat | None = None
+    hop: int = 0
 
     def __post_init__(self) -> None:
         if not self.nodes:
@@ -92,6 +101,8 @@ class Program:
             raise ProgramError(f"{len(self.classes)} class names for {size} outputs")
         if (twice := same_name(self.classes)) is not None:
             raise ProgramError(f"two classes have the name '{twice}': rename one")
+        if self.output is not None and len(self.output.units) != size:
+            raise ProgramError(f"formats of {len(self.output.units)} outputs for {size}")
         if not 0 <= self.window <= MAX_SIZE:
             raise ProgramError(f"a window of {self.window} samples is not in 0..{MAX_SIZE}")
         if any(isinstance(node, Cutoff) for node in self.nodes[:-1]):
@@ -102,6 +113,15 @@ class Program:
             raise ProgramError(
                 f"layer {self.nodes[-1].name}: an early exit holds its decision until the window "
                 "ends, and the program has no windows: it decides at every sample"
+            )
+        if not 0 <= self.hop < max(self.window, 1):
+            raise ProgramError(
+                f"a hop of {self.hop} samples, and windows of {self.window}: it must be less, or 0"
+            )
+        if self.hop and self.cutoff is not None:
+            raise ProgramError(
+                f"layer {self.nodes[-1].name}: an early exit holds its decision until the window "
+                "ends, and these windows overlap: leave one of the two out"
             )
         if not 0 < self.output_scale < np.inf or not 0 <= self.rate_hz < np.inf:
             raise ProgramError("the output scale must be positive, the rate not negative")
@@ -130,6 +150,16 @@ class Program:
     def task(self) -> Task:
         """Task of the outputs: as metadata say, else classification or plain values."""
         return task_of(self.classes, self.metadata.get("task"))
+
+    @property
+    def scaling(self) -> Scale:
+        """What the integers of the outputs are worth, for `Task.decide`."""
+        return scale_by(self.output, self.output_scale)
+
+    @property
+    def overlap(self) -> Overlap | None:
+        """How its windows overlap, if they do."""
+        return Overlap(self.window, self.hop) if self.hop else None
 
     @property
     def cutoff(self) -> Cutoff | None:
@@ -181,10 +211,13 @@ class Program:
             self.classes,
             self.window,
             self.output_scale,
+            *([self.hop] if self.hop else []),
         ]
         digest.update(json.dumps(header).encode())
         digest.update(self.input.offset.astype("<f4").tobytes())
         digest.update(self.input.scale.astype("<f4").tobytes())
+        if self.output is not None:
+            digest.update(json.dumps(self.output.to_json()).encode())
         for node in self.nodes:
             digest.update(json.dumps([node.operator, node.name, node.ints()]).encode())
             for matrix in node.products().values():
@@ -238,6 +271,12 @@ class Program:
         ProgramError
             If x has another shape or type.
         """
+        return self.run_on(x, state)[0]
+
+    def run_on(
+        self, x: NDArray[np.int16], state: list[State] | None = None
+    ) -> tuple[NDArray[np.int16], list[State]]:
+        """Return the outputs as of `run`, and the state after the last sample."""
         array = isinstance(x, np.ndarray)
         if not array or x.ndim != 3 or x.shape[2] != self.inputs or x.dtype != np.int16:
             given = f"{x.dtype} {list(x.shape)}" if array else type(x).__name__
@@ -248,7 +287,7 @@ class Program:
         y = np.empty((x.shape[0], x.shape[1], self.outputs), dtype=np.int16)
         for t in range(x.shape[1]):
             y[:, t], state = self.step(x[:, t], state)
-        return y
+        return y, state
 
     def predict(self, x: ArrayLike) -> NDArray[Any]:
         """Return the program's answers to raw samples: labels, or values in real units.
@@ -262,8 +301,9 @@ class Program:
         -------
         array
             With `classes`, labels (str), else values (float64). With a `window`, one answer for
-            each: [n], or [whole windows of the recording]; without, one for each sample:
-            [n, time] or [time]. Values have a last axis more, [..., outputs].
+            each: [n], or [whole windows of the recording], with a `hop` [decisions of the
+            recording]; without, one for each sample: [n, time] or [time]. Values have a last axis
+            more, [..., outputs].
 
         Raises
         ------

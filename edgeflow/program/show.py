@@ -64,12 +64,19 @@ def html(program: "Program") -> str:
     about = [
         f"reads {name_list(program.input.channels)}",
         f"tells apart {name_list(program.classes)}" if program.classes else "gives values",
-        f"decides every {program.window} samples" if program.window else "decides at every sample",
+        f"decides {decides(program)}",
         f"{size_text(program.weight_bytes)} of weights",
     ]
     return html_table(f"Program {program.hash.hex()}", header, rows) + (
         f"<p>{escape('; '.join(about))}</p>"
     )
+
+
+def decides(program: "Program") -> str:
+    """Return when a program decides, in words."""
+    if program.hop:
+        return f"every {program.hop} samples, on windows of {program.window} that overlap"
+    return f"every {program.window} samples" if program.window else "at every sample"
 
 
 def _of(program: "Program", number: int) -> str:

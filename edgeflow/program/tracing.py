@@ -212,8 +212,12 @@ class Value(Traced):
         axis, item = _axis_of(at)
         if item is None:
             return self._moved("Unsqueeze", self._vector(axis))
-        end = (1 << 31) - 1 if item.stop is None else item.stop
-        ends = [self._vector(0 if item.start is None else item.start), self._vector(end)]
+        last = (1 << 31) - 1
+        first, end = (last, -last) if item.step == -1 else (0, last)
+        ends = [
+            self._vector(first if item.start is None else item.start),
+            self._vector(end if item.stop is None else item.stop),
+        ]
         steps = [] if item.step is None else [self._vector(item.step)]
         return self._moved("Slice", *ends, self._vector(axis), *steps)
 

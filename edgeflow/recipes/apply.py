@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.cells import load_model
 from edgeflow.codegen.sparse import preferred_block
 from edgeflow.compression.delta import with_thresholds
 from edgeflow.compression.evaluate import (
     Compressed,
     calibration_sample,
     compress_model,
+    set_hop,
     with_fired,
 )
 from edgeflow.compression.prune import PruneOptions
@@ -22,6 +24,7 @@ from edgeflow.compression.prune.options import Ranks, parse_by_matrix
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.record import check_place, make_record, run_folder, save_both
 from edgeflow.compression.tuning import MIXED_DROP, Tuning
+from edgeflow.data.purpose import for_task
 from edgeflow.digest import ChangedError, read_json
 from edgeflow.errors import CompressError
 from edgeflow.files import held_file, scratch_folder
@@ -34,6 +37,7 @@ from edgeflow.recipes.measure import FINAL_STEPS, measure
 from edgeflow.recipes.recipe import Recipe, as_options
 from edgeflow.recipes.steps import ACTIVATIONS, THE_BOARD, WEIGHTS
 from edgeflow.targets.board import BoardSpec, load_board
+from edgeflow.tasks import Task
 from edgeflow.training.fit import OnEpoch
 from edgeflow.training.spikes import SpikeRate
 
@@ -112,6 +116,7 @@ def _compress(
     name: str | None, board: str, measured: BoardSpec | None, model_options: ModelOptions,
     split: str, restart: bool, on_epoch: OnEpoch | None, progress: StageProgress,
 ) -> Result:  # fmt: skip
+    dataset = for_model(dataset, model)
     mixed = None
     if recipe.widths.weights == "mixed":
         drop = recipe.widths.max_drop
@@ -139,6 +144,7 @@ def _compress(
         model_options=model_options,
         widths=widths_of(recipe),
         split=split,
+        hop=recipe.windows.hop,
         cutoff=recipe.cutoff.max_drop,
         tune=tuning,
         progress=progress,
@@ -190,6 +196,7 @@ def compress_on_windows(
         model, calibration, channels=channels, classes=classes, window=window, rate_hz=rate_hz,
         **vars(model_options),
     )  # fmt: skip
+    set_hop(chain, recipe.windows.hop)
     if classes and tuple(chain.classes) != classes:
         raise CompressError(
             f"{model_text(model)}: the model tells {', '.join(chain.classes)} apart, "
@@ -230,6 +237,17 @@ def prune_options(recipe: Recipe, board: str = DEFAULT_BOARD) -> PruneOptions | 
         form = preferred_block(core, ACTIVATIONS[recipe.widths.activations])
         shape = Block(form.rows, form.cols, form.step)
     return PruneOptions(sparsity, matrices, shape, prune.structured or 0.0, ranks)
+
+
+def for_model(dataset: "Dataset", model: "nn.Module | str | Path") -> "Dataset":
+    """Return a data set for what ``edgeflow train`` trained a model for, if it can be."""
+    if isinstance(model, str | Path):
+        path = Path(model)
+        if path.name != "model.pt" and not (path / "model.pt").is_file():
+            return dataset
+        model = load_model(path)
+    task = getattr(model, "target", None)
+    return for_task(dataset, task) if isinstance(task, Task) else dataset
 
 
 def trained_tail(model: "nn.Module | str | Path") -> float | None:

@@ -28,6 +28,7 @@ from edgeflow.recipes.steps import (
     Step,
     Train,
     WidthsStep,
+    Windows,
     parse_delta,
     parse_imc,
 )
@@ -78,6 +79,7 @@ class Recipe(Step):
     )
     train: Train = Field(default_factory=Train)
     widths: WidthsStep = Field(default_factory=WidthsStep)
+    windows: Windows = Field(default_factory=Windows)
     cutoff: Cutoff = Field(default_factory=Cutoff)
     compile: Compile = Field(default_factory=Compile)
 
@@ -249,6 +251,8 @@ def _check(recipe: Recipe) -> None:
         raise CompressError("training for analog chips: use --epochs, like --epochs 8")
     if not recipe.trains and train.teachers:
         raise CompressError("a teacher needs fine-tuning: use --epochs")
+    if recipe.windows.hop is not None and recipe.cutoff.max_drop is not None:
+        raise CompressError("use either --hop or --cutoff: an early exit holds until a window ends")
     if train.spike_rate is None and train.spike_regularizer != "l1":
         raise CompressError(f"--spike-regularizer {train.spike_regularizer}: it needs --spike-rate")
     if not recipe.trains and train.spike_rate is not None:

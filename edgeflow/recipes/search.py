@@ -20,6 +20,7 @@ from edgeflow.errors import CheckFailed, CompressError
 from edgeflow.files import FolderKind, held_file, output_folder
 from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.program import Program
+from edgeflow.recipes.apply import for_model
 from edgeflow.recipes.candidate import Candidate, Job, figures_of, nearest
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.measure import FINAL_STEPS, emulated_board, measure
@@ -155,6 +156,7 @@ def search(
         for name in ladder
         for content in [read_recipe(name)]
     ]
+    dataset = for_model(dataset, model)
     chain, calibration = load_chain(model, dataset, model_options)
     arguments = {
         "edgeflow": __version__,

@@ -232,6 +232,20 @@ class Cutoff(Step):
     max_drop: Annotated[Points | None, Option("--cutoff")] = None
 
 
+class Windows(Step):
+    """When the program decides.
+
+    Attributes
+    ----------
+    hop : int, optional
+        Decide every so many samples, on windows that overlap, which two states read in turn; as it
+        was trained.
+    """
+
+    panel: ClassVar = EARLY_EXIT
+    hop: Annotated[int | None, Option("--hop")] = None
+
+
 class Compile(Step):
     """Compilation of the program.
 

@@ -143,6 +143,8 @@ class BoardSpec(Spec):
         The reference board that cycles and energy are estimated for, if any.
     placement
         Memories of weights and kernels while the program runs.
+    counts
+        Of the board's sensors, by the unit of what they measure: int16 counts of one unit.
     sources
         Documents that the file's numbers are from.
     unverified
@@ -161,6 +163,7 @@ class BoardSpec(Spec):
     runner: Runner
     estimate: Estimate | None = None
     placement: Placement = Placement()
+    counts: dict[str, Annotated[float, Field(ge=1e-6, le=1e9)]] = Field(default_factory=dict)
     sources: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
     _file: Path | None = PrivateAttr(default=None)

@@ -7,11 +7,16 @@ from typing import Any
 from edgeflow.discovery import modules_of
 from edgeflow.errors import ProgramError
 from edgeflow.tasks.classification import Classification
+from edgeflow.tasks.forecast import Forecast
+from edgeflow.tasks.output import OutputFormat
+from edgeflow.tasks.regression import Regression
+from edgeflow.tasks.tagging import Tagging
 from edgeflow.tasks.task import Metric, Scores, Task
 from edgeflow.tasks.values import Values
 
 __all__ = [
-    "Classification", "Metric", "Scores", "Task", "Values", "from_json", "task_of", "tasks",
+    "Classification", "Forecast", "Metric", "OutputFormat", "Regression", "Scores", "Tagging",
+    "Task", "Values", "from_json", "task_of", "tasks",
 ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import metrics
 from edgeflow.errors import DataError
+from edgeflow.tasks.output import Scale
 from edgeflow.tasks.task import Extreme, Heatmap, Loss, Metric, Scores, Table, Task
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def cross_entropy(logits: "Tensor", y: "Tensor") -> "Tensor":
     """Return the cross-entropy [n, time], in nats."""
     from torch.nn import functional
 
-    target = y[:, None].expand(logits.shape[:2])
+    target = y if y.ndim == 2 else y[:, None].expand(logits.shape[:2])
     return functional.cross_entropy(logits.transpose(1, 2), target, reduction="none")
 
 
@@ -40,8 +41,9 @@ def l2_svm(logits: "Tensor", y: "Tensor") -> "Tensor":
     """Return the mean squared hinge over the classes [n, time]."""
     from torch.nn import functional
 
-    sign = 2 * functional.one_hot(y, logits.shape[2]) - 1
-    return functional.relu(1 - sign[:, None] * logits).square().mean(dim=2)
+    steps = y if y.ndim == 2 else y[:, None]
+    sign = 2 * functional.one_hot(steps, logits.shape[2]) - 1
+    return functional.relu(1 - sign * logits).square().mean(dim=2)
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Classification(Task):
     def target_text(self, target: Any) -> str:
         return self.classes[target]
 
-    def decide(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
+    def decide(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
         return outputs.argmax(axis=-1)
 
     def answer(self, decided: NDArray[Any]) -> NDArray[Any]:

@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.errors import DataError, TrainError
 from edgeflow.metrics import samples_to_enough
+from edgeflow.tasks.output import OutputFormat, Scale, real_values
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Losses [n, time] of outputs [n, time, size] and targets [n] or [n, size].
+#: Losses [n, time] of outputs [n, time, size] and targets [n] or [n, size], or of each step: [n,
+#: time] or [n, time, size].
 Loss = Callable[["Tensor", "Tensor"], "Tensor"]
 
 
@@ -179,7 +181,7 @@ class Scores(TypedDict):
 
 def squared_error(outputs: "Tensor", target: "Tensor") -> "Tensor":
     """Return the mean squared error over the outputs [n, time]."""
-    return (outputs - target.reshape(len(target), 1, -1)).square().mean(dim=2)
+    return (outputs - target.reshape(len(target), -1, outputs.shape[2])).square().mean(dim=2)
 
 
 @dataclass(frozen=True)
@@ -189,33 +191,64 @@ class Task:
     A task is a frozen dataclass in a module of ``edgeflow/tasks``; its fields are what differs
     between data sets (names, units), JSON values and tuples of them. It must have a `name`,
     `metrics`, `size` and `score`. Outputs are floats of a model or integers of a program: those
-    times `scale` are real values. Arrays are numpy's but for losses and what is imitated.
+    times `scale`, or as an `OutputFormat` says, are real values. Arrays are numpy's but for losses
+    and what is imitated.
 
     Attributes
     ----------
     name : str
         In files.
-    metrics : tuple of Metric
-        Those that `score` returns. The first is the headline: fine-tuning, searches and comparisons
-        go by it.
     more_metrics : tuple of Metric
         Those that only `scores` returns and only reports show.
     selection : Metric or None
         By which training keeps an epoch; None: the headline.
     losses : mapping
         By name; the first is the default.
+    invariant : tuple of str
+        The augmentations (`FitOptions`) that leave targets as they are; training uses no others.
     """
 
     name: ClassVar[str] = ""
-    metrics: ClassVar[tuple[Metric, ...]] = ()
     more_metrics: ClassVar[tuple[Metric, ...]] = ()
     selection: ClassVar[Metric | None] = None
     losses: ClassVar[Mapping[str, Loss]] = {"squared-error": squared_error}
+    invariant: ClassVar[tuple[str, ...]] = ("rotate", "scale", "noise", "pace", "mirror")
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Those that `score` returns; a class variable where they are always the same.
+
+        The first is the headline: fine-tuning, searches and comparisons go by it.
+        """
+        return ()
 
     @property
     def size(self) -> int:
         """Number of outputs that a model needs; 0: any."""
         return 0
+
+    @property
+    def per_step(self) -> bool:
+        """Whether each step has a target of its own, in the place of one for all of a recording.
+
+        Then all steps of a stream are trained and scored by theirs, but for the first that do not
+        count, and windows by that of their last step.
+        """
+        return False
+
+    @property
+    def follows(self) -> bool:
+        """Whether targets turn and scale as the samples do, each value with one channel.
+
+        Then they are changed with them by the augmentations "rotate" and "scale": `wanted` targets
+        are whole sets of one for each channel.
+        """
+        return False
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs; () if they have none."""
+        return ()
 
     @property
     def size_text(self) -> str:
@@ -283,17 +316,28 @@ class Task:
         """Return a target as text."""
         return str(target)
 
+    def wanted(self, targets: "Tensor") -> "Tensor":
+        """Return what outputs should be in real units, of targets that may hold more."""
+        return targets
+
+    def output_format(self, targets: NDArray[Any]) -> OutputFormat | None:
+        """Return how training normalises outputs, of the training subjects' targets [n, ...].
+
+        None: the outputs are the targets.
+        """
+        return None
+
     # ---- decisions
 
-    def decide(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
+    def decide(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
         """Return the decision of each step, [...], of outputs [..., size].
 
         By default the real values of the outputs; of one output, without the last axis.
         """
-        real = outputs.astype(np.float64) * scale
+        real = real_values(outputs, scale)
         return real[..., 0] if self.size == 1 else real
 
-    def decisions(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
+    def decisions(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
         """Return the decision of each window, [n], of outputs [n, time, size]: its last step's."""
         return self.decide(outputs[:, -1], scale)
 
@@ -333,15 +377,21 @@ class Task:
         return {"overall": dict(self.score(truth, decided)), "subjects": by_subject}
 
     def by_sample(
-        self, outputs: NDArray[Any], truth: NDArray[Any], scale: float = 1.0
+        self, outputs: NDArray[Any], truth: NDArray[Any], scale: Scale = 1.0
     ) -> list[float]:
-        """Return the headline if windows ended after 1, 2, ... samples since the reset [time]."""
-        steps = range(1, outputs.shape[1] + 1)
-        ends = (self.decisions(outputs[:, :time], scale) for time in steps)
-        return [self.score(truth, decided)[self.headline.name] for decided in ends]
+        """Return the headline if windows ended after 1, 2, ... samples since the reset [time].
+
+        Targets are those of the windows, [n, ...], or of each step, [n, time, ...].
+        """
+        found = []
+        for time in range(1, outputs.shape[1] + 1):
+            decided = self.decisions(outputs[:, :time], scale)
+            here = truth[:, time - 1] if self.per_step else truth
+            found.append(self.score(here, decided)[self.headline.name])
+        return found
 
     def warmup(
-        self, outputs: NDArray[Any], truth: NDArray[Any], scale: float = 1.0
+        self, outputs: NDArray[Any], truth: NDArray[Any], scale: Scale = 1.0
     ) -> dict[str, Any]:
         """Return `by_sample` by the headline's name, and the "samples" to 95 % of the last."""
         values, metric = self.by_sample(outputs, truth, scale), self.headline

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.errors import DataError
+from edgeflow.tasks.output import Scale, real_values
 from edgeflow.tasks.task import Task
 
 
@@ -22,5 +22,5 @@ class Values(Task):
     def aligned(self, y: NDArray[Any], source: Task, data: str) -> NDArray[Any]:
         return y
 
-    def decide(self, outputs: NDArray[Any], scale: float = 1.0) -> NDArray[Any]:
-        return outputs.astype(np.float64) * scale
+    def decide(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
+        return real_values(outputs, scale)

@@ -1,15 +1,25 @@
 """Batches of training: windows, or recordings side by side as streams."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset, Recording, Windows, as_targets
+from edgeflow.overlap import Overlap
+
+#: Returns changed samples x [n, time, channels] and their targets: of whole windows or recordings.
+Change = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def unchanged(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Change nothing."""
+    return x, y
 
 
 @dataclass(frozen=True)
@@ -20,7 +30,7 @@ class Batch:
     ----------
     x : Tensor float32 [n, time, channels]
     y : Tensor int64 [n], or float32 [n] or [n, values]
-        Targets.
+        Targets, as `change` made them; of a task with one per step [n, time] or [n, time, values].
     weight : Tensor float32 [n, time]
         What each step counts in loss and metrics.
     keep : bool
@@ -57,6 +67,23 @@ def normalisation(dataset: Dataset) -> tuple[Tensor, Tensor]:
     return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
 
 
+def targets(dataset: Dataset) -> NDArray[Any]:
+    """Return all targets of the training subjects, [n, ...]: of steps or of recordings."""
+    recordings = dataset.split("train")
+    if dataset.task.per_step:
+        return np.concatenate([one.by_step() for one in recordings])
+    return as_targets([one.label for one in recordings])
+
+
+def tail_of(length: int, hop: int, share: float) -> int:
+    """Return how many of the last steps of a window are trained.
+
+    A share of it, and, where windows overlap, all that decisions may be made after.
+    """
+    counted = Overlap(length, hop).counted if hop else 1
+    return max(int(length * share), counted)
+
+
 def tail_weight(n: int, length: int, tail: int) -> Tensor:
     """Return weights [n, length] that count the last `tail` steps."""
     weight = torch.zeros(n, length)
@@ -64,13 +91,16 @@ def tail_weight(n: int, length: int, tail: int) -> Tensor:
     return weight
 
 
-def _of_windows(windows: Windows, chosen: NDArray[np.int64], tail: int) -> Batch:
-    x, y = torch.from_numpy(windows.x[chosen]), torch.from_numpy(windows.y[chosen])
+def _of_windows(windows: Windows, chosen: NDArray[np.int64], tail: int, change: Change) -> Batch:
+    targets = windows.y if windows.by_step is None else windows.by_step
+    x, y = change(torch.from_numpy(windows.x[chosen]), torch.from_numpy(targets[chosen]))
     return Batch(x, y, tail_weight(len(x), x.shape[1], tail), keep=False)
 
 
-def train_windows(dataset: Dataset, length: int, batch: int, tail: int) -> Iterator[Batch]:
-    """Yield shuffled windows of the training subjects that overlap by half.
+def train_windows(
+    dataset: Dataset, length: int, batch: int, tail: int, *, change: Change = unchanged
+) -> Iterator[Batch]:
+    """Yield shuffled windows of the training subjects that overlap by half, changed by `change`.
 
     All windows shift by the same random number of samples, so that every epoch cuts the
     recordings elsewhere.
@@ -83,21 +113,23 @@ def train_windows(dataset: Dataset, length: int, batch: int, tail: int) -> Itera
     )
     order = np.random.permutation(len(windows.y))
     for start in range(0, len(order), batch):
-        yield _of_windows(windows, order[start : start + batch], tail)
+        yield _of_windows(windows, order[start : start + batch], tail, change)
 
 
 def streams(
-    recordings: list[Recording], length: int, batch: int, warmup: int, *, shuffle: bool
-) -> Iterator[Batch]:
+    recordings: list[Recording], length: int, batch: int, warmup: int, *, shuffle: bool,
+    per_step: bool = False, change: Change = unchanged,
+) -> Iterator[Batch]:  # fmt: skip
     """Yield recordings in groups of `batch`, cut into successive windows of `length`.
 
     A group's recordings are of similar length; shorter ones are filled up with zeros that do
-    not count. The first `warmup` steps of a recording do not count either.
+    not count. The first `warmup` steps of a recording do not count either. With `per_step` each
+    step has a target of its own. `change` sees whole recordings: a sensor does not turn between
+    two pieces.
     """
     start = [int(np.random.randint(length)) if shuffle else 0 for _ in recordings]
-    parts = [
-        r.x[s:] if len(r.x) - s > warmup else r.x for r, s in zip(recordings, start, strict=True)
-    ]
+    start = [s if len(r.x) - s > warmup else 0 for r, s in zip(recordings, start, strict=True)]
+    parts = [r.x[s:] for r, s in zip(recordings, start, strict=True)]
     by_length = np.argsort([len(x) for x in parts], kind="stable")
     groups = [by_length[i : i + batch] for i in range(0, len(by_length), batch)]
     if shuffle:
@@ -109,7 +141,13 @@ def streams(
         for row, i in enumerate(group):
             x[row, : len(parts[i])] = torch.from_numpy(parts[i])
             weight[row, warmup : len(parts[i])] = 1.0
-        y = torch.from_numpy(as_targets([recordings[i].label for i in group]))
+        if per_step:
+            found = [torch.from_numpy(recordings[i].by_step()[start[i] :]) for i in group]
+            y = nn.utils.rnn.pad_sequence(found, batch_first=True)
+        else:
+            y = torch.from_numpy(as_targets([recordings[i].label for i in group]))
+        x, y = change(x, y)
         for begin in range(0, longest, length):
             piece = slice(begin, begin + length)
-            yield Batch(x[:, piece], y, weight[:, piece], keep=begin > 0)
+            of_piece = y[:, piece] if per_step else y
+            yield Batch(x[:, piece], of_piece, weight[:, piece], keep=begin > 0)

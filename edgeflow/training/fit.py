@@ -4,7 +4,6 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,10 @@ from edgeflow.cells.checkpoint import write_torch
 from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset
 from edgeflow.errors import TrainError
-from edgeflow.tasks import Metric
+from edgeflow.tasks import Metric, OutputFormat
 from edgeflow.training import resume
 from edgeflow.training.augment import augment, mirror, mirror_signs, time_warp
-from edgeflow.training.batches import Batch
+from edgeflow.training.batches import Batch, Change
 from edgeflow.training.method import Method
 from edgeflow.training.options import FitOptions
 from edgeflow.training.repeat import rng_states, set_rng_states
@@ -36,9 +35,10 @@ class Fit:
     Parameters
     ----------
     model : nn.Module
-        Has ``stream(x, state) -> (outputs [n, time, size], state)`` and the buffer `std`.
+        Has ``stream(x, state) -> (outputs [n, time, size], state)`` and the buffer `std`; its
+        `output`, if it has one, says what the outputs are worth.
     batches : callable
-        Returns the batches of an epoch.
+        Returns the batches of an epoch, given what changes their samples before they are cut.
     evaluate : callable
         Returns a row of the history for a model: "val_accuracy" of the metric "accuracy", ...
     metric : Metric
@@ -50,7 +50,8 @@ class Fit:
     keep_start : bool
         Whether the model as it comes is a candidate for the best one, as epoch 0.
     pace : bool
-        Whether windows are warped in time, by `options.pace`: not streams.
+        Whether windows are warped in time, by `options.pace`: not streams, nor those with a target
+        for each step.
 
     Attributes
     ----------
@@ -66,7 +67,7 @@ class Fit:
         options: FitOptions,
         dataset: Dataset,
         *,
-        batches: Callable[[], Iterator[Batch]],
+        batches: Callable[[Change], Iterator[Batch]],
         evaluate: Callable[[nn.Module], dict[str, float]],
         metric: Metric,
         arguments: Mapping[str, Any],
@@ -77,14 +78,18 @@ class Fit:
     ) -> None:
         self.model, self.options, self.methods = model, options, list(methods)
         self.batches, self.evaluate, self.metric = batches, evaluate, metric
-        self.loss = dataset.task.losses[dataset.task.loss_name(options.loss)]
-        self.folder, self.pace, self.keep_start = folder, pace, keep_start
+        self.task = dataset.task
+        self.loss = self.task.losses[self.task.loss_name(options.loss)]
+        self.folder, self.keep_start = folder, keep_start
+        self.pace = pace and not self.task.per_step
         self.arguments = dict(arguments)
         for method in self.methods:
             method.prepare(model)
         self.triples = axis_triples(dataset.channels)
         self.signs = mirror_signs(dataset.channels, dataset.units)
         self.mirror = dataset.mirror if options.mirror is None else options.mirror
+        if "mirror" not in self.task.invariant:
+            self.mirror = 0.0
         self.average = copy.deepcopy(model).eval()
         self.steps = 0
         self.optimiser = torch.optim.AdamW(
@@ -204,25 +209,47 @@ class Fit:
         for name in _VALUES:
             setattr(self, name, state[name])
 
-    def _changed(self, x: Tensor) -> Tensor:
-        """Return augmented samples."""
-        options = self.options
-        if options.pace and self.pace:
-            x = time_warp(x, options.pace)
+    def _changed(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return augmented samples, and what outputs should then be in real units."""
+        y = self.task.wanted(y)
+        names = ("rotate", "scale", "noise", "pace")
+        change = {
+            name: getattr(self.options, name) if name in self.task.invariant else 0.0
+            for name in names
+        }
+        if self.task.follows:
+            x, y = self._turned(x, y)
+        if (pace := change.pop("pace")) and self.pace:
+            x = time_warp(x, pace)
         if self.mirror:
             x = mirror(x, self.signs, self.mirror)
-        return augment(
-            x, self.triples, self.model.get_buffer("std"),
-            rotate=options.rotate, scale=options.scale, noise=options.noise,
+        return augment(x, self.triples, self.model.get_buffer("std"), **change), y
+
+    def _turned(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return samples and targets [n, time, sets * channels] that are turned and scaled alike.
+
+        About the channels' means, as the targets are changes.
+        """
+        n, time, channels = x.shape
+        mean, options = self.model.get_buffer("mean"), self.options
+        both = torch.cat([x - mean, y.reshape(n, -1, channels)], dim=1)
+        both = augment(
+            both, self.triples, self.model.get_buffer("std"),
+            rotate=options.rotate, scale=options.scale, noise=0.0,
         )  # fmt: skip
+        return both[:, :time] + mean, both[:, time:].reshape(y.shape)
+
+    def _normal(self, y: Tensor) -> Tensor:
+        """Return the outputs that mean real values."""
+        form: OutputFormat | None = getattr(self.model, "output", None)
+        return y if form is None else form.normal(y)
 
     def _train_epoch(self) -> float:
         """Return the mean loss."""
         self.model.train()
         total, state = torch.zeros(()), None
         count = 0.0
-        for raw in self.batches():
-            batch = replace(raw, x=self._changed(raw.x))
+        for batch in self.batches(self._changed):
             with ExitStack() as stack:
                 for method in self.methods:
                     stack.enter_context(method.during_step(self.model))
@@ -233,7 +260,7 @@ class Fit:
                     continue
                 for method in self.methods:
                     outputs = method.outputs(self.model, batch, outputs)
-                losses = self.loss(outputs, batch.y)
+                losses = self.loss(outputs, self._normal(batch.y))
                 for method in self.methods:
                     losses = method.losses(self.model, batch, outputs, losses)
                 loss = (losses * batch.weight).sum() / weights

@@ -15,6 +15,8 @@ from edgeflow.data.dataset import SPLITS, Dataset
 from edgeflow.data.sequences import sequences_of
 from edgeflow.errors import TrainError
 from edgeflow.files import FolderKind, OutputFolder, output_folder
+from edgeflow.overlap import hop_of
+from edgeflow.tasks.output import scale_by
 from edgeflow.training import batches, resume
 from edgeflow.training.fit import Fit, OnEpoch
 from edgeflow.training.method import Method
@@ -97,9 +99,18 @@ class _Run:
         methods: Sequence[Method],
     ) -> None:  # fmt: skip
         self.dataset, self.options, self.folder = dataset, options, folder
+        if not dataset.task.metrics:
+            raise TrainError(
+                f"data set '{dataset.name}' has neither classes nor targets: let a model forecast "
+                "it, with --task forecast --horizon 0.5,1.0"
+            )
         self.length = options.window or dataset.window
         self.warmup = self.length // 2 if options.warmup is None else options.warmup
-        self.tail = max(int(self.length * options.tail), 1)
+        try:
+            self.hop = hop_of(self.length, options.hop)
+        except ValueError as error:
+            raise TrainError(str(error)) from None
+        self.tail = batches.tail_of(self.length, self.hop, options.tail)
         # an empty split is an error before the training, not after it
         for split in SPLITS:
             dataset.windows(split, length=self.length)
@@ -116,6 +127,7 @@ class _Run:
             **asdict(options),
             "window": self.length,
             "warmup": self.warmup,
+            "hop": self.hop or None,
             "torch": str(torch.__version__),
         }
         if methods:
@@ -129,6 +141,7 @@ class _Run:
             dropout=options.dropout,
             rate_hz=dataset.rate_hz,
             window=self.length if options.mode == "window" else 0,
+            hop=self.hop,
             data=dataset.name,
             warmup=self.warmup if options.mode == "streaming" else None,
             units=dataset.units,
@@ -136,6 +149,7 @@ class _Run:
             readout=options.readout,
             options=options.cell_options,
             target=dataset.target,
+            output=dataset.task.output_format(batches.targets(dataset)),
         )
         mean, std = batches.normalisation(dataset)
         model.mean.copy_(mean)
@@ -194,16 +208,20 @@ class _Run:
         found = self.dataset.task.score(*self._decisions(model, "val"))
         return {f"val_{name}": value for name, value in found.items()}
 
-    def _batches(self) -> Iterator[batches.Batch]:
+    def _batches(self, change: batches.Change) -> Iterator[batches.Batch]:
         dataset, length, batch = self.dataset, self.length, self.options.batch
         if self.options.mode == "streaming":
-            return batches.streams(dataset.split("train"), length, batch, self.warmup, shuffle=True)
-        return batches.train_windows(dataset, length, batch, self.tail)
+            return batches.streams(
+                dataset.split("train"), length, batch, self.warmup, shuffle=True,
+                per_step=dataset.task.per_step, change=change,
+            )  # fmt: skip
+        return batches.train_windows(dataset, length, batch, self.tail, change=change)
 
     @torch.no_grad()
     def _decisions(self, model: nn.Module, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Return targets and decisions [n] of a split: of its windows, or of a stream's steps."""
         window = self.length if self.options.mode == "window" else 0
-        found = sequences_of(self.dataset, split, window=window, warmup=self.warmup)
+        found = sequences_of(self.dataset, split, window=window, hop=self.hop, warmup=self.warmup)
         outputs = found.run(lambda x: model(torch.from_numpy(x)).numpy(), SCORED)
-        return found.of_decisions(found.y), self.dataset.task.decisions(found.counted(outputs))
+        scale = scale_by(getattr(model, "output", None), 1.0)
+        return found.truth, self.dataset.task.decisions(found.counted(outputs), scale)

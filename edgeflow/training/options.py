@@ -28,10 +28,22 @@ _RANGES: dict[str, tuple[float, float]] = {
     "hidden": (1, 4096),
     "layers": (1, 64),
     "window": (1, math.inf),
+    "hop": (1, math.inf),
     "warmup": (0, math.inf),
     "dropout": (0, 0.99999),
 }
-_WHOLE = ("epochs", "batch", "patience", "seed", "threads", "hidden", "layers", "window", "warmup")
+_WHOLE = (
+    "epochs",
+    "batch",
+    "patience",
+    "seed",
+    "threads",
+    "hidden",
+    "layers",
+    "window",
+    "hop",
+    "warmup",
+)
 
 
 def _parse_cell_options(texts: Sequence[str]) -> dict[str, Any]:
@@ -120,6 +132,9 @@ class TrainOptions(FitOptions):
     window : int or None
         Samples per window (about 2 s); default: the data set's. Streaming carries the state over
         windows.
+    hop : int or None
+        Decide every so many samples, on windows that overlap; default: at the end of each window.
+        Two states read the windows in turn.
     cell_options : mapping
         Option of the cell, like order=8; a wrong one lists all.
     readout : str or None
@@ -135,6 +150,7 @@ class TrainOptions(FitOptions):
     layers: Annotated[int, Option("--layers", shown=True)] = 1
     dropout: Annotated[float, Option("--dropout")] = 0.2
     window: Annotated[int | None, Option("--window")] = None
+    hop: Annotated[int | None, Option("--hop")] = None
     cell_options: Annotated[Mapping[str, Any], Option("--set", _parse_cell_options)] = field(
         default_factory=dict
     )
@@ -149,6 +165,11 @@ class TrainOptions(FitOptions):
         super().check()
         _one_of("mode", self.mode, MODES)
         _one_of("readout", self.readout, (None, *READOUTS))
+        if self.hop is not None and self.mode == "streaming":
+            raise TrainError(
+                f"hop is {self.hop}, of windows that overlap, and streaming has no windows: leave "
+                "one of the two out"
+            )
         if not isinstance(self.cell_options, Mapping):
             raise TrainError(f"cell_options is {self.cell_options!r}: give a mapping")
 
@@ -176,6 +197,7 @@ class TrainKeywords(TypedDict, total=False):
     layers: int
     dropout: float
     window: int | None
+    hop: int | None
     cell_options: Mapping[str, Any]
     readout: str | None
     mode: str

@@ -44,6 +44,8 @@ def fingerprint(dataset: Dataset) -> str:
     for recording in dataset.recordings:
         digest.update(f"{recording.person}\0{recording.label}\0{recording.x.shape}".encode())
         digest.update(recording.x.tobytes())
+        if recording.target is not None:
+            digest.update(f"{recording.target.shape}".encode() + recording.target.tobytes())
     return digest.hexdigest()[:16]
 
 

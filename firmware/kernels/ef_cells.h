@@ -33,6 +33,23 @@ typedef struct {
 
 void ef_add_step(const ef_add *cell, const int16_t *x, int16_t *y);
 
+/* Second-order sections in direct form I, each reading the one before it */
+typedef struct {
+    /* [5 * sections] b_0, b_1, b_2, a_1, a_2 of each section, Q28 */
+    const EF_FLASH int32_t *coefficients;
+    const EF_FLASH int32_t *steady; /* [sections] What v_k is of a constant v_0 of 1, Q28 */
+    uint16_t size;                  /* As of every front end */
+    uint8_t bits;
+    uint16_t first;
+    uint16_t count;
+    uint8_t sections; /* 1..MAX_SECTIONS */
+    /* Bits of the sections' values below a unit of x, 1..20 */
+    uint8_t fraction;
+} ef_biquad;
+
+void ef_biquad_step(const ef_biquad *cell, const int16_t *x, int32_t *past, int16_t *started,
+                    int16_t *y);
+
 /* Gated CfC cell (Hasani et al. 2022, Nature Machine Intelligence 4), constant time steps */
 /* CfC cell that is the closed-form solution itself, constant time steps */
 typedef struct {
@@ -72,6 +89,19 @@ typedef struct {
 void ef_channel_mixer_step(const ef_channel_mixer *cell, const int16_t *x, int16_t *y,
                            int16_t *scratch);
 
+/* Count the rises of x[channel] above high, each after it was below low again */
+typedef struct {
+    uint16_t size;    /* Values per step */
+    uint16_t channel; /* The value that is looked at, from 0 */
+    int32_t high;     /* Int16, in units of x, low <= high */
+    int32_t low;
+    /* Steps after a repetition in which none begins, 0..32767 */
+    uint16_t apart;
+} ef_count;
+
+void ef_count_step(const ef_count *cell, const int16_t *x, int16_t *count, int16_t *up,
+                   int16_t *wait);
+
 /* Hold the outputs from the first sample on at which the largest leads by threshold */
 typedef struct {
     uint16_t size; /* Classes, at least 2 */
@@ -81,6 +111,51 @@ typedef struct {
 } ef_cutoff;
 
 void ef_cutoff_step(const ef_cutoff *cell, const int16_t *x, int16_t *held, int16_t *count);
+
+/* An event where a smoothed score has been above its threshold in m of the last n steps */
+typedef struct {
+    /* [size] In units of x. A score above high begins to count, and counts until it is not above
+       low. high of 32767: never; no low is above its high */
+    const EF_FLASH int16_t *high;
+    const EF_FLASH int16_t *low;
+    uint16_t size; /* Classes */
+    /* 1: scores are leads, which takes at least two classes; 0: they are the outputs */
+    uint8_t relative;
+    /* Of the exponential mean, 0 (none) to 15: a time constant of about 2^shift steps */
+    uint8_t shift;
+    uint8_t needed; /* m and n, 1 <= m <= n <= 255 */
+    uint8_t steps;
+    /* Steps after an event in which there is no other, 0..32767 */
+    uint16_t refractory;
+} ef_detect;
+
+void ef_detect_step(const ef_detect *cell, const int16_t *x, int32_t *mean, int16_t *past,
+                    int16_t *fired, int16_t *wait, int16_t *y);
+
+/* d = clip(x(t) - x(t - 1)), 0 for the first sample after a reset */
+typedef struct {
+    uint16_t size; /* As of every front end */
+    uint8_t bits;
+    uint16_t first;
+    uint16_t count;
+    uint8_t keep; /* 1: x comes first in y */
+} ef_difference;
+
+void ef_difference_step(const ef_difference *cell, const int16_t *x, int16_t *past,
+                        int16_t *started, int16_t *y);
+
+/* One-pole low-pass filter of values, and what it leaves of them */
+typedef struct {
+    uint16_t size; /* As of every front end */
+    uint8_t bits;
+    uint16_t first;
+    uint16_t count;
+    /* Q0.15, 1..32767: 1 - exp(-2 pi f / f_s) of a corner frequency f */
+    uint16_t rate;
+} ef_gravity;
+
+void ef_gravity_step(const ef_gravity *cell, const int16_t *x, int32_t *slow, int16_t *started,
+                     int16_t *y);
 
 /* GRU cell (Cho et al. 2014, arXiv 1406.1078; torch.nn.GRU's form) */
 typedef struct {
@@ -197,6 +272,31 @@ typedef struct {
 void ef_lmu_feedforward_step(const ef_lmu_feedforward *cell, const int16_t *x, int32_t *m,
                              int16_t *y, int16_t *scratch);
 
+/* Log-mel energies of the last size samples, of which a step reads hop new ones */
+typedef struct {
+    /* [size] Q0.15, not negative; zeros first, where it is shorter than the transform */
+    const EF_FLASH int16_t *window;
+    /* [size / 2] Pairs of samples in the order in which the transform reads them */
+    const EF_FLASH int16_t *order;
+    /* Factors of the transform (edgeflow.program.fourier.twiddles) */
+    const EF_FLASH int16_t *twiddle;
+    /* [channels + 2] First bin of each band, 1..size / 2, not falling */
+    const EF_FLASH int16_t *edges;
+    /* [size / 2 - 1] Q0.15, share of each bin, from 1 on, in the filter that its band ends in */
+    const EF_FLASH int16_t *weight;
+    uint16_t channels; /* Number of filters */
+    uint16_t hop;      /* New samples a step, less than size */
+    uint16_t size;     /* Values that the transform reads, one of SIZES */
+    int32_t floor;     /* Least logarithm, in 2^-15 of a factor of two */
+    int32_t offset;    /* What becomes 0 in y, in the unit of floor */
+    /* One unit of y is 2^(down - 15) of a factor of two, 1..15 */
+    uint8_t down;
+    uint8_t bits; /* Width of y, 8..16 */
+} ef_log_mel;
+
+void ef_log_mel_step(const ef_log_mel *cell, const int16_t *x, int16_t *frame, int16_t *y,
+                     int32_t *scratch32);
+
 /* Linear Recurrent Unit (equations: edgeflow.cells.lru) */
 typedef struct {
     /* [2 * size + hidden, inputs] Rows of d and e drive the states, those of s, in Q3.12, the
@@ -252,6 +352,19 @@ typedef struct {
 void ef_ltc_step(const ef_ltc *cell, const int16_t *x, int16_t *v, int16_t *scratch,
                  int32_t *scratch32);
 
+/* Length of each group of values, rounded to the nearest */
+typedef struct {
+    uint16_t size; /* As of every front end */
+    uint8_t bits;
+    uint16_t first;
+    uint16_t count;
+    uint16_t group; /* Values of a vector; S stays below 2^32 */
+    uint8_t keep;   /* 1: x comes first in y */
+    uint8_t shift;  /* 0..15 */
+} ef_magnitude;
+
+void ef_magnitude_step(const ef_magnitude *cell, const int16_t *x, int16_t *y);
+
 /* minGRU: z = \sigma(v_z), rows in the order z (Q3.12), candidate */
 typedef struct {
     /* [blocks * hidden, inputs] Rows of the gates, then of the candidate */
@@ -278,6 +391,17 @@ typedef struct {
 void ef_minlstm_step(const ef_minlstm *cell, const int16_t *x, int32_t *h, int16_t *y,
                      int16_t *scratch);
 
+/* y = (2 multiplier sum + 2^31) >> 32, sum = x(t) + ... + x(t - steps + 1) */
+typedef struct {
+    uint16_t size;      /* Values per step */
+    uint8_t bits;       /* Their width, 2..16 */
+    uint16_t steps;     /* 2..16384 */
+    int32_t multiplier; /* reciprocal of steps */
+} ef_moving_mean;
+
+void ef_moving_mean_step(const ef_moving_mean *cell, const int16_t *x, int16_t *past, int32_t *sum,
+                         int16_t *y);
+
 /* Multiply the two branches a and b that are read side by side */
 typedef struct {
     /* [size] A unit of a times one of b in units of y, times 2^32; not negative */
@@ -288,6 +412,30 @@ typedef struct {
 } ef_multiply;
 
 void ef_multiply_step(const ef_multiply *cell, const int16_t *x, int16_t *y);
+
+/* The mean weighted error of forecasts, as an anomaly score, and whether it is too large */
+typedef struct {
+    const EF_FLASH int16_t *weight; /* [size] Q0.15, not negative; their sum is at most 1 */
+    uint16_t size;                  /* Values that are forecast */
+    /* A unit of what came is 2^up units of the forecast's, 0..15 */
+    uint8_t up;
+    uint8_t horizon; /* Steps that forecasts are ahead, 0..255 */
+    /* Of the running means, 0 (none) to 15: a time constant of about 2^shift steps */
+    uint8_t shift;
+    /* Steps that are taken as normal, 0..32767; 0: threshold is the limit */
+    uint16_t learn;
+    /* Of these, steps whose score does not count, as means and forecasts begin */
+    uint16_t wait;
+    uint16_t gain; /* Q4.12, 0..65535 */
+    /* The least limit, 0..32767; one that is 32767 is never exceeded */
+    uint16_t threshold;
+    /* Q0.15, 0..32768: an anomaly lasts until the score is not above this share of the limit */
+    uint16_t keep;
+} ef_residual;
+
+void ef_residual_step(const ef_residual *cell, const int16_t *x, int16_t *past, int32_t *bias,
+                      int32_t *mean, int16_t *seen, int16_t *pace, int16_t *peak, int16_t *flag,
+                      int16_t *y);
 
 /* Elman cell (Elman 1990; torch.nn.RNN's form) */
 typedef struct {

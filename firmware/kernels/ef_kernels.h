@@ -66,6 +66,16 @@ typedef struct {
 /* m [order] is read and replaced, within +-(32767 << fraction); scratch: order int16 */
 void ef_legendre_step(const ef_legendre *memory, int32_t u, int32_t *m, int16_t *scratch);
 
+/* Takes x into the frame, whose pairs times the window are z [size], in the order of the cell. */
+void ef_window_frame(const ef_log_mel *cell, const int16_t *x, int16_t *frame, int32_t *z);
+
+/*
+ * Bins of `size` real values, in place: their pairs are complex values of at most 2^23.5, in the
+ * order of edgeflow.program.fourier. Bin k in 1..size / 2 - 1 is at z[2 * k], its imaginary part,
+ * whose sign means nothing, behind it. Returns all bits below the signs.
+ */
+uint32_t ef_real_fft(int32_t *z, unsigned size, const EF_FLASH int16_t *twiddle);
+
 /* Effect of a spike on the membrane: threshold subtracted, decayed part lost, zero for a step. */
 enum { EF_LIF_SUBTRACT, EF_LIF_ZERO, EF_LIF_REFRACTORY };
 
@@ -83,6 +93,7 @@ extern const EF_FLASH int16_t ef_table_log_sigmoid[257];
 extern const EF_FLASH int16_t ef_table_decay[257]; /* x exp(-|x|) */
 /* Q0.15 at 1, 1 + 1/256, ..., 2 */
 extern const EF_FLASH int16_t ef_table_reciprocal[257];
+extern const EF_FLASH int16_t ef_table_log2[257];
 
 #include "ef_layout.h" /* compares the offsets that assembler code uses */
 

@@ -52,6 +52,18 @@ static inline int32_t ef_dual_mac(uint32_t a, uint32_t b, int32_t sum) {
 }
 #endif
 
+/* of 32 bits, value > 0 */
+static inline unsigned ef_leading_zeros(uint32_t value) {
+#if defined(__GNUC__) && __SIZEOF_INT__ == 4
+    return (unsigned)__builtin_clz(value);
+#else
+    unsigned zeros = 0;
+    for (; !(value >> 31); zeros++)
+        value <<= 1;
+    return zeros;
+#endif
+}
+
 /* value / 2^shift, half rounds up, clipped to +-(2^(bits - 1) - 1); shift >= 1, and
    |value| + 2^(shift - 1) fits */
 static inline int16_t ef_narrow(int32_t value, unsigned shift, unsigned bits) {

@@ -29,7 +29,16 @@ enum { UNKNOWN_TYPE = 1, BAD_LENGTH = 2, WRONG_VERSION = 3, TOO_MANY_STEPS = 4, 
 #endif
 /* The reply to HELLO fits in a frame: its header, the identity, max_steps and cycles_hz. */
 typedef char hello_fits[sizeof(ef_identity_t) <= EF_FRAME_MAX - EF_HEADER - 6 ? 1 : -1];
-static model_t model;
+#ifdef MODEL_HOP /* windows overlap: two states, read in turn */
+typedef model_hop_t state_t;
+#define MODEL(function) model_hop_##function
+#define FIRST_STATE model.states
+#else
+typedef model_t state_t;
+#define MODEL(function) model_##function
+#define FIRST_STATE (&model)
+#endif
+static state_t model;
 static ef_link_t link;
 static uint32_t steps_run;
 
@@ -126,7 +135,7 @@ static bool run_command(const char *line) {
     } else if (equal(line, EF_TEXT("info"))) {
         print_info();
     } else if (equal(line, EF_TEXT("reset"))) {
-        model_reset(&model);
+        MODEL(reset)(&model);
         print(EF_TEXT("ok\r\n"));
     } else {
         print(EF_TEXT("unknown command: "));
@@ -152,7 +161,7 @@ static bool serve_text(void) {
             size = 0;
 #ifdef EF_MLPERF
             if (byte == '%') {
-                ef_mlperf_command(&model, line);
+                ef_mlperf_command(FIRST_STATE, line);
                 continue;
             }
 #endif
@@ -216,7 +225,7 @@ static uint32_t timed_step(const int16_t *x, int16_t *y) {
 #ifdef EF_PROFILE
     ef_profile_begin();
 #endif
-    model_step(&model, x, y);
+    MODEL(step)(&model, x, y);
 #ifdef EF_PROFILE
     ef_profile_end();
 #endif
@@ -243,7 +252,7 @@ static bool step_is_right(size_t size) {
 static void answer_step(void) {
     size_t count = link.in.bytes[EF_HEADER + 1];
     if ((link.in.bytes[EF_HEADER] & STEP_RESET) != 0) {
-        model_reset(&model);
+        MODEL(reset)(&model);
     }
     put((uint32_t)count, 2);
     const int16_t *x = link.in.samples + STEP_HEADER / 2;
@@ -320,8 +329,8 @@ static bool serve_frames(void) {
 
 int main(void) {
     ef_hal_init();
-    model_init(&model);
-    model_reset(&model);
+    MODEL(init)(&model);
+    MODEL(reset)(&model);
     print_hash(EF_TEXT("EdgeFlow " EF_VERSION " " EF_BOARD_NAME " model "), ef_identity.model);
 #ifdef EF_MLPERF
     ef_mlperf_begin();

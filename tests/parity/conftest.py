@@ -24,11 +24,12 @@ def run_c(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., np.ndarray]
         x: np.ndarray,
         flags: list[str] | None = None,
         kernels: Sequence[str] = ("c",),
+        harness: str = HARNESS,
     ) -> np.ndarray:
         plan = plan_library(program, load_core("host"), kernel_sets=kernels)
         write(render(plan), folder)
         sources = ["model.c", *plan.kernel_files]
-        (folder / "main.c").write_text(HARNESS)
+        (folder / "main.c").write_text(harness)
         # kernels come from the cache of objects: only the program is compiled each time
         objects = compile_sources(
             load_core("host"),

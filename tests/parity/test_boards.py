@@ -33,6 +33,7 @@ from tests.harness import (
 from tests.random_programs import DRAW, PLAIN, random_graph, random_program, samples
 
 CONVOLUTION = ["taps", "gru", "norm", "relu", "taps", "mixer", "gru"]
+FRONT = ["magnitude", "biquad", "gravity", "difference"]
 # Sizes that are not multiples of 4, a narrow and a full-width state, parameters at the limits.
 PROGRAMS = {
     "odd": random_program(1, 6, [31, 17], 7, 12, 12),
@@ -48,6 +49,8 @@ PROGRAMS = {
     "convolution": random_program(64, 5, [1, 9, 1, 1, 1, 21, 7], 4, 12, 12, cells=CONVOLUTION),
     "spiking_memory": random_program(9, 5, [19, 21, 7], 4, 12, 12, cells=["l2mu"]),
     "graph": random_graph(24, 5, [16, 16, 8, 8], 3, 12, 12, cells=["gru", "relu", "lstm"]),
+    "front": random_program(7, 6, [1] * 4, 5, 16, 12, cells=FRONT),
+    "sound": random_program(6, 37, [1], 5, 16, 12, cells=["log_mel"]),
     "wide": random_program(2, 5, [13], 3, 16, 16),
     "tiny": random_program(4, 1, [1], 1, 8, 16),
     "lmu_extreme": random_program(1, 6, [9, 14, 5], 7, 12, 12, extreme=True, cells=["lmu"]),

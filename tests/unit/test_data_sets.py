@@ -7,6 +7,7 @@ import lzma
 import os
 import signal
 import time
+import wave
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 from edgeflow.data import SPLITS, load_dataset, sources
 from edgeflow.data.archive import extract_checked
-from edgeflow.data.sets import motionsense, seglearn_watch, wisdm_watch
+from edgeflow.data.sets import motionsense, seglearn_watch, skab, wisdm_watch
 from edgeflow.errors import DataError
 
 
@@ -45,7 +46,7 @@ def test_every_set_is_whole_and_split_by_person(name, shared_data):
         assert windows.x.shape[1:] == (data.window, len(data.channels))
         assert windows.x.dtype == np.float32 and windows.y.dtype == np.int64
         assert np.isfinite(windows.x).all()
-        assert set(windows.y) == set(range(len(data.classes)))
+        assert set(windows.y) == set(range(len(data.classes) or 2))  # flags have no classes
         assert set(windows.person) == set(data.people[split])
 
 
@@ -55,6 +56,52 @@ def test_units_follow_gravity(shared_data):
         x = load_dataset(name, root=shared_data).windows("val").x[..., :3]
         length = np.median(np.linalg.norm(x, axis=2))
         assert length == pytest.approx(gravity, rel=0.1), name
+
+
+def test_skab_csv_equals_packed(shared_data: Path, tmp_path: Path) -> None:
+    """Semicolons, other columns between, and a normal run without flags."""
+    packed = load_dataset("skab", root=shared_data)
+    chosen = ["valve1-2", "valve1-3", "valve1-7", "anomaly-free-anomaly-free"]
+    whole = {r.person: r for r in packed.recordings}
+    for name in chosen:
+        folder, number = name.rsplit("-", 1) if name != chosen[3] else ("anomaly-free",) * 2
+        table = np.concatenate([whole[name].x, whole[name].target[:, None]], axis=1)
+        header = ["datetime", *skab.COLUMNS, "anomaly"]
+        if folder == "anomaly-free":
+            header, table = header[:-1], table[:, :-1]
+        rows = (";".join(["2020-03-09", *map(repr, map(float, row))]) for row in table)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / f"{number}.csv").write_text("\n".join([";".join(header), *rows]))
+    read = load_dataset("skab", root=tmp_path)
+    assert read.people == {"train": sorted(chosen)[:2], "val": ["valve1-7"], "test": ["valve1-3"]}
+    for one in read.recordings:
+        assert np.array_equal(one.x, whole[one.person].x)
+        assert np.array_equal(one.target, whole[one.person].target)
+    (tmp_path / "valve1" / "2.csv").write_text("datetime;Current\n1;2\n")
+    with pytest.raises(DataError, match="no column 'Accelerometer1RMS'"):
+        load_dataset("skab", root=tmp_path)
+
+
+def test_digits_wav_equals_packed(shared_data: Path, tmp_path: Path) -> None:
+    """Clips of three speakers; a short one is filled up with silence."""
+    with np.load(shared_data / "spoken-digits" / "digits.npz") as file:
+        parts = np.split(file["x"], np.cumsum(file["length"])[:-1])
+        whose, digits = file["speaker"], file["digit"]
+    packed = load_dataset("spoken-digits", root=shared_data)
+    chosen = [int(np.flatnonzero(whose == name)[0]) for name in ("george", "nicolas", "yweweler")]
+    for i in chosen:
+        with wave.open(str(tmp_path / f"{digits[i]}_{whose[i]}_0.wav"), "wb") as clip:
+            clip.setparams((1, 2, 8000, len(parts[i]), "NONE", ""))
+            clip.writeframes(parts[i].astype("<i2").tobytes())
+    read = load_dataset("spoken-digits", root=tmp_path)
+    assert {r.person for r in read.recordings} == {"george", "nicolas", "yweweler"}
+    for one in read.recordings:
+        (same_one,) = [packed.recordings[i] for i in chosen if whose[i] == one.person]
+        assert np.array_equal(one.x, same_one.x) and one.label == same_one.label
+        assert len(one.x) >= packed.window
+    (tmp_path / "1_theo_0.wav").write_bytes(b"RIFF")
+    with pytest.raises(DataError, match=r"1_theo_0.wav: .*: copy it again"):
+        load_dataset("spoken-digits", root=tmp_path)
 
 
 def test_some_channels_in_any_order(shared_data):

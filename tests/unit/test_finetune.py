@@ -19,7 +19,7 @@ from edgeflow.compression.qat import QuantizationAware, load_dequantized
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.sensitivity import score
 from edgeflow.compression.tuning import Tuning
-from edgeflow.data import Dataset
+from edgeflow.data import Dataset, sequences_of
 from edgeflow.errors import TrainError
 from edgeflow.importers import FloatChain, from_module
 from edgeflow.quantization import Converted, Widths
@@ -155,11 +155,11 @@ def test_it_recovers_what_quantization_lost(tmp_path: Path) -> None:
     out = tmp_path / "float"
     train(noisy, out=out, hidden=8, batch=8, epochs=15, lr=2e-2, rotate=0.0)
     chain, calibration = load_chain(out, noisy)
-    windows, widths = noisy.windows("test"), Widths(weight=2)
-    before = score(quantize(chain, calibration, widths), windows.x, windows.y)
+    tested, widths = sequences_of(noisy, "test", window=noisy.window), Widths(weight=2)
+    before = score(quantize(chain, calibration, widths), tested)
     kept = copy.deepcopy([layer.state_dict() for _, layer in chain.layers])
     found, accuracy = run((noisy, out), tmp_path / "run", widths, epochs=8, lr=1e-2)
-    after = score(quantize(found.chain, calibration, widths), windows.x, windows.y)
+    after = score(quantize(found.chain, calibration, widths), tested)
     assert before.value < 0.8 and after.value == accuracy > 0.9
     assert after.loss < before.loss / 2
     assert found.history[-1]["loss"] < found.history[0]["loss"]
@@ -206,8 +206,7 @@ def test_the_model_as_it_came_is_kept_if_training_makes_it_worse(
     data, model = trained
     found, _ = run(trained, tmp_path, Widths(), lr=3.0, average=0.0, epochs=2)
     chain, calibration = load_chain(model, data)
-    windows = data.windows("val")
-    start = score(quantize(chain, calibration), windows.x, windows.y).value
+    start = score(quantize(chain, calibration), sequences_of(data, "val", window=data.window)).value
     assert max(row["val_accuracy"] for row in found.history) <= start
     assert found.best_epoch == 0
     for one, other in zip(state_of(chain), state_of(found.chain), strict=True):

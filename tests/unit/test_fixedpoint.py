@@ -53,7 +53,7 @@ def test_lookup_is_close_and_never_falls(name: str, function: object) -> None:
     assert np.abs(y / 2**15 - function(value / 2**12)).max() < 4.2e-4  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "decay", "log_sigmoid", "reciprocal"])
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "decay", "log_sigmoid", "reciprocal", "log2"])
 def test_c_tables_are_the_python_tables(name: str) -> None:
     text = (resource("firmware") / "kernels" / f"ef_table_{name}.c").read_text()
     body = text[text.index("{") :]

@@ -47,6 +47,11 @@ def stream(windows: Program) -> Program:
 
 
 @pytest.fixture(scope="module")
+def hopping(windows: Program) -> Program:
+    return replace(windows, hop=5)
+
+
+@pytest.fixture(scope="module")
 def early(windows: Program) -> Program:
     return replace(windows, nodes=(*windows.nodes, cutoff_of(windows)))
 
@@ -86,15 +91,15 @@ class Fragile(Engine):
 
 def expected(program: Program, data: Dataset, person: str) -> list[np.ndarray]:
     only = replace(data, people={"train": [], "val": [], "test": [person]})
-    found = sequences_of(only, "test", window=program.window)
-    return [program.run(program.quantize_input(x)[None])[0] for x in found.x]
+    found = sequences_of(only, "test", window=program.window, hop=program.hop)
+    return found.run(lambda x: program.run(program.quantize_input(x)), 1)
 
 
 def joined(batches: Sequence[Batch]) -> np.ndarray:
     return np.concatenate([one.y for one in batches])
 
 
-@pytest.mark.parametrize("kind", ["windows", "stream", "early"])
+@pytest.mark.parametrize("kind", ["windows", "stream", "hopping", "early"])
 @pytest.mark.parametrize("engine", [Reference, Fragile])
 def test_steps_are_the_programs_bit_for_bit_over_the_end_of_the_recordings(
     kind: str, engine: Any, data: Dataset, request: pytest.FixtureRequest

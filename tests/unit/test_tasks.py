@@ -23,7 +23,7 @@ from edgeflow.compression.evaluate import compress_model
 from edgeflow.compression.finetune import FineTuneOptions, finetune
 from edgeflow.compression.record import make_record, save_record
 from edgeflow.compression.sensitivity import choose_widths
-from edgeflow.data import Dataset, Recording, choose_windows, from_arrays
+from edgeflow.data import Dataset, Recording, choose_windows, from_arrays, sequences_of
 from edgeflow.errors import CheckFailed, CompressError, DataError, ProgramError, TrainError
 from edgeflow.importers import load_float_model
 from edgeflow.profiling.compare import front, read_runs, tables
@@ -166,12 +166,10 @@ def test_steps_of_compression_ask_it(
         options=FineTuneOptions(epochs=1, batch=16),
     )  # fmt: skip
     assert set(tuned.history[0]) >= {"val_rmse", "val_r2"}
-    windows = levels.windows("val")
-    widths, found = choose_widths(
-        chain, calibration, windows.x, windows.y, Widths(), max_drop=-200.0
-    )
+    validation = sequences_of(levels, "val", window=levels.window)
+    widths, found = choose_widths(chain, calibration, validation, Widths(), max_drop=-200.0)
     assert widths == Widths() and len(found) == 3, "no width halves the error twice"
-    widths, _ = choose_widths(chain, calibration, windows.x, windows.y, Widths(), max_drop=1e6)
+    widths, _ = choose_widths(chain, calibration, validation, Widths(), max_drop=1e6)
     assert len(widths.matrices) == 3
     with pytest.raises(CompressError, match="compares classes"):
         with_cutoff(compress_model(trained, levels).program, levels, 1.0)

@@ -13,6 +13,7 @@ from edgeflow.cells.cells import CELLS
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.sensitivity import choose_widths, score, sensitivities
+from edgeflow.data.sequences import Sequences
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, from_module
 from edgeflow.program import Program
@@ -111,33 +112,34 @@ def test_wrong_widths_are_refused() -> None:
     quantize(chain_of(), samples(), widths)
 
 
-def labelled(chain: FloatChain) -> tuple[np.ndarray, np.ndarray]:
+def labelled(chain: FloatChain) -> Sequences:
     """Windows with the decisions of the float model as labels."""
     x = samples(400, seed=3)
-    return x, chain.run(x)[:, -1].argmax(axis=1)
+    y = chain.run(x)[:, -1].argmax(axis=1)
+    return Sequences(list(x), y, np.full(len(x), "a"), x.shape[1])
 
 
 def test_sensitivities_are_those_of_one_matrix_alone() -> None:
     chain = chain_of()
-    x, y = labelled(chain)
-    found = sensitivities(chain, samples(), x, y, Widths(), bits=2)
+    data = labelled(chain)
+    found = sensitivities(chain, samples(), data, Widths(), bits=2)
     assert [s.matrix for s in found] == ["rnn.input", "rnn.recurrent", "head.matrix"]
     assert [s.weights for s in found] == [24 * 3, 24 * 8, 3 * 8]
-    before = score(quantize(chain, samples()), x, y)
+    before = score(quantize(chain, samples()), data)
     for s in found:
-        after = score(quantize(chain, samples(), Widths(matrices={s.matrix: 2})), x, y)
+        after = score(quantize(chain, samples(), Widths(matrices={s.matrix: 2})), data)
         assert s.drop == pytest.approx(100 * (before.value - after.value))
         assert s.loss == pytest.approx(after.loss - before.loss)
 
 
 def test_chosen_widths_keep_the_bound() -> None:
     chain = chain_of()
-    x, y = labelled(chain)
-    before = score(quantize(chain, samples()), x, y).value
+    data = labelled(chain)
+    before = score(quantize(chain, samples()), data).value
     counts = []
     for bound in (-100.0, 2.0, 8.0, 100.0):
-        widths, found = choose_widths(chain, samples(), x, y, Widths(), max_drop=bound, bits=2)
-        after = score(quantize(chain, samples(), widths), x, y).value
+        widths, found = choose_widths(chain, samples(), data, Widths(), max_drop=bound, bits=2)
+        after = score(quantize(chain, samples(), widths), data).value
         assert not widths.matrices or 100 * (before - after) <= bound
         counts.append(len(widths.matrices))
         rises = [s.loss / s.weights for s in found]

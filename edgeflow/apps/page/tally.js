@@ -46,12 +46,12 @@ export class Tally {
   }
 
   #decide(steps, i) {
-    const { window, warmup } = this.info;
+    const { window, warmup, hop = 1 } = this.info;
     const position = steps.position[i];
     if (position === 0) this.early = 0;
     if (steps.held[i] && this.early === 0) this.early = position + 1;
     const last = position === steps.length[i] - 1;
-    if (window ? !last : position < warmup) return null;
+    if (window ? !last : position < warmup || (position - warmup) % hop) return null;
     const decision = steps.decision[i];
     const truth = steps.truth[i];
     const after = this.early || position + 1;

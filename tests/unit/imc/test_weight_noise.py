@@ -215,6 +215,23 @@ def test_the_epoch_is_the_best_on_chips(trained: tuple[Dataset, Path], tmp_path:
     assert tuned(trained, tmp_path / "plain", None).best_epoch < 2
 
 
+def test_the_model_as_it_came_does_not_compete(
+    trained: tuple[Dataset, Path], tmp_path: Path
+) -> None:
+    """Its score is that of an epoch chosen on the same subjects: the chips of it are best here."""
+    calls: list[Program] = []
+
+    def chips(program: Program) -> list[Program]:
+        calls.append(program)
+        return [program if len(calls) == 1 else silent(program)]
+
+    _, calibration = load_chain(trained[1], trained[0])
+    quantized = QuantizationAware(calibration, Widths(), integers=False)
+    noise = WeightNoise(quantized, Chips(load_device("pcm"), count=1))
+    found = tuned(trained, tmp_path, chips, [quantized, noise])
+    assert found.best_epoch > 0 and len(calls) == SMALL["epochs"]
+
+
 def silent(program: Program) -> Program:
     """Return a program that always decides for the first class."""
     *nodes, head = program.nodes

@@ -1,0 +1,146 @@
+"""Metrics of detected events: which were found, when, and what was reported besides.
+
+Detections are matched as MLCommons' streaming wake-word benchmark does: one of the event's class
+from its start to a second after its end is a hit, the first of an event counts, and detections
+that hit nothing are one false alarm within a second (mlcommons/tiny v1.3,
+``benchmark/runner``). The two tolerances are arguments.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class Event(NamedTuple):
+    """Samples start..stop - 1 of a class, or a detection: stop is start + 1."""
+
+    start: int
+    stop: int
+    label: int
+
+
+class Matched(NamedTuple):
+    """What became of events and detections.
+
+    Attributes
+    ----------
+    hit : bool [events]
+    latency : int64 [hits]
+        Samples from an event's start to the first detection that hits it.
+    false_alarms : int
+        Detections that hit nothing, debounced.
+    detections : int
+        False alarms and hits: repeated detections of an event count once.
+    """
+
+    hit: NDArray[np.bool_]
+    latency: NDArray[np.int64]
+    false_alarms: int
+    detections: int
+
+
+def events_of(labels: ArrayLike, background: int = 0) -> list[Event]:
+    """Return the runs of equal labels [time] other than the background's."""
+    found = np.asarray(labels)
+    if found.size == 0:
+        return []
+    edges = np.flatnonzero(np.diff(found)) + 1
+    starts, stops = np.r_[0, edges], np.r_[edges, len(found)]
+    return [
+        Event(int(a), int(b), int(found[a]))
+        for a, b in zip(starts, stops, strict=True)
+        if found[a] != background
+    ]
+
+
+def match(
+    truth: Sequence[Event], detections: Sequence[Event], tolerance: int, debounce: int
+) -> Matched:
+    """Match detections with events.
+
+    Parameters
+    ----------
+    truth, detections : sequence of Event
+        In order of their starts; of a detection only the start counts.
+    tolerance : int
+        Samples after an event's end in which a detection still hits it.
+    debounce : int
+        Samples after a false alarm in which no other is counted.
+    """
+    hit = np.zeros(len(truth), dtype=bool)
+    latency: list[int] = []
+    alarms, quiet = 0, -1
+    for one in detections:
+        whose = [
+            i
+            for i, event in enumerate(truth)
+            if event.label == one.label and event.start <= one.start < event.stop + tolerance
+        ]
+        if whose:
+            new = [i for i in whose if not hit[i]]
+            if new:
+                hit[new[0]] = True
+                latency.append(one.start - truth[new[0]].start)
+        elif one.start >= quiet:
+            alarms += 1
+            quiet = one.start + debounce
+    return Matched(hit, np.array(latency, np.int64), alarms, alarms + int(hit.sum()))
+
+
+class Wards(NamedTuple):
+    """Events after Ward et al., as numbers of true and of reported events.
+
+    J. A. Ward, P. Lukowicz, H. W. Gellersen, "Performance metrics for activity recognition", ACM
+    TIST 2(1), 2011, section 4.
+
+    Attributes
+    ----------
+    correct : int
+        True events that one report overlaps, and no other event.
+    deletions : int
+        True events that no report overlaps.
+    fragmented, merged, both : int
+        True events with several reports, with a report that other events share, with both.
+    insertions : int
+        Reports that overlap no true event.
+    reports : int
+    """
+
+    correct: int
+    deletions: int
+    fragmented: int
+    merged: int
+    both: int
+    insertions: int
+    reports: int
+
+    @property
+    def f1(self) -> float:
+        """F1 of correct events among the true ones and the reports, 0..1."""
+        truths = self.correct + self.deletions + self.fragmented + self.merged + self.both
+        return 2 * self.correct / max(truths + self.reports, 1)
+
+
+def ward(truth: Sequence[Event], reports: Sequence[Event]) -> Wards:
+    """Count how events and reports of their class overlap."""
+    overlap = np.array(
+        [
+            [a.label == b.label and a.start < b.stop and b.start < a.stop for b in reports]
+            for a in truth
+        ],
+        dtype=bool,
+    ).reshape(len(truth), len(reports))
+    several = overlap.sum(axis=1) > 1
+    shares = (overlap & (overlap.sum(axis=0) > 1)[None]).any(axis=1)
+    seen = overlap.any(axis=1)
+    return Wards(
+        correct=int((seen & ~several & ~shares).sum()),
+        deletions=int((~seen).sum()),
+        fragmented=int((several & ~shares).sum()),
+        merged=int((shares & ~several).sum()),
+        both=int((several & shares).sum()),
+        insertions=int((~overlap.any(axis=0)).sum()),
+        reports=len(reports),
+    )

@@ -1,0 +1,48 @@
+"""Counting: how many repetitions a recording has."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow import metrics
+from edgeflow.tasks.output import Scale
+from edgeflow.tasks.task import Metric, Task
+
+
+@dataclass(frozen=True)
+class Counting(Task):
+    """Repetitions since the beginning of a recording, as `edgeflow.program.nodes.Count` gives them.
+
+    Targets are float32 [time, 1]: what is known of the count at each step, NaN where nothing is, as
+    before the end of a set whose total alone is known. Steps without a target are not scored.
+    """
+
+    name: ClassVar[str] = "counting"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("within_one", "sets counted within one repetition", "%"),
+        Metric("count_mae", "mean error of the count", "repetitions", higher_is_better=False),
+    )
+
+    @property
+    def size(self) -> int:
+        return 1
+
+    @property
+    def per_step(self) -> bool:
+        return True
+
+    def decide(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
+        return outputs[..., 0].astype(np.float64)
+
+    def score(self, truth: NDArray[Any], decided: NDArray[Any]) -> dict[str, float]:
+        real = truth.reshape(-1)
+        known = np.isfinite(real)
+        if not known.any():
+            return {"within_one": 0.0, "count_mae": 0.0}
+        real, counted = real[known], decided.reshape(-1)[known]
+        return {
+            "within_one": metrics.within(real, counted),
+            "count_mae": metrics.count_error(real, counted),
+        }

@@ -1,0 +1,118 @@
+"""Events in a stream: which class begins when, of those that are not the background."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgeflow import metrics
+from edgeflow.metrics import Matched
+from edgeflow.tasks.output import Scale
+from edgeflow.tasks.task import Loss, Metric, Scores, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: Seconds after an event in which a detection still hits it, and after a false alarm in which
+#: there is no other: those of MLPerf Tiny's streaming wake words.
+TOLERANCE_S = DEBOUNCE_S = 1.0
+
+
+def step_cross_entropy(logits: "Tensor", y: "Tensor") -> "Tensor":
+    """Return the cross-entropy [n, time] of classes of each step [n, time], in nats."""
+    from torch.nn import functional
+
+    return functional.cross_entropy(logits.transpose(1, 2), y, reduction="none")
+
+
+@dataclass(frozen=True)
+class Events(Task):
+    """Events of some classes. Targets are int64 [time]: each step's class, 0 between events.
+
+    One output per class. A step's decision is the class of its largest output, and a detection is
+    where another class than the first begins to be decided: so the pulses of
+    `edgeflow.program.nodes.Detect` are detections, and scores without such a layer, too.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        The first is the background.
+    rate_hz : float
+        Samples per second, above 0.
+    """
+
+    classes: tuple[str, ...] = ()
+    rate_hz: float = 1.0
+
+    name: ClassVar[str] = "events"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("f1", "F1 of events"),
+        Metric("recall", "recall of events", "%"),
+        Metric("precision", "precision of detections", "%"),
+        Metric("false_alarms_per_hour", "false alarms an hour", higher_is_better=False, digits=2),
+    )
+    more_metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("latency_ms_p50", "latency, median", "ms", higher_is_better=False, digits=0),
+        Metric(
+            "latency_ms_p99", "latency, 99th percentile", "ms", higher_is_better=False, digits=0
+        ),
+        Metric("ward_f1", "F1 of events after Ward"),
+    )
+    losses: ClassVar[Mapping[str, Loss]] = {"cross-entropy": step_cross_entropy}
+
+    @property
+    def size(self) -> int:
+        return len(self.classes)
+
+    @property
+    def size_text(self) -> str:
+        return f"{self.size} classes"
+
+    @property
+    def per_step(self) -> bool:
+        return True
+
+    def decide(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
+        return outputs.argmax(axis=-1)
+
+    def answer(self, decided: NDArray[Any]) -> NDArray[Any]:
+        return np.array(self.classes)[decided]
+
+    def right(self, outputs: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = self.decide(outputs) == truth
+        return found
+
+    def agreement(self, decided: NDArray[Any], other: NDArray[Any]) -> float | None:
+        return float((decided == other).mean())
+
+    def score(self, truth: NDArray[Any], decided: NDArray[Any]) -> dict[str, float]:
+        found = self._matched(truth, decided)
+        events, hits = len(found.hit), int(found.hit.sum())
+        hours = len(truth) / self.rate_hz / 3600
+        return {
+            "f1": 2 * hits / max(events + found.detections, 1),
+            "recall": hits / max(events, 1),
+            "precision": hits / max(found.detections, 1),
+            "false_alarms_per_hour": found.false_alarms / hours if hours else 0.0,
+        }
+
+    def scores(self, truth: NDArray[Any], decided: NDArray[Any], subjects: ArrayLike) -> Scores:
+        found = super().scores(truth, decided, subjects)
+        late = 1000 * self._matched(truth, decided).latency / self.rate_hz
+        for share in (50, 99):
+            value = float(np.percentile(late, share)) if late.size else None
+            found["overall"][f"latency_ms_p{share}"] = value
+        wards = metrics.ward(metrics.events_of(truth), metrics.events_of(decided))
+        found["overall"]["ward_f1"] = wards.f1
+        return found
+
+    def _matched(self, truth: NDArray[Any], decided: NDArray[Any]) -> Matched:
+        """Match the steps of recordings one after the other."""
+        return metrics.match(
+            metrics.events_of(truth),
+            metrics.events_of(decided),
+            tolerance=round(TOLERANCE_S * self.rate_hz),
+            debounce=round(DEBOUNCE_S * self.rate_hz),
+        )
