@@ -657,7 +657,7 @@ def random_residual(rng: np.random.Generator, name: str, seen: np.ndarray, extre
     learn = int(rng.choice([0, 32767])) if extreme else int(rng.integers(25))
     return Residual(
         name, weight, size, up=int(rng.integers(16 if extreme else 2)),
-        horizon=int(rng.integers(4)), shift=int(rng.integers(16 if extreme else 4)), learn=learn,
+        horizon=int(rng.integers(4)), change=int(rng.integers(2)), shift=int(rng.integers(16 if extreme else 4)), learn=learn,
         wait=int(rng.integers(9)), gain=65535 if extreme else int(rng.integers(2000, 7000)),
         threshold=int(rng.integers(2)) * int(np.abs(seen).mean()),
         keep=int(rng.integers((1 << 15) + 1)),

@@ -420,6 +420,8 @@ typedef struct {
     /* A unit of what came is 2^up units of the forecast's, 0..15 */
     uint8_t up;
     uint8_t horizon; /* Steps that forecasts are ahead, 0..255 */
+    /* 1: they are changes from the present value; 0: they are values */
+    uint8_t change;
     /* Of the running means, 0 (none) to 15: a time constant of about 2^shift steps */
     uint8_t shift;
     /* Steps that are taken as normal, 0..32767; 0: threshold is the limit */

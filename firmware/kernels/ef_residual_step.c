@@ -13,7 +13,8 @@ void ef_residual_step(const ef_residual *cell, const int16_t *x, int16_t *past, 
     if (learning && time + 1 >= (int32_t)2 << *pace)
         (*pace)++;
     memmove(past, past + size, others * sizeof *past);
-    memcpy(past + others, x, size * sizeof *past);
+    for (unsigned i = 0; i < size; i++)
+        past[others + i] = (int16_t)ef_sat16(x[i] + (cell->change ? x[size + i] * unit : 0));
     int32_t total = (int32_t)1 << 14;
     for (unsigned i = 0; i < size; i++) {
         const int32_t error = ef_sat16(x[size + i] * unit - past[i]);

@@ -163,7 +163,7 @@ class TestCount:
 def residual(weight: tuple[int, ...] = (1 << 14,), **changes: int) -> Residual:
     """Return one without smoothing, delay and learning, whose limit is 100."""
     fields = {
-        "up": 0, "horizon": 0, "shift": 0, "learn": 0, "wait": 0, "gain": 0, "threshold": 100,
+        "up": 0, "horizon": 0, "change": 0, "shift": 0, "learn": 0, "wait": 0, "gain": 0, "threshold": 100,
         "keep": 1 << 15, **changes,
     }  # fmt: skip
     return Residual("residual", np.array(weight, np.int16), len(weight), **fields)
@@ -178,6 +178,11 @@ class TestResidual:
         x = [[40, 0], [60, 0], [0, 40], [0, 60], [0, 0]]
         assert run(residual(horizon=2), x)[:, 0].tolist() == [0, 0, 0, 0, 0]
         assert run(residual(horizon=1), x)[:, 0].tolist() == [0, 20, 10, 30, 0]
+
+    def test_a_forecast_may_be_of_the_change(self) -> None:
+        x = [[8, 100], [4, 102], [0, 103], [0, 103]]
+        node = residual((32767,), up=2, horizon=1, change=1)
+        assert run(node, x)[:, 0].tolist() == [400, 0, 0, 0]
 
     def test_an_anomaly_lasts_until_the_score_is_well_below_the_limit(self) -> None:
         x = [[0, v] for v in (200, 202, 160, 101, 100, 202)]

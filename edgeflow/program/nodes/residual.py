@@ -19,8 +19,9 @@ ONE = 1 << GAIN_FRACTION
 class Residual(Node):
     r"""The mean weighted error of forecasts, as an anomaly score, and whether it is too large.
 
-    x is the forecast of each value, then the values that came. With f the forecast of `horizon`
-    steps ago (0: x's own, a reconstruction) and t = 0, 1, ... the step since the reset:
+    x is the forecast of each value, then the values v that came. With f the forecast of `horizon`
+    steps ago (0: x's own, a reconstruction), to which, if it is one of a `change`,
+    :math:`2^{up} v` of that step was added, and t = 0, 1, ... the step since the reset:
 
     .. math::
         e &= sat16(2^{up} v - f) \\
@@ -48,6 +49,8 @@ class Residual(Node):
         A unit of what came is 2^up units of the forecast's, 0..15.
     horizon : int
         Steps that forecasts are ahead, 0..255.
+    change : int
+        1: they are changes from the present value; 0: they are values.
     shift : int
         Of the running means, 0 (none) to 15: a time constant of about 2^shift steps.
     learn : int
@@ -66,6 +69,7 @@ class Residual(Node):
     size: int
     up: int
     horizon: int
+    change: int
     shift: int
     learn: int
     wait: int
@@ -79,9 +83,9 @@ class Residual(Node):
     array_fields = {"weight": (0, INT16_MAX)}
     size_fields = ()
     int_fields = {
-        "size": (1, MAX_SIZE // 2), "up": (0, 15), "horizon": (0, 255), "shift": (0, 15),
-        "learn": (0, INT16_MAX), "wait": (0, INT16_MAX), "gain": (0, (1 << 16) - 1),
-        "threshold": (0, INT16_MAX), "keep": (0, 1 << 15),
+        "size": (1, MAX_SIZE // 2), "up": (0, 15), "horizon": (0, 255), "change": (0, 1),
+        "shift": (0, 15), "learn": (0, INT16_MAX), "wait": (0, INT16_MAX),
+        "gain": (0, (1 << 16) - 1), "threshold": (0, INT16_MAX), "keep": (0, 1 << 15),
     }  # fmt: skip
     state_fields = {
         "past": ("past", 16), "bias": ("size", 32), "mean": ("size", 32), "seen": (1, 16),
@@ -112,8 +116,10 @@ class Residual(Node):
         return (self.horizon + 1) * self.size
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:
-        past = np.concatenate([state["past"][:, self.size :], x[:, : self.size]], axis=1)
-        error = saturate((x[:, self.size :] << self.up) - past[:, : self.size])
+        came = x[:, self.size :] << self.up
+        forecast = saturate(x[:, : self.size] + self.change * came)
+        past = np.concatenate([state["past"][:, self.size :], forecast], axis=1)
+        error = saturate(came - past[:, : self.size])
         seen, pace = state["seen"], state["pace"]
         learning = seen < self.learn
         # pace is the logarithm of the steps with this one

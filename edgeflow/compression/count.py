@@ -1,0 +1,81 @@
+"""Repetitions: a layer that counts them, whose band validation subjects choose."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeflow.compression.candidates import behind, free_name, outputs_of
+from edgeflow.errors import CompressError
+from edgeflow.program import Program
+from edgeflow.program.nodes import Count
+from edgeflow.tasks.counting import Counting
+
+if TYPE_CHECKING:
+    from edgeflow.data import Dataset
+
+#: Levels that are tried as ends of the band: quantiles of the output.
+LEVELS = np.linspace(0.1, 0.9, 17)
+#: Least times between two repetitions that are tried, in seconds.
+APART_S = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def with_count(program: Program, dataset: "Dataset", channel: int = 0) -> Program:
+    """Add the counter that is within one repetition on most recordings.
+
+    Parameters
+    ----------
+    program : Program
+        Without windows; one of its outputs rises once a repetition.
+    dataset : Dataset
+        With counts (`edgeflow.tasks.counting.Counting`); validation subjects choose, of equal
+        candidates the one in their middle.
+    channel : int
+        Of that output.
+
+    Returns
+    -------
+    Program
+        Its metadata holds under "count" what was chosen, and its scores.
+
+    Raises
+    ------
+    CompressError
+        If the data have no counts, or the program windows or no such output.
+    DataError
+        If nobody is in the validation split.
+    """
+    task = dataset.task
+    if not isinstance(task, Counting):
+        raise CompressError(f"data set '{dataset.name}' is for {task.name}: it has no counts")
+    if program.window or not 0 <= channel < program.outputs:
+        raise CompressError(
+            f"a counter reads output {channel} at every sample: the program has "
+            f"{program.outputs} outputs"
+            + (", and windows: train with --mode streaming" if program.window else "")
+        )
+    streams = [
+        (program.run(program.quantize_input(one.x[None]))[0], one.by_step())
+        for one in dataset.split("val")
+    ]
+    levels = np.unique(np.quantile(np.concatenate([y[:, channel] for y, _ in streams]), LEVELS))
+    levels = np.unique(np.round(levels).astype(np.int64))
+    bands = [(high, low) for high in levels for low in levels if low <= high]
+    apart = sorted({min(round(s * dataset.rate_hz), 32767) for s in APART_S})
+    tried = np.array([(*band, steps) for band in bands for steps in apart], np.int64)
+    fields = {name: tried[:, i : i + 1] for i, name in enumerate(("high", "low", "apart"))}
+    node = Count(free_name(program, "count"), program.outputs, channel, 0, 0, 0)
+    counts = outputs_of(node, fields, [y for y, _ in streams])
+    truth = np.concatenate([targets for _, targets in streams])
+    scores = [task.score(truth, task.decide(one)) for one in counts]
+    ranks = np.array([(-one["within_one"], one["count_mae"]) for one in scores])
+    equal = np.flatnonzero((ranks == min(map(tuple, ranks))).all(axis=1))
+    # the one in their middle, which others' movements leave by the farthest way
+    middle = np.abs(tried[equal] - tried[equal].mean(axis=0)) / (np.ptp(tried, axis=0) + 1)
+    best = int(equal[middle.sum(axis=1).argmin()])
+    high, low, steps = (int(value) for value in tried[best])
+    found = {"channel": channel, "high": high, "low": low, "apart": steps, "val": scores[best]}
+    metadata: dict[str, Any] = {**program.metadata, "count": found, "task": task.to_json()}
+    chosen = replace(node, high=high, low=low, apart=steps)
+    whole = replace(program, **behind(program, chosen), classes=(), output_scale=1.0, output=None)
+    return replace(whole, metadata=metadata)

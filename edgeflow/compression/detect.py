@@ -1,0 +1,143 @@
+"""Events: a layer that detects them, whose parameters validation subjects choose.
+
+Smoothing, thresholds and m of n are those of the highest recall among the candidates whose false
+alarms, on recordings of validation subjects, stay within what the user allows.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeflow.compression.candidates import behind, free_name, outputs_of
+from edgeflow.errors import CompressError
+from edgeflow.program import Program
+from edgeflow.program.fixedpoint import INT16_MAX
+from edgeflow.program.nodes import Detect
+from edgeflow.tasks.events import DEBOUNCE_S, Events
+
+if TYPE_CHECKING:
+    from edgeflow.data import Dataset
+
+#: Thresholds that are tried: this many quantiles of the leads of classes that have events.
+THRESHOLDS = 40
+#: Exponential means, and m of n, that are tried.
+SMOOTHING = (*((shift, 1, 1) for shift in range(7)), (0, 2, 3), (0, 4, 6), (0, 8, 12), (2, 4, 6))
+
+
+@dataclass(frozen=True)
+class DetectPoint:
+    """A detector, and its effect on validation subjects.
+
+    Parameters
+    ----------
+    high, shift, needed, steps : int
+        Of :class:`edgeflow.program.nodes.Detect`; of all classes but the background.
+    scores : dict
+        Metrics of `edgeflow.tasks.events.Events`.
+    """
+
+    high: int
+    shift: int
+    needed: int
+    steps: int
+    scores: dict[str, float]
+
+
+def with_detect(program: Program, dataset: "Dataset", max_false_alarms: float) -> Program:
+    """Add the detector of the highest recall for at most so many false alarms an hour.
+
+    Parameters
+    ----------
+    program : Program
+        Without windows. Its classes are those of the data set's events, the first of them the
+        background, which has no events.
+    dataset : Dataset
+        With events; validation subjects choose.
+    max_false_alarms : float
+        Per hour, not negative.
+
+    Returns
+    -------
+    Program
+        Its metadata holds under "detect" the bound and what was chosen.
+
+    Raises
+    ------
+    CompressError
+        If the data have no events, the program no such outputs, or no candidate finds an
+        event within the bound.
+    DataError
+        If nobody is in the validation split.
+    """
+    task = dataset.task
+    if not isinstance(task, Events):
+        raise CompressError(f"data set '{dataset.name}' is for {task.name}: it has no events")
+    if program.window or program.outputs != task.size or task.size < 2:
+        raise CompressError(
+            f"a detector reads a score for each of {task.size_text} at every sample: train on "
+            f"'{dataset.name}' with --mode streaming"
+        )
+    if not 0 <= max_false_alarms < np.inf:
+        raise CompressError(f"{max_false_alarms} false alarms an hour: give 0 or more")
+    streams = [
+        (program.run(program.quantize_input(one.x[None]))[0], one.by_step())
+        for one in dataset.split("val")
+    ]
+    points = _points(_node(program, task), task, streams)
+    # the highest threshold is above all scores
+    kept = [p for p in points if p.scores["false_alarms_per_hour"] <= max_false_alarms]
+    best = max(kept, key=lambda p: (p.scores["recall"], p.scores["f1"], -p.shift, -p.high))
+    if best.scores["recall"] == 0:
+        raise CompressError(
+            f"no detector finds an event of validation subjects with at most {max_false_alarms:g} "
+            "false alarms an hour"
+        )
+    node = _node(program, task, best)
+    found = {
+        "max_false_alarms": max_false_alarms, "refractory": node.refractory, "high": best.high,
+        "shift": best.shift, "needed": best.needed, "steps": best.steps, "val": best.scores,
+    }  # fmt: skip
+    metadata: dict[str, Any] = {**program.metadata, "detect": found, "task": task.to_json()}
+    return replace(program, **behind(program, node), metadata=metadata)
+
+
+def _node(program: Program, task: Events, point: DetectPoint | None = None) -> Detect:
+    high = np.full(task.size, INT16_MAX if point is None else point.high, np.int16)
+    high[0] = INT16_MAX
+    return Detect(
+        free_name(program, "detect"),
+        high,
+        # until another class leads
+        np.minimum(high, 0).astype(np.int16),
+        task.size,
+        relative=1,
+        shift=0 if point is None else point.shift,
+        needed=1 if point is None else point.needed,
+        steps=1 if point is None else point.steps,
+        refractory=min(round(DEBOUNCE_S * task.rate_hz), INT16_MAX),
+    )
+
+
+def _points(
+    node: Detect, task: Events, streams: list[tuple[NDArray[np.int16], NDArray[np.int64]]]
+) -> list[DetectPoint]:
+    """Return all candidates with their scores."""
+    ordered = np.sort(np.concatenate([y for y, _ in streams]).astype(np.int64), axis=1)
+    leads = np.minimum(ordered[:, -1] - ordered[:, -2], INT16_MAX - 1)
+    # many more thresholds at the top, where few false alarms are
+    shares = 1 - np.geomspace(1e-5, 1, THRESHOLDS)
+    highs = np.unique(np.quantile(leads, shares, method="higher"))
+    high = np.full((len(highs), task.size), INT16_MAX)
+    high[:, 1:] = highs[:, None]
+    truth = np.concatenate([labels for _, labels in streams])
+    points = []
+    for shift, needed, steps in SMOOTHING:
+        tried = replace(node, shift=shift, needed=needed, steps=steps)
+        decided = outputs_of(tried, {"high": high}, [y for y, _ in streams]).argmax(axis=2)
+        points += [
+            DetectPoint(int(level), shift, needed, steps, task.score(truth, found))
+            for level, found in zip(highs, decided, strict=True)
+        ]
+    return points
