@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from pydantic import AfterValidator, BaseModel
 
 QUANTIZATION, PRUNING, DELTA = "Quantization", "Pruning", "Delta updates"
-FINE_TUNING, EARLY_EXIT = "Fine-tuning", "Early exit"
+FINE_TUNING, EARLY_EXIT, DECISIONS = "Fine-tuning", "Early exit", "Decisions"
 SEARCH, MEASUREMENT = "Search", "Measurement"
 DATA, MODEL, TRAINING, METHODS = "Data", "Model", "Training", "Methods"
 IMPORT = "Models from elsewhere"
@@ -24,8 +24,8 @@ ARRAYS = "Analog arrays"
 #: Groups of options in the order of help and documentation.
 PANELS = (
     DATA, MODEL, TRAINING, METHODS, IMPORT,
-    QUANTIZATION, PRUNING, DELTA, FINE_TUNING, EARLY_EXIT, SEARCH, MEASUREMENT,
-    ARRAYS,
+    QUANTIZATION, PRUNING, DELTA, FINE_TUNING, EARLY_EXIT, DECISIONS, SEARCH,
+    MEASUREMENT, ARRAYS,
 )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from edgeflow.cli import console
 from edgeflow.metrics import one_side
 
+#: Entries of the metadata that stand beside the scores.
+_TOLD = ("cutoff", "detect", "fired", "spikes")
 #: Rows of the shares in the metadata of a program.
 _SHARES = {"fired": "columns of {} updated", "spikes": "neurons of {} that spike"}
 
@@ -20,7 +22,7 @@ def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
                 "hash": record["hash"],
                 "drop_points": task.drop(scores),
                 **scores,
-                **{key: metadata[key] for key in ("cutoff", "fired", "spikes") if key in metadata},
+                **{key: metadata[key] for key in _TOLD if key in metadata},
                 "cost": record["cost"],
                 "notes": metadata.get("notes", []),
             }
@@ -31,6 +33,7 @@ def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
         ["", "float", "integer"],
         [
             *_score_rows(task, scores),
+            *_detector_rows(task, scores["split"], metadata.get("detect")),
             *(
                 [f"{what.format(name)} per step", "", f"{share:.1%}"]
                 for key, what in _SHARES.items()
@@ -44,6 +47,14 @@ def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
             *_cost_rows(record["cost"]),
         ],
     )
+
+
+def _detector_rows(task: Any, split: str, found: dict[str, Any] | None) -> list[list[str]]:
+    """Return the scores of the detector behind the model."""
+    if found is None:
+        return []
+    told = [(metric, found[split].get(metric.name)) for metric in task.metrics]
+    return [[f"{metric.label}, detector", "", metric.text(value)] for metric, value in told]
 
 
 def _score_rows(task: Any, scores: dict[str, Any]) -> list[list[str]]:

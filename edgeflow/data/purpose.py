@@ -7,9 +7,10 @@ from edgeflow.data.dataset import Dataset
 from edgeflow.data.forecasts import forecasts
 from edgeflow.errors import DataError
 from edgeflow.tasks import Forecast, Tagging, Task
+from edgeflow.tasks.events import Events
 
 #: What ``--task`` can be.
-PURPOSES = ("forecast", "tagging")
+PURPOSES = ("forecast", "tagging", "events")
 
 
 def for_purpose(dataset: Dataset, task: str | None, horizon: Sequence[float] = ()) -> Dataset:
@@ -41,7 +42,11 @@ def for_purpose(dataset: Dataset, task: str | None, horizon: Sequence[float] = (
     if horizon:
         raise DataError("--horizon: it is of forecasts: use --task forecast")
     if not dataset.classes:
-        raise DataError(f"--task tagging: '{dataset.name}' has no classes")
+        raise DataError(f"--task {task}: '{dataset.name}' has no classes")
+    if task == "events":
+        if not dataset.rate_hz:
+            raise DataError("--task events: false alarms are counted by the hour: use --rate")
+        return replace(dataset, target=Events(tuple(dataset.classes), dataset.rate_hz))
     return replace(dataset, target=Tagging(tuple(dataset.classes)))
 
 
@@ -54,4 +59,6 @@ def for_task(dataset: Dataset, task: Task) -> Dataset:
         return made if made.task == task else dataset
     if isinstance(task, Tagging) and list(task.classes) == dataset.classes:
         return replace(dataset, target=task)
+    if isinstance(task, Events) and list(task.classes) == dataset.classes:
+        return replace(dataset, target=task) if dataset.rate_hz == task.rate_hz else dataset
     return dataset

@@ -59,7 +59,7 @@ class Origin:
     resample_hz : float, optional
         Resample to this rate in Hz, anti-aliased.
     task : str, optional
-        What the data are for, if not what they are labelled for: forecast, tagging.
+        What the data are for, if not what they are labelled for: forecast, tagging, events.
     horizon : tuple of float
         Of forecasts: how far, in seconds, like 0.5,1.0.
     """

@@ -1,7 +1,7 @@
 """Compression by a recipe: a trained model becomes a program and its record."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from edgeflow.cells import load_model
 from edgeflow.codegen.sparse import preferred_block
+from edgeflow.compression.candidates import with_scores
 from edgeflow.compression.delta import with_thresholds
+from edgeflow.compression.detect import with_detect
 from edgeflow.compression.evaluate import (
     Compressed,
     calibration_sample,
@@ -149,6 +151,11 @@ def _compress(
         tune=tuning,
         progress=progress,
     )
+    if recipe.decide.detect is not None:
+        progress("choosing a detector", 0, 0)
+        program = with_detect(compressed.program, dataset, recipe.decide.detect)
+        program = with_scores(program, dataset, split, "detect")
+        compressed = replace(compressed, program=program)
     command = {"recipe": name, **as_options(recipe)}
     record = make_record(out, model_text(model), compressed, command, tuning)
     if measured is not None:
@@ -185,6 +192,7 @@ def compress_on_windows(
         "fine-tuning": recipe.trains,
         "mixed weights": recipe.widths.weights == "mixed",
         "early exit": recipe.cutoff.max_drop is not None,
+        "detecting events": recipe.decide.detect is not None,
     }
     for step, asked in needs.items():
         if asked:

@@ -24,6 +24,7 @@ from edgeflow.errors import CompressError, TrainError
 from edgeflow.recipes.steps import (
     Compile,
     Cutoff,
+    Decide,
     Prune,
     Step,
     Train,
@@ -81,6 +82,7 @@ class Recipe(Step):
     widths: WidthsStep = Field(default_factory=WidthsStep)
     windows: Windows = Field(default_factory=Windows)
     cutoff: Cutoff = Field(default_factory=Cutoff)
+    decide: Decide = Field(default_factory=Decide)
     compile: Compile = Field(default_factory=Compile)
 
     @model_validator(mode="wrap")
@@ -253,6 +255,8 @@ def _check(recipe: Recipe) -> None:
         raise CompressError("a teacher needs fine-tuning: use --epochs")
     if recipe.windows.hop is not None and recipe.cutoff.max_drop is not None:
         raise CompressError("use either --hop or --cutoff: an early exit holds until a window ends")
+    if recipe.decide.detect is not None and recipe.cutoff.max_drop is not None:
+        raise CompressError("use either --detect or --cutoff: a window that ends has one decision")
     if train.spike_rate is None and train.spike_regularizer != "l1":
         raise CompressError(f"--spike-regularizer {train.spike_regularizer}: it needs --spike-rate")
     if not recipe.trains and train.spike_rate is not None:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from edgeflow.errors import CompressError
 from edgeflow.schema import (
+    DECISIONS,
     EARLY_EXIT,
     FINE_TUNING,
     MEASUREMENT,
@@ -230,6 +231,19 @@ class Cutoff(Step):
 
     panel: ClassVar = EARLY_EXIT
     max_drop: Annotated[Points | None, Option("--cutoff")] = None
+
+
+class Decide(Step):
+    """What follows the model.
+
+    Attributes
+    ----------
+    detect : float, optional
+        Detect events, with at most so many false alarms an hour on validation subjects, like 1.
+    """
+
+    panel: ClassVar = DECISIONS
+    detect: Annotated[Points | None, Option("--detect")] = None
 
 
 class Windows(Step):
