@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ def free_name(program: Program, wanted: str) -> str:
     )
 
 
-def behind(program: Program, node: Node, reads: Sequence[int] | None = None) -> dict[str, object]:
+def behind(program: Program, node: Node, reads: Sequence[int] | None = None) -> dict[str, Any]:
     """Return nodes and sources of the program with a layer behind it, for ``dataclasses.replace``.
 
     `reads` are its sources; by default what the program gives.

@@ -42,7 +42,8 @@ def equalized(form: InputFormat, chain: FloatChain) -> InputFormat:
     By the thresholds of a delta layer, or the largest of those whose squares a front end adds up.
     """
     layers = [layer for _, layer in chain.layers]
-    form = replace(form, scale=one_scale(layers, form.scale))
+    scale = one_scale(layers, form.scale)
+    form = form if np.array_equal(scale, form.scale) else replace(form, scale=scale)
     first = layers[0]
     if not isinstance(first, Delta) or chain.reads[0] != (0,):
         return form
