@@ -37,7 +37,7 @@ from edgeflow.resources import resource  # noqa: E402
 from edgeflow.targets.board import list_boards  # noqa: E402
 from edgeflow.targets.core import CoreSpec  # noqa: E402
 from edgeflow.training.options import TrainOptions  # noqa: E402
-from scripts import instruction_counts, spike_curve  # noqa: E402
+from scripts import imc_curve, instruction_counts, spike_curve  # noqa: E402
 from scripts.docs_reference import (  # noqa: E402
     api_classes,
     api_functions,
@@ -188,6 +188,10 @@ def cells() -> str:
 
 def spikes() -> str:
     return spike_curve.table(spike_curve.read(ROOT / "docs"))
+
+
+def chips() -> str:
+    return imc_curve.table(imc_curve.read())
 
 
 def rtl_cycles() -> str:
@@ -485,6 +489,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "products": products,
     "cells": cells,
     "spikes": spikes,
+    "chips": chips,
     "accuracy": accuracy,
     "boards": boards,
     "rtl-cycles": rtl_cycles,
