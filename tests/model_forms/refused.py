@@ -85,7 +85,7 @@ REFUSED = [
     # steps that no integer layer has
     Form("clamp", lambda: net(lambda m, x: last(m, x.clamp(-1, 1))), "clamp|[Cc]lip"),
     Form("silu", lambda: net(lambda m, x: m.out(nn.functional.silu(m.rnn(x)[0]))),
-         "silu|[Ss]igmoid|[Ss]wish"),
+         "silu|[Ss]igmoid|[Ss]wish", other=(("onnx", ""),)),  # there x * sigmoid(x), a graph
     Form("nn.GELU", lambda: net(lambda m, x: m.out(m.act(m.rnn(x)[0])), act=nn.GELU()),
          "[Gg]elu|GELU|Erf"),
     Form("softplus at the end", lambda: net(lambda m, x: nn.functional.softplus(last(m, x))),
