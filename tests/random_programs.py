@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgeflow.cells import CELLS, build_cell
 from edgeflow.cells.cells import is_known, layer_of
@@ -513,6 +514,14 @@ def random_gravity(rng: np.random.Generator, name: str, width: int, size: int, b
 
 def random_biquad(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
                   state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    part = random_range(rng, width)
+    while True:
+        with suppress(ProgramError):  # its gains are not of the kind that fits
+            return biquad_of(name, width, bits, *part, random_sections(rng, extreme))
+
+
+def random_sections(rng: np.random.Generator, extreme: bool) -> NDArray[np.float64]:
+    """Return second-order sections of a filter as loud as its input."""
     sections = int(rng.integers(1, 5))
     radius = rng.choice([0.0, 0.995], sections) if extreme else rng.uniform(0, 0.98, sections)
     pole = radius * np.exp(1j * rng.uniform(0, np.pi, sections))
@@ -521,10 +530,8 @@ def random_biquad(rng: np.random.Generator, name: str, width: int, size: int, bi
     sos = np.stack(
         [ones, -2 * zero.real, abs(zero) ** 2, ones, -2 * pole.real, abs(pole) ** 2], axis=1
     )
-    # as loud as its input
-    cascade = Cascade.of_sos(sos)
-    sos[0, :3] /= cascade.gains()[-1] / rng.uniform(1, 3)
-    return biquad_of(name, width, bits, *random_range(rng, width), sos)
+    sos[0, :3] /= Cascade.of_sos(sos).gains()[-1] / rng.uniform(1, 3)
+    return sos
 
 
 def random_log_mel(rng: np.random.Generator, name: str, width: int, size: int, bits: int,

@@ -25,6 +25,8 @@ class StepCounter:
         Name of the emulator.
     data_cache : DataCache, optional
         Counts the lines that it fetches, too.
+    overlap : bool
+        Whether the program's windows overlap.
 
     Raises
     ------
@@ -32,7 +34,10 @@ class StepCounter:
         If the image or the emulator does not allow it (`prepare_trace`).
     """
 
-    def __init__(self, elf: Path, folder: Path, qemu: str, data_cache: DataCache | None) -> None:
+    def __init__(
+        self, elf: Path, folder: Path, qemu: str, data_cache: DataCache | None, *, overlap: bool
+    ) -> None:
+        self._overlap = overlap
         trace = prepare_trace(elf, folder, qemu=qemu, data_cache=data_cache)
         self._plugin, self._path = trace.plugin, trace.out
         self._read = self._freed = 0
@@ -58,7 +63,7 @@ class StepCounter:
         if len(lines) != steps or not lines:
             return None
         try:
-            return parse_counts(lines, self._path)
+            return parse_counts(lines, self._path, overlap=self._overlap)
         except EdgeFlowError:
             return None
 

@@ -208,7 +208,9 @@ class BoardEngine(Engine):
         self._folder = tempfile.TemporaryDirectory(prefix="edgeflow-live-")
         cache = self._part.data_cache if self._part is not None else None
         try:
-            self._counter = StepCounter(build.elf, Path(self._folder.name), qemu, cache)
+            self._counter = StepCounter(
+                build.elf, Path(self._folder.name), qemu, cache, overlap=build.program().hop > 0
+            )
         except EdgeFlowError as error:
             self.costs_note = f"instructions are not counted: {error}"
             return

@@ -169,7 +169,8 @@ def _stream(
         if not run.y:
             raise
         failure = error
-    counts = read_counts(trace.out) if trace is not None else None
+    overlap = program.hop > 0
+    counts = read_counts(trace.out, overlap=overlap) if trace is not None else None
     counted = run.steps if counts is None else len(counts)
     if counted < run.steps or (failure is None and counted != run.steps):
         raise DeviceError(

@@ -147,8 +147,10 @@ class Counts:
         return len(self.executed)
 
 
-def read_counts(path: str | Path) -> Counts:
+def read_counts(path: str | Path, *, overlap: bool = False) -> Counts:
     """Read what the plugin wrote; a last line that is not complete is left out.
+
+    Where windows `overlap`, a step may run its layers twice.
 
     Raises
     ------
@@ -159,11 +161,11 @@ def read_counts(path: str | Path) -> Counts:
     if not path.is_file():
         raise EdgeFlowError(f"{path}: no instruction counts: the emulator did not start counting")
     lines = path.read_text(encoding="ascii", errors="replace").split("\n")[:-1]
-    return parse_counts(lines, path)
+    return parse_counts(lines, path, overlap=overlap)
 
 
-def parse_counts(lines: Sequence[str], path: str | Path) -> Counts:
-    """Return the counts in whole lines of what the plugin writes to `path`.
+def parse_counts(lines: Sequence[str], path: str | Path, *, overlap: bool = False) -> Counts:
+    """Return the counts in whole lines of what the plugin writes to `path`, as `read_counts`.
 
     Raises
     ------
@@ -180,8 +182,10 @@ def parse_counts(lines: Sequence[str], path: str | Path) -> Counts:
             raise EdgeFlowError(
                 f"{path}, line {number}: damaged instruction counts: profile again"
             ) from None
-    layers = min((len(step) for step in steps if len(step) > 1), default=1)
-    steps = [_once(step, layers) for step in steps]
+    layers = max(map(len, steps), default=1)
+    if overlap:
+        layers = min((len(step) for step in steps if len(step) > 1), default=1)
+        steps = [_once(step, layers) for step in steps]
     if any(len(step) not in (1, layers) for step in steps):
         raise EdgeFlowError(f"{path}: steps differ in their number of layer marks")
     numbers = sorted({number for step in steps for _, counts in step for number in counts})

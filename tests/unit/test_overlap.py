@@ -176,6 +176,6 @@ def test_layers_that_ran_twice_count_once() -> None:
         "S 1,0,0 3:5;2,0,0 3:7;0,0,0 3:1",
         "S 1,0,0 3:5;2,0,0 3:7;3,1,0 3:6 4:1;2,0,0 3:7;0,0,0 3:2",
     )
-    counts = parse_counts([once, twice], "counts.txt")
+    counts = parse_counts([once, twice], "counts.txt", overlap=True)
     assert counts.layers.tolist() == [[5, 7, 1], [12, 14, 2]]
     assert counts.taken.tolist() == [[1, 2, 0], [4, 4, 0]] and counts.split[1].tolist() == [1, 0, 0]
