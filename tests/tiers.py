@@ -20,7 +20,7 @@ DURATIONS = ROOT / ".test-durations.jsonl"
 #: Tests without ``--slow``, in seconds of one of two busy cores: about a third more than measured,
 #: so that other machines have room.
 BUDGETS = {
-    "unit": 360,
+    "unit": 430,
     "cli": 280,
     "parity": 690,
     "boards": 400,
