@@ -9,7 +9,7 @@ from edgeflow.metrics.classification import (
     mcc,
     recall,
 )
-from edgeflow.metrics.counts import count_error, within
+from edgeflow.metrics.counts import within
 from edgeflow.metrics.events import Event, Matched, Wards, events_of, match, ward
 from edgeflow.metrics.segments import segmental_f1
 from edgeflow.metrics.sides import one_side, side_by_side
@@ -18,7 +18,7 @@ from edgeflow.metrics.warmup import ENOUGH, samples_to_enough
 
 __all__ = [
     "ENOUGH", "Event", "Flags", "Matched", "Wards", "accuracy", "area_under_roc", "confusion",
-    "count_error", "delays", "events_of", "flag_rates", "lowest_recall", "macro_f1", "mae", "match",
+    "delays", "events_of", "flag_rates", "lowest_recall", "macro_f1", "mae", "match",
     "mcc", "nrmse", "one_side", "r2", "recall", "rmse", "samples_to_enough", "segmental_f1",
     "side_by_side", "ward", "within",
 ]  # fmt: skip

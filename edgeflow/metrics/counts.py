@@ -10,8 +10,3 @@ def within(truth: ArrayLike, counted: ArrayLike, most: float = 1) -> float:
     "Recognition and repetition counting for complex physical exercises", Sensors 19(3), 2019.
     """
     return float((np.abs(np.asarray(counted, float) - np.asarray(truth, float)) <= most).mean())
-
-
-def count_error(truth: ArrayLike, counted: ArrayLike) -> float:
-    """Return the mean absolute error of counts [n]."""
-    return float(np.abs(np.asarray(counted, float) - np.asarray(truth, float)).mean())

@@ -6,6 +6,7 @@ that hit nothing are one false alarm within a second (mlcommons/tiny v1.3,
 ``benchmark/runner``). The two tolerances are arguments.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -41,18 +42,18 @@ class Matched(NamedTuple):
     detections: int
 
 
-def events_of(labels: ArrayLike, background: int = 0) -> list[Event]:
-    """Return the runs of equal labels [time] other than the background's."""
+def runs_of(labels: ArrayLike) -> list[Event]:
+    """Return the runs of equal labels [time]."""
     found = np.asarray(labels)
     if found.size == 0:
         return []
-    edges = np.flatnonzero(np.diff(found)) + 1
-    starts, stops = np.r_[0, edges], np.r_[edges, len(found)]
-    return [
-        Event(int(a), int(b), int(found[a]))
-        for a, b in zip(starts, stops, strict=True)
-        if found[a] != background
-    ]
+    edges = [0, *(np.flatnonzero(np.diff(found)) + 1).tolist(), len(found)]
+    return [Event(a, b, int(found[a])) for a, b in itertools.pairwise(edges)]
+
+
+def events_of(labels: ArrayLike, background: int = 0) -> list[Event]:
+    """Return the runs of equal labels [time] other than the background's."""
+    return [run for run in runs_of(labels) if run.label != background]
 
 
 def match(

@@ -1,17 +1,9 @@
 """Segments of equal tags: whether runs of a class are found as runs, not in pieces."""
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
 
-
-def runs_of(tags: NDArray[np.integer]) -> list[tuple[int, int, int]]:
-    """Return the runs of equal tags [n] as (tag, start, stop)."""
-    if not len(tags):
-        return []
-    edges = [0, *(np.flatnonzero(np.diff(tags)) + 1).tolist(), len(tags)]
-    return [(int(tags[a]), a, b) for a, b in itertools.pairwise(edges)]
+from edgeflow.metrics.events import runs_of
 
 
 def segmental_f1(truth: NDArray[np.integer], decided: NDArray[np.integer], overlap: float) -> float:
@@ -31,12 +23,12 @@ def segmental_f1(truth: NDArray[np.integer], decided: NDArray[np.integer], overl
     """
     true, found = runs_of(truth), runs_of(decided)
     taken, hits, first = [False] * len(true), 0, 0
-    for tag, start, stop in found:
-        while first < len(true) and true[first][2] <= start:
+    for start, stop, tag in found:
+        while first < len(true) and true[first].stop <= start:
             first += 1
         best, place = 0.0, -1
         for k in range(first, len(true)):
-            other, a, b = true[k]
+            a, b, other = true[k]
             if a >= stop:
                 break
             share = (min(stop, b) - max(start, a)) / (max(stop, b) - min(start, a))

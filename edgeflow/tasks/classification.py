@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import metrics
 from edgeflow.errors import DataError
-from edgeflow.tasks.output import Scale
+from edgeflow.tasks.classes import Classes
 from edgeflow.tasks.task import Extreme, Heatmap, Loss, Metric, Scores, Table, Task
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def l2_svm(logits: "Tensor", y: "Tensor") -> "Tensor":
 
 
 @dataclass(frozen=True)
-class Classification(Task):
+class Classification(Classes):
     """One of several classes, for each window or, without windows, for each sample.
 
     Parameters
@@ -56,21 +56,11 @@ class Classification(Task):
         One per output. Targets are their numbers, int64 [n].
     """
 
-    classes: tuple[str, ...] = ()
-
     name: ClassVar[str] = "classification"
     metrics: ClassVar[tuple[Metric, ...]] = (ACCURACY, MACRO_F1)
     more_metrics: ClassVar[tuple[Metric, ...]] = (Metric("mcc", "MCC"),)
     selection: ClassVar[Metric | None] = MACRO_F1
     losses: ClassVar[Mapping[str, Loss]] = {"cross-entropy": cross_entropy, "l2-svm": l2_svm}
-
-    @property
-    def size(self) -> int:
-        return len(self.classes)
-
-    @property
-    def size_text(self) -> str:
-        return f"{self.size} classes"
 
     def targets(self, y: Any) -> list[Any]:
         found = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
@@ -104,20 +94,11 @@ class Classification(Task):
     def target_text(self, target: Any) -> str:
         return self.classes[target]
 
-    def decide(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
-        return outputs.argmax(axis=-1)
-
-    def answer(self, decided: NDArray[Any]) -> NDArray[Any]:
-        return np.array(self.classes)[decided]
-
     def right(self, outputs: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.bool_]:
         found: NDArray[np.bool_] = self.decide(outputs) == truth.reshape(
             -1, *(1,) * (outputs.ndim - 2)
         )
         return found
-
-    def agreement(self, decided: NDArray[Any], other: NDArray[Any]) -> float | None:
-        return float((decided == other).mean())
 
     def score(self, truth: NDArray[Any], decided: NDArray[Any]) -> dict[str, float]:
         matrix = metrics.confusion(truth, decided, self.size)

@@ -44,5 +44,5 @@ class Counting(Task):
         real, counted = real[known], decided.reshape(-1)[known]
         return {
             "within_one": metrics.within(real, counted),
-            "count_mae": metrics.count_error(real, counted),
+            "count_mae": metrics.mae(counted - real),
         }

@@ -2,33 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import metrics
 from edgeflow.metrics import Matched
-from edgeflow.tasks.output import Scale
-from edgeflow.tasks.task import Loss, Metric, Scores, Task
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from edgeflow.tasks.classes import Classes
+from edgeflow.tasks.classification import cross_entropy
+from edgeflow.tasks.task import Loss, Metric, Scores
 
 #: Seconds after an event in which a detection still hits it, and after a false alarm in which
 #: there is no other: those of MLPerf Tiny's streaming wake words.
 TOLERANCE_S = DEBOUNCE_S = 1.0
 
 
-def step_cross_entropy(logits: "Tensor", y: "Tensor") -> "Tensor":
-    """Return the cross-entropy [n, time] of classes of each step [n, time], in nats."""
-    from torch.nn import functional
-
-    return functional.cross_entropy(logits.transpose(1, 2), y, reduction="none")
-
-
 @dataclass(frozen=True)
-class Events(Task):
+class Events(Classes):
     """Events of some classes. Targets are int64 [time]: each step's class, 0 between events.
 
     One output per class. A step's decision is the class of its largest output, and a detection is
@@ -43,7 +34,6 @@ class Events(Task):
         Samples per second, above 0.
     """
 
-    classes: tuple[str, ...] = ()
     rate_hz: float = 1.0
 
     name: ClassVar[str] = "events"
@@ -60,32 +50,15 @@ class Events(Task):
         ),
         Metric("ward_f1", "F1 of events after Ward"),
     )
-    losses: ClassVar[Mapping[str, Loss]] = {"cross-entropy": step_cross_entropy}
-
-    @property
-    def size(self) -> int:
-        return len(self.classes)
-
-    @property
-    def size_text(self) -> str:
-        return f"{self.size} classes"
+    losses: ClassVar[Mapping[str, Loss]] = {"cross-entropy": cross_entropy}
 
     @property
     def per_step(self) -> bool:
         return True
 
-    def decide(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
-        return outputs.argmax(axis=-1)
-
-    def answer(self, decided: NDArray[Any]) -> NDArray[Any]:
-        return np.array(self.classes)[decided]
-
     def right(self, outputs: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.bool_]:
         found: NDArray[np.bool_] = self.decide(outputs) == truth
         return found
-
-    def agreement(self, decided: NDArray[Any], other: NDArray[Any]) -> float | None:
-        return float((decided == other).mean())
 
     def score(self, truth: NDArray[Any], decided: NDArray[Any]) -> dict[str, float]:
         found = self._matched(truth, decided)

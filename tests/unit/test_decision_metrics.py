@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from edgeflow.metrics import (
     Event,
     area_under_roc,
-    count_error,
     delays,
     events_of,
     flag_rates,
+    mae,
     match,
     ward,
     within,
@@ -102,4 +102,4 @@ class TestAnomalies:
 
 def test_counts() -> None:
     assert within([20, 20, 20, 20], [20, 21, 18, 19]) == 0.75
-    assert count_error([20, 20], [18, 21]) == 1.5
+    assert mae(np.array([18.0, 21.0]) - 20) == 1.5
