@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.compression.candidates import free_name
 from edgeflow.errors import CompressError
 from edgeflow.program import Program
 from edgeflow.program.fixedpoint import INT16_MAX, Ints
@@ -136,8 +137,8 @@ def with_cutoff(program: Program, dataset: "Dataset", max_drop: float) -> Progra
     metadata: dict[str, Any] = {**whole.metadata, "cutoff": found}
     if not pays:
         return replace(whole, metadata=metadata)
-    node = Cutoff(_free_name(whole), whole.outputs, best.threshold, best.start)
-    return replace(whole.then(node), metadata=metadata)
+    node = Cutoff(free_name(whole, "cutoff"), whole.outputs, best.threshold, best.start)
+    return whole.then(node, metadata=metadata)
 
 
 def decide(
@@ -216,10 +217,3 @@ def standard_error(values: NDArray[np.int64], subject: NDArray[Any]) -> float:
 
 def _bound(point: CutoffPoint) -> float:
     return point.drop_points + point.error_points
-
-
-def _free_name(program: Program) -> str:
-    names = {node.name for node in program.nodes}
-    return next(
-        name for name in ("cutoff", *(f"cutoff{i}" for i in range(99))) if name not in names
-    )

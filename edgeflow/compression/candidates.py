@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.data.sequences import SIDE_BY_SIDE, sequences_of
 from edgeflow.program import Program
 from edgeflow.program.nodes import Node
 from edgeflow.program.nodes.base import zeros
@@ -55,17 +56,42 @@ def outputs_of(
     return np.concatenate([whole[:, k, : len(one)] for k, one in enumerate(streams)], axis=1)
 
 
+class Streams(NamedTuple):
+    """What a program gives on whole recordings of a split, each read from a reset.
+
+    Attributes
+    ----------
+    outputs : list of int16 array [time, outputs]
+    truth : array [time of all, ...]
+        Targets of each step.
+    subjects : str array [time of all]
+    """
+
+    outputs: list[NDArray[np.int16]]
+    truth: NDArray[Any]
+    subjects: NDArray[np.str_]
+
+    @classmethod
+    def of(cls, program: Program, dataset: "Dataset", split: str) -> "Streams":
+        """Run a program.
+
+        Raises
+        ------
+        DataError
+            If nobody is in the split.
+        """
+        found = sequences_of(dataset, split, window=0, warmup=0)
+        outputs = found.run(lambda x: program.run(program.quantize_input(x)), SIDE_BY_SIDE)
+        return cls(outputs, found.truth, found.of_decisions(found.person))
+
+
 def with_scores(program: Program, dataset: "Dataset", split: str, layer: str) -> Program:
     """Return the program with the scores on a split's subjects in what metadata say of a layer.
 
     Each recording is read from a reset to its end.
     """
-    chosen = dataset.split(split)
-    outputs = [program.run(program.quantize_input(one.x[None]))[0] for one in chosen]
-    truth = np.concatenate([one.by_step() for one in chosen])
-    whose = np.repeat([one.person for one in chosen], [len(one.x) for one in chosen])
-    decided = program.task.decide(np.concatenate(outputs))
-    found = program.task.scores(truth, decided, whose)
+    ran, task = Streams.of(program, dataset, split), program.task
+    found = task.scores(ran.truth, task.decide(np.concatenate(ran.outputs)), ran.subjects)
     told = {**program.metadata[layer], split: found["overall"], "people": found["subjects"]}
     return replace(program, metadata={**program.metadata, layer: told})
 
@@ -76,16 +102,3 @@ def free_name(program: Program, wanted: str) -> str:
     return next(
         name for name in (wanted, *(f"{wanted}{i}" for i in range(99))) if name not in names
     )
-
-
-def behind(program: Program, node: Node, reads: Sequence[int] | None = None) -> dict[str, Any]:
-    """Return nodes and sources of the program with a layer behind it, for ``dataclasses.replace``.
-
-    `reads` are its sources; by default what the program gives.
-    """
-    *before, output = program.reads
-    count = len(program.nodes) + 1
-    return {
-        "nodes": (*program.nodes, node),
-        "sources": (*before, tuple(reads) if reads is not None else output, (count,)),
-    }

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeflow.compression.candidates import behind, free_name, outputs_of
+from edgeflow.compression.candidates import Streams, free_name, outputs_of
 from edgeflow.errors import CompressError
 from edgeflow.program import Program
 from edgeflow.program.nodes import Count
@@ -54,20 +54,16 @@ def with_count(program: Program, dataset: "Dataset", channel: int = 0) -> Progra
             f"{program.outputs} outputs"
             + (", and windows: train with --mode streaming" if program.window else "")
         )
-    streams = [
-        (program.run(program.quantize_input(one.x[None]))[0], one.by_step())
-        for one in dataset.split("val")
-    ]
-    levels = np.unique(np.quantile(np.concatenate([y[:, channel] for y, _ in streams]), LEVELS))
+    ran = Streams.of(program, dataset, "val")
+    levels = np.unique(np.quantile(np.concatenate(ran.outputs)[:, channel], LEVELS))
     levels = np.unique(np.round(levels).astype(np.int64))
     bands = [(high, low) for high in levels for low in levels if low <= high]
     apart = sorted({min(round(s * dataset.rate_hz), 32767) for s in APART_S})
     tried = np.array([(*band, steps) for band in bands for steps in apart], np.int64)
     fields = {name: tried[:, i : i + 1] for i, name in enumerate(("high", "low", "apart"))}
     node = Count(free_name(program, "count"), program.outputs, channel, 0, 0, 0)
-    counts = outputs_of(node, fields, [y for y, _ in streams])
-    truth = np.concatenate([targets for _, targets in streams])
-    scores = [task.score(truth, task.decide(one)) for one in counts]
+    counts = outputs_of(node, fields, ran.outputs)
+    scores = [task.score(ran.truth, task.decide(one)) for one in counts]
     ranks = np.array([(-one["within_one"], one["count_mae"]) for one in scores])
     equal = np.flatnonzero((ranks == min(map(tuple, ranks))).all(axis=1))
     # the one in their middle, which others' movements leave by the farthest way
@@ -77,5 +73,4 @@ def with_count(program: Program, dataset: "Dataset", channel: int = 0) -> Progra
     found = {"channel": channel, "high": high, "low": low, "apart": steps, "val": scores[best]}
     metadata: dict[str, Any] = {**program.metadata, "count": found, "task": task.to_json()}
     chosen = replace(node, high=high, low=low, apart=steps)
-    whole = replace(program, **behind(program, chosen), classes=(), output_scale=1.0, output=None)
-    return replace(whole, metadata=metadata)
+    return program.then(chosen, classes=(), output_scale=1.0, output=None, metadata=metadata)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgeflow.compression.candidates import behind, free_name, outputs_of
+from edgeflow.compression.candidates import Streams, free_name, outputs_of
 from edgeflow.errors import CompressError
 from edgeflow.program import Program
 from edgeflow.program.fixedpoint import INT16_MAX
@@ -81,11 +80,7 @@ def with_detect(program: Program, dataset: "Dataset", max_false_alarms: float) -
         )
     if not 0 <= max_false_alarms < np.inf:
         raise CompressError(f"{max_false_alarms} false alarms an hour: give 0 or more")
-    streams = [
-        (program.run(program.quantize_input(one.x[None]))[0], one.by_step())
-        for one in dataset.split("val")
-    ]
-    points = _points(_node(program, task), task, streams)
+    points = _points(_node(program, task), task, Streams.of(program, dataset, "val"))
     # the highest threshold is above all scores
     kept = [p for p in points if p.scores["false_alarms_per_hour"] <= max_false_alarms]
     best = max(kept, key=lambda p: (p.scores["recall"], p.scores["f1"], -p.shift, -p.high))
@@ -100,7 +95,7 @@ def with_detect(program: Program, dataset: "Dataset", max_false_alarms: float) -
         "shift": best.shift, "needed": best.needed, "steps": best.steps, "val": best.scores,
     }  # fmt: skip
     metadata: dict[str, Any] = {**program.metadata, "detect": found, "task": task.to_json()}
-    return replace(program, **behind(program, node), metadata=metadata)
+    return program.then(node, metadata=metadata)
 
 
 def _node(program: Program, task: Events, point: DetectPoint | None = None) -> Detect:
@@ -120,24 +115,21 @@ def _node(program: Program, task: Events, point: DetectPoint | None = None) -> D
     )
 
 
-def _points(
-    node: Detect, task: Events, streams: list[tuple[NDArray[np.int16], NDArray[np.int64]]]
-) -> list[DetectPoint]:
+def _points(node: Detect, task: Events, ran: Streams) -> list[DetectPoint]:
     """Return all candidates with their scores."""
-    ordered = np.sort(np.concatenate([y for y, _ in streams]).astype(np.int64), axis=1)
+    ordered = np.sort(np.concatenate(ran.outputs).astype(np.int64), axis=1)
     leads = np.minimum(ordered[:, -1] - ordered[:, -2], INT16_MAX - 1)
     # many more thresholds at the top, where few false alarms are
     shares = 1 - np.geomspace(1e-5, 1, THRESHOLDS)
     highs = np.unique(np.quantile(leads, shares, method="higher"))
     high = np.full((len(highs), task.size), INT16_MAX)
     high[:, 1:] = highs[:, None]
-    truth = np.concatenate([labels for _, labels in streams])
     points = []
     for shift, needed, steps in SMOOTHING:
         tried = replace(node, shift=shift, needed=needed, steps=steps)
-        decided = outputs_of(tried, {"high": high}, [y for y, _ in streams]).argmax(axis=2)
+        decided = outputs_of(tried, {"high": high}, ran.outputs).argmax(axis=2)
         points += [
-            DetectPoint(int(level), shift, needed, steps, task.score(truth, found))
+            DetectPoint(int(level), shift, needed, steps, task.score(ran.truth, found))
             for level, found in zip(highs, decided, strict=True)
         ]
     return points

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from edgeflow.cells.checkpoint import read_torch, write_torch
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.quantize import quantize
-from edgeflow.data.sequences import Model, sequences_of
+from edgeflow.data.sequences import SIDE_BY_SIDE, Model, sequences_of
 from edgeflow.files import FolderKind, output_folder
 from edgeflow.importers import FloatChain
 from edgeflow.program import Program
 from edgeflow.quantization import Widths
 from edgeflow.training import resume
-from edgeflow.training.batches import Batch, Change, streams, tail_of, train_windows
+from edgeflow.training.batches import Batch, Change, of_epoch, tail_of
 from edgeflow.training.fit import Fit, OnEpoch
 from edgeflow.training.method import Method
 from edgeflow.training.options import FitOptions
@@ -27,8 +27,6 @@ from edgeflow.training.repeat import repeatable
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
-#: Validation windows or recordings that run side by side: any number gives the same bits.
-SIDE_BY_SIDE = 1024
 #: Files that a run writes into its folder.
 FILES = ("resume.pt", "weights.pt", "run.json")
 #: Of a fine-tuning.
@@ -179,15 +177,13 @@ def _batches(
     chain: FloatChain, dataset: "Dataset", options: FineTuneOptions
 ) -> Callable[[Change], Iterator[Batch]]:
     """Return what makes an epoch's batches, as the training of a new model has them."""
-    length, batch = chain.window or dataset.window, options.batch
-    if chain.window:
-        tail = tail_of(length, chain.hop, options.tail)
-        return lambda change: train_windows(dataset, length, batch, tail, change=change)
-    warmup = dataset.window // 2 if chain.warmup is None else chain.warmup
-    return lambda change: streams(
-        dataset.split("train"), length, batch, warmup, shuffle=True,
-        per_step=dataset.task.per_step, change=change,
-    )  # fmt: skip
+    length = chain.window or dataset.window
+    tail = tail_of(length, chain.hop, options.tail)
+    streamed = dataset.window // 2 if chain.warmup is None else chain.warmup
+    warmup = None if chain.window else streamed
+    return lambda change: of_epoch(
+        dataset, length, options.batch, tail=tail, warmup=warmup, change=change
+    )
 
 
 def _validation(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.compression.anytime import standard_error
-from edgeflow.compression.candidates import behind, free_name, outputs_of
+from edgeflow.compression.candidates import free_name, outputs_of
 from edgeflow.errors import CompressError
 from edgeflow.metrics import flag_rates
 from edgeflow.program import Linear, Matrix, Program
@@ -117,15 +117,10 @@ def with_residual(
         "keep": chosen.keep / (1 << FRACTION), "train_and_val": scores,
     }  # fmt: skip
     metadata: dict[str, Any] = {**program.metadata, "residual": found_, "task": task.to_json()}
-    last = len(program.nodes)
-    whole = replace(
-        program,
-        **behind(program, chosen, (last, 0)),
-        classes=(),
-        output_scale=1.0,
-        output=None,
-    )
-    return replace(whole, metadata=metadata)
+    return program.then(
+        chosen, (len(program.nodes), 0), classes=(), output_scale=1.0, output=None,
+        metadata=metadata,
+    )  # fmt: skip
 
 
 def _read(program: Program, recording: "Recording") -> NDArray[np.int16]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.compression.quantize import quantize
-from edgeflow.data.sequences import Sequences
+from edgeflow.data.sequences import SIDE_BY_SIDE, Sequences
 from edgeflow.importers import FloatChain
 from edgeflow.program import Program
 from edgeflow.quantization import Widths
@@ -16,8 +16,6 @@ from edgeflow.tasks.output import real_values
 
 #: Bits of the weights that are tried.
 NARROW = 4
-#: Windows or recordings that run side by side: any number gives the same bits.
-SIDE_BY_SIDE = 1024
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from edgeflow.overlap import Overlap
 
 #: Samples of recordings that run side by side; their activations have to fit into memory.
 STREAM_SAMPLES = 2**18
+#: Sequences that a program runs side by side: any number gives the same bits.
+SIDE_BY_SIDE = 1024
 #: Length of a stretch of a stream, in windows of the data set.
 STRETCH = 4
 

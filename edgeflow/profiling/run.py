@@ -16,6 +16,7 @@ from edgeflow.codegen.build import Build, earlier
 from edgeflow.codegen.package import Package, load_made
 from edgeflow.data import Dataset, Sequences, choose_sequences, match_notes
 from edgeflow.data.dataset import sort_people
+from edgeflow.data.sequences import SIDE_BY_SIDE
 from edgeflow.device import Client, Line, open_board, protocol
 from edgeflow.device.simavr import simavr_version
 from edgeflow.errors import DeviceError, EdgeFlowError, TargetError
@@ -37,8 +38,6 @@ from edgeflow.targets.runner import SimavrRunner
 from edgeflow.targets.size import SizeReport, layer_bytes, measure_size
 
 Progress = Callable[[int, int], None]
-#: Windows or recordings of which the reference runs side by side: any number gives the same bits.
-SIDE_BY_SIDE = 1024
 #: Files of a result, and of one that was interrupted.
 RESULT, PARTIAL = "profile.json", "profile.partial.json"
 REPORT, PARTIAL_REPORT = "report.html", "report.partial.html"

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -141,7 +142,7 @@ class Program:
         sizes = [self.inputs, *(node.outputs for node in self.nodes)]
         return sum(sizes[k] for k in self.reads[-1])
 
-    @property
+    @cached_property
     def reads(self) -> tuple[Sources, ...]:
         """What each node reads, in order, and then the output: `sources`, or those of a chain."""
         return self.sources or chain_of(len(self.nodes))
@@ -172,10 +173,15 @@ class Program:
             return self
         return replace(self, nodes=self.nodes[:-1], sources=self.reads[:-1])
 
-    def then(self, node: Node) -> Self:
-        """Return the program with a node behind it that reads its output."""
-        sources = (*self.reads, (len(self.nodes) + 1,))
-        return replace(self, nodes=(*self.nodes, node), sources=sources)
+    def then(self, node: Node, reads: Sources | None = None, **changes: Any) -> Self:
+        """Return the program with a node behind it, whose output it then gives.
+
+        The node reads `reads`; by default what the program gave. `changes` are of other fields,
+        which must fit the new output.
+        """
+        *before, output = self.reads
+        sources = (*before, output if reads is None else reads, (len(self.nodes) + 1,))
+        return replace(self, nodes=(*self.nodes, node), sources=sources, **changes)
 
     @property
     def weight_bytes(self) -> int:

@@ -139,6 +139,26 @@ def train_windows(
         yield _of_windows(windows, order[start : start + batch], tail, change)
 
 
+def of_epoch(
+    dataset: Dataset, length: int, batch: int, *, tail: int, warmup: int | None, change: Change
+) -> Iterator[Batch]:
+    """Yield the batches of an epoch: windows or, with a `warmup`, whole recordings as streams.
+
+    Parameters
+    ----------
+    tail : int
+        Last steps of a window that count.
+    warmup : int, optional
+        First steps of a recording that do not count; None: windows.
+    """
+    if warmup is None:
+        return train_windows(dataset, length, batch, tail, change=change)
+    return streams(
+        dataset.split("train"), length, batch, warmup, shuffle=True,
+        per_step=dataset.task.per_step, change=change,
+    )  # fmt: skip
+
+
 def streams(
     recordings: list[Recording], length: int, batch: int, warmup: int, *, shuffle: bool,
     per_step: bool = False, change: Change = unchanged,

@@ -214,13 +214,11 @@ class _Run:
         return {f"val_{name}": value for name, value in found.items()}
 
     def _batches(self, change: batches.Change) -> Iterator[batches.Batch]:
-        dataset, length, batch = self.dataset, self.length, self.options.batch
-        if self.options.mode == "streaming":
-            return batches.streams(
-                dataset.split("train"), length, batch, self.warmup, shuffle=True,
-                per_step=dataset.task.per_step, change=change,
-            )  # fmt: skip
-        return batches.train_windows(dataset, length, batch, self.tail, change=change)
+        warmup = self.warmup if self.options.mode == "streaming" else None
+        return batches.of_epoch(
+            self.dataset, self.length, self.options.batch, tail=self.tail, warmup=warmup,
+            change=change,
+        )  # fmt: skip
 
     @torch.no_grad()
     def _decisions(self, model: nn.Module, split: str) -> tuple[np.ndarray, np.ndarray]:
