@@ -7,11 +7,13 @@ Where a set is looked for: the `root` given, else the folder in the environment 
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
 from edgeflow.data.dataset import Recording
 from edgeflow.errors import DataError
@@ -21,6 +23,8 @@ from edgeflow.tasks import Task
 
 #: Seconds to wait for another process that fetches the same data: a slow download.
 _WAIT = 3600.0
+#: What mends a damaged file that was fetched by hand.
+COPY_AGAIN = "copy it again from where it came"
 
 
 def cache_folder() -> Path:
@@ -28,11 +32,53 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("edgeflow", appauthor=False)) / "data"
 
 
+def by_hand(name: str, what: str) -> Callable[[Path], None]:
+    """Return a `Source.fetch` that says how to get a set without published checksums.
+
+    Parameters
+    ----------
+    what : str
+        Like "take the folder 'data' of https://..."; the folder follows.
+    """
+
+    def fetch(folder: Path) -> None:
+        raise DataError(
+            f"'{name}' has no download with published checksums: {what} into {folder}, or pass "
+            "--root DIR"
+        )
+
+    return fetch
+
+
+def read_columns(
+    path: Path, columns: Sequence[str], *, delimiter: str, optional: Sequence[str] = ()
+) -> dict[str, NDArray[np.float64]]:
+    """Return columns of numbers of a text file by name, of the optional ones those that are there.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or the file cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            header = file.readline().strip().split(delimiter)
+            missing = [column for column in columns if column not in header]
+            if missing:
+                raise DataError(f"{path}: line 1: no column '{missing[0]}': {COPY_AGAIN}")
+            found = [*columns, *(name for name in optional if name in header)]
+            places = [header.index(name) for name in found]
+            values = np.loadtxt(file, delimiter=delimiter, ndmin=2, usecols=places)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: {error}: {COPY_AGAIN}") from None
+    return dict(zip(found, values.T, strict=True))
+
+
 def remedy(path: Path, name: str) -> str:
     """Return what mends a damaged file of a data set: a download if it is in the cache."""
     if path.is_relative_to(cache_folder()):
         return f"run 'edgeflow data get {name}', which downloads it again"
-    return "copy it again from where it came"
+    return COPY_AGAIN
 
 
 def differs(path: Path, checksum: str) -> bool:

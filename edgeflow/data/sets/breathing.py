@@ -14,7 +14,7 @@ import numpy as np
 
 from edgeflow.data.arrays import read_npz
 from edgeflow.data.dataset import Recording
-from edgeflow.data.source import Source
+from edgeflow.data.source import Source, by_hand
 from edgeflow.errors import DataError
 
 #: Samples of the first minute.
@@ -60,14 +60,6 @@ def _mat(path: Path) -> np.ndarray:
         ) from None
 
 
-def _fetch(folder: Path) -> None:
-    raise DataError(
-        "'breathing' has no download with published checksums: take the folder '1. Input time "
-        "series sequences' of https://github.com/pohl-michel/time-series-forecasting-with-UORO-"
-        f"RTRL-LMS-and-linear-regression into {folder}, or pass --root DIR"
-    )
-
-
 SOURCES = [
     Source(
         name="breathing",
@@ -87,6 +79,10 @@ SOURCES = [
         test=("8", "8a", "9", "9a"),
         find=_find,
         read=_read,
-        fetch=_fetch,
+        fetch=by_hand(
+            "breathing",
+            "take the folder '1. Input time series sequences' of https://github.com/pohl-michel/"
+            "time-series-forecasting-with-UORO-RTRL-LMS-and-linear-regression",
+        ),
     )
 ]

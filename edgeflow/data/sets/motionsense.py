@@ -14,13 +14,12 @@ import numpy as np
 
 from edgeflow.data.arrays import Arrays, cached, find_folder, number_of, packed_people, runs
 from edgeflow.data.dataset import Recording
-from edgeflow.data.source import Source, cache_folder
+from edgeflow.data.source import COPY_AGAIN, Source, by_hand, cache_folder, read_columns
 from edgeflow.errors import DataError
 
 CLASSES = ("dws", "ups", "wlk", "jog", "sit", "std")
 SENSORS = ("gravity", "userAcceleration", "rotationRate")
 COLUMNS = tuple(f"{sensor}.{axis}" for sensor in SENSORS for axis in "xyz")
-_REMEDY = "copy it again from where it came"
 COUNTS_PER_UNIT = np.repeat([10000.0, 2000.0, 1000.0], 3)
 
 
@@ -57,19 +56,9 @@ def _read_csv(paths: list[Path]) -> Arrays:
     """Return x int16 [n, 9], label uint8 [n], trial uint8 [n] of one subject's files."""
     x, label, trial = [], [], []
     for path in paths:
-        try:
-            with path.open(encoding="utf-8") as file:
-                header = file.readline().strip().split(",")
-                missing = [column for column in COLUMNS if column not in header]
-                if missing:
-                    raise DataError(f"{path}: line 1: no column '{missing[0]}': {_REMEDY}")
-                values = np.loadtxt(
-                    file, delimiter=",", ndmin=2, usecols=[header.index(c) for c in COLUMNS]
-                )
-        except (ValueError, OSError) as error:
-            raise DataError(f"{path}: {error}: {_REMEDY}") from None
+        values = np.stack([*read_columns(path, COLUMNS, delimiter=",").values()], axis=1)
         if not np.isfinite(values).all():
-            raise DataError(f"{path}: holds a value that is not finite: {_REMEDY}")
+            raise DataError(f"{path}: holds a value that is not finite: {COPY_AGAIN}")
         counts = np.clip(np.rint(values * COUNTS_PER_UNIT), -32768, 32767)
         x.append(counts.astype(np.int16))
         name, number = path.parent.name.split("_")
@@ -78,14 +67,6 @@ def _read_csv(paths: list[Path]) -> Arrays:
     return {
         "x": np.concatenate(x), "label": np.concatenate(label), "trial": np.concatenate(trial)
     }  # fmt: skip
-
-
-def _fetch(folder: Path) -> None:
-    raise DataError(
-        "'motionsense' has no download with published checksums: take "
-        "data/A_DeviceMotion_data.zip of https://github.com/mmalekzadeh/motion-sense, unpack it "
-        f"into {folder}, or pass --root DIR"
-    )
 
 
 SOURCES = [
@@ -106,6 +87,9 @@ SOURCES = [
         test=("21", "22", "23", "24"),
         find=_find,
         read=_read,
-        fetch=_fetch,
+        fetch=by_hand(
+            "motionsense",
+            "unpack data/A_DeviceMotion_data.zip of https://github.com/mmalekzadeh/motion-sense",
+        ),
     )
 ]

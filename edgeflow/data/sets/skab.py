@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeflow.data.arrays import Arrays, read_npz
 from edgeflow.data.dataset import Recording
-from edgeflow.data.source import Source
+from edgeflow.data.source import Source, by_hand, read_columns
 from edgeflow.errors import DataError
 from edgeflow.tasks.anomaly import Anomaly
 
@@ -28,7 +28,6 @@ COLUMNS = (
 UNITS = ("g", "g", "A", "bar", "degC", "degC", "V", "l/min")
 #: Numbers of the runs of each kind, beside the normal one.
 RUNS = {"valve1": range(16), "valve2": range(4), "other": range(1, 15)}
-_REMEDY = "copy it again from where it came"
 
 
 def _numbered(rest: int) -> tuple[str, ...]:
@@ -64,26 +63,9 @@ def _read_folder(place: Path) -> Arrays:
 
 def _read_csv(path: Path) -> np.ndarray:
     """Return [time, channels and flag]; the normal run has no column of flags."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            header = file.readline().strip().split(";")
-            missing = [column for column in COLUMNS if column not in header]
-            if missing:
-                raise DataError(f"{path}: line 1: no column '{missing[0]}': {_REMEDY}")
-            flagged = "anomaly" in header
-            wanted = [*COLUMNS, "anomaly"] if flagged else list(COLUMNS)
-            places = [header.index(column) for column in wanted]
-            table = np.loadtxt(file, delimiter=";", ndmin=2, usecols=places, dtype=np.float32)
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path}: {error}: {_REMEDY}") from None
-    return table if flagged else np.pad(table, ((0, 0), (0, 1)))
-
-
-def _fetch(folder: Path) -> None:
-    raise DataError(
-        "'skab' has no download with published checksums: take the folder 'data' of "
-        f"https://github.com/waico/SKAB, put it into {folder}, or pass --root DIR"
-    )
+    found = read_columns(path, COLUMNS, delimiter=";", optional=("anomaly",))
+    flags = found.pop("anomaly", np.zeros(len(found[COLUMNS[0]])))
+    return np.stack([*found.values(), flags], axis=1).astype(np.float32)
 
 
 SOURCES = [
@@ -104,7 +86,7 @@ SOURCES = [
         test=_numbered(0),
         find=_find,
         read=_read,
-        fetch=_fetch,
+        fetch=by_hand("skab", "take the folder 'data' of https://github.com/waico/SKAB"),
         target=Anomaly(rate_hz=1.0),
     )
 ]

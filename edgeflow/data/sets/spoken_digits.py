@@ -15,12 +15,11 @@ import numpy as np
 
 from edgeflow.data.arrays import read_npz
 from edgeflow.data.dataset import Recording
-from edgeflow.data.source import Source
+from edgeflow.data.source import COPY_AGAIN, Source, by_hand
 from edgeflow.errors import DataError
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 RATE_HZ, WINDOW = 8000, 4000
-_REMEDY = "copy it again from where it came"
 
 
 def _find(place: Path) -> Path | None:
@@ -53,9 +52,9 @@ def _clip(path: Path) -> Recording:
             form = (file.getnchannels(), file.getsampwidth(), file.getframerate())
             samples = file.readframes(file.getnframes())
     except (wave.Error, EOFError, OSError) as error:
-        raise DataError(f"{path}: {error or 'it ends too soon'}: {_REMEDY}") from None
+        raise DataError(f"{path}: {error or 'it ends too soon'}: {COPY_AGAIN}") from None
     if form != (1, 2, RATE_HZ):
-        raise DataError(f"{path}: not one channel of 16 bits at {RATE_HZ} Hz: {_REMEDY}")
+        raise DataError(f"{path}: not one channel of 16 bits at {RATE_HZ} Hz: {COPY_AGAIN}")
     return _recording(np.frombuffer(samples, "<i2"), int(digit), speaker)
 
 
@@ -63,14 +62,6 @@ def _recording(x: np.ndarray, digit: int, speaker: str) -> Recording:
     silent = max(WINDOW - len(x), 0)
     whole = np.pad(x.astype(np.float32) / 32768, (0, silent))
     return Recording(whole[:, None], digit, speaker)
-
-
-def _fetch(folder: Path) -> None:
-    raise DataError(
-        "'spoken-digits' has no download with published checksums: take the folder 'recordings' of "
-        f"https://github.com/Jakobovski/free-spoken-digit-dataset, put it into {folder}, or pass "
-        "--root DIR"
-    )
 
 
 SOURCES = [
@@ -90,6 +81,9 @@ SOURCES = [
         test=("yweweler",),
         find=_find,
         read=_read,
-        fetch=_fetch,
+        fetch=by_hand(
+            "spoken-digits",
+            "take the folder 'recordings' of https://github.com/Jakobovski/free-spoken-digit-dataset",
+        ),
     )
 ]

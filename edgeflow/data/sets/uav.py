@@ -18,7 +18,7 @@ import numpy as np
 
 from edgeflow.data.arrays import read_npz
 from edgeflow.data.dataset import Recording
-from edgeflow.data.source import Source
+from edgeflow.data.source import COPY_AGAIN, Source, by_hand
 from edgeflow.errors import DataError
 from edgeflow.tasks import Regression
 
@@ -83,14 +83,7 @@ def _table(path: Path) -> np.ndarray:
         numbers = [row[:4] for row in rows if re.match(r"[-+.\d]", row[0])]
         return np.array(numbers, np.float64)
     except (OSError, ValueError, IndexError) as error:
-        raise DataError(f"{path}: {error}: copy it again from where it came") from None
-
-
-def _fetch(folder: Path) -> None:
-    raise DataError(
-        "'uav' has no download with published checksums: take the folder 'trajectories' of "
-        f"https://github.com/mzahana/drone_trajectories into {folder}, or pass --root DIR"
-    )
+        raise DataError(f"{path}: {error}: {COPY_AGAIN}") from None
 
 
 SOURCES = [
@@ -111,7 +104,10 @@ SOURCES = [
         test=("fpv-10",),
         find=_find,
         read=_read,
-        fetch=_fetch,
+        fetch=by_hand(
+            "uav",
+            "take the folder 'trajectories' of https://github.com/mzahana/drone_trajectories",
+        ),
         target=Regression(("x", "y", "z"), ("m",) * 3, steps=True, along=True),
     )
 ]
