@@ -85,12 +85,9 @@ def _meaning(program: Program, prefix: str) -> str:
     if program.classes or decisions(program, prefix):
         rows = (f" *   {i}  {plain(name)}\n" for i, name in enumerate(program.classes))
         return "".join((f"{meaning(program)}.\n", *rows))
-    change = " Forecasts are changes from the present value." if _is_forecast(program) else ""
+    forecast = isinstance(program.task, Forecast)
+    change = " Forecasts are changes from the present value." if forecast else ""
     return f"{prefix}_dequantize() gives their real values.{change}\n"
-
-
-def _is_forecast(program: Program) -> bool:
-    return isinstance(program.task, Forecast)
 
 
 def _values(program: Program, prefix: str) -> str:
