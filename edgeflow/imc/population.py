@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeflow import __version__
-from edgeflow.data.sequences import Sequences, sequences_of, training_stretches
+from edgeflow.data.select import choose_sequences
+from edgeflow.data.sequences import Sequences, training_stretches
 from edgeflow.digest import read_json, sealed_json
 from edgeflow.errors import ImcError
 from edgeflow.files import write_atomic
@@ -178,10 +179,7 @@ def _checked(
 
 
 def _integers(program: Program, data: "Dataset", split: str) -> Sequences:
-    found = sequences_of(
-        data, split, window=program.window, hop=program.hop,
-        warmup=program.metadata.get("warmup_samples"),
-    )  # fmt: skip
+    found = choose_sequences(program, data, split)
     return replace(found, x=[program.quantize_input(x) for x in found.x])
 
 

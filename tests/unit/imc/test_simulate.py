@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from edgeflow.data import Dataset, from_arrays
+from edgeflow.data.forecasts import forecasts
 from edgeflow.digest import sealed_json
-from edgeflow.errors import ImcError
+from edgeflow.errors import DataError, ImcError
 from edgeflow.imc import ArrayOptions, ImcResult, population, simulate
 from edgeflow.imc.options import parse_times, time_text
 from edgeflow.imc.result import row_of
@@ -29,7 +30,7 @@ def data() -> Dataset:
     person = [f"p{n % 6}" for n in range(60)]
     people = {"train": ["p0", "p1"], "val": ["p2"], "test": ["p3", "p4", "p5"]}
     made = from_arrays(
-        x, rng.integers(0, 4, 60), channels=["a", "b", "c"], classes=list("wxyz"), person=person
+        x, rng.integers(0, 4, 60), channels=["x0", "x1", "x2"], classes=list("wxyz"), person=person
     )
     return replace(made, people=people)
 
@@ -100,6 +101,26 @@ def test_an_ideal_device_scores_as_the_program(program: Program, data: Dataset) 
     assert [row["overall"] for row in found.times] == [
         {n: v for n, v in found.ideal["overall"].items() if isinstance(v, int | float)}
     ] * 2
+
+
+def test_data_are_taken_as_the_program_has_them(program: Program, data: Dataset) -> None:
+    """Classes in another order, other channels, and recordings that a forecast is made of."""
+    order = [2, 0, 3, 1]
+    turned = replace(
+        data, classes=[data.classes[i] for i in order],
+        recordings=[replace(r, label=order.index(r.label)) for r in data.recordings],
+    )  # fmt: skip
+    assert run(program, turned).times == run(program, data).times
+    with pytest.raises(DataError, match="has the channels x1, x0, x2"):
+        run(program, replace(data, channels=["x1", "x0", "x2"]))
+    series = replace(data, rate_hz=20.0, classes=[])
+    task = forecasts(series, [0.1]).task
+    ahead = random_program(0, 3, [9], 3, 12, 12, cells=("gru",))
+    ahead = Program(
+        ahead.nodes, ahead.input, ahead.output_scale, rate_hz=20.0,
+        metadata={"task": task.to_json(), "warmup_samples": 2},
+    )  # fmt: skip
+    assert run(ahead, series).times[0]["mean"] > 0
 
 
 def test_wrong_arguments(program: Program, data: Dataset, tmp_path: Path) -> None:
