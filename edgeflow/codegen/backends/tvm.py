@@ -56,7 +56,7 @@ class Tvm(Backend):
 
         Steps by TVM grow the code, so there are none for size.
         """
-        nodes = [node for node in program.nodes if node.c_function]
+        nodes = [node for node in program.nodes if node.c_function and not node.kernel_only]
         if not alone:
             known = load_schedules(core.name)
             saved = known.steps if known is not None and goal != "size" else {}

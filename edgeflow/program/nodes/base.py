@@ -103,6 +103,8 @@ class Node(ABC):
     c_function: ClassVar[str | None] = None
     #: Functions that `c_function` calls, each in a file named after it.
     c_helpers: ClassVar[tuple[str, ...]] = ()
+    #: No backend writes the step anew: it is a transform whose order of work is its kernel.
+    kernel_only: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

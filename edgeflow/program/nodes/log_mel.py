@@ -103,6 +103,7 @@ class LogMel(Node):
     state_fields = {"frame": ("size", 16)}
     c_struct = "ef_log_mel"
     c_helpers = ("ef_window_frame", "ef_real_fft")
+    kernel_only = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
