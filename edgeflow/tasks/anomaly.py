@@ -1,6 +1,7 @@
 """Anomalies: a flag for each step of a stream, from a score and its limit."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import metrics
 from edgeflow.tasks.output import Scale, real_values
-from edgeflow.tasks.task import Metric, Scores, Task
+from edgeflow.tasks.task import Loss, Metric, Scores, Task
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Anomaly(Task):
         Metric("delay_s", "median delay of detection", "s", higher_is_better=False, digits=1),
         Metric("detected", "anomalies detected", "%"),
     )
+
+    losses: ClassVar[Mapping[str, Loss]] = {}
 
     @property
     def size(self) -> int:

@@ -1,5 +1,6 @@
 """Counting: how many repetitions a recording has."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgeflow import metrics
 from edgeflow.tasks.output import Scale
-from edgeflow.tasks.task import Metric, Task
+from edgeflow.tasks.task import Loss, Metric, Task
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Counting(Task):
         Metric("within_one", "sets counted within one repetition", "%"),
         Metric("count_mae", "mean error of the count", "repetitions", higher_is_better=False),
     )
+
+    losses: ClassVar[Mapping[str, Loss]] = {}
 
     @property
     def size(self) -> int:

@@ -203,7 +203,7 @@ class Task:
     selection : Metric or None
         By which training keeps an epoch; None: the headline.
     losses : mapping
-        By name; the first is the default.
+        By name; the first is the default. None at all: models are not trained for it.
     invariant : tuple of str
         The augmentations (`FitOptions`) that leave targets as they are; training uses no others.
     """
@@ -413,8 +413,13 @@ class Task:
         Raises
         ------
         TrainError
-            If there is no such loss.
+            If there is no such loss, or none at all.
         """
+        if not self.losses:
+            raise TrainError(
+                f"no model is trained for {self.name} itself, which a layer behind one decides: "
+                "train a forecast, with --task forecast --horizon and seconds"
+            )
         if name is not None and name not in self.losses:
             raise TrainError(f"loss is '{name}': use one of {', '.join(self.losses)}")
         return name or next(iter(self.losses))

@@ -3,7 +3,9 @@
 import math
 
 import numpy as np
+import pytest
 
+from edgeflow.errors import TrainError
 from edgeflow.tasks import from_json
 from edgeflow.tasks.anomaly import Anomaly
 from edgeflow.tasks.counting import Counting
@@ -72,3 +74,11 @@ def test_counts_are_scored_where_they_are_known() -> None:
     found = task.score(truth.reshape(-1, 1), task.decide(counted.reshape(-1, 1)))
     assert found == {"within_one": 0.5, "count_mae": 2.0}
     assert task.score(truth[:, :4], task.decide(counted[:, :4]))["within_one"] == 0
+
+
+def test_what_a_layer_behind_the_model_decides_is_not_trained() -> None:
+    for task in (Anomaly(2.0), Counting()):
+        for loss in (None, "squared-error"):
+            with pytest.raises(TrainError, match=f"trained for {task.name} itself.*a forecast"):
+                task.loss_name(loss)
+    assert WORDS.loss_name(None) == "cross-entropy"
