@@ -39,6 +39,8 @@ _ROLES = {
         "Size": "size",
         "LogSoftmax": "log_softmax",
         "ArgMax": "argmax",
+        "MaxPool": "max_pool",
+        "AveragePool": "avg_pool",
     },
     **{"LayerNormalization": "layer_norm", "BatchNormalization": "batch_norm"},
     **dict.fromkeys(("ReduceMean", "GlobalAveragePool"), "mean"),
@@ -85,14 +87,15 @@ class _Onnx(Graph):
         **dict.fromkeys(("Attention", "MultiHeadAttention"), ATTENTION),
         **dict.fromkeys(_FUNCTIONS, _FUNCTION),
         **dict.fromkeys(
-            ("GlobalMaxPool", "MaxPool", "ReduceMax"),
+            ("GlobalMaxPool", "ReduceMax"),
             "use the last step's outputs, or their mean over time",
         ),
         "If": "control flow: export the branch that is used, alone",
     }
     supported = (
-        "forward GRU, LSTM and RNN, Gemm, MatMul, causal Conv, Relu, Tanh, LayerNormalization, "
-        "constants for each channel, a mean over time, and Softmax or Sigmoid at the end"
+        "forward GRU, LSTM and RNN, Gemm, MatMul, causal Conv, MaxPool, AveragePool, Relu, Tanh, "
+        "LayerNormalization, constants for each channel, a mean over time, and Softmax or Sigmoid "
+        "at the end"
     )
     engine = "onnxruntime"
 
