@@ -173,8 +173,7 @@ def warmup(runs: Sequence[Run], labels: Sequence[str], metric: Metric) -> str:
         _axis(axes, metric)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         axes.set_xlabel(f"samples since the reset; dot: 95 % of the last {metric.label}")
-        corner = "lower right" if metric.higher_is_better else "upper right"
-        axes.legend(frameon=False, loc=corner)
+        axes.legend(frameon=False, loc="best")
         title = f"{metric.title} against the samples since the reset"
         return svg_of(figure, "warmup", title)
 
@@ -207,7 +206,9 @@ def curves(run: Run, name: str) -> str:
         if steps:
             axes.set_xlabel("s" if run["rate_hz"] else "samples")
             lines, names = axes.get_legend_handles_labels()
-            figure.legend(lines, names, frameon=False, loc="outside upper right", ncols=2)
+            figure.legend(
+                handles=lines, labels=names, frameon=False, loc="outside upper right", ncols=2
+            )
         return svg_of(figure, name, "outputs of the board beside what was recorded")
 
 
