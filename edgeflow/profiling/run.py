@@ -16,6 +16,7 @@ from edgeflow.codegen.build import Build, earlier
 from edgeflow.codegen.package import Package, load_made
 from edgeflow.data import Dataset, Sequences, choose_sequences, match_notes
 from edgeflow.data.dataset import sort_people
+from edgeflow.data.frames import for_channels
 from edgeflow.data.sequences import SIDE_BY_SIDE
 from edgeflow.device import Client, Line, open_board, protocol
 from edgeflow.device.simavr import simavr_version
@@ -98,6 +99,7 @@ def profile(
         no_flash = True
     spec = build.spec(board)
     program = build.program()
+    dataset = for_channels(dataset, program.input.channels, program.window)
     sequences = choose_sequences(program, dataset, split, steps)
     run = _Run(build, spec, program, sequences, progress)
     # at a port there may be the same board as a chip

@@ -26,6 +26,7 @@ from edgeflow.compression.prune.options import Ranks, parse_by_matrix
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.record import check_place, make_record, run_folder, save_both
 from edgeflow.compression.tuning import MIXED_DROP, Tuning
+from edgeflow.data.frames import for_channels
 from edgeflow.data.purpose import for_task
 from edgeflow.digest import ChangedError, read_json
 from edgeflow.errors import CompressError
@@ -248,12 +249,13 @@ def prune_options(recipe: Recipe, board: str = DEFAULT_BOARD) -> PruneOptions | 
 
 
 def for_model(dataset: "Dataset", model: "nn.Module | str | Path") -> "Dataset":
-    """Return a data set for what ``edgeflow train`` trained a model for, if it can be."""
+    """Return a data set as ``edgeflow train`` had it for a model: in its hops, for its task."""
     if isinstance(model, str | Path):
         path = Path(model)
         if path.name != "model.pt" and not (path / "model.pt").is_file():
             return dataset
         model = load_model(path)
+    dataset = for_channels(dataset, getattr(model, "channels", ()))
     task = getattr(model, "target", None)
     return for_task(dataset, task) if isinstance(task, Task) else dataset
 
