@@ -19,9 +19,11 @@ from edgeflow.compression.candidates import free_name, outputs_of
 from edgeflow.errors import CompressError
 from edgeflow.metrics import Flags, flag_rates
 from edgeflow.program import Linear, Matrix, Program
+from edgeflow.program.fixedpoint import INT16_MAX
 from edgeflow.program.nodes import Residual
 from edgeflow.program.nodes.residual import FRACTION, ONE
 from edgeflow.quantization.affine import gain_of
+from edgeflow.tasks import Forecast
 from edgeflow.tasks.anomaly import Anomaly
 
 if TYPE_CHECKING:
@@ -128,6 +130,42 @@ def with_residual(
         chosen, (len(program.nodes), 0), classes=(), output_scale=1.0, output=None,
         metadata=metadata,
     )  # fmt: skip
+
+
+def flag_forecasts(program: Program, dataset: "Dataset", max_far: float, learn_s: float) -> Program:
+    """Add the anomaly score to a forecast of the own channels that was trained as such.
+
+    Parameters
+    ----------
+    program : Program
+        Of the task `Forecast`, with one horizon.
+    dataset : Dataset
+        As of `with_residual`, which chooses.
+    max_far : float
+    learn_s : float
+        Seconds that are taken as normal.
+
+    Raises
+    ------
+    CompressError
+        If the program forecasts something else; and as of `with_residual`.
+    """
+    task = program.task
+    ours = isinstance(task, Forecast) and task.series == program.input.channels
+    if not isinstance(task, Forecast) or not ours or len(task.steps) != 1:
+        raise CompressError(
+            "anomalies are where a forecast of the model's own channels is off: train one, with "
+            "--task forecast, one --horizon and --mode streaming"
+        )
+    learn = round(learn_s * dataset.rate_hz)
+    if not 1 <= learn <= INT16_MAX:
+        raise CompressError(
+            f"{learn_s:g} s at {dataset.rate_hz:g} Hz are {learn} samples to learn from: give 1 to "
+            f"{INT16_MAX}"
+        )
+    return with_residual(
+        program, dataset, max_far=max_far, learn=learn, horizon=task.steps[0], change=True
+    )
 
 
 @dataclass(frozen=True)
