@@ -150,11 +150,11 @@ def _conv(node: NodeProto, given: list[Any]) -> tuple[Any, ...]:
 def _pool_limit(node: NodeProto, known: Arrays) -> str | None:
     options = attributes(node)
     if any(options.get("pads", ())) or b"SAME" in options.get("auto_pad", b""):
-        return "it pads: pool without padding"
+        return "padding: use whole windows, without it"
     if options.get("ceil_mode", 0) or max(options.get("dilations", [1])) > 1:
-        return "dilations or ceil_mode: pool whole windows of successive steps"
+        return "dilations or ceil_mode: use whole windows of successive steps"
     sizes = zip(options["kernel_shape"], options.get("strides", []), strict=False)
-    return "it pools several axes: pool time alone" if sum(max(s) > 1 for s in sizes) > 1 else None
+    return "it pools several axes: use time alone" if sum(max(s) > 1 for s in sizes) > 1 else None
 
 
 def _pool(node: NodeProto) -> tuple[int, int]:

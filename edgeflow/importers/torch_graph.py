@@ -346,7 +346,7 @@ def _pool_limitation(call: Call) -> str | None:
     if _single(call.get("padding", 0)):
         return f"padding={_single(call.get('padding'))}: use padding=0"
     if _single(call.get("dilation", 1)) != 1 or call.get("ceil_mode", False):
-        return "dilation or ceil_mode: pool whole windows of successive steps"
+        return "dilation or ceil_mode: use whole windows of successive steps"
     return None
 
 

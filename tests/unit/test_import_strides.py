@@ -171,7 +171,7 @@ class Steps(nn.Module):
     [
         (lambda: Net(conv(stride=2, padding=2)), r"padding \(2,\) reads the future: pad 4 zeros"),
         (lambda: Net(conv(), nn.MaxPool1d(2, padding=1)), "padding=1: use padding=0"),
-        (lambda: Net(conv(), nn.AvgPool1d(3, ceil_mode=True)), "ceil_mode: pool whole windows"),
+        (lambda: Net(conv(), nn.AvgPool1d(3, ceil_mode=True)), "ceil_mode: use whole windows"),
         (lambda: Net(conv(), nn.MaxPool1d(2, dilation=2)), "dilation or ceil_mode"),
         (lambda: Branches(3), "joins values of unlike rates .*same strides and padding"),
         (Steps, "the model returns .*return the outputs of every step"),
