@@ -236,7 +236,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "cell-state": (cell_state, r"memory \(LSTM\): its cell state"),
     "first-state": (first_state, r"memory \(GRU\): it joins"),
     "training": (always_training, r"drop \(Dropout\): it is called with training"),
-    "first-step": (first_step, r"last step can be picked"),
+    "first-step": (first_step, r"last step can be read"),
     "flat-input": (
         lambda: keras.Sequential([keras.Input((9,)), L.Dense(2)]),
         r"input is \[any, 9\]",
