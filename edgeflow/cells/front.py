@@ -9,7 +9,7 @@ one has the mean and the deviation of what it gives.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -39,8 +39,11 @@ class FrontEnd(nn.Module):
     ----------
     mean, std : Tensor [outputs]
         0 and 1 until they are set.
+    input_format : tuple of (float, int) or None
+        Unit and bits of the integers that it must be given; None: any.
     """
 
+    input_format: ClassVar[tuple[float, int] | None] = None
     mean: Tensor
     std: Tensor
 
@@ -75,7 +78,7 @@ class FrontEnd(nn.Module):
     def converted(self, node: nodes.Node, scale: Floats, given: Calibration) -> Converted:
         """Return the node; `scale` [outputs] is its unit before outputs are normalised."""
         mean, std = self.mean.double().numpy(), self.std.double().numpy()
-        return Converted(node, Signal(-mean / std, scale / std, given.source.bits, given.real))
+        return Converted(node, Signal(-mean / std, scale / std, node.output_bits, given.real))
 
     def part(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return the values that it works on."""
@@ -176,7 +179,7 @@ class Biquad(FrontEnd):
         return y, state
 
 
-def _source(given: Calibration) -> Signal:
+def source_of(given: Calibration) -> Signal:
     """Return what a front end reads, whose integer zero must be zero."""
     if given.source.offset.any():
         raise CompressError("it reads shifted values: put front ends before all other layers")
@@ -185,7 +188,7 @@ def _source(given: Calibration) -> Signal:
 
 def convert_magnitude(layer: Any, given: Calibration) -> Converted:
     """Make the node; the shift, for lengths beyond the range of a value, comes from calibration."""
-    source = _source(given)
+    source = source_of(given)
     units = source.scale[layer.first : layer.first + layer.count].reshape(layer.vectors, -1)
     if np.ptp(units, axis=1).max() > 1e-6 * units.max():
         raise CompressError("values of a vector have scales of their own: put it first")
@@ -201,7 +204,7 @@ def convert_magnitude(layer: Any, given: Calibration) -> Converted:
 
 def convert_difference(layer: Any, given: Calibration) -> Converted:
     """Make the node; differences have the unit of what they are of."""
-    source = _source(given)
+    source = source_of(given)
     node = nodes.Difference(
         given.name, layer.inputs, source.bits, layer.first, layer.count, int(layer.keep)
     )
@@ -211,7 +214,7 @@ def convert_difference(layer: Any, given: Calibration) -> Converted:
 
 def convert_gravity(layer: Any, given: Calibration) -> Converted:
     """Make the node."""
-    source = _source(given)
+    source = source_of(given)
     node = nodes.Gravity(
         given.name, layer.inputs, source.bits, layer.first, layer.count, layer.rate
     )
@@ -220,7 +223,7 @@ def convert_gravity(layer: Any, given: Calibration) -> Converted:
 
 def convert_biquad(layer: Any, given: Calibration) -> Converted:
     """Make the node."""
-    source, sos = _source(given), layer.sos.numpy()
+    source, sos = source_of(given), layer.sos.numpy()
     node = biquad_of(given.name, layer.inputs, source.bits, layer.first, layer.count, sos)
     done = layer.converted(node, source.scale, given)
     if (error := node.error(sos)) < 1:

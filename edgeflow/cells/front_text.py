@@ -1,4 +1,4 @@
-"""Front ends by texts: ``magnitude,gravity=0.3hz``."""
+"""Front ends by texts: ``magnitude,gravity=0.3hz``, or ``log-mel:hop=20ms`` of sound."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,9 @@ from scipy import signal
 from torch import nn
 
 from edgeflow.cells.front import Biquad, Difference, FrontEnd, Gravity, Magnitude
+from edgeflow.cells.front_sound import LogMel, is_log_mel, mel_of
 from edgeflow.data.channels import axis_triples
+from edgeflow.data.frames import is_in_hops
 from edgeflow.errors import TrainError
 
 #: What a text may begin with; those of frequencies need some.
@@ -27,8 +29,12 @@ def front_of(text: str, channels: Sequence[str], rate_hz: float) -> nn.ModuleLis
         Like ``magnitude,gravity=0.3hz@acc``, "" for none: names with a frequency, a band as
         ``0.5-10hz``, and with what the names of their channels begin with. Without it, a magnitude
         or gravity is of the sensors with three axes side by side, and others of all channels.
+        The first may be ``log-mel`` of sound, with options as `mel_of` has them; its bands are the
+        channels mel_0, mel_1, ... of the next.
     channels : sequence of str
+        Of sound the samples of a hop.
     rate_hz : float
+        Steps per second.
 
     Raises
     ------
@@ -38,11 +44,16 @@ def front_of(text: str, channels: Sequence[str], rate_hz: float) -> nn.ModuleLis
     made: list[FrontEnd] = []
     width = len(channels)
     for part in filter(None, (part.strip() for part in text.split(","))):
+        if is_log_mel(part) and not made:
+            made.append(_log_mel(part, channels, rate_hz))
+            width = made[-1].outputs
+            channels = [f"mel_{i}" for i in range(width)]
+            continue
         found = _TEXT.fullmatch(part)
         if found is None or found[1].lower() not in (*PLAIN, *FILTERS):
             raise TrainError(
                 f"front '{part}': write names of {', '.join((*PLAIN, *FILTERS))}, like "
-                "magnitude,gravity=0.3hz@acc"
+                "magnitude,gravity=0.3hz@acc, or first log-mel, of sound"
             )
         name, corners = found[1].lower(), [float(f) for f in found.groups()[1:3] if f]
         wanted = {"bandpass": 2}.get(name, int(name in FILTERS))
@@ -67,6 +78,18 @@ def front_of(text: str, channels: Sequence[str], rate_hz: float) -> nn.ModuleLis
             made.append(Biquad(width, first, count, sos))
         width = made[-1].outputs
     return nn.ModuleList(made)
+
+
+def _log_mel(part: str, channels: Sequence[str], rate_hz: float) -> LogMel:
+    hop = len(channels)
+    if not is_in_hops(channels):
+        raise TrainError(
+            f"front '{part}': it is of one channel of sound; the data have {', '.join(channels)}"
+        )
+    mel = mel_of(part, float(f"{rate_hz * hop:.9g}"))
+    if mel.hop != hop:
+        raise TrainError(f"front '{part}': it reads {mel.hop} samples a step, the data have {hop}")
+    return LogMel(mel)
 
 
 def _channels(

@@ -62,6 +62,10 @@ def input_range(
     """Return offsets and scales of raw samples x [n, time, channels], and notes on outliers."""
     samples = x.reshape(-1, x.shape[-1]).astype(np.float64)
     readers = [layer for (_, layer), row in zip(chain.layers, chain.reads, strict=True) if 0 in row]
+    fixed = getattr(chain.layers[0][1], "input_format", None)
+    if fixed is not None:
+        zeros = np.zeros(len(chain.channels), np.float32)
+        return InputFormat(zeros, zeros + np.float32(fixed[0]), fixed[1], chain.channels), []
     pads = any(layer_of(layer).pads for layer in readers)
     offset = chain.mean.astype(np.float64) if pads else samples.mean(axis=0)
     reach = np.quantile(np.abs(samples - offset), 1 - INPUT_CLIP, axis=0)

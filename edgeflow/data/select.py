@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.data.dataset import Dataset, Windows
+from edgeflow.data.frames import for_channels
 from edgeflow.data.matching import channels_remedy, check_match
 from edgeflow.data.purpose import for_task
 from edgeflow.data.sequences import Sequences, of_windows, sequences_of
@@ -26,7 +27,7 @@ def choose_windows(
     DataError
         If channels, rate, units or task are not the model's, or `steps` is not positive.
     """
-    dataset = for_task(dataset, program.task)
+    dataset = _as_read(program, dataset)
     _check(program, dataset, steps)
     windows = dataset.windows(split, length=program.window or None)
     targets = program.task.aligned(windows.y, dataset.task, dataset.name)
@@ -54,7 +55,7 @@ def choose_sequences(
     """
     if program.window and not program.hop:
         return of_windows(choose_windows(program, dataset, split, steps), program.window)
-    dataset = for_task(dataset, program.task)
+    dataset = _as_read(program, dataset)
     _check(program, dataset, steps)
     warmup = program.metadata.get("warmup_samples")
     found = sequences_of(dataset, split, window=program.window, hop=program.hop, warmup=warmup)
@@ -82,6 +83,12 @@ def _evenly(n: int, steps: int | None, each: int) -> NDArray[np.int64]:
     return np.linspace(0, n - 1, count).round().astype(np.int64)
 
 
+def _as_read(program: "Program", dataset: Dataset) -> Dataset:
+    """Return a data set in the steps of a program, for its task, as far as it can be."""
+    found = for_channels(dataset, program.input.channels, program.window)
+    return for_task(found, program.task)
+
+
 def _check(program: "Program", dataset: Dataset, steps: int | None) -> None:
     if steps is not None and steps < 1:
         raise DataError(f"{steps} steps: run at least one")
@@ -98,4 +105,5 @@ def _check(program: "Program", dataset: Dataset, steps: int | None) -> None:
 def match_notes(program: "Program", dataset: Dataset) -> list[str]:
     """Return notes on window, rate and units of data and program (`check_match`)."""
     units = program.metadata.get("units", ())
+    dataset = for_channels(dataset, program.input.channels, program.window)
     return check_match(dataset, window=program.window, rate_hz=program.rate_hz, units=units)

@@ -16,12 +16,14 @@ from edgeflow.codegen.build import Build, earlier
 from edgeflow.codegen.package import Package, load_made
 from edgeflow.data import Dataset, Sequences, choose_sequences, match_notes
 from edgeflow.data.dataset import sort_people
+from edgeflow.data.frames import for_channels
 from edgeflow.data.sequences import SIDE_BY_SIDE
 from edgeflow.device import Client, Line, open_board, protocol
 from edgeflow.device.simavr import simavr_version
 from edgeflow.errors import DeviceError, EdgeFlowError, TargetError
 from edgeflow.files import FolderKind, OutputFolder, check_outputs, output_folder, write_atomic
 from edgeflow.profiling.classes import describe
+from edgeflow.profiling.curves import curves_of
 from edgeflow.profiling.fit import fit_rows
 from edgeflow.profiling.models import estimate_cycles, load_cycle_model
 from edgeflow.profiling.plugin import qemu_version
@@ -97,6 +99,7 @@ def profile(
         no_flash = True
     spec = build.spec(board)
     program = build.program()
+    dataset = for_channels(dataset, program.input.channels, program.window)
     sequences = choose_sequences(program, dataset, split, steps)
     run = _Run(build, spec, program, sequences, progress)
     # at a port there may be the same board as a chip
@@ -304,6 +307,7 @@ class _Run:
             estimate=timing.provenance(placement.weights),
             warmup=_warmup(program, *ran.starts(self.y), stored.get("warmup", {}).get("float", {})),
             cutoff=_cutoff(program, ran, counts),
+            curves=curves_of(program, y, truth, ran.stream),
             task=program.task.name,
             fit=fit,
             line=self._line(),

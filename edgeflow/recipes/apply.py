@@ -25,7 +25,9 @@ from edgeflow.compression.prune.mask import Block
 from edgeflow.compression.prune.options import Ranks, parse_by_matrix
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.record import check_place, make_record, run_folder, save_both
+from edgeflow.compression.residual import flag_forecasts
 from edgeflow.compression.tuning import MIXED_DROP, Tuning
+from edgeflow.data.frames import for_channels
 from edgeflow.data.purpose import for_task
 from edgeflow.digest import ChangedError, read_json
 from edgeflow.errors import CompressError
@@ -118,7 +120,7 @@ def _compress(
     name: str | None, board: str, measured: BoardSpec | None, model_options: ModelOptions,
     split: str, restart: bool, on_epoch: OnEpoch | None, progress: StageProgress,
 ) -> Result:  # fmt: skip
-    dataset = for_model(dataset, model)
+    flagged, dataset = dataset, for_model(dataset, model)
     mixed = None
     if recipe.widths.weights == "mixed":
         drop = recipe.widths.max_drop
@@ -155,6 +157,12 @@ def _compress(
         progress("choosing a detector", 0, 0)
         program = with_detect(compressed.program, dataset, recipe.decide.detect)
         program = with_scores(program, dataset, split, "detect")
+        compressed = replace(compressed, program=program)
+    if recipe.decide.anomaly is not None and recipe.decide.learn is not None:
+        progress("choosing a limit", 0, 0)
+        far, learn = recipe.decide.anomaly / 100, recipe.decide.learn
+        program = flag_forecasts(compressed.program, flagged, far, learn)
+        program = with_scores(program, flagged, split, "residual")
         compressed = replace(compressed, program=program)
     command = {"recipe": name, **as_options(recipe)}
     record = make_record(out, model_text(model), compressed, command, tuning)
@@ -193,6 +201,7 @@ def compress_on_windows(
         "mixed weights": recipe.widths.weights == "mixed",
         "early exit": recipe.cutoff.max_drop is not None,
         "detecting events": recipe.decide.detect is not None,
+        "flagging anomalies": recipe.decide.anomaly is not None,
     }
     for step, asked in needs.items():
         if asked:
@@ -248,12 +257,13 @@ def prune_options(recipe: Recipe, board: str = DEFAULT_BOARD) -> PruneOptions | 
 
 
 def for_model(dataset: "Dataset", model: "nn.Module | str | Path") -> "Dataset":
-    """Return a data set for what ``edgeflow train`` trained a model for, if it can be."""
+    """Return a data set as ``edgeflow train`` had it for a model: in its hops, for its task."""
     if isinstance(model, str | Path):
         path = Path(model)
         if path.name != "model.pt" and not (path / "model.pt").is_file():
             return dataset
         model = load_model(path)
+    dataset = for_channels(dataset, getattr(model, "channels", ()))
     task = getattr(model, "target", None)
     return for_task(dataset, task) if isinstance(task, Task) else dataset
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from edgeflow.cells.checkpoint import write_torch
 from edgeflow.data.channels import axis_triples
 from edgeflow.data.dataset import Dataset
+from edgeflow.data.frames import is_in_hops
 from edgeflow.errors import TrainError
 from edgeflow.tasks import Metric, OutputFormat
 from edgeflow.training import resume
@@ -85,6 +86,7 @@ class Fit:
         self.arguments = dict(arguments)
         for method in self.methods:
             method.prepare(model)
+        self.sound = is_in_hops(dataset.channels)
         self.triples = axis_triples(dataset.channels)
         self.signs = mirror_signs(dataset.channels, dataset.units)
         self.mirror = dataset.mirror if options.mirror is None else options.mirror
@@ -219,11 +221,14 @@ class Fit:
         }
         if self.task.follows:
             x, y = self._turned(x, y)
+        shape, std = x.shape, self.model.get_buffer("std")
+        if self.sound:  # one channel, of which a step reads a hop
+            x, std = x.reshape(len(x), -1, 1), std.mean()
         if (pace := change.pop("pace")) and self.pace:
             x = time_warp(x, pace)
         if self.mirror:
             x = mirror(x, self.signs, self.mirror)
-        return augment(x, self.triples, self.model.get_buffer("std"), **change), y
+        return augment(x, self.triples, std, **change).reshape(shape), y
 
     def _turned(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return samples and targets [n, time, sets * channels] that are turned and scaled alike.

@@ -11,8 +11,10 @@ from torch import nn
 
 from edgeflow.cells import SequenceClassifier, load_model, save_model
 from edgeflow.cells.cells import cell_of
+from edgeflow.cells.front_sound import hop_of_front
 from edgeflow.cells.taps import DelayLine
 from edgeflow.data.dataset import SPLITS, Dataset
+from edgeflow.data.frames import in_hops
 from edgeflow.data.sequences import sequences_of
 from edgeflow.errors import TrainError
 from edgeflow.files import FolderKind, OutputFolder, output_folder
@@ -83,6 +85,10 @@ def train(
     except TypeError as error:
         raise TrainError(f"unknown training option: {error}") from None
     settings.check()
+    if hop := hop_of_front(settings.front, dataset.rate_hz):
+        dataset = in_hops(dataset, hop)
+        # the options count steps
+        dataset = replace(dataset, window=settings.window or dataset.window)
     settings = replace(settings, loss=dataset.task.loss_name(settings.loss))
     folder = Path(out)
     with output_folder(folder, FOLDER) as held, repeatable(settings.seed, settings.threads):

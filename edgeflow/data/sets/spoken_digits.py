@@ -1,8 +1,8 @@
 """Free Spoken Digit Dataset: the digits from zero to nine, in English, at 8 kHz.
 
 Read from the published WAV files (``recordings/7_jackson_32.wav`` ...) or from one ``digits.npz``.
-Samples are shares of the full scale. Clips shorter than half a second are filled up with silence,
-so that each has a window.
+Samples are shares of the full scale. Clips shorter than a second begin with silence, so that each
+has a window, which ends with the word.
 
 Split by speaker in the order of names, which looks at no result: the last one tests, the two before
 validate.
@@ -19,7 +19,7 @@ from edgeflow.data.source import COPY_AGAIN, Source, by_hand
 from edgeflow.errors import DataError
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-RATE_HZ, WINDOW = 8000, 4000
+RATE_HZ, WINDOW = 8000, 8000
 
 
 def _find(place: Path) -> Path | None:
@@ -60,7 +60,7 @@ def _clip(path: Path) -> Recording:
 
 def _recording(x: np.ndarray, digit: int, speaker: str) -> Recording:
     silent = max(WINDOW - len(x), 0)
-    whole = np.pad(x.astype(np.float32) / 32768, (0, silent))
+    whole = np.pad(x.astype(np.float32) / 32768, (silent, 0))
     return Recording(whole[:, None], digit, speaker)
 
 

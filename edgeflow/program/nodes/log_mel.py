@@ -274,6 +274,13 @@ def _log2(value: Ints) -> Ints:
     return (exponent << 15) + interpolate(nodes_of("log2", value), position, 14)
 
 
+def hann(frame: int, size: int) -> NDArray[np.float64]:
+    """Return the Hann window [size] of the last `frame` values; zeros before it."""
+    window = np.zeros(size)
+    window[size - frame :] = np.sin(np.pi * (np.arange(frame) + 0.5) / frame) ** 2
+    return window
+
+
 def log_mel_of(
     name: str,
     rate_hz: float,
@@ -313,13 +320,11 @@ def log_mel_of(
             f"{channels} filters from {low_hz:g} to {high_hz:g} Hz of {rate_hz:g} samples a "
             "second: frequencies must rise, up to half of that rate"
         )
-    window = np.zeros(size)
-    window[size - frame :] = np.sin(np.pi * (np.arange(frame) + 0.5) / frame) ** 2
     edges, weight = mel_filters(size, rate_hz, channels, low_hz, high_hz)
     zero = LogMel.scale_bits(size) + 30
     return LogMel(
         name,
-        window=np.minimum(np.round(window * 32768), INT16_MAX).astype(np.int16),
+        window=np.minimum(np.round(hann(frame, size) * 32768), INT16_MAX).astype(np.int16),
         order=reversed_order(size // 2),
         twiddle=twiddles(size),
         edges=edges,
