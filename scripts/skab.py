@@ -4,7 +4,8 @@ python scripts/skab.py --root DATA [--hidden 16] [--board qemu-m4]
 
 The forecast is the level of the beginning of a run, or that of a GRU, trained on the normal parts
 of the training runs, with noise on what it reads, so that it does not follow an anomaly. Training
-and validation runs choose smoothing and limit. Prints F1, FAR and MAR of runs with anomalies.
+and validation runs choose smoothing and limit, training runs how much each sensor counts. Prints
+F1, FAR and MAR of runs with anomalies.
 """
 
 import argparse
@@ -61,7 +62,7 @@ def main() -> None:
     data = load_dataset("skab", root=given.root)
     normal = list(_normal(data))
     program = _forecaster(data, normal, given) if given.hidden else _level(data, normal)
-    program = with_residual(program, data, max_far=given.max_far, learn=LEARN)
+    program = with_residual(program, data, max_far=given.max_far, learn=LEARN, weigh=True)
     print(program, program.metadata["residual"])
     for split in ("train", "val", "test"):
         _print_scores(program, data, split)

@@ -38,8 +38,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = pytest.mark.skip(reason="slow: run with --slow")
     have = shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")
     for item in items:
-        if "slow" in item.keywords and not config.getoption("--slow"):
-            item.add_marker(slow)
+        if "slow" in item.keywords:
+            item.add_marker(pytest.mark.timeout(0) if config.getoption("--slow") else slow)
         # CI must not pass by skipping the boards
         if "board" in item.keywords and not have and not os.environ.get("CI"):
             item.add_marker(no_qemu)

@@ -14,7 +14,6 @@ from edgeflow.data.dataset import sort_people
 from edgeflow.errors import AppError, DataError
 from edgeflow.exporting.web_page import short, training_statistics
 from edgeflow.program import Program
-from edgeflow.tasks import Classification
 
 #: Speeds that a page may ask for, as multiples of the real pace.
 SLOWEST, FASTEST = 1.0, 20.0
@@ -238,14 +237,15 @@ class Session:
     def hello(self) -> dict[str, Any]:
         """Return what a page has to know before the first step; JSON values."""
         program, dataset = self.program, self.dataset
-        classes = isinstance(program.task, Classification)
         return {
             "type": "hello",
             "model": program.hash.hex(),
             "task": program.task.name,
             "classes": list(program.classes),
-            "labels": list(program.classes if classes else dataset.classes),
+            "labels": list(program.classes or dataset.classes),
             "outputs": program.outputs,
+            "output_names": list(program.task.outputs),
+            "output_units": list(program.output.units) if program.output else [],
             "output_scale": program.output_scale,
             "channels": list(program.input.channels),
             "units": list(dataset.units),
@@ -284,7 +284,7 @@ class Session:
         program, costs = self.program, batch.answer.costs
         task = program.task
         decided = task.decide(batch.y, program.scaling)
-        classes = isinstance(task, Classification)
+        classes = bool(program.classes)
         sure = program.confidence(batch.y).round(4).tolist() if classes else None
         return {
             "type": "steps",
@@ -312,7 +312,8 @@ class Session:
         value = np.asarray(found)
         if value.dtype.kind in "iu":
             return int(value)
-        return short(value.reshape(-1))
+        # targets may go on with what only scores need
+        return short(value.reshape(-1)[: self.program.outputs])
 
 
 def _numbers(values: NDArray[np.float64] | None) -> list[float | None] | None:

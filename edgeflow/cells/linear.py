@@ -14,7 +14,9 @@ from edgeflow.quantization import Affine, Calibration, Converted, parameters, re
 def convert(layer: Any, given: Calibration) -> Converted:
     """Quantize; the output's scale comes from calibration."""
     scale = reach(given.real) / INT16_MAX
-    products = {"matrix": Affine(*parameters(layer.weight, layer.bias), given.source, scale)}
+    read = given.source
+    weights = parameters(layer.weight, layer.bias)
+    products = {"matrix": Affine(*weights, read, scale, compensate=read.lagged)}
     node = Linear(given.name, **given.matrices(products))
     return Converted(node, given.output(scale, node.output_bits), provenance=products)
 

@@ -90,7 +90,7 @@ def convert(layer: Any, given: Calibration) -> Converted:
         raise CompressError("it reads zeros before the first sample, and 0 is none of its integers")
     node = nodes.Taps(given.name, len(source.scale), source.bits, layer.taps, layer.dilation)
     offset, scale = (np.tile(v, layer.taps) for v in (source.offset, source.scale))
-    return Converted(node, Signal(offset, scale, source.bits, given.real))
+    return Converted(node, Signal(offset, scale, source.bits, given.real, lagged=True))
 
 
 def convert_conv(layer: Any, given: Calibration) -> Converted:

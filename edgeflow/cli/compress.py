@@ -92,7 +92,7 @@ def command(
     measured = None if board is None else emulated_board(board, trusted=trust_board)
 
     def load() -> Any:
-        return for_model(dataset.load(data, origin, window), model)
+        return dataset.load(data, origin, window)
 
     if limits.on_board:
         search_and_show(
@@ -103,11 +103,12 @@ def command(
     steps = make_recipe({} if recipe is None else read_recipe(recipe), options, where=recipe or "")
     with console.progress() as bar:
         console.stages(bar)("loading the data", 0, 0)
-        loaded = load()
+        whole = load()
+        loaded = for_model(whole, model)
     with console.progress() as bar:
         task = bar.add_task("fine-tuning", total=None, status="", visible=steps.trains)
         made = compress_by_recipe(
-            model, loaded, steps.allowing(limits.drop), out,
+            model, whole, steps.allowing(limits.drop), out,
             name=recipe, board=board or DEFAULT_BOARD, measured=measured,
             model_options=model_options, restart=restart,
             on_epoch=console.epochs(bar, task, loaded.task), progress=console.stages(bar),

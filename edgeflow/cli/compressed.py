@@ -1,13 +1,17 @@
 """Output of ``edgeflow compress``: a program, its scores before and after, and its cost."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgeflow.cli import console
 from edgeflow.metrics import one_side
+from edgeflow.tasks import from_json
+
+if TYPE_CHECKING:
+    from edgeflow.program import Program
 
 #: Entries of the metadata that stand beside the scores.
-_TOLD = ("cutoff", "detect", "fired", "spikes")
+_TOLD = ("cutoff", "detect", "residual", "fired", "spikes")
 #: Rows of the shares in the metadata of a program.
 _SHARES = {"fired": "columns of {} updated", "spikes": "neurons of {} that spike"}
 
@@ -15,6 +19,8 @@ _SHARES = {"fired": "columns of {} updated", "spikes": "neurons of {} that spike
 def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
     """Print the program at `out`, a `Compressed`, and its record, as JSON or as a table."""
     scores, metadata, task = result.scores, result.program.metadata, result.program.task
+    if "task" in scores:  # a layer behind the model may decide for another
+        task = from_json(scores["task"])
     if json_:
         console.print_json(
             {
@@ -33,7 +39,7 @@ def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
         ["", "float", "integer"],
         [
             *_score_rows(task, scores),
-            *_detector_rows(task, scores["split"], metadata.get("detect")),
+            *_decided_rows(result.program, scores["split"]),
             *(
                 [f"{what.format(name)} per step", "", f"{share:.1%}"]
                 for key, what in _SHARES.items()
@@ -49,12 +55,14 @@ def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
     )
 
 
-def _detector_rows(task: Any, split: str, found: dict[str, Any] | None) -> list[list[str]]:
-    """Return the scores of the detector behind the model."""
-    if found is None:
-        return []
-    told = [(metric, found[split].get(metric.name)) for metric in task.metrics]
-    return [[f"{metric.label}, detector", "", metric.text(value)] for metric, value in told]
+def _decided_rows(program: "Program", split: str) -> list[list[str]]:
+    """Return the scores of the layer behind the model that decides."""
+    return [
+        [f"{metric.label}, {name}", "", metric.text(program.metadata[key][split].get(metric.name))]
+        for key, name in (("detect", "detector"), ("residual", "flags"))
+        if split in program.metadata.get(key, {})
+        for metric in program.task.metrics
+    ]
 
 
 def _score_rows(task: Any, scores: dict[str, Any]) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""What the columns of a table are: person, recording, label, time, a target, or a channel."""
+"""What the columns of a table are: person, recording, label, tag, time, target, or a channel."""
 
 import difflib
 import re
@@ -24,6 +24,7 @@ ALIASES = {
         "session", "session_id", "trial", "trial_id", "recording_id", "segment", "sequence",
         "series", "series_id", "experiment", "take", "rep", "run", "file",
     ),
+    "tag": ("tags", "annotation", "annotations"),
 }  # fmt: skip
 #: Names of clocks, in small letters, with the unit that the name says.
 CLOCKS = {
@@ -49,7 +50,8 @@ class Roles:
 
     Attributes
     ----------
-    person, recording, label, time : str or None
+    person, recording, label, tag, time : str or None
+        The tag is the class of each step.
     unit : str or None
         Of the time, if the column's name says it.
     told : bool
@@ -63,6 +65,7 @@ class Roles:
     person: str | None
     recording: str | None
     label: str | None
+    tag: str | None
     time: str | None
     unit: str | None
     told: bool
@@ -73,7 +76,8 @@ class Roles:
     @property
     def text(self) -> list[str]:
         """The columns that are names, not numbers."""
-        return [name for name in (self.person, self.recording, self.label) if name is not None]
+        names = (self.person, self.recording, self.label, self.tag)
+        return [name for name in names if name is not None]
 
     @property
     def numbers(self) -> list[str]:
@@ -116,7 +120,12 @@ def find_roles(
     missing = [role for role in missing if role not in elsewhere]
     targets = [name for name in names if name.lower().startswith(TARGET)]
     targets = [name for name in targets if name not in (*chosen.values(), *reading.channels)]
-    if targets and "label" in missing:
+    if targets and chosen["tag"] is not None:
+        raise DataError(
+            f"{where}: '{shown(targets[0])}' is a value to learn, '{shown(chosen['tag'])}' a class "
+            "of each sample: a model learns one of them; leave out the other column"
+        )
+    if (targets or chosen["tag"] is not None) and "label" in missing:
         missing.remove("label")
     if missing:
         raise DataError(_missing(where, missing, names))

@@ -18,7 +18,7 @@ TABLES = (
 _MOST = 100_000  # files
 _ABOUT = re.compile(r"(?i)(readme|licen[cs]e|notes?|changelog|info|description)\b.*")
 _SENSOR = re.compile(r"acc(el\w*)?|gyro?\w*|mag(net\w*)?|gravity|orientation|barometer|ppg|ecg|emg")
-_FIELDS = tuple(role for role in ROLES if role != "time")
+_FIELDS = tuple(role for role in ROLES if role not in ("tag", "time"))
 
 
 def is_table(path: Path) -> bool:

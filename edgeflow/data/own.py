@@ -58,9 +58,10 @@ def load_own(
     rate = _rate(path, found, rate_hz)
     if not found.recordings:
         raise DataError(f"{path}: holds no recordings: add some")
-    if len(found.classes) < 2 and not partial and found.target is None:
+    if len(found.classes) == 1 and not partial:
+        what = "label" if found.target is None else "tag"
         raise DataError(
-            f"{path}: only one label ({shown(found.classes[0])}): at least 2 are needed"
+            f"{path}: only one {what} ({shown(found.classes[0])}): at least 2 are needed"
         )
     _check_finite(path, found)
     there = everybody(found.recordings)
@@ -188,9 +189,10 @@ def _about_names(dataset: Dataset, declared: bool) -> list[str]:
     for what, names in (("classes", dataset.classes), ("subjects", everybody(dataset.recordings))):
         if note := alike(what, names):
             notes.append(note)
-    for split in ("train", "val"):
+    for split in ("train", "val") if dataset.classes else ():
         people = set(dataset.people[split])
-        there = {one.label for one in dataset.recordings if one.person in people}
+        mine = [one for one in dataset.recordings if one.person in people]
+        there = {tag for one in mine for tag in np.unique(one.by_step()).tolist()}
         lacks = [name for i, name in enumerate(dataset.classes) if i not in there]
         if there and lacks:
             notes.append(f"no recordings of {listed(lacks)} in the split '{split}'")

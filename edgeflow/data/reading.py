@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from edgeflow.errors import DataError
 from edgeflow.schema import DATA, Option
 
-ROLES = ("person", "recording", "label", "time")
+ROLES = ("person", "recording", "label", "tag", "time")
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "d": 86400.0}
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
 

@@ -24,6 +24,7 @@ from edgeflow.data.table import Table
 from edgeflow.data.text_table import TextTable
 from edgeflow.data.wording import listed, shown
 from edgeflow.errors import DataError
+from edgeflow.tasks import Tagging
 
 #: Bytes of a file from which its parsed copy is kept.
 KEPT_FROM = 1_000_000
@@ -114,6 +115,7 @@ def _assemble(
 
     people, person = _codes("person", roles.person, parts, tables, where)
     labels, label = _codes("label", roles.label, parts, tables, where)
+    tags, tag = _codes("tag", roles.tag, parts, tables, where)
     runs, recording = _codes("recording", roles.recording, parts, tables, where)
     del tables
     key = np.stack([file, person, recording, label], axis=1)
@@ -149,21 +151,20 @@ def _assemble(
         found.notes += notes
     if clock is None and roles.time in channels and roles.time not in roles.channels:
         found.notes.append(f"'{shown(roles.time)}' does not grow: taken for a channel")
-    declared = _declared(settings, labels, label, where)
-    classes, of = (
-        (declared, [declared.index(name) for name in labels])
-        if declared
-        else ([], [0] * len(labels))
-        if roles.targets
-        else ordered_classes(str(whole), labels)
-    )
+    classes: list[str] = []
+    of = [0] * len(labels)  # beside targets and tags, labels only divide recordings
+    y: NDArray[Any] | None = None
     if roles.targets:
-        classes = []  # labels only divide recordings
         found.target = regression_of([target_of(name) for name in roles.targets])
-    found.classes, found.declared = classes, bool(declared)
+        y = numbers[:, [place[name] for name in roles.targets]].astype(np.float32)
+    elif roles.tag is not None:
+        classes, codes = _classes(whole, settings, "tag", tags, tag, where)
+        found.target, y = Tagging(tuple(classes)), np.array(codes, np.int64)[tag]
+    else:
+        classes, of = _classes(whole, settings, "label", labels, label, where)
+    found.classes, found.declared = classes, "classes" in settings
     found.channels, found.units = channels, [""] * len(channels)
     x = numbers[:, [place[name] for name in channels]].astype(np.float32)
-    y = numbers[:, [place[name] for name in roles.targets]].astype(np.float32)
     del numbers
     edges = [*np.flatnonzero(starts).tolist(), len(file)]
     for a, b in itertools.pairwise(edges):
@@ -171,7 +172,7 @@ def _assemble(
         name = f"recording '{shown(what)}'" if numbered else "the recording"
         found.where.append(f"{name} of {shown(who)} (from line {lines[a]})")
         samples = np.ascontiguousarray(x[a:b][keep[a:b]])
-        target = np.ascontiguousarray(y[a:b][keep[a:b]]) if roles.targets else None
+        target = None if y is None else np.ascontiguousarray(y[a:b][keep[a:b]])
         found.recordings.append(Recording(samples, of[label[a]], who, target))
 
 
@@ -267,15 +268,17 @@ def _setting_number(settings: Mapping[str, tuple[str, str]], key: str) -> float 
     return value
 
 
-def _declared(
+def _classes(
+    whole: Path,
     settings: Mapping[str, tuple[str, str]],
+    what: str,
     labels: Sequence[str],
     label: NDArray[np.int64],
     where: Any,
-) -> list[str]:
-    """Return the classes that the file states; every label is one of them."""
+) -> tuple[list[str], list[int]]:
+    """Return the classes, as the file states them or in order, and that of each label."""
     if "classes" not in settings:
-        return []
+        return ordered_classes(str(whole), labels)
     place, text = settings["classes"]
     classes = [name.strip() for name in text.split(",")]
     if len(set(classes)) < len(classes) or "" in classes:
@@ -284,9 +287,9 @@ def _declared(
         if name not in classes:
             row = int(np.flatnonzero(label == code)[0])
             raise DataError(
-                f"{where(row)}: label '{shown(name)}' is not in '# classes: {listed(classes)}'"
+                f"{where(row)}: {what} '{shown(name)}' is not in '# classes: {listed(classes)}'"
             )
-    return classes
+    return classes, [classes.index(name) for name in labels]
 
 
 def _differ(part: Part, first: Part, own: Roles, roles: Roles) -> str:

@@ -104,6 +104,7 @@ def describe(plan: Plan, name: str, units: tuple[str, ...] = ()) -> dict[str, An
         One per channel; empty if not known.
     """
     program, cutoff = plan.program, plan.program.cutoff
+    form = program.output and program.output.times(program.output_scale)
     stored = [
         array.nbytes
         for node in program.nodes
@@ -123,6 +124,8 @@ def describe(plan: Plan, name: str, units: tuple[str, ...] = ()) -> dict[str, An
         "inputs": program.inputs,
         "outputs": program.outputs,
         "outputScale": float(program.output_scale),
+        "outputNames": list(program.task.outputs),
+        "outputFormat": None if form is None else form.to_json(),
         "earlyExit": (
             None if cutoff is None else {"threshold": cutoff.threshold, "start": cutoff.start}
         ),

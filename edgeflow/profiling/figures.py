@@ -173,9 +173,43 @@ def warmup(runs: Sequence[Run], labels: Sequence[str], metric: Metric) -> str:
         _axis(axes, metric)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         axes.set_xlabel(f"samples since the reset; dot: 95 % of the last {metric.label}")
-        axes.legend(frameon=False, loc="lower right")
+        axes.legend(frameon=False, loc="best")
         title = f"{metric.title} against the samples since the reset"
         return svg_of(figure, "warmup", title)
+
+
+def curves(run: Run, name: str) -> str:
+    """The board's first outputs beside what was recorded: over time, or against each other."""
+    shown, classes = run["curves"]["outputs"], run["classes"]
+    steps = run["curves"]["of"] == "steps"
+    with matplotlib.rc_context(_STYLE):
+        size = (6.2, 0.7 + 1.3 * len(shown)) if steps else (min(2.6 * len(shown), 8.4), 2.6)
+        figure = Figure(figsize=size, layout="constrained")
+        rows, columns = (len(shown), 1) if steps else (1, len(shown))
+        places = figure.subplots(rows, columns, squeeze=False, sharex=steps).flat
+        for one, axes in zip(shown, places, strict=True):
+            board, recorded = (np.array(one[key], np.float64) for key in ("board", "recorded"))
+            (label,) = shown_names([f"{one['name']}, {one['unit']}".rstrip(", ")])
+            if not steps:
+                axes.plot(recorded, board, ".", color=BLUE, ms=3)
+                axes.axline((0, 0), slope=1, color=_FAINT, zorder=0)
+                axes.set_xlabel(f"recorded {label}")
+                axes.set_ylabel("board")
+                continue
+            time = np.arange(len(board)) * run["hop" if run["hop"] else "samples_per_step"]
+            shape: Any = {"drawstyle": "steps-post"} if classes else {}
+            axes.plot(time / (run["rate_hz"] or 1), recorded, color=GREY, label="recorded", **shape)
+            axes.plot(time / (run["rate_hz"] or 1), board, color=BLUE, label="board", **shape)
+            axes.set_title(label, loc="left", fontsize=9)
+            if classes:
+                axes.set_yticks(range(len(classes)), shown_names(classes))
+        if steps:
+            axes.set_xlabel("s" if run["rate_hz"] else "samples")
+            lines, names = axes.get_legend_handles_labels()
+            figure.legend(
+                handles=lines, labels=names, frameon=False, loc="outside upper right", ncols=2
+            )
+        return svg_of(figure, name, "outputs of the board beside what was recorded")
 
 
 def heatmap(shown: Heatmap, name: str) -> str:

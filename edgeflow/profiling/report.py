@@ -202,6 +202,7 @@ def _decisions(run: dict[str, Any], number: int) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "title": "" if drawn is None else drawn.title,
         "heatmap": "" if drawn is None else figures.heatmap(drawn, f"confusion-{number}"),
+        "curves": figures.curves(run, f"curves-{number}") if run["curves"] else "",
         "tables": [],
         "subjects": None,
         "figure": "",
@@ -239,7 +240,8 @@ def _titles(runs: Sequence[dict[str, Any]]) -> str:
     titles = dict.fromkeys(
         task.headline.title for run in runs if (task := task_of_run(run)).metrics
     )
-    return f"{' and '.join((*titles, 'mismatches'))}".capitalize()
+    text = " and ".join((*titles, "mismatches"))
+    return text[:1].upper() + text[1:] if text[1:2].islower() else text
 
 
 def _layer_rows(run: dict[str, Any]) -> dict[str, Any]:

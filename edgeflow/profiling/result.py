@@ -138,6 +138,10 @@ class ProfileResult:
         Of an early exit, None without one. ``samples_read`` of a window (mean, p50, p99, max),
         ``steps_skipped``, the share of steps, and their mean instructions,
         ``instructions_per_skipped_step``.
+    curves
+        The first decisions beside what was recorded, for plots: ``of`` ("steps" one after another,
+        or "windows") and ``outputs``, of each ``name``, ``unit``, ``board`` and ``recorded``. None
+        of classes of windows, and in a file of an older version.
     quantizer
         Of a sample's way from float to integers, ``NAME_quantize``, which is not in the other
         quantities as the host does it here: its mean ``instructions_mean`` (exact) and
@@ -211,6 +215,7 @@ class ProfileResult:
     estimate: dict[str, Any] | None = None
     warmup: dict[str, Any] | None = None
     cutoff: dict[str, Any] | None = None
+    curves: dict[str, Any] | None = None
     quantizer: dict[str, Any] | None = None
     task: str = "classification"
     metrics: dict[str, Any] | None = None

@@ -23,6 +23,7 @@ from edgeflow.device.simavr import simavr_version
 from edgeflow.errors import DeviceError, EdgeFlowError, TargetError
 from edgeflow.files import FolderKind, OutputFolder, check_outputs, output_folder, write_atomic
 from edgeflow.profiling.classes import describe
+from edgeflow.profiling.curves import curves_of
 from edgeflow.profiling.fit import fit_rows
 from edgeflow.profiling.models import estimate_cycles, load_cycle_model
 from edgeflow.profiling.plugin import qemu_version
@@ -306,6 +307,7 @@ class _Run:
             estimate=timing.provenance(placement.weights),
             warmup=_warmup(program, *ran.starts(self.y), stored.get("warmup", {}).get("float", {})),
             cutoff=_cutoff(program, ran, counts),
+            curves=curves_of(program, y, truth, ran.stream),
             task=program.task.name,
             fit=fit,
             line=self._line(),

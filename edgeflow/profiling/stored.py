@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from edgeflow.compression.stored import Count, Number, Part
+from edgeflow.profiling.curves import check_curves
 from edgeflow.tasks import Task
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -103,6 +104,18 @@ class _Fit(Part):
     fails: bool = False
 
 
+class _Curve(Part):
+    name: str
+    unit: str
+    board: list[Number | None]
+    recorded: list[Number | None]
+
+
+class _Curves(Part):
+    of: Literal["steps", "windows"]
+    outputs: list[_Curve]
+
+
 class _Line(Part):
     round_trip_ms: _Quantity | None = None
     requests: Count | None = None
@@ -138,6 +151,7 @@ _KINDS: dict[str, Any] = {
     "estimate": _Estimate | None,
     "warmup": _Warmup | None,
     "cutoff": _Cutoff | None,
+    "curves": _Curves | None,
     "quantizer": _Quantizer | None,
     "fit": list[_Fit],
     "line": _Line | None,
@@ -178,6 +192,8 @@ def check_values(content: Mapping[str, Any]) -> None:
             raise ValueError(f"distributions.{name}: needs one more edge than counts")
         if not isinstance(content.get(name), Mapping):
             raise ValueError(f"distributions.{name}: there is no such quantity")
+    if content.get("curves") is not None:
+        check_curves(content["curves"])
     if "weights" not in content.get("flash", {"weights": 0}):
         raise ValueError("flash.weights: missing")
 

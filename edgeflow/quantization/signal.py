@@ -28,12 +28,16 @@ class Signal:
     bits : int
     real : float32 array [n, time, width]
         The float model's values on the calibration data.
+    lagged : bool
+        Whether delayed samples are among them: what reads these rounds its weights together, as
+        errors of one delay can make up for those of the next.
     """
 
     offset: Floats
     scale: Floats
     bits: int
     real: NDArray[np.float32]
+    lagged: bool = False
 
 
 def side_by_side(signals: Sequence[Signal]) -> Signal:
@@ -45,6 +49,7 @@ def side_by_side(signals: Sequence[Signal]) -> Signal:
         np.concatenate([signal.scale for signal in signals]),
         max(signal.bits for signal in signals),
         np.concatenate([signal.real for signal in signals], axis=-1),
+        any(signal.lagged for signal in signals),
     )
 
 

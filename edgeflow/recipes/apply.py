@@ -25,6 +25,7 @@ from edgeflow.compression.prune.mask import Block
 from edgeflow.compression.prune.options import Ranks, parse_by_matrix
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.record import check_place, make_record, run_folder, save_both
+from edgeflow.compression.residual import flag_forecasts
 from edgeflow.compression.tuning import MIXED_DROP, Tuning
 from edgeflow.data.frames import for_channels
 from edgeflow.data.purpose import for_task
@@ -119,7 +120,7 @@ def _compress(
     name: str | None, board: str, measured: BoardSpec | None, model_options: ModelOptions,
     split: str, restart: bool, on_epoch: OnEpoch | None, progress: StageProgress,
 ) -> Result:  # fmt: skip
-    dataset = for_model(dataset, model)
+    flagged, dataset = dataset, for_model(dataset, model)
     mixed = None
     if recipe.widths.weights == "mixed":
         drop = recipe.widths.max_drop
@@ -156,6 +157,12 @@ def _compress(
         progress("choosing a detector", 0, 0)
         program = with_detect(compressed.program, dataset, recipe.decide.detect)
         program = with_scores(program, dataset, split, "detect")
+        compressed = replace(compressed, program=program)
+    if recipe.decide.anomaly is not None and recipe.decide.learn is not None:
+        progress("choosing a limit", 0, 0)
+        far, learn = recipe.decide.anomaly / 100, recipe.decide.learn
+        program = flag_forecasts(compressed.program, flagged, far, learn)
+        program = with_scores(program, flagged, split, "residual")
         compressed = replace(compressed, program=program)
     command = {"recipe": name, **as_options(recipe)}
     record = make_record(out, model_text(model), compressed, command, tuning)
@@ -194,6 +201,7 @@ def compress_on_windows(
         "mixed weights": recipe.widths.weights == "mixed",
         "early exit": recipe.cutoff.max_drop is not None,
         "detecting events": recipe.decide.detect is not None,
+        "flagging anomalies": recipe.decide.anomaly is not None,
     }
     for step, asked in needs.items():
         if asked:

@@ -257,6 +257,14 @@ def _check(recipe: Recipe) -> None:
         raise CompressError("use either --hop or --cutoff: an early exit holds until a window ends")
     if recipe.decide.detect is not None and recipe.cutoff.max_drop is not None:
         raise CompressError("use either --detect or --cutoff: a window that ends has one decision")
+    decide = recipe.decide
+    if decide.detect is not None and decide.anomaly is not None:
+        raise CompressError("use either --detect or --anomaly: outputs are classes or forecasts")
+    if (decide.anomaly is None) != (decide.learn is None):
+        raise CompressError(
+            "--anomaly needs --learn, and the other way round: percent of false alarms, and the "
+            "seconds at a recording's beginning that are normal, like --anomaly 10 --learn 60"
+        )
     if train.spike_rate is None and train.spike_regularizer != "l1":
         raise CompressError(f"--spike-regularizer {train.spike_regularizer}: it needs --spike-rate")
     if not recipe.trains and train.spike_rate is not None:

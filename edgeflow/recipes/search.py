@@ -156,6 +156,10 @@ def search(
         for name in ladder
         for content in [read_recipe(name)]
     ]
+    if any(recipe.decide.anomaly is not None for _, recipe in recipes):
+        raise CompressError(
+            "--anomaly: a search compares forecasts: flag with the recipe that it finds (--recipe)"
+        )
     dataset = for_model(dataset, model)
     chain, calibration = load_chain(model, dataset, model_options)
     arguments = {

@@ -240,10 +240,17 @@ class Decide(Step):
     ----------
     detect : float, optional
         Detect events, with at most so many false alarms an hour on validation subjects, like 1.
+    anomaly : float, optional
+        Flag where forecasts are off; per cent of normal samples that may be flagged, on training
+        and validation subjects, like 10.
+    learn : float, optional
+        Seconds at a recording's beginning that --anomaly takes as normal.
     """
 
     panel: ClassVar = DECISIONS
     detect: Annotated[Points | None, Option("--detect")] = None
+    anomaly: Annotated[Points | None, Option("--anomaly")] = None
+    learn: Annotated[Points | None, Option("--learn")] = None
 
 
 class Windows(Step):

@@ -87,7 +87,7 @@ class Page:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
-    async def until(self, code: str, seconds: float = 20.0) -> Any:
+    async def until(self, code: str, seconds: float = 60.0) -> Any:
         """Wait until an expression is true; return its value."""
         async with asyncio.timeout(seconds):
             while not (value := await self.js(code)):

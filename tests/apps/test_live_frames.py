@@ -40,7 +40,7 @@ def node(script: str, ask: Any) -> Any:
         pytest.skip("no Node.js: apt-get install nodejs")
     command = [program, "--input-type=module", "-e", script]
     done = subprocess.run(
-        command, input=json.dumps(ask), capture_output=True, text=True, check=False
+        command, input=json.dumps(ask), capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -155,7 +155,7 @@ const hello = await client.open();
 const first = await client.steps(ask.x.slice(0, 100).map((x) => Int16Array.from(x)), true);
 const rest = await client.steps(ask.x.slice(100).map((x) => Int16Array.from(x)), false);
 await client.close();
-const said = await new Promise((resolve) => { transport.onbytes = () => {}; child.stdout.on("data", (b) => { if (String(b).includes("board host")) resolve(true); }); child.stdin.write("info\\n"); });
+const said = await new Promise((resolve) => { let text = ""; transport.onbytes = () => {}; child.stdout.on("data", (b) => { text += b; if (text.includes("board host")) resolve(true); }); child.stdin.write("info\\n"); });
 child.kill();
 const y = [...first.y, ...rest.y].map((row) => [...row]);
 console.log(JSON.stringify({ said, hello, y, cycles: [...first.cycles, ...rest.cycles] }));

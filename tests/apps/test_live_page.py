@@ -118,7 +118,8 @@ def test_the_matrix_adds_up_to_the_programs_accuracy(model: Path, seglearn: Data
 #: Of a model of each kind: what its page must show, in words.
 KINDS = {
     "values": "document.querySelectorAll('#bars li').length === 7 && document.getElementById('matrix')"
-    ".offsetParent === null && /^[−\\d. ]+$/.test(document.getElementById('decision').textContent)",
+    ".offsetParent === null && document.getElementById('decision').offsetParent === null"
+    " && [...document.querySelectorAll('#bars b')].every((b) => /^[−\\d.e]+$/.test(b.textContent))",
     "stream": "edgeflow.tally.counted > 150 && edgeflow.tally.counted === edgeflow.tally.steps - 50",
     "early": "/^after [1-9]\\d? of 100 samples$/.test(document.getElementById('after').textContent)",
 }

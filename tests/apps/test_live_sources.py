@@ -184,7 +184,7 @@ def test_the_exported_folder_is_a_page(folder: str) -> None:
     async def watch() -> None:
         async with browser() as page:
             await page.open(folder.replace("/page/", "/as-exported/"))
-            await page.until("window.edgeflow && edgeflow.tally.counted > 1", 40)
+            await page.until("window.edgeflow && edgeflow.tally.counted > 1", 90)
             links = "[...document.querySelectorAll('#sources a')].map((a) => a.textContent)"
             assert await page.js(links) == [
                 "Recordings",

@@ -147,6 +147,32 @@ class TestResidual:
         assert score["f1"] > 0.85
         assert program.reads == ((0,), (1, 0), (2,))
 
+    def test_a_value_that_says_nothing_of_anomalies_is_left_out(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Alone catches weights that are chosen by other runs than those they are read from."""
+        monkeypatch.setattr("edgeflow.compression.residual.SHIFTS", (3,))
+
+        def distracted(rng: np.random.Generator, person: str) -> Recording:
+            one = pump(rng, person)
+            x = one.x.copy()
+            x[350:450, 0] += rng.choice([-1, 1])
+            return replace(one, x=x)
+
+        data = made(Anomaly(1.0), distracted, 2)
+        head = passing(2).nodes[0]
+        assert isinstance(head, Linear)
+        silent = replace(head, matrix=replace(head.matrix, weight=0 * head.matrix.weight))
+        program = replace(passing(2), nodes=(silent,))
+        plain = with_residual(program, data, max_far=0.2, learn=300)
+        weighed = with_residual(program, data, max_far=0.2, learn=300, weigh=True)
+        before, after = (
+            Anomaly(1.0).score(*truth_and_decisions(one, data, "test")) for one in (plain, weighed)
+        )
+        assert after["f1"] > before["f1"] + 0.1
+        node = weighed.nodes[-1]
+        assert isinstance(node, Residual) and node.weight[0] < 0.2 * node.weight[1]
+
     def test_a_perfect_reconstruction_has_no_error(self) -> None:
         """Forecasts come to count in the units of the input, whatever the model's own are."""
         data = made(Anomaly(1.0), pump, 2)

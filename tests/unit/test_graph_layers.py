@@ -7,6 +7,7 @@ from torch import nn
 
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.join import Product, Sum
+from edgeflow.cells.taps import DelayLine
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.qat import QuantizationAware
 from edgeflow.compression.quantize import quantize
@@ -99,6 +100,30 @@ def test_a_sum_with_the_input_itself() -> None:
     chain.layers[2] = ("gate", Product())
     with pytest.raises(CompressError, match="gate: it reads the input: put a linear layer"):
         quantize(chain, x)
+
+
+def test_weights_on_delayed_samples_make_up_for_each_other() -> None:
+    """Alone catches weights of a delay line that are rounded one by one: a slow signal adds up."""
+    torch.manual_seed(0)
+    head = nn.Linear(12 + 9 * 3, 6)
+    with torch.no_grad():
+        head.weight[:, 12:] *= 20
+        head.weight[:, -3:] -= head.weight[:, 12:].unflatten(1, (9, 3)).sum(dim=1)
+    chain = FloatChain(
+        [
+            ("inner", nn.Linear(3, 3)),
+            ("gru", nn.GRU(3, 12, batch_first=True)),
+            ("lags", DelayLine(9)),
+            ("head", head),
+        ],
+        np.array([1, -2, 0], np.float32),
+        np.array([2, 1, 0.5], np.float32),
+        ("a", "b", "c"),
+        sources=((0,), (1,), (1,), (2, 3)),
+    )
+    x = data()
+    x = (x[:, ::-1].cumsum(axis=1) / 20).astype(np.float32)
+    assert errors(chain, x).max() < 0.01
 
 
 def test_a_graph_trains_with_its_integers() -> None:

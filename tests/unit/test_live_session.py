@@ -26,6 +26,8 @@ from edgeflow.data import Dataset, Recording, sequences_of
 from edgeflow.errors import AppError, DataError, DeviceError, ProgramError
 from edgeflow.program import Program
 from edgeflow.program.nodes.cutoff import Cutoff
+from edgeflow.tasks import Forecast, OutputFormat
+from tests.random_programs import random_program
 from tests.recordings import write_recordings
 
 
@@ -208,6 +210,26 @@ def test_a_program_without_classes_shows_values(windows: Program, data: Dataset)
         message["decision"], np.array(message["y"]) * program.output_scale, rtol=1e-4
     )
     assert session.hello()["labels"] == list(data.classes)
+
+
+def test_values_have_names_units_and_what_was_recorded(windows: Program, data: Dataset) -> None:
+    """Targets of a forecast go on with what only its scores need."""
+    task = Forecast(series=("roll",), units=("deg",), steps=(1, 2), rate_hz=20.0)
+    form = OutputFormat((5.0, -5.0), (0.5, 2.0), ("deg", "deg"))
+    program = replace(
+        random_program(0, 4, [5], 2, 12, 12), input=windows.input, rate_hz=20.0, output=form,
+        metadata={"task": task.to_json()},
+    )  # fmt: skip
+    target = np.arange(60 * 5, dtype=np.float32).reshape(60, 5)
+    one = Recording(np.zeros((60, 4), np.float32), None, data.people["test"][0], target=target)
+    session = Session(program, replace(data, recordings=[one], target=task), Reference(program))
+    hello = json.loads(json.dumps(session.hello()))
+    assert hello["output_names"] == ["roll in 0.05 s", "roll in 0.1 s"]
+    assert hello["output_units"] == ["deg", "deg"]
+    message = json.loads(json.dumps(session.message(session.advance(3))))
+    assert message["truth"] == [[0, 1], [5, 6], [10, 11]]
+    real = form.times(program.output_scale).real(np.array(message["y"]))
+    assert np.allclose(message["decision"], real, rtol=1e-4)
 
 
 def test_samples_that_are_no_numbers_are_null(windows: Program, data: Dataset) -> None:

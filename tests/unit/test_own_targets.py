@@ -14,6 +14,7 @@ from edgeflow.data.sets.breathing import FIRST
 from edgeflow.data.sets.uav import subject_of
 from edgeflow.errors import DataError
 from edgeflow.tasks import Forecast, Regression, Tagging
+from edgeflow.tasks.events import Events
 
 
 def table(path: Path, header: str = "person,recording,ax,ay,target_force [N],target_k") -> Path:
@@ -42,6 +43,48 @@ def test_a_target_must_be_a_number(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace(",70,", ",nan,"))
     with pytest.raises(DataError, match="is .nan., not a finite number"):
         load_dataset(path)
+
+
+def tagged(path: Path, *comments: str, header: str = "person,recording,tag,ax") -> Path:
+    """Write streams of three people, in which 'up' begins after three samples, and 'down' never."""
+    rows = ["# rate_hz: 10", "# window: 5", *comments, header]
+    rows += [
+        f"{who},1,{'up' if t > 2 else 'none'},{t * t % 7}.5" for who in "abc" for t in range(8)
+    ]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_a_column_of_tags_is_the_class_of_each_step(tmp_path: Path) -> None:
+    found = load_dataset(tagged(tmp_path / "mine.csv"))
+    assert found.task == Tagging(("none", "up")) and found.channels == ["ax"]
+    assert [one.by_step().tolist() for one in found.recordings] == [[0] * 3 + [1] * 5] * 3
+    assert not any("in the split" in note for note in found.notes)
+    stated = load_dataset(tagged(tmp_path / "b.csv", "# classes: none, down, up"), task="events")
+    assert stated.task == Events(("none", "down", "up"), 10.0)
+    assert stated.recordings[0].by_step().tolist() == [0] * 3 + [2] * 5
+    assert any("no recordings of down in the split 'train'" in note for note in stated.notes)
+    named = tagged(tmp_path / "c.csv", header="person,recording,phase,ax")
+    assert load_dataset(named, columns={"tag": "phase"}).task == found.task
+
+
+@pytest.mark.parametrize(
+    ("comments", "header", "match"),
+    [
+        (("# classes: none, down",), "person,recording,tag,ax", "line 8: tag 'up' is not in"),
+        ((), "person,recording,tag,target_k", "a model learns one of them"),
+        ((), "person,recording,phase,ax", "no column 'label'"),
+    ],
+)
+def test_tags_that_cannot_be_read(
+    comments: tuple[str, ...], header: str, match: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=match):
+        load_dataset(tagged(tmp_path / "mine.csv", *comments, header=header))
+    text = tagged(tmp_path / "one.csv").read_text().replace("up", "none")
+    (tmp_path / "one.csv").write_text(text)
+    with pytest.raises(DataError, match="only one tag"):
+        load_dataset(tmp_path / "one.csv")
 
 
 def test_arrays_of_targets_and_tags(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ export function infoOf(model, more) {
   return {
     type: "hello", model: info.hash, task: info.task ?? (info.classes.length ? "classification" : "values"),
     classes: info.classes, labels: info.classes, outputs: info.outputs, output_scale: info.outputScale,
+    output_names: info.outputNames ?? [], output_units: info.outputFormat?.units ?? [],
     channels: info.channels, units: info.channels.map((_, c) => info.units?.[c] ?? ""), rate_hz: info.rateHz || 50,
     window: info.window, warmup: 0, early_exit: info.earlyExit != null,
     data: "", people: [], unseen: [], person: "", speeds: [1, 1], training: null, labelled: true, ...more,
@@ -37,7 +38,7 @@ export function add(steps, model, x, y, { truth = null, sequence, position, leng
   const classes = model.info.classes.length > 0;
   steps.x.push(Array.from(x));
   steps.y.push(Array.from(y));
-  steps.decision.push(classes ? model.decide(y) : Array.from(y, (v) => v * model.info.outputScale));
+  steps.decision.push(classes ? model.decide(y) : Array.from(model.values(y)));
   steps.confidence.push(classes ? model.confidence(y) : null);
   steps.truth.push(truth);
   steps.sequence.push(sequence);

@@ -10,7 +10,7 @@ export class View {
     this.info = info;
     this.classes = info.classes.length > 0;
     this.announced = null;
-    this.reach = 0;
+    this.reach = new Map(); // largest of the values of a unit
     this.#facts();
     this.#bars();
     this.#tiles();
@@ -28,7 +28,9 @@ export class View {
     $("facts").replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
     $("facts").firstChild.title = info.board.description;
     $("costs-note").textContent = sentence(info.board.costs);
-    $("bars-title").textContent = this.classes ? "Confidence now" : "Outputs now";
+    $("decision-title").textContent = this.classes ? "Decision" : "Outputs";
+    $("bars-title").textContent = this.classes ? "Confidence now" : "Now";
+    $("decision").hidden = !this.classes && info.outputs > 1; // the bars have it
     this.scored = this.classes && info.labelled;
     $("matrix").closest("section").hidden = !this.scored;
     document.body.classList.toggle("values", !this.classes);
@@ -37,11 +39,14 @@ export class View {
   }
 
   #bars() {
-    const names = this.classes ? this.info.classes : Array.from({ length: this.info.outputs }, (_, i) => `output ${i + 1}`);
-    this.bars = names.map((name) => {
-      const fill = el("i"), text = el("b", {}, "");
-      const row = el("li", {}, el("span", { class: "name", title: name }, name), el("span", { class: this.classes ? "track" : "track two", "aria-hidden": "true" }, fill), text);
-      return { row, fill, text };
+    const { info } = this;
+    const names = this.classes ? info.classes : Array.from({ length: info.outputs }, (_, i) => info.output_names[i] ?? `output ${i + 1}`);
+    this.bars = names.map((name, i) => {
+      const fill = el("i"), mark = el("s", { hidden: "" }), text = el("b", {}, "");
+      const track = el("span", { class: this.classes ? "track" : "track two", "aria-hidden": "true" }, fill, mark);
+      const unit = this.classes || !info.output_units[i] ? "" : ` [${info.output_units[i]}]`;
+      const row = el("li", {}, el("span", { class: "name", title: name + unit }, name), track, text);
+      return { row, fill, mark, text };
     });
     $("bars").replaceChildren(...this.bars.map((bar) => bar.row));
   }
@@ -100,11 +105,16 @@ export class View {
         bar.row.classList.toggle("top", top);
       });
     } else {
-      const values = steps.y[i].map((v) => v * info.output_scale);
-      this.reach = Math.max(this.reach * 0.999, ...values.map(Math.abs), 1e-9);
+      const values = [steps.decision[i]].flat(), truths = [steps.truth[i] ?? []].flat();
       this.bars.forEach((bar, k) => {
-        bar.fill.style.transform = `scaleX(${(values[k] / this.reach).toFixed(4)})`;
-        set(bar.text, number(values[k]));
+        const unit = info.output_units[k] ?? "", truth = truths[k] ?? null;
+        // values of one unit share an axis
+        const reach = Math.max((this.reach.get(unit) ?? 0) * 0.9995, Math.abs(values[k]), Math.abs(truth ?? 0), 1e-9);
+        this.reach.set(unit, reach);
+        bar.fill.style.transform = `scaleX(${(values[k] / reach).toFixed(4)})`;
+        bar.mark.hidden = truth === null;
+        if (truth !== null) bar.mark.style.left = `${(50 + 49 * truth / reach).toFixed(2)}%`;
+        set(bar.text, unit ? `${number(values[k])} ${unit}` : number(values[k]));
       });
     }
     set($("bars-note"), info.window ? `sample ${steps.position[i] + 1} of ${steps.length[i]}` : "");
@@ -119,11 +129,12 @@ export class View {
       set($("after"), "");
       return;
     }
-    const name = this.classes ? info.classes[made.decision] : made.decision.map(number).join("  ");
+    const name = this.classes ? info.classes[made.decision] : `${number([made.decision].flat()[0])} ${info.output_units[0] ?? ""}`.trim();
     const truth = truthOf(made, info);
+    const marks = !this.classes && info.outputs > 1 && truth !== null;
     set($("decision"), name);
     $("truth").dataset.right = made.right === null ? "" : String(made.right);
-    set($("truth"), truth === null ? "" : made.right === null ? `recorded: ${truth}` : made.right ? `✓ right: ${truth} was performed` : `✗ wrong: ${truth} was performed`);
+    set($("truth"), truth === null ? "" : marks ? "the thin marks are what was recorded" : made.right === null ? `recorded: ${truth}` : made.right ? `✓ right: ${truth} was performed` : `✗ wrong: ${truth} was performed`);
     set($("after"), info.window ? `after ${made.after} of ${made.of} samples` : "");
   }
 

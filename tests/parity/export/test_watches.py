@@ -209,8 +209,9 @@ def test_models_without_classes_and_windows_compile(to: str, tmp_path: Path) -> 
     assert "7 outputs" in readme and "at every sample" in readme
 
 
-def test_a_model_without_windows_decides_at_every_sample(tmp_path: Path) -> None:
-    program = replace(watch_program(), window=0)
+@pytest.mark.parametrize("form", [{"window": 0}, {"hop": 7}])
+def test_a_model_decides_at_every_sample_or_hop(form: dict[str, int], tmp_path: Path) -> None:
+    program = replace(watch_program(), **form)
     folder = tmp_path / "app"
     edgeflow.export(program, "pebble", folder, name="gait")
     sources = [p for p in (folder / "src" / "c").glob("*.c") if p.name != "main.c"]

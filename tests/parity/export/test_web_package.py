@@ -24,6 +24,7 @@ from edgeflow.errors import ExportError, ToolMissingError
 from edgeflow.exporting import wasm
 from edgeflow.program import Program
 from edgeflow.program.nodes import Cutoff
+from edgeflow.tasks.output import OutputFormat, real_values
 from tests.parity.export.machines import ECOSYSTEMS, tell
 from tests.random_programs import random_program
 from tests.unit.test_names import ODD, RAW
@@ -180,8 +181,10 @@ def test_odd_names(tmp_path: Path) -> None:
 
 
 @needs_node
-def test_values_without_classes(tmp_path: Path) -> None:
-    program = random_program(4, 3, [9], 2, 8, 16)
+@pytest.mark.parametrize("formed", [False, True])
+def test_values_without_classes(tmp_path: Path, formed: bool) -> None:
+    form = OutputFormat((1.5, -20.0), (0.5, 3.0), ("m", "degC")) if formed else None
+    program = replace(random_program(4, 3, [9], 2, 8, 16), output=form)
     edgeflow.export(program, "web", tmp_path / "values")
     script = (
         "import { load } from './model.js'; const m = await load();"
@@ -193,7 +196,7 @@ def test_values_without_classes(tmp_path: Path) -> None:
     found = json.loads(tell(["node", "--input-type=module", "-e", script], tmp_path / "values"))
     raw = np.array([(i * 37) % 101 - 50 for i in range(30)], np.float32).reshape(1, 10, 3)
     y = program.run(program.quantize_input(raw))[0, -1]
-    assert found["v"] == (y * program.output_scale).tolist()
+    assert np.allclose(found["v"], real_values(y, program.scaling), rtol=1e-12)
     assert (
         found["error"] == "TypeError: decide: this model has no classes: values(y) has its outputs"
     )

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.program import InputFormat, Matrix, Program
+from edgeflow.program.reader import Reader
 from tests.random_programs import random_program
 
 #: Of a window in tests: short ones need short streams.
@@ -57,6 +58,12 @@ def stream(program: Program, raw: NDArray[np.float32], time_us: NDArray[np.int64
     values = np.array(found, np.int16)
     if not program.window:
         return [tuple(map(int, y)) for y in program.run(values[None])[0]]
+    if program.hop:
+        reader, decided = Reader(program), []
+        for sample in values:
+            y = reader.step(sample[None])[0]
+            decided += [tuple(map(int, y))] if reader.due else []
+        return decided
     whole = len(values) // program.window
     if not whole:
         return []

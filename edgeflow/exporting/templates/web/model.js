@@ -139,7 +139,9 @@ class Model {
 
   values(y) {
     check(y, this.info.outputs, "values");
-    return Float64Array.from(y, (value) => value * this.info.outputScale);
+    const { outputFormat: form, outputScale } = this.info;
+    if (form === null) return Float64Array.from(y, (value) => value * outputScale);
+    return Float64Array.from(y, (value, i) => form.offset[i] + form.scale[i] * value);
   }
 
   run(samples) {

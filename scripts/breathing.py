@@ -1,0 +1,174 @@
+"""Breathing 0.5 to 2 s ahead: a forecaster of other patients, moved to one by its first minute.
+
+python scripts/breathing.py --root DATA [--sequences 8,9] [--board qemu-m4]
+
+The markers' main directions in the first minute are what the model reads. It is trained on the
+other sequences; then its linear path is solved anew on the first minute, by a ridge regression that
+pulls to the weights as they were. How strongly is what `--choose` compares, on sequences that are
+not tested. Prints nRMSE on the rest of each sequence, beside a ridge regression on the first minute
+alone.
+"""
+
+import argparse
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from lagged_gru import Deployed, Forecaster, profiled, program_of, scores
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgeflow.data import Dataset, load_dataset
+from edgeflow.data.forecasts import forecasts
+
+HORIZONS_S = (0.5, 1.0, 1.5, 2.0)
+STEPS = (5, 10, 15, 20)
+#: Main directions; samples that the linear path reads before the present one.
+INNER, PAST = 3, 60
+#: Samples of a training piece, of which the first `PAST` do not count.
+PIECE = 260
+#: Strengths of the first minute that are compared, and the one that was best.
+STRENGTHS, BEST = (0.0, 0.5, 1.0, 2.0, 4.0), 1.0
+
+Floats = NDArray[np.float64]
+
+
+class Patient:
+    """One sequence: its first minute, the rest, and what the first minute says of its markers.
+
+    Attributes
+    ----------
+    front : tuple of array
+        Weights [INNER, 9] and biases of the main directions, in deviations of the first one.
+    back : array [9, INNER]
+        From there to mm.
+    """
+
+    def __init__(self, data: Dataset, name: str) -> None:
+        parts = {one.person: one.x.astype(np.float64) for one in data.recordings}
+        self.name, self.first, self.rest = name, parts[f"{name}a"], parts[name]
+        mean = self.first.mean(axis=0)
+        ways = np.linalg.svd(self.first - mean, full_matrices=False)[2][:INNER]
+        ways *= np.sign(ways.sum(axis=1, keepdims=True))  # all patients' the same way round
+        size = ((self.first - mean) @ ways[0]).std()
+        self.front = (ways / size, -ways @ mean / size)
+        self.back = ways.T * size
+
+    def inner(self, x: Floats) -> Floats:
+        return x @ self.front[0].T + self.front[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", required=True, help="folder of the data")
+    parser.add_argument("--sequences", default="8,9", help="to test, each left out of training")
+    parser.add_argument("--choose", action="store_true", help="compare strengths, and no more")
+    parser.add_argument("--strength", type=float, default=BEST)
+    parser.add_argument("--hidden", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--board", help="profile on it, with the rest of each sequence")
+    parser.add_argument("--out", default="build-breathing")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    data = load_dataset("breathing", root=given.root)
+    patients = {name: Patient(data, name) for name in _names(data, "train", "val", "test")}
+    if given.choose:
+        _choose(patients, _names(data, "train", "val"), forecasts(data, HORIZONS_S), given)
+        return
+    found = []
+    for name in given.sequences.split(","):
+        model = _trained([one for one in patients.values() if one.name != name], given)
+        found.append(_tested(model, patients[name], data, given))
+        print(name, " ".join(f"{key} {value:.3f}" for key, value in found[-1].items()), flush=True)
+    mean = {key: np.mean([one[key] for one in found]) for key in found[0]}
+    print("mean", " ".join(f"{key} {value:.3f}" for key, value in mean.items()))
+
+
+def _names(data: Dataset, *splits: str) -> list[str]:
+    return [name for s in splits for name in data.people[s] if not name.endswith("a")]
+
+
+def _choose(
+    patients: dict[str, Patient], names: Sequence[str], data: Dataset, given: argparse.Namespace
+) -> None:
+    """Print the mean nRMSE of each strength, each sequence left out in turn."""
+    rows = []
+    for name in names:
+        own = patients[name]
+        model = _trained([patients[one] for one in names if one != name], given)
+        moved = [_moved(model, own, strength) for strength in STRENGTHS]
+        rows.append([_nrmse(one, data, name) for one in moved])
+    for strength, value in zip(STRENGTHS, np.mean(rows, axis=0), strict=True):
+        print(f"strength {strength:g}: mean nRMSE {value:.4f} of sequences {', '.join(names)}")
+
+
+def _trained(others: Sequence[Patient], given: argparse.Namespace) -> Forecaster:
+    torch.manual_seed(given.seed)
+    rng = np.random.default_rng(given.seed)
+    wholes = [one.inner(np.concatenate([one.first, one.rest])) for one in others]
+    model = Forecaster(INNER, INNER * len(STEPS), given.hidden, PAST)
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        pieces = [piece for whole in wholes for piece in _pieces(whole, rng)]
+        z = torch.tensor(np.stack(pieces), dtype=torch.float32)
+        for chosen in torch.randperm(len(z)).split(16):
+            yield _with_changes(z[chosen])
+
+    model.fit(batches, given.epochs, 3e-3, decay=1e-4, skip=PAST)
+    return model
+
+
+def _pieces(whole: Floats, rng: np.random.Generator) -> Iterator[Floats]:
+    """Yield pieces of a sequence that breathes faster or slower, deeper or not, higher or not."""
+    pace = np.exp(rng.uniform(-0.3, 0.3))
+    when = np.arange(0, len(whole) - 1, pace)
+    warped = np.stack([np.interp(when, np.arange(len(whole)), one) for one in whole.T], axis=1)
+    for start in rng.integers(0, len(warped) - PIECE, 8):
+        size, level = np.exp(0.3 * rng.standard_normal()), 0.25 * rng.standard_normal(INNER)
+        yield size * warped[start : start + PIECE] + level
+
+
+def _with_changes(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Return samples, and how much each will have changed at each horizon."""
+    n = z.shape[1] - STEPS[-1]
+    return z[:, :n], torch.cat([z[:, k : k + n] - z[:, :n] for k in STEPS], dim=-1)
+
+
+def _moved(model: Forecaster, patient: Patient, strength: float) -> Deployed:
+    own = copy.deepcopy(model)
+    first = torch.tensor(patient.inner(patient.first)[None], dtype=torch.float32)
+    own.solve([_with_changes(first)], strength, PAST)
+    return Deployed(own, patient.front, np.kron(np.eye(len(STEPS)), patient.back))
+
+
+def _nrmse(model: object, data: Dataset, name: str) -> float:
+    one = replace(data, people={"train": [], "val": [], "test": [name]})
+    return float(scores(model, one, PAST)["overall"]["nrmse"])
+
+
+def _tested(
+    model: Forecaster, patient: Patient, data: Dataset, given: argparse.Namespace
+) -> dict[str, float]:
+    """Return nRMSE in floats and integers, and of a ridge regression on the first minute."""
+    # the task's linear baseline is fitted to the training subjects: the first minute
+    people = {"train": [f"{patient.name}a"], "val": [], "test": [patient.name]}
+    own = forecasts(replace(data, people=people), HORIZONS_S)
+    deployed = _moved(model, patient, given.strength)
+    deep = 1.5 * (patient.first - patient.first.mean(axis=0)) + patient.first.mean(axis=0)
+    program = program_of(deployed, deep[None].astype(np.float32), own)
+    in_integers = scores(program, own, PAST)["overall"]
+    if given.board:
+        print(profiled(program, given.board, f"{given.out}-{patient.name}", own), flush=True)
+    return {
+        "float": _nrmse(deployed, own, patient.name),
+        "integers": in_integers["nrmse"],
+        "ridge": in_integers["nrmse_linear"],
+        "hold": in_integers["nrmse_hold"],
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

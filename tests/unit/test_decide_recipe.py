@@ -1,0 +1,72 @@
+"""`--detect` and `--anomaly`: a trained model ends with a layer that validation subjects chose.
+
+Unit tier: alone they would catch a recipe whose layer reads other data than it decides about.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import edgeflow as ef
+from edgeflow.data.purpose import for_purpose, for_task
+from edgeflow.errors import CompressError
+from edgeflow.program import Program
+from edgeflow.program.nodes import Detect, Residual
+from edgeflow.tasks import Tagging
+from edgeflow.tasks.anomaly import Anomaly
+from tests.unit.test_decision_tuning import WORDS, made, pump, words
+
+
+def test_the_recipe_has_a_detector(tmp_path: Path) -> None:
+    """A model without windows, trained on tags whose first class is none, gets one that counts."""
+    made_of = made(WORDS, words, 3)
+    tagged = replace(made_of, classes=list(WORDS.classes), target=Tagging(WORDS.classes))
+    data = for_purpose(tagged, "events")
+    assert data.task == WORDS and for_task(tagged, WORDS).task == WORDS
+    trained = ef.train(data, "mingru", out=tmp_path / "run", mode="streaming", hidden=6, epochs=3)
+    program = ef.compress(
+        trained, tagged, recipe={"decide": {"detect": 20}}, out=tmp_path / "m.onnx"
+    )
+    found = program.metadata["detect"]
+    assert found["val"]["false_alarms_per_hour"] <= 20 and found["val"]["recall"] > 0.5
+    assert set(found["people"]) == {"e"} and "latency_ms_p50" in found["test"]
+    assert isinstance(Program.load(tmp_path / "m.onnx").nodes[-1], Detect)
+    with pytest.raises(CompressError, match="use either --detect or --cutoff"):
+        ef.compress(trained, data, recipe={"decide": {"detect": 1}, "cutoff": {"max_drop": 1}})
+
+
+def test_a_forecast_flags_what_it_is_off_by(tmp_path: Path) -> None:
+    flagged = made(Anomaly(10.0), pump, 2)
+    data = for_purpose(flagged, "forecast", [0.2])
+    trained = ef.train(data, "mingru", out=tmp_path / "run", mode="streaming", hidden=4, epochs=1)
+    recipe = {"decide": {"anomaly": 10, "learn": 30}}
+    program = ef.compress(trained, flagged, recipe=recipe, out=tmp_path / "m.onnx")
+    node = program.nodes[-1]
+    assert isinstance(node, Residual)
+    assert (node.horizon, node.change, node.learn) == (2, 1, 300)
+    found = program.metadata["residual"]
+    assert found["train_and_val"]["far"] <= 0.1 and set(found["people"]) == {"e"}
+    assert "far" in found["test"] and program.task == Anomaly(10.0)
+    assert "nrmse_int" in program.metadata
+
+
+@pytest.mark.parametrize(
+    ("decide", "words"),
+    [
+        ({"anomaly": 10}, "--anomaly needs --learn"),
+        ({"learn": 10}, "--anomaly needs --learn"),
+        ({"anomaly": 10, "learn": 10, "detect": 1}, "either --detect or --anomaly"),
+        ({"anomaly": 10, "learn": 5000}, "50000 samples to learn from"),
+        ({"anomaly": 10, "learn": 30}, "train one, with --task forecast, one --horizon"),
+    ],
+)
+def test_what_cannot_be_flagged_is_refused(
+    decide: dict[str, float], words: str, tmp_path: Path
+) -> None:
+    flagged = made(Anomaly(10.0), pump, 2)
+    horizons = [0.1] if decide.get("learn") == 5000 else [0.1, 0.2]
+    data = for_purpose(flagged, "forecast", horizons)
+    trained = ef.train(data, "mingru", out=tmp_path / "run", mode="streaming", hidden=2, epochs=1)
+    with pytest.raises(CompressError, match=words):
+        ef.compress(trained, flagged, recipe={"decide": decide})

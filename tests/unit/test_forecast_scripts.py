@@ -1,0 +1,67 @@
+"""The scripts behind the benchmarks of forecasts run, on waves and arcs that are quickly learnt.
+
+Alone catches weights of the linear path that stand at the wrong delay once they are compressed, and
+a model that is tested on what it was trained on.
+"""
+
+import importlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+
+
+def printed(
+    script: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    *arguments: str,
+) -> list[str]:  # fmt: skip
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    options = ["--root", str(folder), "--hidden", "4", "--epochs", "1", *arguments]
+    monkeypatch.setattr("sys.argv", [script, *options])
+    importlib.import_module(script).main()
+    return capsys.readouterr().out.splitlines()
+
+
+def numbers(line: str) -> list[float]:
+    return [float(one) for one in re.findall(r"\d+\.\d+", line)]
+
+
+def test_breathing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    t = np.arange(1000)[:, None] / 10
+    sequences = {}
+    for number in (1, 2, 6, 8):
+        wave = np.sin(2 * np.pi * t / rng.uniform(3, 5))
+        own = wave * rng.uniform(1, 5, 9) + 0.2 * rng.standard_normal((1000, 9)) + 30
+        sequences[f"seq{number}"] = own.astype(np.float32)
+    np.savez(tmp_path / "breathing.npz", **sequences)
+    lines = printed("breathing", tmp_path, monkeypatch, capsys, "--sequences", "8")
+    in_floats, in_integers, ridge, hold = numbers(lines[-1])
+    assert in_floats < 0.3 < hold
+    assert in_integers == pytest.approx(in_floats, rel=0.05)
+    assert ridge < 0.4
+    compared = printed("breathing", tmp_path, monkeypatch, capsys, "--choose")
+    assert [line.split(":")[0] for line in compared][:2] == ["strength 0", "strength 0.5"]
+    assert all(line.endswith("of sequences 1, 2, 6") for line in compared)
+
+
+def test_uav(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    t = np.arange(150)[:, None] / 10
+    flights = {}
+    for kind in ("fpv_uzh-indoor_forward_3", "fpv_uzh-indoor_forward_10", "circle"):
+        turn = rng.uniform(0.5, 1) * t + np.array([0, 1, 2])
+        name = f"{kind}_davis_with_gt" if kind != "circle" else "random_traj_100ms-circle_1"
+        flights[name] = np.concatenate([t, 5 * np.sin(turn)], axis=1).astype(np.float32)
+    np.savez(tmp_path / "uav.npz", **flights)
+    lines = printed("uav", tmp_path, monkeypatch, capsys, "--flights", "fpv-10")
+    rows = {line.split(":")[0]: numbers(line) for line in lines if ": RMSE" in line}
+    assert rows["float"][2] < 0.3 * rows["hold"][2]
+    assert rows["integers"][2] == pytest.approx(rows["float"][2], abs=0.05)
