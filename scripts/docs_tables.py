@@ -6,8 +6,8 @@
 
 Tables, and what the pages of the reference list, stand between ``<!-- generated: NAME -->`` and
 ``<!-- end: NAME -->``, with NAME from `TABLES`. Sources: the names of ``edgeflow``, the registries
-of cells and kernels, the schemas of options, the cores in ``targets/cores``, the files of
-``firmware/kernels``, and ``benchmarks/*.json``.
+of cells and kernels, the forms of models that tests try, the schemas of options, the cores in
+``targets/cores``, the files of ``firmware/kernels``, and ``benchmarks/*.json``.
 """
 
 import argparse
@@ -38,6 +38,7 @@ from edgeflow.targets.board import list_boards  # noqa: E402
 from edgeflow.targets.core import CoreSpec  # noqa: E402
 from edgeflow.training.options import TrainOptions  # noqa: E402
 from scripts import imc_curve, instruction_counts, spike_curve  # noqa: E402
+from scripts.docs_forms import forms  # noqa: E402
 from scripts.docs_reference import (  # noqa: E402
     api_classes,
     api_functions,
@@ -472,6 +473,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "support": support,
     "compression": compression,
     "demo": demo,
+    "forms": forms,
     "layers": layers,
     "others-best": others_best,
     "others-gru-m4": others("cortex-m4", "GRU-64"),

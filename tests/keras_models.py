@@ -150,7 +150,12 @@ GRAPHS: dict[str, Callable[[], Any]] = {"residual": residual, "joined": joined}
 def build(name: str) -> Any:
     """Return a model with random weights, biases and statistics, the same each time."""
     keras.utils.set_random_seed(0)
-    model, rng = (MODELS | GRAPHS)[name](), np.random.default_rng(1)
+    return shaken((MODELS | GRAPHS)[name]())
+
+
+def shaken(model: Any) -> Any:
+    """Return a model with random weights, biases and statistics, as if it had been trained."""
+    rng = np.random.default_rng(1)
     for weight in model.weights:
         value = array(weight)
         if weight.path.startswith("normalization"):

@@ -32,6 +32,7 @@ from edgeflow.program.nodes import (
     CfC,
     ChannelMixer,
     Count,
+    Decimate,
     Detect,
     Difference,
     Gravity,
@@ -41,6 +42,7 @@ from edgeflow.program.nodes import (
     Magnitude,
     MinGRU,
     MinLSTM,
+    MovingMax,
     MovingMean,
     Multiply,
     PureCfC,
@@ -51,6 +53,7 @@ from edgeflow.program.nodes import (
     Tanh,
     Taps,
     WideLSTM,
+    ZeroOrderHold,
 )
 from edgeflow.program.nodes.base import zeros
 from edgeflow.program.nodes.biquad import biquad_of
@@ -409,6 +412,17 @@ def random_taps(rng: np.random.Generator, name: str, width: int, size: int, bits
     return Taps(name, width, bits, int(rng.integers(2, 5)), int(rng.integers(1, 4)))
 
 
+def random_decimate(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                    state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    stride = 1 if extreme else int(rng.integers(2, 4))
+    return Decimate(name, width, bits, int(rng.integers(4)), stride)
+
+
+def random_moving_max(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                      state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    return MovingMax(name, width, bits, int(rng.integers(2, 9 if extreme else 4)))
+
+
 def random_relu(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
                 state_bits: int, extreme: bool) -> Node:  # fmt: skip
     return ReLU(name, width, bits, int(rng.integers(2, state_bits + 1)), int(rng.integers(16)))
@@ -615,6 +629,8 @@ DRAW: dict[str, Callable[..., Node]] = {
     "lmu": random_lmu,
     "l2mu": random_l2mu,
     "taps": random_taps,
+    "decimate": random_decimate,
+    "moving_max": random_moving_max,
     "relu": random_relu,
     "mixer": random_mixer,
     "add": random_add,
@@ -685,6 +701,7 @@ def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, inpu
     """Return a stack of `cells`, in turn, and a linear layer with random parameters.
 
     With `delta`, most matrices that may be delta ones are, with `low_rank`, most are of low rank.
+    What is slower than the samples is held at the end.
 
     The linear layer is drawn such that what the stack gives shows in its outputs.
     """
@@ -703,11 +720,15 @@ def random_program(seed: int, inputs: int, hidden: list[int], outputs: int, inpu
         input_bits,
         tuple(f"x{i}" for i in range(inputs)),
     )
-    stack = Program(tuple(nodes), form, output_scale=0.01)
+    slow = any(isinstance(node, Decimate) for node in nodes)
+    hold = [ZeroOrderHold("hold", width, bits)] if slow else []
+    stack = Program((*nodes, *hold), form, output_scale=0.01)
     seen = stack.run(samples(stack, seed, windows=3, time=12)).reshape(-1, width)
     head = Linear("head", random_matrix(rng, outputs, width, bits, extreme, seen))
     node = with_low_rank(rng, head, extreme) if low_rank else head
-    return replace(stack, nodes=(*nodes, with_delta(rng, node) if delta else node))
+    node = with_delta(rng, node) if delta else node
+    hold = [ZeroOrderHold("hold", outputs, node.output_bits)] if slow else []
+    return replace(stack, nodes=(*nodes, node, *hold))
 
 
 def random_graph(seed: int, inputs: int, sizes: Sequence[int], outputs: int, input_bits: int,
@@ -715,7 +736,8 @@ def random_graph(seed: int, inputs: int, sizes: Sequence[int], outputs: int, inp
                  delta: bool = False) -> Program:  # fmt: skip
     """Return a graph of a cell of each size, in turn, that read any values before them.
 
-    Where values of equal size meet, they are added or multiplied. Two linear heads read what
+    Where values of equal size meet, they are added or multiplied. What a layer reads is of one
+    clock, and what is slower than the samples is held where nothing reads it. Two linear heads read what
     nothing else does, one of them the input, too; the first, an inner value and the second are the
     outputs.
     """
@@ -729,21 +751,30 @@ def random_graph(seed: int, inputs: int, sizes: Sequence[int], outputs: int, inp
         tuple(f"x{i}" for i in range(inputs)),
     )
     given = [(inputs, input_bits)]
+    clocks = [(0, 1)]
 
     def append(node: Node, reads: Sequence[int]) -> None:
         nodes.append(with_delta(rng, node) if delta else node)
         sources.append(tuple(reads))
         given.append((node.outputs, node.output_bits))
+        first, period = clocks[reads[0]]
+        if isinstance(node, Decimate):
+            first, period = first + node.first * period, period * node.stride
+        clocks.append((0, 1) if isinstance(node, ZeroOrderHold) else (first, period))
 
     for number, size in enumerate(sizes):
         count = int(rng.integers(1, 4))
         reads = [int(k) for k in rng.choice(len(given), min(count, len(given)), replace=False)]
         if len(nodes) and rng.integers(3):
             reads = [len(nodes), *(k for k in reads if k != len(nodes))]
+        reads = [k for k in reads if clocks[k] == clocks[reads[0]]]
         width, bits = sum(given[k][0] for k in reads), max(given[k][1] for k in reads)
         cell = cells[number % len(cells)]
         append(DRAW[cell](rng, f"{cell}{number}", width, size, bits, state_bits, extreme), reads)
-        alike = [k for k in range(len(given) - 1) if given[k][0] == given[-1][0]]
+        alike = [
+            k for k in range(len(given) - 1)
+            if given[k][0] == given[-1][0] and clocks[k] == clocks[-1]
+        ]  # fmt: skip
         if alike:
             pair = [int(rng.choice(alike)), len(nodes)]
             bits = max(given[k][1] for k in pair)
@@ -753,8 +784,11 @@ def random_graph(seed: int, inputs: int, sizes: Sequence[int], outputs: int, inp
             else:
                 node = random_add(rng, name, width, 0, bits, state_bits, extreme, 2)
             append(node, pair)
+    for k in sorted({*range(1, len(nodes) + 1)}.difference(*sources)):
+        if clocks[k] != (0, 1):
+            append(ZeroOrderHold(f"hold{k}", *given[k]), [k])
     rest = sorted({*range(1, len(nodes) + 1)}.difference(*sources))
-    inner = int(rng.integers(1, len(nodes) + 1))
+    inner = int(rng.choice([k for k in range(1, len(nodes) + 1) if clocks[k] == (0, 1)]))
     whole = Program(tuple(nodes), form, 0.01, sources=(*sources, (0, *rest)))
     seen = whole.run(samples(whole, seed, windows=3, time=12)).reshape(-1, whole.outputs)
     for name, reads in (("head", rest), ("other", [0, *rest])):

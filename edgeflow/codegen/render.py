@@ -25,6 +25,7 @@ from edgeflow.program.counts import CountsFormat
 from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.nodes import Node
 from edgeflow.program.nodes.base import factor_of
+from edgeflow.program.nodes.decimate import Decimate
 
 _HEADERS = ("ef_kernels.h", "ef_profile.h")
 # in kernels, global names begin with ef_, and so do the names of their files; the profiler's marks
@@ -217,10 +218,18 @@ def _step(plan: Plan, prefix: str) -> str:
     early = [*(f"    {copy}" for copy in last), "    return;"]
     lines = [f"if ({decided}) {{", *early, "}"] if decided else []
     limit = symmetric_max(program.input.bits)
+    gates = {clock.gate for clock in program.clocks}
     lines.append(f"@ef_clamp_s16(x, model->in.x, {macro}_INPUTS, {limit});")
     for number, node in enumerate(program.nodes):
-        lines += [copy.statement for copy in places.copies(number)]
-        lines += [plan.steps[node.name].statement, "EF_PROFILE_LAYER();"]
+        run = [copy.statement for copy in places.copies(number)]
+        run.append(plan.steps[node.name].statement)
+        gate = program.clocks[number].gate
+        due = "" if gate is None else f"{program.nodes[gate].name}_due"
+        lines += [f"if ({due}) {{", *(f"    {line}" for line in run), "}"] if due else run
+        if number in gates and isinstance(node, Decimate):
+            passed = f"model->{node.name}_phase[0] == {-node.stride}"
+            lines.append(f"const int {node.name}_due = {f'{due} && ' if due else ''}{passed};")
+        lines.append("EF_PROFILE_LAYER();")
     lines += last
     body = "".join(f"    {line}\n" for line in lines)
     text = (

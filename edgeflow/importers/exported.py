@@ -104,7 +104,7 @@ class _Exported(TorchGraph):
 
     def limitation(self, op: Operation) -> str | None:
         if op.kind == "getitem":
-            return "joins or splits paths"
+            return "splits channels: use a layer for each part, which is the same"
         return super().limitation(op)
 
     @torch.no_grad()

@@ -188,7 +188,10 @@ def _paths(options: Mapping[str, Any], parts: list[Part]) -> tuple[list[Part], t
             problem = part.problem
             if len(part.sources) != 1 and part.kind not in JOINS:
                 names = " and ".join(short(name) for name, _ in part.sources)
-                problem = problem or f"it joins {names or 'nothing'}: a chain is needed"
+                problem = problem or (
+                    f"it joins {names or 'nothing'}: use Add, Multiply or Concatenate, or a "
+                    "recurrent layer in place of attention"
+                )
             output = max((number for name, number in read if name == part.name), default=0)
             reads = tuple(placed[name] for name, _ in part.sources)
             result.append(

@@ -19,6 +19,7 @@ from edgeflow.importers.keras_chain import INPUT, SLICES, Part, input_shape, par
 from edgeflow.importers.keras_file import open_model
 from edgeflow.importers.keras_rules import (
     ENDINGS,
+    FUNCTIONS,
     INERT,
     SUPPORTED,
     Place,
@@ -66,9 +67,11 @@ def from_keras(
         _check_parts(parts, outputs, example.shape[-1], time)
         assembly = Assembly(example.shape[-1])
         points = {INPUT: assembly.point}
-        for part in parts:
+        for number, part in enumerate(parts):
+            final = _is_final(parts, number, outputs)
+            read = [points[key] for key in part.reads]
             try:
-                points[part.gives] = _added(assembly, part, [points[k] for k in part.reads], window)
+                points[part.gives] = _added(assembly, part, read, window, final)
             except (CompressError, ValueError) as error:  # ValueError: sizes that do not fit
                 raise CompressError(f"{part}: {error}") from error
         assembly.point = side_by_side([points[key] for key in outputs], "the output")
@@ -102,8 +105,7 @@ def _check_parts(
         read = [known[key] for key in part.reads]
         steps, widths = all(step for step, _ in read), [width for _, width in read]
         width = sum(widths) if part.kind == "Concatenate" else next(iter(widths), channels)
-        final = len(outputs) == 1 and all(later.kind in INERT for later in parts[k + 1 :])
-        place = Place(steps, width, time, final, len(outputs) > 1)
+        place = Place(steps, width, time, _is_final(parts, k, outputs), len(outputs) > 1)
         if reason := unsupported_reason(part, place):
             problems.append(f"{part}: {reason}")
         given = int(part.options.get("units") or part.options.get("filters") or width)
@@ -112,6 +114,11 @@ def _check_parts(
         raise CompressError(
             f"these layers cannot be compressed: {listed(problems)}. Supported are {SUPPORTED}"
         )
+
+
+def _is_final(parts: list[Part], number: int, outputs: tuple[str, ...]) -> bool:
+    """Tell whether a layer ends a model of one output."""
+    return len(outputs) == 1 and all(later.kind in INERT for later in parts[number + 1 :])
 
 
 def _takes_last(part: Part) -> bool:
@@ -143,8 +150,11 @@ def _policy(given: Any) -> str:
     return str(given.get("name") if isinstance(given, dict) else given)
 
 
-def _added(chain: Assembly, part: Part, read: list[Point], window: int) -> Point:
-    """Add a layer, which has been checked, behind what it reads; return what it gives."""
+def _added(chain: Assembly, part: Part, read: list[Point], window: int, final: bool) -> Point:
+    """Add a layer, which has been checked, behind what it reads; return what it gives.
+
+    A sigmoid is left out where it is `final`.
+    """
     if part.kind in ("Add", "Average", "Subtract"):
         share = 1 / len(read) if part.kind == "Average" else 1.0
         second = -share if part.kind == "Subtract" else share
@@ -155,11 +165,11 @@ def _added(chain: Assembly, part: Part, read: list[Point], window: int) -> Point
             read[0] = chain.point
     else:
         chain.point = side_by_side(read, str(part)) if len(read) > 1 else read[0]
-        _add(chain, part, window)
+        _add(chain, part, window, final)
     return chain.point
 
 
-def _add(chain: Assembly, part: Part, window: int) -> None:
+def _add(chain: Assembly, part: Part, window: int, final: bool) -> None:
     if part.kind in _GATES:
         _add_recurrent(chain, part)
     elif part.kind == "GlobalAveragePooling1D":
@@ -169,13 +179,11 @@ def _add(chain: Assembly, part: Part, window: int) -> None:
     ending = {"ReLU": "relu", "Softmax": "softmax"}.get(part.kind) or (
         "linear" if part.kind in _GATES else activation_of(part.options)
     )
-    if ending == "relu":
-        own = part.kind in ("ReLU", "Activation")
-        chain.relu(part.name if own else f"{part.name}_relu")
-    elif ending == "tanh":
-        chain.tanh(part.name if part.kind == "Activation" else f"{part.name}_tanh")
-    elif ending in ENDINGS:
+    if ending in ENDINGS and (final or ending != "sigmoid"):
         chain.end(ending)
+    elif ending != "linear" and ending in FUNCTIONS:
+        own = part.kind in ("ReLU", "Activation")
+        getattr(chain, ending)(part.name if own else f"{part.name}_{ending}")
 
 
 def _add_recurrent(chain: Assembly, part: Part) -> None:

@@ -9,7 +9,8 @@ from edgeflow.importers.keras_chain import JOINS, SLICES, Part, class_of, short
 
 SUPPORTED = (
     "GRU, LSTM, SimpleRNN and RNN of their cells, Dense, causal Conv1D, BatchNormalization, "
-    "LayerNormalization, Normalization, Rescaling, GlobalAveragePooling1D, TimeDistributed, ReLU, "
+    "LayerNormalization, Normalization, Rescaling, GlobalAveragePooling1D, TimeDistributed, relu, "
+    "tanh, sigmoid, "
     "Add, Subtract, Average, Multiply, Concatenate, Dropout and noise, and Softmax at the end"
 )
 #: Layers that do nothing once a model is trained.
@@ -19,6 +20,8 @@ INERT = (
 )
 #: Activations that may end a model: they change no decision.
 ENDINGS = ("softmax", "log_softmax", "sigmoid")
+#: Activations that a chain has between layers; "linear" is none.
+FUNCTIONS = ("linear", "relu", "tanh", "sigmoid")
 _STEPS = "every sample needs an output: use Conv1D with strides=1, or data of a lower rate"
 _WINDOW = "it needs the whole window: use return_sequences=False or GlobalAveragePooling1D"
 _CUDNN = "load the model in Keras 2, and save it with a layer of the plain class"
@@ -30,7 +33,7 @@ _ADVICE = {
     **dict.fromkeys(("CuDNNGRU", "CuDNNLSTM"), _CUDNN),
     **dict.fromkeys(("LeakyReLU", "PReLU", "ELU"), "use ReLU"),
     "Bidirectional": "it needs the future: use a forward layer",
-    "Embedding": "feed numbers: one-hot channels into Dense do the same",
+    "Embedding": "use one-hot channels and Dense, which do the same",
     "Lambda": "it is Python code, which is never run: use a layer",
     "TFOpLambda": "use a layer of Keras in place of an operation",
     "Masking": "leave it out, and cut windows without padding",
@@ -108,11 +111,11 @@ def activation_of(
 
 def _activation(part: Part, place: Place) -> str | None:
     name = activation_of(part.options)
-    if name in ("linear", "relu", "tanh") or (name in ENDINGS and place.final):
+    if name in FUNCTIONS or (name in ENDINGS and place.final):
         return None
     if name in ENDINGS:
-        return f"{name} {place.ending}: use relu or tanh, or none"
-    return f"activation '{short(name)}': use relu or tanh, or none"
+        return f"{name} {place.ending}: use relu, tanh or sigmoid, or none"
+    return f"activation '{short(name)}': use relu, tanh or sigmoid, or none"
 
 
 def _dense(part: Part, place: Place) -> str | None:
@@ -221,7 +224,7 @@ def _slice(part: Part, place: Place) -> str | None:
     last = rest[0] == -1 or (place.time and rest[0] == place.time - 1)
     if place.steps and batch is None and last and not any(one is not None for one in rest[1:]):
         return None
-    return "only the last step can be picked: x[:, -1]"
+    return "only the last step can be read: use x[:, -1]"
 
 
 def _concatenate(part: Part, place: Place) -> str | None:

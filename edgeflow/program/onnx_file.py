@@ -3,7 +3,7 @@
 Where several values are read side by side, a `Concat` stands before the layer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +22,7 @@ from edgeflow.program.input_format import InputFormat
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import NODES
 from edgeflow.program.nodes.base import Node, factor_of, is_optional
+from edgeflow.program.nodes.decimate import Decimate
 from edgeflow.program.onnx_forms import Form, as_form, layers_of
 from edgeflow.program.sources import from_json, to_json
 from edgeflow.tasks import OutputFormat
@@ -57,6 +58,7 @@ def to_onnx(program: "Program") -> onnx.ModelProto:
     *reads, output = program.reads
     # what is the output as it is, and read by nothing else, has its name at once
     direct = len(output) == 1 and output[0] == len(program.nodes)
+    ticks: dict[int, str] = {}
     for number, node in enumerate(program.nodes):
         last = direct and number == len(program.nodes) - 1
         result = "y" if last else f"x{number + 1}"
@@ -64,13 +66,20 @@ def to_onnx(program: "Program") -> onnx.ModelProto:
         if len(reads[number]) > 1:
             value = f"in{number + 1}"
             nodes.append(_concat(reads[number], value))
+        gate = program.clocks[number].gate
         node_inputs, node_outputs = [value], [result]
+        kept = []  # what stays as it is at steps that the layer does not run at
         for state, vector in {**node.states, **node.held}.items():
             name = f"{node.name}_{state}"
             inputs.append(_value(name, vector.size, vector.dtype))
             outputs.append(_value(f"{name}_next", vector.size, vector.dtype))
             node_inputs.append(name)
-            node_outputs.append(f"{name}_next")
+            node_outputs.append(f"{name}_next" if gate is None else f"{name}_new")
+            if gate is not None:
+                kept.append(_keep(ticks[gate], name, f"{name}_next", vector.dtype))
+                if state == node.output_state:
+                    node_outputs[0] = f"{node.name}_new"
+                    kept.append(_keep(ticks[gate], name, result, vector.dtype))
         attributes: dict[str, Any] = node.ints()
         for field, matrix in node.products().items():
             prefix = f"{node.name}.{field}"
@@ -98,6 +107,10 @@ def to_onnx(program: "Program") -> onnx.ModelProto:
                 **attributes,
             )
         )
+        nodes += kept
+        if isinstance(node, Decimate):
+            ticks[number] = f"{node.name}_passed"
+            nodes += _passed(node, ticks[number], "" if gate is None else ticks[gate])
     if not direct:
         nodes.append(_concat(output, "y"))
     graph = helper.make_graph(
@@ -111,6 +124,10 @@ def to_onnx(program: "Program") -> onnx.ModelProto:
     functions = [fn.clamp_function(), fn.matvec_function(), fn.lookup_function()]
     if any(node.delta_matrices() for node in program.nodes):
         functions.append(fn.hold_function())
+    if ticks:
+        functions.append(fn.passed_function())
+        functions.append(fn.keep_function("Keep", fn.INT16))
+        functions.append(fn.keep_function("KeepLong", fn.INT32))
     model = helper.make_model(
         graph,
         producer_name=PRODUCER,
@@ -129,6 +146,24 @@ def to_onnx(program: "Program") -> onnx.ModelProto:
 def _concat(reads: Sequence[int], result: str) -> onnx.NodeProto:
     """Return what puts values side by side; of a single one it is a copy."""
     return helper.make_node("Concat", [f"x{k}" for k in reads], [result], name=result, axis=1)
+
+
+def _keep(ran: str, state: str, result: str, dtype: type[np.generic]) -> onnx.NodeProto:
+    """Return what gives the new state where the layer ran, else the old one."""
+    kind = "Keep" if dtype is np.int16 else "KeepLong"
+    inputs = [ran, f"{state}_new", state]
+    return helper.make_node(kind, inputs, [result], name=result, domain=fn.DOMAIN)
+
+
+def _passed(node: Decimate, result: str, before: str) -> Iterator[onnx.NodeProto]:
+    """Yield what tells whether a layer passed x on; `before` tells whether it ran, "": always."""
+    alone = f"{node.name}_due" if before else result
+    yield helper.make_node(
+        "Passed", [f"{node.name}_phase_next"], [alone], name=alone, domain=fn.DOMAIN,
+        stride=node.stride,
+    )  # fmt: skip
+    if before:
+        yield helper.make_node("And", [alone, before], [result], name=result)
 
 
 def _value(name: str, size: int, dtype: type[np.generic] = np.int16) -> onnx.ValueInfoProto:
@@ -214,10 +249,10 @@ def _program(model: onnx.ModelProto, header: dict[str, Any], kind: type[ProgramT
     for layer in layers_of(model.graph) if outside == Form() else header["layers"]:
         name, operator, attributes = layer["name"], layer["operator"], layer["attributes"]
         node_kind = NODES.get(operator.partition("_")[0])
-        if node_kind is None and operator != "Clamp":
+        if node_kind is None and operator not in fn.BETWEEN:
             raise ProgramError(f"unknown operator '{operator}'")
         if node_kind is None:
-            continue
+            continue  # no layer, but what stands between them
         ints = {field: int(attributes[field]) for field in node_kind.int_fields}
         matrices = {}
         for field in node_kind.matrix_fields:

@@ -25,6 +25,8 @@ from edgeflow.program.tracing import (
 
 DOMAIN_VERSION = 1
 OPSET = 18
+#: Functions that are called between layers.
+BETWEEN = ("Clamp", "Passed", "Keep", "KeepLong")
 IR_VERSION = 10
 
 
@@ -108,3 +110,18 @@ def clamp_function() -> onnx.FunctionProto:
     b = Body()
     b.give("y", clip(b.input("x", INT16), b.attribute("bits")), INT16)
     return function("Clamp", ["x"], ["y"], b.nodes, ["bits"])
+
+
+def passed_function() -> onnx.FunctionProto:
+    """Return ``Passed``: whether a `Decimate` passed x on, by its next phase."""
+    b = Body()
+    b.give("y", b.input("phase", INT16) == -b.attribute("stride"), BOOL)
+    return function("Passed", ["phase"], ["y"], b.nodes, ["stride"])
+
+
+def keep_function(name: str, kind: int) -> onnx.FunctionProto:
+    """Return ``Keep``, of int32 ``KeepLong``: `new` where the layer ran, else `old`."""
+    b = Body()
+    kept = np.where(b.input("ran", BOOL), b.input("new", kind), b.input("old", kind))
+    b.give("y", kept, kind)
+    return function(name, ["ran", "new", "old"], ["y"], b.nodes)

@@ -16,6 +16,7 @@ from edgeflow.errors import ProgramError
 from edgeflow.names import same_name
 from edgeflow.overlap import Overlap
 from edgeflow.program import inference, onnx_file
+from edgeflow.program.clocks import Clock, clocks_of, run_at, ticking
 from edgeflow.program.confidence import ONE, confidence
 from edgeflow.program.described import check_metadata, check_names
 from edgeflow.program.fixedpoint import Ints, clip
@@ -38,8 +39,9 @@ def is_layer_name(name: str) -> bool:
 class Program:
     """A step graph: `nodes` applied in order to one sample, each with its own state.
 
-    A node reads what its sources give, side by side: by default the node before it, a chain. Two
-    programs are equal if their `hash` is.
+    A node reads what its sources give, side by side: by default the node before it, a chain. Nodes
+    behind a `Decimate` run at some steps only (`clocks`). Two programs are equal if their `hash`
+    is.
 
     Parameters
     ----------
@@ -98,6 +100,7 @@ class Program:
                 kind = "of low rank" if matrix.factor else "a delta one"
                 raise ProgramError(f"layer {node.name}: its matrix {name} cannot be {kind}")
         size, _ = check_sources(self.nodes, self.reads, self.inputs, self.input.bits)
+        _ = self.clocks
         if self.classes and len(self.classes) != size:
             raise ProgramError(f"{len(self.classes)} class names for {size} outputs")
         if (twice := same_name(self.classes)) is not None:
@@ -146,6 +149,11 @@ class Program:
     def reads(self) -> tuple[Sources, ...]:
         """What each node reads, in order, and then the output: `sources`, or those of a chain."""
         return self.sources or chain_of(len(self.nodes))
+
+    @cached_property
+    def clocks(self) -> tuple[Clock, ...]:
+        """The steps at which each node runs."""
+        return clocks_of(self.nodes, self.reads)
 
     @property
     def task(self) -> Task:
@@ -254,9 +262,10 @@ class Program:
 
     def step(self, x: NDArray[np.int16], state: list[State]) -> tuple[Ints, list[State]]:
         """Run one sample: x int16 [n, inputs] -> y [n, outputs] within int16, next state."""
-        values, following = [clip(x, self.input.bits)], []
-        for node, reads, old in zip(self.nodes, self.reads[:-1], state, strict=True):
-            y, new = node.advance(joined(values, reads), old)
+        values, following = [clip(x, self.input.bits)], list[State]()
+        for number, (node, reads) in enumerate(zip(self.nodes, self.reads[:-1], strict=True)):
+            due = ticking(self.clocks, self.nodes, number, following)
+            y, new = run_at(due, node, joined(values, reads), state[number])
             values.append(y)
             following.append(new)
         return joined(values, self.reads[-1]), following

@@ -112,6 +112,16 @@ typedef struct {
 
 void ef_cutoff_step(const ef_cutoff *cell, const int16_t *x, int16_t *held, int16_t *count);
 
+/* Pass x on at the steps first, first + stride, ... after a reset, counted from 0 */
+typedef struct {
+    uint16_t size;   /* Values per step */
+    uint8_t bits;    /* Their width, 2..16 */
+    uint16_t first;  /* 0..16384 */
+    uint16_t stride; /* 1..16384 */
+} ef_decimate;
+
+void ef_decimate_step(const ef_decimate *cell, const int16_t *x, int16_t *phase, int16_t *y);
+
 /* An event where a smoothed score has been above its threshold in m of the last n steps */
 typedef struct {
     /* [size] In units of x. A score above high begins to count, and counts until it is not above
@@ -391,6 +401,15 @@ typedef struct {
 void ef_minlstm_step(const ef_minlstm *cell, const int16_t *x, int32_t *h, int16_t *y,
                      int16_t *scratch);
 
+/* y = max(x(t), ..., x(t - steps + 1)). Before a reset, x counts as 0 */
+typedef struct {
+    uint16_t size; /* Values per step */
+    uint8_t bits;  /* Their width, 2..16 */
+    uint8_t steps; /* 2..64 */
+} ef_moving_max;
+
+void ef_moving_max_step(const ef_moving_max *cell, const int16_t *x, int16_t *past, int16_t *y);
+
 /* y = (2 multiplier sum + 2^31) >> 32, sum = x(t) + ... + x(t - steps + 1) */
 typedef struct {
     uint16_t size;      /* Values per step */
@@ -498,5 +517,13 @@ typedef struct {
 
 void ef_wide_lstm_step(const ef_wide_lstm *cell, const int16_t *x, int16_t *h, int32_t *c,
                        int16_t *scratch);
+
+/* The last x, zeros before the first: it can be read at any step of the program */
+typedef struct {
+    uint16_t size; /* Values per step */
+    uint8_t bits;  /* Their width, 2..16 */
+} ef_zero_order_hold;
+
+void ef_zero_order_hold_step(const ef_zero_order_hold *cell, const int16_t *x, int16_t *last);
 
 #endif

@@ -212,6 +212,25 @@ static void a_delay_line_keeps_its_order(void) {
     }
 }
 
+/* Every third step from the fifth on is passed, and the largest of two is of neighbours. */
+static void a_rate_divider_keeps_its_phase(void) {
+    const ef_decimate every = {1, 16, 4, 3};
+    const ef_moving_max largest = {1, 16, 2};
+    const ef_zero_order_hold hold = {1, 16};
+    int16_t phase = 0, past = 0, passed = 5000, most, held = 0;
+    for (int step = 0; step < 1000; step++) {
+        const int16_t x = (int16_t)(step % 2 ? -step : step);
+        ef_decimate_step(&every, &x, &phase, &passed);
+        const int due = step >= 4 && (step - 4) % 3 == 0;
+        CHECK_EQUAL(phase == -3, due);
+        CHECK_EQUAL(passed == x, due);
+        ef_moving_max_step(&largest, &x, &past, &most);
+        CHECK_EQUAL(most, step % 2 ? step - 1 : step);
+        ef_zero_order_hold_step(&hold, &passed, &held);
+        CHECK_EQUAL(held, passed);
+    }
+}
+
 /* The lead counts, not the value, and not before `start` samples were read. */
 static void a_decision_needs_the_lead_and_the_start(void) {
     const ef_cutoff cell = {3, 10, 3};
@@ -250,6 +269,7 @@ int main(void) {
     clamp_and_relu_clip_every_value();
     sums_stop_and_leak();
     a_delay_line_keeps_its_order();
+    a_rate_divider_keeps_its_phase();
     a_decision_needs_the_lead_and_the_start();
     a_norm_does_not_depend_on_the_scale();
     return check_result();

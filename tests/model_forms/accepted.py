@@ -19,6 +19,8 @@ from tests.model_forms.form import (
 )
 
 ReluRNN = functools.partial(nn.RNN, nonlinearity="relu")
+TAKEN_APART = "this exporter writes its steps out"
+CALLED_ON_SAMPLES = "the module is called on samples alone: a default for the state"
 MEAN, STD = torch.tensor([0.5, -1.0, 0.2]), torch.tensor([2.0, 0.7, 1.5])
 
 
@@ -117,8 +119,10 @@ ACCEPTED = [
     Form("gru, last step", lambda: net(last)),
     Form("lstm", lambda: net(last, rnn=gru(kind=nn.LSTM))),
     # this exporter writes the steps of an nn.RNN out
-    Form("rnn tanh", lambda: net(last, rnn=gru(kind=nn.RNN)), other=(("dynamo", "dynamo=False"),)),
-    Form("rnn relu", lambda: net(every, rnn=gru(kind=ReluRNN)), other=(("dynamo", "dynamo=False"),)),
+    Form("rnn tanh", lambda: net(last, rnn=gru(kind=nn.RNN)), other=(("dynamo", "dynamo=False"),),
+         why=TAKEN_APART),
+    Form("rnn relu", lambda: net(every, rnn=gru(kind=ReluRNN)),
+         other=(("dynamo", "dynamo=False"),), why=TAKEN_APART),
     Form("stacked, with dropout", lambda: net(last, rnn=gru(num_layers=2, dropout=0.4))),
     Form("stacked lstm, its last state",
          lambda: net(lambda m, x: m.out(m.rnn(x)[1][0][-1]), rnn=gru(kind=nn.LSTM, num_layers=2))),
@@ -138,7 +142,8 @@ ACCEPTED = [
     Form("one layer called twice", lambda: net(lambda m, x: m.out(m.rnn(m.rnn(x)[0])[0]),
                                                rnn=gru(size=CHANNELS), out=head(CHANNELS))),
     # an exporter refuses what the samples decide
-    Form("control flow by the samples", lambda: net(branched), notes="decides", doors="module"),
+    Form("control flow by the samples", lambda: net(branched), notes="decides", doors="module",
+         why="exporters refuse it"),
     # time first
     Form("time first inside, transpose",
          lambda: net(lambda m, x: m.out(m.rnn(x.transpose(0, 1))[0][-1]),
@@ -158,15 +163,15 @@ ACCEPTED = [
                      rnn=gru(kind=nn.LSTM))),
     Form("state as input", lambda: net(lambda m, x, h: (lambda r: (m.out(r[0]), r[1]))(m.rnn(x, h))),
          arguments=lambda x: (x, zeros(x)), output=lambda y: y[0],
-         other=(("module", "forward"),)),
+         other=(("module", "forward"),), why=CALLED_ON_SAMPLES),
     Form("state as first input",
          lambda: net(lambda m, h, x: (lambda r: (m.out(r[0]), r[1]))(m.rnn(x, h))),
          arguments=lambda x: (zeros(x), x), output=lambda y: y[0],
-         other=(("module", "forward"),)),
+         other=(("module", "forward"),), why=CALLED_ON_SAMPLES),
     Form("state as first output",
          lambda: net(lambda m, x, h: (lambda r: (r[1], m.out(r[0][:, -1])))(m.rnn(x, h))),
          arguments=lambda x: (x, zeros(x)), output=lambda y: y[1],
-         other=(("module", "forward"),)),
+         other=(("module", "forward"),), why=CALLED_ON_SAMPLES),
     # activations between layers
     Form("shared nn.ReLU",
          lambda: net(lambda m, x: m.out(m.act(m.mid(m.act(m.rnn(x)[0][:, -1])))), act=nn.ReLU(),

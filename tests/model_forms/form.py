@@ -51,6 +51,9 @@ class Form:
         Refusals at single doors.
     doors : str
         Those that there are: "module", "pt2", "onnx", "dynamo"; an exporter refuses the rest.
+    why : str
+        For the table in ``docs/import.md``: why it is refused, at all doors or at some, and what to
+        do instead.
     """
 
     name: str
@@ -63,6 +66,13 @@ class Form:
     classes: tuple[str, ...] = ()
     other: tuple[tuple[str, str], ...] = ()
     doors: str = "module pt2 onnx dynamo"
+    why: str = ""
+
+    def taken(self, door: str) -> bool | None:
+        """Tell whether a door takes it; None if it does not get there."""
+        if door not in self.doors.split():
+            return None
+        return not dict(self.other).get(door, self.refused)
 
 
 def gru(inputs: int = CHANNELS, size: int = HIDDEN, *, kind: Any = nn.GRU, **options: Any) -> Any:

@@ -1,5 +1,6 @@
 """Forms that no door takes, and words of the refusal."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -53,7 +54,46 @@ def lengths(x: Tensor) -> tuple[Tensor, Tensor]:
     return x, torch.full((len(x),), STEPS, dtype=torch.int64)
 
 
-REFUSED = [
+#: For the table in ``docs/import.md``: the reason, or what to use instead.
+WHY = {
+    "bidirectional": "needs the future: a forward layer",
+    "proj_size": "a smaller hidden_size",
+    "learned first state": "a stream starts from zeros",
+    "constant first state": "a stream starts from zeros",
+    "random first state": "a stream starts from zeros",
+    "first state from the samples": "a stream starts from zeros",
+    "gain as input": "has no value in the file: a constant of the model",
+    "features beside the samples": "further channels of the samples",
+    "lengths as input": "plain tensors, windows of one length",
+    "index by lengths": "plain tensors, windows of one length",
+    "clamp": "clip the data before the model",
+    "silu": "ReLU, tanh or sigmoid; this exporter writes x sigmoid(x)",
+    "nn.GELU": "ReLU, tanh or sigmoid",
+    "softplus at the end": "leave it out",
+    "softmax over time": "weighs the whole window: the last step, or the mean",
+    "softmax between": "ReLU, tanh or sigmoid",
+    "magnitude channel": "a channel of the data",
+    "difference of samples": "a channel of the data",
+    "attention pooling": "weighs the whole window: the last step, or the mean",
+    "nn.MultiheadAttention": "weighs the whole window: a recurrent layer",
+    "maximum over time": "the last step, or the mean over time",
+    "last states joined": "the output, not the cell state",
+    "cell state read": "the output, not the cell state",
+    "flattened window": "the last step",
+    "another step than the last": "the last step",
+    "reversed time": "needs the future",
+    "embedding": "one-hot channels into a linear layer",
+    "conv that reads the future": "zeros on the left",
+    "strided conv": "stride 1",
+    "assert in forward": "fails on the samples",
+    "nn.GRUCell in a loop": "nn.GRU",
+    "scripted": "the nn.Module that it was made from",
+    "wrong number of channels": "as many channels as the data have",
+    "no layer at all": "nothing to compress",
+    "weights that are not finite": "train it again",
+}
+
+_FORMS = [
     Form("bidirectional", bidirectional, "future|bidirectional"),
     Form("proj_size", lambda: net(last, rnn=gru(kind=nn.LSTM, proj_size=3), out=head(3)),
          "proj_size|[Pp]roject", doors="module pt2"),
@@ -139,3 +179,6 @@ def spoiled() -> Made:
     made = net(last)
     made.out.weight.data[0, 0] = torch.nan
     return made
+
+
+REFUSED = [replace(form, why=WHY[form.name]) for form in _FORMS]

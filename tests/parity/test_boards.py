@@ -33,6 +33,7 @@ from tests.harness import (
 from tests.random_programs import DRAW, PLAIN, random_graph, random_program, samples
 
 CONVOLUTION = ["taps", "gru", "norm", "relu", "taps", "mixer", "gru"]
+RATES = ["taps", "decimate", "gru", "moving_max", "decimate", "lstm"]
 FRONT = ["magnitude", "biquad", "gravity", "difference"]
 # Sizes that are not multiples of 4, a narrow and a full-width state, parameters at the limits.
 PROGRAMS = {
@@ -49,6 +50,7 @@ PROGRAMS = {
     "convolution": random_program(64, 5, [1, 9, 1, 1, 1, 21, 7], 4, 12, 12, cells=CONVOLUTION),
     "spiking_memory": random_program(9, 5, [19, 21, 7], 4, 12, 12, cells=["l2mu"]),
     "graph": random_graph(24, 5, [16, 16, 8, 8], 3, 12, 12, cells=["gru", "relu", "lstm"]),
+    "rates": random_program(8, 5, [1, 1, 9, 1, 1, 7], 4, 12, 12, cells=RATES),
     "front": random_program(7, 6, [1] * 4, 5, 16, 12, cells=FRONT),
     "sound": random_program(6, 37, [1], 5, 16, 12, cells=["log_mel"]),
     "wide": random_program(2, 5, [13], 3, 16, 16),

@@ -9,8 +9,8 @@ import torch
 
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model
-from tests.model_forms import FORMS, Form
-from tests.model_forms.doors import through
+from tests.model_forms import FORMS, TWINS, Form
+from tests.model_forms.doors import DOORS, through
 from tests.model_forms.form import CHANNELS, STEPS
 
 #: A refusal says what to do by one of these.
@@ -21,6 +21,10 @@ REMEDY = re.compile(
 )
 #: Of a number, relative to the spread of the outputs.
 TOLERANCE = 1e-4
+#: Of float32, relative to the largest output.
+ROUNDING = 1e-6
+#: Of the samples.
+SCALES = np.float32([0.1, 1.0, 10.0])
 
 
 def windows(seed: int, n: int = 6) -> np.ndarray:
@@ -35,14 +39,19 @@ def assert_clear(message: str, pattern: str) -> None:
 
 
 def assert_same(chain: FloatChain, form: Form, net: torch.nn.Module) -> None:
-    x = windows(9)
-    with torch.no_grad():
-        given = form.arguments(torch.from_numpy(x))
-        expected = form.output(net(*given)).double().numpy()
-    got = form.chain(torch.from_numpy(chain.run(x)).double()).numpy()
+    for scale in SCALES:
+        x = scale * windows(9)
+        with torch.no_grad():
+            given = form.arguments(torch.from_numpy(x))
+            expected = form.output(net(*given)).double().numpy()
+        assert_near(form.chain(torch.from_numpy(chain.run(x)).double()).numpy(), expected)
+
+
+def assert_near(got: np.ndarray, expected: np.ndarray) -> None:
     got = got if expected.ndim == 3 else got[:, -1]
     assert got.shape == expected.shape
-    assert np.abs(got - expected).max() <= TOLERANCE * expected.std(axis=0).max()
+    most = TOLERANCE * expected.std(axis=0).max() + ROUNDING * np.abs(expected).max()
+    assert np.abs(got - expected).max() <= most
 
 
 def assert_door(form: Form, door: str, folder: Path, *, free: bool = False) -> None:
@@ -97,3 +106,13 @@ def test_form_by_dynamo(form: Form, door: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("form,door", cases("pt2", "onnx"))
 def test_form_with_free_sizes(form: Form, door: str, tmp_path: Path) -> None:
     assert_door(form, door, tmp_path, free=True)
+
+
+def test_doors_agree_or_the_table_says_why() -> None:
+    """Alone catches a form that one door takes and another refuses, without a word about it."""
+    by_name = {form.name: form for form in FORMS}
+    assert set(TWINS) <= set(by_name)
+    for name, form in by_name.items():
+        taken = {form.taken(door) for door in DOORS} - {None}
+        taken |= {not TWINS[name].refused} if name in TWINS else set()
+        assert form.why or taken == {True}, name
