@@ -22,8 +22,8 @@ from edgeflow.importers.points import Map
 if TYPE_CHECKING:
     from edgeflow.importers.assembly import Assembly
 
-#: Layers that read one step at a time, and keep nothing of it.
-WITHOUT_MEMORY = (nn.Linear, nn.ReLU, nn.Tanh, nn.Sigmoid, nn.LayerNorm)
+#: Layers that read one step at a time, and keep nothing of it, beside functions of single values.
+WITHOUT_MEMORY = (nn.Linear, nn.LayerNorm)
 
 
 def add_conv(
