@@ -62,6 +62,7 @@ NETS: dict[str, tuple[Callable[[], Net], Sequence[tuple[int, int]]]] = {
     "groups": (lambda: Net(conv(), nn.ReLU(), conv(8, 3, groups=4)), [(6, 1)]),
     "max": (lambda: Net(conv(), nn.ReLU(), nn.MaxPool1d(2)), [(5, 2)]),
     "mean": (lambda: Net(conv(), nn.ReLU(), nn.AvgPool1d(3, 2)), [(6, 2)]),
+    "curve": (lambda: Net(conv(), nn.GELU(), nn.MaxPool1d(2), conv(8, 3), nn.SiLU()), [(5, 2), (9, 2)]),
     "moving": (lambda: Net(conv(), nn.MaxPool1d(3, 1)), [(6, 1)]),
     "first": (lambda: Net(nn.AvgPool1d(2), conv()), [(1, 2), (9, 2)]),
     "norm": (
