@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
-from tests.model_forms.form import CHANNELS, STEPS, Form
+from tests.model_forms.form import CHANNELS, STEPS, Form, Made
 
 DOORS = ("module", "pt2", "onnx", "dynamo")
 
@@ -27,9 +27,14 @@ def through(door: str, form: Form, net: nn.Module, folder: Path, *, free: bool =
 
     `free` leaves the number of windows and steps open.
     """
-    if door == "module":
-        return net
-    path, arguments = folder / f"m.{'pt2' if door == 'pt2' else 'onnx'}", given(form)
+    return net if door == "module" else exported(door, net, given(form), folder, free=free)
+
+
+def exported(
+    door: str, net: nn.Module, arguments: tuple[torch.Tensor, ...], folder: Path, *, free: bool
+) -> Path:
+    """Return the file that an exporter makes of a module, run on these arguments."""
+    path = folder / f"m.{'pt2' if door == 'pt2' else 'onnx'}"
     with _quiet():
         if door == "onnx":
             names = [f"input{k}" for k in range(len(arguments))]
@@ -40,7 +45,7 @@ def through(door: str, form: Form, net: nn.Module, folder: Path, *, free: bool =
         shapes: Any = None
         if free:
             sizes = tuple(dict.fromkeys(_axes(a), Dim.AUTO) for a in arguments)
-            shapes = sizes if isinstance(net, nn.Sequential) else (sizes,)  # others take *given
+            shapes = (sizes,) if isinstance(net, Made) else sizes  # which takes *given
         program = torch.export.export(net, arguments, dynamic_shapes=shapes)
         if door == "pt2":
             torch.export.save(program, path)
