@@ -32,6 +32,7 @@ from edgeflow.program.nodes import (
     CfC,
     ChannelMixer,
     Count,
+    Curve,
     Decimate,
     Detect,
     Difference,
@@ -470,6 +471,22 @@ def random_squash(kind: type[Node]) -> Callable[..., Node]:
     return draw
 
 
+def random_curve(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                 state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    reads: Any = random_squash(Tanh)(rng, name, width, size, bits, state_bits, extreme)
+    fraction = int(rng.integers(1, 31 if extreme else 16))
+    room = (2**31 - 1 - 2 ** (fraction - 1)) // (largest_magnitude(bits) + 32767)
+    room = min(room, 32767)
+    factors = rng.integers(-room, room + 1, (3, width))
+    table = rng.integers(-32767, 32768, 257)
+    if extreme:
+        factors, table = rng.choice([-room, room], (3, width)), rng.choice([-32767, 32767], 257)
+    return Curve(
+        name, reads.multiplier, *factors.astype(np.int16), bits, state_bits, reads.shift, fraction,
+        table.astype(np.int16) if rng.random() < 0.7 else None,
+    )  # fmt: skip
+
+
 def random_mixer(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
                  state_bits: int, extreme: bool) -> Node:  # fmt: skip
     hidden_bits = int(rng.integers(2, 17))
@@ -636,6 +653,7 @@ DRAW: dict[str, Callable[..., Node]] = {
     "add": random_add,
     "sigmoid": random_squash(Sigmoid),
     "tanh": random_squash(Tanh),
+    "curve": random_curve,
     "norm": random_norm,
     "magnitude": random_magnitude,
     "difference": random_difference,

@@ -55,7 +55,7 @@ def convert_sum(layer: Any, given: Calibration) -> Converted:
     moved = (real * source.offset).reshape(branches, size).sum(axis=0)
     gain = real * source.scale / unit
     bias = (layer.bias.double().numpy() + moved) / unit
-    shift = _shift(gain.reshape(branches, size), bias, source.bits)
+    shift = shared_shift(gain.reshape(branches, size), bias, source.bits)
     node = nodes.Add(
         given.name,
         np.round(gain * 2.0**shift).astype(np.int16),
@@ -68,7 +68,7 @@ def convert_sum(layer: Any, given: Calibration) -> Converted:
     return Converted(node, given.output(unit, bits))
 
 
-def _shift(gain: Floats, bias: Floats, bits: int) -> int:
+def shared_shift(gain: Floats, bias: Floats, bits: int) -> int:
     """Return the most fractional bits of gains whose sums, rounded gains included, fit 32 bits."""
     most = (np.abs(gain).sum(axis=0) * largest_magnitude(bits) + np.abs(bias) + 0.5).max()
     rounded = len(gain) * largest_magnitude(bits) / 2 + 1

@@ -131,17 +131,21 @@ class Assembly:
         )
         self.add(name, layer, r.shape[1])
 
+    def function(self, name: str, module: nn.Module) -> None:
+        """Add a function of single values, a layer of ``edgeflow.cells``."""
+        self.add(name, module, self.width)
+
     def relu(self, name: str) -> None:
         """Add ``max(x, 0)``."""
-        self.add(name, nn.ReLU(), self.width)
+        self.function(name, nn.ReLU())
 
     def tanh(self, name: str) -> None:
         """Add ``tanh(x)``."""
-        self.add(name, nn.Tanh(), self.width)
+        self.function(name, nn.Tanh())
 
     def sigmoid(self, name: str) -> None:
         """Add ``1 / (1 + exp(-x))``; at the end of a model it is left out instead: `end`."""
-        self.add(name, nn.Sigmoid(), self.width)
+        self.function(name, nn.Sigmoid())
 
     def layer_norm(
         self,

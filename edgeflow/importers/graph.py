@@ -39,6 +39,7 @@ _LAYERS = (
     "linear",
     "relu",
     "tanh",
+    "function",
     "layer_norm",
     "batch_norm",
     "conv",

@@ -17,9 +17,9 @@ from edgeflow.importers.check import listed
 from edgeflow.importers.graph import importing
 from edgeflow.importers.keras_chain import INPUT, SLICES, Part, input_shape, parts_of
 from edgeflow.importers.keras_file import open_model
+from edgeflow.importers.keras_functions import ACTIVATIONS, function_of
 from edgeflow.importers.keras_rules import (
     ENDINGS,
-    FUNCTIONS,
     INERT,
     SUPPORTED,
     Place,
@@ -176,14 +176,17 @@ def _add(chain: Assembly, part: Part, window: int, final: bool) -> None:
         chain.mean(part.name, window)
     elif add := _ADDS.get(part.kind):
         add(chain, part)
-    ending = {"ReLU": "relu", "Softmax": "softmax"}.get(part.kind) or (
+    if (function := function_of(part)) is not None:
+        chain.function(part.name, function)
+        return
+    ending = {"Softmax": "softmax"}.get(part.kind) or (
         "linear" if part.kind in _GATES else activation_of(part.options)
     )
     if ending in ENDINGS and (final or ending != "sigmoid"):
         chain.end(ending)
-    elif ending != "linear" and ending in FUNCTIONS:
-        own = part.kind in ("ReLU", "Activation")
-        getattr(chain, ending)(part.name if own else f"{part.name}_{ending}")
+    elif ending in ACTIVATIONS:
+        name = part.name if part.kind == "Activation" else f"{part.name}_{ending}"
+        chain.function(name, ACTIVATIONS[ending]())
 
 
 def _add_recurrent(chain: Assembly, part: Part) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 from edgeflow.importers.graph import ATTENTION
 from edgeflow.importers.keras_chain import JOINS, SLICES, Part, class_of, short
+from edgeflow.importers.keras_functions import ACTIVATIONS
 
 SUPPORTED = (
     "GRU, LSTM, SimpleRNN and RNN of their cells, Dense, causal Conv1D, BatchNormalization, "
     "LayerNormalization, Normalization, Rescaling, GlobalAveragePooling1D, TimeDistributed, relu, "
-    "tanh, sigmoid, "
+    "tanh, sigmoid and their like, "
     "Add, Subtract, Average, Multiply, Concatenate, Dropout and noise, and Softmax at the end"
 )
 #: Layers that do nothing once a model is trained.
@@ -20,8 +21,6 @@ INERT = (
 )
 #: Activations that may end a model: they change no decision.
 ENDINGS = ("softmax", "log_softmax", "sigmoid")
-#: Activations that a chain has between layers; "linear" is none.
-FUNCTIONS = ("linear", "relu", "tanh", "sigmoid")
 _STEPS = "every sample needs an output: use Conv1D with strides=1, or data of a lower rate"
 _WINDOW = "it needs the whole window: use return_sequences=False or GlobalAveragePooling1D"
 _CUDNN = "load the model in Keras 2, and save it with a layer of the plain class"
@@ -31,7 +30,7 @@ _ADVICE = {
     **dict.fromkeys(("MaxPooling1D", "AveragePooling1D", "UpSampling1D", "Cropping1D"), _STEPS),
     **dict.fromkeys(("GlobalMaxPooling1D", "RepeatVector"), _WINDOW),
     **dict.fromkeys(("CuDNNGRU", "CuDNNLSTM"), _CUDNN),
-    **dict.fromkeys(("LeakyReLU", "PReLU", "ELU"), "use ReLU"),
+    "PReLU": "use LeakyReLU",
     "Bidirectional": "it needs the future: use a forward layer",
     "Embedding": "use one-hot channels and Dense, which do the same",
     "Lambda": "it is Python code, which is never run: use a layer",
@@ -111,8 +110,10 @@ def activation_of(
 
 def _activation(part: Part, place: Place) -> str | None:
     name = activation_of(part.options)
-    if name in FUNCTIONS or (name in ENDINGS and place.final):
+    if name in ("linear", *ACTIVATIONS) or (name in ENDINGS and place.final):
         return None
+    if name == "hard_sigmoid":
+        return f"{name}, which Keras 2 and 3 compute differently: use sigmoid"
     if name in ENDINGS:
         return f"{name} {place.ending}: use relu, tanh or sigmoid, or none"
     return f"activation '{short(name)}': use relu, tanh or sigmoid, or none"
@@ -262,6 +263,7 @@ _CHECKS: dict[str, Callable[[Part, Place], str | None]] = {
     **dict.fromkeys(("Normalization", "Rescaling"), _scaling),
     "Activation": _activation,
     "ReLU": _relu,
+    **dict.fromkeys(("ELU", "LeakyReLU"), _join),
     "Softmax": _softmax,
     "GlobalAveragePooling1D": _mean,
     "Flatten": _flatten,
@@ -272,7 +274,7 @@ _CHECKS: dict[str, Callable[[Part, Place], str | None]] = {
     "Concatenate": _concatenate,
 }
 _POINTWISE = (
-    *("Dense", "Activation", "ReLU", "Softmax", "Flatten", "Reshape"),
+    *("Dense", "Activation", "ELU", "LeakyReLU", "ReLU", "Softmax", "Flatten", "Reshape"),
     *("BatchNormalization", "LayerNormalization", "Normalization", "Rescaling"),
     *JOINS,
 )

@@ -11,6 +11,7 @@ from torch import nn
 
 from edgeflow.cells.gru_reset_before import GRUResetBefore
 from edgeflow.errors import CompressError
+from edgeflow.importers.onnx_functions import FUNCTIONS, function_limit
 from edgeflow.importers.onnx_nodes import Arrays, attributes, operand, padded
 from edgeflow.importers.operation import Operation
 
@@ -27,7 +28,8 @@ _GATES = {"GRU": (1, 0, 2), "LSTM": (0, 2, 3, 1), "RNN": (0,)}
 def limitation(node: NodeProto, role: str, known: Arrays) -> str | None:
     """Return why a layer cannot be part of a chain, and what to do."""
     limits = {"recurrent": _recurrent_limit, "conv": _conv_limit, "pad": _pad_limit,
-              "mean": _mean_limit, "layer_norm": _norm_limit, "linear": _linear_limit}  # fmt: skip
+              "mean": _mean_limit, "layer_norm": _norm_limit, "linear": _linear_limit,
+              "function": function_limit}  # fmt: skip
     return limits[role](node, known) if role in limits else None
 
 
@@ -44,6 +46,8 @@ def arguments(op: Operation, known: Arrays) -> tuple[Any, ...]:
         return name, *_conv(node, given)
     if op.role == "layer_norm":
         return name, *given[1:3], options.get("epsilon", 1e-5)
+    if op.role == "function":
+        return name, FUNCTIONS[op.kind](options)
     if op.role == "batch_norm":
         gain, bias, mean, var = (np.asarray(value, dtype=np.float64) for value in given[1:5])
         gain = gain / np.sqrt(var + options.get("epsilon", 1e-5))

@@ -15,6 +15,7 @@ from edgeflow.importers import onnx_layers
 from edgeflow.importers.assembly import Description
 from edgeflow.importers.graph import ATTENTION, NOT_SUPPORTED, Graph, importing
 from edgeflow.importers.onnx_file import read_model
+from edgeflow.importers.onnx_functions import FUNCTIONS, Functions, is_relu6
 from edgeflow.importers.onnx_nodes import (
     RANDOM,
     RECURRENT,
@@ -43,15 +44,15 @@ _ROLES = {
     **{"LayerNormalization": "layer_norm", "BatchNormalization": "batch_norm"},
     **dict.fromkeys(("ReduceMean", "GlobalAveragePool"), "mean"),
     **dict.fromkeys(RECURRENT, "recurrent"),
+    **{kind: "function" for kind in FUNCTIONS if kind != "Clip"},
     **dict.fromkeys(_MOVES, "move"),
 }
 _ONE_OPERATOR = (
     "export the recurrent layer as one GRU, LSTM or RNN operator: use nn.GRU, nn.LSTM or nn.RNN, "
     "not a loop over the steps"
 )
-_FUNCTION = "not supported: use Relu, Tanh or Sigmoid between layers, and none after the last"
-_FUNCTIONS = ("Celu", "Clip", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish",
-              "PRelu", "Selu", "Softplus", "Softsign", "Swish")  # fmt: skip
+_FUNCTION = "not supported: use Relu, Gelu, Tanh or Sigmoid between layers, and none after the last"
+_REFUSED = ("Celu", "Clip", "Erf", "PRelu", "Sin", "Softsign")
 #: Domains of the standard operators, and those that onnxruntime has.
 _STANDARD = ("", "ai.onnx")
 _DOMAINS = (*_STANDARD, "ai.onnx.ml", "com.microsoft")
@@ -83,7 +84,7 @@ class _Onnx(Graph):
     advice: ClassVar = {
         **dict.fromkeys(("Loop", "Scan"), _ONE_OPERATOR),
         **dict.fromkeys(("Attention", "MultiHeadAttention"), ATTENTION),
-        **dict.fromkeys(_FUNCTIONS, _FUNCTION),
+        **dict.fromkeys(_REFUSED, _FUNCTION),
         **dict.fromkeys(
             ("GlobalMaxPool", "MaxPool", "ReduceMax"),
             "use the last step's outputs, or their mean over time",
@@ -91,7 +92,7 @@ class _Onnx(Graph):
         "If": "control flow: export the branch that is used, alone",
     }
     supported = (
-        "forward GRU, LSTM and RNN, Gemm, MatMul, causal Conv, Relu, Tanh, LayerNormalization, "
+        "forward GRU, LSTM and RNN, Gemm, MatMul, causal Conv, Relu, Tanh and their like, norms, "
         "constants for each channel, a mean over time, and Softmax or Sigmoid at the end"
     )
     engine = "onnxruntime"
@@ -109,6 +110,7 @@ class _Onnx(Graph):
                 "the graph needs an input and an output: export a model of [n, time, channels]"
             )
         nodes = Norms(graph.node, self._constants).joined()
+        nodes = Functions(nodes, self._constants).joined()
         super().__init__(
             [*map(self._operation, nodes)],
             [(i.name, _sizes(i)) for i in self._given],
@@ -134,6 +136,8 @@ class _Onnx(Graph):
         operands, states, pick = list[str](node.input), list[str](), None
         if node.domain in _STANDARD and self._is_relu(node):
             role, operands = "relu", operands[:1]
+        elif node.domain in _STANDARD and is_relu6(node, self._constants):
+            role, operands = "function", operands[:1]
         elif role == "recurrent":
             operands, states = operands[:4], [*filter(None, operands[5:7])]
         elif kind == "Concat" and role and _axis(node) != 0:

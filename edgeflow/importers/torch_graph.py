@@ -21,6 +21,12 @@ RECURRENT: dict[str, Callable[..., nn.Module]] = {
     "rnn_tanh": nn.RNN,
     "rnn_relu": partial(nn.RNN, nonlinearity="relu"),
 }
+#: Functions of single values.
+FUNCTIONS: dict[str, type[nn.Module]] = {
+    "elu": nn.ELU, "gelu": nn.GELU, "hardsigmoid": nn.Hardsigmoid, "hardswish": nn.Hardswish,
+    "leaky_relu": nn.LeakyReLU, "mish": nn.Mish, "relu6": nn.ReLU6, "selu": nn.SELU,
+    "silu": nn.SiLU, "softplus": nn.Softplus,
+}  # fmt: skip
 _MOVES = ("T", "_to_copy", "alias", "alpha_dropout", "chunk", "clone", "contiguous", "cpu", "data",
           "detach", "double", "dropout", "dropout1d", "expand", "expand_as", "feature_dropout",
           "flatten", "float", "gather", "getitem", "half", "index_select", "mT", "moveaxis",
@@ -40,6 +46,7 @@ _ROLES = {
        "adaptive_avg_pool1d": "mean", "argmax": "argmax", "_softmax": "softmax",
        "_log_softmax": "log_softmax"},
     **dict.fromkeys(RECURRENT, "recurrent"),
+    **dict.fromkeys(FUNCTIONS, "function"),
     **dict.fromkeys(_CONCATENATIONS, "concat"),
     **dict.fromkeys(_MOVES, "move"),
     **dict.fromkeys(_SIZES, "size"),
@@ -49,6 +56,11 @@ _ARGUMENTS = {
     **dict.fromkeys(
         RECURRENT, "input hx weights biases layers dropout training bidirectional batch_first"
     ),
+    "elu": "input alpha",
+    "gelu": "input approximate",
+    "hardtanh": "input min_val max_val",
+    "leaky_relu": "input negative_slope",
+    "softplus": "input beta threshold",
     "linear": "input weight bias",
     "addmm": "bias input weight",
     "layer_norm": "input normalized_shape weight bias eps",
@@ -66,7 +78,7 @@ _ARGUMENTS = {
 }
 _TURNS = ("transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "permute", "mT")
 _ALSO_A_CHANNEL = "compute it in the data, as a channel of its own"
-_ACTIVATION = "use ReLU, tanh or sigmoid between layers"
+_ACTIVATION = "use ReLU, GELU, SiLU, tanh or sigmoid between layers"
 _CELL = "use nn.GRU, nn.LSTM or nn.RNN on whole sequences"
 _OVER_TIME = "use the last step's outputs, or their mean over time"
 _RANDOM = "it is random: leave it out, or call it in training only"
@@ -130,6 +142,8 @@ def torch_operation(
     """
     names = (arguments or _ARGUMENTS.get(function, "input other")).split()
     given = {**dict(zip(names, args, strict=False)), **options}
+    if function == "hardtanh" and (given.get("min_val"), given.get("max_val")) == (0, 6):
+        function, given = "relu6", {"input": given.get("input")}
     if "normalized_shape" in names and isinstance(given.get("normalized_shape"), int):
         given["normalized_shape"] = [given["normalized_shape"]]
     order: Sequence[int] = ()
@@ -199,10 +213,9 @@ class TorchGraph(Graph):
                          "square", "sqrt", "abs", "log", "log1p", "exp", "diff", "cumsum", "round",
                          "fft_rfft", "rfft", "stft"), _ALSO_A_CHANNEL),
         **dict.fromkeys(("conv2d", "conv3d"), "use a causal nn.Conv1d over time"),
-        **dict.fromkeys(("clamp", "clip", "hardtanh", "clamp_min", "clamp_max", "nan_to_num",
-                         "relu6"), "leave it out, and clip the data before the model"),
-        **dict.fromkeys(("gelu", "silu", "elu", "selu", "leaky_relu", "prelu",
-                         "softplus", "hardswish", "mish", "hardsigmoid"), _ACTIVATION),
+        **dict.fromkeys(("clamp", "clip", "hardtanh", "clamp_min", "clamp_max", "nan_to_num"),
+                        "leave it out, and clip the data before the model"),
+        **dict.fromkeys(("celu", "glu", "prelu", "rrelu", "sin", "softsign"), _ACTIVATION),
         **dict.fromkeys(("gru_cell", "lstm_cell", "rnn_tanh_cell", "rnn_relu_cell"), _CELL),
         **dict.fromkeys(("sum", "max", "amax", "adaptive_max_pool1d", "max_pool1d", "avg_pool1d"),
                         _OVER_TIME),
@@ -216,7 +229,8 @@ class TorchGraph(Graph):
     }  # fmt: skip
     supported = (
         "layers of docs/import.md: forward GRU, LSTM, RNN, linear, causal conv1d, norms, relu, "
-        "tanh, one constant a channel, the last step, mean over time, softmax at the end"
+        "tanh and their like, one constant a channel, the last step, mean over time, softmax at "
+        "the end"
     )
 
     def refusal(self, op: Operation) -> str | None:
@@ -290,6 +304,8 @@ class TorchGraph(Graph):
             yield call.layer, weight, bias, dilation, both + total // 2, both + total - total // 2
         elif op.role == "pad":
             yield _padding(call) or ()
+        elif op.role == "function":
+            yield call.layer, _function(call)
         else:
             yield (call.layer,)
 
@@ -304,6 +320,12 @@ class TorchGraph(Graph):
 
     def _optional(self, value: Any) -> Any:
         return None if value is None else self.constant(value)
+
+
+def _function(call: Call) -> nn.Module:
+    """Return a function as a layer, with the options of its call."""
+    options = {name: call.get(name) for name in _ARGUMENTS.get(call.function, "").split()[1:]}
+    return FUNCTIONS[call.function](**{k: v for k, v in options.items() if v is not None})
 
 
 def _single(value: Any) -> int:

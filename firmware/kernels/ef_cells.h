@@ -102,6 +102,25 @@ typedef struct {
 void ef_count_step(const ef_count *cell, const int16_t *x, int16_t *count, int16_t *up,
                    int16_t *wait);
 
+/* A straight line on each side of 0, and a table's values t on top of them */
+typedef struct {
+    /* [size] A unit of x in units of v, times 2^(32 - shift); not negative */
+    const EF_FLASH int32_t *multiplier;
+    /* [size] A unit of x in units of y, times 2^fraction, above and below 0 */
+    const EF_FLASH int16_t *up;
+    const EF_FLASH int16_t *down;
+    /* [size] A unit of the table in units of y, times 2^fraction */
+    const EF_FLASH int16_t *gain;
+    const EF_FLASH int16_t *table; /* or null; [257] Values at -8, -8 + 1/16, ..., 8 */
+    uint16_t size;                 /* Number of values */
+    uint8_t source_bits;           /* Width of x, 2..16 */
+    uint8_t state_bits;            /* Width of y, 2..16 */
+    uint8_t shift;                 /* 1..15 */
+    uint8_t fraction;              /* 1..30 */
+} ef_curve;
+
+void ef_curve_step(const ef_curve *cell, const int16_t *x, int16_t *y);
+
 /* Hold the outputs from the first sample on at which the largest leads by threshold */
 typedef struct {
     uint16_t size; /* Classes, at least 2 */

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.join import Product, Sum
 from edgeflow.cells.taps import DelayLine
@@ -13,7 +14,7 @@ from edgeflow.compression.qat import QuantizationAware
 from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError
 from edgeflow.program.onnx_file import OnnxProgram
-from edgeflow.quantization import Widths
+from edgeflow.quantization import Calibration, Signal, Widths
 
 
 def residual(seed: int = 0, size: int = 12) -> FloatChain:
@@ -153,3 +154,48 @@ def test_a_gated_unit_in_integers() -> None:
     ]
     chain.sources = ((0,), (1,), (1,), (3,), (2, 4), (5,))
     assert errors(chain, x).max() < 0.05
+
+
+FUNCTIONS = {
+    "elu": nn.ELU(0.7),
+    "selu": nn.SELU(),
+    "gelu": nn.GELU(),
+    "gelu_tanh": nn.GELU("tanh"),
+    "silu": nn.SiLU(),
+    "mish": nn.Mish(),
+    "softplus": nn.Softplus(beta=2.0),
+    "leaky_relu": nn.LeakyReLU(0.2),
+    "relu6": nn.ReLU6(),
+    "hardswish": nn.Hardswish(),
+    "hardsigmoid": nn.Hardsigmoid(),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("spread", [0.3, 2.0, 20.0])
+def test_a_function_of_values_in_integers(name: str, spread: float) -> None:
+    """Alone catches a line or a table in another unit, and a table that ends too early."""
+    rng = np.random.default_rng(4)
+    real = (spread * rng.standard_normal((20, 30, 5))).astype(np.float32)
+    scale = np.full(5, np.abs(real).max() / 32767)
+    x = np.round(real / scale).astype(np.int64)
+    with torch.no_grad():
+        y = FUNCTIONS[name](torch.from_numpy(x * scale)).numpy()
+    source = Signal(np.zeros(5), scale, 16, real)
+    found = layer_of(FUNCTIONS[name]).convert(
+        FUNCTIONS[name], Calibration(name, source, y.astype(np.float32), Widths(state=16))
+    )
+    got = found.node.step(x.reshape(-1, 5), {})[0] * found.output.scale
+    # chords of the table; SiLU is still 0.0027 below x where it ends
+    straight = name in ("leaky_relu", "relu6", "hardsigmoid")
+    most = 2e-4 if straight else 1.2e-3 if np.abs(real).max() < 8 else 3e-3
+    assert np.abs(got - y.reshape(-1, 5)).max() <= most * max(1.0, np.abs(y).max() / 4)
+    assert name != "leaky_relu" or found.node.table is None
+
+
+def test_a_function_that_a_table_cannot_hold() -> None:
+    real = np.ones((1, 4, 2), np.float32)
+    given = Calibration("s", Signal(np.zeros(2), np.ones(2) / 32767, 16, real), real, Widths())
+    wide = nn.Softplus(beta=0.1)
+    with pytest.raises(CompressError, match="bends beyond"):
+        layer_of(wide).convert(wide, given)

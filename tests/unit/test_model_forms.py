@@ -116,3 +116,15 @@ def test_doors_agree_or_the_table_says_why() -> None:
         taken = {form.taken(door) for door in DOORS} - {None}
         taken |= {not TWINS[name].refused} if name in TWINS else set()
         assert form.why or taken == {True}, name
+
+
+@pytest.mark.parametrize("function", ["gelu", "silu", "mish", "hardswish", "softplus"])
+def test_a_function_is_the_same_layer_by_onnx(function: str, tmp_path: Path) -> None:
+    """Alone catches one that is written out, and becomes several layers with other integers."""
+    form = next(form for form in FORMS if form.name == f"{function} between layers")
+    torch.manual_seed(1)
+    net = form.build().eval()
+    doors = [through(door, form, net, tmp_path) for door in ("module", "onnx")]
+    chains = [load_float_model(door, windows(2)) for door in doors]
+    kinds = [[type(layer) for _, layer in chain.layers] for chain in chains]
+    assert kinds[0] == kinds[1]

@@ -55,6 +55,17 @@ def test_a_chain_computes_slices() -> None:
     np.testing.assert_array_equal(program.run(x), expected)
 
 
+def test_an_output_that_is_part_of_a_state_stays() -> None:
+    """The motor neurons of an LTC are the first of its neurons."""
+    program = random_program(4, 3, [3, 3, 2], 2, 12, 12, cells=["gru", "decimate", "ltc"])
+    ltc = program.nodes[2]
+    assert ltc.outputs < ltc.states["v"].size
+    x = samples(program, 1, windows=2, time=12)
+    y = program.run(x)
+    assert len({tuple(row) for row in y[0].tolist()}) > 1
+    np.testing.assert_array_equal(OnnxProgram(program).run(x), y)
+
+
 def test_streams_need_not_be_reset_together() -> None:
     program = chain()
     x = samples(program, 5, windows=1, time=31)
