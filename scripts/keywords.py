@@ -52,7 +52,7 @@ def main() -> None:
         clips = [(_spoken(one), tag_of[one.label]) for one in own]
         level = float(np.median([np.sqrt(np.square(clip).mean()) for clip, _ in clips]))
         for chosen in np.array_split(rng.permutation(len(clips)), minutes):
-            found = _minute([clips[i] for i in chosen], level, 60 * rate, rate, rng)
+            found = minute_of([clips[i] for i in chosen], level, 60 * rate, rate, rng)
             x.append(found[0])
             tags.append(found[1])
             person.append(speaker)
@@ -73,7 +73,7 @@ def _spoken(one: Recording) -> np.ndarray:
     return heard
 
 
-def _minute(
+def minute_of(
     clips: list[tuple[np.ndarray, int]], level: float, length: int, rate: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
