@@ -164,7 +164,13 @@ def flag_forecasts(program: Program, dataset: "Dataset", max_far: float, learn_s
             f"{INT16_MAX}"
         )
     return with_residual(
-        program, dataset, max_far=max_far, learn=learn, horizon=task.steps[0], change=True
+        program,
+        dataset,
+        max_far=max_far,
+        learn=learn,
+        horizon=task.steps[0],
+        change=True,
+        weigh=True,
     )
 
 
