@@ -23,7 +23,8 @@ class Operation:
         A method of `Assembly` ("recurrent", "linear", "relu", "tanh", "function", "layer_norm",
         "conv", "pad", "mean", "layer"), "matmul" for a linear layer or attention, "batch_norm";
         "add", "sub", "mul" or "div", of a value and a constant or, but for "div", of two values;
-        "concat": its operands side by side; "argmax", for an output beside its scores; a function
+        "concat": its operands side by side; "split": its
+        results are ranges of channels; "argmax", for an output beside its scores; a function
         that may end a model (``check.FINAL``), of which a "sigmoid" may stand elsewhere; "move": it
         only moves values (the check of the outputs shows that it moves none elsewhere); "size": its
         result is no data; "": none that a chain has.
