@@ -116,6 +116,22 @@ MODELS: dict[str, Callable[[], Any]] = {
         L.GlobalAveragePooling1D(),
         scores(),
     ),
+    "strides": lambda: chain(
+        L.Conv1D(6, 3, strides=2, padding="causal"),
+        L.BatchNormalization(),
+        L.ReLU(),
+        L.MaxPooling1D(2),
+        L.Conv1D(8, 3, groups=2, activation="relu"),
+        L.GRU(6),
+        scores(),
+    ),
+    "pooling-mean": lambda: chain(
+        L.Conv1D(6, 3, activation="relu"),
+        L.AveragePooling1D(3, 2),
+        L.GRU(6, return_sequences=True),
+        L.GlobalAveragePooling1D(),
+        scores(),
+    ),
     "batch-norm": lambda: chain(
         L.BatchNormalization(),
         L.Dense(6),

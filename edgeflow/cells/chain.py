@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeflow.cells.rate import ZeroOrderHold
 from edgeflow.overlap import Overlap
 from edgeflow.tasks import OutputFormat, Task
 
@@ -41,12 +42,21 @@ def steps_of(
     values = {0: x}
     for number, (layer, row) in enumerate(zip(layers, reads, strict=True)):
         before = None if states is None else states[number]
-        read = joined(values, row)
-        output = layer(read) if before is None else layer(read, before)
-        y, following = output if isinstance(output, tuple) else (output, None)
+        y, following = _stepped(layer, joined(values, row), before, x.shape[1])
         yield y, following
         values[number + 1] = y
         values = {k: value for k, value in values.items() if last.get(k, -1) > number}
+
+
+def _stepped(layer: nn.Module, x: Tensor, state: Any, time: int) -> tuple[Tensor, Any]:
+    """Return what a layer gives for x, and its next state; a sequence has `time` samples."""
+    if isinstance(layer, ZeroOrderHold):
+        held: tuple[Tensor, Any] = layer(x, state, time)
+        return held
+    if not x.shape[1]:  # no step of its clock is among the samples: for its width, one of zeros
+        return output_of(layer, x.new_zeros(len(x), 1, x.shape[2]))[:, :0], state
+    output = layer(x) if state is None else layer(x, state)
+    return output if isinstance(output, tuple) else (output, None)
 
 
 def values_of(

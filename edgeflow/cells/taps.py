@@ -3,7 +3,8 @@ r"""Delay line: each step gives the last samples, side by side.
 .. math:: y_t = [x_{t - (k - 1) d}, \ldots, x_{t - d}, x_t]
 
 with `k` taps, `d` samples apart, and zeros before the first sample. A linear layer, or neurons,
-that read it are a causal convolution of stride 1: that is how ``nn.Conv1d`` runs on a stream.
+that read it are a causal convolution: that is how ``nn.Conv1d`` runs on a stream, with a
+`edgeflow.cells.rate.Decimate` in between where it has a stride.
 """
 
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeflow.cells.cell import Layer
+from edgeflow.cells.rate import Decimate
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.program import nodes
 from edgeflow.quantization import Calibration, Converted, Signal
@@ -52,25 +54,40 @@ class DelayLine(nn.Module):
         return y, whole[:, time:]
 
 
+def dense_kernel(weight: Tensor, groups: int) -> Tensor:
+    """Return the kernel [outputs, inputs, taps] of one in groups, with zeros between them."""
+    outputs, each, taps = weight.shape
+    dense = weight.new_zeros(outputs, groups * each, taps)
+    rows = outputs // groups
+    for group in range(groups):
+        at = slice(group * rows, (group + 1) * rows)
+        dense[at, group * each : (group + 1) * each] = weight[at]
+    return dense
+
+
 def unstack_conv(layer: Any) -> list[nn.Module]:
-    """Return an ``nn.Conv1d`` as a delay line and a linear layer."""
-    outputs, inputs, taps = layer.weight.shape
+    """Return an ``nn.Conv1d`` as a delay line, a rate divider and a linear layer."""
+    kernel = dense_kernel(layer.weight.detach(), layer.groups)
+    outputs, inputs, taps = kernel.shape
     linear = nn.Linear(inputs * taps, outputs)
     with torch.no_grad():
-        linear.weight.copy_(layer.weight.transpose(1, 2).flatten(1))
+        linear.weight.copy_(kernel.transpose(1, 2).flatten(1))
         linear.bias.zero_()
         if layer.bias is not None:
             linear.bias.copy_(layer.bias)
     linear.eval()
-    return [linear] if taps == 1 else [DelayLine(taps, layer.dilation[0]), linear]
+    (stride,), (dilation,) = layer.stride, layer.dilation
+    past = (taps - 1) * dilation
+    first = past if layer.padding in ("valid", (0,)) else 0
+    return [
+        *([DelayLine(taps, dilation)] if taps > 1 else []),
+        *([Decimate(first, stride)] if stride > 1 else []),
+        linear,
+    ]
 
 
 def unsupported_conv(layer: Any) -> str | None:
-    """Refuse what is no step of one sample in, one out, or reads the future."""
-    if layer.stride != (1,):
-        return f"stride {layer.stride[0]}: every sample needs an output, so use stride 1"
-    if layer.groups != 1:
-        return f"groups {layer.groups}: use groups=1"
+    """Refuse what reads the future."""
     if layer.padding_mode != "zeros":
         return f"padding_mode '{layer.padding_mode}': pad with zeros"
     past = (layer.kernel_size[0] - 1) * layer.dilation[0]

@@ -26,6 +26,25 @@ def is_table(path: Path) -> bool:
     return path.name.lower().endswith(TABLES)
 
 
+def files_of(folder: Path, ends: tuple[str, ...] = TABLES) -> list[Path]:
+    """Return the files of a folder whose names end so, in natural order.
+
+    Raises
+    ------
+    DataError
+        If there are too many.
+    """
+    files = []
+    for path in folder.rglob("*"):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith((".", "__")) for part in relative.parts)
+        if path.name.lower().endswith(ends) and not hidden and path.is_file():
+            files.append(path)
+        if len(files) > _MOST:
+            raise DataError(f"{folder}: more than {_MOST:,} files: give a folder with fewer")
+    return sorted(files, key=lambda path: _natural(path.relative_to(folder).as_posix()))
+
+
 def find_parts(folder: Path, reading: Reading) -> tuple[list[Part], list[str]]:
     """Return the files of a folder to read, in natural order, and notes.
 
@@ -34,20 +53,12 @@ def find_parts(folder: Path, reading: Reading) -> tuple[list[Part], list[str]]:
     DataError
         If there is none, or a path does not say what the columns lack.
     """
-    files = []
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        hidden = any(part.startswith((".", "__")) for part in relative.parts)
-        if is_table(path) and not hidden and path.is_file():
-            files.append(path)
-        if len(files) > _MOST:
-            raise DataError(f"{folder}: more than {_MOST:,} files: give a folder with fewer")
-    files.sort(key=lambda path: _natural(path.relative_to(folder).as_posix()))
+    files = files_of(folder)
     names = [path.relative_to(folder).as_posix() for path in files]
     if not files:
         raise DataError(
-            f"{folder}: a folder without files to read ({', '.join(TABLES)}): give the folder of "
-            "the recordings, or a name of 'edgeflow data list'"
+            f"{folder}: a folder without files to read ({', '.join((*TABLES, '.wav'))}): give the "
+            "folder of the recordings, or a name of 'edgeflow data list'"
         )
     if reading.pattern is None:
         about = [name for name in names if _ABOUT.fullmatch(name.rpartition("/")[2])]
@@ -58,7 +69,21 @@ def find_parts(folder: Path, reading: Reading) -> tuple[list[Part], list[str]]:
         _check_sensors(folder, parts)
         _check_first(folder, parts[0], names, reading)
         return parts, [f"not read: {listed(about, 6)}"] if about else []
-    shape = _regex(reading.pattern)
+    parts, notes = matching(folder, files, reading.pattern)
+    _check_sensors(folder, parts)
+    return parts, notes
+
+
+def matching(folder: Path, files: Sequence[Path], pattern: str) -> tuple[list[Part], list[str]]:
+    """Return the files of a folder that are like a pattern, and a note of the others.
+
+    Raises
+    ------
+    DataError
+        If none is, or the pattern is wrong.
+    """
+    shape = _regex(pattern)
+    names = [path.relative_to(folder).as_posix() for path in files]
     matches = [shape.fullmatch(name) for name in names]
     parts = [
         Part(path, name, match.groupdict())
@@ -67,13 +92,11 @@ def find_parts(folder: Path, reading: Reading) -> tuple[list[Part], list[str]]:
     ]
     if not parts:
         raise DataError(
-            f"{folder}: none of {len(names)} files is like --pattern '{shown(reading.pattern)}'; "
+            f"{folder}: none of {len(names)} files is like --pattern '{shown(pattern)}'; "
             f"they are called {listed(names, 4)}"
         )
-    _check_sensors(folder, parts)
     rest = [name for name, match in zip(names, matches, strict=True) if not match]
-    notes = [f"not read, unlike --pattern: {listed(rest, 6)}"] if rest else []
-    return parts, notes
+    return parts, [f"not read, unlike --pattern: {listed(rest, 6)}"] if rest else []
 
 
 def _check_sensors(folder: Path, parts: Sequence[Part]) -> None:

@@ -14,6 +14,7 @@ from edgeflow.data.people import Split, apply_people, default_split
 from edgeflow.data.reading import Reading, given
 from edgeflow.data.resample import resampled
 from edgeflow.data.tables import Part, read_parts
+from edgeflow.data.wav_file import is_sound, read_sound
 from edgeflow.data.wording import listed, shown
 from edgeflow.errors import DataError
 
@@ -95,6 +96,8 @@ def load_own(
 
 
 def _read(path: Path, reading: Reading, rate_hz: float | None) -> Found:
+    if path.is_dir() and is_sound(path, reading):
+        return read_sound(path, reading)
     if path.is_dir():
         parts, notes = find_parts(path, reading)
         found = read_parts(path, parts, reading, rate_hz)

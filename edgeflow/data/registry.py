@@ -72,7 +72,7 @@ def load_dataset(
     ----------
     name_or_path : str or Path
         A name of ``edgeflow data list``, a file (``.csv``, ``.tsv``, ``.txt``, these with ``.gz``,
-        ``.parquet``, ``.npz``), or a folder of such tables.
+        ``.parquet``, ``.npz``), or a folder of such tables or of WAV files.
     root : str or Path, optional
         Folder of a local copy of the named data set.
     people : str, Path or mapping, optional

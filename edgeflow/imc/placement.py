@@ -58,6 +58,12 @@ def place(program: Program, options: ArrayOptions) -> list[Placed]:
         If an option is out of range, an array is too small, or no layer has a matrix.
     """
     options.check()
+    slow = [k for k, clock in enumerate(program.clocks) if clock.gate is not None]
+    if slow:
+        raise ImcError(
+            f"layer {program.nodes[slow[0]].name} does not run at every sample, and arrays are "
+            "counted at each: give the model strides of 1"
+        )
     placed = [one for node in program.nodes for one in _place_layer(node, options)]
     if not placed:
         kinds = ", ".join(dict.fromkeys(node.op_type for node in program.nodes))

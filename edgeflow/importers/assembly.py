@@ -13,12 +13,15 @@ from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain, output_of
 from edgeflow.cells.join import Product, Sum
-from edgeflow.cells.taps import DelayLine
+from edgeflow.cells.pool import MovingMax, MovingMean
+from edgeflow.cells.rate import ZeroOrderHold, clocks_of
 from edgeflow.errors import CompressError
 from edgeflow.importers.check import identifier
 from edgeflow.importers.fold import FOLDABLE, scale_input, scale_output
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.points import Map, Part, Point, side_by_side
+from edgeflow.importers.strides import WITHOUT_MEMORY, add_conv, add_pool, begin
+from edgeflow.program.clocks import EVERY_STEP, Clock
 from edgeflow.quantization import Floats
 
 
@@ -146,7 +149,7 @@ class Assembly:
 
     def function(self, name: str, module: nn.Module) -> None:
         """Add a function of single values, a layer of ``edgeflow.cells``."""
-        self.add(name, module, self.width)
+        self.add(name, module, self.width, skips=True)
 
     def relu(self, name: str) -> None:
         """Add ``max(x, 0)``."""
@@ -187,34 +190,30 @@ class Assembly:
         dilation: int = 1,
         left: int = 0,
         right: int = 0,
+        stride: int = 1,
+        groups: int = 1,
     ) -> None:
-        """Add a convolution over time, stride 1, with W [outputs, width, taps].
+        """Add a convolution over time with W [outputs, width / groups, taps].
 
-        `left` and `right` are its own zeros before and after the samples. It is causal with
-        ``(taps - 1) * dilation`` on the left, whatever is on the right and is cut off later, or
-        without any, where the first outputs do not matter: the check of the outputs tells.
+        `left` and `right` are its own zeros before and after the samples. It is causal with at most
+        ``(taps - 1) * dilation`` on the left and none on the right; with all of these, whatever is
+        on the right and is cut off later.
         """
-        w = np.asarray(weight, dtype=np.float64)
-        outputs, inputs, taps = w.shape
-        self._check_width(name, inputs)
-        before, after = self.point.padding or (0, 0)
-        self.point, past = replace(self.point, padding=None), (taps - 1) * dilation
-        if before + left not in (0, past):
-            raise CompressError(
-                f"{name}: padding {(before + left, after + right)} reads the future: pad {past} "
-                f"zeros on the left only, with nn.functional.pad(x, ({past}, 0)) and padding=0, or "
-                f"with padding={past} and the last {past} outputs cut off"
-            )
-        layer = _linear(w.transpose(0, 2, 1).reshape(outputs, -1), bias)
-        if taps == 1:
-            self.add(name, layer, outputs)
-        else:
-            self.add(f"{name}0", DelayLine(taps, dilation), taps * inputs)
-            self.add(f"{name}1", layer, outputs)
+        self._check_width(name, groups * np.shape(weight)[1])
+        add_conv(self, name, weight, bias, dilation, left, right, stride, groups)
+
+    def max_pool(self, name: str, kernel: int, stride: int) -> None:
+        """Add the largest of `kernel` steps, every `stride` steps, without padding."""
+        add_pool(self, name, MovingMax, kernel, stride)
+
+    def avg_pool(self, name: str, kernel: int, stride: int) -> None:
+        """Add the mean of `kernel` steps, every `stride` steps, without padding."""
+        add_pool(self, name, MovingMean, kernel, stride)
 
     def mean(self, name: str, window: int) -> None:
         """Add the mean over time: at the last step of a window of so many samples, theirs."""
-        self.add(name, Accumulate(window), self.width)
+        begin(self, name)
+        self.add(name, Accumulate(self._clocks()[self.point.reads[0]].ticks(window)), self.width)
 
     def layer(self, name: str, module: nn.Module) -> None:
         """Add a copy of a layer of ``edgeflow.cells``, or the layers that it is a stack of."""
@@ -280,8 +279,10 @@ class Assembly:
         self.final = function
         self.notes.append(f"the {function} at its end is left out: the decisions are the same")
 
-    def add(self, name: str, layer: nn.Module, width: int) -> None:
-        """Add a layer with `width` outputs."""
+    def add(self, name: str, layer: nn.Module, width: int, skips: bool = False) -> None:
+        """Add a layer with `width` outputs; with `skips` it may read steps of no meaning."""
+        if not skips and not isinstance(layer, WITHOUT_MEMORY):
+            begin(self, name)
         side_by_side([self.point], name)  # which has no padding
         self._fold(layer)
         self._append(name, layer, width)
@@ -290,7 +291,17 @@ class Assembly:
         width = layer.gain.shape[1] if isinstance(layer, Sum) else width or self.width // 2
         self.layers.append((identifier(name, (n for n, _ in self.layers)), layer.eval()))
         self.sources.append(self.point.reads)
-        self.point = Point((Part(len(self.layers), width),))
+        clocks = self._clocks()
+        if len(rates := list(dict.fromkeys(clocks[k] for k in self.point.reads))) > 1:
+            raise CompressError(
+                f"{name} joins values of unlike rates ({' and '.join(map(str, rates))}): give both "
+                "branches the same strides and padding"
+            )
+        self.point = Point((Part(len(self.layers), width),), skip=self.point.skip)
+
+    def _clocks(self) -> list[Clock]:
+        """Return the clocks of the samples and of what each layer gives."""
+        return clocks_of((layer for _, layer in self.layers), self.sources)
 
     def finish(self, description: Description, source: str) -> FloatChain:
         """Return the chain.
@@ -314,6 +325,9 @@ class Assembly:
             )
         if self.width == 1 and len(description.classes) == 2:
             self._two_outputs(*description.classes)
+        clock = self._clocks()[self.point.reads[0]]
+        if clock != EVERY_STEP:
+            self._append("hold", ZeroOrderHold(clock.first, clock.period), self.width)
         chain = all(row == (number,) for number, row in enumerate(self.sources))
         return FloatChain(
             layers=self.layers,

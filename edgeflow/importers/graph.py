@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
+from edgeflow.cells.rate import clocks_of
 from edgeflow.errors import CompressError, EdgeFlowError
 from edgeflow.importers.assembly import Assembly, Description
 from edgeflow.importers.check import FINAL, check_output, listed, samples
@@ -44,6 +45,8 @@ _LAYERS = (
     "layer_norm",
     "batch_norm",
     "conv",
+    "max_pool",
+    "avg_pool",
     "mean",
     "layer",
     "pad",
@@ -169,9 +172,10 @@ class Graph(ABC):
                 return first_difference(chain, x, marks, found, self.path)
 
             check_output(chain, x, y, final=assembly.final, where=where)
-        for _, layer in chain.layers:
+        clocks = clocks_of((layer for _, layer in chain.layers), chain.reads)
+        for (_, layer), row in zip(chain.layers, chain.reads, strict=True):
             if isinstance(layer, Accumulate) and layer.window and about.window:
-                layer.window = about.window
+                layer.window = clocks[row[0]].ticks(about.window)
         return chain
 
     def follow(self, channels: int) -> None:

@@ -21,9 +21,12 @@ from edgeflow.importers.keras_functions import ACTIVATIONS, function_of
 from edgeflow.importers.keras_rules import (
     ENDINGS,
     INERT,
+    POOLS,
     SUPPORTED,
     Place,
     activation_of,
+    pool_sizes,
+    time_after,
     unsupported_reason,
 )
 from edgeflow.importers.points import Point, side_by_side
@@ -99,17 +102,18 @@ def _check_parts(
     parts: list[Part], outputs: tuple[str, ...], channels: int, time: int | None
 ) -> None:
     problems = []
-    # whether a value is one of every step, and its width
-    known = {INPUT: (True, channels)}
+    # whether a value is one of every step, its width, and the steps of a window
+    known = {INPUT: (True, channels, time)}
     for k, part in enumerate(parts):
         read = [known[key] for key in part.reads]
-        steps, widths = all(step for step, _ in read), [width for _, width in read]
+        steps, widths = all(step for step, _, _ in read), [width for _, width, _ in read]
+        time = next((of_read for _, _, of_read in read), time)
         width = sum(widths) if part.kind == "Concatenate" else next(iter(widths), channels)
         place = Place(steps, width, time, _is_final(parts, k, outputs), len(outputs) > 1)
         if reason := unsupported_reason(part, place):
             problems.append(f"{part}: {reason}")
         given = int(part.options.get("units") or part.options.get("filters") or width)
-        known[part.gives] = steps and not _takes_last(part), given
+        known[part.gives] = steps and not _takes_last(part), given, time_after(part, time)
     if problems:
         raise CompressError(
             f"these layers cannot be compressed: {listed(problems)}. Supported are {SUPPORTED}"
@@ -222,10 +226,21 @@ def _add_dense(chain: Assembly, part: Part) -> None:
 
 def _add_conv(chain: Assembly, part: Part) -> None:
     kernel, bias = _weights(part, "kernel", use_bias="bias")
-    _check_shape("kernel", kernel, (*kernel.shape[:1], chain.width, part.options["filters"]))
-    dilation = int(np.squeeze(part.options.get("dilation_rate", 1)))
-    past = (len(kernel) - 1) * dilation
-    chain.conv(part.name, kernel.transpose(2, 1, 0), bias, dilation, left=past)
+    groups = int(part.options.get("groups", 1))
+    shape = (*kernel.shape[:1], chain.width // groups, part.options["filters"])
+    _check_shape("kernel", kernel, shape)
+    stride, dilation = (
+        int(np.squeeze(part.options.get(key, 1))) for key in ("strides", "dilation_rate")
+    )
+    past = 0 if part.options.get("padding") == "valid" else (len(kernel) - 1) * dilation
+    chain.conv(
+        part.name, kernel.transpose(2, 1, 0), bias, dilation, past, stride=stride, groups=groups
+    )
+
+
+def _add_pool(chain: Assembly, part: Part) -> None:
+    add = chain.max_pool if part.kind == "MaxPooling1D" else chain.avg_pool
+    add(part.name, *pool_sizes(part))
 
 
 def _add_batch_norm(chain: Assembly, part: Part) -> None:
@@ -276,6 +291,7 @@ def _check_shape(name: str, value: Floats, shape: tuple[Any, ...]) -> None:
 _ADDS: Mapping[str, Callable[[Assembly, Part], None]] = {
     "Dense": _add_dense,
     "Conv1D": _add_conv,
+    **dict.fromkeys(POOLS, _add_pool),
     "BatchNormalization": _add_batch_norm,
     "LayerNormalization": _add_layer_norm,
     "Normalization": _add_normalization,

@@ -9,10 +9,10 @@ from edgeflow.importers.keras_chain import JOINS, SLICES, Part, class_of, short
 from edgeflow.importers.keras_functions import ACTIVATIONS
 
 SUPPORTED = (
-    "GRU, LSTM, SimpleRNN and RNN of their cells, Dense, causal Conv1D, BatchNormalization, "
-    "LayerNormalization, Normalization, Rescaling, GlobalAveragePooling1D, TimeDistributed, relu, "
-    "tanh, sigmoid and their like, "
-    "Add, Subtract, Average, Multiply, Concatenate, Dropout and noise, and Softmax at the end"
+    "GRU, LSTM, SimpleRNN and RNN of their cells, Dense, causal Conv1D, MaxPooling1D, "
+    "AveragePooling1D, BatchNormalization, LayerNormalization, Normalization, Rescaling, "
+    "GlobalAveragePooling1D, TimeDistributed, relu, tanh, sigmoid and their like, Add, Subtract, "
+    "Average, Multiply, Concatenate, Dropout and noise, and Softmax at the end"
 )
 #: Layers that do nothing once a model is trained.
 INERT = (
@@ -21,13 +21,15 @@ INERT = (
 )
 #: Activations that may end a model: they change no decision.
 ENDINGS = ("softmax", "log_softmax", "sigmoid")
-_STEPS = "every sample needs an output: use Conv1D with strides=1, or data of a lower rate"
+_STEPS = "it makes or cuts steps: leave it out"
 _WINDOW = "it needs the whole window: use return_sequences=False or GlobalAveragePooling1D"
+#: Layers that pool over time, windows of successive steps.
+POOLS = ("MaxPooling1D", "AveragePooling1D")
 _CUDNN = "load the model in Keras 2, and save it with a layer of the plain class"
 _ADVICE = {
     **dict.fromkeys(("Maximum", "Minimum", "Dot"), "use Add, Multiply or Concatenate"),
     **dict.fromkeys(("Attention", "AdditiveAttention", "MultiHeadAttention"), ATTENTION),
-    **dict.fromkeys(("MaxPooling1D", "AveragePooling1D", "UpSampling1D", "Cropping1D"), _STEPS),
+    **dict.fromkeys(("UpSampling1D", "Cropping1D"), _STEPS),
     **dict.fromkeys(("GlobalMaxPooling1D", "RepeatVector"), _WINDOW),
     **dict.fromkeys(("CuDNNGRU", "CuDNNLSTM"), _CUDNN),
     "PReLU": "use LeakyReLU",
@@ -125,24 +127,55 @@ def _dense(part: Part, place: Place) -> str | None:
 
 def _conv(part: Part, place: Place) -> str | None:
     options = part.options
-    taps, stride, dilation = (
-        _single(options.get(key, 1)) for key in ("kernel_size", "strides", "dilation_rate")
-    )
-    past = (taps - 1) * dilation
+    taps, stride, _ = _conv_sizes(part)
     if not place.steps:
         return "it reads the last step only: put it before"
-    if stride != 1:
-        return f"strides={stride}: every sample needs an output, so use strides=1"
-    if options.get("groups", 1) != 1:
-        return f"groups={options['groups']}: use groups=1"
     if options.get("data_format") == "channels_first":
         return "data_format='channels_first': use channels_last, [n, time, channels]"
-    if options.get("padding") != "causal" and past:
+    if options.get("padding") not in ("causal", "valid") and (taps > 1 or stride > 1):
         return (
-            f"padding='{options.get('padding')}' reads the future or drops steps: train it with "
-            "padding='causal'"
+            f"padding='{options.get('padding')}' reads the future: train it with padding='causal' "
+            "or 'valid'"
         )
     return _activation(part, place)
+
+
+def _conv_sizes(part: Part) -> tuple[int, int, int]:
+    """Return taps, stride and dilation."""
+    taps, stride, dilation = (
+        _single(part.options.get(key, 1)) for key in ("kernel_size", "strides", "dilation_rate")
+    )
+    return taps, stride, dilation
+
+
+def pool_sizes(part: Part) -> tuple[int, int]:
+    """Return the steps that a pooling reads, and its stride."""
+    steps = _single(part.options.get("pool_size", 2))
+    return steps, _single(part.options.get("strides") or steps)
+
+
+def _pooling(part: Part, place: Place) -> str | None:
+    if not place.steps:
+        return "it reads the last step only: put it before"
+    if part.options.get("data_format") == "channels_first":
+        return "data_format='channels_first': use channels_last, [n, time, channels]"
+    if part.options.get("padding", "valid") != "valid":
+        return f"padding='{part.options['padding']}': train it with padding='valid'"
+    return None
+
+
+def time_after(part: Part, time: int | None) -> int | None:
+    """Return the steps that a layer gives of so many, where the model fixes them."""
+    if time is None or part.kind not in ("Conv1D", *POOLS):
+        return time
+    stride, lost = 1, 0
+    if part.kind in POOLS:
+        steps, stride = pool_sizes(part)
+        lost = steps - 1
+    else:
+        taps, stride, dilation = _conv_sizes(part)
+        lost = (taps - 1) * dilation if part.options.get("padding") == "valid" else 0
+    return max(-(-(time - lost) // stride), 0)
 
 
 def _recurrent(part: Part, place: Place) -> str | None:
@@ -259,6 +292,7 @@ _CHECKS: dict[str, Callable[[Part, Place], str | None]] = {
     **dict.fromkeys(("GRU", "LSTM", "SimpleRNN"), _recurrent),
     "Dense": _dense,
     "Conv1D": _conv,
+    **dict.fromkeys(POOLS, _pooling),
     **dict.fromkeys(("BatchNormalization", "LayerNormalization"), _norm),
     **dict.fromkeys(("Normalization", "Rescaling"), _scaling),
     "Activation": _activation,

@@ -28,6 +28,7 @@ _GATES = {"GRU": (1, 0, 2), "LSTM": (0, 2, 3, 1), "RNN": (0,)}
 def limitation(node: NodeProto, role: str, known: Arrays) -> str | None:
     """Return why a layer cannot be part of a chain, and what to do."""
     limits = {"recurrent": _recurrent_limit, "conv": _conv_limit, "pad": _pad_limit,
+              "max_pool": _pool_limit, "avg_pool": _pool_limit,
               "mean": _mean_limit, "layer_norm": _norm_limit, "linear": _linear_limit,
               "function": function_limit}  # fmt: skip
     return limits[role](node, known) if role in limits else None
@@ -44,6 +45,8 @@ def arguments(op: Operation, known: Arrays) -> tuple[Any, ...]:
         return name, *_recurrent(op, given)
     if op.role == "conv":
         return name, *_conv(node, given)
+    if op.role in ("max_pool", "avg_pool"):
+        return name, *_pool(node)
     if op.role == "layer_norm":
         return name, *given[1:3], options.get("epsilon", 1e-5)
     if op.role == "function":
@@ -126,18 +129,14 @@ def _module(node: NodeProto) -> Callable[..., nn.Module]:
 
 
 def _conv_limit(node: NodeProto, known: Arrays) -> str | None:
-    options, weight = attributes(node), known.get(node.input[1])
-    if max(options.get("strides", [1])) > 1:
-        return f"stride {max(options['strides'])}: every sample needs an output, so use stride 1"
-    if options.get("group", 1) != 1:
-        return f"groups {options['group']}: use groups=1"
+    weight = known.get(node.input[1])
     if weight is None or weight.ndim < 3 or sum(size > 1 for size in weight.shape[2:]) > 1:
         return "use a convolution over time alone, with constant weights"
     return None
 
 
 def _conv(node: NodeProto, given: list[Any]) -> tuple[Any, ...]:
-    """Return weight [outputs, inputs, taps], bias, dilation, and zeros before and after."""
+    """Return the arguments of `Assembly.conv` after the name."""
     weight, options = np.asarray(given[1]), attributes(node)
     axis = int(np.argmax(weight.shape[2:]))
     weight = weight.reshape(*weight.shape[:2], -1)
@@ -148,7 +147,24 @@ def _conv(node: NodeProto, given: list[Any]) -> tuple[Any, ...]:
         past = (weight.shape[2] - 1) * dilation
         left = past // 2 if auto == b"SAME_UPPER" else -(-past // 2)
         right = past - left
-    return weight, given[2], dilation, left, right
+    stride, groups = options.get("strides", [1] * (axis + 1))[axis], options.get("group", 1)
+    return weight, given[2], dilation, left, right, stride, groups
+
+
+def _pool_limit(node: NodeProto, known: Arrays) -> str | None:
+    options = attributes(node)
+    if any(options.get("pads", ())) or b"SAME" in options.get("auto_pad", b""):
+        return "padding: use whole windows, without it"
+    if options.get("ceil_mode", 0) or max(options.get("dilations", [1])) > 1:
+        return "dilations or ceil_mode: use whole windows of successive steps"
+    sizes = zip(options["kernel_shape"], options.get("strides", []), strict=False)
+    return "it pools several axes: use time alone" if sum(max(s) > 1 for s in sizes) > 1 else None
+
+
+def _pool(node: NodeProto) -> tuple[int, int]:
+    """Return kernel and stride."""
+    options = attributes(node)
+    return max(options["kernel_shape"]), max(options.get("strides", [1]))
 
 
 def _pad_limit(node: NodeProto, known: Arrays) -> str | None:

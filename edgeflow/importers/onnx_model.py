@@ -42,6 +42,8 @@ _ROLES = {
         "Size": "size",
         "LogSoftmax": "log_softmax",
         "ArgMax": "argmax",
+        "MaxPool": "max_pool",
+        "AveragePool": "avg_pool",
     },
     **{"LayerNormalization": "layer_norm", "BatchNormalization": "batch_norm"},
     **dict.fromkeys(("ReduceMean", "GlobalAveragePool"), "mean"),
@@ -88,14 +90,14 @@ class _Onnx(Graph):
         **dict.fromkeys(("Attention", "MultiHeadAttention"), ATTENTION),
         **dict.fromkeys(_REFUSED, _FUNCTION),
         **dict.fromkeys(
-            ("GlobalMaxPool", "MaxPool", "ReduceMax"),
+            ("GlobalMaxPool", "ReduceMax"),
             "use the last step's outputs, or their mean over time",
         ),
         "If": "control flow: export the branch that is used, alone",
     }
     supported = (
-        "forward GRU, LSTM and RNN, Gemm, MatMul, causal Conv, Relu, Tanh and their like, norms, "
-        "constants for each channel, a mean over time, and Softmax or Sigmoid at the end"
+        "forward GRU, LSTM and RNN, Gemm, MatMul, causal Conv, pooling, Relu, Tanh and their like, "
+        "norms, constants for each channel, a mean over time, and Softmax or Sigmoid at the end"
     )
     engine = "onnxruntime"
 

@@ -40,11 +40,14 @@ class Point:
         Zeros before and after the samples, for the convolution that reads it.
     maker : str
         What made the last map, for messages.
+    skip : int
+        First steps that the source does not have: of a convolution without padding.
     """
 
     parts: tuple[Part, ...]
     padding: tuple[int, int] | None = None
     maker: str = ""
+    skip: int = 0
 
     @property
     def width(self) -> int:
@@ -104,4 +107,5 @@ def side_by_side(points: Sequence[Point], name: str) -> Point:
         )
     makers = [point.maker for point in points if point.maker]
     parts = tuple(part for point in points for part in point.parts)
-    return Point(parts, maker=makers[-1] if makers else "")
+    skip = max(point.skip for point in points)
+    return Point(parts, maker=makers[-1] if makers else "", skip=skip)

@@ -48,6 +48,7 @@ _ROLES = {
     **{"addmm": "linear", "mm": "matmul", "rsub": "sub", "true_divide": "div", "divide": "div",
        "rdiv": "div", "multiply": "mul", "rmul": "mul", "subtract": "sub", "radd": "add",
        "neg": "mul", "negative": "mul", "conv1d": "conv", "constant_pad_nd": "pad",
+       "max_pool1d": "max_pool", "avg_pool1d": "avg_pool",
        "adaptive_avg_pool1d": "mean", "argmax": "argmax", "_softmax": "softmax",
        "_log_softmax": "log_softmax"},
     **dict.fromkeys(RECURRENT, "recurrent"),
@@ -73,6 +74,8 @@ _ARGUMENTS = {
     "layer_norm": "input normalized_shape weight bias eps",
     "batch_norm": "input running_mean running_var weight bias training momentum eps",
     "conv1d": "input weight bias stride padding dilation groups",
+    "max_pool1d": "input kernel_size stride padding dilation ceil_mode return_indices",
+    "avg_pool1d": "input kernel_size stride padding ceil_mode count_include_pad",
     "pad": "input pad mode value",
     "constant_pad_nd": "input pad value",
     "mean": "input dim keepdim",
@@ -226,8 +229,7 @@ class TorchGraph(Graph):
                         "leave it out, and clip the data before the model"),
         **dict.fromkeys(("celu", "prelu", "rrelu", "sin", "softsign"), _ACTIVATION),
         **dict.fromkeys(("gru_cell", "lstm_cell", "rnn_tanh_cell", "rnn_relu_cell"), _CELL),
-        **dict.fromkeys(("sum", "max", "amax", "adaptive_max_pool1d", "max_pool1d", "avg_pool1d"),
-                        _OVER_TIME),
+        **dict.fromkeys(("sum", "max", "amax", "adaptive_max_pool1d"), _OVER_TIME),
         **dict.fromkeys(("rand_like", "randn_like", "normal", "bernoulli", "randint_like"),
                         _RANDOM),
         **dict.fromkeys(("group_norm", "instance_norm", "rms_norm"),
@@ -237,9 +239,9 @@ class TorchGraph(Graph):
                         "packed sequences: call the layers on plain tensors"),
     }  # fmt: skip
     supported = (
-        "layers of docs/import.md: forward GRU, LSTM, RNN, linear, causal conv1d, norms, relu, "
-        "tanh and their like, one constant a channel, the last step, mean over time, softmax at "
-        "the end"
+        "layers of docs/import.md: forward GRU, LSTM, RNN, linear, causal conv1d, pooling, norms, "
+        "relu, tanh and their like, one constant a channel, the last step, mean over time, softmax "
+        "at the end"
     )
 
     def refusal(self, op: Operation) -> str | None:
@@ -259,6 +261,8 @@ class TorchGraph(Graph):
             return "no running statistics: train it with track_running_stats=True"
         if op.role == "conv":
             return _conv_limitation(call, self.shape(call.get("weight"))[2])
+        if op.role in ("max_pool", "avg_pool"):
+            return _pool_limitation(call)
         if op.role == "pad":
             mode = call.get("mode", "constant")
             more = f"padding_mode '{mode}': " if mode != "constant" else ""
@@ -318,7 +322,11 @@ class TorchGraph(Graph):
             padding = call.get("padding", 0)
             total = (taps - 1) * dilation if padding == "same" else 0
             both = 0 if isinstance(padding, str) else _single(padding)
-            yield call.layer, weight, bias, dilation, both + total // 2, both + total - total // 2
+            sides = both + total // 2, both + total - total // 2
+            stride, groups = _single(call.get("stride", 1)), call.get("groups", 1)
+            yield call.layer, weight, bias, dilation, *sides, stride, groups
+        elif op.role in ("max_pool", "avg_pool"):
+            yield call.layer, *_pooled(call)
         elif op.role == "pad":
             yield _padding(call) or ()
         elif op.role == "function":
@@ -358,14 +366,27 @@ def _conv_limitation(call: Call, taps: int) -> str | None:
 
     return unsupported_conv(
         SimpleNamespace(
-            stride=single("stride", 1),
-            groups=call.get("groups", 1),
             padding=single("padding", 0),
             dilation=single("dilation", 1),
             kernel_size=(taps,),
             padding_mode="zeros",
         )
     )
+
+
+def _pooled(call: Call) -> tuple[int, int]:
+    """Return kernel and stride of a pooling."""
+    kernel = _single(call.get("kernel_size"))
+    return kernel, _single(call.get("stride") or kernel)
+
+
+def _pool_limitation(call: Call) -> str | None:
+    """Refuse what reads more than whole windows of successive steps."""
+    if _single(call.get("padding", 0)):
+        return f"padding={_single(call.get('padding'))}: use padding=0"
+    if _single(call.get("dilation", 1)) != 1 or call.get("ceil_mode", False):
+        return "dilation or ceil_mode: use whole windows of successive steps"
+    return None
 
 
 def _padding(call: Call) -> tuple[int, int] | None:

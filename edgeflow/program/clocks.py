@@ -109,14 +109,15 @@ def ticking(
 def run_at(due: Ints | None, node: Node, x: Ints, state: State) -> tuple[Ints, State]:
     """Return output and next state of a node that runs for the streams `due` only.
 
-    For the others its states stay; so does what it gives if that is a state, and nothing reads it
-    otherwise.
+    For the others its states stay; so does what it gives if that is a state, or the first values of
+    one, and nothing reads it otherwise.
     """
+    name = node.output_state
     if due is not None and not due.any():
-        y = zeros(len(x), node.outputs) if node.output_state is None else state[node.output_state]
-        return y, state
+        held = zeros(len(x), node.outputs) if name is None else state[name][:, : node.outputs]
+        return held, state
     y, following = node.advance(x, state)
     if due is None or due.all():
         return y, following
-    kept = {name: np.where(due, value, state[name]) for name, value in following.items()}
-    return (y if node.output_state is None else kept[node.output_state]), kept
+    kept = {key: np.where(due, value, state[key]) for key, value in following.items()}
+    return (y if name is None else kept[name][:, : node.outputs]), kept

@@ -18,6 +18,8 @@ def fired_shares(
 ) -> dict[str, float]:
     """Return the share of columns updated per step, by layer and field of each delta matrix.
 
+    Steps are those that the layer runs at.
+
     Parameters
     ----------
     program : Program
@@ -51,7 +53,12 @@ def fired_shares(
                 else:
                     total[f"{node.name}.{field}"] += _share(matrix, moved)
         state = following
-    return {name: value / x.shape[1] for name, value in total.items()}
+    steps = {
+        f"{node.name}.{field}": max(clock.ticks(x.shape[1]), 1)
+        for node, clock in zip(program.nodes, program.clocks, strict=True)
+        for field in node.delta_matrices()
+    }
+    return {name: value / steps[name] for name, value in total.items()}
 
 
 def spike_rates(program: Program, x: NDArray[np.int16]) -> dict[str, float]:

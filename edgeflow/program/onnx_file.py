@@ -79,7 +79,7 @@ def to_onnx(program: "Program") -> onnx.ModelProto:
                 kept.append(_keep(ticks[gate], name, f"{name}_next", vector.dtype))
                 if state == node.output_state:
                     node_outputs[0] = f"{node.name}_new"
-                    kept.append(_keep(ticks[gate], name, result, vector.dtype))
+                    kept += _first(f"{name}_next", node.outputs, result)
         attributes: dict[str, Any] = node.ints()
         for field, matrix in node.products().items():
             prefix = f"{node.name}.{field}"
@@ -153,6 +153,15 @@ def _keep(ran: str, state: str, result: str, dtype: type[np.generic]) -> onnx.No
     kind = "Keep" if dtype is np.int16 else "KeepLong"
     inputs = [ran, f"{state}_new", state]
     return helper.make_node(kind, inputs, [result], name=result, domain=fn.DOMAIN)
+
+
+def _first(value: str, count: int, result: str) -> Iterator[onnx.NodeProto]:
+    """Yield what gives the first columns of a value."""
+    places = {"starts": 0, "ends": count, "axes": 1}
+    names = [f"{result}_{place}" for place in places]
+    for name, place in zip(names, places.values(), strict=True):
+        yield helper.make_node("Constant", [], [name], name=name, value_ints=[place])
+    yield helper.make_node("Slice", [value, *names], [result], name=result)
 
 
 def _passed(node: Decimate, result: str, before: str) -> Iterator[onnx.NodeProto]:

@@ -71,10 +71,15 @@ class FitOptions:
         norm of a gradient.
     patience : int
         Epochs without a better validation score; 0: never stop early.
-    rotate, scale, noise, pace : float
-        Augmentation of each training window: standard deviations of the rotation of the
-        sensors' axes (degrees), of the logarithm of the gain, of white noise (in standard
-        deviations of the channel), and of the logarithm of a time warp (not when streaming).
+    rotate : float
+        Augmentation of each training window: standard deviation of the rotation of the sensors'
+        axes, in degrees; 0: none.
+    scale : float
+        Standard deviation of the logarithm of the gain that a window is multiplied by.
+    noise : float
+        Standard deviation of the white noise that is added, in those of the channel.
+    pace : float
+        Standard deviation of the logarithm of a time warp; not when streaming.
     mirror : float or None
         Share of windows turned into the other wrist's, in [0, 1], like 0.5; default: that of the
         data set.
@@ -98,10 +103,10 @@ class FitOptions:
     weight_decay: float = 1e-2
     clip: float = 1.0
     patience: Annotated[int, Option("--patience")] = 10
-    rotate: float = 15.0
-    scale: float = 0.1
-    noise: float = 0.05
-    pace: float = 0.2
+    rotate: Annotated[float, Option("--rotate", shown=True)] = 15.0
+    scale: Annotated[float, Option("--scale", shown=True)] = 0.1
+    noise: Annotated[float, Option("--noise", shown=True)] = 0.05
+    pace: Annotated[float, Option("--pace", shown=True)] = 0.2
     mirror: Annotated[float | None, Option("--mirror")] = None
     tail: Annotated[float, Option("--tail")] = 0.1
     average: float = 0.99

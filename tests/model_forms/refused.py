@@ -81,7 +81,6 @@ WHY = {
     "reversed time": "needs the future",
     "embedding": "one-hot channels into a linear layer",
     "conv that reads the future": "zeros on the left",
-    "strided conv": "stride 1",
     "assert in forward": "fails on the samples",
     "nn.GRUCell in a loop": "nn.GRU",
     "scripted": "the nn.Module that it was made from",
@@ -149,9 +148,6 @@ _FORMS = [
     Form("conv that reads the future",
          lambda: net(lambda m, x: m.out(m.rnn(m.conv(x.transpose(1, 2)).transpose(1, 2))[0]),
                      conv=nn.Conv1d(CHANNELS, 6, 3, padding=1), rnn=gru(6)), "future"),
-    Form("strided conv",
-         lambda: net(lambda m, x: m.out(m.rnn(m.conv(x.transpose(1, 2)).transpose(1, 2))[0][:, -1]),
-                     conv=nn.Conv1d(CHANNELS, 6, 4, stride=2), rnn=gru(6)), "stride"),
     # what no graph has
     Form("assert in forward", lambda: net(checked), "two axes", doors="module"),
     Form("nn.GRUCell in a loop", lambda: net(stepped, rnn=nn.GRUCell(CHANNELS, HIDDEN)),

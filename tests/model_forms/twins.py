@@ -185,7 +185,19 @@ TWINS: dict[str, Twin] = {
     "conv that reads the future": row(
         lambda L: [L.Conv1D(6, 3, padding="same"), every(L), scores(L)], "future"
     ),
-    "strided conv": row(lambda L: [L.Conv1D(6, 4, strides=2), L.GRU(HIDDEN), scores(L)], "strides"),
+    "strided conv": row(lambda L: [L.Conv1D(6, 4, strides=2), L.GRU(HIDDEN), scores(L)]),
+    "strided conv in groups, mean pool": row(
+        lambda L: [
+            L.Conv1D(6, 3, strides=2, groups=3, activation="relu"),
+            L.AveragePooling1D(3, 1),
+            L.GRU(HIDDEN),
+            scores(L),
+        ]
+    ),
+    "pool with padding": row(
+        lambda L: [L.Conv1D(5, 3), L.MaxPooling1D(2, padding="same"), L.GRU(HIDDEN), scores(L)],
+        "padding='same'",
+    ),
     "conv, batch norm, relu, pool, gru": row(
         lambda L: [
             causal(L),
@@ -194,7 +206,6 @@ TWINS: dict[str, Twin] = {
             L.MaxPooling1D(2),
             L.GRU(5),
             scores(L),
-        ],
-        "MaxPooling1D",
+        ]
     ),
 }

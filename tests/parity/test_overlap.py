@@ -60,6 +60,17 @@ def test_c_has_the_bits_of_the_oracle(
     assert set(found[0, due, -1]) == set(range(overlap.first, window + 1, hop))
 
 
+def test_each_window_has_counters_of_its_own(run_c: Callable[..., np.ndarray]) -> None:
+    """Of layers at a lower rate, whose steps count from a window's first sample."""
+    cells = ["taps", "decimate", "gru", "decimate", "lstm"]
+    program = random_program(4, 3, [1, 1, 7, 1, 5], 4, 12, 12, cells=cells)
+    program = replace(program, window=26, hop=7)
+    x = samples(program, 1, 3, 80)
+    found = run_c(program, x, SANITIZE, harness=HARNESS)
+    assert len(np.unique(found)) > 20
+    np.testing.assert_array_equal(found[..., :-1], Overlap(26, 7).run(program.run, x))
+
+
 @pytest.fixture(scope="module")
 def data() -> Dataset:
     """Recordings of 50 to 69 samples; windows have 20."""

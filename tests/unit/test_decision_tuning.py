@@ -150,7 +150,7 @@ class TestResidual:
     def test_a_value_that_says_nothing_of_anomalies_is_left_out(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Alone catches weights that are chosen by other runs than those they are read from."""
+        """Alone catches weights that are changed where nothing is gained by it."""
         monkeypatch.setattr("edgeflow.compression.residual.SHIFTS", (3,))
 
         def distracted(rng: np.random.Generator, person: str) -> Recording:

@@ -9,11 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgeflow.errors import ProgramError
+from edgeflow.errors import ImcError, ProgramError
+from edgeflow.imc import ArrayOptions
+from edgeflow.imc.placement import place
 from edgeflow.overlap import Overlap
 from edgeflow.program import Program
 from edgeflow.program.clocks import Clock
-from edgeflow.program.nodes import Decimate, MovingMax, ReLU, Taps, ZeroOrderHold
+from edgeflow.program.firing import fired_shares
+from edgeflow.program.nodes import GRU, Decimate, MovingMax, ReLU, Taps, ZeroOrderHold
 from edgeflow.program.onnx_file import OnnxProgram
 from tests.random_programs import random_program, samples
 
@@ -53,6 +56,17 @@ def test_a_chain_computes_slices() -> None:
     assert program.clocks[5].ticks(31) == value.shape[1] == at[-1] + 1
     expected = np.where((at >= 0)[:, None], value[:, np.maximum(at, 0)], 0)
     np.testing.assert_array_equal(program.run(x), expected)
+
+
+def test_an_output_that_is_part_of_a_state_stays() -> None:
+    """The motor neurons of an LTC are the first of its neurons."""
+    program = random_program(4, 3, [3, 3, 2], 2, 12, 12, cells=["gru", "decimate", "ltc"])
+    ltc = program.nodes[2]
+    assert ltc.outputs < ltc.states["v"].size
+    x = samples(program, 1, windows=2, time=12)
+    y = program.run(x)
+    assert len({tuple(row) for row in y[0].tolist()}) > 1
+    np.testing.assert_array_equal(OnnxProgram(program).run(x), y)
 
 
 def test_streams_need_not_be_reset_together() -> None:
@@ -99,6 +113,21 @@ def test_branches_of_the_same_rate_join() -> None:
     level = np.clip(x, -2047, 2047)
     expected = np.concatenate([level[:, 4:7:2], level[:, 5:8:2], level[:, 5:8:2]], axis=-1).max(1)
     np.testing.assert_array_equal(joined.run(x)[:, -1], expected)
+
+
+def test_shares_of_columns_are_of_the_steps_that_run() -> None:
+    program = chain()
+    gru = program.nodes[2]
+    assert isinstance(gru, GRU)
+    delta = replace(gru, input=replace(gru.input, threshold=1))
+    program = replace(program, nodes=(*program.nodes[:2], delta, *program.nodes[3:]))
+    x = samples(program, 5, windows=6, time=31)[1::2]  # within the width of the input
+    assert 0.9 < fired_shares(program, x)[f"{gru.name}.input"] <= 1
+
+
+def test_analog_arrays_are_for_every_sample() -> None:
+    with pytest.raises(ImcError, match=r"layer gru2 does not run at every sample"):
+        place(chain(), ArrayOptions())
 
 
 @pytest.mark.parametrize(

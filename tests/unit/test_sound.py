@@ -4,6 +4,7 @@ It alone would catch a layer that trains on other levels than the device compute
 targets or rates are those of samples.
 """
 
+import wave
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import edgeflow as ef
 from edgeflow.cells import SequenceClassifier, load_model, save_model
 from edgeflow.cells.front_sound import OCTAVE_DB, LogMel, hop_of_front, mel_of
 from edgeflow.cells.front_text import front_of
-from edgeflow.data import Dataset, Recording
+from edgeflow.data import Dataset, Recording, load_dataset
 from edgeflow.data.frames import for_channels, hop_channels, in_hops
 from edgeflow.errors import DataError, TrainError
 from edgeflow.program.nodes.base import zeros
@@ -169,3 +170,55 @@ def test_other_channels_are_named() -> None:
         front_of("log-mel", hop_channels("audio", 80), 100.0)
     with pytest.raises(TrainError, match="or first log-mel, of sound"):
         front_of("difference,log-mel", ["a", "b"], 50.0)
+
+
+def write_wav(path: Path, x: np.ndarray, rate: int = RATE, width: int = 2) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, width, rate, len(x), "NONE", ""))
+        file.writeframes(x.astype("<i2").tobytes())
+
+
+def write_folder(folder: Path) -> np.ndarray:
+    """Write a clip of two words by three speakers; return the samples of all."""
+    x = np.random.default_rng(0).integers(-32768, 32768, 9000)
+    for person in ("ann", "bob", "cem"):
+        write_wav(folder / "yes" / f"{person}_1.wav", x)
+        write_wav(folder / "no" / f"{person}_1_a.wav", x[:5000])
+    return x
+
+
+def test_a_folder_of_clips(tmp_path: Path) -> None:
+    x = write_folder(tmp_path)
+    data = load_dataset(tmp_path)
+    assert (data.classes, data.channels, data.units) == (["no", "yes"], ["audio"], ["full scale"])
+    assert (data.rate_hz, data.window, data.counts) == (RATE, RATE, [32768.0])
+    assert [(one.person, one.label) for one in data.recordings[:2]] == [("ann", 0), ("bob", 0)]
+    short, long = data.recordings[0].x, data.recordings[3].x
+    np.testing.assert_array_equal(short[3000:, 0], x[:5000] / np.float32(32768))
+    assert not short[:3000].any() and len(short) == RATE and len(long) == 9000
+    assert data.people == {"train": ["ann"], "val": ["bob"], "test": ["cem"]}
+
+
+def test_paths_of_clips_by_a_pattern(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
+    data = load_dataset(tmp_path, pattern="{label}/{person}_1.wav", partial=True)
+    assert len(data.recordings) == 3
+    assert any("not read, unlike --pattern: no/ann_1_a.wav" in note for note in data.notes)
+
+
+def test_clips_that_are_not_alike_are_named(tmp_path: Path) -> None:
+    x = write_folder(tmp_path)
+    with pytest.raises(DataError, match="must say person and label"):
+        load_dataset(tmp_path, pattern="{label}/*.wav")
+    with pytest.raises(DataError, match="--channels is for tables"):
+        load_dataset(tmp_path, pattern="{label}/{person}_*.wav", channels=["audio"])
+    write_wav(tmp_path / "yes" / "dan_1.wav", x, rate=16000)
+    with pytest.raises(
+        DataError, match="dan_1.wav: 16000 Hz, 1 channels; no/ann_1_a.wav: 8000 Hz, 1"
+    ):
+        load_dataset(tmp_path)
+    write_wav(tmp_path / "yes" / "dan_1.wav", x, width=1)
+    with pytest.raises(DataError, match="dan_1.wav: 8 bits, .*: write it as WAV of 16 bits"):
+        load_dataset(tmp_path)

@@ -8,7 +8,6 @@ Split by speaker in the order of names, which looks at no result: the last one t
 validate.
 """
 
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from edgeflow.data.arrays import read_npz
 from edgeflow.data.dataset import Recording
 from edgeflow.data.source import COPY_AGAIN, Source, by_hand
+from edgeflow.data.wav_file import from_silence, full_scale, read_wav
 from edgeflow.errors import DataError
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -47,21 +47,14 @@ def _read(place: Path) -> list[Recording]:
 
 def _clip(path: Path) -> Recording:
     digit, speaker, *_ = path.stem.split("_")
-    try:
-        with wave.open(str(path)) as file:
-            form = (file.getnchannels(), file.getsampwidth(), file.getframerate())
-            samples = file.readframes(file.getnframes())
-    except (wave.Error, EOFError, OSError) as error:
-        raise DataError(f"{path}: {error or 'it ends too soon'}: {COPY_AGAIN}") from None
-    if form != (1, 2, RATE_HZ):
-        raise DataError(f"{path}: not one channel of 16 bits at {RATE_HZ} Hz: {COPY_AGAIN}")
-    return _recording(np.frombuffer(samples, "<i2"), int(digit), speaker)
+    x, rate = read_wav(path, COPY_AGAIN)
+    if rate != RATE_HZ or x.shape[1] != 1:
+        raise DataError(f"{path}: not one channel at {RATE_HZ} Hz: {COPY_AGAIN}")
+    return Recording(from_silence(x, WINDOW), int(digit), speaker)
 
 
 def _recording(x: np.ndarray, digit: int, speaker: str) -> Recording:
-    silent = max(WINDOW - len(x), 0)
-    whole = np.pad(x.astype(np.float32) / 32768, (silent, 0))
-    return Recording(whole[:, None], digit, speaker)
+    return Recording(from_silence(full_scale(x)[:, None], WINDOW), digit, speaker)
 
 
 SOURCES = [

@@ -1,0 +1,76 @@
+r"""Pooling over time: the largest, or the mean, of the last steps.
+
+.. math:: y_t = \max(x_{t-k+1}, \ldots, x_t), \qquad y_t = (x_{t-k+1} + \cdots + x_t) / k
+
+with zeros before the first step. A `edgeflow.cells.rate.Decimate` behind it makes it
+``nn.MaxPool1d`` or ``nn.AvgPool1d``.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgeflow.cells.cell import Layer
+from edgeflow.program import nodes
+from edgeflow.program.nodes.moving_mean import reciprocal
+from edgeflow.quantization import Calibration, Converted, Signal
+
+
+class _Moving(nn.Module):
+    """x [n, time, size] -> (y [n, time, size], the last ``steps - 1`` of x).
+
+    Parameters
+    ----------
+    steps : int
+        Of a window, at least 2.
+    """
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        past = x.new_zeros(len(x), self.steps - 1, x.shape[2]) if state is None else state
+        whole = torch.cat([past, x], dim=1)
+        return self.reduced(whole.unfold(1, self.steps, 1)), whole[:, x.shape[1] :]
+
+    def reduced(self, windows: Tensor) -> Tensor:
+        """Return what becomes of windows [..., steps]."""
+        raise NotImplementedError
+
+
+class MovingMax(_Moving):
+    """Largest of the last steps."""
+
+    def reduced(self, windows: Tensor) -> Tensor:
+        return windows.amax(dim=-1)
+
+
+class MovingMean(_Moving):
+    """Mean of the last steps."""
+
+    def reduced(self, windows: Tensor) -> Tensor:
+        return windows.mean(dim=-1)
+
+
+def convert_max(layer: Any, given: Calibration) -> Converted:
+    """Make the node; its unit is that of the source."""
+    source = given.source
+    node = nodes.MovingMax(given.name, len(source.scale), source.bits, layer.steps)
+    return Converted(node, _like(source, given))
+
+
+def convert_mean(layer: Any, given: Calibration) -> Converted:
+    """Make the node; its unit is that of the source."""
+    source, steps = given.source, layer.steps
+    node = nodes.MovingMean(given.name, len(source.scale), source.bits, steps, reciprocal(steps))
+    return Converted(node, _like(source, given))
+
+
+def _like(source: Signal, given: Calibration) -> Signal:
+    return Signal(source.offset, source.scale, source.bits, given.real)
+
+
+MAX = Layer(MovingMax, convert_max, pads=True)
+MEAN = Layer(MovingMean, convert_mean, pads=True)
