@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import nn
 
 from edgeflow.cells.accumulate import Accumulate
@@ -23,13 +23,6 @@ from edgeflow.importers.points import Map, Part, Point, side_by_side
 from edgeflow.importers.strides import WITHOUT_MEMORY, add_conv, add_pool, begin
 from edgeflow.program.clocks import EVERY_STEP, Clock
 from edgeflow.quantization import Floats
-
-#: Samples that an import is checked on.
-CHECKED = 8
-#: Most values of samples that a graph of fixed sizes is run on.
-MOST_CHECKED = 1 << 22
-#: Spreads of the random samples, in those of the data.
-SCALES = (0.1, 1.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -110,6 +103,26 @@ class Assembly:
         w = np.asarray(weight, dtype=np.float64)
         self._check_width(name, w.shape[-1] if w.ndim == 2 else 0)
         self.add(name, _linear(w, bias), w.shape[0])
+
+    def select(self, name: str, start: int, stop: int) -> None:
+        """Go on with some channels: the rows of a linear layer before it, or a layer for them."""
+        last = self._linear_before()
+        if last is None:
+            self.linear(name, np.eye(self.width)[start:stop])
+            return
+        weight, bias = (p.detach().double().numpy()[start:stop] for p in (last.weight, last.bias))
+        read = self.sources[self.point.reads[0] - 1]
+        self._append(name, _linear(weight, bias), stop - start)
+        self.sources[-1] = read
+
+    def glu(self, name: str) -> None:
+        """Add a gated linear unit: one half of the channels times the sigmoid of the other."""
+        whole, half = self.point, self.width // 2
+        self.select(f"{name}_value", 0, half)
+        value, self.point = self.point, whole
+        self.select(f"{name}_gate", half, 2 * half)
+        self.sigmoid(f"{name}_sigmoid")
+        self.product(name, [value, self.point])
 
     def recurrent(
         self,
@@ -412,44 +425,3 @@ def _linear(weight: Floats, bias: ArrayLike | None) -> nn.Linear:
     b = np.asarray(0.0 if bias is None else bias, dtype=np.float64).reshape(-1)
     layer.bias.copy_(torch.from_numpy(np.broadcast_to(b, len(weight)).copy()))
     return layer
-
-
-def samples(
-    example: NDArray[np.float32], n: int | None, time: int | None
-) -> list[NDArray[np.float32]]:
-    """Return real samples and random ones, [m, time, channels] each, to check an import on.
-
-    The real ones are spread over all of the example, as neighbours may be of one calm class. The
-    random ones have its means, and 0.1, 1 and 10 times its spread.
-
-    Parameters
-    ----------
-    example : float32 array [any, any, channels]
-    n, time : int, optional
-        Sizes that a graph was exported with, None where it takes any; m is a multiple of n.
-
-    Raises
-    ------
-    CompressError
-        If the graph takes a single step: nothing would show how its state moves on.
-    """
-    if time == 1:
-        raise CompressError(
-            "it was exported for one time step: export it with a window of samples [n, time, "
-            "channels] and without state inputs"
-        )
-    n, time = n or CHECKED, time or example.shape[1]
-    count = n * -(-CHECKED // n)
-    if count * time * example.shape[2] > MOST_CHECKED:
-        raise CompressError(
-            f"it was exported for {n} sequences of {time} samples at a time: export it with free "
-            "sizes, or for one sequence of a window's samples"
-        )
-    rows = np.linspace(0, len(example) - 1, count).round().astype(int)
-    columns = np.arange(time) % example.shape[1]
-    real = np.ascontiguousarray(example[rows][:, columns], dtype=np.float32)
-    spread, centre = real.std(axis=(0, 1)), real.mean(axis=(0, 1))
-    spread = np.where(spread > 0, spread, 1.0)
-    rng = np.random.default_rng(0)
-    noise = [scale * spread * rng.standard_normal(real.shape) for scale in SCALES]
-    return [real, *((centre + values).astype(np.float32) for values in noise)]

@@ -20,6 +20,12 @@ _NUDGE = 2.0**-20
 _MOST = 1e-2
 #: Most characters of a list of reasons.
 _REASONS = 500
+#: Samples that an import is checked on.
+CHECKED = 8
+#: Most values of samples that a graph of fixed sizes is run on.
+MOST_CHECKED = 1 << 22
+#: Spreads of the random samples, in those of the data.
+SCALES = (0.1, 1.0, 10.0)
 
 Values = NDArray[np.float32]
 
@@ -67,6 +73,47 @@ def listed(reasons: Iterable[str]) -> str:
         kept.append(reason)
     more = len(reasons) - len(kept)
     return "; ".join([*kept, *([f"and {more} more"] if more else [])])
+
+
+def samples(
+    example: NDArray[np.float32], n: int | None, time: int | None
+) -> list[NDArray[np.float32]]:
+    """Return real samples and random ones, [m, time, channels] each, to check an import on.
+
+    The real ones are spread over all of the example, as neighbours may be of one calm class. The
+    random ones have its means, and 0.1, 1 and 10 times its spread.
+
+    Parameters
+    ----------
+    example : float32 array [any, any, channels]
+    n, time : int, optional
+        Sizes that a graph was exported with, None where it takes any; m is a multiple of n.
+
+    Raises
+    ------
+    CompressError
+        If the graph takes a single step: nothing would show how its state moves on.
+    """
+    if time == 1:
+        raise CompressError(
+            "it was exported for one time step: export it with a window of samples [n, time, "
+            "channels] and without state inputs"
+        )
+    n, time = n or CHECKED, time or example.shape[1]
+    count = n * -(-CHECKED // n)
+    if count * time * example.shape[2] > MOST_CHECKED:
+        raise CompressError(
+            f"it was exported for {n} sequences of {time} samples at a time: export it with free "
+            "sizes, or for one sequence of a window's samples"
+        )
+    rows = np.linspace(0, len(example) - 1, count).round().astype(int)
+    columns = np.arange(time) % example.shape[1]
+    real = np.ascontiguousarray(example[rows][:, columns], dtype=np.float32)
+    spread, centre = real.std(axis=(0, 1)), real.mean(axis=(0, 1))
+    spread = np.where(spread > 0, spread, 1.0)
+    rng = np.random.default_rng(0)
+    noise = [scale * spread * rng.standard_normal(real.shape) for scale in SCALES]
+    return [real, *((centre + values).astype(np.float32) for values in noise)]
 
 
 def check_output(

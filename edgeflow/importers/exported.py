@@ -19,7 +19,7 @@ from edgeflow.importers.exported_file import check_exported
 from edgeflow.importers.graph import importing
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.operation import Operation
-from edgeflow.importers.torch_graph import RECURRENT, TorchGraph, torch_operation
+from edgeflow.importers.torch_graph import RECURRENT, SPLITS, TorchGraph, torch_operation
 
 #: Names of arguments that are others than torch's.
 _ARGUMENTS = {
@@ -134,10 +134,10 @@ class _Exported(TorchGraph):
 
 
 def _is_call(node: fx.Node) -> bool:
-    """Tell whether a node is an operation, not one of the results of a recurrent one."""
+    """Tell whether a node is an operation, not one of the results of another one."""
     if node.op != "call_function":
         return False
-    return _kind(node) != "getitem" or _kind(node.args[0]) not in RECURRENT
+    return _kind(node) != "getitem" or _kind(node.args[0]) not in (*RECURRENT, *SPLITS)
 
 
 def _to_float32(module: Any) -> str:
@@ -169,6 +169,10 @@ def _operation(node: fx.Node, parts: Mapping[int, fx.Node]) -> Operation:
     if function in RECURRENT:
         count = 3 if function == "lstm" else 2
         results = [dict[int, Hashable](parts).get(k, (node, k)) for k in range(count)]
+    if function in SPLITS:
+        results = [
+            dict[int, Hashable](parts).get(k, (node, k)) for k in range(len(node.meta["val"]))
+        ]
     return torch_operation(
         function, node.args, node.kwargs, name=node.name, layer=_layer(node),
         reads=node.all_input_nodes, results=results, arguments=_ARGUMENTS.get(function, ""),

@@ -14,8 +14,8 @@ from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.rate import clocks_of
 from edgeflow.errors import CompressError, EdgeFlowError
-from edgeflow.importers.assembly import Assembly, Description, samples
-from edgeflow.importers.check import FINAL, check_output, listed
+from edgeflow.importers.assembly import Assembly, Description
+from edgeflow.importers.check import FINAL, check_output, listed, samples
 from edgeflow.importers.difference import first_difference
 from edgeflow.importers.ends import find_ends
 from edgeflow.importers.messages import one_line
@@ -41,6 +41,7 @@ _LAYERS = (
     "relu",
     "tanh",
     "function",
+    "glu",
     "layer_norm",
     "batch_norm",
     "conv",
@@ -119,6 +120,10 @@ class Graph(ABC):
         One tuple for each layer of a stack. "matmul" is for `Assembly.linear`, "batch_norm" for
         `Assembly.affine`; "mean" needs a name only.
         """
+
+    def parts(self, op: Operation, width: int) -> Sequence[tuple[int, int]]:
+        """Return which channels of so many each result of a "split" has: from, and up to which."""
+        raise NotImplementedError
 
     def label(self, value: Hashable) -> str:
         """Return the name of an input or output."""
@@ -221,7 +226,7 @@ class Graph(ABC):
             if any(value in self.data for value in op.states):
                 return "its first state depends on the samples: start from zeros"
             return None
-        if op.role in ("move", "sigmoid") or self._is_left_out(op):
+        if op.role in ("move", "split", "sigmoid") or self._is_left_out(op):
             return None
         if op.role in FINAL and len(self.heads) > 1:
             return f"{op.role} at the end of one of several outputs: return what it reads"
@@ -306,6 +311,9 @@ class Graph(ABC):
                     read = [read[op.pick]]
                 points.update(dict.fromkeys(op.results, read))
                 continue
+            if op.role == "split":
+                self._split(chain, op, read, points)
+                continue
             of = [value for value in op.operands if value in points]
             if any(len(points[value]) != 1 for value in of):
                 problems.append(
@@ -329,6 +337,24 @@ class Graph(ABC):
             raise CompressError(f"the layers are no graph: {listed(problems)}")
         chain.point = side_by_side([point for points in heads for point in points], "the output")
         return marks
+
+    def _split(
+        self,
+        chain: Assembly,
+        op: Operation,
+        read: Sequence[Point],
+        points: dict[Hashable, list[Point]],
+    ) -> None:
+        """Add what the results of a split are of the channels that it reads."""
+        width, ranges = read[-1].width, self.parts(op, read[-1].width)
+        if len(ranges) != len(op.results) or not all(0 <= a < b <= width for a, b in ranges):
+            raise CompressError(
+                f"{op} does not split the {width} channels: use a layer for each part"
+            )
+        for number, (result, (start, stop)) in enumerate(zip(op.results, ranges, strict=True)):
+            chain.point = read[-1]
+            chain.select(f"{op.name}{number}", start, stop)
+            points[result] = [chain.point]
 
     def _readers(self) -> Counter[Hashable]:
         """Return how many operations, other than moves, and outputs read each value."""

@@ -12,8 +12,8 @@ from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.lif import LIF, from_nir
 from edgeflow.errors import CompressError
-from edgeflow.importers.assembly import Assembly, Description, samples
-from edgeflow.importers.check import TOLERANCE
+from edgeflow.importers.assembly import Assembly, Description
+from edgeflow.importers.check import TOLERANCE, samples
 from edgeflow.importers.graph import importing
 from edgeflow.importers.nir_file import read_nir
 from edgeflow.importers.nir_reference import evaluate

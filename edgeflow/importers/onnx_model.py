@@ -1,6 +1,7 @@
 """ONNX files of trained models: their operators as a chain of layers."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,6 +38,7 @@ _ROLES = {
     **{
         "Gemm": "linear",
         "Shape": "size",
+        "Split": "split",
         "Size": "size",
         "LogSoftmax": "log_softmax",
         "ArgMax": "argmax",
@@ -144,6 +146,10 @@ class _Onnx(Graph):
             operands, states = operands[:4], [*filter(None, operands[5:7])]
         elif kind == "Concat" and role and _axis(node) != 0:
             role = "concat"
+        elif kind == "Slice" and self._cuts_channels(node):
+            operands, role = operands[:1], "split"
+        elif role == "split":
+            operands, role = operands[:1], "split" if _axis(node) != 0 else ""
         elif role in ("pad", "mean"):
             operands = operands[:1]
             cut = padded(node, self._constants) if role == "pad" else None
@@ -155,6 +161,12 @@ class _Onnx(Graph):
         return Operation(
             node, name, kind, role, [*reads(node)], results, operands, states, pick=pick
         )
+
+    def _cuts_channels(self, node: NodeProto) -> bool:
+        """Tell whether a Slice is of the last axis, as an exporter writes a chunk."""
+        axes = operand(node, 3, self._constants, "axes", ()).reshape(-1)
+        steps = operand(node, 4, self._constants, "steps", 1)
+        return axes.tolist() == [-1] and bool(np.all(steps == 1))
 
     def _is_relu(self, node: NodeProto) -> bool:
         """Tell whether a node is ``max(x, 0)`` by another name."""
@@ -222,6 +234,18 @@ class _Onnx(Graph):
 
     def constant(self, value: Any) -> NDArray[Any]:
         return np.asarray(self._constants[value], dtype=np.float64)
+
+    def parts(self, op: Operation, width: int) -> Sequence[tuple[int, int]]:
+        if op.kind == "Slice":
+            names = ("starts", "ends")
+            given = [operand(op.node, k + 1, self._constants, n, ()) for k, n in enumerate(names)]
+            start, stop, _ = slice(*(int(value.item()) for value in given)).indices(width)
+            return [(start, stop)]
+        sizes = operand(op.node, 1, self._constants, "split", ()).reshape(-1)
+        if not sizes.size:
+            each = -(-width // len(op.node.output))
+            return [(start, min(start + each, width)) for start in range(0, width, max(each, 1))]
+        return list(pairwise([0, *np.cumsum(sizes).tolist()]))
 
     def arguments(self, op: Operation) -> Iterator[tuple[Any, ...]]:
         yield onnx_layers.arguments(op, self._constants)

@@ -20,13 +20,14 @@ class Operation:
         What its source has.
     name, kind : str
     role : str
-        A method of `Assembly` ("recurrent", "linear", "relu", "tanh", "function", "layer_norm",
-        "conv", "pad", "max_pool", "avg_pool", "mean", "layer"), "matmul" for a linear layer or
-        attention, "batch_norm"; "add", "sub", "mul" or "div", of a value and a constant or, but for
-        "div", of two values; "concat": its operands side by side; "argmax", for an output beside
-        its scores; a function that may end a model (``check.FINAL``), of which a "sigmoid" may
-        stand elsewhere; "move": it only moves values (the check of the outputs shows that it moves
-        none elsewhere); "size": its result is no data; "": none that a chain has.
+        A method of `Assembly` ("recurrent", "linear", "relu", "tanh", "function", "glu",
+        "layer_norm", "conv", "pad", "max_pool", "avg_pool", "mean", "layer"), "matmul" for a linear
+        layer or attention, "batch_norm"; "add", "sub", "mul" or "div", of a value and a constant
+        or, but for "div", of two values; "concat": its operands side by side; "split": its results
+        are ranges of channels; "argmax", for an output beside its scores; a function that may end a
+        model (``check.FINAL``), of which a "sigmoid" may stand elsewhere; "move": it only moves
+        values (the check of the outputs shows that it moves none elsewhere); "size": its result is
+        no data; "": none that a chain has.
     reads, results : sequence
         Values. The first result of a recurrent operation is its outputs, the others are states.
     operands : sequence

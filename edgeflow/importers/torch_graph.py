@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate, pairwise
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -27,14 +28,18 @@ FUNCTIONS: dict[str, type[nn.Module]] = {
     "leaky_relu": nn.LeakyReLU, "mish": nn.Mish, "relu6": nn.ReLU6, "selu": nn.SELU,
     "silu": nn.SiLU, "softplus": nn.Softplus,
 }  # fmt: skip
-_MOVES = ("T", "_to_copy", "alias", "alpha_dropout", "chunk", "clone", "contiguous", "cpu", "data",
+#: What cuts an axis into parts.
+SPLITS = ("chunk", "split", "split_with_sizes")
+_MOVES = ("T", "_to_copy", "alias", "alpha_dropout", "clone", "contiguous", "cpu", "data",
           "detach", "double", "dropout", "dropout1d", "expand", "expand_as", "feature_dropout",
           "flatten", "float", "gather", "getitem", "half", "index_select", "mT", "moveaxis",
           "movedim", "narrow", "permute", "requires_grad", "reshape", "reshape_as", "select",
-          "slice", "split", "squeeze", "swapaxes", "swapdims", "t", "take_along_dim",
+          "slice", *SPLITS, "squeeze", "swapaxes", "swapdims", "t", "take_along_dim",
           "tensor_split", "to", "transpose", "type", "type_as", "unbind", "unflatten", "unsqueeze",
           "view", "view_as")  # fmt: skip
 _CONCATENATIONS = ("cat", "concat", "concatenate", "hstack")
+#: Names of a split's argument.
+_SIZES_OF_PARTS = ("size", "chunks", "split_size", "split_sizes", "split_size_or_sections")
 _SIZES = ("empty_like", "full_like", "new_empty", "new_full", "new_ones", "new_zeros", "ones_like",
           "sym_size", "zeros_like", "size", "shape")  # fmt: skip
 _ROLES = {
@@ -48,6 +53,7 @@ _ROLES = {
        "_log_softmax": "log_softmax"},
     **dict.fromkeys(RECURRENT, "recurrent"),
     **dict.fromkeys(FUNCTIONS, "function"),
+    "glu": "glu",
     **dict.fromkeys(_CONCATENATIONS, "concat"),
     **dict.fromkeys(_MOVES, "move"),
     **dict.fromkeys(_SIZES, "size"),
@@ -57,6 +63,7 @@ _ARGUMENTS = {
     **dict.fromkeys(
         RECURRENT, "input hx weights biases layers dropout training bidirectional batch_first"
     ),
+    **dict.fromkeys(SPLITS, "input size dim"),
     "elu": "input alpha",
     "gelu": "input approximate",
     "hardtanh": "input min_val max_val",
@@ -166,6 +173,8 @@ def torch_operation(
         states = [state for state in states if state is not None]
     elif function in _TURNS:
         order = _order(function, [*args[1:], *options.values()])
+    elif function in SPLITS:
+        role = "split" if given.get("dim", 0) != 0 else role
     elif function == "select":
         pick = given.get("index")
     elif function == "getitem":
@@ -218,7 +227,7 @@ class TorchGraph(Graph):
         **dict.fromkeys(("conv2d", "conv3d"), "use a causal nn.Conv1d over time"),
         **dict.fromkeys(("clamp", "clip", "hardtanh", "clamp_min", "clamp_max", "nan_to_num"),
                         "leave it out, and clip the data before the model"),
-        **dict.fromkeys(("celu", "glu", "prelu", "rrelu", "sin", "softsign"), _ACTIVATION),
+        **dict.fromkeys(("celu", "prelu", "rrelu", "sin", "softsign"), _ACTIVATION),
         **dict.fromkeys(("gru_cell", "lstm_cell", "rnn_tanh_cell", "rnn_relu_cell"), _CELL),
         **dict.fromkeys(("sum", "max", "amax", "adaptive_max_pool1d"), _OVER_TIME),
         **dict.fromkeys(("rand_like", "randn_like", "normal", "bernoulli", "randint_like"),
@@ -264,6 +273,14 @@ class TorchGraph(Graph):
             wide = call.function == "adaptive_avg_pool1d" and dims not in (1, (1,), [1])
             return "take the mean over time only" if wide or not one else None
         return None
+
+    def parts(self, op: Operation, width: int) -> Sequence[tuple[int, int]]:
+        size = next(op.node.get(k) for k in _SIZES_OF_PARTS if op.node.get(k) is not None)
+        if not isinstance(size, int):
+            ends = list(accumulate(int(one) for one in size))
+            return list(pairwise([0, *ends]))
+        each = max(1, -(-width // size) if op.node.function == "chunk" else size)
+        return [(start, min(start + each, width)) for start in range(0, width, each)]
 
     def shape(self, value: Any) -> Sequence[int]:
         """Return the shape of an argument."""

@@ -90,12 +90,13 @@ NETWORKS = [
                      mid=nn.Linear(HIDDEN, 6), norm=normed(6), two=gru(6))),
     Form("gated linear unit by chunk",
          lambda: net(lambda m, x: (lambda a, b: m.out(a * torch.sigmoid(b)))(
-             *m.side(m.rnn(x)[0]).chunk(2, -1)), side=head(HIDDEN, 2 * HIDDEN)),
-         "values|differ|joins|splits|Split", why="two linear layers in place of one that is cut"),
+             *m.side(m.rnn(x)[0]).chunk(2, -1)), side=head(HIDDEN, 2 * HIDDEN))),
     Form("F.glu",
          lambda: net(lambda m, x: m.out(F.glu(m.side(m.rnn(x)[0]), -1)),
-                     side=head(HIDDEN, 2 * HIDDEN)),
-         "glu|values|differ|joins|splits|Split", why="two linear layers in place of one that is cut"),
+                     side=head(HIDDEN, 2 * HIDDEN))),
+    Form("split of a recurrent layer's outputs",
+         lambda: net(lambda m, x: (lambda a, b: m.out(torch.cat([torch.relu(b), a], -1)))(
+             *m.rnn(x)[0][:, -1].split([2, 3], 1)))),
     Form("some channels past the recurrent layer",
          lambda: net(lambda m, x: m.out(torch.cat([m.rnn(x[..., :2])[0][:, -1], x[:, -1, 2:]], 1)),
                      rnn=gru(2), out=head(HIDDEN + 1)),
