@@ -14,7 +14,8 @@ from edgeflow.errors import ExportError
 from edgeflow.program import Program
 from edgeflow.targets.board import load_board
 from edgeflow.targets.size import layer_bytes
-from tests.random_programs import DRAW, random_program, samples
+from tests.random_nodes.draw import DRAW
+from tests.random_programs import random_program, samples
 
 CELLS = list(DRAW)
 

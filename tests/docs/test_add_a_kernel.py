@@ -14,7 +14,7 @@ CHECK = """
 from pathlib import Path
 from scripts.docs_tables import kernels
 from tests.harness import linear, mismatches, none_of, short
-from tests.random_programs import random_matrix
+from tests.random_nodes.matrices import random_matrix
 import numpy as np
 
 name = "ef_matvec_backwards_s8_s16"

@@ -13,7 +13,8 @@ from edgeflow.program import InputFormat, Linear, Matrix, Node, Program
 from edgeflow.program.fixedpoint import largest_magnitude, symmetric_max
 from edgeflow.targets.board import BoardSpec
 from tests.guard.image import GAP
-from tests.random_programs import DRAW, random_matrix, with_delta, with_low_rank
+from tests.random_nodes.draw import DRAW
+from tests.random_nodes.matrices import random_matrix, with_delta, with_low_rank
 
 
 def random_linear(rng: np.random.Generator, name: str, width: int, size: int, bits: int,

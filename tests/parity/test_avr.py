@@ -11,7 +11,8 @@ from edgeflow.errors import NoRoomError, TargetError
 from edgeflow.program import Program
 from edgeflow.targets.board import load_board
 from tests.harness import Case, mismatches, none_of
-from tests.random_programs import DRAW, random_program, samples
+from tests.random_nodes.draw import DRAW
+from tests.random_programs import random_program, samples
 
 BOARDS = ["sim-atmega328p", "sim-atmega2560"]
 

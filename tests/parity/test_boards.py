@@ -30,7 +30,8 @@ from tests.harness import (
     short,
     takes,
 )
-from tests.random_programs import DRAW, PLAIN, random_graph, random_program, samples
+from tests.random_nodes.draw import DRAW, PLAIN
+from tests.random_programs import random_graph, random_program, samples
 
 CONVOLUTION = ["taps", "gru", "norm", "relu", "taps", "mixer", "gru"]
 RATES = ["taps", "decimate", "gru", "moving_max", "decimate", "lstm"]

@@ -12,7 +12,8 @@ from edgeflow.codegen.kernels import choose_kernel
 from edgeflow.program import InputFormat, Linear, Program
 from edgeflow.program.nodes import Accumulate
 from edgeflow.program.onnx_file import OnnxProgram
-from tests.random_programs import SANITIZE, random_matrix, random_program, samples
+from tests.random_nodes.matrices import random_matrix
+from tests.random_programs import SANITIZE, random_program, samples
 from tests.unit.test_cell_lif import spiking_program, spiking_programs
 
 RunC = Callable[..., np.ndarray]

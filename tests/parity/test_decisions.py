@@ -17,7 +17,8 @@ from edgeflow.program.nodes import Count, Detect, Residual
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.core import load_core
 from tests.harness import BOARDS, Case, mismatches, none_of
-from tests.random_programs import DECISIONS, SANITIZE, programs, random_program, samples
+from tests.random_nodes.decisions import DECISIONS
+from tests.random_programs import SANITIZE, programs, random_program, samples
 
 TIME = 40
 

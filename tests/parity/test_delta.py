@@ -12,7 +12,9 @@ from edgeflow.errors import ProgramError
 from edgeflow.program import InputFormat, Linear, Matrix, Program
 from edgeflow.program.nodes import Node
 from edgeflow.program.onnx_file import OnnxProgram
-from tests.random_programs import DRAW, SANITIZE, random_matrix, random_program, samples
+from tests.random_nodes.draw import DRAW
+from tests.random_nodes.matrices import random_matrix
+from tests.random_programs import SANITIZE, random_program, samples
 
 RunC = Callable[..., np.ndarray]
 HAVE_DELTA = ["gru", "lstm", "rnn", "gru_reset_before", "mingru", "minlstm", "cfc", "lmu", "mixer"]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from edgeflow.program import Program
 from edgeflow.program.onnx_file import OnnxProgram
-from tests.random_programs import DRAW, SANITIZE, graphs, programs, random_program, samples
+from tests.random_nodes.draw import DRAW
+from tests.random_programs import SANITIZE, graphs, programs, random_program, samples
 
 RunC = Callable[..., np.ndarray]
 

@@ -18,14 +18,8 @@ from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.board import load_board
 from tests.harness import BOARDS
 from tests.parity.test_delta import DELTA_CELLS
-from tests.random_programs import (
-    SANITIZE,
-    random_matrix,
-    random_program,
-    samples,
-    with_low_rank,
-    within,
-)
+from tests.random_nodes.matrices import random_matrix, with_low_rank, within
+from tests.random_programs import SANITIZE, random_program, samples
 
 RunC = Callable[..., np.ndarray]
 STACK = ["gru", "lmu", "cfc", "mixer"]

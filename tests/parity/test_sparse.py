@@ -23,7 +23,8 @@ from edgeflow.program import Matrix, Program
 from edgeflow.targets.board import load_board
 from tests.harness import HOME, Case, lighter, linear, mismatches, none_of, short
 from tests.parity.test_boards import LONG_STAIRCASE, STEPS
-from tests.random_programs import SANITIZE, random_matrix, random_program, samples
+from tests.random_nodes.matrices import random_matrix
+from tests.random_programs import SANITIZE, random_program, samples
 
 RunC = Callable[..., np.ndarray]
 PLAIN = "ef_matvec_sparse_8x1_s8_s16"

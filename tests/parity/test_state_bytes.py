@@ -11,7 +11,9 @@ from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render
 from edgeflow.program.nodes import Cutoff
 from edgeflow.targets.core import load_core
-from tests.random_programs import DRAW, random_program, with_delta, with_low_rank
+from tests.random_nodes.draw import DRAW
+from tests.random_nodes.matrices import with_delta, with_low_rank
+from tests.random_programs import random_program
 
 ALL = random_program(3, 3, [6] * len(DRAW), 5, 12, 12, cells=list(DRAW))
 RNG = np.random.default_rng(0)

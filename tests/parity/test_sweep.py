@@ -18,7 +18,7 @@ from edgeflow.program.fixedpoint import Ints, largest_magnitude, symmetric_max
 from edgeflow.program.nodes.base import INT16, Node, State
 from edgeflow.targets.board import load_board
 from tests.harness import BOARDS
-from tests.random_programs import random_matrix
+from tests.random_nodes.matrices import random_matrix
 
 #: Matrices of a kernel on a board; in all more than a thousand.
 DRAWS, STEPS = 24, 6

@@ -23,7 +23,8 @@ from tests.parity.export.machines import cortex_m4
 from tests.parity.export.test_library import sources
 from tests.parity.test_boards import PROGRAMS
 from tests.parity.test_sweep import STEPS, sweep
-from tests.random_programs import DRAW, random_program, samples
+from tests.random_nodes.draw import DRAW
+from tests.random_programs import random_program, samples
 
 LAYERS = {cell: random_program(3, 3, [7], 5, 12, 12, cells=[cell]) for cell in DRAW}
 # newlib's memcpy reads words at any address

@@ -21,7 +21,8 @@ from edgeflow.program import Program
 from edgeflow.targets.board import load_board
 from edgeflow.targets.core import load_core
 from tests.parity.test_boards import PROGRAMS
-from tests.random_programs import samples, with_delta, with_low_rank
+from tests.random_nodes.matrices import with_delta, with_low_rank
+from tests.random_programs import samples
 from tests.unit.test_kernel_choice import program_of
 
 BOARDS = ("host", "qemu-m4", "qemu-m55", "qemu-rv32", "qemu-a53")

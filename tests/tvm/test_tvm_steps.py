@@ -19,7 +19,10 @@ from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes import RNN, Cutoff, ReLU
 from edgeflow.program.nodes.base import State
 from edgeflow.resources import resource
-from tests.random_programs import DRAW, random_matrix, random_multiply, random_rnn, with_delta
+from tests.random_nodes.between import random_multiply
+from tests.random_nodes.draw import DRAW
+from tests.random_nodes.matrices import random_matrix, with_delta
+from tests.random_nodes.recurrent import random_rnn
 
 tvm = pytest.importorskip("tvm", reason="apache-tvm is not installed")
 emit = importlib.import_module("edgeflow.codegen.tvm.emit")

@@ -19,7 +19,8 @@ from edgeflow.program.nodes import CfC as CfCNode
 from edgeflow.program.nodes import PureCfC
 from edgeflow.program.nodes.cfc import BACKBONES
 from tests.parity.conftest import run_c  # noqa: F401
-from tests.random_programs import random_matrix, random_program
+from tests.random_nodes.matrices import random_matrix
+from tests.random_programs import random_program
 
 
 def walk(n: int = 12, time: int = 60, channels: int = 4) -> np.ndarray:

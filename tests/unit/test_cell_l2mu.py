@@ -17,7 +17,7 @@ from edgeflow.cells.spike_input import Population, input_module
 from edgeflow.codegen.kernels import choose_kernel
 from edgeflow.errors import CompressError, ProgramError, TrainError
 from edgeflow.program import Program
-from tests.random_programs import random_l2mu
+from tests.random_nodes.recurrent import random_l2mu
 
 KINDS = pytest.mark.parametrize("kind", [L2MU, CubaL2MU])
 

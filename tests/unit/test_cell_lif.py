@@ -18,11 +18,9 @@ from edgeflow.errors import CompressError, ProgramError, TrainError
 from edgeflow.importers import from_module
 from edgeflow.program import InputFormat, Linear, Program, nodes
 from edgeflow.program.onnx_file import OnnxProgram
-from tests.random_programs import (
-    random_matrix,
-    random_spiking,
-    samples,
-)
+from tests.random_nodes.matrices import random_matrix
+from tests.random_nodes.recurrent import random_spiking
+from tests.random_programs import samples
 
 
 def layer(kind: type[LIF], reset: str = "subtract", recurrent: bool = False) -> LIF:

@@ -16,7 +16,7 @@ from edgeflow.errors import CompressError, ProgramError, TrainError
 from edgeflow.importers.ncps import from_ncps
 from edgeflow.program.nodes.ltc import MAX_SUM, MIN_DENOMINATOR, quotient
 from tests.parity.conftest import run_c  # noqa: F401
-from tests.random_programs import random_ltc
+from tests.random_nodes.recurrent import random_ltc
 
 
 def walk(n: int = 12, time: int = 40, channels: int = 4) -> np.ndarray:

@@ -13,7 +13,7 @@ from edgeflow.cells.gru_reset_before import GRUResetBefore
 from edgeflow.errors import ProgramError, TrainError
 from edgeflow.program.nodes import RNN
 from tests.parity.conftest import run_c  # noqa: F401
-from tests.random_programs import DRAW
+from tests.random_nodes.draw import DRAW
 
 
 def walk(n: int = 12, time: int = 40, channels: int = 4) -> np.ndarray:

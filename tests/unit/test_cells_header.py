@@ -7,7 +7,7 @@ from edgeflow.codegen.cells_header import cells_header
 from edgeflow.program.nodes import NODES
 from edgeflow.program.nodes.base import array_type
 from scripts.firmware_headers import CELLS
-from tests.random_programs import DRAW
+from tests.random_nodes.draw import DRAW
 
 
 def test_the_checked_in_header_is_up_to_date() -> None:

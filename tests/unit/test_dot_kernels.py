@@ -11,7 +11,7 @@ from edgeflow.codegen.kernels import kernel_named
 from edgeflow.program import Matrix
 from edgeflow.program.fixedpoint import Ints, largest_magnitude
 from edgeflow.targets.core import load_core
-from tests.random_programs import random_matrix
+from tests.random_nodes.matrices import random_matrix
 from tests.unit.test_kernel_choice import program_of
 
 WIDE, NARROW = "ef_matvec_s8_s16_neon_dot", "ef_matvec_s8_s8_neon_dot"

@@ -19,7 +19,7 @@ from edgeflow.program.nodes import Biquad, Difference, Gravity, Magnitude, Node
 from edgeflow.program.nodes.base import zeros
 from edgeflow.program.nodes.biquad import LIMIT, biquad_of
 from edgeflow.program.nodes.magnitude import square_root
-from tests.random_programs import random_biquad
+from tests.random_nodes.front import random_biquad
 
 RATE = 50.0
 

@@ -11,7 +11,8 @@ from edgeflow.program import InputFormat, Linear, Program
 from edgeflow.program.nodes import Cutoff, ReLU
 from edgeflow.program.onnx_file import OnnxProgram, to_onnx
 from edgeflow.program.onnx_forms import Form, as_form
-from tests.random_programs import random_matrix, random_program, samples
+from tests.random_nodes.matrices import random_matrix
+from tests.random_programs import random_program, samples
 
 FORM = InputFormat(np.zeros(3, np.float32), np.ones(3, np.float32), 12, ("a", "b", "c"))
 

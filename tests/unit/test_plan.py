@@ -13,7 +13,8 @@ from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render
 from edgeflow.errors import TargetError
 from edgeflow.targets.core import load_core
-from tests.random_programs import random_program, with_delta, with_low_rank
+from tests.random_nodes.matrices import with_delta, with_low_rank
+from tests.random_programs import random_program
 
 M4 = load_core("cortex-m4")
 PROGRAM = random_program(1, 3, [9, 7], 4, 12, 12)

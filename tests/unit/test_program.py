@@ -13,7 +13,8 @@ from edgeflow.digest import unsealed_json
 from edgeflow.errors import ProgramError
 from edgeflow.program import GRU, InputFormat, Linear, Matrix, Program
 from edgeflow.program.onnx_file import to_onnx
-from tests.random_programs import random_matrix, random_program, samples
+from tests.random_nodes.matrices import random_matrix
+from tests.random_programs import random_program, samples
 
 
 @pytest.fixture

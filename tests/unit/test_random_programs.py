@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from edgeflow.program import Program
-from tests.random_programs import DRAW, random_program, samples
+from tests.random_nodes.draw import DRAW
+from tests.random_programs import random_program, samples
 
 DRAWS = 50
 

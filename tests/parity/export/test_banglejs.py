@@ -22,7 +22,8 @@ from edgeflow.errors import ExportError
 from edgeflow.program import Program
 from tests.parity.export.machines import ECOSYSTEMS
 from tests.parity.export.watch_programs import movement, stream, watch_program
-from tests.random_programs import DRAW, random_program
+from tests.random_nodes.draw import DRAW
+from tests.random_programs import random_program
 
 G = np.float32(9.80665)
 #: Of the app's memory, from its beginning: sensors, time, class, share.

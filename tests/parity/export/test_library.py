@@ -21,7 +21,8 @@ from edgeflow.program import Program
 from edgeflow.program.nodes import Cutoff
 from edgeflow.targets.core import load_core
 from tests.parity.export.machines import ECOSYSTEMS, HOST, Machine, cortex_m4, tell
-from tests.random_programs import DRAW, random_program
+from tests.random_nodes.draw import DRAW
+from tests.random_programs import random_program
 
 ON_M4 = pytest.mark.board
 # the kernels of a library, and the machine that it is built and run on

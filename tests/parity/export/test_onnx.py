@@ -26,7 +26,8 @@ from edgeflow.program.onnx_forms import Form, as_form
 from tests.conftest import ROOT
 from tests.docs.test_docs import blocks
 from tests.onnx_consumer import Consumer
-from tests.random_programs import DRAW, programs, random_program, samples
+from tests.random_nodes.draw import DRAW
+from tests.random_programs import programs, random_program, samples
 
 FORMS = [Form(*flags) for flags in itertools.product([False, True], repeat=3)]
 WINDOW = 7

@@ -29,7 +29,8 @@ from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.nodes import RNN, CfC, Cutoff, MinGRU
 from edgeflow.program.nodes.base import State
 from edgeflow.training import train
-from tests.random_programs import DRAW, random_program, samples
+from tests.random_nodes.draw import DRAW
+from tests.random_programs import random_program, samples
 
 #: Largest difference of a state, or of an output of a recurrent layer, after one step from the same
 #: state: so many units of it or, of fine units, this part of full scale.

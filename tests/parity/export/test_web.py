@@ -19,7 +19,9 @@ from edgeflow.exporting.web import describe
 from edgeflow.program import InputFormat, Linear, Program
 from edgeflow.program.nodes import Cutoff
 from edgeflow.targets.core import load_core
-from tests.random_programs import DRAW, random_matrix, random_program, samples
+from tests.random_nodes.draw import DRAW
+from tests.random_nodes.matrices import random_matrix
+from tests.random_programs import random_program, samples
 from tests.wasm_module import MOST_BESIDE_WEIGHTS, WasmModel
 
 pytest.importorskip("ziglang", reason="the PyPI package ziglang is missing")

@@ -21,7 +21,8 @@ from edgeflow.imc.ranges import placement
 from edgeflow.program import Program
 from edgeflow.program.fixedpoint import lookup
 from edgeflow.program.nodes.base import Node
-from tests.random_programs import DRAW, random_program, samples
+from tests.random_nodes.draw import DRAW
+from tests.random_programs import random_program, samples
 
 IDEAL = load_device("ideal")
 LAYOUTS = {
