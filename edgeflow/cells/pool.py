@@ -1,4 +1,4 @@
-r"""Pooling over time: the largest, or the mean, of the last steps.
+r"""Pooling over time: the largest, or the mean, of the last steps, or the largest of all so far.
 
 .. math:: y_t = \max(x_{t-k+1}, \ldots, x_t), \qquad y_t = (x_{t-k+1} + \cdots + x_t) / k
 
@@ -54,10 +54,26 @@ class MovingMean(_Moving):
         return windows.mean(dim=-1)
 
 
+class RunningMax(nn.Module):
+    """Largest value so far: x [n, time, size] -> (y [n, time, size], that at the end [n, size])."""
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        y = x.cummax(dim=1).values
+        y = y if state is None else torch.maximum(y, state[:, None])
+        return y, y[:, -1]
+
+
 def convert_max(layer: Any, given: Calibration) -> Converted:
     """Make the node; its unit is that of the source."""
     source = given.source
     node = nodes.MovingMax(given.name, len(source.scale), source.bits, layer.steps)
+    return Converted(node, _like(source, given))
+
+
+def convert_running_max(layer: Any, given: Calibration) -> Converted:
+    """Make the node; its unit is that of the source."""
+    source = given.source
+    node = nodes.RunningMax(given.name, len(source.scale), source.bits)
     return Converted(node, _like(source, given))
 
 
@@ -73,4 +89,5 @@ def _like(source: Signal, given: Calibration) -> Signal:
 
 
 MAX = Layer(MovingMax, convert_max, pads=True)
+RUNNING_MAX = Layer(RunningMax, convert_running_max)
 MEAN = Layer(MovingMean, convert_mean, pads=True)

@@ -13,7 +13,7 @@ from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain, output_of
 from edgeflow.cells.join import Product, Sum
-from edgeflow.cells.pool import MovingMax, MovingMean
+from edgeflow.cells.pool import MovingMax, MovingMean, RunningMax
 from edgeflow.cells.rate import ZeroOrderHold, clocks_of
 from edgeflow.errors import CompressError
 from edgeflow.importers.check import identifier
@@ -214,6 +214,11 @@ class Assembly:
         """Add the mean over time: at the last step of a window of so many samples, theirs."""
         begin(self, name)
         self.add(name, Accumulate(self._clocks()[self.point.reads[0]].ticks(window)), self.width)
+
+    def max(self, name: str) -> None:
+        """Add the largest value over time: at the last step of a window, that of all of it."""
+        begin(self, name)
+        self.add(name, RunningMax(), self.width)
 
     def layer(self, name: str, module: nn.Module) -> None:
         """Add a copy of a layer of ``edgeflow.cells``, or the layers that it is a stack of."""

@@ -26,6 +26,8 @@ _ARGUMENTS = {
     "batch_norm": "input weight bias running_mean running_var training momentum eps",
     "rsub": "other input alpha",
 }
+#: Besides recurrent layers, what gives several results.
+_SEVERAL = (*SPLITS, "max")
 _FLOATS = (torch.float64, torch.float16, torch.bfloat16)
 
 
@@ -137,7 +139,7 @@ def _is_call(node: fx.Node) -> bool:
     """Tell whether a node is an operation, not one of the results of another one."""
     if node.op != "call_function":
         return False
-    return _kind(node) != "getitem" or _kind(node.args[0]) not in (*RECURRENT, *SPLITS)
+    return _kind(node) != "getitem" or _kind(node.args[0]) not in (*RECURRENT, *_SEVERAL)
 
 
 def _to_float32(module: Any) -> str:
@@ -169,7 +171,7 @@ def _operation(node: fx.Node, parts: Mapping[int, fx.Node]) -> Operation:
     if function in RECURRENT:
         count = 3 if function == "lstm" else 2
         results = [dict[int, Hashable](parts).get(k, (node, k)) for k in range(count)]
-    if function in SPLITS:
+    if function in _SEVERAL and isinstance(node.meta["val"], tuple | list):
         results = [
             dict[int, Hashable](parts).get(k, (node, k)) for k in range(len(node.meta["val"]))
         ]

@@ -48,6 +48,7 @@ _LAYERS = (
     "max_pool",
     "avg_pool",
     "mean",
+    "max",
     "layer",
     "pad",
 )
@@ -143,7 +144,7 @@ class Graph(ABC):
         self.follow(channels)
         self._refuse_unsupported()
         n, time, swapped = self._batch(channels)
-        averages = any(op.role == "mean" for op in self.path)
+        averages = any(op.role in ("mean", "max") for op in self.path)
         batches = samples(example, n, time or (about.window if averages else 0) or None)
         outputs = [self._expected(x, n, swapped) for x in batches]
         if n is None:

@@ -21,6 +21,7 @@ from edgeflow.importers.keras_functions import ACTIVATIONS, function_of
 from edgeflow.importers.keras_rules import (
     ENDINGS,
     INERT,
+    OVER_TIME,
     POOLS,
     SUPPORTED,
     Place,
@@ -129,7 +130,7 @@ def _takes_last(part: Part) -> bool:
     """Tell whether what follows a layer reads the last step only, which each step may be."""
     if part.kind in _GATES:
         return not part.options.get("return_sequences") or part.output > 0
-    return part.kind in ("GlobalAveragePooling1D", *SLICES)
+    return part.kind in (*OVER_TIME, *SLICES)
 
 
 def _notes(parts: list[Part], time: int | None, window: int) -> list[str]:
@@ -178,6 +179,8 @@ def _add(chain: Assembly, part: Part, window: int, final: bool) -> None:
         _add_recurrent(chain, part)
     elif part.kind == "GlobalAveragePooling1D":
         chain.mean(part.name, window)
+    elif part.kind == "GlobalMaxPooling1D":
+        chain.max(part.name)
     elif add := _ADDS.get(part.kind):
         add(chain, part)
     if (function := function_of(part)) is not None:

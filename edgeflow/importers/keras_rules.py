@@ -11,8 +11,8 @@ from edgeflow.importers.keras_functions import ACTIVATIONS
 SUPPORTED = (
     "GRU, LSTM, SimpleRNN and RNN of their cells, Dense, causal Conv1D, MaxPooling1D, "
     "AveragePooling1D, BatchNormalization, LayerNormalization, Normalization, Rescaling, "
-    "GlobalAveragePooling1D, TimeDistributed, relu, tanh, sigmoid and their like, Add, Subtract, "
-    "Average, Multiply, Concatenate, Dropout and noise, and Softmax at the end"
+    "GlobalAveragePooling1D, GlobalMaxPooling1D, TimeDistributed, relu, tanh, sigmoid and their "
+    "like, Add, Subtract, Average, Multiply, Concatenate, Dropout and noise, and Softmax at the end"
 )
 #: Layers that do nothing once a model is trained.
 INERT = (
@@ -22,6 +22,8 @@ INERT = (
 #: Activations that may end a model: they change no decision.
 ENDINGS = ("softmax", "log_softmax", "sigmoid")
 _STEPS = "it makes or cuts steps: leave it out"
+#: Layers that make one value of all steps.
+OVER_TIME = ("GlobalAveragePooling1D", "GlobalMaxPooling1D")
 _WINDOW = "it needs the whole window: use return_sequences=False or GlobalAveragePooling1D"
 #: Layers that pool over time, windows of successive steps.
 POOLS = ("MaxPooling1D", "AveragePooling1D")
@@ -223,13 +225,13 @@ def _softmax(part: Part, place: Place) -> str | None:
     return _norm(part, place)
 
 
-def _mean(part: Part, place: Place) -> str | None:
+def _over_time(part: Part, place: Place) -> str | None:
     if not place.steps:
         return "it reads the last step only: use return_sequences=True before it"
     if part.options.get("keepdims"):
         return "keepdims=True: use keepdims=False"
     if part.options.get("data_format") == "channels_first":
-        return "data_format='channels_first' is a mean over the channels: use channels_last"
+        return "data_format='channels_first' is one over the channels: use channels_last"
     return None
 
 
@@ -299,7 +301,7 @@ _CHECKS: dict[str, Callable[[Part, Place], str | None]] = {
     "ReLU": _relu,
     **dict.fromkeys(("ELU", "LeakyReLU"), _join),
     "Softmax": _softmax,
-    "GlobalAveragePooling1D": _mean,
+    **dict.fromkeys(OVER_TIME, _over_time),
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Permute": _permute,

@@ -29,8 +29,8 @@ def limitation(node: NodeProto, role: str, known: Arrays) -> str | None:
     """Return why a layer cannot be part of a chain, and what to do."""
     limits = {"recurrent": _recurrent_limit, "conv": _conv_limit, "pad": _pad_limit,
               "max_pool": _pool_limit, "avg_pool": _pool_limit,
-              "mean": _mean_limit, "layer_norm": _norm_limit, "linear": _linear_limit,
-              "function": function_limit}  # fmt: skip
+              "mean": _mean_limit, "max": _mean_limit, "layer_norm": _norm_limit,
+              "linear": _linear_limit, "function": function_limit}  # fmt: skip
     return limits[role](node, known) if role in limits else None
 
 
@@ -175,8 +175,9 @@ def _pad_limit(node: NodeProto, known: Arrays) -> str | None:
 
 
 def _mean_limit(node: NodeProto, known: Arrays) -> str | None:
-    one = node.op_type != "ReduceMean" or operand(node, 1, known, "axes", ()).size == 1
-    return None if one else "a mean over several axes: use the mean over time alone"
+    whole = node.op_type.startswith("Global")
+    one = whole or operand(node, 1, known, "axes", ()).size == 1
+    return None if one else "it is over several axes: use the one over time alone"
 
 
 def _norm_limit(node: NodeProto, known: Arrays) -> str | None:

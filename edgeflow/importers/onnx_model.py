@@ -47,6 +47,7 @@ _ROLES = {
     },
     **{"LayerNormalization": "layer_norm", "BatchNormalization": "batch_norm"},
     **dict.fromkeys(("ReduceMean", "GlobalAveragePool"), "mean"),
+    **dict.fromkeys(("ReduceMax", "GlobalMaxPool"), "max"),
     **dict.fromkeys(RECURRENT, "recurrent"),
     **{kind: "function" for kind in FUNCTIONS if kind != "Clip"},
     **dict.fromkeys(_MOVES, "move"),
@@ -89,15 +90,12 @@ class _Onnx(Graph):
         **dict.fromkeys(("Loop", "Scan"), _ONE_OPERATOR),
         **dict.fromkeys(("Attention", "MultiHeadAttention"), ATTENTION),
         **dict.fromkeys(_REFUSED, _FUNCTION),
-        **dict.fromkeys(
-            ("GlobalMaxPool", "ReduceMax"),
-            "use the last step's outputs, or their mean over time",
-        ),
         "If": "control flow: export the branch that is used, alone",
     }
     supported = (
         "forward GRU, LSTM and RNN, Gemm, MatMul, causal Conv, pooling, Relu, Tanh and their like, "
-        "norms, constants for each channel, a mean over time, and Softmax or Sigmoid at the end"
+        "norms, constants for each channel, mean and largest over time, and Softmax or Sigmoid at "
+        "the end"
     )
     engine = "onnxruntime"
 
@@ -150,7 +148,7 @@ class _Onnx(Graph):
             operands, role = operands[:1], "split"
         elif role == "split":
             operands, role = operands[:1], "split" if _axis(node) != 0 else ""
-        elif role in ("pad", "mean"):
+        elif role in ("pad", "mean", "max"):
             operands = operands[:1]
             cut = padded(node, self._constants) if role == "pad" else None
             role = "move" if cut and max(cut) <= 0 else role

@@ -49,7 +49,8 @@ _ROLES = {
        "rdiv": "div", "multiply": "mul", "rmul": "mul", "subtract": "sub", "radd": "add",
        "neg": "mul", "negative": "mul", "conv1d": "conv", "constant_pad_nd": "pad",
        "max_pool1d": "max_pool", "avg_pool1d": "avg_pool",
-       "adaptive_avg_pool1d": "mean", "argmax": "argmax", "_softmax": "softmax",
+       "adaptive_avg_pool1d": "mean", "max": "max", "amax": "max", "adaptive_max_pool1d": "max",
+       "argmax": "argmax", "_softmax": "softmax",
        "_log_softmax": "log_softmax"},
     **dict.fromkeys(RECURRENT, "recurrent"),
     **dict.fromkeys(FUNCTIONS, "function"),
@@ -78,9 +79,10 @@ _ARGUMENTS = {
     "avg_pool1d": "input kernel_size stride padding ceil_mode count_include_pad",
     "pad": "input pad mode value",
     "constant_pad_nd": "input pad value",
-    "mean": "input dim keepdim",
+    **dict.fromkeys(("mean", "max", "amax"), "input dim keepdim"),
     **dict.fromkeys(_CONCATENATIONS, "tensors dim"),
     "adaptive_avg_pool1d": "input output_size",
+    "adaptive_max_pool1d": "input output_size return_indices",
     "dropout": "input p training inplace",
     "select": "input dim index",
     "rsub": "other input",
@@ -90,7 +92,7 @@ _TURNS = ("transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "permute",
 _ALSO_A_CHANNEL = "compute it in the data, as a channel of its own"
 _ACTIVATION = "use ReLU, GELU, SiLU, tanh or sigmoid between layers"
 _CELL = "use nn.GRU, nn.LSTM or nn.RNN on whole sequences"
-_OVER_TIME = "use the last step's outputs, or their mean over time"
+_OVER_TIME = "use the last step's outputs, or their mean or largest over time"
 _RANDOM = "it is random: leave it out, or call it in training only"
 
 
@@ -229,7 +231,7 @@ class TorchGraph(Graph):
                         "leave it out, and clip the data before the model"),
         **dict.fromkeys(("celu", "prelu", "rrelu", "sin", "softsign"), _ACTIVATION),
         **dict.fromkeys(("gru_cell", "lstm_cell", "rnn_tanh_cell", "rnn_relu_cell"), _CELL),
-        **dict.fromkeys(("sum", "max", "amax", "adaptive_max_pool1d"), _OVER_TIME),
+        "sum": _OVER_TIME,
         **dict.fromkeys(("rand_like", "randn_like", "normal", "bernoulli", "randint_like"),
                         _RANDOM),
         **dict.fromkeys(("group_norm", "instance_norm", "rms_norm"),
@@ -240,8 +242,8 @@ class TorchGraph(Graph):
     }  # fmt: skip
     supported = (
         "layers of docs/import.md: forward GRU, LSTM, RNN, linear, causal conv1d, pooling, norms, "
-        "relu, tanh and their like, one constant a channel, the last step, mean over time, softmax "
-        "at the end"
+        "relu, tanh and their like, one constant a channel, the last step, mean or largest over "
+        "time, softmax at the end"
     )
 
     def refusal(self, op: Operation) -> str | None:
@@ -267,11 +269,14 @@ class TorchGraph(Graph):
             mode = call.get("mode", "constant")
             more = f"padding_mode '{mode}': " if mode != "constant" else ""
             return None if _padding(call) else f"{more}pad with zeros, along time only"
-        if op.role == "mean":
+        if op.role in ("mean", "max"):
             dims = call.get("dim", call.get("output_size"))
-            one = isinstance(dims, int) or (dims is not None and len(dims) == 1)
-            wide = call.function == "adaptive_avg_pool1d" and dims not in (1, (1,), [1])
-            return "take the mean over time only" if wide or not one else None
+            one = isinstance(dims, int) or (isinstance(dims, list | tuple) and len(dims) == 1)
+            wide = call.function.startswith("adaptive") and dims not in (1, (1,), [1])
+            if set(op.results[1:]).intersection(self.read()):
+                return "the place of the largest is read: use its value"
+            what = {"mean": "mean", "max": "largest"}[op.role]
+            return f"take the {what} over time only" if wide or not one else None
         return None
 
     def parts(self, op: Operation, width: int) -> Sequence[tuple[int, int]]:

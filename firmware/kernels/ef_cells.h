@@ -489,6 +489,14 @@ typedef struct {
 
 void ef_rnn_step(const ef_rnn *cell, const int16_t *x, int16_t *h, int16_t *scratch);
 
+/* above' = max(above, x + 2^15), y = above' - 2^15: the largest x since the reset */
+typedef struct {
+    uint16_t size; /* Values per step */
+    uint8_t bits;  /* Their width, 2..16 */
+} ef_running_max;
+
+void ef_running_max_step(const ef_running_max *cell, const int16_t *x, int32_t *above, int16_t *y);
+
 /* GRU cell as GRU, with a state m of 32 bits that h is read from */
 typedef struct {
     /* [3 * hidden, inputs] Holds b_ir + b_hr, b_iz + b_hz, b_in as bias */

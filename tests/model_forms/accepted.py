@@ -229,6 +229,8 @@ ACCEPTED = [
                      conv=nn.Conv1d(CHANNELS, 6, 1), rnn=gru(6))),
     # ends
     Form("mean of outputs over time", lambda: net(lambda m, x: every(m, x).mean(1))),
+    Form("maximum over time", lambda: net(lambda m, x: m.out(m.rnn(x)[0].max(1).values))),
+    Form("amax over time", lambda: net(lambda m, x: m.out(m.rnn(x)[0].amax(dim=1)))),
     Form("mean of states over time", lambda: net(lambda m, x: m.out(m.rnn(x)[0].mean(dim=1)))),
     Form("softmax", lambda: net(lambda m, x: last(m, x).softmax(-1)), chain=probabilities,
          notes="softmax"),

@@ -17,6 +17,7 @@ from edgeflow.program.nodes import (
     MovingMax,
     Multiply,
     ReLU,
+    RunningMax,
     Tanh,
     Taps,
 )
@@ -45,6 +46,11 @@ def random_decimate(rng: np.random.Generator, name: str, width: int, size: int, 
 def random_moving_max(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
                       state_bits: int, extreme: bool) -> Node:  # fmt: skip
     return MovingMax(name, width, bits, int(rng.integers(2, 9 if extreme else 4)))
+
+
+def random_running_max(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                       state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    return RunningMax(name, width, bits)
 
 
 def random_relu(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
