@@ -405,8 +405,8 @@ class Assembly:
         if array.size not in (1, self.width) or array.size != max((1, *array.shape)):
             raise CompressError(
                 f"{name} applies a constant of shape {list(array.shape)} to {self.width} channels: "
-                "only one value a channel is supported, so make it the same at every step; of a cell "
-                "in a loop over the steps, use nn.GRU, nn.LSTM or nn.RNN"
+                "only one value a channel is supported, so make it the same at every step; for a "
+                "cell in a loop, use nn.GRU, nn.LSTM or nn.RNN"
             )
         result: Floats = np.broadcast_to(array.reshape(-1), self.width).copy()
         return result
