@@ -49,13 +49,18 @@ def draw(cell: str, seed: int = 0, **kinds: Any) -> tuple[Program, Any]:
     return program, samples(program, seed, 3, 14)
 
 
-@pytest.mark.parametrize("cell", DRAW)
+@pytest.mark.parametrize("cell", [cell for cell in DRAW if cell != "decimate"])
 def test_ideal_arrays_are_the_program(cell: str) -> None:
     for seed, kinds in enumerate(({}, {"delta": True}, {"low_rank": True})):
         program, x = draw(cell, seed, **kinds)
         right = program.run(x)
         for name, options in LAYOUTS.items():
             assert (chip(program, **options).at(1.0).run(x) == right).all(), (kinds, name)
+
+
+def test_strides_are_refused() -> None:
+    with pytest.raises(ImcError, match="does not run at every sample.* strides of 1"):
+        chip(draw("decimate")[0])
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before", "rnn", "cfc"])
