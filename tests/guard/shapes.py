@@ -11,6 +11,7 @@ from edgeflow.codegen.kernels import MatvecKernel
 from edgeflow.errors import ProgramError
 from edgeflow.program import InputFormat, Linear, Matrix, Node, Program
 from edgeflow.program.fixedpoint import largest_magnitude, symmetric_max
+from edgeflow.program.nodes import Decimate
 from edgeflow.targets.board import BoardSpec
 from tests.guard.image import GAP
 from tests.random_nodes.draw import DRAW
@@ -22,8 +23,16 @@ def random_linear(rng: np.random.Generator, name: str, width: int, size: int, bi
     return Linear(name, random_matrix(rng, size, width, bits, extreme))
 
 
+def random_passing(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                   state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    """Draw a divider that passes every step on: what is behind others would not always run."""
+    return Decimate(name, width, bits, 0, 1)
+
+
 #: What draws a layer of each kind; a matrix alone is one, as its delta and low rank have functions.
-CELLS: dict[str, Callable[..., Node]] = {**DRAW, "linear": random_linear}
+CELLS: dict[str, Callable[..., Node]] = {
+    **DRAW, "linear": random_linear, "decimate": random_passing,
+}  # fmt: skip
 
 #: Samples that each layer reads.
 STEPS = 3
