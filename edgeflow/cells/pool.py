@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgeflow.cells.cell import Layer
 from edgeflow.program import nodes
 from edgeflow.program.nodes.moving_mean import reciprocal
-from edgeflow.quantization import Calibration, Converted, Signal
+from edgeflow.quantization import Calibration, Converted
 
 
 class _Moving(nn.Module):
@@ -67,25 +67,21 @@ def convert_max(layer: Any, given: Calibration) -> Converted:
     """Make the node; its unit is that of the source."""
     source = given.source
     node = nodes.MovingMax(given.name, len(source.scale), source.bits, layer.steps)
-    return Converted(node, _like(source, given))
+    return Converted(node, given.as_read())
 
 
 def convert_running_max(layer: Any, given: Calibration) -> Converted:
     """Make the node; its unit is that of the source."""
     source = given.source
     node = nodes.RunningMax(given.name, len(source.scale), source.bits)
-    return Converted(node, _like(source, given))
+    return Converted(node, given.as_read())
 
 
 def convert_mean(layer: Any, given: Calibration) -> Converted:
     """Make the node; its unit is that of the source."""
     source, steps = given.source, layer.steps
     node = nodes.MovingMean(given.name, len(source.scale), source.bits, steps, reciprocal(steps))
-    return Converted(node, _like(source, given))
-
-
-def _like(source: Signal, given: Calibration) -> Signal:
-    return Signal(source.offset, source.scale, source.bits, given.real)
+    return Converted(node, given.as_read())
 
 
 MAX = Layer(MovingMax, convert_max, pads=True)

@@ -16,7 +16,7 @@ from edgeflow.cells.cell import Layer
 from edgeflow.errors import CompressError
 from edgeflow.program import nodes
 from edgeflow.program.clocks import EVERY_STEP, Clock
-from edgeflow.quantization import Calibration, Converted, Signal
+from edgeflow.quantization import Calibration, Converted
 
 
 class Decimate(nn.Module):
@@ -74,7 +74,7 @@ def clock_after(layer: nn.Module, clock: Clock) -> Clock:
         return EVERY_STEP
     if not isinstance(layer, Decimate):
         return clock
-    return Clock(clock.first + layer.first * clock.period, clock.period * layer.stride)
+    return clock.divided(layer.first, layer.stride)
 
 
 def clocks_of(layers: Iterable[nn.Module], reads: Sequence[tuple[int, ...]]) -> list[Clock]:
@@ -94,7 +94,7 @@ def convert_decimate(layer: Any, given: Calibration) -> Converted:
             "them longer"
         )
     node = nodes.Decimate(given.name, len(source.scale), source.bits, layer.first, layer.stride)
-    return Converted(node, Signal(source.offset, source.scale, source.bits, given.real))
+    return Converted(node, given.as_read())
 
 
 def convert_hold(layer: Any, given: Calibration) -> Converted:
@@ -103,7 +103,7 @@ def convert_hold(layer: Any, given: Calibration) -> Converted:
     if source.offset.any():
         raise CompressError("it holds the input: put a linear layer in front of it")
     node = nodes.ZeroOrderHold(given.name, len(source.scale), source.bits)
-    return Converted(node, Signal(source.offset, source.scale, source.bits, given.real))
+    return Converted(node, given.as_read())
 
 
 DECIMATE = Layer(Decimate, convert_decimate)

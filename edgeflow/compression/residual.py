@@ -151,8 +151,11 @@ def flag_forecasts(program: Program, dataset: "Dataset", max_far: float, learn_s
         If the program forecasts something else; and as of `with_residual`.
     """
     task = program.task
-    ours = isinstance(task, Forecast) and task.series == program.input.channels
-    if not isinstance(task, Forecast) or not ours or len(task.steps) != 1:
+    if not (
+        isinstance(task, Forecast)
+        and task.series == program.input.channels
+        and len(task.steps) == 1
+    ):
         raise CompressError(
             "anomalies are where a forecast of the model's own channels is off: train one, with "
             "--task forecast, one --horizon and --mode streaming"

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -192,7 +193,8 @@ def _about_names(dataset: Dataset, declared: bool) -> list[str]:
     for split in ("train", "val") if dataset.classes else ():
         people = set(dataset.people[split])
         mine = [one for one in dataset.recordings if one.person in people]
-        there = {tag for one in mine for tag in np.unique(one.by_step()).tolist()}
+        tags = ([one.label] if one.target is None else np.unique(one.target) for one in mine)
+        there = set(chain.from_iterable(tags))
         lacks = [name for i, name in enumerate(dataset.classes) if i not in there]
         if there and lacks:
             notes.append(f"no recordings of {listed(lacks)} in the split '{split}'")

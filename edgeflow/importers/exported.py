@@ -168,13 +168,13 @@ def _to_float32(module: Any) -> str:
 def _operation(node: fx.Node, parts: Mapping[int, fx.Node]) -> Operation:
     function = _kind(node)
     results: list[Hashable] = [node]
+    count = 0
     if function in RECURRENT:
         count = 3 if function == "lstm" else 2
+    elif function in _SEVERAL and isinstance(node.meta["val"], tuple | list):
+        count = len(node.meta["val"])
+    if count:
         results = [dict[int, Hashable](parts).get(k, (node, k)) for k in range(count)]
-    if function in _SEVERAL and isinstance(node.meta["val"], tuple | list):
-        results = [
-            dict[int, Hashable](parts).get(k, (node, k)) for k in range(len(node.meta["val"]))
-        ]
     return torch_operation(
         function, node.args, node.kwargs, name=node.name, layer=_layer(node),
         reads=node.all_input_nodes, results=results, arguments=_ARGUMENTS.get(function, ""),

@@ -37,6 +37,10 @@ class Clock:
         """Return how many of so many steps after a reset are its own."""
         return max(0, -(-(steps - self.first) // self.period))
 
+    def divided(self, first: int, stride: int, gate: int | None = None) -> "Clock":
+        """Return the clock of what is passed on at its ticks ``first, first + stride, ...``."""
+        return Clock(self.first + first * self.period, self.period * stride, gate)
+
     def __str__(self) -> str:
         if self.gate is None:
             return "at every step"
@@ -85,9 +89,9 @@ def _given(node: Node, number: int, clock: Clock, known: Sequence[Clock]) -> Clo
         return EVERY_STEP
     if not isinstance(node, Decimate):
         return clock
-    first, period = clock.first + node.first * clock.period, clock.period * node.stride
-    same = (c for c in known if (c.first, c.period) == (first, period))
-    return next(same, Clock(first, period, number))
+    new = clock.divided(node.first, node.stride, number)
+    same = (c for c in known if (c.first, c.period) == (new.first, new.period))
+    return next(same, new)
 
 
 def ticking(

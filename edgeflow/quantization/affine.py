@@ -167,6 +167,10 @@ class Calibration:
         """Return the layer's output signal, in units of `scale`."""
         return centred(scale, bits, self.real)
 
+    def as_read(self) -> Signal:
+        """Return the output signal of a layer that gives values of its source as they are."""
+        return Signal(self.source.offset, self.source.scale, self.source.bits, self.real)
+
     def state(self) -> Signal:
         """Return the output signal of a layer that gives its state, within +-1."""
         bits = self.state_bits
