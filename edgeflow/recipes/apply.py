@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeflow.cells import load_model
 from edgeflow.codegen.sparse import preferred_block
 from edgeflow.compression.candidates import with_scores
+from edgeflow.compression.count import with_count
 from edgeflow.compression.delta import with_thresholds
 from edgeflow.compression.detect import with_detect
 from edgeflow.compression.evaluate import (
@@ -28,6 +29,7 @@ from edgeflow.compression.record import check_place, make_record, run_folder, sa
 from edgeflow.compression.residual import flag_forecasts
 from edgeflow.compression.tuning import MIXED_DROP, Tuning
 from edgeflow.data.frames import for_channels
+from edgeflow.data.phases import counted
 from edgeflow.data.purpose import for_task
 from edgeflow.digest import ChangedError, read_json
 from edgeflow.errors import CompressError
@@ -120,7 +122,7 @@ def _compress(
     name: str | None, board: str, measured: BoardSpec | None, model_options: ModelOptions,
     split: str, restart: bool, on_epoch: OnEpoch | None, progress: StageProgress,
 ) -> Result:  # fmt: skip
-    flagged, dataset = dataset, for_model(dataset, model)
+    whole, dataset = dataset, for_model(dataset, model)
     mixed = None
     if recipe.widths.weights == "mixed":
         drop = recipe.widths.max_drop
@@ -161,8 +163,13 @@ def _compress(
     if recipe.decide.anomaly is not None and recipe.decide.learn is not None:
         progress("choosing a limit", 0, 0)
         far, learn = recipe.decide.anomaly / 100, recipe.decide.learn
-        program = flag_forecasts(compressed.program, flagged, far, learn)
-        program = with_scores(program, flagged, split, "residual")
+        program = flag_forecasts(compressed.program, whole, far, learn)
+        program = with_scores(program, whole, split, "residual")
+        compressed = replace(compressed, program=program)
+    if recipe.decide.count:
+        progress("choosing a counter", 0, 0)
+        counts = counted(whole)
+        program = with_scores(with_count(compressed.program, counts), counts, split, "count")
         compressed = replace(compressed, program=program)
     command = {"recipe": name, **as_options(recipe)}
     record = make_record(out, model_text(model), compressed, command, tuning)
@@ -202,6 +209,7 @@ def compress_on_windows(
         "early exit": recipe.cutoff.max_drop is not None,
         "detecting events": recipe.decide.detect is not None,
         "flagging anomalies": recipe.decide.anomaly is not None,
+        "counting": recipe.decide.count,
     }
     for step, asked in needs.items():
         if asked:
