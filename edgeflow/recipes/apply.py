@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 
 from edgeflow.cells import load_model
 from edgeflow.codegen.sparse import preferred_block
-from edgeflow.compression.candidates import with_scores
-from edgeflow.compression.count import with_count
 from edgeflow.compression.delta import with_thresholds
-from edgeflow.compression.detect import with_detect
 from edgeflow.compression.evaluate import (
     Compressed,
     calibration_sample,
@@ -26,10 +23,8 @@ from edgeflow.compression.prune.mask import Block
 from edgeflow.compression.prune.options import Ranks, parse_by_matrix
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.record import check_place, make_record, run_folder, save_both
-from edgeflow.compression.residual import flag_forecasts
 from edgeflow.compression.tuning import MIXED_DROP, Tuning
 from edgeflow.data.frames import for_channels
-from edgeflow.data.phases import counted
 from edgeflow.data.purpose import for_task
 from edgeflow.digest import ChangedError, read_json
 from edgeflow.errors import CompressError
@@ -39,6 +34,7 @@ from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.progress import StageProgress, silent
 from edgeflow.quantization import Widths
 from edgeflow.quantization.widths import DEFAULT_STATE
+from edgeflow.recipes.decide import with_decision
 from edgeflow.recipes.measure import FINAL_STEPS, measure
 from edgeflow.recipes.recipe import Recipe, as_options
 from edgeflow.recipes.steps import ACTIVATIONS, THE_BOARD, WEIGHTS
@@ -155,28 +151,16 @@ def _compress(
         tune=tuning,
         progress=progress,
     )
-    if recipe.decide.detect is not None:
-        progress("choosing a detector", 0, 0)
-        program = with_detect(compressed.program, dataset, recipe.decide.detect)
-        program = with_scores(program, dataset, split, "detect")
-        compressed = replace(compressed, program=program)
-    if recipe.decide.anomaly is not None and recipe.decide.learn is not None:
-        progress("choosing a limit", 0, 0)
-        far, learn = recipe.decide.anomaly / 100, recipe.decide.learn
-        program = flag_forecasts(compressed.program, whole, far, learn)
-        program = with_scores(program, whole, split, "residual")
-        compressed = replace(compressed, program=program)
-    if recipe.decide.count:
-        progress("choosing a counter", 0, 0)
-        counts = counted(whole)
-        program = with_scores(with_count(compressed.program, counts), counts, split, "count")
-        compressed = replace(compressed, program=program)
+    program = with_decision(
+        compressed.program, recipe.decide, whole, dataset, split, progress
+    )  # fmt: skip
+    compressed = replace(compressed, program=program)
     command = {"recipe": name, **as_options(recipe)}
     record = make_record(out, model_text(model), compressed, command, tuning)
     if measured is not None:
         with scratch_folder("build") as folder:
             record["cost"] = measure(
-                compressed.program, measured, dataset, folder,
+                compressed.program, measured, whole, folder,
                 steps=FINAL_STEPS, optimize=recipe.compile.optimize,
                 progress=lambda done, total: progress(f"profiling on {measured.name}", done, total),
             )  # fmt: skip
