@@ -14,8 +14,8 @@ from torch import Tensor, fx
 
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
-from edgeflow.importers.assembly import Description
 from edgeflow.importers.exported_file import check_exported
+from edgeflow.importers.finish import Description
 from edgeflow.importers.graph import importing
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.operation import Operation

@@ -14,10 +14,11 @@ from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.rate import clocks_of
 from edgeflow.errors import CompressError, EdgeFlowError
-from edgeflow.importers.assembly import Assembly, Description
+from edgeflow.importers.assembly import Assembly
 from edgeflow.importers.check import FINAL, check_output, listed, samples
 from edgeflow.importers.difference import first_difference
 from edgeflow.importers.ends import find_ends
+from edgeflow.importers.finish import Description, finished
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.operation import SUMS, Operation, named
 from edgeflow.importers.points import Point, side_by_side
@@ -163,7 +164,7 @@ class Graph(ABC):
         after = self._assemble(assembly, steps)
         if len(self.heads) > 1:
             assembly.several([self.label(value) for value in self.heads], about.classes)
-        chain = assembly.finish(about, source)
+        chain = finished(assembly, about, source)
         names = enumerate((name for name, _ in chain.layers), start=1)
         marks = [(number, after[name]) for number, name in names if name in after]
         for x, y in zip(batches, outputs, strict=True):

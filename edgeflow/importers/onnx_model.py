@@ -13,7 +13,7 @@ from onnx import NodeProto, helper
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers import onnx_layers
-from edgeflow.importers.assembly import Description
+from edgeflow.importers.finish import Description
 from edgeflow.importers.graph import ATTENTION, NOT_SUPPORTED, Graph, importing
 from edgeflow.importers.onnx_file import read_model
 from edgeflow.importers.onnx_functions import FUNCTIONS, Functions, is_relu6

@@ -14,8 +14,8 @@ from torch.nn.parameter import UninitializedParameter
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
-from edgeflow.importers.assembly import Description
 from edgeflow.importers.check import CHECKED
+from edgeflow.importers.finish import Description
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.ncps import from_ncps, is_ncps, time_span
 from edgeflow.importers.operation import Operation, named
