@@ -120,17 +120,23 @@ class Assembly:
         self,
         name: str,
         kind: Callable[..., nn.Module],
-        weight_ih: ArrayLike,
+        weight_ih: ArrayLike | None,
         weight_hh: ArrayLike,
         bias_ih: ArrayLike | None = None,
         bias_hh: ArrayLike | None = None,
     ) -> None:
         """Add a single layer whose rows are in torch's order of gates, from a state of zeros.
 
-        `kind` makes it, given its sizes and ``batch_first``.
+        `kind` makes it, given its sizes and ``batch_first``. Without `weight_ih` it reads the sums
+        of its gates, from the linear layer before it, which becomes part of it.
         """
-        w, r = (np.asarray(v, dtype=np.float64) for v in (weight_ih, weight_hh))
-        self._check_width(name, w.shape[-1])
+        r, reads = np.asarray(weight_hh, dtype=np.float64), self.point.reads
+        before = None if weight_ih is not None or self.point.skip else self._linear_before()
+        if before is not None:
+            weight_ih, bias_ih = (p.detach().numpy() for p in (before.weight, before.bias))
+            reads = self.sources[reads[0] - 1]
+        w = np.asarray(np.eye(len(r)) if weight_ih is None else weight_ih, dtype=np.float64)
+        self._check_width(name, len(w) if before is not None else w.shape[-1])
         layer = kind(w.shape[1], r.shape[1], batch_first=True)
         state = {"weight_ih_l0": w, "weight_hh_l0": r, "bias_ih_l0": bias_ih, "bias_hh_l0": bias_hh}
         zeros = np.zeros(len(w))
@@ -138,6 +144,8 @@ class Assembly:
             {k: torch.tensor(np.asarray(zeros if v is None else v)) for k, v in state.items()}
         )
         self.add(name, layer, r.shape[1])
+        if before is not None:
+            self.sources[-1] = reads
 
     def function(self, name: str, module: nn.Module) -> None:
         """Add a function of single values, a layer of ``edgeflow.cells``."""
