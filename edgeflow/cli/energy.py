@@ -53,7 +53,8 @@ def command(
       edgeflow energy scope.csv --profile build --column current="CH1:mA" --marker CH2 --json
     """
     from edgeflow.energy.formats import ReadOptions, read_recording
-    from edgeflow.profiling.energy import profile_file, save_with_report, with_recording
+    from edgeflow.profiling.energy import with_recording
+    from edgeflow.profiling.recorded import profile_file, save_with_report
     from edgeflow.profiling.result import ProfileResult
     from edgeflow.profiling.run import check_profile
 

@@ -1,7 +1,7 @@
 """What a power probe recorded, whatever program or file it comes from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -46,6 +46,14 @@ class Recording:
             raise EnergyError(f"{self.source}: no rate of samples: {self.rate_hz:g} Hz")
         if len(self.power_w) < 2 or not np.isfinite(self.power_w).any():
             raise EnergyError(f"{self.source}: fewer than two samples of power")
+
+    def with_notes(self, *notes: str) -> "Recording":
+        """Return the recording with further notes."""
+        return replace(self, notes=self.notes + notes)
+
+    def named(self, source: str) -> "Recording":
+        """Return the recording with another name in messages."""
+        return replace(self, source=source)
 
     @property
     def samples(self) -> int:

@@ -113,7 +113,7 @@ def choose_lines(
         likely = [
             name
             for name, found in pulses.items()
-            if name != layers and 0.3 * expected.steps <= found <= 2 * expected.steps and found > 1
+            if name != layers and 1 < found <= 2 * expected.steps
         ]
         marker = min(
             likely,
@@ -137,7 +137,7 @@ def _inside(digital: Mapping[str, np.ndarray], name: str, others: Sequence[str])
     for other in others:
         at = np.flatnonzero(digital[other][1:] != digital[other][:-1]) + 1
         # a mark of the last layer may be in the sample of the end
-        if other != name and (line[at] | line[at - 1]).mean() > _MOST_INSIDE:
+        if other != name and len(at) and (line[at] | line[at - 1]).mean() > _MOST_INSIDE:
             return True
     return False
 
