@@ -238,6 +238,7 @@ class _Run:
         self.cycles_hz = 0
         self.rtl: str | None = None
         self.pace_hz: float | None = None
+        self.marker_us: float | None = None
         self.power: PowerRun | None = None
         self.stack_bytes: int | None = None
         self.line = Line()
@@ -265,6 +266,8 @@ class _Run:
             self._progress(self.steps, total)
         stats = client.stats()
         self.stack_bytes = stats.stack_bytes
+        if stats.marker_cycles is not None and self.cycles_hz:
+            self.marker_us = stats.marker_cycles * 1e6 / self.cycles_hz
         # of texts between frames the host knows; some of them may have been lost
         self.board_errors = max(0, stats.frame_errors - self.line.syncs)
 
@@ -325,6 +328,7 @@ class _Run:
             fit=fit,
             line=self._line(),
             pace_hz=self.pace_hz,
+            marker_us=self.marker_us,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             **known,
         )
