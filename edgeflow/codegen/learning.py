@@ -97,7 +97,6 @@ def definitions(program: Program, prefix: str) -> list[str]:
     const @ef_learner learner = learner_of(model);
     if (label < 0 || label >= {program.outputs})
         return -1;
-    @ef_adaptive_judge({cell}, &learner, (unsigned)label);
     @{node.c_learner}({cell}, &learner, (unsigned)label);
     return 0;
 }}""",

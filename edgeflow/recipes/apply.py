@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgeflow.cells import load_model
 from edgeflow.codegen.sparse import preferred_block
+from edgeflow.compression.adapt import with_learning
 from edgeflow.compression.candidates import with_scores
 from edgeflow.compression.delta import with_thresholds
 from edgeflow.compression.detect import with_detect
@@ -164,6 +165,11 @@ def _compress(
         program = flag_forecasts(compressed.program, flagged, far, learn)
         program = with_scores(program, flagged, split, "residual")
         compressed = replace(compressed, program=program)
+    if recipe.adapt.learner is not None:
+        program = with_learning(
+            compressed.program, dataset, recipe.adapt.learner, recipe.adapt.store, progress=progress
+        )
+        compressed = replace(compressed, program=program)
     command = {"recipe": name, **as_options(recipe)}
     record = make_record(out, model_text(model), compressed, command, tuning)
     if measured is not None:
@@ -202,6 +208,7 @@ def compress_on_windows(
         "early exit": recipe.cutoff.max_drop is not None,
         "detecting events": recipe.decide.detect is not None,
         "flagging anomalies": recipe.decide.anomaly is not None,
+        "learning on the device": recipe.adapt.learner is not None,
     }
     for step, asked in needs.items():
         if asked:

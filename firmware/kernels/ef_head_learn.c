@@ -4,7 +4,6 @@
 
 #define HALF_RANGE ((1 << 29) - 1)
 #define MOST_MOVE (1 << 12)
-#define MOST_SCORE 8
 
 /* exp(-distance) in Q0.15, as model_confidence() has it */
 static int32_t exponential(const ef_adaptive *cell, int32_t distance) {
@@ -49,6 +48,15 @@ static void descend(const ef_adaptive *cell, const ef_learner *learner, const in
     }
 }
 
+/* As of ef_adaptive_right, on a stored example. */
+static int right(const ef_adaptive *cell, const ef_learner *learner, unsigned label,
+                 unsigned slot) {
+    const size_t place = ((size_t)label * cell->keep + slot) * cell->inputs;
+    int16_t *x = learner->answer + ef_round_up(cell->outputs); /* aligned, as kernels need it */
+    memcpy(x, learner->examples + place, cell->inputs * sizeof *x);
+    return ef_adaptive_right(cell, learner, x, label);
+}
+
 /* Trains from the trained rows on. */
 static void train(const ef_adaptive *cell, const ef_learner *learner) {
     const size_t weights = (size_t)cell->outputs * cell->inputs;
@@ -64,7 +72,12 @@ static void train(const ef_adaptive *cell, const ef_learner *learner) {
             }
     for (size_t i = 0; i < weights; i++)
         learner->weights[i] = (int16_t)(learner->masters[i] >> 16);
-    *learner->active = *learner->score >= 0;
+    int better = 0;
+    for (unsigned i = 0; i < cell->outputs; i++)
+        for (unsigned slot = 0; slot < cell->keep; slot++)
+            if (learner->count[i] > (int16_t)slot)
+                better += right(cell, learner, i, slot);
+    *learner->active = better >= 0;
 }
 
 void ef_head_learn(const ef_adaptive *cell, const ef_learner *learner, unsigned label) {
@@ -80,7 +93,6 @@ void ef_head_restore(const ef_adaptive *cell, const ef_learner *learner) {
     const size_t weights = (size_t)cell->outputs * cell->inputs;
     const int32_t most = cell->largest;
     int known = 0;
-    *learner->score = (int16_t)ef_clip(*learner->score, -MOST_SCORE, MOST_SCORE);
     for (unsigned i = 0; i < cell->outputs; i++) {
         learner->count[i] = (int16_t)ef_clip(learner->count[i], 0, 2 * cell->keep - 1);
         known |= learner->count[i];

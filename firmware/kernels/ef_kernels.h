@@ -95,15 +95,17 @@ typedef struct {
     int16_t *active;
     int16_t *examples;
     int16_t *count;
-    int16_t *score;
+    int16_t *score; /* or null */
 } ef_learner;
 
 /* y = requantize(V x + bias), of learned rows */
 void ef_adaptive_product(const ef_adaptive *cell, const int16_t *x, const int32_t *bias,
                          const int16_t *weights, int16_t *y);
 
-/* Scores the trained and the learned decision on what was read last. */
-void ef_adaptive_judge(const ef_adaptive *cell, const ef_learner *learner, unsigned label);
+/* 1 if only the learned rows decide right on x, -1 if only the trained ones do, else 0. x is as a
+   matvec takes it. */
+int ef_adaptive_right(const ef_adaptive *cell, const ef_learner *learner, const int16_t *x,
+                      unsigned label);
 
 /* Takes an example of a class; restores what is derived of learned values, in range or not. */
 void ef_prototypes_learn(const ef_adaptive *cell, const ef_learner *learner, unsigned label);

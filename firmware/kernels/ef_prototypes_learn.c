@@ -45,6 +45,10 @@ static void begin(const ef_adaptive *cell, const ef_learner *learner) {
 
 void ef_prototypes_learn(const ef_adaptive *cell, const ef_learner *learner, unsigned label) {
     int16_t *sums = learner->examples + (size_t)label * cell->inputs;
+    if (learner->count[label] != 0) { /* what is not known yet cannot be right */
+        const int better = ef_adaptive_right(cell, learner, learner->seen, label);
+        *learner->score = (int16_t)ef_clip(*learner->score + better, -MOST_SCORE, MOST_SCORE);
+    }
     if (!known(cell, learner))
         begin(cell, learner);
     for (unsigned j = 0; j < cell->inputs; j++)

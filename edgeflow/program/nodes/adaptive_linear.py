@@ -17,8 +17,6 @@ from edgeflow.program.nodes.base import INT16, Node, State
 HALF_RANGE = (1 << 29) - 1
 #: Bits of what a read-out that learns may read at most.
 MOST_BITS = 12
-#: Ends of the guard's score.
-MOST_SCORE = 8
 #: Range of the multipliers of learned rows.
 MULTIPLIER = (0, INT32_MAX)
 
@@ -31,10 +29,8 @@ class AdaptiveLinear(Node):
 
     .. math:: y = sat_{16}((2 (V x + c) m + 2^{31}) \gg 32)
 
-    for the multiplier m of learned rows. A label first judges both decisions on the x that was read
-    last: the score goes up by one where only the learned rows are right, down where only the
-    trained ones are, within `MOST_SCORE`; below 0 the trained rows decide. So it is measured on
-    labels before anything is learned of them. What is learned survives a reset of the state.
+    for the multiplier m of learned rows. A guard keeps active at 0 where the trained rows do better
+    on labelled x. What is learned survives a reset of the state.
 
     Parameters
     ----------
@@ -70,8 +66,7 @@ class AdaptiveLinear(Node):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "c_learner" in vars(cls):
-            helpers = ("ef_adaptive_product", "ef_adaptive_judge", cls.c_learner)
-            cls.c_helpers = tuple(helpers)
+            cls.c_helpers = ("ef_adaptive_product", "ef_adaptive_right", cls.c_learner)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -142,19 +137,17 @@ class AdaptiveLinear(Node):
         label : int array [n]
             0..outputs - 1; -1: this stream learns nothing.
         """
-        judged = {**state, "score": self._judged(state, label)}
-        return self.restored({**judged, **self.taken(judged, label)})
+        return self.restored({**state, **self.taken(state, label)})
 
-    def _judged(self, state: State, label: Ints) -> Ints:
-        trained = self.product("matrix", state["seen"], state).argmax(axis=-1) == label
-        learned = self._learned_product(state["seen"], state).argmax(axis=-1) == label
-        known = (label >= 0) & state["count"].any(axis=-1)
-        better = np.where(known, learned.astype(np.int64) - trained, 0)
-        return saturate(state["score"] + better[:, None], -MOST_SCORE, MOST_SCORE)
+    def right(self, state: State, x: Ints, label: Ints | int) -> tuple[Ints, Ints]:
+        """Tell whether the trained rows, and the learned ones, decide right on x [n, inputs]."""
+        decided = self.product("matrix", x, state), self._learned_product(x, state)
+        trained, learned = ((y.argmax(axis=-1) == label).astype(np.int64) for y in decided)
+        return trained, learned
 
     @abstractmethod
     def taken(self, state: State, label: Ints) -> State:
-        """Return the learned vectors but the score after a label."""
+        """Return the learned vectors after a label."""
 
     @abstractmethod
     def rows_of(self, state: State) -> tuple[Ints, Ints]:
@@ -169,12 +162,14 @@ class AdaptiveLinear(Node):
         whole = {**state, **learned}
         weights, bias = self.rows_of(whole)
         known = whole["count"].any(axis=-1, keepdims=True)
-        return {
-            **whole,
-            "weights": np.where(known, weights.reshape(-1, self.weights), 0),
-            "bias": np.where(known, bias, 0),
-            "active": (known & (whole["score"] >= 0)).astype(np.int64),
-        }
+        whole["weights"] = np.where(known, weights.reshape(-1, self.weights), 0)
+        whole["bias"] = np.where(known, bias, 0)
+        trusted = self.trusted(whole)[:, None]
+        return {**whole, "active": (known & trusted).astype(np.int64)}
+
+    @abstractmethod
+    def trusted(self, state: State) -> NDArray[np.bool_]:
+        """Tell for which of n streams the guard lets the learned rows decide."""
 
     @cached_property
     def _base_rows(self) -> Ints:

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeflow.program.confidence import ONE, exponential
 from edgeflow.program.fixedpoint import Ints, requantize, saturate, shift_right_round, symmetric_max
-from edgeflow.program.nodes.adaptive_linear import HALF_RANGE, MOST_SCORE, AdaptiveLinear
+from edgeflow.program.matrix import round_up
+from edgeflow.program.nodes.adaptive_linear import HALF_RANGE, AdaptiveLinear
 from edgeflow.program.nodes.base import State
 
 #: Bits of the masters below a unit of the weights.
@@ -32,8 +34,10 @@ class HeadLinear(AdaptiveLinear):
         g_i &= clip(((p_i - [i = k] 2^{15}) rate + 2^{shift - 1}) \gg shift, \pm 2^{12}) \\
         A_i &= A_i - g_i x \qquad c_i = c_i - 2^6 g_i
 
-    with both kept in range. Gradient of the cross-entropy of a linear read-out, as in M. Ren et
-    al., "TinyOL: TinyML with online-learning on microcontrollers", IJCNN 2021, arXiv 2103.08295.
+    with both kept in range. The guard counts which rows are right on more of the stored examples;
+    where these are the trained ones, they decide. Gradient of the cross-entropy of a linear
+    read-out, as in M. Ren et al., "TinyOL: TinyML with online-learning on microcontrollers", IJCNN
+    2021, arXiv 2103.08295.
 
     Parameters
     ----------
@@ -65,7 +69,7 @@ class HeadLinear(AdaptiveLinear):
         "exponent_shift": (0, 16),
     }  # fmt: skip
     size_fields = (*AdaptiveLinear.size_fields, "largest")
-    learned_fields = {"examples": ("stored", 16), "count": ("outputs", 16), "score": (1, 16)}
+    learned_fields = {"examples": ("stored", 16), "count": ("outputs", 16)}
     c_learner = "ef_head_learn"
 
     def __post_init__(self) -> None:
@@ -83,6 +87,10 @@ class HeadLinear(AdaptiveLinear):
         return symmetric_max(self.input_bits)
 
     @property
+    def answer_scratch(self) -> int:
+        return round_up(self.outputs) + self.inputs
+
+    @property
     def master_scratch(self) -> int:
         return self.weights
 
@@ -90,7 +98,6 @@ class HeadLinear(AdaptiveLinear):
     def learned_ranges(self) -> Mapping[str, tuple[int, int]]:
         return {
             "examples": (-self.largest, self.largest), "count": (0, 2 * self.keep - 1),
-            "score": (-MOST_SCORE, MOST_SCORE),
         }  # fmt: skip
 
     def taken(self, state: State, label: Ints) -> State:
@@ -124,6 +131,16 @@ class HeadLinear(AdaptiveLinear):
                         bias - (move << 2 * ONE_FRACTION - MASTER_FRACTION), -HALF_RANGE, HALF_RANGE
                     )
         return masters >> MASTER_FRACTION, bias
+
+    def trusted(self, state: State) -> NDArray[np.bool_]:
+        examples = state["examples"].reshape(-1, self.outputs, self.keep, self.inputs)
+        better = np.zeros(len(examples), np.int64)
+        for label in range(self.outputs):
+            for slot in range(self.keep):
+                trained, learned = self.right(state, examples[:, label, slot], label)
+                better += np.where(state["count"][:, label] > slot, learned - trained, 0)
+        found: NDArray[np.bool_] = better >= 0
+        return found
 
     def _moves(self, masters: Ints, bias: Ints, x: Ints, label: int) -> Ints:
         """Return [n, outputs] what an example x [n, inputs] of a class moves each row by."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow.program.fixedpoint import INT16_MAX, INT16_MIN, Ints, saturate, shift_right_round
-from edgeflow.program.nodes.adaptive_linear import HALF_RANGE, MOST_SCORE, AdaptiveLinear
+from edgeflow.program.nodes.adaptive_linear import HALF_RANGE, AdaptiveLinear
 from edgeflow.program.nodes.base import INT16, State
 
 #: Examples of a class at which their sum and count are halved: older ones count less and less.
@@ -15,6 +15,8 @@ FULL = 16
 #: Fractional bits of rates, and of the shift of a prototype.
 RATE_FRACTION, SHIFT_FRACTION = 14, 4
 
+#: Ends of the guard's score.
+MOST_SCORE = 8
 #: Largest magnitude of the shift of a prototype's value: examples cannot move it further.
 MOST_MOVE = (1 << 16) - 1
 
@@ -33,6 +35,10 @@ class PrototypeLinear(AdaptiveLinear):
     P + d / 16 is the prototype with a prior of `prior` examples, and V, c are the trained rows plus
     gain times the change of the squared distance: ``2 (p - P) x - (p p - P P)``. The sum is kept
     within int16: at 16 examples it and the count are halved.
+
+    The guard judges both decisions by a label before it is learned, if its class was labelled
+    before: the score goes up by one where only the learned rows are right, down where only the
+    trained ones are, within +-8; below 0 the trained rows decide.
 
     Prototypes: J. Snell et al., "Prototypical networks for few-shot learning", NeurIPS 2017, whose
     section 2.3 has the affine form of the distances.
@@ -80,6 +86,10 @@ class PrototypeLinear(AdaptiveLinear):
 
     def taken(self, state: State, label: Ints) -> State:
         mine = np.arange(self.outputs) == label[:, None]
+        trained, learned = self.right(state, state["seen"], label)
+        # of a class that was not labelled yet the learned rows cannot know
+        known = (mine & (state["count"] > 0)).any(axis=-1)
+        score = state["score"] + np.where(known, learned - trained, 0)[:, None]
         count = state["count"] + mine
         sums = state["examples"].reshape(-1, self.outputs, self.inputs)
         sums = saturate(sums + mine[..., None] * state["seen"][:, None])
@@ -88,7 +98,11 @@ class PrototypeLinear(AdaptiveLinear):
         return {
             "examples": sums.reshape(-1, self.weights),
             "count": np.where(full, count >> 1, count),
+            "score": saturate(score, -MOST_SCORE, MOST_SCORE),
         }
+
+    def trusted(self, state: State) -> NDArray[np.bool_]:
+        return state["score"][:, 0] >= 0
 
     def rows_of(self, state: State) -> tuple[Ints, Ints]:
         sums = state["examples"].reshape(-1, self.outputs, self.inputs)
