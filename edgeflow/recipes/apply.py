@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgeflow.cells import load_model
 from edgeflow.codegen.sparse import preferred_block
+from edgeflow.compression.adapt import with_learning
 from edgeflow.compression.delta import with_thresholds
 from edgeflow.compression.evaluate import (
     Compressed,
@@ -155,6 +156,11 @@ def _compress(
         compressed.program, recipe.decide, whole, dataset, split, progress
     )  # fmt: skip
     compressed = replace(compressed, program=program)
+    if recipe.adapt.learner is not None:
+        program = with_learning(
+            compressed.program, dataset, recipe.adapt.learner, recipe.adapt.store, progress=progress
+        )
+        compressed = replace(compressed, program=program)
     command = {"recipe": name, **as_options(recipe)}
     record = make_record(out, model_text(model), compressed, command, tuning)
     if measured is not None:
@@ -194,6 +200,7 @@ def compress_on_windows(
         "detecting events": recipe.decide.detect is not None,
         "flagging anomalies": recipe.decide.anomaly is not None,
         "counting": recipe.decide.count,
+        "learning on the device": recipe.adapt.learner is not None,
     }
     for step, asked in needs.items():
         if asked:
