@@ -63,7 +63,7 @@
 #define ALIGNED(p) __builtin_assume_aligned(p, 64)
 
 typedef struct {
-    const int32_t *weight; /* [blocks][pairs][BLOCK], each two int16 */
+    const int32_t *weight;            /* [blocks][pairs][BLOCK], each two int16 */
     const int32_t *bias, *multiplier; /* of all blocks' rows; no multiplier: sums are the result */
     int shift;
 } matrix_t;
@@ -94,6 +94,13 @@ static inline int64_t shift_left(int64_t a, int64_t b) {
 
 static inline int64_t shift_right(int64_t a, int64_t b) {
     return (uint64_t)b < 64 ? a >> b : a >> 63;
+}
+
+static inline int any(const int16_t *truths) {
+    int found = 0;
+    for (int l = 0; l < LANES; l++)
+        found |= truths[l];
+    return found;
 }
 
 #ifdef VECTOR

@@ -62,23 +62,35 @@ def build(text: str) -> Path:
     return made
 
 
-@functools.lru_cache(maxsize=256)
-def load(path: Path) -> Any:
-    """Return the function ``run`` of a library.
+def is_built(text: str) -> bool:
+    """Tell whether there is a library of a source."""
+    path = path_of(text)
+    return path in _loaded or path.exists()
+
+
+def function_of(text: str) -> Any:
+    """Return the function ``run`` of a source, which is compiled unless it was.
 
     Raises
     ------
     NoLibraryError
-        If it does not load.
+        If that is not possible, or it does not load.
     """
+    path = path_of(text)
+    if path in _loaded:
+        return _loaded[path]
     try:
-        run = ctypes.CDLL(str(path)).run
+        run = ctypes.CDLL(str(build(text))).run
     except (OSError, AttributeError) as error:
         raise NoLibraryError(str(error)) from None
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     run.argtypes = [pointer, pointer, number, number, pointer, pointer]
     run.restype = ctypes.c_int
+    _loaded[path] = run
     return run
+
+
+_loaded: dict[Path, Any] = {}
 
 
 def flags() -> list[str]:

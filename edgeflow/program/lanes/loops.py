@@ -14,9 +14,10 @@ OWN_LOOP = ("product", "sum", "largest")
 
 @dataclass(eq=False)
 class Loop:
-    """Operations over as many elements, in order."""
+    """Operations over as many elements, in order; and who runs them, as of `Op.due`."""
 
     size: int
+    due: int | None = None
     ops: list[Op] = field(default_factory=list)
 
     @property
@@ -64,11 +65,11 @@ def loops_of(step: Step) -> Loops:
         if op.kind not in OWN_LOOP:
             fits = (
                 k for k in range(first, len(loops))
-                if loops[k].size == op.size and not loops[k].alone
+                if (loops[k].size, loops[k].due) == (op.size, op.due) and not loops[k].alone
             )  # fmt: skip
             place = next(fits, place)
         if place == len(loops):
-            loops.append(Loop(op.size))
+            loops.append(Loop(op.size, op.due))
         loops[place].ops.append(op)
         at[op] = place
         stored.update(source for source in inside if at[source] != place)
@@ -81,6 +82,7 @@ def is_same_place(op: Op, source: Op, elements: Numbers | None) -> bool:
         elements is not None
         and op.kind not in OWN_LOOP
         and source.kind not in OWN_LOOP
+        and source.due == op.due
         and source.size == op.size == len(elements)
         and bool(np.array_equal(elements, source.own))
     )
@@ -92,7 +94,9 @@ def _sources(step: Step, elements: Numbers | None) -> list[Op]:
 
 def _needed(step: Step) -> tuple[set[Op], set[Op]]:
     """Return operations that results depend on, and those that hold results."""
-    results = {*_sources(step, step.y), *_sources(step, step.following)}
+    due = {op.due for op in step.graph.ops if op.due is not None}
+    ends = [step.y, step.following, np.array(sorted(due), np.int64)]
+    results = {source for elements in ends for source in _sources(step, elements)}
     needed = set(results)
     for op in reversed(step.graph.ops):
         if op in needed:

@@ -55,7 +55,7 @@ class Simulator:
         NoLibraryError
             If the C cannot be built.
         """
-        run = library.load(library.build(self.source.text))
+        run = library.function_of(self.source.text)
         n, time, _ = x.shape
         held = _joined(program, state, n)
         y = np.empty((n, time, program.outputs), dtype=np.int16)
@@ -93,8 +93,8 @@ def simulate(
     seconds = _numpy_seconds(program, *x.shape[:2])
     if choice == "numpy" or 0 in x.shape or (choice == "auto" and seconds < _SHORT):
         return None
+    found = simulator_of(program)
     try:
-        found = simulator_of(program)
         if isinstance(found, str):
             raise NoLibraryError(found)
         if choice == "auto" and not _worth_it(found.source.text, seconds):
@@ -104,6 +104,8 @@ def simulate(
         return found.run(program, x, state)
     except NoLibraryError as error:
         if choice == "auto":
+            if not isinstance(found, str):
+                _failed.add(hash(found.source.text))
             return None
         raise ProgramError(f"{VARIABLE} is '{choice}', and {error}") from None
 
@@ -129,15 +131,19 @@ _lock = threading.RLock()
 _simulators: dict[int, tuple[Any, Simulator | str]] = {}
 #: Seconds that numpy took for programs of each source, which has no library yet.
 _spent: dict[int, float] = {}
+#: Sources that could not be built: nobody tries again.
+_failed: set[int] = set()
 
 
 def _worth_it(text: str, seconds: float) -> bool:
     """Tell whether there is a library, or time enough went by without it."""
     key = hash(text)
+    if key in _failed:
+        return False
     with _lock:
         if _spent.get(key, 0.0) + seconds >= _BUILD:
             return True
-    if library.path_of(text).exists():
+    if library.is_built(text):
         return True
     with _lock:
         _spent[key] = _spent.get(key, 0.0) + seconds

@@ -80,7 +80,7 @@ class _Writer:
         return name
 
     def text(self) -> str:
-        body = [line for loop in self.found.loops for line in self.loop(loop)]
+        body = [line for loop in self.found.loops for line in self.guarded(loop)]
         body += self.kept()
         run = self.run()
         return "\n".join(
@@ -114,6 +114,13 @@ class _Writer:
         return f"{_ARENAS[operand.width]} + (long)({self.at(slots, index)}) * LANES"
 
     # loops
+
+    def guarded(self, loop: Loop) -> list[str]:
+        """Return a loop, or that it runs if any stream is due."""
+        lines = self.loop(loop)
+        if loop.due is None:
+            return lines
+        return [f"if (any(S + {self.place[loop.due]}L * LANES)) {{", *lines, "}"]
 
     def loop(self, loop: Loop) -> list[str]:
         if loop.alone:
@@ -289,6 +296,19 @@ class _Writer:
                     lines[1] += _copies(width, to[chosen], target)
         return lines[0] + lines[1]
 
+    def starts(self) -> list[str]:
+        """Return copies of the states to what follows them where no stream is due."""
+        step, first, lines = self.step, 0, list[str]()
+        owners = np.searchsorted(step.graph.bases, step.following, side="right") - 1
+        due = np.array([step.graph.ops[k].due is not None for k in owners], dtype=bool)
+        for size, bits in step.widths:
+            part = slice(first, first + size)
+            first += size
+            if due[part].any():
+                to, source = self.place[step.following[part]], self.place[step.states[part]]
+                lines += _copies(16 if bits <= 16 else 32, to, source)
+        return lines
+
     def run(self) -> str:
         step = self.step
         state, widths = list[str](), [w for size, bits in step.widths
@@ -325,6 +345,7 @@ int run(const int16_t *x, int16_t *y, int64_t windows, int64_t time, int64_t *st
                 else
                     S[at] = (int16_t)value;
             }}
+        {" ".join(self.starts())}
         const int16_t *from = x + first * time * {inputs};
         int16_t *to = y + first * time * {outputs};
         for (int64_t t = 0; t < time; t++, from += {inputs}, to += {outputs}) {{
@@ -349,14 +370,12 @@ int run(const int16_t *x, int16_t *y, int64_t windows, int64_t time, int64_t *st
 """
 
 
-def _shift(
-    kind: str, names: Sequence[str], given: Sequence[tuple[int, int]], narrow: bool
-) -> str:
+def _shift(kind: str, names: Sequence[str], given: Sequence[tuple[int, int]], narrow: bool) -> str:
     low, high = given[1]
     sign = "<<" if kind == "left_shift" else ">>"
-    if narrow and 0 <= low and high <= 31:
+    if narrow and low >= 0 and high <= 31:
         return f"{names[0]} {sign} {names[1]}"
-    if 0 <= low and high <= 63:
+    if low >= 0 and high <= 63:
         return f"(int64_t){names[0]} {sign} {names[1]}"
     return f"shift_{kind.removesuffix('_shift')}({names[0]}, {names[1]})"
 

@@ -103,7 +103,7 @@ def trace(program: "Program") -> Step:
         # what a state can be beside zero is what a step gives of any states
         reached = _trace(program, declared, lenient=True).reached
         narrowed = [
-            {name: _narrowed(known, own[name]) for name, known in found.items()}
+            {name: _narrowed(found[name], known) for name, known in own.items()}
             for found, own in zip(reached, declared, strict=True)
         ]
         if narrowed == declared:
@@ -119,34 +119,39 @@ def _trace(
     program: "Program", intervals: Sequence[Mapping[str, Interval]], lenient: bool = False
 ) -> Step:
     graph = Graph(lenient)
-    x = graph.add("input", (1, program.inputs), INT16)
+    x: Any = graph.add("input", (1, program.inputs), INT16)
     before = [
         _states(graph, node, known) for node, known in zip(program.nodes, intervals, strict=True)
     ]
-    values, following = [clip(x, program.input.bits)], list[Any]()
+    values, following, kept = [clip(x, program.input.bits)], list[Any](), list[list[Numbers]]()
+    ticks: dict[int | None, Any] = {}
     for number, (node, reads) in enumerate(zip(program.nodes, program.reads[:-1], strict=True)):
-        due: Any = ticking(program.clocks, program.nodes, number, following)
-        state = before[number]
+        gate = program.clocks[number].gate
+        if gate not in ticks:
+            ticks[gate] = ticking(program.clocks, program.nodes, number, following)
+        due, state = ticks[gate], before[number]
+        graph.due = None if due is None else int(due.array.item())
         y, new = _traced(graph, node).advance(joined(values, reads), state)
         if due is not None:
-            new = {key: np.where(due, value, state[key]) for key, value in new.items()}
+            new = {
+                name: _as_state(graph, np.where(due, new[name], state[name]), vector)
+                for name, vector in _vectors(node).items()
+            }
             y = y if node.output_state is None else new[node.output_state][:, : node.outputs]
         values.append(_given(graph, node, y))
         following.append(new)
+        vectors = _vectors(node).items()
+        kept.append([_kept(graph, new[name], _width(vector)) for name, vector in vectors])
+        graph.due = None
     y = joined(values, program.reads[-1])
-    pairs = [
-        (state[name], new[name], vector)
-        for node, state, new in zip(program.nodes, before, following, strict=True)
-        for name, vector in _vectors(node).items()
-    ]
     return Step(
         graph,
         x.array.ravel(),
         _kept(graph, y, 16),
-        _joined([state.array.ravel() for state, _, _ in pairs]),
-        _joined([_kept(graph, new, _width(vector)) for _, new, vector in pairs]),
-        [(vector.size, vector.bits) for _, _, vector in pairs],
-        [known[name] for known in intervals for name in known],
+        _joined([v.array.ravel() for states in before for v in states.values()]),
+        _joined([elements for row in kept for elements in row]),
+        [(v.size, v.bits) for node in program.nodes for v in _vectors(node).values()],
+        [interval for known in intervals for interval in known.values()],
         [
             {name: Lane.any(graph, value).interval for name, value in new.items()}
             for new in following
@@ -162,6 +167,13 @@ def _given(graph: Graph, node: Node, y: Any) -> Any:
     limit = largest_magnitude(node.output_bits)
     interval = -limit, min(limit, INT16[1])
     return graph.add("copy", lane.shape, interval, [lane.operand(lane.shape)], 16)
+
+
+def _as_state(graph: Graph, value: Any, vector: StateVector) -> Lane:
+    """Return the next value of a state, in its type."""
+    width = _width(vector)
+    interval = declared_interval(vector.bits)
+    return Lane(graph, interval, _kept(graph, value, width).reshape(1, -1), None, width)
 
 
 def _joined(parts: Sequence[Numbers]) -> Numbers:
@@ -197,13 +209,17 @@ def _kept(graph: Graph, value: Any, width: int) -> Numbers:
     return graph.add("copy", lane.shape, interval, [lane.operand(lane.shape)], width).array.ravel()
 
 
+def is_plain(node: Node) -> bool:
+    """Tell whether a node and its matrices are of the classes here, which mean what they say."""
+    known = type(node).__module__.startswith(_NODES)
+    return known and all(type(matrix) is Matrix for matrix in node.products().values())
+
+
 def _traced(graph: Graph, node: Node) -> Any:
-    if not type(node).__module__.startswith(_NODES):
+    if not is_plain(node):
         raise ProgramError(f"layer {node.name} is of a class that only numpy runs")
     fields: dict[str, Any] = {}
     for field, matrix in node.matrices().items():
-        if type(matrix) is not Matrix:
-            raise ProgramError(f"layer {node.name} has a matrix that only numpy runs")
         fields[field] = _Product.of(matrix)
     for field, array in node.arrays().items():
         fields[field] = Lane.of(graph, array)

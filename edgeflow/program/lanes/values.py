@@ -75,6 +75,8 @@ class Op:
         "input" of nothing; "product", "sum", "largest", with a loop of their own; else elementwise.
     details : dict
         What is particular to the kind.
+    due : int or None
+        Element that tells whether a stream runs it at this step; None: all do, always.
     """
 
     kind: str
@@ -83,6 +85,7 @@ class Op:
     width: int
     operands: Sequence[Operand] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    due: int | None = None
 
     @property
     def own(self) -> Numbers:
@@ -97,10 +100,16 @@ class Graph:
     ----------
     lenient : bool
         Only intervals are of interest: products may read more than int16.
+
+    Attributes
+    ----------
+    due : int or None
+        That of the operations which are added next.
     """
 
     def __init__(self, lenient: bool = False) -> None:
         self.lenient = lenient
+        self.due: int | None = None
         self.ops: list[Op] = []
         self.bases: list[int] = []
         self.elements = 0
@@ -118,7 +127,7 @@ class Graph:
         size = int(np.prod(shape))
         if size == 0:
             return Lane(self, interval, np.zeros(shape, np.int64), None, 16)
-        op = Op(kind, self.elements, size, width or width_of(interval), operands, details)
+        op = Op(kind, self.elements, size, width or width_of(interval), operands, details, self.due)
         self.ops.append(op)
         self.bases.append(op.base)
         self.elements += size
@@ -134,7 +143,7 @@ class Graph:
         return [self.ops[k] for k in np.unique(found)]
 
 
-def _interval_of(values: Numbers) -> Interval:
+def _interval_of(values: NDArray[Any]) -> Interval:
     """Return an interval around constants that is the same for most values of their kind."""
     if values.size == 0:
         return (0, 0)
@@ -349,7 +358,7 @@ class Lane(Traced):
         )
 
 
-def product(x: Any, weight: Numbers, requantized: Any = None) -> Lane:
+def product(x: Any, weight: NDArray[Any], requantized: Any = None) -> Lane:
     """Return ``x @ weight.T``, whose sums are proven to fit int32.
 
     Parameters
