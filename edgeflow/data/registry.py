@@ -13,7 +13,7 @@ from edgeflow.data import sets
 from edgeflow.data.dataset import Dataset, everybody
 from edgeflow.data.more import with_more
 from edgeflow.data.people import apply_people, check_people, fixed_split, read_people
-from edgeflow.data.purpose import for_purpose
+from edgeflow.data.purpose import COUNTED, for_purpose
 from edgeflow.data.reading import given, make_reading
 from edgeflow.data.resample import resampled
 from edgeflow.data.source import Source, cache_folder
@@ -158,7 +158,7 @@ def load_dataset(
 
         own = load_own(
             there, people=split, rate_hz=rate_hz, window=window, resample_hz=resample_hz,
-            reading=reading, partial=partial,
+            reading=reading, partial=partial, one_label=task in COUNTED,
         )  # fmt: skip
         return for_purpose(own, task, horizon)
 
