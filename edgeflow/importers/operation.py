@@ -42,6 +42,8 @@ class Operation:
         Which of the layers whose states it reads it passes on; None: all.
     place : str
         File and line in a user's code, "" for operations with a name of their own.
+    cuts : sequence of (int, slice)
+        Of a move: ranges of axes that it takes; where that is the channels, it is a layer.
     cell : tuple
         Of a "cell": what is the same at each of its steps, its kind and weights.
     """
@@ -58,6 +60,7 @@ class Operation:
     pick: int | None = None
     place: str = ""
     cell: tuple[Hashable, ...] = ()
+    cuts: Sequence[tuple[int, slice]] = ()
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.place}" if self.place else f"{self.name} ({self.kind})"

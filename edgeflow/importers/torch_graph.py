@@ -76,6 +76,8 @@ _ARGUMENTS = {
     **dict.fromkeys(CELLS, "input hx weight_ih weight_hh bias_ih bias_hh"),
     **dict.fromkeys(SPLITS, "input size dim"),
     "unbind": "input dim",
+    "slice": "input dim start end step",
+    "narrow": "input dim start length",
     "stack": "tensors dim",
     "elu": "input alpha",
     "gelu": "input approximate",
@@ -171,6 +173,7 @@ def torch_operation(
     if "normalized_shape" in names and isinstance(given.get("normalized_shape"), int):
         given["normalized_shape"] = [given["normalized_shape"]]
     order: Sequence[int] = ()
+    cuts: Sequence[tuple[int, slice]] = ()
     pick, states, operands = None, list[Any](), [given.get("input")]
     role = _ROLES.get(function, "")
     if opaque:
@@ -193,7 +196,15 @@ def torch_operation(
         pick, order = given.get("index"), _left([given.get("dim", 0)])
     elif function in ("unbind", "iter"):
         order = _left([given.get("dim", 0)])
+    elif function == "slice":
+        cuts = [
+            (given.get("dim", 0), slice(given.get("start"), given.get("end"), given.get("step")))
+        ]
+    elif function == "narrow":
+        start = given.get("start", 0)
+        cuts = [(given.get("dim", 0), slice(start, start + given.get("length", 0)))]
     elif function == "getitem":
+        cuts = _cuts(args[1])
         pick, order = _pick(args[1]), _left(_indexed(args[1]))
     elif function in ("neg", "negative"):
         operands = [args[0], -1.0]
@@ -208,7 +219,7 @@ def torch_operation(
     return Operation(
         Call(function, given, layer, module), name, kind or function, role,
         reads, results, [key(v) for v in operands], [key(v) for v in states], order, pick, place,
-        cell,
+        cell, cuts,
     )  # fmt: skip
 
 
@@ -238,6 +249,16 @@ def _indexed(index: Any) -> list[int]:
     """Return the axes of which an index takes one place."""
     parts = index if isinstance(index, tuple) else (index,)
     return [k for k, part in enumerate(parts) if isinstance(part, int)]
+
+
+def _cuts(index: Any) -> list[tuple[int, slice]]:
+    """Return the ranges of axes that an index takes; axes after an ellipsis from the end."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    if any(part is None or isinstance(part, Tensor | list) for part in parts):
+        return []
+    ellipsis = next((k for k, part in enumerate(parts) if part is ...), len(parts))
+    places = [k if k < ellipsis else k - len(parts) for k in range(len(parts))]
+    return [(k, part) for k, part in zip(places, parts, strict=True) if isinstance(part, slice)]
 
 
 def _pick(index: Any) -> int | None:
