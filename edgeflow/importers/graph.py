@@ -49,6 +49,7 @@ _LAYERS = (
     "tanh",
     "function",
     "glu",
+    "prelu",
     "layer_norm",
     "batch_norm",
     "conv",

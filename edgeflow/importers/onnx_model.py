@@ -44,6 +44,7 @@ _ROLES = {
         "Size": "size",
         "LogSoftmax": "log_softmax",
         "ArgMax": "argmax",
+        "PRelu": "prelu",
         "MaxPool": "max_pool",
         "AveragePool": "avg_pool",
     },
@@ -60,7 +61,7 @@ _ONE_OPERATOR = (
     "not a loop over the steps"
 )
 _FUNCTION = "not supported: use Relu, Gelu, Tanh or Sigmoid between layers, and none after the last"
-_REFUSED = ("Celu", "Clip", "Erf", "PRelu", "Sin", "Softsign")
+_REFUSED = ("Clip", "Erf", "Sin", "Softsign")
 #: Domains of the standard operators, and those that onnxruntime has.
 _STANDARD = ("", "ai.onnx")
 _DOMAINS = (*_STANDARD, "ai.onnx.ml", "com.microsoft")

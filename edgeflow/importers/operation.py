@@ -20,7 +20,7 @@ class Operation:
         What its source has.
     name, kind : str
     role : str
-        A method of `Assembly` ("recurrent", "linear", "relu", "tanh", "function", "glu",
+        A method of `Assembly` ("recurrent", "linear", "relu", "tanh", "function", "glu", "prelu",
         "layer_norm", "conv", "pad", "max_pool", "avg_pool", "mean", "layer"), "matmul" for a linear
         layer or attention, "batch_norm"; "add", "sub", "mul" or "div", of a value and a constant
         or, but for "div", of two values; "concat": its operands side by side; "split": its results

@@ -31,7 +31,8 @@ CELLS: dict[str, Callable[..., nn.Module]] = {
 }
 #: Functions of single values.
 FUNCTIONS: dict[str, type[nn.Module]] = {
-    "elu": nn.ELU, "gelu": nn.GELU, "hardsigmoid": nn.Hardsigmoid, "hardswish": nn.Hardswish,
+    "celu": nn.CELU, "elu": nn.ELU, "gelu": nn.GELU, "hardsigmoid": nn.Hardsigmoid,
+    "hardswish": nn.Hardswish,
     "leaky_relu": nn.LeakyReLU, "mish": nn.Mish, "relu6": nn.ReLU6, "selu": nn.SELU,
     "silu": nn.SiLU, "softplus": nn.Softplus,
 }  # fmt: skip
@@ -64,6 +65,7 @@ _ROLES = {
     "stack": "stack",
     **dict.fromkeys(FUNCTIONS, "function"),
     "glu": "glu",
+    "prelu": "prelu",
     **dict.fromkeys(_CONCATENATIONS, "concat"),
     **dict.fromkeys(_MOVES, "move"),
     **dict.fromkeys(_SIZES, "size"),
@@ -79,7 +81,8 @@ _ARGUMENTS = {
     "slice": "input dim start end step",
     "narrow": "input dim start length",
     "stack": "tensors dim",
-    "elu": "input alpha",
+    **dict.fromkeys(("celu", "elu"), "input alpha"),
+    "prelu": "input weight",
     "gelu": "input approximate",
     "hardtanh": "input min_val max_val",
     "leaky_relu": "input negative_slope",
@@ -279,7 +282,7 @@ class TorchGraph(Graph):
         **dict.fromkeys(("conv2d", "conv3d"), "use a causal nn.Conv1d over time"),
         **dict.fromkeys(("clamp", "clip", "hardtanh", "clamp_min", "clamp_max", "nan_to_num"),
                         "leave it out, and clip the data before the model"),
-        **dict.fromkeys(("celu", "prelu", "rrelu", "sin", "softsign"), _ACTIVATION),
+        **dict.fromkeys(("rrelu", "sin", "softsign"), _ACTIVATION),
         "sum": _OVER_TIME,
         **dict.fromkeys(("rand_like", "randn_like", "normal", "bernoulli", "randint_like"),
                         _RANDOM),
@@ -304,7 +307,7 @@ class TorchGraph(Graph):
             return self._recurrent_limitation(op)
         if "dropout" in call.function and call.get("training", False):
             return "it is on in training mode: pass training=self.training, and call model.eval()"
-        if call.get("rounding_mode") or call.get("alpha", 1) != 1:
+        if call.get("rounding_mode") or (op.role in SUMS and call.get("alpha", 1) != 1):
             return f"has options: write it as plain {op.role}"
         if call.function == "layer_norm" and len(call.get("normalized_shape")) != 1:
             return f"normalized_shape {list(call.get('normalized_shape'))}: use the channels only"
@@ -351,8 +354,6 @@ class TorchGraph(Graph):
             return "bidirectional: it needs the future, so use a forward layer"
         if call.get("dropout") and call.get("training"):
             return "exported in training mode: call model.eval() first"
-        if len(call.get("weights")) != call.get("layers") * (4 if call.get("biases") else 2):
-            return "proj_size: projected states are not supported; use a smaller hidden_size"
         if call.function == "lstm" and len(op.results) > 2 and op.results[2] in self.read():
             return "the cell state is read: use the output"
         weights = [value for value in op.reads[1:] if value not in op.states]
@@ -386,6 +387,8 @@ class TorchGraph(Graph):
             yield call.layer, *_pooled(call)
         elif op.role == "pad":
             yield _padding(call) or ()
+        elif op.role == "prelu":
+            yield call.layer, weight
         elif op.role == "function":
             yield call.layer, _function(call)
         else:
@@ -398,9 +401,10 @@ class TorchGraph(Graph):
             return
         layers = call.get("layers")
         weights = [self.constant(parameter) for parameter in call.get("weights")]
-        each = len(weights) // layers
+        each, plain = len(weights) // layers, 4 if call.get("biases") else 2
         for layer in range(layers):
-            given = weights[each * layer : each * (layer + 1)] + [None] * (4 - each)
+            own = weights[each * layer : each * (layer + 1)]
+            given = [*own[:plain], *[None] * (4 - plain), *own[plain:]]
             name = f"{call.layer}{layer if layers > 1 else ''}"
             yield name, RECURRENT[call.function], *given
 
