@@ -223,12 +223,12 @@ class _Image:
     def _header(self) -> str:
         digest = ", ".join(f"0x{byte:02x}" for byte in self.hash)
         return (
-            "#include <stdint.h>\n"
+            "#ifndef MODEL_H\n#define MODEL_H\n#include <stdint.h>\n"
             f"#define MODEL_INPUTS {self.inputs}\n#define MODEL_OUTPUTS {self.outputs}\n"
             f"#define MODEL_WINDOW 0\n#define MODEL_HASH {{{digest}}}\n"
             "typedef struct {\n    int16_t begun;\n} model_t;\n"
             "void model_init(model_t *model);\nvoid model_reset(model_t *model);\n"
-            "void model_step(model_t *model, const int16_t *x, int16_t *y);\n"
+            "void model_step(model_t *model, const int16_t *x, int16_t *y);\n#endif\n"
         )
 
     def _source(self) -> str:

@@ -10,7 +10,7 @@ from edgeflow.cli import console, dataset
 from edgeflow.cli.options import DATA, JSON, PORT, RUNNER, TRUST_BOARD
 from edgeflow.cli.schema import with_options
 from edgeflow.data.reading import DataOptions
-from edgeflow.errors import EdgeFlowError, EnergyError
+from edgeflow.errors import CheckFailed, EdgeFlowError, EnergyError
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
@@ -57,6 +57,9 @@ def command(
     pace: float | None = typer.Option(
         None, "--pace", min=0.01, max=2000, help="The same at this many steps a second."
     ),
+    adapt: str | None = typer.Option(
+        None, "--adapt", help="People label windows on the board, like k=3,spread or k=5,first."
+    ),
     trust_board: bool = TRUST_BOARD,
     json_: bool = JSON,
     *,
@@ -72,6 +75,7 @@ def command(
     Examples:
       edgeflow profile build --data seglearn-watch
       edgeflow profile build --data seglearn-watch --steps 2000 --json
+      edgeflow profile build --data seglearn-watch --adapt k=3,spread
       edgeflow profile build --data mine.csv --port /dev/ttyACM0
       edgeflow profile gait-zephyr --data mine.csv --port /dev/ttyACM0
       edgeflow profile build --data mine.csv --paced --probe ppk2 --voltage 3.0
@@ -79,11 +83,16 @@ def command(
     from edgeflow.codegen.package import load_made
     from edgeflow.device import prepare
     from edgeflow.device.probes import ProbeOptions, find_probe
+    from edgeflow.profiling.adaptation import adapt_build, parse_adapt
     from edgeflow.profiling.result import ProfileResult
     from edgeflow.profiling.run import PARTIAL, REPORT, RESULT, check_profile
     from edgeflow.profiling.run import profile as run
+    from edgeflow.program.learning import read_out
 
+    wanted = None if adapt is None else parse_adapt(adapt)
     loaded = load_made(build)
+    if wanted is not None:
+        read_out(loaded.program())
     spec = loaded.spec(board, trust_board=trust_board)
     folder = out if out is not None else build
     check_profile(folder, dataset.inputs(data, reading))
@@ -111,7 +120,14 @@ def command(
                 windows = ProfileResult.load(folder / name).windows
                 console.note(f"windows done: {windows}; {folder / name} has them")
         raise
-    show(result, folder / REPORT, json_)
+    adapted = None
+    if wanted is not None:
+        place = {"port": port, "runner": runner, "no_flash": no_flash}
+        with console.progress() as bar:
+            adapted = adapt_build(
+                loaded, samples, split, wanted, spec, place, progress=console.stages(bar)
+            )
+    show(result, folder / REPORT, json_, adapted)
 
 
 def _rate(samples: "Dataset") -> float:
@@ -124,15 +140,49 @@ def _stamp(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def show(result: "ProfileResult", report: Path, json_: bool) -> None:
+def show(
+    result: "ProfileResult", report: Path, json_: bool, adapted: dict[str, Any] | None = None
+) -> None:
     """Print a result as JSON or as tables, and check it."""
+    more = {} if adapted is None else {"adaptation": adapted}
     if json_:
-        console.print_json(result.to_json())
+        console.print_json({**result.to_json(), **more})
     else:
         _show_tables(result)
+        if adapted is not None:
+            _show_adapted(adapted)
         console.note(f"report: {report}")
     console.notes(note for note in result.notes if note not in result.failures)
     result.check()
+    if adapted is not None and adapted["mismatches"]:
+        raise CheckFailed(
+            f"{adapted['mismatches']} steps and saved states on {result.board} differ from the "
+            "reference after labels"
+        )
+
+
+def _show_adapted(adapted: dict[str, Any]) -> None:
+    rows = [
+        [who, one["windows"], *(f"{100 * one[key]:.1f} %" for key in ("before", "after"))]
+        for who, one in adapted["people"].items()
+    ]
+    mean = [
+        sum(one[key] for one in adapted["people"].values()) / len(rows)
+        for key in ("before", "after")
+    ]
+    rows.append(["mean", "", *(f"{100 * value:.1f} %" for value in mean)])
+    where = "over the recordings" if adapted["mode"] == "spread" else "at their beginning"
+    console.table(
+        f"after {adapted['k']} labelled windows of each class {where}; "
+        f"{adapted['mismatches']} mismatches on the board",
+        ["subject", "windows", "before", "after"],
+        rows,
+    )
+    if (cost := adapted.get("cost")) is not None:
+        console.note(
+            f"a label takes {cost['instructions']['mean']:,.0f} instructions, at most "
+            f"{cost['instructions']['max']:,}; learning takes {cost['ram_bytes']:,} bytes of RAM"
+        )
 
 
 def _show_tables(result: "ProfileResult") -> None:

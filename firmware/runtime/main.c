@@ -2,6 +2,7 @@
 #include "ef_flash.h"
 #include "ef_hal.h"
 #include "ef_identity.h"
+#include "ef_learning.h"
 #include "ef_link.h"
 #include "ef_mlperf.h"
 #include "ef_profile.h"
@@ -300,6 +301,22 @@ static void answer_stats(void) {
 #endif
 }
 
+#ifdef MODEL_LEARNED_SIZE
+static bool learning_is_right(unsigned type, size_t size) {
+    unsigned code =
+        ef_learning_refusal(&model, type, link.in.bytes + EF_HEADER, size - EF_HEADER, BAD_LENGTH);
+    if (code != 0) {
+        refuse(code, type);
+    }
+    return code == 0;
+}
+
+static void answer_learning(unsigned type) {
+    link.out_size += ef_learning_answer(&model, type, link.in.bytes + EF_HEADER,
+                                        link.out.bytes + EF_HEADER, EF_FRAME_MAX - EF_HEADER);
+}
+#endif
+
 /* Tells whether a request is to be run; if not, it is answered. */
 static bool is_due(unsigned type, size_t size) {
     if (type == HELLO) {
@@ -318,6 +335,11 @@ static bool is_due(unsigned type, size_t size) {
     if (type == STEP) {
         return step_is_right(size);
     }
+#ifdef MODEL_LEARNED_SIZE
+    if (ef_learning_knows(type)) {
+        return learning_is_right(type, size);
+    }
+#endif
     if (type != STATS && type != BYE) {
         refuse(UNKNOWN_TYPE, type);
         return false;
@@ -344,6 +366,11 @@ static bool serve_frames(void) {
         } else if (type == STATS) {
             answer_stats();
         }
+#ifdef MODEL_LEARNED_SIZE
+        if (ef_learning_knows(type)) {
+            answer_learning(type);
+        }
+#endif
         ef_link_send(&link.out, link.out_size);
         if (type == BYE) {
             return true;
