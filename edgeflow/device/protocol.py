@@ -44,6 +44,7 @@ _RATES = struct.Struct("<HI")
 _OLD_HELLO = struct.Struct("<BB B8sHHHHI")
 _NUMBER = struct.Struct("<H")
 _STATS = struct.Struct("<III")
+_STATS_MARKED = struct.Struct("<IIII")
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,14 @@ class Stats:
     """Counters of a board: `stack_bytes` since its reset, the others since HELLO.
 
     `stack_bytes` is the stack's high-water mark, 0 where it is not known; `frame_errors` counts
-    the frames that the board dropped.
+    the frames that the board dropped; `marker_cycles` is what a call of the marker costs, None of a
+    board without one.
     """
 
     stack_bytes: int
     steps: int
     frame_errors: int
+    marker_cycles: int | None = None
 
 
 def encode_frame(message: Message) -> bytes:
@@ -192,6 +195,8 @@ def decode_stats(body: bytes) -> Stats:
     ProtocolError
         If it has another length.
     """
+    if len(body) == _STATS_MARKED.size:
+        return Stats(*_STATS_MARKED.unpack(body))
     if len(body) != _STATS.size:
         raise ProtocolError(f"the board's reply to STATS has {len(body)} bytes, not {_STATS.size}")
     return Stats(*_STATS.unpack(body))

@@ -262,6 +262,10 @@ def _check(recipe: Recipe) -> None:
     decide = recipe.decide
     if decide.detect is not None and decide.anomaly is not None:
         raise CompressError("use either --detect or --anomaly: outputs are classes or forecasts")
+    if decide.count and (decide.detect is not None or decide.anomaly is not None):
+        raise CompressError("use either --count, --detect or --anomaly: one layer decides")
+    if decide.count and recipe.cutoff.max_drop is not None:
+        raise CompressError("use either --count or --cutoff: a counter reads every sample")
     if (decide.anomaly is None) != (decide.learn is None):
         raise CompressError(
             "--anomaly needs --learn, and the other way round: percent of false alarms, and the "

@@ -252,12 +252,16 @@ class Decide(Step):
         and validation subjects, like 10.
     learn : float, optional
         Seconds at a recording's beginning that --anomaly takes as normal.
+    count : bool
+        Count repetitions, by the output, band and pause that are right on most recordings of
+        validation subjects.
     """
 
     panel: ClassVar = DECISIONS
     detect: Annotated[Points | None, Option("--detect")] = None
     anomaly: Annotated[Points | None, Option("--anomaly")] = None
     learn: Annotated[Points | None, Option("--learn")] = None
+    count: Annotated[bool, Option("--count")] = False
 
 
 class Adapt(Step):
