@@ -144,6 +144,9 @@ def _trace(
         kept.append([_kept(graph, new[name], _width(vector)) for name, vector in vectors])
         graph.due = None
     y = joined(values, program.reads[-1])
+    if any(op.kind == "input" for op in graph.owners(y.array.ravel())):
+        # states change before the outputs are read
+        y = graph.add("copy", y.shape, y.interval, [y.operand(y.shape)], y.width)
     return Step(
         graph,
         x.array.ravel(),
