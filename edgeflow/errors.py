@@ -16,6 +16,7 @@ __all__ = [
     "DeviceError",
     "EdgeFlowError",
     "EdgeFlowWarning",
+    "EnergyError",
     "ExportError",
     "ImageMismatchError",
     "NoRoomError",
@@ -125,6 +126,10 @@ class TargetError(EdgeFlowError):
 
 class AppError(EdgeFlowError):
     """A page cannot be served, or was asked for what it cannot show."""
+
+
+class EnergyError(EdgeFlowError):
+    """A recording of power, or a probe's, that tells no energy; a battery or part not known."""
 
 
 class ImcError(EdgeFlowError):

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel
 
 QUANTIZATION, PRUNING, DELTA = "Quantization", "Pruning", "Delta updates"
 FINE_TUNING, EARLY_EXIT, DECISIONS = "Fine-tuning", "Early exit", "Decisions"
+LEARNING = "Learning on the device"
 SEARCH, MEASUREMENT = "Search", "Measurement"
 DATA, MODEL, TRAINING, METHODS = "Data", "Model", "Training", "Methods"
 IMPORT = "Models from elsewhere"
@@ -24,7 +25,8 @@ ARRAYS = "Analog arrays"
 #: Groups of options in the order of help and documentation.
 PANELS = (
     DATA, MODEL, TRAINING, METHODS, IMPORT,
-    QUANTIZATION, PRUNING, DELTA, FINE_TUNING, EARLY_EXIT, DECISIONS, SEARCH,
+    QUANTIZATION, PRUNING, DELTA, FINE_TUNING, EARLY_EXIT, DECISIONS, LEARNING,
+    SEARCH,
     MEASUREMENT, ARRAYS,
 )  # fmt: skip
 

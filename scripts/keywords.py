@@ -1,12 +1,14 @@
 """Streams of spoken digits in noise, of which three are keywords, as a data set of events.
 
-python scripts/keywords.py --root DATA -o keywords.npz [--test yweweler] [--words zero,six,seven]
+python scripts/digit_voices.py -o voices
+python scripts/keywords.py --root DATA --voices voices -o keywords.npz [--test yweweler]
 edgeflow train --data keywords.npz --task events --mode streaming --front log-mel -o runs/keywords
 edgeflow compress runs/keywords --data keywords.npz --detect 1 -o keywords.onnx
 
-Each speaker says all clips of all ten digits once, at random moments: the test and the validation
-speaker within an hour, the others within minutes. Each minute is a recording with noise of its own,
-from white to brown. The tag of a keyword lasts from its beginning to a tenth of a second after it.
+Each speaker says all clips of all ten digits once, at random moments: the test speaker and the two
+who validate within an hour each, the others and synthetic voices within minutes. Each minute is a
+recording with noise of its own, from white to brown. The tag of a keyword lasts from its beginning
+to a tenth of a second after it; in training only around its end, when all of it has been heard.
 """
 
 import argparse
@@ -21,9 +23,14 @@ sys.path.insert(0, str(ROOT))
 from edgeflow.data import load_dataset  # noqa: E402
 from edgeflow.data.dataset import Recording, everybody  # noqa: E402
 
-BACKGROUND = "background"
+BACKGROUND, VOICES = "background", "voices"
 #: Least pause between two words, and what a tag lasts after its word, in seconds.
 PAUSE, AFTER = 0.25, 0.1
+#: In training: what a tag lasts before and after the word's end, in seconds; deviation of the
+#: logarithm of a clip's pace.
+END, PACE = (0.1, 0.2), 0.1
+#: Words a minute in training, and the level of synthetic ones.
+DENSITY, LEVEL = 50, 0.05
 #: Decibels by which noise is below the speaker's clips, from and to; deviation of a clip's gain.
 NOISE_DB, GAIN_DB = (10.0, 25.0), 3.0
 
@@ -32,38 +39,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", required=True, help="folder of the data")
     parser.add_argument("-o", "--out", required=True, help="the .npz that is written")
-    parser.add_argument("--test", default="yweweler", help="speaker; the next by name validates")
+    parser.add_argument("--test", default="yweweler", help="speaker; the two next validate")
+    parser.add_argument("--voices", help="folder of synthetic speakers, who train")
     parser.add_argument("--words", default="zero,six,seven")
-    parser.add_argument("--minutes", type=int, default=60, help="of test and validation")
-    parser.add_argument("--train-minutes", type=int, default=10, help="of each other speaker")
+    parser.add_argument("--minutes", type=int, default=60, help="of test and each validation")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     data = load_dataset("spoken-digits", root=given.root)
     words, rate = given.words.split(","), int(data.rate_hz)
     speakers = everybody(data.recordings)
-    val = speakers[(speakers.index(given.test) + 1) % len(speakers)]
-    train = [one for one in speakers if one not in (given.test, val)]
-    tag_of = [words.index(name) + 1 if name in words else 0 for name in data.classes]
+    first = speakers.index(given.test)
+    val = [speakers[(first + i) % len(speakers)] for i in (1, 2)]
+    clips: dict[str, list[tuple[np.ndarray, int]]] = {}
+    recordings = [(one.person, data.classes, one) for one in data.recordings]
+    if given.voices:
+        more = load_dataset(given.voices)
+        # a minute has several of them
+        recordings += [(VOICES, more.classes, one) for one in more.recordings]
+    for who, names, one in recordings:
+        name = names[one.label]
+        tag = words.index(name) + 1 if name in words else 0
+        clip = _spoken(one)
+        if who == VOICES:  # of levels of their own
+            clip = LEVEL * clip / np.sqrt(np.square(clip).mean())
+        clips.setdefault(who, []).append((clip, tag))
     rng = np.random.default_rng(given.seed)
     x, tags, person = [], [], []
-    for speaker in speakers:
-        own = [one for one in data.recordings if one.person == speaker]
-        minutes = given.train_minutes if speaker in train else given.minutes
-        clips = [(_spoken(one), tag_of[one.label]) for one in own]
-        level = float(np.median([np.sqrt(np.square(clip).mean()) for clip, _ in clips]))
-        for chosen in np.array_split(rng.permutation(len(clips)), minutes):
-            found = minute_of([clips[i] for i in chosen], level, 60 * rate, rate, rng)
+    for who, own in clips.items():
+        trains = who not in (given.test, *val)
+        level = float(np.median([np.sqrt(np.square(clip).mean()) for clip, _ in own]))
+        minutes = -(-len(own) // DENSITY) if trains else given.minutes
+        for chosen in np.array_split(rng.permutation(len(own)), minutes):
+            said = [own[i] for i in chosen]
+            if trains:
+                said = [(_paced(clip, rng), tag) for clip, tag in said]
+            found = minute_of(said, level, 60 * rate, rate, rng, END if trains else None)
             x.append(found[0])
             tags.append(found[1])
-            person.append(speaker)
+            person.append(who)
     np.savez(
         given.out,
         x=np.stack(x)[..., None], tags=np.stack(tags), person=np.array(person),
         classes=np.array([BACKGROUND, *words]), channels=np.array(["audio"]),
         units=np.array(["full scale"]), rate_hz=rate, window=rate,
         counts_per_unit=np.array([32768.0]),
-        people_train=np.array(train), people_val=np.array([val]),
-        people_test=np.array([given.test]),
+        people_train=np.array([who for who in clips if who not in (given.test, *val)]),
+        people_val=np.array(val), people_test=np.array([given.test]),
     )  # fmt: skip
 
 
@@ -73,11 +94,20 @@ def _spoken(one: Recording) -> np.ndarray:
     return heard
 
 
+def _paced(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a clip played faster or slower."""
+    steps = round(len(clip) * np.exp(rng.normal(0, PACE)))
+    return np.interp(np.linspace(0, len(clip) - 1, steps), np.arange(len(clip)), clip)
+
+
 def minute_of(
     clips: list[tuple[np.ndarray, int]], level: float, length: int, rate: int,
-    rng: np.random.Generator,
+    rng: np.random.Generator, around_end: tuple[float, float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Return samples and tags [length] of clips at random moments, in noise."""
+    """Return samples and tags [length] of clips at random moments, in noise.
+
+    Tags stand for whole words and a little more, or `around_end`: seconds before and after it.
+    """
     pause, free = round(PAUSE * rate), length - sum(len(clip) for clip, _ in clips)
     free -= pause * (len(clips) + 1)
     if free < 0:
@@ -88,8 +118,10 @@ def minute_of(
     for (clip, tag), gap in zip(clips, gaps, strict=False):
         at += int(gap)
         x[at : at + len(clip)] += 10 ** (rng.normal(0, GAIN_DB) / 20) * clip
-        tags[at : at + len(clip) + round(AFTER * rate)] = tag
-        at += len(clip)
+        end = at + len(clip)
+        before, after = (len(clip) / rate, AFTER) if around_end is None else around_end
+        tags[max(at, end - round(before * rate)) : end + round(after * rate)] = tag
+        at = end
     return np.clip(x, -1, 1).astype(np.float32), tags
 
 

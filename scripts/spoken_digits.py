@@ -1,9 +1,11 @@
 """Spoken digits with a speaker left out in turn: the table in docs/benchmarks.md.
 
-python scripts/spoken_digits.py --root DATA [--seed 0] [--only yweweler] [--compress]
+python scripts/digit_voices.py -o voices
+python scripts/spoken_digits.py --root DATA [--voices voices] [--seed 0] [--only lucas] [--compress]
 
-The next speaker by name validates, the others train. Epoch and options are chosen on validation
-speakers only. Prints the accuracy of each test speaker over ten classes, one decision a clip.
+The next speaker by name validates, the others train, with synthetic voices if they are given. Epoch
+and options are chosen on validation speakers only. Prints the accuracy of each test speaker over
+ten classes, one decision a clip.
 """
 
 import argparse
@@ -33,6 +35,8 @@ OPTIONS: dict[str, Any] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", required=True, help="folder of the data")
+    parser.add_argument("--voices", help="folder of synthetic speakers, who train, too")
+    parser.add_argument("--epochs", type=int, default=OPTIONS["epochs"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help="this test speaker")
     parser.add_argument("--compress", action="store_true", help="accuracy of the integers, too")
@@ -54,10 +58,11 @@ def main() -> None:
 
 def _accuracies(test: str, people: dict[str, list[str]], given: argparse.Namespace) -> list[float]:
     """Return the accuracy of validation and test speaker and, to compress, of the integers."""
-    data = load_dataset("spoken-digits", root=given.root, people=people)
+    data = load_dataset("spoken-digits", root=given.root, people=people, more=given.voices)
+    options = {**OPTIONS, "epochs": given.epochs, "seed": given.seed}
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        metrics = train(data, "gru", out=run, seed=given.seed, **OPTIONS).metrics
+        metrics = train(data, "gru", out=run, **options).metrics
         found = [metrics[split]["accuracy"] for split in ("val", "test")]
         if given.compress:
             from edgeflow.recipes.apply import for_model

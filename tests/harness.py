@@ -10,9 +10,10 @@ import dataclasses
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,8 +37,20 @@ BOARDS = [
     if (board.emulated or board.uart is None) and board.name != "qemu-f405"
 ]
 BOARD_SETS = [(name, kernels) for name in BOARDS for kernels in load_board(name).core.kernels]
+#: Boards with another one's instructions and kernels, or a few more. `test_boards.py` runs the
+#: kernels of them all; other tests run on them with the slow ones.
+SISTERS = ("qemu-m7", "qemu-m33", "qemu-rv32-zbb", "qemu-a55")
 #: A board for each kernel set: the smallest that has it, this machine for portable C.
 HOME = {kernels: board for board, kernels in reversed(BOARD_SETS)} | {"c": "host"}
+
+
+def sisters_slow(rows: Iterable[str | tuple[str, str]]) -> list[Any]:
+    """Return boards, or boards and more, as parameters of tests: those of `SISTERS` are slow."""
+    params = []
+    for row in rows:
+        values = (row,) if isinstance(row, str) else row
+        params.append(pytest.param(*values, marks=[pytest.mark.slow] * (values[0] in SISTERS)))
+    return params
 
 
 @dataclass(frozen=True)
@@ -210,12 +223,12 @@ class _Image:
     def _header(self) -> str:
         digest = ", ".join(f"0x{byte:02x}" for byte in self.hash)
         return (
-            "#include <stdint.h>\n"
+            "#ifndef MODEL_H\n#define MODEL_H\n#include <stdint.h>\n"
             f"#define MODEL_INPUTS {self.inputs}\n#define MODEL_OUTPUTS {self.outputs}\n"
             f"#define MODEL_WINDOW 0\n#define MODEL_HASH {{{digest}}}\n"
             "typedef struct {\n    int16_t begun;\n} model_t;\n"
             "void model_init(model_t *model);\nvoid model_reset(model_t *model);\n"
-            "void model_step(model_t *model, const int16_t *x, int16_t *y);\n"
+            "void model_step(model_t *model, const int16_t *x, int16_t *y);\n#endif\n"
         )
 
     def _source(self) -> str:

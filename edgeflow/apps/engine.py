@@ -308,7 +308,7 @@ def _energy(part: Part, cycles_error: float | None) -> str:
     """Return which part figures are for, and where its energy is from."""
     if part.energy is None:
         return f" for {part.description}"
-    error = worst_of_both(cycles_error, part.energy.error_percent)
+    error = worst_of_both(cycles_error, part.energy_error_percent)
     pj = part.energy.pj_per_cycle
     return f", energy by {pj:g} pJ/cycle{_within(error)}, of {part.description}"
 

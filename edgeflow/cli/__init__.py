@@ -19,7 +19,8 @@ from edgeflow.errors import CheckFailed, EdgeFlowError
 # In the order of the pipeline, which is the order in --help.
 COMMANDS = (
     "demo", "data", "train", "compress", "inspect", "compile", "float", "export", "flash",
-    "profile", "live", "apps", "compare", "imc", "mlperf", "bench", "boards", "doctor",
+    "profile", "energy", "budget", "live", "apps", "compare", "imc", "mlperf", "bench", "boards",
+    "doctor",
 )  # fmt: skip
 
 _ADVICE = {

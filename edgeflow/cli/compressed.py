@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from edgeflow.program import Program
 
 #: Entries of the metadata that stand beside the scores.
-_TOLD = ("cutoff", "detect", "residual", "fired", "spikes")
+_TOLD = ("cutoff", "detect", "residual", "count", "fired", "spikes")
 #: Rows of the shares in the metadata of a program.
 _SHARES = {"fired": "columns of {} updated", "spikes": "neurons of {} that spike"}
 
@@ -59,7 +59,7 @@ def _decided_rows(program: "Program", split: str) -> list[list[str]]:
     """Return the scores of the layer behind the model that decides."""
     return [
         [f"{metric.label}, {name}", "", metric.text(program.metadata[key][split].get(metric.name))]
-        for key, name in (("detect", "detector"), ("residual", "flags"))
+        for key, name in (("detect", "detector"), ("residual", "flags"), ("count", "counter"))
         if split in program.metadata.get(key, {})
         for metric in program.task.metrics
     ]

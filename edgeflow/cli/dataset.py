@@ -30,4 +30,5 @@ def load(
 
 def inputs(data: str, reading: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is read for --data, as `edgeflow.files.check_outputs` takes it."""
-    return {"--data": data, "--people": reading["people"], "--root": reading["root"]}
+    names = ("more", "people", "root")
+    return {"--data": data, **{f"--{name}": reading[name] for name in names}}

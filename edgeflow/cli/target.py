@@ -34,10 +34,16 @@ def search_and_show(
     json_: bool,
 ) -> "Found":
     """Search, print all candidates, and check the constraints on test subjects."""
+    from edgeflow.recipes.apply import for_model
+    from edgeflow.recipes.decide import decided_data, decided_score
     from edgeflow.recipes.measure import emulated_board
-    from edgeflow.recipes.search import check, read_ladder, search
+    from edgeflow.recipes.recipe import make_recipe, read_recipe
+    from edgeflow.recipes.search import OF_ALL, check, read_ladder, search
 
-    names, metric = read_ladder(ladder), dataset.task.headline
+    names, whole = read_ladder(ladder), dataset
+    dataset = for_model(whole, model)
+    first = make_recipe(read_recipe(names[0]), {key: options.get(key) for key in OF_ALL})
+    metric = decided_data(first.decide, whole, dataset).task.headline
     with console.progress() as bar:
         task = bar.add_task("recipes", total=len(names), status="")
         training = bar.add_task("fine-tuning", total=None, status="", visible=False)
@@ -51,7 +57,7 @@ def search_and_show(
             console.note(f"{', '.join(c for c in figures[1:] if c)}", label=f"{row['recipe']:12s} ")
 
         found = search(
-            model, dataset, limits, emulated_board(board, trusted=trust_board), out,
+            model, whole, limits, emulated_board(board, trusted=trust_board), out,
             ladder=names, options=options, model_options=model_options, restart=restart,
             on_candidate=on_candidate, on_done=on_done,
             on_epoch=console.epochs(bar, training, dataset.task),
@@ -77,11 +83,16 @@ def search_and_show(
         )
         if found.record is not None:
             scores, cost = found.record["scores"], found.record["cost"]
+            own = dataset.task.headline
             before, after = (scores[key] for key in dataset.task.pair)
+            decides = ""
+            if found.compressed is not None:
+                decided = decided_score(found.compressed.program, first.decide, "test")
+                decides = "" if decided is None else f"{metric.label} {metric.text(decided)}; "
             console.out.print(
-                f"{out}: '{found.rows[0]['recipe']}', {metric.named(after)} of "
+                f"{out}: '{found.rows[0]['recipe']}', {decides}{own.named(after)} of "
                 f"{scores['windows']} windows of test subjects (float "
-                f"{metric.text(before)}), {cost['instructions']['mean']:,.0f} "
+                f"{own.text(before)}), {cost['instructions']['mean']:,.0f} "
                 f"instructions per step; 'edgeflow compile {out} --board {board} --optimize "
                 f"{cost['optimize']}' makes its image",
                 soft_wrap=True,

@@ -364,7 +364,7 @@ def _compile(
     texts = render(plan, prefix, shared=name is not None, counts=per_unit)
     write(texts | license_file(), directory)
     if prefix != _MODEL:
-        header = model_header(prefix, overlap=program.overlap is not None)
+        header = model_header(prefix, program)
         write_atomic(directory / "objects" / "model.h", header)
     frame = frame_size(spec, program.inputs, program.outputs)
     sources = [f"{prefix}.c"]
@@ -434,14 +434,14 @@ def earlier(directory: Path) -> dict[str, list[str]]:
 FOLDER = FolderKind("compile", beside=("profile", "float"), earlier=earlier, passing=("objects",))
 
 
-def model_header(prefix: str, folder: str = "", *, overlap: bool = False) -> str:
-    """Return the ``model.h`` by which the firmware knows a library of another name, in `folder`.
-
-    `overlap` tells whether its windows overlap.
-    """
+def model_header(prefix: str, program: Program, folder: str = "") -> str:
+    """Return the ``model.h`` by which the firmware knows a library of another name, in `folder`."""
     functions = ["t", "init", "reset", "step", "decide", "exponential"]
     macros = ["INPUTS", "OUTPUTS", "WINDOW", "HASH"]
-    if overlap:
+    if program.learns:
+        functions += ["learn", "forget", "save", "load"]
+        macros += ["LEARNED_SIZE"]
+    if program.overlap is not None:
         functions += [f"hop_{name}" for name in ("t", "init", "reset", "step")]
         macros += ["HOP"]
     lines = [f'#include "{folder}{prefix}.h"']

@@ -58,7 +58,7 @@ def _struct(name: str, kinds: list[type[Node]]) -> str:
             [(f"    {kind}{field};", notes.get(field, "")) for field, kind in members.items()]
         ),
         f"}} {name};\n",
-        *(_prototype(kind) for kind in kinds),
+        *dict.fromkeys(_prototype(kind) for kind in kinds),
     ]
     return "\n".join(lines) + "\n"
 
@@ -70,6 +70,10 @@ def _prototype(kind: type[Node]) -> str:
     }
     arguments = [f"const {kind.c_struct} *cell", "const int16_t *x"]
     arguments += [f"int{32 if wide[name] else 16}_t *{name}" for name in wide]
+    arguments += [
+        f"const int{32 if bits == 32 else 16}_t *{name}"
+        for name, (_, bits) in kind.derived_fields.items()
+    ]
     arguments += ["int16_t *y"] if kind.output_state is None else []
     buffers = ("int16_t *scratch", "int32_t *scratch32")
     arguments += [b for b, used in zip(buffers, kind.c_scratch(), strict=True) if used]

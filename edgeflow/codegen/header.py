@@ -3,6 +3,7 @@
 import numpy as np
 
 from edgeflow import __version__
+from edgeflow.codegen import learning
 from edgeflow.codegen.c_text import c_float, c_string, c_values, plain
 from edgeflow.codegen.decisions_header import decisions, meaning
 from edgeflow.codegen.overlap import declarations
@@ -68,7 +69,8 @@ void {prefix}_reset({prefix}_t *model);
 /* Reads one sample, writes the outputs after it. */
 void {prefix}_step({prefix}_t *model, const int16_t x[{macro}_INPUTS], int16_t y[{macro}_OUTPUTS]);
 
-{_decided(program, prefix)}{declarations(program, prefix)}/* {quantize} */
+{_decided(program, prefix)}{declarations(program, prefix)}{learning.declarations(program, prefix)}\
+/* {quantize} */
 void {prefix}_quantize(const float raw[{macro}_INPUTS], int16_t x[{macro}_INPUTS]);
 
 {"" if counts is None else counts_declaration(prefix)}#ifdef __cplusplus

@@ -72,11 +72,11 @@ class Mlperf(Spec):
         if not program.classes or not program.window:
             what = "windows" if program.classes else "classes"
             raise TargetError(f"MLPerf Tiny compares classes of windows: the program has no {what}")
-        if self.mode == "energy" and board.gpio is None:
-            names = ", ".join(other.name for other in list_boards() if other.gpio is not None)
+        if self.mode == "energy" and not _marks_time(board):
+            names = ", ".join(other.name for other in list_boards() if _marks_time(other))
             raise TargetError(
                 f"{board.name}: the energy mode needs a pin that marks the time: give the board "
-                f"a [gpio] in its file; of the boards here: {names}"
+                f"a [gpio] with a 'pin' in its file; of the boards here: {names}"
             )
 
     def flags(self, part: Part | None) -> list[str]:
@@ -91,3 +91,7 @@ class Mlperf(Spec):
                 f'-DEF_STEP_PART="{part.name}"',
             ]
         return flags
+
+
+def _marks_time(board: BoardSpec) -> bool:
+    return board.gpio is not None and board.gpio.pin is not None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeflow.codegen import learning
 from edgeflow.codegen.backends import ALL, OURS, TVM, backends_of, owner
 from edgeflow.codegen.backends.backend import Code, Product, Site, StepCode
 from edgeflow.codegen.choice import Choice, choose_kernels
@@ -164,7 +165,7 @@ def _sites(program: Program, places: Places) -> list[Site]:
             node,
             places.read(number).pointer,
             places.values[number + 1].pointer,
-            {name: places.state(node, name).pointer for name in node.states},
+            {name: places.state(node, name).pointer for name in (*node.states, *node.derived)},
         )
         for number, node in enumerate(program.nodes)
     ]
@@ -178,6 +179,7 @@ def _sources(
         functions.add("ef_hold_matvec")
     if any(product.matrix.factor for product in products):
         functions.add("ef_low_rank_matvec")
+    functions |= learning.functions(program)
     functions |= {f"ef_table_{table}" for node in program.nodes for table in node.tables}
     return tuple(sorted(source_file(function, sets) for function in functions))
 
@@ -203,3 +205,5 @@ def _members(
         yield Member("int16", "scratch", round_up(size))
     if size := max(step.scratch32 for step in steps.values()):
         yield Member("int32", "scratch32", round_up(size))
+    for dtype, name, size in learning.members(program):
+        yield Member(dtype, name, round_up(size))

@@ -115,7 +115,9 @@ def quantizer_library(program: Program, form: CountsFormat | None = None) -> Map
         quantize_function(program, "sample") if form is None else counts_function(form, "sample")
     )
     hash_bytes = ", ".join(f"0x{byte:02x}" for byte in program.hash)
-    header = f"""#include <stdint.h>
+    header = f"""#ifndef MODEL_H
+#define MODEL_H
+#include <stdint.h>
 #define SAMPLE_INPUTS {program.inputs}
 #define MODEL_INPUTS ({halves} SAMPLE_INPUTS)
 #define MODEL_OUTPUTS SAMPLE_INPUTS
@@ -128,6 +130,7 @@ void model_init(model_t *model);
 void model_reset(model_t *model);
 void model_step(model_t *model, const int16_t *x, int16_t *y);
 void {call}(const {kind} raw[SAMPLE_INPUTS], int16_t x[SAMPLE_INPUTS]);
+#endif
 """
     source = f"""#include "model.h"
 #include "ef_profile.h"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeflow import __version__
+from edgeflow.codegen import learning
 from edgeflow.codegen.backends import owner
 from edgeflow.codegen.backends.backend import Product
 from edgeflow.codegen.c_text import c_array, c_struct, c_values
@@ -110,6 +111,7 @@ def _source(plan: Plan, prefix: str, place: str, counts: CountsFormat | None) ->
         parts.append("\n".join(_constants(plan, node, reads)))
     parts += [_lifecycle(plan, prefix), quantize_function(program, prefix), _step(plan, prefix)]
     parts += definitions(program, prefix)
+    parts += learning.definitions(program, prefix)
     parts += [] if counts is None else [counts_function(counts, prefix)]
     return "\n\n".join(parts) + "\n"
 
@@ -201,13 +203,15 @@ def _lifecycle(plan: Plan, prefix: str) -> str:
         f"    @ef_copy_flash(model->{name}_memory, {name}_start, sizeof {name}_start);\n"
         for name in names
     )
+    reset = f"    {prefix}_init(model);\n"
+    if plan.program.learns:
+        reset = f"    memset(model, 0, {learning.cleared(plan.program, prefix)});\n{copies}"
     return f"""void {prefix}_init({prefix}_t *model) {{
     memset(model, 0, sizeof *model);
 {copies}}}
 
 void {prefix}_reset({prefix}_t *model) {{
-    {prefix}_init(model);
-}}"""
+{reset}}}"""
 
 
 def _step(plan: Plan, prefix: str) -> str:

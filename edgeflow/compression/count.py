@@ -20,7 +20,7 @@ LEVELS = np.linspace(0.1, 0.9, 17)
 APART_S = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def with_count(program: Program, dataset: "Dataset", channel: int = 0) -> Program:
+def with_count(program: Program, dataset: "Dataset", channel: int | None = None) -> Program:
     """Add the counter that is within one repetition on most recordings.
 
     Parameters
@@ -30,8 +30,8 @@ def with_count(program: Program, dataset: "Dataset", channel: int = 0) -> Progra
     dataset : Dataset
         With counts (`edgeflow.tasks.counting.Counting`); validation subjects choose, of equal
         candidates the one in their middle.
-    channel : int
-        Of that output.
+    channel : int, optional
+        Of that output; None: all are tried.
 
     Returns
     -------
@@ -48,29 +48,50 @@ def with_count(program: Program, dataset: "Dataset", channel: int = 0) -> Progra
     task = dataset.task
     if not isinstance(task, Counting):
         raise CompressError(f"data set '{dataset.name}' is for {task.name}: it has no counts")
-    if program.window or not 0 <= channel < program.outputs:
+    if program.window or (channel is not None and not 0 <= channel < program.outputs):
+        which = "an output" if channel is None else f"output {channel}"
         raise CompressError(
-            f"a counter reads output {channel} at every sample: the program has "
+            f"a counter reads {which} at every sample: the program has "
             f"{program.outputs} outputs"
             + (", and windows: train with --mode streaming" if program.window else "")
         )
     ran = Streams.of(program, dataset, "val")
-    levels = np.unique(np.quantile(np.concatenate(ran.outputs)[:, channel], LEVELS))
+    if not np.isfinite(ran.truth).any():
+        raise CompressError(f"data set '{dataset.name}': no count of a validation subject is known")
+    name = free_name(program, "count")
+    best = min(
+        (
+            _chosen(Count(name, program.outputs, one, 0, 0, 0), task, ran, dataset.rate_hz)
+            for one in (range(program.outputs) if channel is None else [channel])
+        ),
+        key=lambda found: (-found[1]["within_one"], found[1]["count_mae"]),
+    )
+    node, scores = best
+    found = {
+        "channel": node.channel, "high": node.high, "low": node.low, "apart": node.apart,
+        "val": scores,
+    }  # fmt: skip
+    metadata: dict[str, Any] = {**program.metadata, "count": found, "task": task.to_json()}
+    return program.then(node, classes=(), output_scale=1.0, output=None, metadata=metadata)
+
+
+def _chosen(
+    node: Count, task: Counting, ran: Streams, rate_hz: float
+) -> tuple[Count, dict[str, float]]:
+    """Return the counter of one output with the band and pause that fit best, and its scores."""
+    levels = np.unique(np.quantile(np.concatenate(ran.outputs)[:, node.channel], LEVELS))
     levels = np.unique(np.round(levels).astype(np.int64))
     bands = [(high, low) for high in levels for low in levels if low <= high]
-    apart = sorted({min(round(s * dataset.rate_hz), 32767) for s in APART_S})
+    apart = sorted({min(round(s * rate_hz), 32767) for s in APART_S})
     tried = np.array([(*band, steps) for band in bands for steps in apart], np.int64)
     fields = {name: tried[:, i : i + 1] for i, name in enumerate(("high", "low", "apart"))}
-    node = Count(free_name(program, "count"), program.outputs, channel, 0, 0, 0)
-    counts = outputs_of(node, fields, ran.outputs)
-    scores = [task.score(ran.truth, task.decide(one)) for one in counts]
+    scores = [
+        task.score(ran.truth, task.decide(one)) for one in outputs_of(node, fields, ran.outputs)
+    ]
     ranks = np.array([(-one["within_one"], one["count_mae"]) for one in scores])
     equal = np.flatnonzero((ranks == min(map(tuple, ranks))).all(axis=1))
     # the one in their middle, which others' movements leave by the farthest way
     middle = np.abs(tried[equal] - tried[equal].mean(axis=0)) / (np.ptp(tried, axis=0) + 1)
     best = int(equal[middle.sum(axis=1).argmin()])
     high, low, steps = (int(value) for value in tried[best])
-    found = {"channel": channel, "high": high, "low": low, "apart": steps, "val": scores[best]}
-    metadata: dict[str, Any] = {**program.metadata, "count": found, "task": task.to_json()}
-    chosen = replace(node, high=high, low=low, apart=steps)
-    return program.then(chosen, classes=(), output_scale=1.0, output=None, metadata=metadata)
+    return replace(node, high=high, low=low, apart=steps), scores[best]

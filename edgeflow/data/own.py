@@ -32,6 +32,7 @@ def load_own(
     resample_hz: float | None = None,
     reading: Reading | None = None,
     partial: bool = False,
+    one_label: bool = False,
 ) -> Dataset:
     """Load a file or folder of recordings.
 
@@ -49,6 +50,8 @@ def load_own(
         What columns are, and how the file is written.
     partial : bool
         Take any number of subjects and labels, and recordings of any length; the splits are empty.
+    one_label : bool
+        All recordings may have the same label.
 
     Raises
     ------
@@ -59,10 +62,12 @@ def load_own(
     rate = _rate(path, found, rate_hz)
     if not found.recordings:
         raise DataError(f"{path}: holds no recordings: add some")
-    if len(found.classes) == 1 and not partial:
+    if len(found.classes) == 1 and not (partial or one_label):
         what = "label" if found.target is None else "tag"
+        number = found.target is None and found.classes[0].isdecimal()
         raise DataError(
             f"{path}: only one {what} ({shown(found.classes[0])}): at least 2 are needed"
+            + ", or --task counting, if it is a number of repetitions" * number
         )
     _check_finite(path, found)
     there = everybody(found.recordings)

@@ -5,12 +5,17 @@ from dataclasses import replace
 
 from edgeflow.data.dataset import Dataset
 from edgeflow.data.forecasts import forecasts
+from edgeflow.data.phases import can_be_counted, counted, phases
 from edgeflow.errors import DataError
 from edgeflow.tasks import Forecast, Tagging, Task
+from edgeflow.tasks.counting import Counting
 from edgeflow.tasks.events import Events
+from edgeflow.tasks.phase import Phase
 
 #: What ``--task`` can be.
-PURPOSES = ("forecast", "tagging", "events")
+PURPOSES = ("forecast", "tagging", "events", "phase", "counting")
+#: Those of labels that are numbers of repetitions.
+COUNTED = ("phase", "counting")
 
 
 def for_purpose(dataset: Dataset, task: str | None, horizon: Sequence[float] = ()) -> Dataset:
@@ -41,8 +46,12 @@ def for_purpose(dataset: Dataset, task: str | None, horizon: Sequence[float] = (
         return forecasts(dataset, horizon)
     if horizon:
         raise DataError("--horizon: it is of forecasts: use --task forecast")
+    if task == "phase":
+        return phases(dataset)
     if not dataset.classes:
         raise DataError(f"--task {task}: '{dataset.name}' has no classes")
+    if task == "counting":
+        return counted(dataset)
     if task == "events":
         if not dataset.rate_hz:
             raise DataError("--task events: false alarms are counted by the hour: use --rate")
@@ -57,6 +66,10 @@ def for_task(dataset: Dataset, task: Task) -> Dataset:
     if isinstance(task, Forecast) and dataset.rate_hz == task.rate_hz and task.rate_hz:
         made = forecasts(dataset, [n / task.rate_hz for n in task.steps])
         return made if made.task == task else dataset
+    if isinstance(task, Phase) and can_be_counted(dataset):
+        return phases(dataset)
+    if isinstance(task, Counting) and can_be_counted(dataset):
+        return counted(dataset)
     if isinstance(task, Tagging) and list(task.classes) == dataset.classes:
         return replace(dataset, target=task)
     if isinstance(task, Events) and list(task.classes) == dataset.classes:

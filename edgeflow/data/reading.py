@@ -62,6 +62,8 @@ class Origin:
         What the data are for, if not what they are labelled for: forecast, tagging, events.
     horizon : tuple of float
         Of forecasts: how far, in seconds, like 0.5,1.0.
+    more : str, optional
+        Another data set, like a folder of synthetic recordings, whose subjects all train.
     """
 
     panel = DATA
@@ -71,6 +73,7 @@ class Origin:
     resample_hz: Annotated[float | None, Option("--resample")] = None
     task: Annotated[str | None, Option("--task")] = None
     horizon: Annotated[tuple[float, ...], Option("--horizon", as_seconds)] = ()
+    more: Annotated[str | None, Option("--more")] = None
 
 
 @dataclass(frozen=True)

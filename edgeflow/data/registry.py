@@ -11,8 +11,9 @@ import numpy as np
 
 from edgeflow.data import sets
 from edgeflow.data.dataset import Dataset, everybody
+from edgeflow.data.more import with_more
 from edgeflow.data.people import apply_people, check_people, fixed_split, read_people
-from edgeflow.data.purpose import for_purpose
+from edgeflow.data.purpose import COUNTED, for_purpose
 from edgeflow.data.reading import given, make_reading
 from edgeflow.data.resample import resampled
 from edgeflow.data.source import Source, cache_folder
@@ -63,6 +64,7 @@ def load_dataset(
     partial: bool = False,
     task: str | None = None,
     horizon: Sequence[float] = (),
+    more: str | Path | None = None,
 ) -> Dataset:
     """Load a data set by name, or recordings of your own from a file or folder.
 
@@ -109,6 +111,9 @@ def load_dataset(
         or of the targets of their steps; ``"tagging"``, their class at each step.
     horizon : sequence of float
         How far to forecast, in seconds.
+    more : str or Path, optional
+        Another data set, like a folder of synthetic recordings, whose subjects all train; with the
+        same channels, units and rate, and no other classes.
 
     Raises
     ------
@@ -123,6 +128,15 @@ def load_dataset(
     """
     if not isinstance(name_or_path, str | Path) or "\0" in str(name_or_path):
         raise DataError(f"a data set is a name or a path, not {type(name_or_path).__name__}")
+    if more is not None:
+        own = load_dataset(
+            name_or_path, root=root, people=people, rate_hz=rate_hz, window=window,
+            resample_hz=resample_hz, columns=columns, channels=channels, pattern=pattern,
+            separator=separator, decimal=decimal, time_unit=time_unit, partial=partial,
+        )  # fmt: skip
+        # how it is split plays no part
+        other = load_dataset(more, resample_hz=resample_hz, partial=True)
+        return for_purpose(with_more(own, other), task, horizon)
     if not isinstance(root, str | Path | None):
         raise DataError(f"root is {root!r}: give a path")
     split = None
@@ -144,7 +158,7 @@ def load_dataset(
 
         own = load_own(
             there, people=split, rate_hz=rate_hz, window=window, resample_hz=resample_hz,
-            reading=reading, partial=partial,
+            reading=reading, partial=partial, one_label=task in COUNTED,
         )  # fmt: skip
         return for_purpose(own, task, horizon)
 

@@ -109,6 +109,7 @@ class Client:
         self._patience, self._floor = patience, floor
         self._sequence = 0
         self._session = 0
+        self._learned = False
         self._received = bytearray()
         if boot_time > 0:
             self._received += transport.read(boot_time)
@@ -160,6 +161,8 @@ class Client:
             try:
                 return self._steps(x, reset)
             except BoardResetError:
+                if self._learned:  # which is lost, too
+                    raise
                 if not reset or resets > _MOST_RESETS:
                     raise
                 self._begin_again()
@@ -183,6 +186,43 @@ class Client:
                 cycles[start:stop] = counts
             start = max(stop, 1)
         return StepResult(y, cycles if counted else None)
+
+    def learn(self, label: int) -> None:
+        """Label what the board read last: index of a class.
+
+        From here on a reset of the board is an error, as it loses what was learned.
+
+        Raises
+        ------
+        DeviceError
+            If the board is gone, does not answer, or has no model that learns, or no such class.
+        """
+        self._learned = True
+        self._request(protocol.LEARN, protocol.encode_number(label))
+
+    def forget(self) -> None:
+        """Return the board to the trained model; errors as of `learn`."""
+        self._request(protocol.FORGET)
+
+    def save_learned(self) -> bytes:
+        """Return what the board has learned, for `load_learned` and `Program.load_learned`.
+
+        Errors as of `learn`.
+        """
+        blob, size = b"", 1
+        while len(blob) < size:
+            reply = self._request(protocol.SAVE, protocol.encode_number(len(blob)))
+            size, part = protocol.decode_saved(reply)
+            blob += part
+        return blob
+
+    def load_learned(self, blob: bytes) -> None:
+        """Give the board what was learned before; errors as of `learn`."""
+        self._learned = True
+        size = 2 * self.hello.inputs * self.hello.max_steps  # fits in a frame, as samples do
+        for start in range(0, len(blob), size):
+            part = blob[start : start + size]
+            self._request(protocol.LOAD, protocol.encode_number(start) + part)
 
     def stats(self) -> Stats:
         """Return the board's counters.

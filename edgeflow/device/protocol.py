@@ -16,10 +16,12 @@ from edgeflow.errors import ProtocolError
 PROTOCOL_VERSION = 2
 
 HELLO, STEP, STATS, BYE = 0x01, 0x02, 0x03, 0x04
+LEARN, FORGET, SAVE, LOAD = 0x05, 0x06, 0x07, 0x08
 REPLY = 0x80
 ERROR = 0xFF
 
 UNKNOWN_TYPE, BAD_LENGTH, WRONG_VERSION, TOO_MANY_STEPS, OTHER_SESSION = 1, 2, 3, 4, 5
+NO_SUCH_CLASS, NOT_LEARNED_HERE = 6, 7
 
 STEP_RESET = 0x01
 
@@ -40,7 +42,9 @@ _CRC_SIZE = 4
 _IDENTITY = struct.Struct("<B8s8sHHH")
 _RATES = struct.Struct("<HI")
 _OLD_HELLO = struct.Struct("<BB B8sHHHHI")
+_NUMBER = struct.Struct("<H")
 _STATS = struct.Struct("<III")
+_STATS_MARKED = struct.Struct("<IIII")
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,14 @@ class Stats:
     """Counters of a board: `stack_bytes` since its reset, the others since HELLO.
 
     `stack_bytes` is the stack's high-water mark, 0 where it is not known; `frame_errors` counts
-    the frames that the board dropped.
+    the frames that the board dropped; `marker_cycles` is what a call of the marker costs, None of a
+    board without one.
     """
 
     stack_bytes: int
     steps: int
     frame_errors: int
+    marker_cycles: int | None = None
 
 
 def encode_frame(message: Message) -> bytes:
@@ -189,9 +195,29 @@ def decode_stats(body: bytes) -> Stats:
     ProtocolError
         If it has another length.
     """
+    if len(body) == _STATS_MARKED.size:
+        return Stats(*_STATS_MARKED.unpack(body))
     if len(body) != _STATS.size:
         raise ProtocolError(f"the board's reply to STATS has {len(body)} bytes, not {_STATS.size}")
     return Stats(*_STATS.unpack(body))
+
+
+def encode_number(number: int) -> bytes:
+    """Return the body of LEARN, of a class, or of SAVE and the head of LOAD, of an offset."""
+    return _NUMBER.pack(number)
+
+
+def decode_saved(body: bytes) -> tuple[int, bytes]:
+    """Return the bytes of all that was learned, and a part of it, of a reply to SAVE.
+
+    Raises
+    ------
+    ProtocolError
+        If it is cut off.
+    """
+    if len(body) <= _NUMBER.size:
+        raise ProtocolError(f"the board's reply to SAVE has {len(body)} bytes")
+    return _NUMBER.unpack_from(body)[0], body[_NUMBER.size :]
 
 
 def refusal(body: bytes) -> str:
@@ -203,6 +229,8 @@ def refusal(body: bytes) -> str:
         WRONG_VERSION: f"it speaks version {detail} of the protocol and this edgeflow version "
         f"{PROTOCOL_VERSION}: compile and flash the image again",
         TOO_MANY_STEPS: f"a frame holds at most {detail} steps",
+        NO_SUCH_CLASS: "the model has no such class",
+        NOT_LEARNED_HERE: "what was learned is damaged, or of another program",
         OTHER_SESSION: "another program's session" if detail else "no session was begun",
     }
     return texts.get(code, f"error {code}")

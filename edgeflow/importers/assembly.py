@@ -1,6 +1,5 @@
 """Layers collected along the paths of a graph from input to output."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,28 +10,19 @@ from torch import nn
 
 from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.cells import layer_of
-from edgeflow.cells.chain import FloatChain, output_of
+from edgeflow.cells.chain import output_of
 from edgeflow.cells.join import Product, Sum
 from edgeflow.cells.pool import MovingMax, MovingMean, RunningMax
-from edgeflow.cells.rate import ZeroOrderHold, clocks_of
+from edgeflow.cells.rate import clocks_of
 from edgeflow.errors import CompressError
 from edgeflow.importers.check import identifier
 from edgeflow.importers.fold import FOLDABLE, scale_input, scale_output
+from edgeflow.importers.making import copied, linear_layer
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.points import Map, Part, Point, side_by_side
 from edgeflow.importers.strides import WITHOUT_MEMORY, add_conv, add_pool, begin
-from edgeflow.program.clocks import EVERY_STEP, Clock
+from edgeflow.program.clocks import Clock
 from edgeflow.quantization import Floats
-
-
-@dataclass(frozen=True)
-class Description:
-    """Facts about a model from the caller: the fields of `FloatChain` of the same names."""
-
-    channels: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
-    window: int = 0
-    rate_hz: float = 0.0
 
 
 @dataclass
@@ -58,6 +48,8 @@ class Assembly:
     final : str
         Function at the end that the chain leaves out, a key of ``check.FINAL``, or "".
     notes : list of str
+    centre, spread : float64 array [inputs]
+        Normalisation of the samples.
     """
 
     inputs: int
@@ -68,7 +60,7 @@ class Assembly:
 
     def __post_init__(self) -> None:
         self.point = Point((Part(0, self.inputs),))
-        self._mean, self._std = np.zeros(self.inputs), np.ones(self.inputs)
+        self.centre, self.spread = np.zeros(self.inputs), np.ones(self.inputs)
         self._samples: Map | None = None
 
     @property
@@ -102,7 +94,7 @@ class Assembly:
         """Add ``W x + b`` with W [outputs, width]."""
         w = np.asarray(weight, dtype=np.float64)
         self._check_width(name, w.shape[-1] if w.ndim == 2 else 0)
-        self.add(name, _linear(w, bias), w.shape[0])
+        self.add(name, linear_layer(w, bias), w.shape[0])
 
     def select(self, name: str, start: int, stop: int) -> None:
         """Go on with some channels: the rows of a linear layer before it, or a layer for them."""
@@ -112,7 +104,7 @@ class Assembly:
             return
         weight, bias = (p.detach().double().numpy()[start:stop] for p in (last.weight, last.bias))
         read = self.sources[self.point.reads[0] - 1]
-        self._append(name, _linear(weight, bias), stop - start)
+        self.append(name, linear_layer(weight, bias), stop - start)
         self.sources[-1] = read
 
     def glu(self, name: str) -> None:
@@ -128,17 +120,23 @@ class Assembly:
         self,
         name: str,
         kind: Callable[..., nn.Module],
-        weight_ih: ArrayLike,
+        weight_ih: ArrayLike | None,
         weight_hh: ArrayLike,
         bias_ih: ArrayLike | None = None,
         bias_hh: ArrayLike | None = None,
     ) -> None:
         """Add a single layer whose rows are in torch's order of gates, from a state of zeros.
 
-        `kind` makes it, given its sizes and ``batch_first``.
+        `kind` makes it, given its sizes and ``batch_first``. Without `weight_ih` it reads the sums
+        of its gates, from the linear layer before it, which becomes part of it.
         """
-        w, r = (np.asarray(v, dtype=np.float64) for v in (weight_ih, weight_hh))
-        self._check_width(name, w.shape[-1])
+        r, reads = np.asarray(weight_hh, dtype=np.float64), self.point.reads
+        before = None if weight_ih is not None or self.point.skip else self._linear_before()
+        if before is not None:
+            weight_ih, bias_ih = (p.detach().numpy() for p in (before.weight, before.bias))
+            reads = self.sources[reads[0] - 1]
+        w = np.asarray(np.eye(len(r)) if weight_ih is None else weight_ih, dtype=np.float64)
+        self._check_width(name, len(w) if before is not None else w.shape[-1])
         layer = kind(w.shape[1], r.shape[1], batch_first=True)
         state = {"weight_ih_l0": w, "weight_hh_l0": r, "bias_ih_l0": bias_ih, "bias_hh_l0": bias_hh}
         zeros = np.zeros(len(w))
@@ -146,6 +144,8 @@ class Assembly:
             {k: torch.tensor(np.asarray(zeros if v is None else v)) for k, v in state.items()}
         )
         self.add(name, layer, r.shape[1])
+        if before is not None:
+            self.sources[-1] = reads
 
     def function(self, name: str, module: nn.Module) -> None:
         """Add a function of single values, a layer of ``edgeflow.cells``."""
@@ -213,7 +213,7 @@ class Assembly:
     def mean(self, name: str, window: int) -> None:
         """Add the mean over time: at the last step of a window of so many samples, theirs."""
         begin(self, name)
-        self.add(name, Accumulate(self._clocks()[self.point.reads[0]].ticks(window)), self.width)
+        self.add(name, Accumulate(self.clocks()[self.point.reads[0]].ticks(window)), self.width)
 
     def max(self, name: str) -> None:
         """Add the largest value over time: at the last step of a window, that of all of it."""
@@ -244,14 +244,14 @@ class Assembly:
         sign = np.array(signs)[:, None]
         gain, shift = (v.reshape(len(points), -1) * sign for v in (gain, shift))
         self.point = joined
-        self._append(name, Sum(torch.from_numpy(gain), torch.from_numpy(shift.sum(axis=0))))
+        self.append(name, Sum(torch.from_numpy(gain), torch.from_numpy(shift.sum(axis=0))))
 
     def product(self, name: str, points: Sequence[Point]) -> None:
         """Add the product of two values, channel by channel."""
         self._check_alike(name, points)
         points = [self._made(f"{name}_factor", point) for point in points]
         self.point = side_by_side(points, name)
-        self._append(name, Product())
+        self.append(name, Product())
 
     def several(self, names: Sequence[str], classes: Sequence[str]) -> None:
         """Note that `point` is several outputs; refuse them where the data have one target."""
@@ -290,13 +290,13 @@ class Assembly:
             begin(self, name)
         side_by_side([self.point], name)  # which has no padding
         self._fold(layer)
-        self._append(name, layer, width)
+        self.append(name, layer, width)
 
-    def _append(self, name: str, layer: nn.Module, width: int | None = None) -> None:
+    def append(self, name: str, layer: nn.Module, width: int | None = None) -> None:
         width = layer.gain.shape[1] if isinstance(layer, Sum) else width or self.width // 2
         self.layers.append((identifier(name, (n for n, _ in self.layers)), layer.eval()))
         self.sources.append(self.point.reads)
-        clocks = self._clocks()
+        clocks = self.clocks()
         if len(rates := list(dict.fromkeys(clocks[k] for k in self.point.reads))) > 1:
             raise CompressError(
                 f"{name} joins values of unlike rates ({' and '.join(map(str, rates))}): give both "
@@ -304,75 +304,9 @@ class Assembly:
             )
         self.point = Point((Part(len(self.layers), width),), skip=self.point.skip)
 
-    def _clocks(self) -> list[Clock]:
+    def clocks(self) -> list[Clock]:
         """Return the clocks of the samples and of what each layer gives."""
         return clocks_of((layer for _, layer in self.layers), self.sources)
-
-    def finish(self, description: Description, source: str) -> FloatChain:
-        """Return the chain.
-
-        Two classes and one output become two outputs, whose difference it is.
-        """
-        if not self.layers:
-            raise CompressError("there is no layer in it: give it a recurrent or a linear one")
-        for name, layer in self.layers:
-            if not all(bool(p.isfinite().all()) for p in layer.parameters()):
-                raise CompressError(
-                    f"{name} has weights that are NaN or infinite: train it again, or load others"
-                )
-        if len(self.point.parts) > 1:
-            self.sum("outputs", [self.point], [1.0])
-        self._leave_out_unread()
-        if not self.point.settled:
-            what = self.point.maker if self.point.padding is None else "its padding"
-            raise CompressError(
-                f"{what} has no linear layer beside it: end the model with one, or leave it out"
-            )
-        if self.width == 1 and len(description.classes) == 2:
-            self._two_outputs(*description.classes)
-        clock = self._clocks()[self.point.reads[0]]
-        if clock != EVERY_STEP:
-            self._append("hold", ZeroOrderHold(clock.first, clock.period), self.width)
-        chain = all(row == (number,) for number, row in enumerate(self.sources))
-        return FloatChain(
-            layers=self.layers,
-            sources=() if chain else tuple(self.sources),
-            mean=self._mean.astype(np.float32),
-            std=self._std.astype(np.float32),
-            channels=description.channels or tuple(f"x{i}" for i in range(self.inputs)),
-            classes=description.classes,
-            window=description.window,
-            rate_hz=description.rate_hz,
-            source=source,
-            notes=tuple(dict.fromkeys(self.notes)),
-        )
-
-    def _leave_out_unread(self) -> None:
-        """Drop layers that nothing reads, such as the last of a stack whose first state is read."""
-        kept, wanted = list[int](), {*self.point.reads}
-        for number in range(len(self.layers), 0, -1):
-            if number in wanted:
-                kept.insert(0, number)
-                wanted.update(self.sources[number - 1])
-        place = {0: 0, **{number: k + 1 for k, number in enumerate(kept)}}
-        self.layers = [self.layers[number - 1] for number in kept]
-        self.sources = [tuple(place[k] for k in self.sources[number - 1]) for number in kept]
-        parts = tuple(replace(part, value=place[part.value]) for part in self.point.parts)
-        self.point = replace(self.point, parts=parts)
-
-    def _two_outputs(self, negative: str, positive: str) -> None:
-        half = np.array([-0.5, 0.5])
-        name, last = self.layers[-1]
-        if isinstance(last, nn.Linear):
-            weight, bias = (p.detach().double().numpy() for p in (last.weight, last.bias))
-            self.layers[-1] = name, _linear(half[:, None] * weight, half * bias).eval()
-        else:
-            self.linear("classes", half[:, None])
-        self.notes.append(
-            f"its one output is taken as that of '{positive}' against '{negative}', the first of "
-            f"two classes: above 0{', 0.5 after the sigmoid,' if self.final else ''} it is "
-            f"'{positive}'"
-        )
 
     def _fold(self, layer: nn.Module) -> None:
         """Make a waiting map of channels part of the normalisation, or of a layer to be added."""
@@ -381,7 +315,7 @@ class Assembly:
             return
         a, b = found
         if not self.layers and a.min() > 0 and self.point.reads == (0,):
-            self._mean, self._std, self._samples = -b / a, 1 / a, found
+            self.centre, self.spread, self._samples = -b / a, 1 / a, found
         elif isinstance(layer, FOLDABLE):
             scale_input(layer, torch.from_numpy(a), torch.from_numpy(b))
         else:
@@ -410,24 +344,3 @@ class Assembly:
             )
         result: Floats = np.broadcast_to(array.reshape(-1), self.width).copy()
         return result
-
-
-def copied(name: str, layer: nn.Module) -> nn.Module:
-    """Return a copy in evaluation mode, without the hooks: the integers will have none either."""
-    try:
-        copy_of = copy.deepcopy(layer)
-    except Exception as error:  # whatever the layer holds
-        raise CompressError(f"layer {name} cannot be copied: {one_line(error)}") from error
-    for part in copy_of.modules():
-        for hooks in (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks):
-            hooks.clear()
-    return copy_of.eval()
-
-
-@torch.no_grad()
-def _linear(weight: Floats, bias: ArrayLike | None) -> nn.Linear:
-    layer = nn.Linear(weight.shape[1], weight.shape[0])
-    layer.weight.copy_(torch.from_numpy(weight.copy()))
-    b = np.asarray(0.0 if bias is None else bias, dtype=np.float64).reshape(-1)
-    layer.bias.copy_(torch.from_numpy(np.broadcast_to(b, len(weight)).copy()))
-    return layer

@@ -107,7 +107,9 @@ def _find_heads(
     if not dependent:
         raise CompressError("its outputs do not depend on the samples")
     origins = {value: _origin(producers, data, value) for value in dependent}
-    decisions = [v for v in dependent if not _is_state(producers, origins[v])] or dependent[:1]
+    decisions = [v for v in dependent if not _is_state(producers, data, origins[v])] or dependent[
+        :1
+    ]
     chosen = [v for v in decisions if _role(producers, origins[v]) == "argmax"]
     scores = {value: _origin(producers, data, value, _OF_SCORES) for value in decisions}
     others = {scores[value] for value in decisions if value not in chosen}
@@ -119,6 +121,7 @@ def _find_heads(
     heads = tuple({origins[value]: value for value in reversed(last)}.values())[::-1]
     of_heads = {origins[value] for value in heads}
     inside = [v for v in decisions if v not in last and origins[v] not in of_heads]
+    inside = [v for v in inside if not _is_step(producers, origins[v])]
     return heads, tuple(
         f"its output '{label(value)}' is {what}, and left out"
         for what, values in (
@@ -149,8 +152,18 @@ def _role(producers: dict[Hashable, Operation], value: Hashable) -> str:
     return "" if op is None else op.role
 
 
-def _is_state(producers: dict[Hashable, Operation], value: Hashable) -> bool:
+def _is_step(producers: dict[Hashable, Operation], value: Hashable) -> bool:
+    """Tell whether a value is the output of a cell, which is its state, too."""
     op = producers.get(value)
+    return op is not None and bool(op.cell)
+
+
+def _is_state(producers: dict[Hashable, Operation], data: set[Hashable], value: Hashable) -> bool:
+    """Tell whether a value is a state beside the outputs of its layer, or those of several."""
+    op = producers.get(value)
+    if op is not None and op.role == "move":
+        before = [read for read in op.reads if read in data]
+        return bool(before) and all(_is_state(producers, data, read) for read in before)
     return op is not None and op.role in ("recurrent", "layer") and value != op.results[0]
 
 

@@ -14,12 +14,12 @@ from torch import Tensor, fx
 
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
-from edgeflow.importers.assembly import Description
 from edgeflow.importers.exported_file import check_exported
-from edgeflow.importers.graph import importing
+from edgeflow.importers.finish import Description
+from edgeflow.importers.graph import States, importing
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.operation import Operation
-from edgeflow.importers.torch_graph import RECURRENT, SPLITS, TorchGraph, torch_operation
+from edgeflow.importers.torch_graph import CELLS, RECURRENT, SPLITS, TorchGraph, torch_operation
 
 #: Names of arguments that are others than torch's.
 _ARGUMENTS = {
@@ -27,7 +27,7 @@ _ARGUMENTS = {
     "rsub": "other input alpha",
 }
 #: Besides recurrent layers, what gives several results.
-_SEVERAL = (*SPLITS, "max")
+_SEVERAL = (*SPLITS, *CELLS, "max", "unbind")
 _FLOATS = (torch.float64, torch.float16, torch.bfloat16)
 
 
@@ -111,10 +111,15 @@ class _Exported(TorchGraph):
 
     @torch.no_grad()
     def run(
-        self, x: NDArray[np.float32], n: int, wanted: Sequence[Hashable]
+        self,
+        x: NDArray[np.float32],
+        n: int,
+        wanted: Sequence[Hashable],
+        states: States | None = None,
     ) -> list[NDArray[np.float32]]:
+        known = {**(states or {}), self.sample: x}
         given = [
-            torch.tensor(x) if value is self.sample else torch.zeros([s or n for s in sizes])
+            torch.tensor(known[value]) if value in known else torch.zeros([s or n for s in sizes])
             for value, sizes in self.inputs
         ]
         runner = fx.Interpreter(self._module, garbage_collect_values=False)

@@ -14,10 +14,12 @@ from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.rate import clocks_of
 from edgeflow.errors import CompressError, EdgeFlowError
-from edgeflow.importers.assembly import Assembly, Description
+from edgeflow.importers.assembly import Assembly
 from edgeflow.importers.check import FINAL, check_output, listed, samples
 from edgeflow.importers.difference import first_difference
 from edgeflow.importers.ends import find_ends
+from edgeflow.importers.finish import Description, finished
+from edgeflow.importers.loops import carried, rolled
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.operation import SUMS, Operation, named
 from edgeflow.importers.points import Point, side_by_side
@@ -29,8 +31,12 @@ JOINS = "joins two paths in a way that is not supported: add, multiply or concat
 #: Roles that may join values which all depend on the samples.
 _JOINING = ("add", "sub", "mul", "concat")
 _LOOP = (
-    "its steps are written out one by one: use nn.GRU, nn.LSTM or nn.RNN on whole sequences, not a "
-    "cell in a loop (and export nn.RNN to ONNX with dynamo=False)"
+    "its steps are written out one by one: use nn.GRU, nn.LSTM or nn.RNN on whole sequences, or "
+    "their cells in a loop"
+)
+_FED_BACK = (
+    "a step of its loop is read by another one, beside the state: use nn.GRU, nn.LSTM or nn.RNN on "
+    "whole sequences, whose steps read the samples and their state"
 )
 #: Operations of one kind that are refused, from which on they are steps of a loop.
 _UNROLLED = 8
@@ -58,6 +64,10 @@ _LAYERS = (
 _LONG = 500
 
 
+#: First states by their inputs.
+States = Mapping[Hashable, NDArray[np.float32]]
+
+
 class Graph(ABC):
     """Float operations as a chain of layers; subclasses read one kind of source.
 
@@ -71,6 +81,12 @@ class Graph(ABC):
 
     Attributes
     ----------
+    operations
+        Those without loops over time (`edgeflow.importers.loops`).
+    steps : int
+        Of the longest loop, 0 without.
+    carried : dict
+        Of a graph of one step: which value each state is in the next.
     data : set of values
         Those that depend on the samples.
     path : list of Operation
@@ -95,7 +111,9 @@ class Graph(ABC):
         inputs: Sequence[tuple[Hashable, Sequence[int | None]]],
         outputs: Sequence[Hashable],
     ) -> None:
-        self.operations, self.inputs, self.outputs = operations, inputs, outputs
+        self.operations, self.steps = rolled(operations, outputs)
+        self.inputs, self.outputs = inputs, outputs
+        self.carried = dict[Hashable, Hashable]()
         self.data, self.path = set[Hashable](), list[Operation]()
         self.notes, self.inside = list[str](), tuple[str, ...]()
         self.sample, self.sizes, self.heads = inputs[0][0], inputs[0][1], tuple(outputs[:1])
@@ -106,9 +124,16 @@ class Graph(ABC):
 
     @abstractmethod
     def run(
-        self, x: NDArray[np.float32], n: int, wanted: Sequence[Hashable]
+        self,
+        x: NDArray[np.float32],
+        n: int,
+        wanted: Sequence[Hashable],
+        states: States | None = None,
     ) -> list[NDArray[np.float32]]:
-        """Return values for x of n sequences from states of zero; keep computed constants."""
+        """Return values for x of n sequences; keep computed constants.
+
+        `states` has those of inputs, which are zeros without.
+        """
 
     @abstractmethod
     def constant(self, value: Any) -> NDArray[Any]:
@@ -144,6 +169,13 @@ class Graph(ABC):
         self.follow(channels)
         self._refuse_unsupported()
         n, time, swapped = self._batch(channels)
+        if time == 1 or len(self.sizes) == 2:
+            self.carried = carried(
+                self.operations, [value for value, _ in self.inputs], self.sample, self.outputs
+            )
+            time, swapped = (None if self.carried else time), False
+        elif self.steps:
+            time = time or self.steps
         averages = any(op.role in ("mean", "max") for op in self.path)
         batches = samples(example, n, time or (about.window if averages else 0) or None)
         outputs = [self._expected(x, n, swapped) for x in batches]
@@ -163,7 +195,7 @@ class Graph(ABC):
         after = self._assemble(assembly, steps)
         if len(self.heads) > 1:
             assembly.several([self.label(value) for value in self.heads], about.classes)
-        chain = assembly.finish(about, source)
+        chain = finished(assembly, about, source)
         names = enumerate((name for name, _ in chain.layers), start=1)
         marks = [(number, after[name]) for number, name in names if name in after]
         for x, y in zip(batches, outputs, strict=True):
@@ -187,7 +219,7 @@ class Graph(ABC):
         self.data, needed, wanted = {self.sample}, {*self.heads}, []
         for op in reversed(self.operations):
             if needed.intersection(op.results):
-                needed.update(op.reads)
+                needed.update(() if op.role == "size" else op.reads)
                 wanted.append(op)
         for op in reversed(wanted):
             if self.data.intersection(op.reads) and op.role != "size":
@@ -205,7 +237,7 @@ class Graph(ABC):
                 f"{', '.join(map(named, kinds.values()))}: {why}" for why, kinds in groups.items()
             )
             most = max((ops for kinds in groups.values() for ops in kinds.values()), key=len)
-            if len(most) > _UNROLLED:
+            if len(most) > _UNROLLED and most[0].role != "cell":
                 reasons = f"{named(most)}: {_LOOP}"
             supported = f". Supported are {self.supported}"
             raise CompressError(
@@ -229,6 +261,8 @@ class Graph(ABC):
             return None
         if op.role in ("move", "split", "sigmoid") or self._is_left_out(op):
             return None
+        if op.role == "cell":
+            return _FED_BACK
         if op.role in FINAL and len(self.heads) > 1:
             return f"{op.role} at the end of one of several outputs: return what it reads"
         if op.role == "softmax":
@@ -247,6 +281,8 @@ class Graph(ABC):
 
     def _batch(self, channels: int) -> tuple[int | None, int | None, bool]:
         """Return the fixed sizes of batch and time, and whether x is [time, n, channels]."""
+        if len(self.sizes) == 2 and self.sizes[1] in (None, channels):
+            return self.sizes[0], 1, False
         if len(self.sizes) != 3 or self.sizes[2] not in (None, channels):
             shape = ", ".join("any" if size is None else str(size) for size in self.sizes)
             raise CompressError(
@@ -258,12 +294,23 @@ class Graph(ABC):
 
     def time_first(self) -> bool:
         """Tell whether x is [time, n, channels], by the moves before the first layer."""
-        axes = [0, 1, 2]
+        axes: dict[Hashable, list[int]] = {self.sample: [0, 1, 2]}
         for op in self.path:
-            axes = [axes[k] for k in op.order] or axes
-            if op.role in ("recurrent", "layer"):
-                return axes[0] == 1
+            before = next((axes[value] for value in op.reads if value in axes), [])
+            if op.role in ("recurrent", "layer") and before:
+                return self.reads_first(op, before)
+            axes |= dict.fromkeys(op.results, self.moved(op, before))
         return False
+
+    def moved(self, op: Operation, axes: list[int]) -> list[int]:
+        """Return which axes of the samples a value's are after an operation."""
+        return [axes[k] for k in op.order] if len(axes) == 3 and op.order else axes
+
+    def reads_first(self, op: Operation, axes: list[int]) -> bool:
+        """Tell whether a layer over time takes the first axis of the samples as time."""
+        if op.cell:  # one step is left of a loop over it
+            return 0 not in axes
+        return self.moved(op, axes)[0] == 1
 
     def _expected(self, x: NDArray[np.float32], n: int | None, swapped: bool) -> Any:
         """Return the outputs for x [m, time, channels], at every step or at the last."""
@@ -282,6 +329,8 @@ class Graph(ABC):
     ) -> list[NDArray[np.float32]]:
         batch = np.ascontiguousarray(x.swapaxes(0, 1) if swapped else x)
         try:
+            if self.carried:
+                return self._run_steps(x, wanted)
             return self.run(batch, len(x), wanted)
         except CompressError:
             raise
@@ -289,6 +338,23 @@ class Graph(ABC):
             raise CompressError(
                 f"{self.engine} cannot run it on samples {list(batch.shape)}: {one_line(error)}"
             ) from error
+
+    def _run_steps(
+        self, x: NDArray[np.float32], wanted: Sequence[Hashable]
+    ) -> list[NDArray[np.float32]]:
+        """Run a graph of one step on each of a sequence, and carry its states along."""
+        states: States | None = None
+        steps, shape = list[list[NDArray[np.float32]]](), [size or len(x) for size in self.sizes]
+        for t in range(x.shape[1]):
+            values = self.run(
+                x[:, t].reshape(*shape[:-1], -1),
+                len(x),
+                (*wanted, *self.carried.values()),
+                states,
+            )
+            states = dict(zip(self.carried, values[len(wanted) :], strict=True))
+            steps.append([value.reshape(len(x), -1) for value in values[: len(wanted)]])
+        return [np.stack(parts, axis=1) for parts in zip(*steps, strict=True)]
 
     def _read(self, op: Operation) -> Hashable:
         """Return the first result of an operation that another one reads."""
@@ -348,6 +414,9 @@ class Graph(ABC):
     ) -> None:
         """Add what the results of a split are of the channels that it reads."""
         width, ranges = read[-1].width, self.parts(op, read[-1].width)
+        if len(op.results) == self.steps and (not ranges or ranges[-1][1] != width):  # over time
+            points.update({value: list(read) for value in op.results})
+            return
         if len(ranges) != len(op.results) or not all(0 <= a < b <= width for a, b in ranges):
             raise CompressError(
                 f"{op} does not split the {width} channels: use a layer for each part"
@@ -396,7 +465,7 @@ class Graph(ABC):
 
     def _layers(self, chain: Assembly, op: Operation, time: int, shared: bool) -> Iterator[None]:
         """Add the layers of an operation, one at a time."""
-        if any(np.any(self.constant(state)) for state in op.states):
+        if not self.carried and any(np.any(self.constant(state)) for state in op.states):
             raise CompressError(
                 f"{op} starts from a first state that is not zeros: a stream starts from zeros, so "
                 "train and export it without"

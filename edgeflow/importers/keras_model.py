@@ -12,8 +12,9 @@ from torch import nn
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.gru_reset_before import GRUResetBefore
 from edgeflow.errors import CompressError
-from edgeflow.importers.assembly import Assembly, Description
+from edgeflow.importers.assembly import Assembly
 from edgeflow.importers.check import listed
+from edgeflow.importers.finish import Description, finished
 from edgeflow.importers.graph import importing
 from edgeflow.importers.keras_chain import INPUT, SLICES, Part, input_shape, parts_of
 from edgeflow.importers.keras_file import open_model
@@ -82,7 +83,7 @@ def from_keras(
         if len(outputs) > 1:
             assembly.several(outputs, described.classes)
         assembly.notes += _notes(parts, time, window)
-        return assembly.finish(described, path.stem)
+        return finished(assembly, described, path.stem)
 
 
 def _check_input(shape: tuple[Any, ...], channels: int) -> None:

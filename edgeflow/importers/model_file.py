@@ -12,9 +12,9 @@ from edgeflow.cells import SequenceClassifier, load_model
 from edgeflow.cells.chain import FloatChain
 from edgeflow.data.matching import channels_remedy
 from edgeflow.errors import CompressError
-from edgeflow.importers.assembly import Description
 from edgeflow.importers.exported import from_exported
 from edgeflow.importers.file_kinds import describe, kind_of, missing
+from edgeflow.importers.finish import Description
 from edgeflow.importers.keras_model import from_keras
 from edgeflow.importers.nir_graph import from_nir_file
 from edgeflow.importers.onnx_model import from_onnx

@@ -12,8 +12,9 @@ from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.lif import LIF, from_nir
 from edgeflow.errors import CompressError
-from edgeflow.importers.assembly import Assembly, Description
+from edgeflow.importers.assembly import Assembly
 from edgeflow.importers.check import TOLERANCE, samples
+from edgeflow.importers.finish import Description, finished
 from edgeflow.importers.graph import importing
 from edgeflow.importers.nir_file import read_nir
 from edgeflow.importers.nir_reference import evaluate
@@ -123,7 +124,7 @@ def _chain(
     mean = description.window and assembly.layers and isinstance(assembly.layers[-1][1], LIF)
     if mean:
         assembly.add("mean", Accumulate(description.window), assembly.width)
-    chain = assembly.finish(description, source)
+    chain = finished(assembly, description, source)
     chain.notes = (*chain.notes, *said.notes)
     for x in samples(example, None, CHECKED_STEPS):
         # what neurons feed back to themselves is evaluated before them

@@ -25,6 +25,9 @@ ACTIVATIONS = {
 _GATES = {"GRU": (1, 0, 2), "LSTM": (0, 2, 3, 1), "RNN": (0,)}
 
 
+CELL_LAYERS: dict[str, Any] = {"GRUCell": nn.GRU, "LSTMCell": nn.LSTM, "RNNCell": nn.RNN}
+
+
 def limitation(node: NodeProto, role: str, known: Arrays) -> str | None:
     """Return why a layer cannot be part of a chain, and what to do."""
     limits = {"recurrent": _recurrent_limit, "conv": _conv_limit, "pad": _pad_limit,
@@ -42,7 +45,7 @@ def arguments(op: Operation, known: Arrays) -> tuple[Any, ...]:
     if op.role in ("linear", "matmul"):
         return name, *_linear(node, given)
     if op.role == "recurrent":
-        return name, *_recurrent(op, given)
+        return name, *_recurrent(op, given, known)
     if op.role == "conv":
         return name, *_conv(node, given)
     if op.role in ("max_pool", "avg_pool"):
@@ -97,8 +100,14 @@ def _recurrent_limit(node: NodeProto, known: Arrays) -> str | None:
     return ", ".join(problems) or None
 
 
-def _recurrent(op: Operation, given: list[Any]) -> Iterator[Any]:
+def _recurrent(op: Operation, given: list[Any], known: Arrays) -> Iterator[Any]:
     """Yield the kind of layer, and its weights and biases in torch's order of gates."""
+    if op.cell:
+        kind = CELL_LAYERS[op.kind]
+        function = attributes(op.node).get("activation", b"tanh").decode()
+        yield partial(kind, nonlinearity=function) if kind is nn.RNN else kind
+        yield from (known.get(name) for name in op.node.input[-4:])
+        return
     _, weight, recurrent, bias, lengths = given[:5]
     if lengths is not None and np.ptp(lengths) > 0:
         raise CompressError(f"{op} has sequence_lens that differ: leave them out")

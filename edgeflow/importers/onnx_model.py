@@ -13,8 +13,9 @@ from onnx import NodeProto, helper
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers import onnx_layers
-from edgeflow.importers.assembly import Description
-from edgeflow.importers.graph import ATTENTION, NOT_SUPPORTED, Graph, importing
+from edgeflow.importers.finish import Description
+from edgeflow.importers.graph import ATTENTION, NOT_SUPPORTED, Graph, States, importing
+from edgeflow.importers.onnx_cells import CELLS, Cells
 from edgeflow.importers.onnx_file import read_model
 from edgeflow.importers.onnx_functions import FUNCTIONS, Functions, is_relu6
 from edgeflow.importers.onnx_nodes import (
@@ -49,6 +50,7 @@ _ROLES = {
     **dict.fromkeys(("ReduceMean", "GlobalAveragePool"), "mean"),
     **dict.fromkeys(("ReduceMax", "GlobalMaxPool"), "max"),
     **dict.fromkeys(RECURRENT, "recurrent"),
+    **dict.fromkeys(CELLS, "cell"),
     **{kind: "function" for kind in FUNCTIONS if kind != "Clip"},
     **dict.fromkeys(_MOVES, "move"),
 }
@@ -111,7 +113,9 @@ class _Onnx(Graph):
             raise CompressError(
                 "the graph needs an input and an output: export a model of [n, time, channels]"
             )
-        nodes = Norms(graph.node, self._constants).joined()
+        given = [i.name for i in self._given]
+        nodes = Cells(graph.node, self._constants, given).joined()
+        nodes = Norms(nodes, self._constants).joined()
         nodes = Functions(nodes, self._constants).joined()
         super().__init__(
             [*map(self._operation, nodes)],
@@ -142,12 +146,15 @@ class _Onnx(Graph):
             role, operands = "function", operands[:1]
         elif role == "recurrent":
             operands, states = operands[:4], [*filter(None, operands[5:7])]
+        elif role == "cell":
+            states = operands[1:-4]
+            operands = operands[:1]
         elif kind == "Concat" and role and _axis(node) != 0:
             role = "concat"
         elif kind == "Slice" and self._cuts_channels(node):
             operands, role = operands[:1], "split"
         elif role == "split":
-            operands, role = operands[:1], "split" if _axis(node) != 0 else ""
+            operands, role = operands[:1], "split" if _axis(node) != 0 else "move"
         elif role in ("pad", "mean", "max"):
             operands = operands[:1]
             cut = padded(node, self._constants) if role == "pad" else None
@@ -156,8 +163,9 @@ class _Onnx(Graph):
             index = operand(node, 1, self._constants, "", ())
             pick = int(index.item()) if index.size == 1 else None
         results = [*filter(None, node.output)]
+        cell = (kind, *node.input[-4:], _activation(node)) if role == "cell" else ()
         return Operation(
-            node, name, kind, role, [*reads(node)], results, operands, states, pick=pick
+            node, name, kind, role, [*reads(node)], results, operands, states, pick=pick, cell=cell
         )
 
     def _cuts_channels(self, node: NodeProto) -> bool:
@@ -180,8 +188,8 @@ class _Onnx(Graph):
         if node.domain not in _STANDARD:
             return _other_domain(op)
         if op.kind == "Concat":
-            return None if all(name in self.data for name in node.input) else NOT_SUPPORTED
-        if op.role in ("move", "recurrent", "conv"):
+            return None if all(name in self.data for name in op.operands) else NOT_SUPPORTED
+        if op.role in ("move", "recurrent", "conv") and not op.cell:
             first = 5 if op.role == "recurrent" else len(node.input)
             if any(name in self.data for name in node.input[1:first]):
                 return "what it takes beside the samples depends on them: make it a constant"
@@ -189,29 +197,33 @@ class _Onnx(Graph):
             return "exported in training mode: call model.eval() first"
         if op.kind == "Slice" and (operand(node, 4, self._constants, "steps", 1) < 0).any():
             return "it reverses the samples, which needs the future: leave it out"
+        if op.cell:
+            read = self.read().intersection(op.results[1:])
+            return "its cell state is read: use its output" if read else None
         if op.kind == "LSTM" and self.read().intersection(node.output[2:]):
             return "its cell state Y_c is read: use its output Y"
         return onnx_layers.limitation(node, op.role, self._constants)
 
-    def time_first(self) -> bool:
-        """Follow the axes of x to the first recurrent layer, which reads [time, n, channels]."""
-        axes = [0, 1, 2]
-        for op in self.path:
-            if op.role == "recurrent":
-                return axes[:1] == [0]
-            axes = moved(axes, op.node, self._constants)
-        return False
+    def moved(self, op: Operation, axes: list[int]) -> list[int]:
+        return moved(axes, op.node, self._constants)
+
+    def reads_first(self, op: Operation, axes: list[int]) -> bool:
+        return super().reads_first(op, axes) if op.cell else axes[:1] == [0]
 
     def run(
-        self, x: NDArray[np.float32], n: int, wanted: Sequence[Any]
+        self,
+        x: NDArray[np.float32],
+        n: int,
+        wanted: Sequence[Any],
+        states: States | None = None,
     ) -> list[NDArray[np.float32]]:
-        feeds: dict[Any, Any] = {self.sample: x}
+        feeds: dict[Any, Any] = {**(states or {}), self.sample: x}
         for given in self._given:
-            if given.name != self.sample:
+            if given.name not in feeds:
                 kind = helper.tensor_dtype_to_np_dtype(given.type.tensor_type.elem_type)
                 feeds[given.name] = np.zeros([size or n for size in _sizes(given)], kind)
         known = {"", *self.data, *self._constants, *feeds}
-        read = dict.fromkeys(name for op in self.path for name in op.node.input)
+        read = dict.fromkeys(str(name) for op in self.path for name in op.reads)
         computed = [name for name in read if name not in known]
         names = (*wanted, *computed)
         key = (*names, *map(np.shape, feeds.values()))
@@ -247,6 +259,10 @@ class _Onnx(Graph):
 
     def arguments(self, op: Operation) -> Iterator[tuple[Any, ...]]:
         yield onnx_layers.arguments(op, self._constants)
+
+
+def _activation(node: NodeProto) -> str:
+    return next((a.s.decode() for a in node.attribute if a.name == "activation"), "")
 
 
 def _axis(node: NodeProto) -> int:

@@ -156,6 +156,9 @@ def moved(axes: list[int], node: NodeProto, known: Arrays) -> list[int]:
     if node.op_type == "Transpose":
         order = attributes(node).get("perm", range(len(axes))[::-1])
         return [axes[k] for k in order] if len(order) == len(axes) else axes
+    if node.op_type == "Gather" and operand(node, 1, known, "", ()).shape == ():
+        axis = attributes(node).get("axis", 0)
+        return [value for k, value in enumerate(axes) if k != axis % max(len(axes), 1)]
     if node.op_type not in ("Squeeze", "Unsqueeze"):
         return axes
     given = [int(k) for k in operand(node, 1, known, "axes", ()).reshape(-1)]

@@ -24,23 +24,26 @@ class Operation:
         "layer_norm", "conv", "pad", "max_pool", "avg_pool", "mean", "layer"), "matmul" for a linear
         layer or attention, "batch_norm"; "add", "sub", "mul" or "div", of a value and a constant
         or, but for "div", of two values; "concat": its operands side by side; "split": its results
-        are ranges of channels; "argmax", for an output beside its scores; a function that may end a
+        are ranges of channels; "cell": one step of a recurrent layer; "stack": its operands are
+        steps; "argmax", for an output beside its scores; a function that may end a
         model (``check.FINAL``), of which a "sigmoid" may stand elsewhere; "move": it only moves
         values (the check of the outputs shows that it moves none elsewhere); "size": its result is
         no data; "": none that a chain has.
     reads, results : sequence
         Values. The first result of a recurrent operation is its outputs, the others are states.
     operands : sequence
-        Of arithmetic and layers: values and constants, the data of a layer first.
+        Of arithmetic, layers and lists: values and constants, the data of a layer first.
     states : sequence
         Values that are first states of a recurrent operation or layer.
     order : sequence of int
-        Of a move of three axes: where each was before; of a recurrent operation that reads
-        [time, n, channels]: (1, 0, 2).
+        Of a move of three axes: where each that is left was before; of a recurrent operation that
+        reads [time, n, channels]: (1, 0, 2).
     pick : int, optional
         Which of the layers whose states it reads it passes on; None: all.
     place : str
         File and line in a user's code, "" for operations with a name of their own.
+    cell : tuple
+        Of a "cell": what is the same at each of its steps, its kind and weights.
     """
 
     node: Any
@@ -54,6 +57,7 @@ class Operation:
     order: Sequence[int] = ()
     pick: int | None = None
     place: str = ""
+    cell: tuple[Hashable, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.place}" if self.place else f"{self.name} ({self.kind})"

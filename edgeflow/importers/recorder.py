@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -207,7 +207,11 @@ class _Recorder(TorchFunctionMode):
         values = list[Value]()
         operation = self._operation(function, args, options, reads, values)
         result = run()
-        results = list(tensors_in(result))
+        if isinstance(result, Iterator):  # of a loop over a tensor
+            parts = list(result)
+            result, results = iter(parts), parts
+        else:
+            results = list(tensors_in(result))
         if any(value_of(t) != v for t, v in zip(given, reads, strict=True)):
             # what shares memory with a tensor that is changed in place is changed, too
             changed = {_memory(t) for t, v in zip(given, reads, strict=True) if value_of(t) != v}

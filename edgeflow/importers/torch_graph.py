@@ -22,6 +22,13 @@ RECURRENT: dict[str, Callable[..., nn.Module]] = {
     "rnn_tanh": nn.RNN,
     "rnn_relu": partial(nn.RNN, nonlinearity="relu"),
 }
+#: One step of them.
+CELLS: dict[str, Callable[..., nn.Module]] = {
+    "gru_cell": nn.GRU,
+    "lstm_cell": nn.LSTM,
+    "rnn_tanh_cell": nn.RNN,
+    "rnn_relu_cell": RECURRENT["rnn_relu"],
+}
 #: Functions of single values.
 FUNCTIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU, "gelu": nn.GELU, "hardsigmoid": nn.Hardsigmoid, "hardswish": nn.Hardswish,
@@ -30,7 +37,7 @@ FUNCTIONS: dict[str, type[nn.Module]] = {
 }  # fmt: skip
 #: What cuts an axis into parts.
 SPLITS = ("chunk", "split", "split_with_sizes")
-_MOVES = ("T", "_to_copy", "alias", "alpha_dropout", "clone", "contiguous", "cpu", "data",
+_MOVES = ("T", "_to_copy", "iter", "alias", "alpha_dropout", "clone", "contiguous", "cpu", "data",
           "detach", "double", "dropout", "dropout1d", "expand", "expand_as", "feature_dropout",
           "flatten", "float", "gather", "getitem", "half", "index_select", "mT", "moveaxis",
           "movedim", "narrow", "permute", "requires_grad", "reshape", "reshape_as", "select",
@@ -53,6 +60,8 @@ _ROLES = {
        "argmax": "argmax", "_softmax": "softmax",
        "_log_softmax": "log_softmax"},
     **dict.fromkeys(RECURRENT, "recurrent"),
+    **dict.fromkeys(CELLS, "cell"),
+    "stack": "stack",
     **dict.fromkeys(FUNCTIONS, "function"),
     "glu": "glu",
     **dict.fromkeys(_CONCATENATIONS, "concat"),
@@ -64,7 +73,10 @@ _ARGUMENTS = {
     **dict.fromkeys(
         RECURRENT, "input hx weights biases layers dropout training bidirectional batch_first"
     ),
+    **dict.fromkeys(CELLS, "input hx weight_ih weight_hh bias_ih bias_hh"),
     **dict.fromkeys(SPLITS, "input size dim"),
+    "unbind": "input dim",
+    "stack": "tensors dim",
     "elu": "input alpha",
     "gelu": "input approximate",
     "hardtanh": "input min_val max_val",
@@ -88,10 +100,10 @@ _ARGUMENTS = {
     "rsub": "other input",
     "rdiv": "other input",
 }
+_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _TURNS = ("transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "permute", "mT")
 _ALSO_A_CHANNEL = "compute it in the data, as a channel of its own"
 _ACTIVATION = "use ReLU, GELU, SiLU, tanh or sigmoid between layers"
-_CELL = "use nn.GRU, nn.LSTM or nn.RNN on whole sequences"
 _OVER_TIME = "use the last step's outputs, or their mean or largest over time"
 _RANDOM = "it is random: leave it out, or call it in training only"
 
@@ -168,7 +180,7 @@ def torch_operation(
         given = {"args": args, "options": options}
         order = () if getattr(module, "batch_first", True) else (1, 0, 2)
         states = [t for t in tensors_in((args[:2], held)) if t is not operands[0]]
-    elif function in RECURRENT:
+    elif function in RECURRENT or function in CELLS:
         order = (1, 0, 2) if given.get("batch_first") is False else ()
         hx = given.get("hx")
         states = [*hx] if isinstance(hx, (list, tuple)) else [hx]
@@ -178,20 +190,25 @@ def torch_operation(
     elif function in SPLITS:
         role = "split" if given.get("dim", 0) != 0 else role
     elif function == "select":
-        pick = given.get("index")
+        pick, order = given.get("index"), _left([given.get("dim", 0)])
+    elif function in ("unbind", "iter"):
+        order = _left([given.get("dim", 0)])
     elif function == "getitem":
-        pick = _pick(args[1])
+        pick, order = _pick(args[1]), _left(_indexed(args[1]))
     elif function in ("neg", "negative"):
         operands = [args[0], -1.0]
     elif role in (*SUMS, "matmul"):
         operands = [given.get("input"), given.get("other")]
-    elif role == "concat":
+    elif role in ("concat", "stack"):
         operands = list(given.get("tensors", ()))
         # of last states [layers, n, units], which another operation takes apart again
-        role = "move" if function != "hstack" and given.get("dim", 0) == 0 else role
+        role = "move" if function not in ("hstack", "stack") and given.get("dim", 0) == 0 else role
+    weights = [given.get(name) for name in _WEIGHTS] if function in CELLS else []
+    cell = (function, *(None if v is None else key(v) for v in weights)) if weights else ()
     return Operation(
         Call(function, given, layer, module), name, kind or function, role,
         reads, results, [key(v) for v in operands], [key(v) for v in states], order, pick, place,
+        cell,
     )  # fmt: skip
 
 
@@ -209,6 +226,18 @@ def _order(function: str, dims: Sequence[Any]) -> Sequence[int]:
     for target, source in sorted(zip(pairs[1], pairs[0], strict=True)):
         order.insert(target, source)
     return order
+
+
+def _left(dims: Sequence[int]) -> Sequence[int]:
+    """Return the axes of three that are left where some are taken out."""
+    gone = {dim % 3 for dim in dims}
+    return [k for k in range(3) if k not in gone] if gone else ()
+
+
+def _indexed(index: Any) -> list[int]:
+    """Return the axes of which an index takes one place."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return [k for k, part in enumerate(parts) if isinstance(part, int)]
 
 
 def _pick(index: Any) -> int | None:
@@ -230,7 +259,6 @@ class TorchGraph(Graph):
         **dict.fromkeys(("clamp", "clip", "hardtanh", "clamp_min", "clamp_max", "nan_to_num"),
                         "leave it out, and clip the data before the model"),
         **dict.fromkeys(("celu", "prelu", "rrelu", "sin", "softsign"), _ACTIVATION),
-        **dict.fromkeys(("gru_cell", "lstm_cell", "rnn_tanh_cell", "rnn_relu_cell"), _CELL),
         "sum": _OVER_TIME,
         **dict.fromkeys(("rand_like", "randn_like", "normal", "bernoulli", "randint_like"),
                         _RANDOM),
@@ -293,6 +321,9 @@ class TorchGraph(Graph):
 
     def _recurrent_limitation(self, op: Operation) -> str | None:
         call: Call = op.node
+        if op.cell:
+            read = {*op.results[1:]}.intersection(self.read())
+            return "the cell state is read: use the output" if read else None
         if not isinstance(call.get("biases"), bool):
             return "packed sequences: call it on plain tensors"
         if call.get("bidirectional"):
@@ -340,6 +371,10 @@ class TorchGraph(Graph):
             yield (call.layer,)
 
     def _recurrent(self, call: Call) -> Iterator[tuple[Any, ...]]:
+        if call.function in CELLS:
+            weights = [self._optional(call.get(name)) for name in _WEIGHTS]
+            yield call.layer, CELLS[call.function], *weights
+            return
         layers = call.get("layers")
         weights = [self.constant(parameter) for parameter in call.get("weights")]
         each = len(weights) // layers

@@ -14,8 +14,9 @@ from torch.nn.parameter import UninitializedParameter
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
-from edgeflow.importers.assembly import Description
 from edgeflow.importers.check import CHECKED
+from edgeflow.importers.finish import Description
+from edgeflow.importers.graph import States
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.ncps import from_ncps, is_ncps, time_span
 from edgeflow.importers.operation import Operation, named
@@ -223,7 +224,11 @@ class _Module(TorchGraph):
             yield op.node.layer if len(parts) == 1 else f"{op.node.layer}{k}", part
 
     def run(
-        self, x: NDArray[np.float32], n: int, wanted: Sequence[Hashable]
+        self,
+        x: NDArray[np.float32],
+        n: int,
+        wanted: Sequence[Hashable],
+        states: States | None = None,
     ) -> list[NDArray[np.float32]]:
         given = torch.tensor(x)
         if set(wanted) <= set(self.outputs):
@@ -232,7 +237,7 @@ class _Module(TorchGraph):
             return [_array(outputs[self.outputs.index(value)]) for value in wanted]
         again = record(self._module, given)
         values = dict[Hashable, Any]()
-        for old, new in zip(self.operations, again.operations, strict=True):
+        for old, new in zip(self._first.operations, again.operations, strict=True):
             values.update(zip(old.results, new.results, strict=True))
         return [_array(again.tensors[values[value]]) for value in wanted]
 

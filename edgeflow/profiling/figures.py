@@ -142,6 +142,25 @@ def distribution(run: Run, key: str, label: str, name: str) -> str:
         return svg_of(figure, name, f"Distribution of {label}")
 
 
+def power(run: Run, name: str) -> str:
+    """Power over the first steps of a recording; steps are shaded."""
+    curve, energy = run["power"]["curve"], run["power"]["energy_uj"]
+    values = np.array(curve["power_mw"])
+    begin, step = curve["begin_s"], curve["step_s"]
+    edges = 1e3 * step * np.arange(len(values) + 1)
+    with figure_of(6.2, 2.6) as (figure, axes):
+        for low, high in curve["steps"]:
+            axes.axvspan(1e3 * (low - begin), 1e3 * (high - begin), color=YELLOW, alpha=0.5, lw=0)
+        axes.stairs(values, edges, color=BLUE, linewidth=1)
+        axes.axhline(
+            run["power"]["idle_uw"] / 1e3, color=_INK, linewidth=0.7, linestyle=(0, (3, 2))
+        )
+        axes.set_ylim(bottom=min(0.0, float(values.min())))
+        axes.set_xlabel("ms; steps are shaded, the dashed line is the idle power")
+        axes.set_ylabel("mW")
+        return svg_of(figure, name, f"power of the first steps, {energy['mean']:.4g} µJ each")
+
+
 def _scaled(metric: Metric, values: Any) -> NDArray[np.float64]:
     """Return values of a metric as its axis has them."""
     return (100 if metric.share else 1) * np.array(values, dtype=np.float64)

@@ -253,7 +253,7 @@ def _layer_rows(run: dict[str, Any]) -> dict[str, Any]:
     ]
     totals = {
         key: sum(layer[key] for layer in rows)
-        for key in ("bytes", "instructions_mean", "cycles_mean")
+        for key in ("bytes", "instructions_mean", "cycles_mean", "energy_uj")
         if rows and all(layer.get(key) is not None for layer in rows)
     }
     total = totals.get("instructions_mean")
@@ -327,6 +327,7 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             values = [run[key].get(statistic) if run[key] else None for run in runs]
             cells = [None if value is None else number(value, 5) for value in values]
             add(f"{name}, {statistic}", cells, " or ".join(kinds))
+    rows += _power_rows(runs)
     cutoffs = [run["cutoff"] for run in runs]
     for statistic in ("mean", "p99"):
         cells = [number(c["samples_read"][statistic], 3) if c else None for c in cutoffs]
@@ -361,6 +362,30 @@ def table_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         if any(line.get(key) for line in lines):
             add(f"line: {name}", [number(line.get(key), 9) if line else None for line in lines])
     return rows
+
+
+def _power_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what recordings of the power tell beyond the energy of steps, as `table_rows`."""
+    found = [run["power"] for run in runs]
+    texts = {
+        "idle power, µW": [p and number(p["idle_uw"], 4) for p in found],
+        "energy between two steps, µJ": [p and number(p["sleep"]["energy_uj"], 4) for p in found],
+        "wake-up, µJ": [p and number(p["wakeup"]["energy_uj"], 4) for p in found],
+        "energy per step as estimated before, µJ": [
+            p and p["estimated_uj"] and number(p["estimated_uj"]["mean"], 4) for p in found
+        ],
+        "steps in the recording": [
+            p
+            and f"{p['steps']:,} of {p['steps_profiled']:,} by {p['by']}, confidence "
+            f"{100 * p['confidence']:.0f} %"
+            for p in found
+        ],
+    }
+    return [
+        {"name": name, "cells": cells, "kind": "measured"}
+        for name, cells in texts.items()
+        if any(cell is not None for cell in cells)
+    ]
 
 
 def _fits(run: dict[str, Any], of: str) -> str | None:
@@ -406,4 +431,9 @@ def _figures(runs: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict
             else:
                 svg = figures.distribution(run, key, f"{axis} ({kind})", f"{key}-{i}")
                 result.append({"title": title + suffix, "svg": svg})
+    for i, (run, label) in enumerate(zip(runs, labels, strict=True)):
+        if run["power"]:
+            suffix = f", {label}" if len(runs) > 1 else ""
+            svg = figures.power(run, f"power-{i}")
+            result.append({"title": f"Power, recorded{suffix}", "svg": svg})
     return result

@@ -174,6 +174,18 @@ class ProfileResult:
         ``damaged`` (frames from the board), ``board_errors`` (frames to it, since it was last
         reset; None if it did not tell) and ``resets`` of the board. None in a file of an older
         version. Not compared by ``==``.
+    pace_hz
+        Steps a second of a paced run (``--pace``), which idles between them; None: as fast as the
+        line goes.
+    marker_us
+        What raising and lowering the marker's pin costs of a step, and as much again of each
+        layer that is marked, in microseconds: measured by the board. None without a marker.
+    power
+        What a recording of the power tells (`edgeflow.energy`), None without one: ``energy_uj`` of
+        a step (mean, p50, p99, max, ``error_of_mean``), ``step_us``, ``active_uw``, ``idle_uw``,
+        ``sleep`` and ``wakeup`` (``energy_uj``, ``us``), ``layers``, ``by`` what the ``steps`` were
+        found and with which ``confidence`` (0..1), ``marker_uj``, ``estimated_uj`` (what
+        `energy_uj` was before), ``curve`` and ``notes``.
     date
         When the run ended: ISO 8601, UTC. Not compared by ``==``.
     versions
@@ -224,6 +236,9 @@ class ProfileResult:
     hop: int = 0
     notes: list[str] = field(default_factory=list)
     fit: list[dict[str, Any]] = field(default_factory=list)
+    pace_hz: float | None = None
+    marker_us: float | None = None
+    power: dict[str, Any] | None = None
     line: dict[str, Any] | None = field(default=None, compare=False)
     date: str | None = field(default=None, compare=False)
     versions: dict[str, str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ import errno
 import os
 import platform
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from edgeflow.data.dataset import sort_people
 from edgeflow.data.frames import for_channels
 from edgeflow.data.sequences import SIDE_BY_SIDE
 from edgeflow.device import Client, Line, open_board, protocol
+from edgeflow.device.probes import Probe
 from edgeflow.device.simavr import simavr_version
 from edgeflow.errors import DeviceError, EdgeFlowError, TargetError
 from edgeflow.files import FolderKind, OutputFolder, check_outputs, output_folder, write_atomic
@@ -27,6 +29,7 @@ from edgeflow.profiling.curves import curves_of
 from edgeflow.profiling.fit import fit_rows
 from edgeflow.profiling.models import estimate_cycles, load_cycle_model
 from edgeflow.profiling.plugin import qemu_version
+from edgeflow.profiling.probed import POWER, PowerRun, Ticks
 from edgeflow.profiling.quantizer import quantizer_cost
 from edgeflow.profiling.result import ProfileResult, histogram, misfit, summarize
 from edgeflow.profiling.timing import Timing, estimated_timing
@@ -86,12 +89,15 @@ def profile(
     float_accuracy: float | None = None,
     out: str | Path | None = None,
     report: bool = False,
+    pace_hz: float | None = None,
+    probe: Probe | None = None,
     progress: Progress | None = None,
 ) -> ProfileResult:
     """Run a build on its board and compare every output with the bit-exact reference.
 
     Parameters, result and errors are those of `edgeflow.profile`, whose data is here a data set;
-    with `report` there is a ``report.html``, too.
+    with `report` there is a ``report.html``, too. With `pace_hz` one step is sent at a time, so
+    many a second, and the board idles in between. A `probe` records the power of all steps.
     """
     build = load_made(build) if isinstance(build, str | Path) else build
     if isinstance(build, Package):
@@ -104,6 +110,7 @@ def profile(
     run = _Run(build, spec, program, sequences, progress)
     # at a port there may be the same board as a chip
     run.rtl = spec.runner.rtl_label if port is None else None
+    run.pace_hz, run.power = pace_hz, None if probe is None else PowerRun(probe)
     before: tuple[float | None, int | None] = (float_accuracy, None)
     if float_accuracy is None:
         before = _stored_score(program, dataset, split)
@@ -120,6 +127,8 @@ def profile(
             versions=_versions(build, spec if port is None else None),
             quantizer=quantizer,
         )
+        if run.power is not None:
+            result = run.power.added(result, folder.new / POWER)
         aside = failure is not None and _is_complete(folder.path / RESULT)
         names = (PARTIAL, PARTIAL_REPORT) if aside else (RESULT, REPORT)
         result.save(folder.new / names[0])
@@ -128,7 +137,7 @@ def profile(
 
             write_atomic(folder.new / names[1], render(result))
         # what is complete goes when something complete is there
-        folder.commit(None if failure is None else names)
+        folder.commit(None if failure is None else (*names, POWER))
     if failure is not None:
         raise failure
     return result
@@ -163,7 +172,8 @@ def _stream(
         ):
             if opened.wrote and opened.tool:
                 run.notes.append(f"{opened.tool} wrote the image to {spec.name}")
-            run.stream(client)
+            with run.power or nullcontext():
+                run.stream(client)
     except (KeyboardInterrupt, DeviceError) as error:
         full = errno.ENOSPC
         if os.strerror(full) in str(error):  # nor is there room for what was collected
@@ -227,6 +237,9 @@ class _Run:
         self.cycles: list[np.ndarray] = []
         self.cycles_hz = 0
         self.rtl: str | None = None
+        self.pace_hz: float | None = None
+        self.marker_us: float | None = None
+        self.power: PowerRun | None = None
         self.stack_bytes: int | None = None
         self.line = Line()
         self.board_errors: int | None = None
@@ -244,14 +257,17 @@ class _Run:
             self.spec = self.spec.model_copy(update={"name": client.hello.board})
         self.line = client.line
         self._progress(0, total)
+        pace = Ticks(self.pace_hz)
         for x in self.all.x:
-            result = client.steps(x, reset=True)
+            result = client.steps(x, reset=True) if self.pace_hz is None else pace.steps(client, x)
             if result.cycles is not None:
                 self.cycles.append(result.cycles)
             self.y.append(result.y)
             self._progress(self.steps, total)
         stats = client.stats()
         self.stack_bytes = stats.stack_bytes
+        if stats.marker_cycles is not None and self.cycles_hz:
+            self.marker_us = stats.marker_cycles * 1e6 / self.cycles_hz
         # of texts between frames the host knows; some of them may have been lost
         self.board_errors = max(0, stats.frame_errors - self.line.syncs)
 
@@ -311,6 +327,8 @@ class _Run:
             task=program.task.name,
             fit=fit,
             line=self._line(),
+            pace_hz=self.pace_hz,
+            marker_us=self.marker_us,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             **known,
         )

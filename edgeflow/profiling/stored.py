@@ -39,6 +39,7 @@ class _Layer(Part):
     bytes: Count | None = None
     instructions_mean: Number | None
     cycles_mean: Number | None = None
+    energy_uj: Number | None = None
 
 
 class _Delta(Part):
@@ -116,6 +117,42 @@ class _Curves(Part):
     outputs: list[_Curve]
 
 
+class _Spell(Part):
+    energy_uj: Number
+    us: Number
+
+
+class _LayerEnergy(Part):
+    name: str
+    energy_uj: Number
+
+
+class _PowerCurve(Part):
+    begin_s: Number
+    step_s: Annotated[Number, Field(gt=0)]
+    power_mw: Annotated[list[Number], Field(min_length=1, max_length=10_000)]
+    steps: Annotated[list[list[Number]], Field(max_length=1_000)]
+
+
+class _Power(Part):
+    recording: str
+    by: str
+    confidence: Share
+    steps: Count
+    steps_profiled: Count
+    energy_uj: _Summary
+    step_us: Number
+    active_uw: Number
+    marker_uj: Number
+    layers: list[_LayerEnergy] | None
+    idle_uw: Number
+    sleep: _Spell
+    wakeup: _Spell
+    estimated_uj: _Quantity | None
+    curve: _PowerCurve
+    notes: list[str]
+
+
 class _Line(Part):
     round_trip_ms: _Quantity | None = None
     requests: Count | None = None
@@ -155,6 +192,8 @@ _KINDS: dict[str, Any] = {
     "quantizer": _Quantizer | None,
     "fit": list[_Fit],
     "line": _Line | None,
+    **dict.fromkeys(("pace_hz", "marker_us"), Number | None),
+    "power": _Power | None,
     "metrics": _Metrics | None,
     "samples_per_step": Annotated[int, Field(ge=1, le=2**53)],
     "notes": list[str],

@@ -59,7 +59,7 @@ class Timing:
         if self.cycles is None or part is None or part.energy is None:
             return None
         label = f"{part.energy.pj_per_cycle:g} pJ/cycle of {part.name}"
-        cycles_error, error = self.error_percent, part.energy.error_percent
+        cycles_error, error = self.error_percent, part.energy_error_percent
         if self.model is not None:
             label = f"{self.model.name}, {label}"
         else:
@@ -87,7 +87,7 @@ class Timing:
             "flash_wait_states": part.flash.wait_states if part.flash else 0,
             "weights": weights,
             "pj_per_cycle": part.energy.pj_per_cycle if part.energy else None,
-            "energy_error_percent": part.energy.error_percent if part.energy else None,
+            "energy_error_percent": part.energy_error_percent,
             "cycle_model": model.name,
             "cycle_model_of": model.models,
             "cycle_error_percent": self.error_percent,
@@ -102,6 +102,7 @@ class Timing:
                 *model.sources,
                 *(part.flash.sources if part.flash else []),
                 *(part.energy.sources if part.energy else []),
+                *(f"{check.source}: {check.workload}" for check, _ in part.energy_checks()),
             ],
         }
 

@@ -62,12 +62,16 @@ def confidence(y: ArrayLike, output_scale: float) -> NDArray[np.int64]:
         In Q0.15: 32768 is one.
     """
     outputs = np.asarray(y, np.int64)
-    multiplier, shift = exponent_scale(output_scale)
     distance = outputs.max(axis=-1, keepdims=True) - outputs
+    total = exponential(distance, *exponent_scale(output_scale)).sum(axis=-1)
+    return (ONE * ONE + total // 2) // total
+
+
+def exponential(distance: NDArray[np.int64], multiplier: int, shift: int) -> NDArray[np.int64]:
+    """Return ``exp(-distance)`` in Q0.15, of output units whose `exponent_scale` is given."""
     exponent = (distance * multiplier + (1 << shift >> 1)) >> shift
     whole = np.minimum(exponent >> EXPONENT_FRACTION, 31)
     f = (exponent & (1 << EXPONENT_FRACTION) - 1) << 15 - EXPONENT_FRACTION
     c1, c2, c3 = POLYNOMIAL
     power = ONE - (f * (c1 - (f * (c2 - (f * c3 >> 15)) >> 15)) >> 15)
-    total = (power >> whole).sum(axis=-1)
-    return (ONE * ONE + total // 2) // total
+    return power >> whole

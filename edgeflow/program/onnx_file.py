@@ -49,7 +49,8 @@ def save(program: "Program", path: str | Path) -> None:
 def to_onnx(program: "Program") -> onnx.ModelProto:
     """Return the step graph: inputs x and ``<layer>_<state>``, outputs y and ``..._next``.
 
-    All are int16 with a free batch axis first, so that a batch of streams runs at once.
+    All are int16 with a free batch axis first, so that a batch of streams runs at once. What a
+    read-out that learns has learned is an input without an output: a step leaves it.
     """
     tensors: dict[str, NDArray[Any]] = {}
     inputs = [_value("x", program.inputs)]
@@ -80,6 +81,10 @@ def to_onnx(program: "Program") -> onnx.ModelProto:
                 if state == node.output_state:
                     node_outputs[0] = f"{node.name}_new"
                     kept += _first(f"{name}_next", node.outputs, result)
+        for vector_name, vector in node.derived.items():
+            name = f"{node.name}_{vector_name}"
+            inputs.append(_value(name, vector.size, vector.dtype))
+            node_inputs.append(name)
         attributes: dict[str, Any] = node.ints()
         for field, matrix in node.products().items():
             prefix = f"{node.name}.{field}"
@@ -349,18 +354,27 @@ class OnnxProgram:
         else:
             source = to_onnx(model).SerializeToString()
         self._session = onnxruntime.InferenceSession(source, options)
-        self._states = {
+        self._inputs = {
             i.name: (i.shape[1], np.int16 if i.type == "tensor(int16)" else np.int32)
             for i in self._session.get_inputs()[1:]
         }
+        self._states = [o.name.removesuffix("_next") for o in self._session.get_outputs()[1:]]
 
-    def run(self, x: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Run sequences x int16 [n, time, inputs] from a reset; returns [n, time, outputs]."""
+    def run(
+        self, x: NDArray[np.int16], learned: Mapping[str, NDArray[Any]] | None = None
+    ) -> NDArray[np.int16]:
+        """Run sequences x int16 [n, time, inputs] from a reset; returns [n, time, outputs].
+
+        `learned` are the inputs by which a read-out that learns differs from the trained one, each
+        [n, size]; without them it is that one.
+        """
         n = x.shape[0]
-        state = {name: np.zeros((n, size), dtype) for name, (size, dtype) in self._states.items()}
+        state = {name: np.zeros((n, size), dtype) for name, (size, dtype) in self._inputs.items()}
+        for name, values in (learned or {}).items():
+            state[name] = np.asarray(values, self._inputs[name][1])
         result = []
         for t in range(x.shape[1]):
             y, *new = self._session.run(None, {"x": np.ascontiguousarray(x[:, t]), **state})
-            state = dict(zip(state, new, strict=True))
+            state |= dict(zip(self._states, new, strict=True))
             result.append(y)
         return np.stack(result, axis=1)

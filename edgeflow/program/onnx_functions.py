@@ -45,9 +45,9 @@ def function(
 def layer_function(node: Node) -> onnx.FunctionProto:
     """Return the function of a layer: its step in standard operators.
 
-    Inputs are x, the states, what is held, three tensors per product (`matrix_inputs`), the
-    arrays, the tables; outputs are y and the next states; attributes are ``<matrix>_shift``,
-    ``_threshold`` and ``_group`` of delta matrices, and the int fields.
+    Inputs are x, the states, what is held, what is derived of learned values, three tensors per
+    product (`matrix_inputs`), the arrays, the tables; outputs are y and the next states; attributes
+    are ``<matrix>_shift``, ``_threshold`` and ``_group`` of delta matrices, and the int fields.
     """
     products = node.products()
     matrices = [tensor for field in products for tensor in matrix_inputs(field)]
@@ -55,7 +55,7 @@ def layer_function(node: Node) -> onnx.FunctionProto:
     parts = [(field, part) for field in node.delta_matrices() for part in ("threshold", "group")]
     return function(
         node.operator,
-        ["x", *node.states, *node.held, *matrices, *node.arrays(), *tables],
+        ["x", *node.states, *node.held, *node.derived, *matrices, *node.arrays(), *tables],
         ["y", *(f"{state}_next" for state in (*node.states, *node.held))],
         trace_step(node).nodes,
         attributes=[

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from edgeflow.errors import ProgramError
 from edgeflow.names import same_name
 from edgeflow.overlap import Overlap
-from edgeflow.program import inference, onnx_file
+from edgeflow.program import inference, learning, onnx_file
 from edgeflow.program.clocks import Clock, clocks_of, run_at, ticking
 from edgeflow.program.confidence import ONE, confidence
 from edgeflow.program.described import check_metadata, check_names
@@ -24,6 +24,7 @@ from edgeflow.program.input_format import InputFormat
 from edgeflow.program.lanes.simulator import simulate
 from edgeflow.program.lanes.trace import is_plain
 from edgeflow.program.matrix import MAX_SIZE
+from edgeflow.program.nodes.adaptive_linear import AdaptiveLinear
 from edgeflow.program.nodes.base import Node, State, zeros
 from edgeflow.program.nodes.cutoff import Cutoff
 from edgeflow.program.show import html, one_line
@@ -114,6 +115,13 @@ class Program:
             raise ProgramError(f"formats of {len(self.output.units)} outputs for {size}")
         if not 0 <= self.window <= MAX_SIZE:
             raise ProgramError(f"a window of {self.window} samples is not in 0..{MAX_SIZE}")
+        if any(isinstance(node, AdaptiveLinear) for node in self.nodes[:-1]):
+            raise ProgramError("a read-out that learns must be the last layer")
+        if self.learns and (self.hop or self.reads[-1] != (len(self.nodes),)):
+            raise ProgramError(
+                "the output of a read-out that learns must be that alone, of windows that do not "
+                "overlap"
+            )
         if any(isinstance(node, Cutoff) for node in self.nodes[:-1]):
             raise ProgramError("an early exit must be the last layer")
         if self.cutoff is not None and self.reads[-1] != (len(self.nodes),):
@@ -261,9 +269,59 @@ class Program:
     def initial_state(self, n: int = 1) -> list[State]:
         """Return the state after a reset, for n independent streams."""
         return [
-            {k: zeros(n, v.size) for k, v in {**node.states, **node.held}.items()}
+            {
+                k: zeros(n, v.size)
+                for k, v in {**node.states, **node.held, **node.learned, **node.derived}.items()
+            }
             for node in self.nodes
         ]
+
+    @property
+    def learns(self) -> bool:
+        """Whether labels change its read-out: its last layer is an `AdaptiveLinear`."""
+        return isinstance(self.nodes[-1], AdaptiveLinear)
+
+    def learn(self, state: list[State], label: ArrayLike) -> list[State]:
+        """Return the state after a label of what was read last, which a reset does not forget.
+
+        Parameters
+        ----------
+        state : list of State
+            Of n streams, as of `run_on`.
+        label : int or int array [n]
+            Index of the class; -1: this stream learns nothing.
+
+        Raises
+        ------
+        ProgramError
+            If the program does not learn, or there is no such class.
+        """
+        return learning.learn(self, state, label)
+
+    def forget(self, state: list[State]) -> list[State]:
+        """Return the state with the trained read-out, as if nothing had been learned."""
+        return learning.forget(self, state)
+
+    def reset(self, state: list[State], n: int | None = None) -> list[State]:
+        """Return the state after a reset, of which what was learned stays.
+
+        With `n` for so many streams, which all have what the one stream of `state` learned.
+        """
+        return learning.reset(self, state, n)
+
+    def save_learned(self, state: list[State]) -> bytes:
+        """Return what one stream has learned, as boards keep it: version, hash, values, CRC-32."""
+        return learning.save(self, state)
+
+    def load_learned(self, blob: bytes, state: list[State] | None = None) -> list[State]:
+        """Return the state with what `save_learned` or a board gave.
+
+        Raises
+        ------
+        ProgramError
+            If it is damaged, or was learned by another program.
+        """
+        return learning.load(self, blob, state)
 
     def step(self, x: NDArray[np.int16], state: list[State]) -> tuple[Ints, list[State]]:
         """Run one sample: x int16 [n, inputs] -> y [n, outputs] within int16, next state."""

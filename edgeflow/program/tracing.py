@@ -300,7 +300,8 @@ def trace_step(node: Node) -> Body:
     """
     body = Body()
     vectors = {**node.states, **node.held}
-    state = {name: body.input(name, _kind(vector.dtype)) for name, vector in vectors.items()}
+    inputs = {**vectors, **node.derived}
+    state = {name: body.input(name, _kind(vector.dtype)) for name, vector in inputs.items()}
     fields: dict[str, Any] = {
         field: body.attribute(field)
         for field in node.int_fields

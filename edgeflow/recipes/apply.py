@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from edgeflow.cells import load_model
 from edgeflow.codegen.sparse import preferred_block
-from edgeflow.compression.candidates import with_scores
+from edgeflow.compression.adapt import with_learning
 from edgeflow.compression.delta import with_thresholds
-from edgeflow.compression.detect import with_detect
 from edgeflow.compression.evaluate import (
     Compressed,
     calibration_sample,
@@ -25,7 +24,6 @@ from edgeflow.compression.prune.mask import Block
 from edgeflow.compression.prune.options import Ranks, parse_by_matrix
 from edgeflow.compression.quantize import quantize
 from edgeflow.compression.record import check_place, make_record, run_folder, save_both
-from edgeflow.compression.residual import flag_forecasts
 from edgeflow.compression.tuning import MIXED_DROP, Tuning
 from edgeflow.data.frames import for_channels
 from edgeflow.data.purpose import for_task
@@ -37,6 +35,7 @@ from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.progress import StageProgress, silent
 from edgeflow.quantization import Widths
 from edgeflow.quantization.widths import DEFAULT_STATE
+from edgeflow.recipes.decide import with_decision
 from edgeflow.recipes.measure import FINAL_STEPS, measure
 from edgeflow.recipes.recipe import Recipe, as_options
 from edgeflow.recipes.steps import ACTIVATIONS, THE_BOARD, WEIGHTS
@@ -120,7 +119,7 @@ def _compress(
     name: str | None, board: str, measured: BoardSpec | None, model_options: ModelOptions,
     split: str, restart: bool, on_epoch: OnEpoch | None, progress: StageProgress,
 ) -> Result:  # fmt: skip
-    flagged, dataset = dataset, for_model(dataset, model)
+    whole, dataset = dataset, for_model(dataset, model)
     mixed = None
     if recipe.widths.weights == "mixed":
         drop = recipe.widths.max_drop
@@ -153,23 +152,21 @@ def _compress(
         tune=tuning,
         progress=progress,
     )
-    if recipe.decide.detect is not None:
-        progress("choosing a detector", 0, 0)
-        program = with_detect(compressed.program, dataset, recipe.decide.detect)
-        program = with_scores(program, dataset, split, "detect")
-        compressed = replace(compressed, program=program)
-    if recipe.decide.anomaly is not None and recipe.decide.learn is not None:
-        progress("choosing a limit", 0, 0)
-        far, learn = recipe.decide.anomaly / 100, recipe.decide.learn
-        program = flag_forecasts(compressed.program, flagged, far, learn)
-        program = with_scores(program, flagged, split, "residual")
+    program = with_decision(
+        compressed.program, recipe.decide, whole, dataset, split, progress
+    )  # fmt: skip
+    compressed = replace(compressed, program=program)
+    if recipe.adapt.learner is not None:
+        program = with_learning(
+            compressed.program, dataset, recipe.adapt.learner, recipe.adapt.store, progress=progress
+        )
         compressed = replace(compressed, program=program)
     command = {"recipe": name, **as_options(recipe)}
     record = make_record(out, model_text(model), compressed, command, tuning)
     if measured is not None:
         with scratch_folder("build") as folder:
             record["cost"] = measure(
-                compressed.program, measured, dataset, folder,
+                compressed.program, measured, whole, folder,
                 steps=FINAL_STEPS, optimize=recipe.compile.optimize,
                 progress=lambda done, total: progress(f"profiling on {measured.name}", done, total),
             )  # fmt: skip
@@ -202,6 +199,8 @@ def compress_on_windows(
         "early exit": recipe.cutoff.max_drop is not None,
         "detecting events": recipe.decide.detect is not None,
         "flagging anomalies": recipe.decide.anomaly is not None,
+        "counting": recipe.decide.count,
+        "learning on the device": recipe.adapt.learner is not None,
     }
     for step, asked in needs.items():
         if asked:

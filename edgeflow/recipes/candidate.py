@@ -19,6 +19,7 @@ from edgeflow.importers import FloatChain
 from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.program import Program
 from edgeflow.recipes.apply import compress_by_recipe
+from edgeflow.recipes.decide import decided_data, decided_score, step_of
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.measure import measure
 from edgeflow.recipes.recipe import Recipe, as_options
@@ -44,13 +45,15 @@ SLACK = 0.1
 class Job:
     """Model, data and constraints that all candidates of a search share.
 
-    `chain` is the model, `calibration` [n, time, channels] its windows, and `arguments` what the
-    figures depend on besides the recipe, JSON values.
+    `chain` is the model, `calibration` [n, time, channels] its windows, `whole` the data set as it
+    was loaded and `dataset` as the model has it, and `arguments` what the figures depend on besides
+    the recipe, JSON values.
     """
 
     model: str | Path
     chain: FloatChain
     calibration: NDArray[np.float32]
+    whole: "Dataset"
     dataset: "Dataset"
     board: BoardSpec
     limits: Limits
@@ -76,9 +79,10 @@ class Candidate:
         The constraints that are exceeded, or why the recipe is unsuited.
     figures : dict
         "accuracy_float", "accuracy_int" (or another headline of the task, of validation subjects),
-        "drop" (`Metric.drop`), "drop_error" (its standard error over subjects; None of one), "cost"
-        (as of `measure`), and for `Limits` "flash", "ram", "instructions"; of a skipped one those
-        of its surrogate, without accuracies.
+        "decided" (headline of a layer that decides; None without one), "drop" (`Metric.drop`),
+        "drop_error" (its standard error over subjects; None of one), "cost" (as of `measure`), and
+        for `Limits` "flash", "ram", "instructions"; of a skipped one those of its surrogate,
+        without accuracies.
 
     Raises
     ------
@@ -112,6 +116,19 @@ class Candidate:
         return self.folder / "model.onnx"
 
     @property
+    def metric(self) -> Metric:
+        """By which candidates are ranked: the headline of what decides."""
+        job = self.job
+        return decided_data(self.recipe.decide, job.whole, job.dataset).task.headline
+
+    @property
+    def score(self) -> float | None:
+        """Its value on validation subjects; None: not known."""
+        own: float | None = self.figures.get(f"{self.job.dataset.task.headline.name}_int")
+        decided: float | None = self.figures.get("decided")
+        return own if step_of(self.recipe.decide) is None else decided
+
+    @property
     def excess(self) -> dict[str, float]:
         """Excess of the figures over the constraints."""
         return self.job.limits.excess(self.figures)
@@ -140,14 +157,15 @@ class Candidate:
         task = self.job.dataset.task
         if self._known["scores"] is None:
             made = compress_by_recipe(
-                self.job.model, self.job.dataset, self.recipe, self.program_file,
+                self.job.model, self.job.whole, self.recipe, self.program_file,
                 name=self.name, board=self.job.board.name, model_options=self.job.model_options,
                 split="val", restart=self.job.restart, on_epoch=on_epoch,
             )  # fmt: skip
             scores = made.compressed.scores
             found = {k: scores[k] for k in task.pair}
             error = _drop_error(task.headline, scores["people"])
-            self._keep(scores={**found, "drop_error": error})
+            decided = decided_score(made.compressed.program, self.recipe.decide, "val")
+            self._keep(scores={**found, "drop_error": error, "decided": decided})
         scores = self._known["scores"]
         drop = task.drop(scores)
         program = Program.load(self.program_file)
@@ -171,7 +189,7 @@ class Candidate:
             if goal not in costs:
                 with scratch_folder("build") as folder:
                     cost = measure(
-                        program, self.job.board, self.job.dataset, folder,
+                        program, self.job.board, self.job.whole, folder,
                         split="val", steps=steps, optimize=goal,
                     )  # fmt: skip
                 self._keep(**{key: {**costs, goal: cost}})
@@ -195,12 +213,11 @@ def nearest(candidates: Sequence[Candidate]) -> list[Candidate]:
     def order(candidate: Candidate) -> tuple[Any, ...]:
         rank = ("met", "missed", "skipped", "unsuited").index(candidate.state)
         excess, figures = candidate.excess, candidate.figures
-        metric = candidate.job.dataset.task.headline
         return (
             rank,
             len(excess),
             max(excess.values(), default=0.0),
-            metric.cost(figures.get(f"{metric.name}_int", 0.0)),
+            candidate.metric.cost(candidate.score or 0.0),
             figures.get("instructions", 0.0),
         )
 

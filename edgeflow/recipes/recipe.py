@@ -22,6 +22,7 @@ from edgeflow.calibration import read_toml
 from edgeflow.compression.options import DeltaOptions, ImcOptions
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.recipes.steps import (
+    Adapt,
     Compile,
     Cutoff,
     Decide,
@@ -83,6 +84,7 @@ class Recipe(Step):
     windows: Windows = Field(default_factory=Windows)
     cutoff: Cutoff = Field(default_factory=Cutoff)
     decide: Decide = Field(default_factory=Decide)
+    adapt: Adapt = Field(default_factory=Adapt)
     compile: Compile = Field(default_factory=Compile)
 
     @model_validator(mode="wrap")
@@ -260,11 +262,28 @@ def _check(recipe: Recipe) -> None:
     decide = recipe.decide
     if decide.detect is not None and decide.anomaly is not None:
         raise CompressError("use either --detect or --anomaly: outputs are classes or forecasts")
+    if decide.count and (decide.detect is not None or decide.anomaly is not None):
+        raise CompressError("use either --count, --detect or --anomaly: one layer decides")
+    if decide.count and recipe.cutoff.max_drop is not None:
+        raise CompressError("use either --count or --cutoff: a counter reads every sample")
     if (decide.anomaly is None) != (decide.learn is None):
         raise CompressError(
             "--anomaly needs --learn, and the other way round: percent of false alarms, and the "
             "seconds at a recording's beginning that are normal, like --anomaly 10 --learn 60"
         )
+    adapt = recipe.adapt
+    if adapt.learner != "head" and adapt.store != Adapt().store:
+        raise CompressError(f"--adapt-store {adapt.store}: it needs --adapt head")
+    if not 1 <= adapt.store <= 32:
+        raise CompressError(f"--adapt-store {adapt.store}: use 1 to 32 windows of a class")
+    if adapt.learner is not None:
+        others = {
+            "--hop": recipe.windows.hop, "--cutoff": recipe.cutoff.max_drop,
+            "--detect": decide.detect, "--anomaly": decide.anomaly,
+        }  # fmt: skip
+        for option, value in others.items():
+            if value is not None:
+                raise CompressError(f"use either --adapt or {option}: nothing follows what learns")
     if train.spike_rate is None and train.spike_regularizer != "l1":
         raise CompressError(f"--spike-regularizer {train.spike_regularizer}: it needs --spike-rate")
     if not recipe.trains and train.spike_rate is not None:

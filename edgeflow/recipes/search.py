@@ -20,13 +20,15 @@ from edgeflow.errors import CheckFailed, CompressError
 from edgeflow.files import FolderKind, held_file, output_folder
 from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.program import Program
-from edgeflow.recipes.apply import for_model
+from edgeflow.recipes.apply import compress_by_recipe, for_model
 from edgeflow.recipes.candidate import Candidate, Job, figures_of, nearest
+from edgeflow.recipes.decide import step_of
 from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.measure import FINAL_STEPS, emulated_board, measure
 from edgeflow.recipes.recipe import make_recipe, read_recipe
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec
+from edgeflow.tasks import from_json
 from edgeflow.training.resume import fingerprint
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 #: Options that a search gives to its recipes: to those that train, and to all.
 OF_TRAINING = ("epochs", "lr", "batch", "seed", "tail", "teacher")
-OF_ALL = ("weights", "activations", "optimize")
+OF_ALL = ("weights", "activations", "optimize", "detect", "anomaly", "learn", "count")
 
 
 def _earlier(folder: Path) -> dict[str, list[str]]:
@@ -55,8 +57,9 @@ class Found:
     ----------
     rows : list of dict
         One per candidate, the nearest first: "recipe", "state", "why", "accuracy" (or another
-        headline of the task), "drop", "drop_error" (standard error over subjects), "flash", "ram",
-        "instructions", "p99", "max", "energy_uj", "optimize"; None: not known.
+        headline of the task, or of what a layer behind the model decides), "drop", "drop_error"
+        (standard error over subjects), "flash", "ram", "instructions", "p99", "max", "energy_uj",
+        "optimize"; None: not known.
     compressed : Compressed or None
         The program taken, scored on test subjects.
     record : dict or None
@@ -151,16 +154,20 @@ def search(
     check_place(out)
     spec = emulated_board(board)
     folder, chosen = target_folder(out), options or {}
+    # a layer that detects or counts reads every sample: no early exit
+    every_sample = chosen.get("detect") is not None or bool(chosen.get("count"))
     recipes = [
         (Path(name).stem, make_recipe(content, _of(content, chosen), where=name))
         for name in ladder
         for content in [read_recipe(name)]
+        if not (every_sample and "cutoff" in content)
     ]
-    if any(recipe.decide.anomaly is not None for _, recipe in recipes):
+    if len({step_of(recipe.decide) for _, recipe in recipes}) > 1:
         raise CompressError(
-            "--anomaly: a search compares forecasts: flag with the recipe that it finds (--recipe)"
+            "a search compares decisions of one kind: detect, flag and count in all of its recipes "
+            "or in none"
         )
-    dataset = for_model(dataset, model)
+    whole, dataset = dataset, for_model(dataset, model)
     chain, calibration = load_chain(model, dataset, model_options)
     arguments = {
         "edgeflow": __version__,
@@ -170,7 +177,7 @@ def search(
         "board": spec.name,
     }
     job = Job(
-        model, chain, calibration, dataset, spec, limits, arguments,
+        model, chain, calibration, whole, dataset, spec, limits, arguments,
         model_options=model_options, restart=restart,
     )  # fmt: skip
     with held_file(out), output_folder(folder, FOLDER) as held:
@@ -194,10 +201,10 @@ def _take(
 ) -> Found:
     """Score the best candidate on test subjects, and write it and its record."""
     program = Program.load(best.program_file)
-    taken = scored(job.chain, program, job.dataset, "test")
+    taken = _scored(best, job, program)
     goal = best.figures["cost"]["optimize"]
     cost = measure(
-        taken.program, job.board, job.dataset, folder / "build",
+        taken.program, job.board, job.whole, folder / "build",
         split="test", steps=FINAL_STEPS, optimize=goal,
     )  # fmt: skip
     record = {
@@ -209,6 +216,20 @@ def _take(
     }
     save_both(taken.program, out, record)
     return Found(rows, taken, record)
+
+
+def _scored(best: Candidate, job: Job, program: Program) -> Compressed:
+    """Return a candidate's program with its scores on test subjects."""
+    if step_of(best.recipe.decide) is None:
+        return scored(job.chain, program, job.dataset, "test")
+    # its scores are those before the layer that decides: the recipe, whose training is done, again
+    made = compress_by_recipe(
+        job.model, job.whole, best.recipe, best.program_file,
+        name=best.name, board=job.board.name, model_options=job.model_options, split="test",
+    ).compressed  # fmt: skip
+    if made.program != program:
+        raise CompressError(f"{best.program_file}: made anew, it is another: use --restart")
+    return made
 
 
 def check(found: Found, limits: Limits) -> None:
@@ -225,7 +246,10 @@ def check(found: Found, limits: Limits) -> None:
             f"none of {len(found.rows)} recipes meets all constraints; the nearest is "
             f"'{first['recipe']}' ({first['state']}: {first['why']})"
         )
-    drop = found.compressed.program.task.drop(found.compressed.scores)
+    scores, task = found.compressed.scores, found.compressed.program.task
+    if "task" in scores:  # a layer behind the model decides for another
+        task = from_json(scores["task"])
+    drop = task.drop(scores)
     excess = limits.excess({"drop": drop, **figures_of(found.record["cost"])})
     if excess:
         beyond = ", ".join(
@@ -246,7 +270,7 @@ def _of(content: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any
 
 
 def _row(candidate: Candidate) -> dict[str, Any]:
-    figures, metric = candidate.figures, candidate.job.dataset.task.headline
+    figures, metric = candidate.figures, candidate.metric
     cost = figures.get("cost") or {}
     tried = candidate.state in ("met", "missed")
     counts = cost.get("instructions") or {} if tried else {}
@@ -255,7 +279,7 @@ def _row(candidate: Candidate) -> dict[str, Any]:
         "recipe": candidate.name,
         "state": candidate.state,
         "why": candidate.why,
-        metric.name: figures.get(f"{metric.name}_int"),
+        metric.name: candidate.score,
         **{key: figures.get(key) for key in ("drop", "drop_error", "flash", "ram", "instructions")},
         "p99": counts.get("p99"),
         "max": counts.get("max"),

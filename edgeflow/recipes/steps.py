@@ -10,6 +10,7 @@ from edgeflow.schema import (
     DECISIONS,
     EARLY_EXIT,
     FINE_TUNING,
+    LEARNING,
     MEASUREMENT,
     PRUNING,
     QUANTIZATION,
@@ -49,6 +50,12 @@ def _regularizers() -> Collection[str]:
     from edgeflow.training.spikes import REGULARIZERS
 
     return REGULARIZERS
+
+
+def _learners() -> Collection[str]:
+    from edgeflow.compression.adapt import LEARNERS
+
+    return LEARNERS
 
 
 def _not_negative(value: int) -> int:
@@ -245,12 +252,34 @@ class Decide(Step):
         and validation subjects, like 10.
     learn : float, optional
         Seconds at a recording's beginning that --anomaly takes as normal.
+    count : bool
+        Count repetitions, by the output, band and pause that are right on most recordings of
+        validation subjects.
     """
 
     panel: ClassVar = DECISIONS
     detect: Annotated[Points | None, Option("--detect")] = None
     anomaly: Annotated[Points | None, Option("--anomaly")] = None
     learn: Annotated[Points | None, Option("--learn")] = None
+    count: Annotated[bool, Option("--count")] = False
+
+
+class Adapt(Step):
+    """A read-out that learns on the device.
+
+    Attributes
+    ----------
+    learner : str, optional
+        Learn from labels on the device, in the place of the trained read-out: prototypes (moves
+        rows with the means of labelled windows) or head (gradient descent on stored ones); how is
+        chosen on validation subjects.
+    store : int
+        Labelled windows of each class that head stores.
+    """
+
+    panel: ClassVar = LEARNING
+    learner: Annotated[str | None, _name_in(_learners), Option("--adapt")] = None
+    store: Annotated[int, Option("--adapt-store")] = 3
 
 
 class Windows(Step):

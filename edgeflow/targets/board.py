@@ -71,15 +71,29 @@ class Uart(Spec):
 
 
 class Gpio(Spec):
-    """The pin whose falling edges mark the time for a power monitor.
+    """Pins that mark the time for a power monitor.
 
     `driver` names ``ef_hal_gpio_<driver>.c``, in the SoC's folder or ``firmware/hal``; `base` is
-    that of the first port.
+    that of the first port. Falling edges of `pin` mark the time in the energy mode of MLPerf Tiny;
+    `marker` is high in each step, and `layers` changes after each layer.
     """
 
     driver: str
     base: Address
-    pin: Pin
+    pin: Pin | None = None
+    marker: Pin | None = None
+    layers: Pin | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "Gpio":
+        if self.pin is None and self.marker is None:
+            raise ValueError("pin: missing key (or marker, a pin that is high in each step)")
+        if self.layers is not None and self.marker is None:
+            raise ValueError("layers: only beside a 'marker'")
+        pins = [pin for pin in (self.pin, self.marker, self.layers) if pin is not None]
+        if len(set(pins)) < len(pins):
+            raise ValueError("pin, marker and layers: must be different pins")
+        return self
 
 
 class Estimate(Spec):

@@ -22,12 +22,63 @@ class DataCache:
     lines: int
 
 
+class EnergyCheck(Data):
+    """A published energy of this board, which the energy per cycle was not taken from.
+
+    Attributes
+    ----------
+    workload, source
+        What ran, and where its figures are published.
+    published_uj, published_per_s
+        Energy of an inference, and inferences a second of the same run.
+    """
+
+    workload: str
+    published_uj: Annotated[float, Field(gt=0)]
+    published_per_s: Annotated[float, Field(gt=0)]
+    source: str
+
+
 class Energy(Data):
-    """Energy of a cycle while computing."""
+    """Energy of a cycle while computing.
+
+    Attributes
+    ----------
+    spread_percent
+        By how much published runs of the same workload differ from it; None: there is one run.
+    validation
+        Published energies of other workloads.
+    """
 
     pj_per_cycle: Annotated[float, Field(gt=0, le=1e6)]
+    spread_percent: Annotated[float, Field(ge=0, le=100)] | None = None
+    sources: Sources
+    validation: list[EnergyCheck] = Field([])
+
+
+class Sleep(Data):
+    """What a part takes between steps, memories kept, and to wake up.
+
+    Attributes
+    ----------
+    mode
+        By the vendor's name.
+    ua
+        Microamperes at the part's supply.
+    wake_us
+        Until it computes again; it is taken to need the current of computing.
+    error_percent
+        None: not known.
+    unverified
+        Fields that are from memory.
+    """
+
+    mode: str
+    ua: Annotated[float, Field(gt=0, le=1e6)]
+    wake_us: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     error_percent: Annotated[float, Field(ge=0, le=100)] | None = None
     sources: Sources
+    unverified: list[str] = Field([])
 
 
 class Flash(Data):
@@ -101,7 +152,33 @@ class Part(Data):
     supply_v: Annotated[float, Field(gt=0, le=60)] | None = None
     memory: Memory
     energy: Energy | None = None
+    sleep: Sleep | None = None
     flash: Flash | None = None
+
+    @property
+    def energy_error_percent(self) -> float | None:
+        """Largest error of the energy per cycle on published figures; None: there are none."""
+        if self.energy is None:
+            return None
+        known = [abs(error) for _, error in self.energy_checks()]
+        if self.energy.spread_percent is not None:
+            known.append(self.energy.spread_percent)
+        return max(known, default=None)
+
+    def energy_checks(self) -> list[tuple[EnergyCheck, float]]:
+        """Return the published energies, and the error of the estimate of each in percent."""
+        energy = self.energy
+        if energy is None:
+            return []
+        return [
+            (one, 100 * (self.step_uj(self.clock_hz / one.published_per_s) / one.published_uj - 1))
+            for one in energy.validation
+        ]
+
+    def step_uj(self, cycles: float) -> float:
+        """Return the energy of some cycles in microjoules."""
+        assert self.energy is not None
+        return cycles * self.energy.pj_per_cycle / 1e6
 
     @property
     def data_cache(self) -> DataCache | None:

@@ -76,7 +76,10 @@ def board_defines(board: BoardSpec) -> dict[str, str]:
             defines["EF_UART_AF"] = f"{board.uart.af}u"
     if board.gpio is not None:
         defines["EF_GPIO_BASE"] = f"0x{board.gpio.base:08x}u"
-        defines["EF_GPIO_PIN"] = f"{pin_number(board.gpio.pin)}u"
+        marks = {"PIN": board.gpio.pin, "MARKER": board.gpio.marker, "LAYERS": board.gpio.layers}
+        defines |= {
+            f"EF_GPIO_{key}": f"{pin_number(pin)}u" for key, pin in marks.items() if pin is not None
+        }
     return defines
 
 

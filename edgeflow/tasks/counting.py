@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import metrics
 from edgeflow.tasks.output import Scale
-from edgeflow.tasks.task import Loss, Metric, Task
+from edgeflow.tasks.task import Loss, Metric, Scores, Table, Task
 
 
 @dataclass(frozen=True)
@@ -49,3 +49,34 @@ class Counting(Task):
             "within_one": metrics.within(real, counted),
             "count_mae": metrics.mae(counted - real),
         }
+
+    def scores(self, truth: NDArray[Any], decided: NDArray[Any], subjects: ArrayLike) -> Scores:
+        """Return the scores, and under "errors" how often a count was off by how much."""
+        found = super().scores(truth, decided, subjects)
+        real = truth.reshape(-1)
+        known = np.isfinite(real)
+        off = np.rint(decided.reshape(-1)[known] - real[known]).astype(np.int64)
+        values, times = np.unique(off, return_counts=True)
+        found["overall"]["errors"] = {
+            f"{value:+d}": int(n) for value, n in zip(values, times, strict=True)
+        }
+        for name, scores in found["subjects"].items():
+            mine = np.asarray(subjects).astype(str) == name
+            scores["counts"] = int((known & mine).sum())
+        return found
+
+    def tables(self, run: Mapping[str, Any]) -> list[Table]:
+        metrics_ = run["metrics"]
+        errors = metrics_["overall"].get("errors", {})
+        total = sum(errors.values())
+        rows = [[error, f"{n:,}"] for error, n in errors.items()]
+        bars: list[float | None] = [100 * n / total for n in errors.values()]
+        people = [
+            [name, f"{one.get('counts', 0):,}", *(m.text(one[m.name]) for m in self.metrics)]
+            for name, one in metrics_["subjects"].items()
+        ]
+        heads = ["subject", "counts known", *(metric.label for metric in self.metrics)]
+        return [
+            Table("Counted less true", ["repetitions", "counts", "share"], rows, bars),
+            Table("Counts by subject", heads, people),
+        ]

@@ -31,4 +31,10 @@ uint32_t ef_hal_stack_used(void);
 void ef_hal_pulse_init(void);
 void ef_hal_pulse(void);
 
+/* Boards whose [gpio] has a marker alone: a pin that is high in a step, and, if there are `layers`,
+ * one that changes after each layer. Both rest low. */
+void ef_hal_marker_init(void);
+void ef_hal_marker(int high);
+void ef_hal_layer_mark(void);
+
 #endif

@@ -1,6 +1,6 @@
-/* What drivers of the pin that marks the time share: one file per driver, chosen by `gpio.driver`
- * of the board file. The build defines EF_GPIO_BASE, EF_GPIO_PIN (port times pins of a port, plus
- * pin) and EF_CLOCK_HZ. */
+/* What drivers of pins that mark the time share: one file per driver, chosen by `gpio.driver` of
+ * the board file. The build defines EF_GPIO_BASE, EF_CLOCK_HZ and, of those pins that the file has,
+ * EF_GPIO_PIN (port times pins of a port, plus pin), EF_GPIO_MARKER and EF_GPIO_LAYERS. */
 #ifndef EF_HAL_GPIO_H
 #define EF_HAL_GPIO_H
 

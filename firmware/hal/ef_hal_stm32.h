@@ -12,8 +12,26 @@
 #define GPIO_MODE_ALTERNATE 2u
 #define GPIO_PULL_UP 1u
 
-/* Bits of the ports of the UART's pins, in the register that enables their clocks. */
-#define EF_STM32_UART_PORTS (1u << (EF_UART_TX / 16u) | 1u << (EF_UART_RX / 16u))
+/* Bits of the ports of the pins in use, in the register that enables their clocks. */
+#define EF_STM32_PORT(pin) (1u << ((pin) / 16u))
+#ifdef EF_GPIO_PIN
+#define EF_STM32_PULSE_PORT EF_STM32_PORT(EF_GPIO_PIN)
+#else
+#define EF_STM32_PULSE_PORT 0u
+#endif
+#ifdef EF_GPIO_MARKER
+#define EF_STM32_MARKER_PORT EF_STM32_PORT(EF_GPIO_MARKER)
+#else
+#define EF_STM32_MARKER_PORT 0u
+#endif
+#ifdef EF_GPIO_LAYERS
+#define EF_STM32_LAYERS_PORT EF_STM32_PORT(EF_GPIO_LAYERS)
+#else
+#define EF_STM32_LAYERS_PORT 0u
+#endif
+#define EF_STM32_PORTS                                                                             \
+    (EF_STM32_PORT(EF_UART_TX) | EF_STM32_PORT(EF_UART_RX) | EF_STM32_PULSE_PORT |                 \
+     EF_STM32_MARKER_PORT | EF_STM32_LAYERS_PORT)
 
 static inline void ef_stm32_set(uint32_t address, uint32_t mask, uint32_t shift, uint32_t value) {
     EF_REG32(address) = (EF_REG32(address) & ~(mask << shift)) | value << shift;

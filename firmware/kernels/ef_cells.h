@@ -209,6 +209,36 @@ typedef struct {
 void ef_gru_reset_before_step(const ef_gru_reset_before *cell, const int16_t *x, int16_t *h,
                               int16_t *scratch);
 
+/* Train the rows from the trained ones on the last keep examples of each class */
+/* Move each row with the mean of its class, from the prototype P of the training data */
+typedef struct {
+    /* [outputs, inputs] The trained rows, which read at most 12 bits */
+    const ef_matrix *matrix;
+    /* [outputs * inputs] The trained rows in units of learned ones, row by row */
+    const EF_FLASH int16_t *base;
+    const EF_FLASH int32_t *base_bias; /* [outputs] Within +-(2^29 - 1) */
+    /* [outputs * inputs] P, class by class, within the width of x */
+    const EF_FLASH int16_t *prototypes;
+    const EF_FLASH int16_t *rates; /* [17] r(n) for n = 0..16, Q14, not negative */
+    uint16_t inputs;               /* Number of input values */
+    uint16_t outputs;              /* Number of output values */
+    uint16_t limit;                /* Largest magnitude of learned weights */
+    uint16_t largest;              /* Largest magnitude of x */
+    /* Of learned rows: their unit in units of y, times 2^31 */
+    int32_t multiplier;
+    uint8_t keep;   /* Examples of a class that are stored, 1..32 */
+    uint8_t passes; /* 1..255 */
+    uint16_t rate;  /* 0..32767 */
+    uint8_t shift;  /* 1..30 */
+    /* Of edgeflow.program.confidence.exponent_scale: units of y to exponents */
+    uint16_t exponent;
+    uint8_t exponent_shift; /* 0..16 */
+    uint16_t gain;          /* 0..16384 */
+} ef_adaptive;
+
+void ef_adaptive_step(const ef_adaptive *cell, const int16_t *x, int16_t *seen, const int32_t *bias,
+                      const int16_t *weights, const int16_t *active, int16_t *y);
+
 /* Legendre Memory Unit of three spiking populations (equations: edgeflow.cells.l2mu) */
 typedef struct {
     const ef_matrix *encode; /* [memory_size, inputs + hidden + memory_size * order] */

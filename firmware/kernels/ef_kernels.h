@@ -85,6 +85,47 @@ void ef_relu_s16(const int16_t *x, int16_t *y, unsigned size, unsigned shift, in
 /* Copies size values, clipped to [-limit, limit]. */
 void ef_clamp_s16(const int16_t *x, int16_t *y, unsigned size, int32_t limit);
 
+/* Memory of a read-out that learns: members of model_t, as edgeflow/program/nodes names them. */
+typedef struct {
+    const int16_t *seen;
+    int16_t *answer;
+    int32_t *masters; /* or null */
+    int32_t *bias;
+    int16_t *weights;
+    int16_t *active;
+    int16_t *examples;
+    int16_t *count;
+    int16_t *score; /* or null */
+} ef_learner;
+
+/* y = requantize(V x + bias), of learned rows */
+void ef_adaptive_product(const ef_adaptive *cell, const int16_t *x, const int32_t *bias,
+                         const int16_t *weights, int16_t *y);
+
+/* 1 if only the learned rows decide right on x, -1 if only the trained ones do, else 0. x is as a
+   matvec takes it. */
+int ef_adaptive_right(const ef_adaptive *cell, const ef_learner *learner, const int16_t *x,
+                      unsigned label);
+
+/* Takes an example of a class; restores what is derived of learned values, in range or not. */
+void ef_prototypes_learn(const ef_adaptive *cell, const ef_learner *learner, unsigned label);
+void ef_prototypes_restore(const ef_adaptive *cell, const ef_learner *learner);
+void ef_head_learn(const ef_adaptive *cell, const ef_learner *learner, unsigned label);
+void ef_head_restore(const ef_adaptive *cell, const ef_learner *learner);
+
+/* A part of a model that is saved, of so many bytes. */
+typedef struct {
+    size_t offset;
+    size_t size;
+} ef_part;
+
+/* Version, hash, parts, CRC-32 of all of it, little-endian. Load returns 0, or -1 if they differ.
+ */
+void ef_learned_save(const void *model, const ef_part *parts, unsigned count, uint32_t version,
+                     const uint8_t *hash, uint8_t *blob);
+int ef_learned_load(void *model, const ef_part *parts, unsigned count, uint32_t version,
+                    const uint8_t *hash, const uint8_t *blob);
+
 /* Q0.15 at -8, -8 + 1/16, ..., 8 */
 extern const EF_FLASH int16_t ef_table_sigmoid[257];
 extern const EF_FLASH int16_t ef_table_tanh[257];

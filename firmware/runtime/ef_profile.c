@@ -1,4 +1,5 @@
 #include "ef_profile.h"
+#include "ef_hal.h"
 
 #ifdef EF_PROFILE
 
@@ -11,14 +12,23 @@
 #endif
 
 MARKER void ef_profile_begin(void) {
+#ifdef EF_GPIO_MARKER
+    ef_hal_marker(1);
+#endif
     __asm volatile("nop" ::: "memory");
 }
 
 MARKER void ef_profile_layer(void) {
+#ifdef EF_GPIO_LAYERS
+    ef_hal_layer_mark();
+#endif
     __asm volatile("nop\n\tnop" ::: "memory");
 }
 
 MARKER void ef_profile_end(void) {
+#ifdef EF_GPIO_MARKER
+    ef_hal_marker(0);
+#endif
     __asm volatile("nop\n\tnop\n\tnop" ::: "memory");
 }
 

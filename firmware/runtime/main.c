@@ -2,6 +2,7 @@
 #include "ef_flash.h"
 #include "ef_hal.h"
 #include "ef_identity.h"
+#include "ef_learning.h"
 #include "ef_link.h"
 #include "ef_mlperf.h"
 #include "ef_profile.h"
@@ -220,6 +221,27 @@ static void answer_hello(void) {
     put(ef_hal_cycles_hz(), 4);
 }
 
+#ifdef EF_GPIO_MARKER
+/* The pin is high for longer than the counter counts: what it costs is not the step's. */
+static uint32_t timed_step(const int16_t *x, int16_t *y) {
+    ef_profile_begin();
+    uint32_t start = ef_hal_cycles();
+    MODEL(step)(&model, x, y);
+    uint32_t cycles = ef_hal_cycles() - start;
+    ef_profile_end();
+    return cycles;
+}
+
+/* Cycles of one of the marker's calls: that of the end, which leaves a low pin as it is. */
+#define MARKER_CALLS 16u
+static uint32_t marker_cycles(void) {
+    uint32_t start = ef_hal_cycles();
+    for (uint32_t calls = 0; calls < MARKER_CALLS; calls++) {
+        ef_profile_end();
+    }
+    return (ef_hal_cycles() - start + MARKER_CALLS / 2u) / MARKER_CALLS;
+}
+#else
 static uint32_t timed_step(const int16_t *x, int16_t *y) {
     uint32_t start = ef_hal_cycles();
 #ifdef EF_PROFILE
@@ -231,6 +253,7 @@ static uint32_t timed_step(const int16_t *x, int16_t *y) {
 #endif
     return ef_hal_cycles() - start;
 }
+#endif
 
 static bool step_is_right(size_t size) {
     size_t count = link.in.bytes[EF_HEADER + 1];
@@ -273,7 +296,26 @@ static void answer_stats(void) {
     put(ef_hal_stack_used(), 4);
     put(steps_run, 4);
     put(link.errors, 4);
+#ifdef EF_GPIO_MARKER
+    put(marker_cycles(), 4);
+#endif
 }
+
+#ifdef MODEL_LEARNED_SIZE
+static bool learning_is_right(unsigned type, size_t size) {
+    unsigned code =
+        ef_learning_refusal(&model, type, link.in.bytes + EF_HEADER, size - EF_HEADER, BAD_LENGTH);
+    if (code != 0) {
+        refuse(code, type);
+    }
+    return code == 0;
+}
+
+static void answer_learning(unsigned type) {
+    link.out_size += ef_learning_answer(&model, type, link.in.bytes + EF_HEADER,
+                                        link.out.bytes + EF_HEADER, EF_FRAME_MAX - EF_HEADER);
+}
+#endif
 
 /* Tells whether a request is to be run; if not, it is answered. */
 static bool is_due(unsigned type, size_t size) {
@@ -293,6 +335,11 @@ static bool is_due(unsigned type, size_t size) {
     if (type == STEP) {
         return step_is_right(size);
     }
+#ifdef MODEL_LEARNED_SIZE
+    if (ef_learning_knows(type)) {
+        return learning_is_right(type, size);
+    }
+#endif
     if (type != STATS && type != BYE) {
         refuse(UNKNOWN_TYPE, type);
         return false;
@@ -319,6 +366,11 @@ static bool serve_frames(void) {
         } else if (type == STATS) {
             answer_stats();
         }
+#ifdef MODEL_LEARNED_SIZE
+        if (ef_learning_knows(type)) {
+            answer_learning(type);
+        }
+#endif
         ef_link_send(&link.out, link.out_size);
         if (type == BYE) {
             return true;
@@ -329,6 +381,9 @@ static bool serve_frames(void) {
 
 int main(void) {
     ef_hal_init();
+#ifdef EF_GPIO_MARKER
+    ef_hal_marker_init();
+#endif
     MODEL(init)(&model);
     MODEL(reset)(&model);
     print_hash(EF_TEXT("EdgeFlow " EF_VERSION " " EF_BOARD_NAME " model "), ef_identity.model);

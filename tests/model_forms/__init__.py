@@ -9,10 +9,11 @@ every form at every door, and its twin in Keras (`twins.py`); ``docs/import.md``
 from tests.model_forms.accepted import ACCEPTED
 from tests.model_forms.form import Form
 from tests.model_forms.functions import FUNCTIONS
+from tests.model_forms.loops import LOOPS
 from tests.model_forms.networks import NETWORKS
 from tests.model_forms.refused import REFUSED
 from tests.model_forms.twins import TWINS, Twin
 
 __all__ = ["FORMS", "TWINS", "Form", "Twin"]
 
-FORMS = [*ACCEPTED, *FUNCTIONS, *NETWORKS, *REFUSED]
+FORMS = [*ACCEPTED, *FUNCTIONS, *NETWORKS, *LOOPS, *REFUSED]

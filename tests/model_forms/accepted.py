@@ -19,7 +19,6 @@ from tests.model_forms.form import (
 )
 
 ReluRNN = functools.partial(nn.RNN, nonlinearity="relu")
-TAKEN_APART = "this exporter writes its steps out"
 CALLED_ON_SAMPLES = "the module is called on samples alone: a default for the state"
 MEAN, STD = torch.tensor([0.5, -1.0, 0.2]), torch.tensor([2.0, 0.7, 1.5])
 
@@ -118,11 +117,8 @@ ACCEPTED = [
     Form("gru, every step", lambda: net(every)),
     Form("gru, last step", lambda: net(last)),
     Form("lstm", lambda: net(last, rnn=gru(kind=nn.LSTM))),
-    # this exporter writes the steps of an nn.RNN out
-    Form("rnn tanh", lambda: net(last, rnn=gru(kind=nn.RNN)), other=(("dynamo", "dynamo=False"),),
-         why=TAKEN_APART),
-    Form("rnn relu", lambda: net(every, rnn=gru(kind=ReluRNN)),
-         other=(("dynamo", "dynamo=False"),), why=TAKEN_APART),
+    Form("rnn tanh", lambda: net(last, rnn=gru(kind=nn.RNN))),
+    Form("rnn relu", lambda: net(every, rnn=gru(kind=ReluRNN))),
     Form("stacked, with dropout", lambda: net(last, rnn=gru(num_layers=2, dropout=0.4))),
     Form("stacked lstm, its last state",
          lambda: net(lambda m, x: m.out(m.rnn(x)[1][0][-1]), rnn=gru(kind=nn.LSTM, num_layers=2))),

@@ -49,6 +49,9 @@ class Form:
         Of the data.
     other : dict of str to str
         Refusals at single doors.
+    alone : bool
+        The module is one step: it is given a sample [n, channels] and states, and returns outputs
+        and the next states.
     doors : str
         Those that there are: "module", "pt2", "onnx", "dynamo"; an exporter refuses the rest.
     why : str
@@ -65,6 +68,7 @@ class Form:
     chain: Callable[[Tensor], Tensor] = lambda y: y
     classes: tuple[str, ...] = ()
     other: tuple[tuple[str, str], ...] = ()
+    alone: bool = False
     doors: str = "module pt2 onnx dynamo"
     why: str = ""
 

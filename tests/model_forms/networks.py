@@ -54,13 +54,6 @@ def pooled(m: Made, x: Tensor) -> Tensor:
     return m.out(m.rnn(h.transpose(1, 2))[0][:, -1])
 
 
-def stepped_lstm(m: Made, x: Tensor) -> Tensor:
-    h = c = x.new_zeros(x.shape[0], HIDDEN)
-    for step in range(x.shape[1]):
-        h, c = m.rnn(x[:, step], (h, c))
-    return m.out(h)
-
-
 NETWORKS = [
     Form("residual gru of two layers, two heads",
          lambda: net(residual_heads, first=nn.Linear(CHANNELS, HIDDEN), rnn=gru(HIDDEN),
@@ -125,6 +118,4 @@ NETWORKS = [
          "conv2d|Conv", why="a causal nn.Conv1d"),
     Form("sorted samples", lambda: net(lambda m, x: last(m, x.sort(1).values)), "sort|TopK",
          why="needs the whole window"),
-    Form("nn.LSTMCell in a loop", lambda: net(stepped_lstm, rnn=nn.LSTMCell(CHANNELS, HIDDEN)),
-         r"nn\.GRU\b|GRU, LSTM or RNN", why="nn.LSTM"),
 ]  # fmt: skip

@@ -30,13 +30,6 @@ def magnitude(m: Made, x: Tensor) -> Tensor:
     return last(m, torch.cat([x, x.square().sum(-1, keepdim=True).sqrt()], -1))
 
 
-def stepped(m: Made, x: Tensor) -> Tensor:
-    h = x.new_zeros(x.shape[0], HIDDEN)
-    for step in range(x.shape[1]):
-        h = m.rnn(x[:, step], h)
-    return m.out(h)
-
-
 def checked(m: Made, x: Tensor) -> Tensor:
     assert x.ndim == 2, "two axes"
     return last(m, x)
@@ -82,7 +75,6 @@ WHY = {
     "embedding": "one-hot channels into a linear layer",
     "conv that reads the future": "zeros on the left",
     "assert in forward": "fails on the samples",
-    "nn.GRUCell in a loop": "nn.GRU",
     "scripted": "the nn.Module that it was made from",
     "wrong number of channels": "as many channels as the data have",
     "no layer at all": "nothing to compress",
@@ -150,8 +142,6 @@ _FORMS = [
                      conv=nn.Conv1d(CHANNELS, 6, 3, padding=1), rnn=gru(6)), "future"),
     # what no graph has
     Form("assert in forward", lambda: net(checked), "two axes", doors="module"),
-    Form("nn.GRUCell in a loop", lambda: net(stepped, rnn=nn.GRUCell(CHANNELS, HIDDEN)),
-         r"nn\.GRU\b|GRU, LSTM or RNN"),
     Form("scripted", lambda: torch.jit.script(nn.Sequential(head(CHANNELS), head(CLASSES))),
          "jit", doors="module"),
     Form("wrong number of channels", lambda: net(last, rnn=gru(CHANNELS + 1)), "4.*3|3.*4",

@@ -28,6 +28,7 @@ from tests.harness import (
     none_of,
     run_on,
     short,
+    sisters_slow,
     takes,
 )
 from tests.random_nodes.draw import DRAW, PLAIN
@@ -64,16 +65,14 @@ PROGRAMS = {
 }
 
 
-#: Plain C on the cores of sister boards, which other boards run with the same compiler.
-SISTERS = {("qemu-m7", "c"), ("qemu-m33", "c"), ("qemu-rv32-zbb", "c"), ("qemu-a55", "c")}
+#: Sets of the cores' own kernels, and plain C, which boards of one compiler share.
+TUNED_SETS = [pair for pair in BOARD_SETS if pair[1] != "c"]
+PLAIN_SETS = [pair for pair in BOARD_SETS if pair[1] == "c"]
 MORE = ("wide", "tiny", "lmu_extreme", "spiking_recurrent")
 
 
 @pytest.mark.board
-@pytest.mark.parametrize(
-    "board,kernels",
-    [pytest.param(*s, marks=[pytest.mark.slow] if s in SISTERS else []) for s in BOARD_SETS],
-)
+@pytest.mark.parametrize("board,kernels", [*sisters_slow(PLAIN_SETS), *TUNED_SETS])
 def test_board_equals_oracle(board: str, kernels: str, tmp_path: Path) -> None:
     cases = {n: Case(program, [kernels]) for n, program in PROGRAMS.items() if n not in MORE}
     assert mismatches(board, cases, tmp_path) == none_of(cases)
@@ -143,7 +142,7 @@ DSP_LIMITS = [
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("board", ["qemu-m4", "qemu-m7", "qemu-m33"])
+@pytest.mark.parametrize("board", sisters_slow(["qemu-m4", "qemu-m7", "qemu-m33"]))
 def test_dsp_kernels_at_their_limit(board: str, tmp_path: Path) -> None:
     """Accumulators reach the bound that packing allows, or that of 32 bits."""
     cases = {}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgeflow.program import Program
 from edgeflow.program.nodes.cutoff import NEVER, Cutoff, lead
 from edgeflow.program.onnx_file import OnnxProgram
-from tests.harness import BOARDS, Case, mismatches, none_of
+from tests.harness import BOARDS, Case, mismatches, none_of, sisters_slow
 from tests.random_programs import SANITIZE, programs, random_program, samples
 
 TIME = 20
@@ -106,7 +106,7 @@ def test_a_lead_of_the_threshold_decides_in_c(run_c: Callable[..., np.ndarray]) 
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", sisters_slow(BOARDS))
 def test_boards(board: str, tmp_path: Path) -> None:
     program = random_program(5, 5, [19, 7], 4, 12, 12, cells=["gru", "lif"])
     x = samples(program, 7, windows=8, time=TIME)

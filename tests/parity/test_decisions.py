@@ -16,7 +16,7 @@ from edgeflow.program import Program
 from edgeflow.program.nodes import Count, Detect, Residual
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.core import load_core
-from tests.harness import BOARDS, Case, mismatches, none_of
+from tests.harness import BOARDS, Case, mismatches, none_of, sisters_slow
 from tests.random_nodes.decisions import DECISIONS
 from tests.random_programs import SANITIZE, programs, random_program, samples
 
@@ -68,7 +68,7 @@ def test_each_in_c(run_c: Callable[..., np.ndarray], kind: str) -> None:
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", sisters_slow(BOARDS))
 def test_boards(board: str, tmp_path: Path) -> None:
     cases = {
         f"{kind}{seed}": Case(decided(random_program(seed, 5, [19], 4, 12, 12), kind, seed))

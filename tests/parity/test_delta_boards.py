@@ -14,7 +14,7 @@ from edgeflow.program import Linear, Matrix, Program
 from edgeflow.program.fixedpoint import largest_magnitude
 from edgeflow.program.nodes import Node
 from edgeflow.targets.board import load_board
-from tests.harness import BOARD_SETS, Case, lighter, linear, mismatches, none_of
+from tests.harness import BOARD_SETS, Case, lighter, linear, mismatches, none_of, sisters_slow
 from tests.parity.test_boards import at_their_limits
 from tests.parity.test_delta import DELTA_CELLS
 from tests.parity.test_sparse import linear_matrix, masked, sparse
@@ -63,7 +63,7 @@ def standing(x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("board,kernels", [p for p in BOARD_SETS if p[1] in DELTA_SETS])
+@pytest.mark.parametrize("board,kernels", sisters_slow(p for p in BOARD_SETS if p[1] in DELTA_SETS))
 def test_every_cell(board: str, kernels: str, tmp_path: Path) -> None:
     half = (len(DELTA_CELLS) + 1) // 2
     cases = {}
@@ -78,7 +78,9 @@ def test_every_cell(board: str, kernels: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("board,kernels", [p for p in BOARD_SETS if p[1] in (*DELTA_SETS, "c")])
+@pytest.mark.parametrize(
+    "board,kernels", sisters_slow(p for p in BOARD_SETS if p[1] in (*DELTA_SETS, "c"))
+)
 def test_a_change_of_just_the_threshold_updates(board: str, kernels: str, tmp_path: Path) -> None:
     """Steps of one less, of just as much and of one more, for each kernel that holds x.
 

@@ -16,7 +16,7 @@ from edgeflow.errors import ProgramError
 from edgeflow.program import Matrix, Program
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.board import load_board
-from tests.harness import BOARDS
+from tests.harness import BOARDS, sisters_slow
 from tests.parity.test_delta import DELTA_CELLS
 from tests.random_nodes.matrices import random_matrix, with_low_rank, within
 from tests.random_programs import SANITIZE, random_program, samples
@@ -94,7 +94,7 @@ def test_c_is_clean_under_sanitizers(run_c: RunC, delta: bool) -> None:
 @pytest.mark.parametrize(
     "board, backend",
     [
-        *((board, "c") for board in BOARDS),
+        *sisters_slow((board, "c") for board in BOARDS),
         ("qemu-m4", "tvm"),
         *(pytest.param(b, "tvm", marks=pytest.mark.slow) for b in ("host", "qemu-m55")),
     ],

@@ -10,7 +10,7 @@ from edgeflow.data import Dataset
 from edgeflow.profiling.run import profile
 from edgeflow.program import Program
 from edgeflow.program.onnx_file import OnnxProgram
-from tests.harness import BOARDS
+from tests.harness import BOARDS, sisters_slow
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_onnxruntime_on_the_whole_test_split(
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", sisters_slow(BOARDS))
 def test_two_thousand_steps_on(
     board: str, seglearn: Dataset, program: Program, tmp_path: Path
 ) -> None:

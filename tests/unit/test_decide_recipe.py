@@ -1,4 +1,4 @@
-"""`--detect` and `--anomaly`: a trained model ends with a layer that validation subjects chose.
+"""`--detect`, `--anomaly` and `--count`: a trained model ends with a layer that validation subjects chose.
 
 Unit tier: alone they would catch a recipe whose layer reads other data than it decides about.
 """
@@ -12,10 +12,12 @@ import edgeflow as ef
 from edgeflow.data.purpose import for_purpose, for_task
 from edgeflow.errors import CompressError
 from edgeflow.program import Program
-from edgeflow.program.nodes import Detect, Residual
+from edgeflow.program.nodes import Count, Detect, Residual
 from edgeflow.tasks import Tagging
 from edgeflow.tasks.anomaly import Anomaly
-from tests.unit.test_decision_tuning import WORDS, made, pump, words
+from edgeflow.tasks.counting import Counting
+from edgeflow.tasks.phase import Phase
+from tests.unit.test_decision_tuning import WORDS, exercise, made, pump, words
 
 
 def test_the_recipe_has_a_detector(tmp_path: Path) -> None:
@@ -49,6 +51,31 @@ def test_a_forecast_flags_what_it_is_off_by(tmp_path: Path) -> None:
     assert found["train_and_val"]["far"] <= 0.1 and set(found["people"]) == {"e"}
     assert "far" in found["test"] and program.task == Anomaly(10.0)
     assert "nrmse_int" in program.metadata
+
+
+def test_a_phase_is_counted(tmp_path: Path) -> None:
+    """Of sets of which only the number of repetitions is known, whatever the rate of the data."""
+    data = made(Counting(), exercise, 1)
+    trained = ef.train(
+        for_purpose(data, "phase"), "mingru", out=tmp_path / "run", mode="streaming", hidden=8,
+        epochs=6,
+    )  # fmt: skip
+    program = ef.compress(
+        trained, data, recipe={"decide": {"count": True}}, out=tmp_path / "m.onnx"
+    )
+    found = program.metadata["count"]
+    assert isinstance(program.nodes[-1], Count) and program.task == Counting()
+    assert found["val"]["within_one"] == found["test"]["within_one"] == 1
+    assert set(found["people"]) == {"e"} and found["people"]["e"]["counts"] == 1
+    assert "rmse_int" in program.metadata
+    assert for_task(data, Phase()).task == Phase()
+    result = ef.profile(ef.compile(program, "host", tmp_path / "build"), data)
+    assert result.mismatches == 0 and result.metrics is not None
+    assert result.metrics["overall"]["within_one"] == 1
+    with pytest.raises(CompressError, match="use either --count, --detect or --anomaly"):
+        ef.compress(trained, data, recipe={"decide": {"count": True, "detect": 1}})
+    with pytest.raises(CompressError, match="counting needs labels"):
+        ef.compress(trained, data.recordings[0].x[None], recipe={"decide": {"count": True}})
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from edgeflow.metrics import (
     Event,
+    Wards,
+    WardSteps,
     area_under_roc,
     delays,
     events_of,
@@ -15,6 +17,7 @@ from edgeflow.metrics import (
     mae,
     match,
     ward,
+    ward_steps,
     within,
 )
 
@@ -75,6 +78,49 @@ class TestWard:
     def test_nothing_at_all(self) -> None:
         assert ward([], []).f1 == 0 and ward([], at(3)).insertions == 1
         assert ward([Event(0, 3, 1)], at(1, label=2)).deletions == 1
+
+    @settings(deadline=None, max_examples=60)
+    @given(*[st.lists(st.integers(0, 2), min_size=1, max_size=40)] * 2)
+    def test_overlaps_are_those_of_all_pairs(self, real: list[int], found: list[int]) -> None:
+        truth, reports = events_of(real), events_of(found)
+        pairs = [
+            [a.label == b.label and a.start < b.stop and b.start < a.stop for b in reports]
+            for a in truth
+        ]
+        overlap = np.array(pairs, bool).reshape(len(truth), len(reports))
+        several = overlap.sum(axis=1) > 1
+        shares = (overlap & (overlap.sum(axis=0) > 1)).any(axis=1)
+        seen = overlap.any(axis=1)
+        kinds = (seen & ~several & ~shares, ~seen, several & ~shares, shares & ~several)
+        counts = [int(kind.sum()) for kind in (*kinds, several & shares, ~overlap.any(axis=0))]
+        assert ward(truth, reports) == Wards(*counts, len(reports))
+
+    def test_each_kind_of_step(self) -> None:
+        #        kept, overfill  insertion, underfill x2, fragment  deletion, merge
+        truth = [0, 0, 1, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1]
+        found = [0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1]
+        assert ward_steps(truth, found) == WardSteps(
+            positive=12, negative=9, deletion=1, fragmentation=0, underfill_start=1,
+            underfill_end=2, insertion=1, merge=1, overfill_start=1, overfill_end=1,
+        )  # fmt: skip
+        assert ward_steps([1, 1, 1], [1, 0, 1]).fragmentation == 1
+        assert ward_steps([], []).shares()["deletion"] is None
+
+    @settings(deadline=None, max_examples=60)
+    @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+    def test_every_wrong_step_is_of_one_kind(self, pairs: list[tuple[bool, bool]]) -> None:
+        truth, found = np.array(pairs).T
+        steps = ward_steps(truth, found)
+        assert sum(steps[2:6]) == (truth & ~found).sum()
+        assert sum(steps[6:]) == (~truth & found).sum()
+        assert steps[:2] == (truth.sum(), (~truth).sum())
+        # seen from its end a stream has the same errors, the other way round
+        back = ward_steps(truth[::-1], found[::-1])
+        assert (back.underfill_end, back.overfill_end) == (
+            steps.underfill_start, steps.overfill_start
+        )  # fmt: skip
+        shares = [share for share in steps.shares().values() if share is not None]
+        assert all(0 <= share <= 1 for share in shares)
 
 
 class TestAnomalies:

@@ -12,8 +12,8 @@ from torch.export import Dim
 
 from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
-from edgeflow.importers.assembly import Description
 from edgeflow.importers.exported import from_exported
+from edgeflow.importers.finish import Description
 from edgeflow.importers.onnx_model import from_onnx
 from edgeflow.importers.torch_module import from_module
 

@@ -27,6 +27,18 @@ def test_tags_stand_where_the_words_are() -> None:
         assert tags[start - 1] == 0 and tags[after] == 0
 
 
+def test_in_training_tags_stand_around_the_ends() -> None:
+    rng = np.random.default_rng(1)
+    clips = [(np.full(size, 0.5), tag) for size, tag in ((900, 1), (60, 2), (500, 0))]
+    x, tags = minute_of(clips, 0.01, LENGTH, RATE, rng, (0.1, 0.2))
+    ends = np.flatnonzero(np.diff((np.abs(x) > 0.1).astype(int)) == -1) + 1
+    wanted = np.zeros(LENGTH, int)
+    # a word shorter than what is before its end is tagged from its beginning
+    wanted[ends[0] - 100 : ends[0] + 200] = 1
+    wanted[ends[1] - 60 : ends[1] + 200] = 2
+    np.testing.assert_array_equal(tags, wanted)
+
+
 def test_too_many_words_are_named() -> None:
     clips = [(np.ones(40_000), 1)] * 2
     with pytest.raises(SystemExit, match="2 words do not fit into a minute"):

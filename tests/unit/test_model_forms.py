@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from edgeflow.compression.quantize import quantize
 from edgeflow.errors import CompressError
 from edgeflow.importers import FloatChain, load_float_model
 from tests.model_forms import FORMS, TWINS, Form
+from tests.model_forms.accepted import First
 from tests.model_forms.doors import DOORS, through
-from tests.model_forms.form import CHANNELS, STEPS
+from tests.model_forms.form import CHANNELS, STEPS, head
 
 #: A refusal says what to do by one of these.
 REMEDY = re.compile(
@@ -42,9 +44,20 @@ def assert_same(chain: FloatChain, form: Form, net: torch.nn.Module) -> None:
     for scale in SCALES:
         x = scale * windows(9)
         with torch.no_grad():
-            given = form.arguments(torch.from_numpy(x))
-            expected = form.output(net(*given)).double().numpy()
+            expected = outputs_of(form, net, torch.from_numpy(x)).double().numpy()
         assert_near(form.chain(torch.from_numpy(chain.run(x)).double()).numpy(), expected)
+
+
+def outputs_of(form: Form, net: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Return what a module makes of samples, one of a single step by a loop over them."""
+    given = form.arguments(x)
+    if not form.alone:
+        return form.output(net(*given))
+    states, outputs = given[1:], []
+    for sample in x.unbind(1):
+        y, *states = net(sample, *states)
+        outputs.append(y)
+    return form.output(torch.stack(outputs, 1))
 
 
 def assert_near(got: np.ndarray, expected: np.ndarray) -> None:
@@ -116,6 +129,24 @@ def test_doors_agree_or_the_table_says_why() -> None:
         taken = {form.taken(door) for door in DOORS} - {None}
         taken |= {not TWINS[name].refused} if name in TWINS else set()
         assert form.why or taken == {True}, name
+
+
+@pytest.mark.parametrize("door", ["module", "onnx"])
+def test_a_loop_is_the_layer(door: str, tmp_path: Path) -> None:
+    """Alone catches a loop that becomes other integers, or more layers, than the layer itself."""
+    torch.manual_seed(1)
+    layer = torch.nn.Sequential(torch.nn.GRU(CHANNELS, 5, batch_first=True), First(), head())
+    form = next(form for form in FORMS if form.name == "nn.GRUCell in a loop")
+    loop = form.build().eval()
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        getattr(loop.rnn, name).data.copy_(getattr(layer[0], f"{name}_l0"))
+    loop.out.load_state_dict(layer[2].state_dict())
+    x, chains = windows(2), [load_float_model(layer.eval(), windows(2))]
+    chains.append(load_float_model(through(door, form, loop, tmp_path), x))
+    programs = [quantize(chain, x) for chain in chains]
+    inputs = programs[0].quantize_input(windows(5))
+    assert len(chains[1].layers) == 2
+    assert (programs[0].run(inputs) == programs[1].run(inputs)).all()
 
 
 @pytest.mark.parametrize("function", ["gelu", "silu", "mish", "hardswish", "softplus"])

@@ -2,7 +2,8 @@
 
 Split by subject in number order, which looks at no result: 1-6 train, 7-8 val, 9-10 test.
 Everybody did every exercise twice, once with each arm, so all splits hold all classes and
-both sides.
+both sides. A recording is a set of twenty repetitions, as the study asked for; some have a
+repetition more or less, which is not known.
 """
 
 import hashlib
@@ -11,15 +12,18 @@ import io
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from edgeflow.data.arrays import read_npz
 from edgeflow.data.dataset import Recording
+from edgeflow.data.phases import with_count
 from edgeflow.data.source import Source, differs, remedy
 from edgeflow.errors import DataError
 from edgeflow.files import scratch_folder, write_atomic
+from edgeflow.tasks.counting import Counting
 
 PACKAGE = "seglearn==1.2.5"
 PIP = ("pip", "download", "--quiet", "--disable-pip-version-check", "--no-input")
@@ -27,6 +31,8 @@ CHECKED = ("--no-deps", "--only-binary=:all:", "--require-hashes")
 WHEEL_SHA256 = "ec6b952c85c9627050102854b372d85951563d3b990df677d7c55547e87413dd"
 MEMBER = "seglearn/data/watch_dataset.npy"
 MEMBER_SHA256 = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"
+#: Of each recording.
+REPETITIONS = 20
 CLASSES = ("PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW")
 
 
@@ -83,6 +89,10 @@ def _read(path: Path) -> list[Recording]:
     ]
 
 
+def _read_sets(path: Path) -> list[Recording]:
+    return [with_count(one, REPETITIONS) for one in _read(path)]
+
+
 def _fetch(folder: Path) -> None:
     if importlib.util.find_spec("pip") is None:
         raise DataError(
@@ -106,28 +116,37 @@ def _fetch(folder: Path) -> None:
             write_atomic(folder / "watch_dataset.npy", wheel.read(MEMBER))
 
 
+_WATCH = Source(
+    name="seglearn-watch",
+    summary="7 shoulder exercises, 10 subjects, smartwatch on the wrist, 50 Hz",
+    licence="BSD-3-Clause",
+    citation="D. M. Burns et al., Shoulder physiotherapy exercise recognition: "
+    "machine learning the inertial signals from a smartwatch, Physiological "
+    "Measurement 39 (2018) 075007, arXiv:1802.01489",
+    homepage="https://github.com/dmbee/seglearn",
+    folder="seglearn-watch",
+    classes=CLASSES,
+    channels=("acc_x", "acc_y", "acc_z", "gyr_x", "gyr_y", "gyr_z"),
+    units=("g", "g", "g", "rad/s", "rad/s", "rad/s"),
+    rate_hz=50.0,
+    window=100,
+    val=("7", "8"),
+    test=("9", "10"),
+    find=_find,
+    read=_read,
+    fetch=_fetch,
+    damaged=_damaged,
+    installed=_installed,
+    small=True,
+)
 SOURCES = [
-    Source(
-        name="seglearn-watch",
-        summary="7 shoulder exercises, 10 subjects, smartwatch on the wrist, 50 Hz",
-        licence="BSD-3-Clause",
-        citation="D. M. Burns et al., Shoulder physiotherapy exercise recognition: "
-        "machine learning the inertial signals from a smartwatch, Physiological "
-        "Measurement 39 (2018) 075007, arXiv:1802.01489",
-        homepage="https://github.com/dmbee/seglearn",
-        folder="seglearn-watch",
-        classes=CLASSES,
-        channels=("acc_x", "acc_y", "acc_z", "gyr_x", "gyr_y", "gyr_z"),
-        units=("g", "g", "g", "rad/s", "rad/s", "rad/s"),
-        rate_hz=50.0,
-        window=100,
-        val=("7", "8"),
-        test=("9", "10"),
-        find=_find,
-        read=_read,
-        fetch=_fetch,
-        damaged=_damaged,
-        installed=_installed,
-        small=True,
-    )
+    _WATCH,
+    replace(
+        _WATCH,
+        name="seglearn-watch-sets",
+        summary="the same, as sets of 20 repetitions that are counted",
+        classes=(),
+        read=_read_sets,
+        target=Counting(),
+    ),
 ]

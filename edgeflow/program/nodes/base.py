@@ -92,6 +92,10 @@ class Node(ABC):
     unrolled_fields: ClassVar[tuple[str, ...]] = ()
     #: States, zero after a reset.
     state_fields: ClassVar[Mapping[str, VectorField]] = {}
+    #: What learning on the device changes, and no reset does; zero before the first label.
+    learned_fields: ClassVar[Mapping[str, VectorField]] = {}
+    #: What is computed of it, which the step reads and leaves; zero before the first label.
+    derived_fields: ClassVar[Mapping[str, VectorField]] = {}
     #: Constant tables that the layer's function and kernel read.
     tables: ClassVar[tuple[str, ...]] = ()
     #: The int16 state that is the layer's output; None if the output is a vector of its own.
@@ -152,10 +156,23 @@ class Node(ABC):
     @property
     def states(self) -> Mapping[str, StateVector]:
         """State vectors by name, without those of size 0."""
-        sizes = {name: self._value(size) for name, (size, _) in self.state_fields.items()}
+        return self._vectors(self.state_fields)
+
+    @property
+    def learned(self) -> Mapping[str, StateVector]:
+        """What learning on the device changes, by name."""
+        return self._vectors(self.learned_fields)
+
+    @property
+    def derived(self) -> Mapping[str, StateVector]:
+        """What is computed of `learned`, by name."""
+        return self._vectors(self.derived_fields)
+
+    def _vectors(self, fields: Mapping[str, VectorField]) -> Mapping[str, StateVector]:
+        sizes = {name: self._value(size) for name, (size, _) in fields.items()}
         return {
             name: StateVector(sizes[name], self._value(bits))
-            for name, (_, bits) in self.state_fields.items()
+            for name, (_, bits) in fields.items()
             if sizes[name]
         }
 
@@ -252,10 +269,12 @@ class Node(ABC):
     def c_call(self, x: str, y: str, state: Mapping[str, str], scratch: tuple[str, str]) -> str:
         """Return the C statement of a step, given C expressions of its arrays.
 
-        The function takes the parameters, x, the states (null for one of size 0), y unless it is
-        one of the states, and the working memory that the class asks for.
+        The function takes the parameters, x, the states (null for one of size 0), what is derived
+        of what was learned, y unless it is one of the states, and the working memory that the class
+        asks for.
         """
-        arguments = [f"&{self.name}_cell", x, *(state.get(s, "0") for s in self.state_fields)]
+        vectors = (*self.state_fields, *self.derived_fields)
+        arguments = [f"&{self.name}_cell", x, *(state.get(s, "0") for s in vectors)]
         if self.output_state is None:
             arguments.append(y)
         arguments += [

@@ -74,7 +74,7 @@ void ef_soc_init(void) {
 #ifndef EF_EMULATED
     start_clock();
 #endif
-    RCC_AHB1ENR |= EF_STM32_UART_PORTS;
+    RCC_AHB1ENR |= EF_STM32_PORTS;
 #if EF_UART_BASE == 0x40011000u /* USART1 */
     RCC_APB2ENR |= 1u << 4;
 #elif EF_UART_BASE == 0x40011400u /* USART6 */

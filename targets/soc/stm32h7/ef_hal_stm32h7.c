@@ -107,7 +107,7 @@ void ef_soc_init(void) {
     }
     DEMCR |= DEMCR_TRCENA;
     DWT_LAR = LAR_KEY;
-    RCC_AHB4ENR |= EF_STM32_UART_PORTS;
+    RCC_AHB4ENR |= EF_STM32_PORTS;
     RCC_APB1LENR |= APB1LENR_USART3EN;
     (void)RCC_APB1LENR; /* a clock takes two cycles to arrive */
     ef_stm32_uart_pins(0x58020000u);

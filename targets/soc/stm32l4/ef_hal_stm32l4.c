@@ -69,7 +69,7 @@ void ef_soc_init(void) {
     (void)RCC_APB1ENR1; /* a clock takes two cycles to arrive */
     start_clock();
     PWR_CR2 |= CR2_IOSV; /* PG2..15 have a supply of their own: it is there */
-    RCC_AHB2ENR |= EF_STM32_UART_PORTS;
+    RCC_AHB2ENR |= EF_STM32_PORTS;
     RCC_APB1ENR2 |= APB1ENR2_LPUART1EN;
     (void)RCC_APB1ENR2;
     ef_stm32_uart_pins(0x48000000u);

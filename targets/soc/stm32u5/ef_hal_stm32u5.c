@@ -85,7 +85,7 @@ void ef_soc_init(void) {
     while ((ICACHE_SR & ICACHE_SR_BUSYF) != 0u) {
     }
     ICACHE_CR |= ICACHE_CR_EN;
-    RCC_AHB2ENR1 |= EF_STM32_UART_PORTS;
+    RCC_AHB2ENR1 |= EF_STM32_PORTS;
     RCC_APB2ENR |= APB2ENR_USART1EN;
     (void)RCC_APB2ENR;
     ef_stm32_uart_pins(0x42020000u);

@@ -1,0 +1,100 @@
+"""A read-out that learns: reference, onnxruntime and C agree on every bit of what labels change.
+
+Alone catches a learner in C that rounds, clips or forgets otherwise than the reference.
+"""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeflow.codegen.plan import plan_library
+from edgeflow.codegen.render import render, write
+from edgeflow.program import Program
+from edgeflow.program.onnx_file import OnnxProgram
+from edgeflow.targets.core import load_core
+from tests.learning import HARNESS, in_bytes, operations
+from tests.random_nodes.adaptive import LEARNERS, random_learner
+from tests.random_programs import SANITIZE, samples
+
+#: Width of the state, classes, bits, and whether parameters are at their limits.
+SHAPES = [
+    (9, 5, 12, False),
+    (32, 7, 12, False),
+    (3, 2, 8, True),
+    (17, 3, 12, True),
+    (1, 1, 12, False),
+]
+
+
+def built(program: Program, folder: Path, flags: list[str]) -> Path:
+    """Return the harness with a program's library, compiled for this machine."""
+    plan = plan_library(program, load_core("host"), kernel_sets=["c"])
+    write(render(plan), folder)
+    (folder / "main.c").write_text(HARNESS)
+    sources = ["main.c", "model.c", *(f for f in plan.kernel_files if f.endswith(".c"))]
+    warnings = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+    command = ["gcc", *warnings, *flags, "-Ikernels", *sources, "-o", "model"]
+    subprocess.run(command, cwd=folder, check=True)
+    return folder / "model"
+
+
+def wrong(program: Program, binary: Path, seed: int, count: int) -> int:
+    """Return the number of operations whose answers in C are not the reference's."""
+    done = list(operations(program, seed, count))
+    given, expected = in_bytes(done)
+    found = subprocess.run([binary], input=given, capture_output=True, check=True).stdout
+    if found == expected:
+        return 0
+    at, bad = 0, abs(len(found) - len(expected))
+    for _, answer in done:
+        bad += found[at : at + len(answer)] != answer
+        at += len(answer)
+    return bad
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_c_equals_oracle(kind: str, shape: tuple[int, int, int, bool], tmp_path: Path) -> None:
+    hidden, outputs, bits, extreme = shape
+    for seed in range(2):
+        program = random_learner(seed, kind, hidden, outputs, bits, extreme)
+        binary = built(program, tmp_path, ["-O1", *SANITIZE])
+        assert wrong(program, binary, seed, 400) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_c_equals_oracle_in_100000_operations(kind: str, tmp_path: Path) -> None:
+    program = random_learner(5, kind, 16, 4)
+    binary = built(program, tmp_path, ["-O2"])
+    assert sum(wrong(program, binary, seed, 10_000) for seed in range(10)) == 0
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_labels_change_what_is_decided(kind: str) -> None:
+    """The comparisons above can fail: what is learned shows in the outputs, and is forgotten."""
+    program = random_learner(1, kind, 9, 5)
+    x = samples(program, 1, windows=3, time=12)
+    trained, state = program.run_on(x)
+    state = program.learn(state, [0, 1, -1])
+    learned, state = program.run_on(x, program.reset(state))
+    changed = (learned != trained).any(axis=(1, 2))
+    assert changed.tolist() == [True, True, False]
+    np.testing.assert_array_equal(
+        program.run_on(x, program.reset(program.forget(state)))[0], trained
+    )
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_onnxruntime_equals_oracle(kind: str) -> None:
+    program = random_learner(1, kind, 9, 5)
+    x = samples(program, 1, windows=4, time=12)
+    _, state = program.run_on(x)
+    state = program.reset(program.learn(state, [0, 1, -1, 4]))
+    node = program.nodes[-1]
+    learned = {f"{node.name}_{name}": state[-1][name] for name in node.derived}
+    expected = program.run_on(x, state)[0]
+    np.testing.assert_array_equal(OnnxProgram(program).run(x, learned), expected)
+    np.testing.assert_array_equal(OnnxProgram(program).run(x), program.run(x))
