@@ -159,8 +159,7 @@ def _numpy_seconds(program: "Program", n: int, time: int) -> float:
 def _names(program: "Program") -> list[list[tuple[str, int]]]:
     """Return names and sizes of each node's states, in order."""
     return [
-        [(name, vector.size) for name, vector in {**node.states, **node.held}.items()]
-        for node in program.nodes
+        [(name, vector.size) for name, vector in node.vectors.items()] for node in program.nodes
     ]
 
 
