@@ -117,11 +117,14 @@ def _node(program: Program, task: Events, point: DetectPoint | None = None) -> D
 
 def _points(node: Detect, task: Events, ran: Streams) -> list[DetectPoint]:
     """Return all candidates with their scores."""
-    ordered = np.sort(np.concatenate(ran.outputs).astype(np.int64), axis=1)
+    x = np.concatenate(ran.outputs).astype(np.int64)
+    # most of the time the background leads, by more than a word ever does
+    words = x.argmax(axis=1) > 0
+    ordered = np.sort(x[words] if words.any() else x, axis=1)
     leads = np.minimum(ordered[:, -1] - ordered[:, -2], INT16_MAX - 1)
-    # many more thresholds at the top, where few false alarms are
+    # many more thresholds at the top, where few false alarms are; the last is above all scores
     shares = 1 - np.geomspace(1e-5, 1, THRESHOLDS)
-    highs = np.unique(np.quantile(leads, shares, method="higher"))
+    highs = np.append(np.unique(np.quantile(leads, shares, method="higher")), INT16_MAX)
     high = np.full((len(highs), task.size), INT16_MAX)
     high[:, 1:] = highs[:, None]
     points = []
