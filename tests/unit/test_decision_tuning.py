@@ -88,6 +88,18 @@ class TestDetect:
         test = WORDS.score(*truth_and_decisions(found, data, "test"))
         assert test["recall"] > 0.9
 
+    def test_thresholds_are_those_of_words_not_of_the_background(self) -> None:
+        def record(rng: np.random.Generator, person: str) -> Recording:
+            one = words(rng, person)
+            quiet = one.by_step() == 0
+            one.x[quiet, 0] += rng.uniform(10, 15, quiet.sum())  # far ahead of any word
+            false = np.arange(2000) % 100 < 12  # as long as words, that lead by more
+            one.x[false, 1] = one.x[false, 0] + 0.5
+            return one
+
+        found = with_detect(passing(3), made(WORDS, record, 3), max_false_alarms=0)
+        assert found.metadata["detect"]["val"]["recall"] > 0.8
+
     def test_test_subjects_choose_nothing(self) -> None:
         data = made(WORDS, words, 3)
         silent = [replace(r, x=0 * r.x) if r.person == "e" else r for r in data.recordings]
