@@ -119,11 +119,11 @@ def test_a_small_one(tmp_path: Path) -> None:
 
 
 class Stepped(nn.Module):
-    """Cells called in a loop on some of the channels, slopes of units, a projected state."""
+    """Cells in a loop over channels and their magnitude, slopes of units, a projected state."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.cell, self.act = nn.GRUCell(2, 6), nn.PReLU(6)
+        self.cell, self.act = nn.GRUCell(3, 6), nn.PReLU(6)
         self.rnn = nn.LSTM(6, 7, batch_first=True, proj_size=4)
         self.classes = nn.Linear(4 + 6, CLASSES)
         nn.init.uniform_(self.act.weight, -0.5, 1.5)
@@ -131,7 +131,8 @@ class Stepped(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h, states = x.new_zeros(x.shape[0], 6), []
         for step in range(x.shape[1]):
-            h = self.cell(x[:, step, 1:], h)
+            length = torch.linalg.vector_norm(x[:, step], dim=-1, keepdim=True)
+            h = self.cell(torch.cat([x[:, step, 1:], length], -1), h)
             states.append(self.act(h))
         inner = torch.stack(states, 1)
         return self.classes(torch.cat([self.rnn(inner)[0], inner], -1))
@@ -139,7 +140,7 @@ class Stepped(nn.Module):
 
 @pytest.mark.board
 def test_a_loop_over_channels(tmp_path: Path) -> None:
-    """Alone shows that loops, ranges of channels, slopes and projections keep their bits."""
+    """Alone shows that loops, ranges of channels, magnitudes, slopes and projections keep their bits."""
     torch.manual_seed(5)
     net = Stepped().eval()
     x = np.random.default_rng(2).normal(0.2, 1, (24, TIME, CHANNELS)).astype(np.float32)
