@@ -41,7 +41,8 @@ def command(
         "current='Channel 0:mA'. Also time, voltage, power.",
     ),
     format_: str | None = typer.Option(
-        None, "--format", help="jls, lpm01a, otii, power-profiler or table; default: by the file."
+        None, "--format", help="edgeflow, jls, lpm01a, otii, power-profiler or table. "
+        "Default: by the file."
     ),
     json_: bool = JSON,
 ) -> None:  # fmt: skip
