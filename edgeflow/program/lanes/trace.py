@@ -131,19 +131,23 @@ def _trace(
             ticks[gate] = ticking(program.clocks, program.nodes, number, following)
         due, state = ticks[gate], before[number]
         graph.due = None if due is None else int(due.array.item())
-        y, new = _traced(graph, node).advance(joined(values, reads), state)
+        given, new = _traced(graph, node).advance(joined(values, reads), state)
         if due is not None:
             new = {
                 name: _as_state(graph, np.where(due, new[name], state[name]), vector)
                 for name, vector in node.vectors.items()
             }
-            y = y if node.output_state is None else new[node.output_state][:, : node.outputs]
-        values.append(_given(graph, node, y))
+            if node.output_state is not None:
+                given = new[node.output_state][:, : node.outputs]
+        values.append(_given(graph, node, given))
         following.append(new)
         vectors = node.vectors.items()
         kept.append([_kept(graph, new[name], _width(vector)) for name, vector in vectors])
         graph.due = None
-    y = joined(values, program.reads[-1])
+    y: Any = joined(values, program.reads[-1])
+    if any(op.kind == "input" for op in graph.owners(y.array.ravel())):
+        # states change before the outputs are read
+        y = graph.add("copy", y.shape, y.interval, [y.operand(y.shape)], y.width)
     return Step(
         graph,
         x.array.ravel(),
