@@ -11,12 +11,15 @@ import pytest
 
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
+from edgeflow.exporting.wasm import TARGETS, compile_module
 from edgeflow.program import Program
+from edgeflow.program.learning import learned_size
 from edgeflow.program.onnx_file import OnnxProgram
 from edgeflow.targets.core import load_core
 from tests.learning import HARNESS, in_bytes, operations
 from tests.random_nodes.adaptive import LEARNERS, random_learner
 from tests.random_programs import SANITIZE, samples
+from tests.wasm_module import WasmModel
 
 #: Width of the state, classes, bits, and whether parameters are at their limits.
 SHAPES = [
@@ -98,3 +101,45 @@ def test_onnxruntime_equals_oracle(kind: str) -> None:
     expected = program.run_on(x, state)[0]
     np.testing.assert_array_equal(OnnxProgram(program).run(x, learned), expected)
     np.testing.assert_array_equal(OnnxProgram(program).run(x), program.run(x))
+
+
+def wrong_in_wasm(program: Program, seed: int, count: int) -> int:
+    """Return the number of operations that WebAssembly answers otherwise than the reference."""
+    pytest.importorskip("ziglang", reason="the PyPI package ziglang is missing")
+    module = compile_module(
+        plan_library(program, load_core("host"), kernel_sets=["c"]), next(iter(TARGETS))
+    )
+    model = WasmModel(module, program)
+    blob = model.array("learned", np.uint8, learned_size(program))
+    bad = 0
+    model.call("reset")
+    for (op, body), answer in operations(program, seed, count):
+        found = b"\0"
+        if op == "s":
+            model.x[:] = np.frombuffer(body, np.int16)
+            model.call("step")
+            found = model.y.tobytes()
+        elif op == "w":
+            model.call("save")
+            found = blob.tobytes()
+        elif op == "l":
+            result = model.call("learn", int(np.frombuffer(body, np.int16)[0]))
+            found = np.int8(result).tobytes()
+        elif op == "o":
+            blob[:] = np.frombuffer(body, np.uint8)
+            found = np.int8(model.call("load")).tobytes()
+        else:
+            model.call({"r": "reset", "f": "forget"}[op])
+        bad += found != answer
+    return bad
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_wasm_equals_oracle(kind: str) -> None:
+    assert wrong_in_wasm(random_learner(2, kind, 19, 5), 3, 300) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_wasm_equals_oracle_in_100000_operations(kind: str) -> None:
+    assert wrong_in_wasm(random_learner(5, kind, 16, 4), 0, 100_000) == 0
