@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from edgeflow.codegen.plan import plan_library
@@ -14,7 +15,8 @@ from edgeflow.codegen.render import render, write
 from edgeflow.exporting.wasm import TARGETS, compile_module
 from edgeflow.program import Program
 from edgeflow.program.learning import learned_size
-from edgeflow.program.onnx_file import OnnxProgram
+from edgeflow.program.onnx_file import OnnxProgram, to_onnx
+from edgeflow.program.onnx_forms import Form, as_form
 from edgeflow.targets.core import load_core
 from tests.learning import HARNESS, in_bytes, operations
 from tests.random_nodes.adaptive import LEARNERS, random_learner
@@ -101,6 +103,22 @@ def test_onnxruntime_equals_oracle(kind: str) -> None:
     expected = program.run_on(x, state)[0]
     np.testing.assert_array_equal(OnnxProgram(program).run(x, learned), expected)
     np.testing.assert_array_equal(OnnxProgram(program).run(x), program.run(x))
+
+
+def test_whole_windows_take_what_was_learned() -> None:
+    """Alone catches a Scan whose body takes what was learned for a state."""
+    program = random_learner(1, "head", 9, 5)
+    x = samples(program, 1, windows=2, time=12)
+    _, state = program.run_on(x)
+    state = program.reset(program.learn(state, [0, 4]))
+    model = as_form(to_onnx(program), program, Form(scan=True))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    kinds = {i.name: np.int16 if "16" in i.type else np.int32 for i in session.get_inputs()[1:]}
+    learned = {
+        name: state[-1][name.removeprefix("head_")].astype(kind) for name, kind in kinds.items()
+    }
+    y, _ = session.run(None, {"x": x, **learned})
+    np.testing.assert_array_equal(y, program.run_on(x, state)[0])
 
 
 def wrong_in_wasm(program: Program, seed: int, count: int) -> int:
