@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import signal
 from torch import Tensor, nn
 
 from edgeflow.cells.cell import Layer
@@ -145,6 +144,8 @@ class Gravity(FrontEnd):
         self.rate = round((1 - math.exp(-2 * math.pi * corner)) * 32768)
 
     def values(self, x: Floats, state: Any) -> tuple[Floats, Any]:
+        from scipy import signal  # a second
+
         now, k = self.part(x), self.rate / 32768
         start = (1 - k) * now[:, :1] if state is None else state
         slow, state = signal.lfilter([k], [1, k - 1], now, axis=1, zi=start)
@@ -172,6 +173,8 @@ class Biquad(FrontEnd):
         self.register_buffer("sos", torch.from_numpy(np.array(sos, dtype=np.float64)))
 
     def values(self, x: Floats, state: Any) -> tuple[Floats, Any]:
+        from scipy import signal
+
         sos, now, y = self.sos.numpy(), self.part(x), x.copy()
         if state is None:
             state = signal.sosfilt_zi(sos)[:, None, :, None] * now[None, :, :1]

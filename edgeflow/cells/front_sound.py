@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import fft
 
 from edgeflow.cells.cell import Layer
 from edgeflow.cells.front import FrontEnd, source_of
@@ -77,6 +76,8 @@ class LogMel(FrontEnd):
         self.window = hann(mel.frame, mel.size).astype(np.float32)
 
     def values(self, x: Floats, state: Any) -> tuple[Floats, Any]:
+        from scipy import fft  # half a second; that of numpy is of float64
+
         n, time, hop = x.shape
         before = np.zeros((n, self.mel.size - hop)) if state is None else state
         samples = np.concatenate([before, x.reshape(n, -1)], axis=1).astype(np.float32)

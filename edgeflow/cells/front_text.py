@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from scipy import signal
 from torch import nn
 
 from edgeflow.cells.front import Biquad, Difference, FrontEnd, Gravity, Magnitude
@@ -73,6 +72,8 @@ def front_of(text: str, channels: Sequence[str], rate_hz: float) -> nn.ModuleLis
         elif name == "gravity":
             made.append(Gravity(width, first, count, corners[0] / rate_hz))
         else:
+            from scipy import signal  # a second
+
             corner = corners if name == "bandpass" else corners[0]
             sos = signal.butter(ORDER, corner, name, fs=rate_hz, output="sos")
             made.append(Biquad(width, first, count, sos))

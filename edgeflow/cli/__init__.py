@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+import edgeflow.cli.one_thread  # noqa: F401 - before anything that imports numpy
 from edgeflow import __version__
 from edgeflow.cli import console
 from edgeflow.errors import CheckFailed, EdgeFlowError

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 CALIBRATION_WINDOWS = 512
 #: Windows that are scored at a time: as many as `FloatChain.run` takes, whose last bits depend on
 #: it; and so few integer ones that progress shows, whose number changes nothing.
-FLOAT_BATCH, INTEGER_BATCH = 512, 128
+FLOAT_BATCH, INTEGER_BATCH = 512, 1024
 
 
 #: Makes a float model and widths of others, given windows to calibrate on.

@@ -268,13 +268,7 @@ class Program:
 
     def initial_state(self, n: int = 1) -> list[State]:
         """Return the state after a reset, for n independent streams."""
-        return [
-            {
-                k: zeros(n, v.size)
-                for k, v in {**node.states, **node.held, **node.learned, **node.derived}.items()
-            }
-            for node in self.nodes
-        ]
+        return [{k: zeros(n, v.size) for k, v in node.vectors.items()} for node in self.nodes]
 
     @property
     def learns(self) -> bool:

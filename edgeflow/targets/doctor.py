@@ -102,7 +102,7 @@ def _tools(boards: list[BoardSpec]) -> list[Check]:
     for tool, needing in users.items():
         names = [board.name for board in needing]
         if tool == PLUGIN_COMPILER:
-            names.append("counting instructions")
+            names += ["counting instructions", "fast runs of programs on this machine"]
         if tool in EXPORT_TOOLS:
             names.append(EXPORT_TOOLS[tool])
         required = DEFAULT_BOARD in names or tool == PLUGIN_COMPILER

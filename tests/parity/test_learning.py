@@ -161,3 +161,22 @@ def test_wasm_equals_oracle(kind: str) -> None:
 @pytest.mark.parametrize("kind", LEARNERS)
 def test_wasm_equals_oracle_in_100000_operations(kind: str) -> None:
     assert wrong_in_wasm(random_learner(5, kind, 16, 4), 0, 100_000) == 0
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_steps_of_windows_side_by_side_read_what_was_learned(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled steps that lose learned rows, or their guard, differ from numpy."""
+    program = random_learner(3, kind, 16, 5)
+    x = samples(program, 1, windows=20, time=9)
+    found = []
+    for simulator in ("numpy", "lanes"):
+        monkeypatch.setenv("EDGEFLOW_SIMULATOR", simulator)
+        _, state = program.run_on(x)
+        state = program.learn(state, np.arange(20) % 5)
+        y, state = program.run_on(x, state)
+        assert (y != program.run(x)).any()
+        found.append([y, *(value for own in state for value in own.values())])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)

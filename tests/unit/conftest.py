@@ -11,3 +11,4 @@ def no_subprocess(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError(f"a unit test starts {command}: move it to another tier")
 
     monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    monkeypatch.setenv("EDGEFLOW_SIMULATOR", "numpy")  # no C compiler either

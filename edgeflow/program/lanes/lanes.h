@@ -13,7 +13,8 @@
 #define LOW(a, b) _mm512_unpacklo_epi16(a, b)
 #define HIGH(a, b) _mm512_unpackhi_epi16(a, b)
 #define PACK(a, b) _mm512_packs_epi32(a, b)
-#define DOT(sum, x, w) _mm512_dpwssd_epi32(sum, x, w)
+/* gcc 12 moves each sum to another register and back around the intrinsic */
+#define DOT(sum, x, w) __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w))
 #define MULTIPLY(a, b) _mm512_mul_epi32(a, b)
 #define ADD64(a, b) _mm512_add_epi64(a, b)
 #define ALL64(a) _mm512_set1_epi64(a)
@@ -37,9 +38,9 @@
 #define HIGH(a, b) _mm256_unpackhi_epi16(a, b)
 #define PACK(a, b) _mm256_packs_epi32(a, b)
 #if defined(__AVXVNNI__)
-#define DOT(sum, x, w) _mm256_dpwssd_avx_epi32(sum, x, w)
+#define DOT(sum, x, w) __asm__("{vex} vpdpwssd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w))
 #else
-#define DOT(sum, x, w) _mm256_add_epi32(sum, _mm256_madd_epi16(x, w))
+#define DOT(sum, x, w) sum = _mm256_add_epi32(sum, _mm256_madd_epi16(x, w))
 #endif
 #define MULTIPLY(a, b) _mm256_mul_epi32(a, b)
 #define ADD64(a, b) _mm256_add_epi64(a, b)
@@ -134,8 +135,8 @@ static void multiply(const int32_t *pairs, int cols, const matrix_t *m, int rows
             const VECTOR x0 = LOAD(pairs + k * LANES), x1 = LOAD(pairs + k * LANES + LANES / 2);
             _Pragma("GCC unroll 8") for (int r = 0; r < ROWS_AT_ONCE; r++) {
                 const VECTOR factor = ALL(w[r]);
-                low[r] = DOT(low[r], x0, factor);
-                high[r] = DOT(high[r], x1, factor);
+                DOT(low[r], x0, factor);
+                DOT(high[r], x1, factor);
             }
         }
         _Pragma("GCC unroll 8") for (int r = 0; r < ROWS_AT_ONCE; r++) {

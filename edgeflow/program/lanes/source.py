@@ -127,10 +127,15 @@ class _Writer:
             return getattr(self, loop.ops[0].kind)(loop.ops[0])
         before, parts = list[str](), [list[str]()]
         pointers: dict[tuple[int, bytes], str] = {}
-        part_of: dict[int, int] = {}
+        lasting = self.lasting(loop)
         for op in loop.ops:
-            names = [self.read(op, operand, before, pointers, loop) for operand in op.operands]
-            wide = _TYPES[max(32, op.width)]
+            names = [
+                self.read(op, operand, before, pointers, loop, lasting) for operand in op.operands
+            ]
+            wide, name = _TYPES[max(32, op.width)], f"v{op.base}"
+            if op in lasting:
+                before.append(f"{wide} {name}[LANES] __attribute__((aligned(64)));")
+                name += "[l]"
             if op.kind == "lookup":
                 number = self.constant(_nodes(op.details["table"]))
                 before.append(f"int32_t x{op.base}[LANES] __attribute__((aligned(64)));")
@@ -138,24 +143,39 @@ class _Writer:
                 parts.append([f"look_up(K[{number}], x{op.base}, v{op.base});"])
                 parts.append([])
             else:
-                parts[-1].append(f"v{op.base}[l] = ({wide})({self.expression(op, names)});")
-            part_of[op.base] = len(parts) - 1
-            before.append(f"{wide} v{op.base}[LANES] __attribute__((aligned(64)));")
+                declared = name if op in lasting else f"const {wide} {name}"
+                parts[-1].append(f"{declared} = ({wide})({self.expression(op, names)});")
             if op in self.found.stored:
                 slots = self.place[op.base : op.base + op.size]
                 to = f"{_TYPES[op.width]} *o{op.base}"
                 before.append(
                     f"{to} = ALIGNED({_ARENAS[op.width]} + (long)({self.at(slots, 'i')}) * LANES);"
                 )
-                parts[-1].append(f"o{op.base}[l] = ({_TYPES[op.width]})v{op.base}[l];")
+                parts[-1].append(f"o{op.base}[l] = ({_TYPES[op.width]}){name};")
         lines = [f"for (int i = 0; i < {loop.size}; i++) {{", *before]
         for number, part in enumerate(parts):
             lines += part if number % 2 else ["FOR_LANES {", *part, "}"] if part else []
         return [*lines, "}"]
 
+    def lasting(self, loop: Loop) -> set[Op]:
+        """Return operations whose results are read behind a lookup, which reads all lanes."""
+        found, part_of, part = set[Op](), dict[Op, int](), 0
+        for op in loop.ops:
+            for operand in op.operands:
+                if operand.elements is not None:
+                    found.update(
+                        source for source in self.step.graph.owners(operand.elements)
+                        if part_of.get(source, part) != part
+                    )  # fmt: skip
+            part_of[op] = part
+            if op.kind == "lookup":
+                found.add(op)
+                part += 1
+        return found
+
     def read(
         self, op: Op, operand: Operand, before: list[str],
-        pointers: dict[tuple[int, bytes], str], loop: Loop,
+        pointers: dict[tuple[int, bytes], str], loop: Loop, lasting: set[Op],
     ) -> str:  # fmt: skip
         """Return the C of what an operand is inside of the loop over lanes."""
         if operand.literal is not None:
@@ -174,7 +194,7 @@ class _Writer:
         owners = self.step.graph.owners(operand.elements)
         if len(owners) == 1 and owners[0] in loop.ops:
             assert is_same_place(op, owners[0], operand.elements)
-            return f"v{owners[0].base}[l]"
+            return f"v{owners[0].base}[l]" if owners[0] in lasting else f"v{owners[0].base}"
         key = (operand.width, operand.elements.tobytes())
         if key not in pointers:
             name = pointers[key] = f"r{op.base}_{len(pointers)}"

@@ -94,7 +94,7 @@ def trace(program: "Program") -> Step:
         If a layer does something that has no form here.
     """
     declared = [
-        {name: declared_interval(vector.bits) for name, vector in _vectors(node).items()}
+        {name: declared_interval(vector.bits) for name, vector in node.vectors.items()}
         for node in program.nodes
     ]
     try:
@@ -131,26 +131,30 @@ def _trace(
             ticks[gate] = ticking(program.clocks, program.nodes, number, following)
         due, state = ticks[gate], before[number]
         graph.due = None if due is None else int(due.array.item())
-        y, new = _traced(graph, node).advance(joined(values, reads), state)
+        given, new = _traced(graph, node).advance(joined(values, reads), state)
         if due is not None:
             new = {
                 name: _as_state(graph, np.where(due, new[name], state[name]), vector)
-                for name, vector in _vectors(node).items()
+                for name, vector in node.vectors.items()
             }
-            y = y if node.output_state is None else new[node.output_state][:, : node.outputs]
-        values.append(_given(graph, node, y))
+            if node.output_state is not None:
+                given = new[node.output_state][:, : node.outputs]
+        values.append(_given(graph, node, given))
         following.append(new)
-        vectors = _vectors(node).items()
+        vectors = node.vectors.items()
         kept.append([_kept(graph, new[name], _width(vector)) for name, vector in vectors])
         graph.due = None
-    y = joined(values, program.reads[-1])
+    y: Any = joined(values, program.reads[-1])
+    if any(op.kind == "input" for op in graph.owners(y.array.ravel())):
+        # states change before the outputs are read
+        y = graph.add("copy", y.shape, y.interval, [y.operand(y.shape)], y.width)
     return Step(
         graph,
         x.array.ravel(),
         _kept(graph, y, 16),
         _joined([v.array.ravel() for states in before for v in states.values()]),
         _joined([elements for row in kept for elements in row]),
-        [(v.size, v.bits) for node in program.nodes for v in _vectors(node).values()],
+        [(v.size, v.bits) for node in program.nodes for v in node.vectors.values()],
         [interval for known in intervals for interval in known.values()],
         [
             {name: Lane.any(graph, value).interval for name, value in new.items()}
@@ -180,10 +184,6 @@ def _joined(parts: Sequence[Numbers]) -> Numbers:
     return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
-def _vectors(node: Node) -> Mapping[str, StateVector]:
-    return {**node.states, **node.held}
-
-
 def _width(vector: StateVector) -> int:
     return 16 if vector.bits <= 16 else 32
 
@@ -196,7 +196,7 @@ def declared_interval(bits: int) -> Interval:
 def _states(graph: Graph, node: Node, known: Mapping[str, Interval]) -> dict[str, Any]:
     return {
         name: graph.add("input", (1, v.size), known[name], width=_width(v))
-        for name, v in _vectors(node).items()
+        for name, v in node.vectors.items()
     }
 
 

@@ -191,6 +191,11 @@ class Node(ABC):
         }
 
     @property
+    def vectors(self) -> Mapping[str, StateVector]:
+        """All that a stream has in this layer: `states`, `held`, `learned` and `derived`."""
+        return {**self.states, **self.held, **self.learned, **self.derived}
+
+    @property
     def scratch(self) -> int:
         """Number of int16 values that a step needs as working memory."""
         return 0
