@@ -26,10 +26,18 @@ from edgeflow.cells.options import option_defaults  # noqa: E402
 from edgeflow.cli import app  # noqa: E402
 from edgeflow.compression.options import DeltaOptions, ImcOptions  # noqa: E402
 from edgeflow.device.runners import runners  # noqa: E402
+from edgeflow.energy.consumers import (  # noqa: E402
+    load_radio,
+    load_sensor,
+    radio_names,
+    sensor_names,
+)
 from edgeflow.recipes.recipe import OPTIONS, Recipe  # noqa: E402
+from edgeflow.resources import resource  # noqa: E402
 from edgeflow.schema import settings_of, texts_of  # noqa: E402
 from edgeflow.targets.board import list_boards  # noqa: E402
 from edgeflow.targets.boards import memory_text  # noqa: E402
+from edgeflow.targets.part import load_part  # noqa: E402
 from edgeflow.targets.runner import HardwareRunner  # noqa: E402
 from edgeflow.targets.trust import TRUSTED_OPTIONS  # noqa: E402
 
@@ -225,3 +233,32 @@ def attributes_of(schema: type) -> dict[str, str]:
     text = inspect.cleandoc(schema.__doc__ or "").replace("``", "`")
     found = re.findall(r"^(\w+)\n((?: {4}.*\n?)+)", text, re.M)
     return {name: " ".join(body.split()) for name, body in found}
+
+
+def part_energies() -> str:
+    """Return published energies of parts, which theirs was not taken from, and their errors."""
+    names = sorted(path.stem for path in (resource("calibration") / "parts").glob("*.toml"))
+    rows = [
+        [
+            f"`{part.name}`", check.workload.partition(",")[0], f"{check.published_uj:,.0f}",
+            f"{part.step_uj(part.clock_hz / check.published_per_s):,.0f}", f"{error:+.1f} %",
+        ]
+        for part in map(load_part, names)
+        for check, error in part.energy_checks()
+    ]  # fmt: skip
+    head = ["part", "workload", "published, µJ an inference", "estimated, µJ", "error"]
+    return markdown(head, rows)
+
+
+def power_consumers() -> str:
+    """Return the sensors and radios that budgets know."""
+    sensors = [
+        [f"`--sensor {one.name}`", one.description,
+         ", ".join(f"{ua:g} µA at {hz:g} Hz" for hz, ua in zip(one.rates_hz, one.ua, strict=True))]
+        for one in map(load_sensor, sensor_names())
+    ]  # fmt: skip
+    radios = [
+        [f"`--radio {one.name}:N`", one.description, f"{one.uc_per_event:g} µC each, N a second"]
+        for one in map(load_radio, radio_names())
+    ]
+    return markdown(["option", "what", "takes"], [*sensors, *radios])

@@ -50,6 +50,8 @@ from scripts.docs_reference import (  # noqa: E402
     layers,
     markdown,
     options_of,
+    part_energies,
+    power_consumers,
     real_boards,
     recipe_entries,
 )
@@ -485,6 +487,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "recipe-entries": recipe_entries,
     "delta-parts": delta_parts,
     "imc-parts": imc_parts,
+    "part-energies": part_energies,
+    "power-consumers": power_consumers,
     "flash-tools": flash_tools,
     "flash-options": flash_options,
     "real-boards": real_boards,

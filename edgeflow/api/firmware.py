@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgeflow.codegen.build import Build
     from edgeflow.codegen.mlperf import Mlperf
     from edgeflow.data import Windows
+    from edgeflow.device.probes import Probe
     from edgeflow.profiling.result import ProfileResult
     from edgeflow.profiling.run import Progress
     from edgeflow.program import Program
@@ -186,6 +187,8 @@ def profile(
     float_accuracy: float | None = None,
     out: str | Path | None = None,
     trust_board: bool = False,
+    pace_hz: float | None = None,
+    probe: Probe | None = None,
     progress: Progress | None = None,
 ) -> ProfileResult:
     """Run a build on its board and compare every output with the program's.
@@ -221,6 +224,11 @@ def profile(
         of an earlier profile.
     trust_board : bool
         Whether a .toml file may name any program, flag and file (``SECURITY.md``).
+    pace_hz : float, optional
+        Steps are sent one by one, so many a second, and the board idles in between.
+    probe : Probe, optional
+        Power probe that records the run, such as ``find_probe("ppk2")`` of
+        `edgeflow.device.probes`, already open.
     progress : callable, optional
         Called with the steps that are done and all.
 
@@ -265,6 +273,17 @@ def profile(
     steps = None if steps is None else arguments.as_whole("steps", steps)
     if float_accuracy is not None:
         float_accuracy = arguments.as_number("float_accuracy", float_accuracy)
+    if pace_hz is not None:
+        pace_hz = arguments.as_number("pace_hz", pace_hz)
+        if pace_hz <= 0:
+            raise TargetError(f"pace_hz: more than 0 steps a second, not {pace_hz:g}")
+    if probe is not None:
+        from edgeflow.device.probes import Probe as AnyProbe
+
+        if not isinstance(probe, AnyProbe):
+            raise TargetError(
+                f"a probe is one of edgeflow.device.probes, not {type(probe).__name__}"
+            )
     out = None if out is None else arguments.as_path("out", out, TargetError)
     arguments.check_flags(TargetError, trust_board=trust_board, no_flash=no_flash)
     loaded = load_made(build) if isinstance(build, str | Path) else build
@@ -285,7 +304,7 @@ def profile(
             loaded,
             dataset,
             split=split, steps=steps, board=board, port=port, runner=runner, no_flash=no_flash,
-            float_accuracy=float_accuracy, out=out, progress=progress,
+            float_accuracy=float_accuracy, out=out, pace_hz=pace_hz, probe=probe, progress=progress,
         )  # fmt: skip
     arguments.warn_of(result.notes)
     return result

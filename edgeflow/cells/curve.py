@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgeflow.cells.cell import Layer
 from edgeflow.cells.join import shared_shift
@@ -16,6 +16,8 @@ from edgeflow.program.fixedpoint import INT16_MAX, TABLE_SIZE, symmetric_max
 from edgeflow.program.nodes import Curve
 from edgeflow.quantization import Calibration, Converted, Floats, reach
 
+#: One for all channels, or one each.
+Slope = float | Floats
 #: Where a function is its two lines: their slopes are taken there.
 _FAR = 64.0
 #: What is left of it where the table ends, of the most that it is.
@@ -24,12 +26,30 @@ _LEVEL = 0.02
 _NOTHING = 1e-6
 
 
-def lines_and_rest(layer: nn.Module) -> tuple[float, float, Floats]:
+class ChannelPReLU(nn.Module):
+    """``max(x, 0) + slope min(x, 0)`` of x [..., channels], as ``nn.PReLU`` over the last axis.
+
+    K. He et al., Delving deep into rectifiers, ICCV 2015.
+
+    Parameters
+    ----------
+    slope : float array [channels]
+    """
+
+    def __init__(self, slope: Floats) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.tensor(slope, dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x > 0, x, self.slope * x)
+
+
+def lines_and_rest(layer: nn.Module) -> tuple[Slope, Slope, Floats]:
     """Return the slopes of a function above and below 0, and what it is more at a table's nodes.
 
     Returns
     -------
-    up, down : float
+    up, down : float, or float64 array [channels]
     rest : float64 array [257]
         At -8, -8 + 1/16, ..., 8.
 
@@ -38,6 +58,9 @@ def lines_and_rest(layer: nn.Module) -> tuple[float, float, Floats]:
     CompressError
         If it has not come to its lines where the table ends.
     """
+    if isinstance(layer, ChannelPReLU):
+        slope = layer.slope.detach().double().numpy()
+        return np.ones_like(slope), slope, np.zeros(TABLE_SIZE)
 
     def function(x: Floats) -> Floats:
         with torch.no_grad():
@@ -65,7 +88,8 @@ def convert(layer: Any, given: Calibration) -> Converted:
     # values of the table, of which the largest has 15 or 16 bits
     amplitude = 2.0 ** math.ceil(math.log2(most)) if most > _NOTHING else 0.0
     unit = reach(given.real) / symmetric_max(bits)
-    factors = np.stack([np.multiply.outer((up, down), source.scale / unit),
+    lines = np.stack([np.broadcast_to(v, len(source.scale)) for v in (up, down)])
+    factors = np.stack([lines * (source.scale / unit),
                         np.full((2, len(source.scale)), amplitude / 32768 / unit)])  # fmt: skip
     fraction = shared_shift(np.abs(factors).max(axis=1), np.zeros(1), 16)
     integers = np.round(factors * 2.0**fraction).astype(np.int16)
@@ -96,6 +120,8 @@ GELU = Layer(nn.GELU, convert)
 SILU = Layer(nn.SiLU, convert)
 MISH = Layer(nn.Mish, convert)
 SOFTPLUS = Layer(nn.Softplus, convert)
+CELU = Layer(nn.CELU, convert)
+PRELU = Layer(ChannelPReLU, convert)
 LEAKY_RELU = Layer(nn.LeakyReLU, convert)
 RELU6 = Layer(nn.ReLU6, convert)
 HARDSWISH = Layer(nn.Hardswish, convert)

@@ -17,8 +17,12 @@ def command(
     recording: Path = typer.Argument(
         ..., help="A file of a power probe's program: .jls, .csv, .txt or .json (docs/energy.md)."
     ),
-    profile: Path = typer.Option(
-        ..., "--profile", help="profile.json of the run that was recorded, or its folder."
+    profile: Path | None = typer.Option(
+        None, "--profile", help="profile.json of the run that was recorded, or its folder."
+    ),
+    inferences: int | None = typer.Option(
+        None, "--inferences", min=1, help="Instead of a profile: so many ran between two falling "
+        "edges each, as in the energy mode of MLPerf Tiny.",
     ),
     marker: str | None = typer.Option(
         None, "--marker", help="Digital line that is high in a step; default: found by its edges."
@@ -51,18 +55,27 @@ def command(
       edgeflow energy run.jls --profile build
       edgeflow energy ppk.csv --profile build/profile.json --voltage 3.0
       edgeflow energy scope.csv --profile build --column current="CH1:mA" --marker CH2 --json
+      edgeflow energy lpm01a.txt --inferences 1500
     """
     from edgeflow.energy.formats import ReadOptions, read_recording
+    from edgeflow.energy.windows import between_edges
     from edgeflow.profiling.energy import with_recording
     from edgeflow.profiling.recorded import profile_file, save_with_report
     from edgeflow.profiling.result import ProfileResult
     from edgeflow.profiling.run import check_profile
 
+    if (profile is None) == (inferences is None):
+        raise EnergyError("say what was recorded: --profile BUILD, or --inferences N between edges")
+    options = ReadOptions(voltage, rate, dict(_pair(text) for text in column))
+    if inferences is not None:
+        found = between_edges(read_recording(recording, options, format_), inferences, marker)
+        show_windows(found.to_json(), json_)
+        return
+    assert profile is not None
     path = profile_file(profile)
     result = ProfileResult.load(path)
     check_profile(path.parent, {"RECORDING": recording})
-    columns = dict(_pair(text) for text in column)
-    read = read_recording(recording, ReadOptions(voltage, rate, columns), format_)
+    read = read_recording(recording, options, format_)
     result = with_recording(result, read, marker=marker, layer_marker=layer_marker)
     report = save_with_report(result, path)
     assert result.power is not None
@@ -71,6 +84,21 @@ def command(
         return
     show(result)
     console.note(f"report: {report}")
+
+
+def show_windows(told: dict[str, Any], json_: bool) -> None:
+    """Print measurements between edges."""
+    if json_:
+        console.print_json(told)
+        return
+    console.table(
+        f"{told['windows']} windows of {told['inferences']:,} inferences",
+        ["quantity", "value", "kind"],
+        [
+            ["energy per inference, median", f"{told['uj_per_inference']:,.5g} µJ", "measured"],
+            ["inferences a second", f"{told['inferences_per_s']:,.5g}", "measured"],
+        ],
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:

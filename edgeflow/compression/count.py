@@ -9,6 +9,7 @@ from edgeflow.compression.candidates import Streams, free_name, outputs_of
 from edgeflow.errors import CompressError
 from edgeflow.program import Program
 from edgeflow.program.nodes import Count
+from edgeflow.program.nodes.count import MOST
 from edgeflow.tasks.counting import Counting
 
 if TYPE_CHECKING:
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
 #: Levels that are tried as ends of the band: quantiles of the output.
 LEVELS = np.linspace(0.1, 0.9, 17)
-#: Least times between two repetitions that are tried, in seconds.
-APART_S = (0.0, 0.25, 0.5, 0.75, 1.0)
+#: Least times between two repetitions that are tried, as shares of the shortest mean repetition of
+#: training and validation subjects: those who are faster must be counted, too.
+APART = (0.0, 0.2, 0.4)
 
 
 def with_count(program: Program, dataset: "Dataset", channel: int | None = None) -> Program:
@@ -58,10 +60,10 @@ def with_count(program: Program, dataset: "Dataset", channel: int | None = None)
     ran = Streams.of(program, dataset, "val")
     if not np.isfinite(ran.truth).any():
         raise CompressError(f"data set '{dataset.name}': no count of a validation subject is known")
-    name = free_name(program, "count")
+    name, shortest = free_name(program, "count"), _shortest(dataset)
     best = min(
         (
-            _chosen(Count(name, program.outputs, one, 0, 0, 0), task, ran, dataset.rate_hz)
+            _chosen(Count(name, program.outputs, one, 0, 0, 0), task, ran, shortest)
             for one in (range(program.outputs) if channel is None else [channel])
         ),
         key=lambda found: (-found[1]["within_one"], found[1]["count_mae"]),
@@ -75,14 +77,25 @@ def with_count(program: Program, dataset: "Dataset", channel: int | None = None)
     return program.then(node, classes=(), output_scale=1.0, output=None, metadata=metadata)
 
 
+def _shortest(dataset: "Dataset") -> float:
+    """Return the samples of a repetition, on average of the set where they are fewest; 0: none."""
+    means = [np.inf]
+    for one in (*dataset.split("train"), *dataset.split("val")):
+        count = one.by_step()[:, 0]
+        known = np.flatnonzero(count > 0)  # not where it is NaN
+        if len(known):
+            means.append((known[-1] + 1) / float(count[known[-1]]))
+    return min(means) if len(means) > 1 else 0.0
+
+
 def _chosen(
-    node: Count, task: Counting, ran: Streams, rate_hz: float
+    node: Count, task: Counting, ran: Streams, shortest: float
 ) -> tuple[Count, dict[str, float]]:
     """Return the counter of one output with the band and pause that fit best, and its scores."""
     levels = np.unique(np.quantile(np.concatenate(ran.outputs)[:, node.channel], LEVELS))
     levels = np.unique(np.round(levels).astype(np.int64))
     bands = [(high, low) for high in levels for low in levels if low <= high]
-    apart = sorted({min(round(s * rate_hz), 32767) for s in APART_S})
+    apart = sorted({min(int(share * shortest), MOST) for share in APART})
     tried = np.array([(*band, steps) for band in bands for steps in apart], np.int64)
     fields = {name: tried[:, i : i + 1] for i, name in enumerate(("high", "low", "apart"))}
     scores = [

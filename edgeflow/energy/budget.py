@@ -42,7 +42,17 @@ class Battery:
         return Battery(amount / volts if found[3].lower() == "wh" else amount, volts, usable)
 
     def days(self, ua: float) -> float:
-        """Return how many days a mean current of the battery takes it."""
+        """Return how many days a mean current of the battery takes it.
+
+        Raises
+        ------
+        EnergyError
+            If nothing takes any.
+        """
+        if ua <= 0:
+            raise EnergyError(
+                "nothing takes any current: a budget needs a step, or a sleep, of some"
+            )
         return self.mah * self.usable * 1000 / ua / 24
 
 
@@ -192,6 +202,8 @@ def budget(
         If steps take longer than there is time between them.
     """
     step_us = load.step_us.value * work
+    if load.step_us.value <= 0 or load.step_uj.value < 0 or load.sleep_ua.value < 0:
+        raise EnergyError("a step's time, its energy and the current of sleep must be more than 0")
     busy = rate_hz * (step_us + load.wake_us.value) / 1e6
     if busy > 1:
         raise EnergyError(

@@ -11,6 +11,7 @@ from torch import nn
 from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import output_of
+from edgeflow.cells.curve import ChannelPReLU
 from edgeflow.cells.join import Product, Sum
 from edgeflow.cells.pool import MovingMax, MovingMean, RunningMax
 from edgeflow.cells.rate import clocks_of
@@ -124,13 +125,17 @@ class Assembly:
         weight_hh: ArrayLike,
         bias_ih: ArrayLike | None = None,
         bias_hh: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
     ) -> None:
         """Add a single layer whose rows are in torch's order of gates, from a state of zeros.
 
         `kind` makes it, given its sizes and ``batch_first``. Without `weight_ih` it reads the sums
-        of its gates, from the linear layer before it, which becomes part of it.
+        of its gates, from the linear layer before it, which becomes part of it. A `projection`
+        [outputs, units] of an LSTM is a linear layer behind it, and part of what reads its state.
         """
         r, reads = np.asarray(weight_hh, dtype=np.float64), self.point.reads
+        if projection is not None:
+            r = r @ np.asarray(projection, dtype=np.float64)
         before = None if weight_ih is not None or self.point.skip else self._linear_before()
         if before is not None:
             weight_ih, bias_ih = (p.detach().numpy() for p in (before.weight, before.bias))
@@ -146,10 +151,16 @@ class Assembly:
         self.add(name, layer, r.shape[1])
         if before is not None:
             self.sources[-1] = reads
+        if projection is not None:
+            self.linear(f"{name}_projection", projection)
 
     def function(self, name: str, module: nn.Module) -> None:
         """Add a function of single values, a layer of ``edgeflow.cells``."""
         self.add(name, module, self.width, skips=True)
+
+    def prelu(self, name: str, slope: ArrayLike) -> None:
+        """Add ``max(x, 0) + slope min(x, 0)``; `slope` is [width] or a single value."""
+        self.function(name, ChannelPReLU(self._vector(slope, name)))
 
     def relu(self, name: str) -> None:
         """Add ``max(x, 0)``."""

@@ -16,8 +16,8 @@ from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers.exported_file import check_exported
 from edgeflow.importers.finish import Description
-from edgeflow.importers.graph import States, importing
-from edgeflow.importers.messages import one_line
+from edgeflow.importers.graph import States
+from edgeflow.importers.messages import importing, one_line
 from edgeflow.importers.operation import Operation
 from edgeflow.importers.torch_graph import CELLS, RECURRENT, SPLITS, TorchGraph, torch_operation
 

@@ -3,8 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,8 +12,9 @@ from numpy.typing import NDArray
 from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.rate import clocks_of
-from edgeflow.errors import CompressError, EdgeFlowError
+from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Assembly
+from edgeflow.importers.axes import axes_of, channels_taken
 from edgeflow.importers.check import FINAL, check_output, listed, samples
 from edgeflow.importers.difference import first_difference
 from edgeflow.importers.ends import find_ends
@@ -22,6 +22,7 @@ from edgeflow.importers.finish import Description, finished
 from edgeflow.importers.loops import carried, rolled
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.operation import SUMS, Operation, named
+from edgeflow.importers.outputs import in_a_row, usual
 from edgeflow.importers.points import Point, side_by_side
 
 #: Why operations are refused, and what to do.
@@ -48,6 +49,7 @@ _LAYERS = (
     "tanh",
     "function",
     "glu",
+    "prelu",
     "layer_norm",
     "batch_norm",
     "conv",
@@ -146,6 +148,10 @@ class Graph(ABC):
         One tuple for each layer of a stack. "matmul" is for `Assembly.linear`, "batch_norm" for
         `Assembly.affine`; "mean" needs a name only.
         """
+
+    def cuts(self, op: Operation) -> Sequence[tuple[int, slice]]:
+        """Return the ranges of axes that a move takes."""
+        return op.cuts
 
     def parts(self, op: Operation, width: int) -> Sequence[tuple[int, int]]:
         """Return which channels of so many each result of a "split" has: from, and up to which."""
@@ -294,13 +300,16 @@ class Graph(ABC):
 
     def time_first(self) -> bool:
         """Tell whether x is [time, n, channels], by the moves before the first layer."""
-        axes: dict[Hashable, list[int]] = {self.sample: [0, 1, 2]}
+        axes = axes_of(self)
         for op in self.path:
             before = next((axes[value] for value in op.reads if value in axes), [])
             if op.role in ("recurrent", "layer") and before:
                 return self.reads_first(op, before)
-            axes |= dict.fromkeys(op.results, self.moved(op, before))
         return False
+
+    def outputs_of(self, axes: list[int]) -> list[int]:
+        """Return the axes of what a recurrent operation gives at each step."""
+        return axes
 
     def moved(self, op: Operation, axes: list[int]) -> list[int]:
         """Return which axes of the samples a value's are after an operation."""
@@ -318,10 +327,10 @@ class Graph(ABC):
         parts = []
         for start in range(0, len(x), size):
             heads = [
-                _usual(y.swapaxes(0, 1) if swapped and y.ndim == 3 else y, size, time)
+                usual(y.swapaxes(0, 1) if swapped and y.ndim == 3 else y, size, time)
                 for y in self._run(x[start : start + size], swapped, self.heads)
             ]
-            parts.append(_side_by_side(heads) if len(heads) > 1 else heads[0])
+            parts.append(in_a_row(heads) if len(heads) > 1 else heads[0])
         return np.concatenate(parts) if parts[0].ndim else np.stack(parts)
 
     def _run(
@@ -369,13 +378,19 @@ class Graph(ABC):
         """Add the layers; return the operations whose values are those of layers, by their name."""
         # what a value is in the chain; for a stack's states, those of all of its layers
         points = {self.sample: [chain.point]}
-        readers = self._readers()
+        readers, axes = self._readers(), axes_of(self)
         problems, marks = [], dict[str, Operation]()
         for op in self.path:
             read = [point for value in op.reads for point in points.get(value, ())]
             if op.role == "move":
                 if op.pick is not None and len(read) > 1:
                     read = [read[op.pick]]
+                if len(read) == 1 and (
+                    cut := channels_taken(op, self.cuts(op), axes, read[0].width)
+                ):
+                    chain.point = read[0]
+                    chain.select("channels", *cut)
+                    read = [chain.point]
                 points.update(dict.fromkeys(op.results, read))
                 continue
             if op.role == "split":
@@ -477,35 +492,3 @@ class Graph(ABC):
                 arguments = (*arguments, *more)
             getattr(chain, method)(*arguments)
             yield
-
-
-def _usual(y: NDArray[np.float32], n: int, time: int) -> NDArray[np.float32]:
-    """Return outputs of n sequences as [n, time, outputs] or [n, outputs] where they are those."""
-    width = y.shape[-1] if y.ndim else 1
-    if y.size == n * width and 1 in y.shape[:-1]:
-        return y.reshape(n, width)  # [1, n, outputs] or [n, 1, outputs] is the last step's
-    return y[None] if n == 1 and len(y) == time != 1 else y
-
-
-def _side_by_side(heads: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return several outputs in a row: of every step, or of the last one if one is only that."""
-    wide = [y[:, None] if y.ndim == 1 else y for y in heads]
-    if any(y.ndim == 2 for y in wide):
-        wide = [y[:, -1] if y.ndim == 3 else y for y in wide]
-    return np.concatenate(wide, axis=-1)
-
-
-@contextmanager
-def importing(path: str | Path) -> Iterator[None]:
-    """Name the file in what goes wrong with its graph."""
-    try:
-        yield
-    except CompressError as error:
-        raise CompressError(f"{path}: {error}") from error
-    except EdgeFlowError:
-        raise
-    except Exception as error:  # those of onnxruntime have no other base
-        # a graph that is valid, but like none that was thought of
-        raise CompressError(
-            f"{path}: its graph has an unexpected form ({type(error).__name__}: {one_line(error)})"
-        ) from error

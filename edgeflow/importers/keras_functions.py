@@ -8,6 +8,7 @@ from edgeflow.importers.keras_chain import Part
 
 #: Activations by their name, "hard_sigmoid" apart: it has one slope in Keras 2, another in Keras 3.
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "celu": nn.CELU,
     "elu": nn.ELU,
     "gelu": nn.GELU,
     "hard_silu": nn.Hardswish,

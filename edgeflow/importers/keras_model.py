@@ -15,7 +15,6 @@ from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Assembly
 from edgeflow.importers.check import listed
 from edgeflow.importers.finish import Description, finished
-from edgeflow.importers.graph import importing
 from edgeflow.importers.keras_chain import INPUT, SLICES, Part, input_shape, parts_of
 from edgeflow.importers.keras_file import open_model
 from edgeflow.importers.keras_functions import ACTIVATIONS, function_of
@@ -31,6 +30,7 @@ from edgeflow.importers.keras_rules import (
     time_after,
     unsupported_reason,
 )
+from edgeflow.importers.messages import importing
 from edgeflow.importers.points import Point, side_by_side
 from edgeflow.quantization import Floats
 

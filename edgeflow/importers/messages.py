@@ -2,7 +2,11 @@
 
 import re
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from edgeflow.errors import CompressError, EdgeFlowError
 
 #: Most characters of another library's message.
 MOST = 400
@@ -38,3 +42,19 @@ def raised(error: BaseException, file: str | Path) -> str:
             line = frame.lineno
     text = f"{type(error).__name__}: {one_line(error)}"
     return text if line is None else f"line {line}: {text}"
+
+
+@contextmanager
+def importing(path: str | Path) -> Iterator[None]:
+    """Name the file in what goes wrong with its graph."""
+    try:
+        yield
+    except CompressError as error:
+        raise CompressError(f"{path}: {error}") from error
+    except EdgeFlowError:
+        raise
+    except Exception as error:  # those of onnxruntime have no other base
+        # a graph that is valid, but like none that was thought of
+        raise CompressError(
+            f"{path}: its graph has an unexpected form ({type(error).__name__}: {one_line(error)})"
+        ) from error

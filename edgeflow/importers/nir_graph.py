@@ -15,7 +15,7 @@ from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Assembly
 from edgeflow.importers.check import TOLERANCE, samples
 from edgeflow.importers.finish import Description, finished
-from edgeflow.importers.graph import importing
+from edgeflow.importers.messages import importing
 from edgeflow.importers.nir_file import read_nir
 from edgeflow.importers.nir_reference import evaluate
 from edgeflow.importers.nir_settings import reset_of, settings

@@ -11,6 +11,7 @@ from edgeflow.importers.onnx_nodes import Arrays, attributes, operand
 
 #: What an operator is in a chain, of its attributes.
 FUNCTIONS: Mapping[str, Callable[[dict[str, Any]], nn.Module]] = {
+    "Celu": lambda options: nn.CELU(options.get("alpha", 1.0)),
     "Elu": lambda options: nn.ELU(options.get("alpha", 1.0)),
     "Gelu": lambda options: nn.GELU(options.get("approximate", b"none").decode()),
     "HardSigmoid": lambda options: nn.Hardsigmoid(),

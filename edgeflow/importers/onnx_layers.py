@@ -52,6 +52,8 @@ def arguments(op: Operation, known: Arrays) -> tuple[Any, ...]:
         return name, *_pool(node)
     if op.role == "layer_norm":
         return name, *given[1:3], options.get("epsilon", 1e-5)
+    if op.role == "prelu":
+        return name, given[1]
     if op.role == "function":
         return name, FUNCTIONS[op.kind](options)
     if op.role == "batch_norm":

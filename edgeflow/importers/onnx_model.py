@@ -14,7 +14,8 @@ from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers import onnx_layers
 from edgeflow.importers.finish import Description
-from edgeflow.importers.graph import ATTENTION, NOT_SUPPORTED, Graph, States, importing
+from edgeflow.importers.graph import ATTENTION, NOT_SUPPORTED, Graph, States
+from edgeflow.importers.messages import importing
 from edgeflow.importers.onnx_cells import CELLS, Cells
 from edgeflow.importers.onnx_file import read_model
 from edgeflow.importers.onnx_functions import FUNCTIONS, Functions, is_relu6
@@ -43,6 +44,7 @@ _ROLES = {
         "Size": "size",
         "LogSoftmax": "log_softmax",
         "ArgMax": "argmax",
+        "PRelu": "prelu",
         "MaxPool": "max_pool",
         "AveragePool": "avg_pool",
     },
@@ -59,7 +61,7 @@ _ONE_OPERATOR = (
     "not a loop over the steps"
 )
 _FUNCTION = "not supported: use Relu, Gelu, Tanh or Sigmoid between layers, and none after the last"
-_REFUSED = ("Celu", "Clip", "Erf", "PRelu", "Sin", "Softsign")
+_REFUSED = ("Clip", "Erf", "Sin", "Softsign")
 #: Domains of the standard operators, and those that onnxruntime has.
 _STANDARD = ("", "ai.onnx")
 _DOMAINS = (*_STANDARD, "ai.onnx.ml", "com.microsoft")
@@ -151,8 +153,8 @@ class _Onnx(Graph):
             operands = operands[:1]
         elif kind == "Concat" and role and _axis(node) != 0:
             role = "concat"
-        elif kind == "Slice" and self._cuts_channels(node):
-            operands, role = operands[:1], "split"
+        elif kind == "Slice":
+            operands = operands[:1]
         elif role == "split":
             operands, role = operands[:1], "split" if _axis(node) != 0 else "move"
         elif role in ("pad", "mean", "max"):
@@ -165,14 +167,31 @@ class _Onnx(Graph):
         results = [*filter(None, node.output)]
         cell = (kind, *node.input[-4:], _activation(node)) if role == "cell" else ()
         return Operation(
-            node, name, kind, role, [*reads(node)], results, operands, states, pick=pick, cell=cell
+            node,
+            name,
+            kind,
+            role,
+            [*reads(node)],
+            results,
+            operands,
+            states,
+            pick=pick,
+            cell=cell,
         )
 
-    def _cuts_channels(self, node: NodeProto) -> bool:
-        """Tell whether a Slice is of the last axis, as an exporter writes a chunk."""
-        axes = operand(node, 3, self._constants, "axes", ()).reshape(-1)
-        steps = operand(node, 4, self._constants, "steps", 1)
-        return axes.tolist() == [-1] and bool(np.all(steps == 1))
+    def cuts(self, op: Operation) -> Sequence[tuple[int, slice]]:
+        if op.kind != "Slice":
+            return ()
+        node = op.node
+        starts, ends, axes, steps = (
+            operand(node, k, self._constants, name, ()).reshape(-1).tolist()
+            for k, name in enumerate(("starts", "ends", "axes", "steps"), start=1)
+        )
+        axes, steps = axes or list(range(len(starts))), steps or [1] * len(starts)
+        if not len(starts) == len(ends) == len(axes) == len(steps):
+            return ()
+        rows = zip(axes, starts, ends, steps, strict=True)
+        return [(int(axis), slice(*map(int, part))) for axis, *part in rows]
 
     def _is_relu(self, node: NodeProto) -> bool:
         """Tell whether a node is ``max(x, 0)`` by another name."""
@@ -206,6 +225,9 @@ class _Onnx(Graph):
 
     def moved(self, op: Operation, axes: list[int]) -> list[int]:
         return moved(axes, op.node, self._constants)
+
+    def outputs_of(self, axes: list[int]) -> list[int]:
+        return [*axes[:1], -1, *axes[1:]]  # of each direction
 
     def reads_first(self, op: Operation, axes: list[int]) -> bool:
         return super().reads_first(op, axes) if op.cell else axes[:1] == [0]
@@ -246,11 +268,6 @@ class _Onnx(Graph):
         return np.asarray(self._constants[value], dtype=np.float64)
 
     def parts(self, op: Operation, width: int) -> Sequence[tuple[int, int]]:
-        if op.kind == "Slice":
-            names = ("starts", "ends")
-            given = [operand(op.node, k + 1, self._constants, n, ()) for k, n in enumerate(names)]
-            start, stop, _ = slice(*(int(value.item()) for value in given)).indices(width)
-            return [(start, stop)]
         sizes = operand(op.node, 1, self._constants, "split", ()).reshape(-1)
         if not sizes.size:
             each = -(-width // len(op.node.output))

@@ -20,7 +20,7 @@ class Operation:
         What its source has.
     name, kind : str
     role : str
-        A method of `Assembly` ("recurrent", "linear", "relu", "tanh", "function", "glu",
+        A method of `Assembly` ("recurrent", "linear", "relu", "tanh", "function", "glu", "prelu",
         "layer_norm", "conv", "pad", "max_pool", "avg_pool", "mean", "layer"), "matmul" for a linear
         layer or attention, "batch_norm"; "add", "sub", "mul" or "div", of a value and a constant
         or, but for "div", of two values; "concat": its operands side by side; "split": its results
@@ -42,6 +42,8 @@ class Operation:
         Which of the layers whose states it reads it passes on; None: all.
     place : str
         File and line in a user's code, "" for operations with a name of their own.
+    cuts : sequence of (int, slice)
+        Of a move: ranges of axes that it takes; where that is the channels, it is a layer.
     cell : tuple
         Of a "cell": what is the same at each of its steps, its kind and weights.
     """
@@ -58,6 +60,7 @@ class Operation:
     pick: int | None = None
     place: str = ""
     cell: tuple[Hashable, ...] = ()
+    cuts: Sequence[tuple[int, slice]] = ()
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.place}" if self.place else f"{self.name} ({self.kind})"

@@ -31,7 +31,8 @@ CELLS: dict[str, Callable[..., nn.Module]] = {
 }
 #: Functions of single values.
 FUNCTIONS: dict[str, type[nn.Module]] = {
-    "elu": nn.ELU, "gelu": nn.GELU, "hardsigmoid": nn.Hardsigmoid, "hardswish": nn.Hardswish,
+    "celu": nn.CELU, "elu": nn.ELU, "gelu": nn.GELU, "hardsigmoid": nn.Hardsigmoid,
+    "hardswish": nn.Hardswish,
     "leaky_relu": nn.LeakyReLU, "mish": nn.Mish, "relu6": nn.ReLU6, "selu": nn.SELU,
     "silu": nn.SiLU, "softplus": nn.Softplus,
 }  # fmt: skip
@@ -64,6 +65,7 @@ _ROLES = {
     "stack": "stack",
     **dict.fromkeys(FUNCTIONS, "function"),
     "glu": "glu",
+    "prelu": "prelu",
     **dict.fromkeys(_CONCATENATIONS, "concat"),
     **dict.fromkeys(_MOVES, "move"),
     **dict.fromkeys(_SIZES, "size"),
@@ -76,8 +78,11 @@ _ARGUMENTS = {
     **dict.fromkeys(CELLS, "input hx weight_ih weight_hh bias_ih bias_hh"),
     **dict.fromkeys(SPLITS, "input size dim"),
     "unbind": "input dim",
+    "slice": "input dim start end step",
+    "narrow": "input dim start length",
     "stack": "tensors dim",
-    "elu": "input alpha",
+    **dict.fromkeys(("celu", "elu"), "input alpha"),
+    "prelu": "input weight",
     "gelu": "input approximate",
     "hardtanh": "input min_val max_val",
     "leaky_relu": "input negative_slope",
@@ -171,6 +176,7 @@ def torch_operation(
     if "normalized_shape" in names and isinstance(given.get("normalized_shape"), int):
         given["normalized_shape"] = [given["normalized_shape"]]
     order: Sequence[int] = ()
+    cuts: Sequence[tuple[int, slice]] = ()
     pick, states, operands = None, list[Any](), [given.get("input")]
     role = _ROLES.get(function, "")
     if opaque:
@@ -193,7 +199,15 @@ def torch_operation(
         pick, order = given.get("index"), _left([given.get("dim", 0)])
     elif function in ("unbind", "iter"):
         order = _left([given.get("dim", 0)])
+    elif function == "slice":
+        cuts = [
+            (given.get("dim", 0), slice(given.get("start"), given.get("end"), given.get("step")))
+        ]
+    elif function == "narrow":
+        start = given.get("start", 0)
+        cuts = [(given.get("dim", 0), slice(start, start + given.get("length", 0)))]
     elif function == "getitem":
+        cuts = _cuts(args[1])
         pick, order = _pick(args[1]), _left(_indexed(args[1]))
     elif function in ("neg", "negative"):
         operands = [args[0], -1.0]
@@ -208,7 +222,7 @@ def torch_operation(
     return Operation(
         Call(function, given, layer, module), name, kind or function, role,
         reads, results, [key(v) for v in operands], [key(v) for v in states], order, pick, place,
-        cell,
+        cell, cuts,
     )  # fmt: skip
 
 
@@ -240,6 +254,16 @@ def _indexed(index: Any) -> list[int]:
     return [k for k, part in enumerate(parts) if isinstance(part, int)]
 
 
+def _cuts(index: Any) -> list[tuple[int, slice]]:
+    """Return the ranges of axes that an index takes; axes after an ellipsis from the end."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    if any(part is None or isinstance(part, Tensor | list) for part in parts):
+        return []
+    ellipsis = next((k for k, part in enumerate(parts) if part is ...), len(parts))
+    places = [k if k < ellipsis else k - len(parts) for k in range(len(parts))]
+    return [(k, part) for k, part in zip(places, parts, strict=True) if isinstance(part, slice)]
+
+
 def _pick(index: Any) -> int | None:
     first = index[0] if isinstance(index, tuple) and index else index
     return first if isinstance(first, int) and not isinstance(first, bool) else None
@@ -258,7 +282,7 @@ class TorchGraph(Graph):
         **dict.fromkeys(("conv2d", "conv3d"), "use a causal nn.Conv1d over time"),
         **dict.fromkeys(("clamp", "clip", "hardtanh", "clamp_min", "clamp_max", "nan_to_num"),
                         "leave it out, and clip the data before the model"),
-        **dict.fromkeys(("celu", "prelu", "rrelu", "sin", "softsign"), _ACTIVATION),
+        **dict.fromkeys(("rrelu", "sin", "softsign"), _ACTIVATION),
         "sum": _OVER_TIME,
         **dict.fromkeys(("rand_like", "randn_like", "normal", "bernoulli", "randint_like"),
                         _RANDOM),
@@ -283,7 +307,7 @@ class TorchGraph(Graph):
             return self._recurrent_limitation(op)
         if "dropout" in call.function and call.get("training", False):
             return "it is on in training mode: pass training=self.training, and call model.eval()"
-        if call.get("rounding_mode") or call.get("alpha", 1) != 1:
+        if call.get("rounding_mode") or (op.role in SUMS and call.get("alpha", 1) != 1):
             return f"has options: write it as plain {op.role}"
         if call.function == "layer_norm" and len(call.get("normalized_shape")) != 1:
             return f"normalized_shape {list(call.get('normalized_shape'))}: use the channels only"
@@ -330,8 +354,6 @@ class TorchGraph(Graph):
             return "bidirectional: it needs the future, so use a forward layer"
         if call.get("dropout") and call.get("training"):
             return "exported in training mode: call model.eval() first"
-        if len(call.get("weights")) != call.get("layers") * (4 if call.get("biases") else 2):
-            return "proj_size: projected states are not supported; use a smaller hidden_size"
         if call.function == "lstm" and len(op.results) > 2 and op.results[2] in self.read():
             return "the cell state is read: use the output"
         weights = [value for value in op.reads[1:] if value not in op.states]
@@ -365,6 +387,8 @@ class TorchGraph(Graph):
             yield call.layer, *_pooled(call)
         elif op.role == "pad":
             yield _padding(call) or ()
+        elif op.role == "prelu":
+            yield call.layer, weight
         elif op.role == "function":
             yield call.layer, _function(call)
         else:
@@ -377,9 +401,10 @@ class TorchGraph(Graph):
             return
         layers = call.get("layers")
         weights = [self.constant(parameter) for parameter in call.get("weights")]
-        each = len(weights) // layers
+        each, plain = len(weights) // layers, 4 if call.get("biases") else 2
         for layer in range(layers):
-            given = weights[each * layer : each * (layer + 1)] + [None] * (4 - each)
+            own = weights[each * layer : each * (layer + 1)]
+            given = [*own[:plain], *[None] * (4 - plain), *own[plain:]]
             name = f"{call.layer}{layer if layers > 1 else ''}"
             yield name, RECURRENT[call.function], *given
 

@@ -239,6 +239,7 @@ class _Run:
         self.rtl: str | None = None
         self.pace_hz: float | None = None
         self.marker_us: float | None = None
+        self.mark_cycles = 0
         self.power: PowerRun | None = None
         self.stack_bytes: int | None = None
         self.line = Line()
@@ -268,6 +269,9 @@ class _Run:
         self.stack_bytes = stats.stack_bytes
         if stats.marker_cycles is not None and self.cycles_hz:
             self.marker_us = stats.marker_cycles * 1e6 / self.cycles_hz
+            gpio = self.spec.gpio
+            if gpio is not None and gpio.layers is not None and self.program.cutoff is None:
+                self.mark_cycles = stats.marker_cycles * len(self.program.nodes)
         # of texts between frames the host knows; some of them may have been lost
         self.board_errors = max(0, stats.frame_errors - self.line.syncs)
 
@@ -374,6 +378,7 @@ class _Run:
         if self.spec.emulated or self.cycles_hz == 0 or not self.cycles:
             return Timing(), None
         ticks = np.concatenate(self.cycles[: len(self.y)]).astype(np.float64)
+        ticks = np.maximum(0.0, ticks - self.mark_cycles)
         latency = ticks * 1e6 / self.cycles_hz
         clock = self.cycles_hz == protocol.NANOSECONDS
         return Timing(None if clock else ticks, latency, rtl=self.rtl), None

@@ -137,9 +137,9 @@ class Fit:
         self.average.load_state_dict(self.best["weights"])
 
     def _keep(self, row: dict[str, float]) -> None:
-        """Remember the average's weights if they are the best so far."""
-        score = row[f"val_{self.metric.name}"]
-        if self.best["weights"] is None or self.metric.better(score, self.best["score"]):
+        """Remember the average's weights if they are the best so far, or the last are wanted."""
+        score, first = row[f"val_{self.metric.name}"], self.best["weights"] is None
+        if first or self.options.keep == "last" or self.metric.better(score, self.best["score"]):
             weights = {k: v.clone() for k, v in self.average.state_dict().items()}
             self.best = {"score": score, "epoch": self.epoch, "weights": weights}
 

@@ -9,6 +9,7 @@ from edgeflow.errors import TrainError
 from edgeflow.schema import MODEL, TRAINING, Option
 
 MODES = ("window", "streaming")
+KEEPS = ("best", "last")
 
 
 #: Least and largest value of numbers.
@@ -89,6 +90,9 @@ class FitOptions:
     average : float
         Decay per step of the moving average of the weights that is validated and kept;
         0: the weights themselves.
+    keep : str
+        The epoch that is kept: best on validation subjects, or last, where those are so few that
+        the best one is chance: best, last.
     seed : int
         Same seed, same result, for equal options, data, torch version and type of CPU.
     threads : int
@@ -110,11 +114,13 @@ class FitOptions:
     mirror: Annotated[float | None, Option("--mirror")] = None
     tail: Annotated[float, Option("--tail")] = 0.1
     average: float = 0.99
+    keep: Annotated[str, Option("--keep", shown=True)] = "best"
     seed: Annotated[int, Option("--seed", shown=True)] = 0
     threads: Annotated[int, Option("--threads", shown=True)] = 1
 
     def check(self) -> None:
         """Raise a TrainError that names the first option out of range."""
+        _one_of("keep", self.keep, KEEPS)
         for name, (low, high) in _RANGES.items():
             value: Any = getattr(self, name, None)
             # not an option of this class, or one whose default is None
@@ -199,6 +205,7 @@ class TrainKeywords(TypedDict, total=False):
     mirror: float | None
     tail: float
     average: float
+    keep: str
     seed: int
     threads: int
     hidden: int

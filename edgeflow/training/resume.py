@@ -15,7 +15,7 @@ from edgeflow.errors import TrainError
 from edgeflow.files import write_atomic
 
 #: Values of options that runs older than these options had.
-BEFORE_OPTIONS = {"tail": 0.1}
+BEFORE_OPTIONS = {"tail": 0.1, "keep": "best"}
 
 
 def earlier(folder: Path, command: str, result: str, names: Sequence[str]) -> dict[str, list[str]]:

@@ -5,15 +5,19 @@ a probe that fails.
 """
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgeflow.device.probes.ppk2 import Calibration, decode
+from edgeflow.energy.formats import read_recording
 from edgeflow.profiling.result import ProfileResult
 from tests import probe_models
 from tests.command import edgeflow
+from tests.conftest import ROOT
 from tests.parity.export.test_profile import on_a_port
 from tests.power import Board
 from tests.probe_models import METADATA, words_of
@@ -113,3 +117,25 @@ def test_wrong_probes(build: Path, tmp_path: Path) -> None:
         assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
         assert said in done.stderr
     model.unplug()
+
+
+@pytest.mark.slow
+def test_a_minute_without_a_lost_sample(build: Path, tmp_path: Path) -> None:
+    """100 kS/s of a probe in a process of its own, while a profile runs in this one."""
+    seconds, pace = 60, 50.0
+    model = subprocess.Popen(
+        [sys.executable, "-m", "tests.probe_models", str(seconds)], cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert model.stdout is not None and model.stdin is not None
+    port = model.stdout.readline().strip()
+    with on_a_port(build / "firmware.elf") as board:
+        done = edgeflow("profile", build, "--data", "seglearn-watch", "--port", board, "--steps",
+                        str(int((seconds + 4) * pace)), "--pace", str(pace), "-o", tmp_path / "out",
+                        "--probe", f"ppk2:{port}", "--voltage", "3.0")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    sent = int(model.stdout.readline())
+    model.stdin.close()
+    model.wait()
+    found = read_recording(tmp_path / "out" / "power.npz")
+    assert sent == found.samples == seconds * 100_000 and found.lost == 0

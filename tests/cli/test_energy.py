@@ -4,11 +4,12 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeflow.profiling.result import ProfileResult, summarize
 from tests.command import edgeflow
-from tests.power import VOLTS, Board, write_power_profiler
+from tests.power import VOLTS, Board, write_lpm01a_values, write_power_profiler
 from tests.unit.test_profile_report import a_result
 
 BOARD = Board(steps=60)
@@ -77,8 +78,11 @@ def test_refusals(recording: Path, folder: Path, tmp_path: Path) -> None:
     assert "make it with 'edgeflow profile'" in refused("energy", recording, "--profile",
         tmp_path / "no" / "profile.json")  # fmt: skip
     assert "must be profile.json" in refused("energy", recording, "--profile", "other.json")
-    done = edgeflow("energy", recording)
-    assert done.returncode == 2 and "--profile" in done.stderr
+    assert "say what was recorded: --profile BUILD" in refused("energy", recording)
+    assert "say which line marks the time by --marker" in refused(
+        "energy", recording, *volts, "--inferences", "5")  # fmt: skip
+    assert "no edges of 'D7'; there are: D0, D1" in refused(
+        "energy", recording, *volts, "--inferences", "5", "--marker", "D7")  # fmt: skip
     assert (folder / "profile.json").read_bytes() == before
 
 
@@ -89,6 +93,29 @@ def test_fewer_edges_than_steps(recording: Path, folder: Path) -> None:
     done = edgeflow("energy", recording, "--profile", folder, "--voltage", "3")
     assert done.returncode == 0, done.stderr
     assert "D0 has whole pulses of 60 of 80 steps: the energy is of these" in done.stderr
+
+
+def test_joules_per_inference_of_the_energy_mode(tmp_path: Path) -> None:
+    """Five windows of 70 inferences, at 911.2 µJ and 21.24 mW, with warm-up and idle around them."""
+    joules, each = 911.2e-6, 911.2e-6 / 21.24e-3
+    values, events, at = [np.full(3000, 2e-6)], {}, 3000
+    for _ in range(5):
+        size = round(70 * each * 1000)
+        values += [np.full(430, 2.124e-5), np.full(size, 70 * joules / size), np.full(500, 2e-6)]
+        events |= {at + 430 - 1: "fal", at + 430 + size - 1: "fal"}
+        at += 930 + size
+    noisy = np.concatenate(values) * (1 + 0.05 * np.random.default_rng(0).standard_normal(at))
+    log = write_lpm01a_values(tmp_path / "log.txt", noisy, 1000.0, "energy", events)
+    done = edgeflow("energy", log, "--inferences", "70", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["windows"] == 5
+    assert told["uj_per_inference"] == pytest.approx(911.2, rel=0.005)
+    assert told["inferences_per_s"] == pytest.approx(1 / each, rel=0.005)
+    assert "911" in edgeflow("energy", log, "--inferences", "70").stdout
+    text = log.read_text().replace("event 00 fal\n", "", 1)
+    log.write_text(text)
+    assert "one of a pair is missing" in refused("energy", log, "--inferences", "70")
 
 
 def test_help() -> None:

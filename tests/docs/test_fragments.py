@@ -13,6 +13,7 @@ from torch import nn
 import edgeflow as ef
 from tests.conftest import ROOT
 from tests.docs.test_docs import PAGES, blocks
+from tests.random_nodes.adaptive import random_learner
 from tests.recordings import write_recordings
 
 # Lines to insert into files, which test_add_a_cell does, and interfaces, which are no code.
@@ -55,8 +56,12 @@ def on_chips() -> dict[str, Any]:
     return {"ef": ef, "data": data, "program": ef.compress(nn.GRU(4, 3, batch_first=True), data)}
 
 
+def learning() -> dict[str, Any]:
+    return {"program": random_learner(1, "prototypes", 9, 3), "window": np.ones((20, 3))}
+
+
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
-    "imc.md": on_chips, "import.md": exported, "profiling.md": profiled,
+    "adaptation.md": learning, "imc.md": on_chips, "import.md": exported, "profiling.md": profiled,
 }  # fmt: skip
 
 

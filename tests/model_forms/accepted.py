@@ -122,6 +122,13 @@ ACCEPTED = [
     Form("stacked, with dropout", lambda: net(last, rnn=gru(num_layers=2, dropout=0.4))),
     Form("stacked lstm, its last state",
          lambda: net(lambda m, x: m.out(m.rnn(x)[1][0][-1]), rnn=gru(kind=nn.LSTM, num_layers=2))),
+    # neither exporter to ONNX writes a projection that onnxruntime can run
+    Form("lstm with proj_size", lambda: net(every, rnn=gru(kind=nn.LSTM, proj_size=3), out=head(3)),
+         doors="module pt2", why="exporters to ONNX do not write it"),
+    Form("stacked lstm with proj_size and no bias",
+         lambda: net(lambda m, x: m.out(m.rnn(x)[1][0][-1]), out=head(3),
+                     rnn=gru(kind=nn.LSTM, proj_size=3, num_layers=2, bias=False)),
+         doors="module pt2", why="exporters to ONNX do not write it"),
     Form("no bias", lambda: net(last, rnn=gru(bias=False), out=nn.Linear(HIDDEN, CLASSES, False))),
     Form("h_n[-1]", lambda: net(lambda m, x: m.out(m.rnn(x)[1][-1]))),
     Form("h_n.squeeze(0)", lambda: net(lambda m, x: m.out(m.rnn(x)[1].squeeze(0)))),

@@ -8,11 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.model_forms.accepted import last
-from tests.model_forms.form import HIDDEN, Form, net
+from tests.model_forms.form import CHANNELS, HIDDEN, Form, gru, net
 
 _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "sigmoid": nn.Sigmoid(),
+    "celu": lambda x: F.celu(x, 0.5),
     "leaky_relu": F.leaky_relu,
     "elu": nn.ELU(),
     "selu": F.selu,
@@ -40,8 +41,35 @@ def _hard_sigmoid(form: Form) -> Form:
     return replace(form, why=why) if form.name.startswith("hardsigmoid") else form
 
 
+def sloped() -> nn.PReLU:
+    act = nn.PReLU(HIDDEN)
+    nn.init.uniform_(act.weight, -0.3, 0.8)
+    return act
+
+
 FUNCTIONS = [
     *(_hard_sigmoid(_form(name, function)) for name, function in _FUNCTIONS.items()),
+    Form(
+        "PReLU of one slope",
+        lambda: net(
+            lambda m, x: m.out(m.act(3 * m.mid(m.rnn(x)[0]))),
+            act=nn.PReLU(),
+            mid=nn.Linear(HIDDEN, HIDDEN),
+        ),
+    ),
+    Form(
+        "PReLU of channels behind a convolution",
+        lambda: net(
+            lambda m, x: m.out(m.rnn(m.act(m.conv(x.transpose(1, 2))).transpose(1, 2))[0][:, -1]),
+            conv=nn.Conv1d(CHANNELS, HIDDEN, 3),
+            act=sloped(),
+            rnn=gru(HIDDEN),
+        ),
+    ),
+    Form(
+        "PReLU of channels at the last step",
+        lambda: net(lambda m, x: m.out(m.act(m.rnn(x)[0][:, -1])), act=sloped()),
+    ),
     Form("softplus at the end", lambda: net(lambda m, x: F.softplus(last(m, x)))),
     _form("sine", torch.sin, "(?i)sin"),
 ]

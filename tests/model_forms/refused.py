@@ -50,7 +50,6 @@ def lengths(x: Tensor) -> tuple[Tensor, Tensor]:
 #: For the table in ``docs/import.md``: the reason, or what to use instead.
 WHY = {
     "bidirectional": "needs the future: a forward layer",
-    "proj_size": "a smaller hidden_size",
     "learned first state": "a stream starts from zeros",
     "constant first state": "a stream starts from zeros",
     "random first state": "a stream starts from zeros",
@@ -83,8 +82,6 @@ WHY = {
 
 _FORMS = [
     Form("bidirectional", bidirectional, "future|bidirectional"),
-    Form("proj_size", lambda: net(last, rnn=gru(kind=nn.LSTM, proj_size=3), out=head(3)),
-         "proj_size|[Pp]roject", doors="module pt2"),
     # first states
     Form("learned first state",
          lambda: net(lambda m, x: m.out(m.rnn(x, m.h0.expand(1, x.shape[0], HIDDEN).contiguous())[0]),

@@ -1,4 +1,4 @@
-"""The scripts behind the benchmarks of forecasts run, on waves and arcs that are quickly learnt.
+"""The scripts behind the benchmarks of forecasts and counts run, on waves and arcs, quickly learnt.
 
 Alone catches weights of the linear path that stand at the wrong delay once they are compressed, and
 a model that is tested on what it was trained on.
@@ -65,3 +65,31 @@ def test_uav(
     rows = {line.split(":")[0]: numbers(line) for line in lines if ": RMSE" in line}
     assert rows["float"][2] < 0.3 * rows["hold"][2]
     assert rows["integers"][2] == pytest.approx(rows["float"][2], abs=0.05)
+
+
+def test_counting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sets of twenty waves, each of a tempo of its own: test subjects are counted if asked for."""
+    rng = np.random.default_rng(0)
+    x, length = [], []
+    for _ in range(6):
+        ends = np.cumsum(rng.uniform(0.9, 1.1, 20) * rng.uniform(1.0, 1.4))
+        angle = 2 * np.pi * np.interp(np.arange(0, ends[-1], 0.02), [0, *ends], range(21))
+        wave = np.stack([np.cos(angle), np.sin(angle), 0 * angle] * 2, axis=1)
+        x.append((wave + 0.1 * rng.standard_normal(wave.shape)).astype(np.float32))
+        length.append(len(wave))
+    np.savez(
+        tmp_path / "watch.npz", x=np.concatenate(x), length=np.array(length),
+        label=np.arange(6), subject=np.array([1, 2, 7, 8, 9, 10]),
+    )  # fmt: skip
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    options = ["--root", str(tmp_path), "--hidden", "8", "--updates", "60", "--batch", "16"]
+    options += ["-o", str(tmp_path / "build")]
+    monkeypatch.setattr("sys.argv", ["counting", *options, "--test"])
+    monkeypatch.setenv("EDGEFLOW_SIMULATOR", "numpy")  # a compiler is for other tiers
+    importlib.import_module("counting").main()
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if "sets within one repetition" in line]
+    assert [line.partition(":")[0] for line in told] == ["val", "test"]
+    assert all(": 2 of 2 sets" in line for line in told)

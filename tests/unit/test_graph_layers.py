@@ -7,6 +7,7 @@ from torch import nn
 
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import FloatChain
+from edgeflow.cells.curve import ChannelPReLU
 from edgeflow.cells.join import Product, Sum
 from edgeflow.cells.taps import DelayLine
 from edgeflow.compression.model import ChainModel
@@ -165,6 +166,8 @@ FUNCTIONS = {
     "mish": nn.Mish(),
     "softplus": nn.Softplus(beta=2.0),
     "leaky_relu": nn.LeakyReLU(0.2),
+    "celu": nn.CELU(0.7),
+    "prelu": ChannelPReLU(np.array([0.2, -0.3, 0.0, 1.0, 2.5])),
     "relu6": nn.ReLU6(),
     "hardswish": nn.Hardswish(),
     "hardsigmoid": nn.Hardsigmoid(),
@@ -187,10 +190,10 @@ def test_a_function_of_values_in_integers(name: str, spread: float) -> None:
     )
     got = found.node.step(x.reshape(-1, 5), {})[0] * found.output.scale
     # chords of the table; SiLU is still 0.0027 below x where it ends
-    straight = name in ("leaky_relu", "relu6", "hardsigmoid")
+    straight = name in ("leaky_relu", "prelu", "relu6", "hardsigmoid")
     most = 2e-4 if straight else 1.2e-3 if np.abs(real).max() < 8 else 3e-3
     assert np.abs(got - y.reshape(-1, 5)).max() <= most * max(1.0, np.abs(y).max() / 4)
-    assert name != "leaky_relu" or found.node.table is None
+    assert name not in ("leaky_relu", "prelu") or found.node.table is None
 
 
 def test_a_function_that_a_table_cannot_hold() -> None:

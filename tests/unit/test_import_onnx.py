@@ -386,12 +386,22 @@ def test_states_as_inputs_start_from_zeros(tmp_path: Path) -> None:
             warnings.simplefilter("ignore")
             torch.onnx.export(net, (torch.randn(1, time, CHANNELS), torch.zeros(1, 1, 5)),
                               tmp_path / f"{time}.onnx", dynamo=False)  # fmt: skip
-    chain, x = load_float_model(tmp_path / "20.onnx", walk()), walk(1)
+    x = walk(1)
     with torch.no_grad():
         expected = net(torch.from_numpy(x), torch.zeros(1, 1, 5))[0]
-    np.testing.assert_allclose(chain.run(x), expected.numpy(), atol=1e-5)
+    for time in (20, 1):
+        chain = load_float_model(tmp_path / f"{time}.onnx", walk())
+        np.testing.assert_allclose(chain.run(x), expected.numpy(), atol=1e-5)
+
+
+def test_a_step_without_its_state_is_refused(tmp_path: Path) -> None:
+    """Alone catches a file of one step whose state is lost from one to the next."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(Net().eval(), (torch.randn(1, 1, CHANNELS),), tmp_path / "m.onnx",
+                          dynamo=False)  # fmt: skip
     with pytest.raises(CompressError, match="for one time step"):
-        load_float_model(tmp_path / "1.onnx", walk())
+        load_float_model(tmp_path / "m.onnx", walk())
 
 
 def test_wrong_files(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ Alone catches samples that the PPK2's driver decodes unlike the public client, l
 probe that is another device, goes away or reaches its limit, and what is then kept.
 """
 
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,12 +13,11 @@ import pytest
 
 from edgeflow.device.probes import ProbeOptions, find_probe, probes
 from edgeflow.device.probes.joulescope import Collector
-from edgeflow.device.probes.ppk2 import Calibration, Ppk2, decode, regulator
+from edgeflow.device.probes.ppk2 import Calibration, decode, regulator
 from edgeflow.energy.formats import own, read_recording
 from edgeflow.energy.recording import Recording
 from edgeflow.errors import DeviceError, EdgeFlowError, EnergyError
 from tests import probe_models
-from tests.conftest import ROOT
 from tests.power import Board
 from tests.probe_models import METADATA, OtiiServer, random_words, words_of
 
@@ -296,26 +293,3 @@ def test_own_file(tmp_path: Path) -> None:
     (tmp_path / "power.npz").write_bytes((tmp_path / "power.npz").read_bytes()[:2000])
     with pytest.raises(EnergyError, match="not a whole recording|no recording of a power probe"):
         read_recording(tmp_path / "power.npz")
-
-
-@pytest.mark.slow
-def test_a_minute_without_a_lost_sample() -> None:
-    """100 kS/s of a probe in a process of its own, while this one is busy."""
-    seconds = 60
-    model = subprocess.Popen(
-        [sys.executable, "-m", "tests.probe_models", str(seconds)], cwd=ROOT, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    assert model.stdout is not None and model.stdin is not None
-    probe = find_probe(f"ppk2:{model.stdout.readline().strip()}", ProbeOptions(voltage=3.0))
-    assert isinstance(probe, Ppk2)
-    with probe:
-        begun = time.monotonic()
-        probe.start()
-        while time.monotonic() < begun + seconds:  # as a profile is, in its client and numpy
-            np.linalg.svd(np.ones((60, 60)))
-        sent = int(model.stdout.readline())
-        found = probe.stop()
-    model.stdin.close()
-    model.wait()
-    assert sent == found.samples == seconds * 100_000 and found.lost == 0

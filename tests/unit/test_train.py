@@ -152,6 +152,16 @@ def test_patience(tmp_path):
     assert len(history) == result.metrics["best_epoch"] + 2 < 50
 
 
+def test_the_last_epoch_is_kept_if_asked_for(tmp_path):
+    options = SMALL | {"epochs": 8, "lr": 5e-2, "patience": 1}
+    best = train(waves(), out=tmp_path / "best", **options).metrics
+    last = train(waves(), out=tmp_path / "last", keep="last", **options).metrics
+    # one epoch without a better score ended the first run
+    assert best["best_epoch"] < len(best["history"]) < 8
+    assert last["best_epoch"] == len(last["history"]) == 8
+    assert last["val"]["macro_f1"] == last["history"][-1]["val_macro_f1"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -159,6 +169,7 @@ def test_patience(tmp_path):
         ({"lr": float("nan")}, "lr is nan"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"mode": "dream"}, "mode is 'dream'"),
+        ({"keep": "first"}, "keep is 'first': use one of best, last"),
         ({"colour": 3}, "colour"),
         ({"cell": "nope"}, "no cell 'nope'"),
     ],
