@@ -1,13 +1,16 @@
 """Events: a layer that detects them, whose parameters validation subjects choose.
 
 Smoothing, thresholds and m of n are those of the highest recall among the candidates whose false
-alarms, on recordings of validation subjects, stay within what the user allows.
+alarms, on recordings of validation subjects, stay within what the user allows. First all classes
+have one threshold, then each in turn the best one for itself: one that is often mistaken must not
+raise those of the others.
 """
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeflow.compression.candidates import Streams, free_name, outputs_of
 from edgeflow.errors import CompressError
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Thresholds that are tried: this many quantiles of the leads of classes that have events.
 THRESHOLDS = 40
+#: How often each class has its turn.
+ROUNDS = 2
 #: Exponential means, and m of n, that are tried.
 SMOOTHING = (*((shift, 1, 1) for shift in range(7)), (0, 2, 3), (0, 4, 6), (0, 8, 12), (2, 4, 6))
 
@@ -31,13 +36,14 @@ class DetectPoint:
 
     Parameters
     ----------
-    high, shift, needed, steps : int
-        Of :class:`edgeflow.program.nodes.Detect`; of all classes but the background.
+    high : tuple of int [classes]
+        Of :class:`edgeflow.program.nodes.Detect`, the background's first, which is never above it.
+    shift, needed, steps : int
     scores : dict
         Metrics of `edgeflow.tasks.events.Events`.
     """
 
-    high: int
+    high: tuple[int, ...]
     shift: int
     needed: int
     steps: int
@@ -80,10 +86,10 @@ def with_detect(program: Program, dataset: "Dataset", max_false_alarms: float) -
         )
     if not 0 <= max_false_alarms < np.inf:
         raise CompressError(f"{max_false_alarms} false alarms an hour: give 0 or more")
-    points = _points(_node(program, task), task, Streams.of(program, dataset, "val"))
+    node, ran = _node(program, task), Streams.of(program, dataset, "val")
     # the highest threshold is above all scores
-    kept = [p for p in points if p.scores["false_alarms_per_hour"] <= max_false_alarms]
-    best = max(kept, key=lambda p: (p.scores["recall"], p.scores["f1"], -p.shift, -p.high))
+    best = _best(_points(node, task, ran), max_false_alarms)
+    best = _by_class(node, task, ran, best, max_false_alarms)
     if best.scores["recall"] == 0:
         raise CompressError(
             f"no detector finds an event of validation subjects with at most {max_false_alarms:g} "
@@ -99,8 +105,7 @@ def with_detect(program: Program, dataset: "Dataset", max_false_alarms: float) -
 
 
 def _node(program: Program, task: Events, point: DetectPoint | None = None) -> Detect:
-    high = np.full(task.size, INT16_MAX if point is None else point.high, np.int16)
-    high[0] = INT16_MAX
+    high = np.array([INT16_MAX] * task.size if point is None else point.high, np.int16)
     return Detect(
         free_name(program, "detect"),
         high,
@@ -115,21 +120,59 @@ def _node(program: Program, task: Events, point: DetectPoint | None = None) -> D
     )
 
 
-def _points(node: Detect, task: Events, ran: Streams) -> list[DetectPoint]:
-    """Return all candidates with their scores."""
-    ordered = np.sort(np.concatenate(ran.outputs).astype(np.int64), axis=1)
-    leads = np.minimum(ordered[:, -1] - ordered[:, -2], INT16_MAX - 1)
-    # many more thresholds at the top, where few false alarms are
+def _best(points: list[DetectPoint], max_false_alarms: float) -> DetectPoint:
+    """Return the point of the highest recall within the bound."""
+    kept = [p for p in points if p.scores["false_alarms_per_hour"] <= max_false_alarms]
+    return max(
+        kept,
+        key=lambda p: (p.scores["recall"], p.scores["f1"], -p.shift, tuple(-h for h in p.high)),
+    )
+
+
+def _tried(
+    node: Detect, task: Events, ran: Streams, high: NDArray[np.int64],
+    shift: int, needed: int, steps: int,
+) -> list[DetectPoint]:  # fmt: skip
+    """Return the points of thresholds [candidates, classes]."""
+    node = replace(node, shift=shift, needed=needed, steps=steps)
+    # as a node has them whose thresholds are these
+    fields = {"high": high, "low": np.minimum(high, 0)}
+    decided = outputs_of(node, fields, ran.outputs).argmax(axis=2)
+    return [
+        DetectPoint(tuple(map(int, row)), shift, needed, steps, task.score(ran.truth, found))
+        for row, found in zip(high, decided, strict=True)
+    ]
+
+
+def _by_class(
+    node: Detect, task: Events, ran: Streams, best: DetectPoint, max_false_alarms: float
+) -> DetectPoint:
+    """Return the best point after each class has tried thresholds of its own, in turn."""
+    x = np.concatenate(ran.outputs).astype(np.int64)
+    for turn in range(ROUNDS * (task.size - 1)):
+        k = 1 + turn % (task.size - 1)
+        # negative where others are still ahead
+        lead = x[:, k] - np.delete(x, k, axis=1).max(axis=1)
+        levels = _levels(np.maximum(lead, -INT16_MAX))
+        high = np.tile(np.array(best.high, np.int64), (len(levels) + 1, 1))
+        high[1:, k] = levels
+        points = _tried(node, task, ran, high, best.shift, best.needed, best.steps)
+        best = _best(points, max_false_alarms)
+    return best
+
+
+def _levels(leads: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return thresholds that are tried: many more at the top, where few false alarms are."""
     shares = 1 - np.geomspace(1e-5, 1, THRESHOLDS)
-    highs = np.unique(np.quantile(leads, shares, method="higher"))
+    top = np.minimum(leads, INT16_MAX - 1)
+    levels: NDArray[np.int64] = np.unique(np.quantile(top, shares, method="higher"))
+    return levels
+
+
+def _points(node: Detect, task: Events, ran: Streams) -> list[DetectPoint]:
+    """Return all candidates with one threshold, with their scores."""
+    ordered = np.sort(np.concatenate(ran.outputs).astype(np.int64), axis=1)
+    highs = _levels(ordered[:, -1] - ordered[:, -2])
     high = np.full((len(highs), task.size), INT16_MAX)
     high[:, 1:] = highs[:, None]
-    points = []
-    for shift, needed, steps in SMOOTHING:
-        tried = replace(node, shift=shift, needed=needed, steps=steps)
-        decided = outputs_of(tried, {"high": high}, ran.outputs).argmax(axis=2)
-        points += [
-            DetectPoint(int(level), shift, needed, steps, task.score(ran.truth, found))
-            for level, found in zip(highs, decided, strict=True)
-        ]
-    return points
+    return [point for one in SMOOTHING for point in _tried(node, task, ran, high, *one)]

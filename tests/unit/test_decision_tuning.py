@@ -74,6 +74,19 @@ def test_candidates_are_layers() -> None:
         np.testing.assert_array_equal(found[i, 60:], program.run(x[None, ::-1][:, :40])[0])
 
 
+def unlike_words(rng: np.random.Generator, person: str) -> Recording:
+    """Scores of a quiet word, of a loud one, and of other sounds that are like the loud one."""
+    labels = np.zeros(2000, np.int64)
+    x = rng.normal(0, 0.1, (2000, 3))
+    x[:, 0] += 3
+    for i, start in enumerate(range(50, 1950, 100)):
+        word = slice(start, start + 12)
+        labels[word] = 1 + i % 2
+        x[word, labels[start]] += (4.0, 8.0)[i % 2]
+        x[start + 50 : start + 62, 2] += 6.0 * (i % 4 == 0)
+    return Recording(x.astype(np.float32), 0, person, target=labels)
+
+
 class TestDetect:
     def test_the_bound_holds_on_validation_subjects(self) -> None:
         data = made(WORDS, words, 3)
@@ -87,6 +100,13 @@ class TestDetect:
         assert found.task == WORDS and isinstance(found.nodes[-1], Detect)
         test = WORDS.score(*truth_and_decisions(found, data, "test"))
         assert test["recall"] > 0.9
+
+    def test_a_mistaken_class_does_not_raise_the_threshold_of_another(self) -> None:
+        found = with_detect(passing(3), made(WORDS, unlike_words, 3), max_false_alarms=0)
+        high = found.metadata["detect"]["high"]
+        # nothing is between the quiet word and its noise; much is taken for the loud one
+        assert high[1] < 8 * 100 < 8 * 300 < high[2]
+        assert found.metadata["detect"]["val"]["recall"] > 0.95
 
     def test_test_subjects_choose_nothing(self) -> None:
         data = made(WORDS, words, 3)
