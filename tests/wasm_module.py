@@ -50,16 +50,16 @@ class WasmModel:
         driver = wasmtime.Module(self.store.engine, wasmtime.wat2wasm(DRIVER))
         parts = [memory, self._exports["step"]]
         self._run = wasmtime.Instance(self.store, driver, parts).exports(self.store)["run"]
-        self.raw = self._array("raw", np.float32, program.inputs)
-        self.x = self._array("x", np.int16, program.inputs)
-        self.y = self._array("y", np.int16, program.outputs)
+        self.raw = self.array("raw", np.float32, program.inputs)
+        self.x = self.array("x", np.int16, program.inputs)
+        self.y = self.array("y", np.int16, program.outputs)
 
     @property
     def names(self) -> set[str]:
         return set(self._exports)
 
-    def call(self, name: str) -> Any:
-        return self._exports[name](self.store)
+    def call(self, name: str, *arguments: int) -> Any:
+        return self._exports[name](self.store, *arguments)
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Run windows x int16 [n, time, inputs], each from a reset."""
@@ -76,7 +76,8 @@ class WasmModel:
             results[:] = self._view(outputs, np.int16, results.size).reshape(results.shape)
         return found
 
-    def _array(self, name: str, kind: type, size: int) -> np.ndarray:
+    def array(self, name: str, kind: type, size: int) -> np.ndarray:
+        """Return a view of what the module gives the place of by a function of that name."""
         return self._view(self.call(name), kind, size)
 
     def _view(self, at: int, kind: type, size: int) -> np.ndarray:

@@ -61,8 +61,9 @@ def command(
 
     Examples:
       edgeflow budget build --battery 180mAh@3.7V
-      edgeflow budget build --battery 220mAh@3.0V --rate 25 --sleep-ua 2 --sensor lis2dh
-      edgeflow budget model.onnx --board qemu-m4 --battery 180mAh@3.7V --radio ble-advertising:1
+      edgeflow budget build --battery 220mAh@3V --sleep-ua 2 --sensor lis2dh
+      edgeflow budget build --battery 180mAh@3.7V --radio ble-advertising:1
+      edgeflow budget model.onnx --board qemu-m4 --battery 180mAh@3.7V
     """
     from edgeflow.energy.budget import Battery
     from edgeflow.profiling.budget import Given, day_of

@@ -41,7 +41,8 @@ def command(
         "current='Channel 0:mA'. Also time, voltage, power.",
     ),
     format_: str | None = typer.Option(
-        None, "--format", help="jls, lpm01a, otii, power-profiler or table; default: by the file."
+        None, "--format", help="edgeflow, jls, lpm01a, otii, power-profiler or table. "
+        "Default: by the file."
     ),
     json_: bool = JSON,
 ) -> None:  # fmt: skip
@@ -54,7 +55,7 @@ def command(
     Examples:
       edgeflow energy run.jls --profile build
       edgeflow energy ppk.csv --profile build/profile.json --voltage 3.0
-      edgeflow energy scope.csv --profile build --column current="CH1:mA" --marker CH2 --json
+      edgeflow energy scope.csv --profile build --column current=CH1:mA --json
       edgeflow energy lpm01a.txt --inferences 1500
     """
     from edgeflow.energy.formats import ReadOptions, read_recording

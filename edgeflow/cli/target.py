@@ -42,7 +42,8 @@ def search_and_show(
 
     names, whole = read_ladder(ladder), dataset
     dataset = for_model(whole, model)
-    first = make_recipe(read_recipe(names[0]), {key: options.get(key) for key in OF_ALL})
+    decide = {"decide": read_recipe(names[0]).get("decide", {})}  # all have the same kind
+    first = make_recipe(decide, {key: options.get(key) for key in OF_ALL})
     metric = decided_data(first.decide, whole, dataset).task.headline
     with console.progress() as bar:
         task = bar.add_task("recipes", total=len(names), status="")

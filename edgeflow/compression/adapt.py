@@ -42,7 +42,7 @@ LABELS = (1, 3, 5)
 #: units of the trained outputs.
 PRIORS, GAINS = (0.5, 1.0, 2.0, 4.0), (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 #: Passes over the store and rates of gradient descent.
-PASSES, RATES = (4, 8, 16, 32), (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+PASSES, RATES = (4, 8, 16, 32), (0.02, 0.05, 0.1, 0.2, 0.4)
 #: How many times as large as the largest trained weight a learned one may become.
 ROOM = 4.0
 

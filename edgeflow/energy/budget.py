@@ -13,6 +13,8 @@ _BATTERY = re.compile(
 )
 #: Of a converter that steps down.
 _EFFICIENCY = 0.9
+#: Error in percent of a line whose error nobody published, in that of the sum.
+_UNKNOWN = 100.0
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,13 @@ class Budget:
         return sum(line.ua for line in self.lines)
 
     @property
-    def error_percent(self) -> float | None:
-        """Error of the mean, if those of the lines go one way; None if one is not known."""
-        errors = [(line.ua, line.error_percent) for line in self.lines if line.ua > 0]
-        if any(error is None for _, error in errors):
-            return None
-        return sum(ua * (error or 0.0) for ua, error in errors) / self.mean_ua
+    def error_percent(self) -> float:
+        """Error of the mean, if those of the lines go one way; one not known counts as 100 %."""
+        errors = [
+            _UNKNOWN if one.error_percent is None else one.error_percent for one in self.lines
+        ]
+        total = sum(one.ua * error for one, error in zip(self.lines, errors, strict=True))
+        return total / self.mean_ua if self.mean_ua else 0.0
 
     @property
     def days(self) -> float:

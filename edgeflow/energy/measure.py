@@ -203,7 +203,8 @@ def _corners(recording: Recording, bounds: np.ndarray, delay: float) -> np.ndarr
     edges = np.column_stack([bounds[:, :1] - _FLANK - 2, bounds, bounds[:, -1:] + _FLANK + 2])
     margin = np.minimum(1.0, np.diff(edges) / 4)  # without the samples of the bounds themselves
     low, high = edges[:, :-1] + margin, edges[:, 1:] - margin
-    power = (recording.energy_j(low, high) * recording.rate_hz / (high - low)).mean(axis=0)
+    length = np.maximum(high - low, 1e-6)  # two marks may be in one sample
+    power = (recording.energy_j(low, high) * recording.rate_hz / length).mean(axis=0)
     before, after = power[:-1], power[1:]
     fraction = delay % 1.0
     share = 1 / 8 + fraction * (1 - fraction) / 2

@@ -8,6 +8,9 @@ import numpy as np
 
 from edgeflow.errors import EnergyError
 
+#: Watts that no board takes.
+_MOST_W = 1e5
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -46,6 +49,9 @@ class Recording:
             raise EnergyError(f"{self.source}: no rate of samples: {self.rate_hz:g} Hz")
         if len(self.power_w) < 2 or not np.isfinite(self.power_w).any():
             raise EnergyError(f"{self.source}: fewer than two samples of power")
+        most = float(np.nanmax(np.abs(self.power_w)))
+        if not most < _MOST_W:
+            raise EnergyError(f"{self.source}: a power of {most:.3g} W: check the columns' units")
 
     def with_notes(self, *notes: str) -> "Recording":
         """Return the recording with further notes."""

@@ -35,7 +35,9 @@ def compile_module(plan: Plan, target: str) -> bytes:
 
     It exports the addresses ``raw``, ``x`` and ``y`` of a sample, its integers and the outputs;
     ``reset``, ``quantize`` (raw to x) and ``step`` (x to y); of a classifier ``decide`` and
-    ``confidence`` (of y); with early exit ``decided``. ``reset`` comes first.
+    ``confidence`` (of y); with early exit ``decided``; of one that learns ``learn``, ``forget``,
+    ``save`` and ``load``, which write to and read from ``learned``, of ``learnedSize`` bytes.
+    ``reset`` comes first.
 
     Parameters
     ----------

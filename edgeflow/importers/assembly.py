@@ -12,6 +12,7 @@ from edgeflow.cells.accumulate import Accumulate
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import output_of
 from edgeflow.cells.curve import ChannelPReLU
+from edgeflow.cells.front import Magnitude
 from edgeflow.cells.join import Product, Sum
 from edgeflow.cells.pool import MovingMax, MovingMean, RunningMax
 from edgeflow.cells.rate import clocks_of
@@ -24,6 +25,9 @@ from edgeflow.importers.points import Map, Part, Point, side_by_side
 from edgeflow.importers.strides import WITHOUT_MEMORY, add_conv, add_pool, begin
 from edgeflow.program.clocks import Clock
 from edgeflow.quantization import Floats
+
+#: Most values whose squares of 16 bits fit in 32.
+_VECTOR = 3
 
 
 @dataclass
@@ -161,6 +165,16 @@ class Assembly:
     def prelu(self, name: str, slope: ArrayLike) -> None:
         """Add ``max(x, 0) + slope min(x, 0)``; `slope` is [width] or a single value."""
         self.function(name, ChannelPReLU(self._vector(slope, name)))
+
+    def magnitude(self, name: str) -> None:
+        """Add the length of a step's values, of which a linear layer makes one unit."""
+        if self.width > _VECTOR:
+            raise CompressError(
+                f"{name} is the length of {self.width} values: use at most {_VECTOR}, of a vector"
+            )
+        if self._linear_before() is None:
+            self.linear(f"{name}_vector", np.eye(self.width))
+        self.add(name, Magnitude(self.width, 0, 1, self.width, keep=False), 1, skips=True)
 
     def relu(self, name: str) -> None:
         """Add ``max(x, 0)``."""

@@ -50,6 +50,7 @@ _LAYERS = (
     "function",
     "glu",
     "prelu",
+    "magnitude",
     "layer_norm",
     "batch_norm",
     "conv",

@@ -260,6 +260,11 @@ def _add_layer_norm(chain: Assembly, part: Part) -> None:
     chain.layer_norm(part.name, gain, offset, part.options["epsilon"])
 
 
+def _add_prelu(chain: Assembly, part: Part) -> None:
+    (slope,) = _weights(part, "alpha")
+    chain.prelu(part.name, slope)
+
+
 def _add_normalization(chain: Assembly, part: Part) -> None:
     mean, variance = (part.options.get(key) for key in ("mean", "variance"))
     if mean is None:
@@ -298,6 +303,7 @@ _ADDS: Mapping[str, Callable[[Assembly, Part], None]] = {
     **dict.fromkeys(POOLS, _add_pool),
     "BatchNormalization": _add_batch_norm,
     "LayerNormalization": _add_layer_norm,
+    "PReLU": _add_prelu,
     "Normalization": _add_normalization,
     "Rescaling": _add_rescaling,
 }

@@ -34,7 +34,6 @@ _ADVICE = {
     **dict.fromkeys(("UpSampling1D", "Cropping1D"), _STEPS),
     **dict.fromkeys(("GlobalMaxPooling1D", "RepeatVector"), _WINDOW),
     **dict.fromkeys(("CuDNNGRU", "CuDNNLSTM"), _CUDNN),
-    "PReLU": "use LeakyReLU",
     "Bidirectional": "it needs the future: use a forward layer",
     "Embedding": "use one-hot channels and Dense, which do the same",
     "Lambda": "it is Python code, which is never run: use a layer",
@@ -219,6 +218,12 @@ def _relu(part: Part, place: Place) -> str | None:
     return None if plain else "max_value, negative_slope or threshold: use a plain ReLU"
 
 
+def _prelu(part: Part, place: Place) -> str | None:
+    if place.steps and 1 not in (part.options.get("shared_axes") or ()):
+        return "its slopes are of single steps: train it with shared_axes=[1]"
+    return None
+
+
 def _softmax(part: Part, place: Place) -> str | None:
     if not place.final:
         return f"softmax {place.ending}: use relu, or none"
@@ -300,6 +305,7 @@ _CHECKS: dict[str, Callable[[Part, Place], str | None]] = {
     "Activation": _activation,
     "ReLU": _relu,
     **dict.fromkeys(("ELU", "LeakyReLU"), _join),
+    "PReLU": _prelu,
     "Softmax": _softmax,
     **dict.fromkeys(OVER_TIME, _over_time),
     "Flatten": _flatten,
@@ -310,7 +316,7 @@ _CHECKS: dict[str, Callable[[Part, Place], str | None]] = {
     "Concatenate": _concatenate,
 }
 _POINTWISE = (
-    *("Dense", "Activation", "ELU", "LeakyReLU", "ReLU", "Softmax", "Flatten", "Reshape"),
+    *("Dense", "Activation", "ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax", "Flatten", "Reshape"),
     *("BatchNormalization", "LayerNormalization", "Normalization", "Rescaling"),
     *JOINS,
 )

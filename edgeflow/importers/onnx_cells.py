@@ -197,6 +197,8 @@ class Cells:
             return _NONE
         if node.op_type == "Gemm" and len(node.input) > 2:
             bias = node.input[2]
+        if bias and bias not in self._known:
+            return _NONE
         values = self._known[weight]
         rows = self._one(weight, values if options.get("transB", 0) else values.T)
         return node.input[0], rows, bias and self._one(bias, self._known[bias])

@@ -45,6 +45,7 @@ _ROLES = {
         "LogSoftmax": "log_softmax",
         "ArgMax": "argmax",
         "PRelu": "prelu",
+        "ReduceL2": "magnitude",
         "MaxPool": "max_pool",
         "AveragePool": "avg_pool",
     },
@@ -157,7 +158,7 @@ class _Onnx(Graph):
             operands = operands[:1]
         elif role == "split":
             operands, role = operands[:1], "split" if _axis(node) != 0 else "move"
-        elif role in ("pad", "mean", "max"):
+        elif role in ("pad", "mean", "max", "magnitude"):
             operands = operands[:1]
             cut = padded(node, self._constants) if role == "pad" else None
             role = "move" if cut and max(cut) <= 0 else role

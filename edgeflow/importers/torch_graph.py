@@ -46,6 +46,7 @@ _MOVES = ("T", "_to_copy", "iter", "alias", "alpha_dropout", "clone", "contiguou
           "tensor_split", "to", "transpose", "type", "type_as", "unbind", "unflatten", "unsqueeze",
           "view", "view_as")  # fmt: skip
 _CONCATENATIONS = ("cat", "concat", "concatenate", "hstack")
+_NORMS = ("norm", "linalg_norm", "linalg_vector_norm", "vector_norm")
 #: Names of a split's argument.
 _SIZES_OF_PARTS = ("size", "chunks", "split_size", "split_sizes", "split_size_or_sections")
 _SIZES = ("empty_like", "full_like", "new_empty", "new_full", "new_ones", "new_zeros", "ones_like",
@@ -66,6 +67,7 @@ _ROLES = {
     **dict.fromkeys(FUNCTIONS, "function"),
     "glu": "glu",
     "prelu": "prelu",
+    **dict.fromkeys(_NORMS, "magnitude"),
     **dict.fromkeys(_CONCATENATIONS, "concat"),
     **dict.fromkeys(_MOVES, "move"),
     **dict.fromkeys(_SIZES, "size"),
@@ -83,6 +85,7 @@ _ARGUMENTS = {
     "stack": "tensors dim",
     **dict.fromkeys(("celu", "elu"), "input alpha"),
     "prelu": "input weight",
+    **dict.fromkeys(_NORMS, "input ord dim keepdim"),
     "gelu": "input approximate",
     "hardtanh": "input min_val max_val",
     "leaky_relu": "input negative_slope",
@@ -107,7 +110,9 @@ _ARGUMENTS = {
 }
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _TURNS = ("transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "permute", "mT")
-_ALSO_A_CHANNEL = "compute it in the data, as a channel of its own"
+_ALSO_A_CHANNEL = (
+    "compute it in the data, as a channel of its own (a magnitude by torch.linalg.vector_norm)"
+)
 _ACTIVATION = "use ReLU, GELU, SiLU, tanh or sigmoid between layers"
 _OVER_TIME = "use the last step's outputs, or their mean or largest over time"
 _RANDOM = "it is random: leave it out, or call it in training only"
@@ -276,7 +281,7 @@ class TorchGraph(Graph):
         **dict.fromkeys(("scaled_dot_product_attention", "bmm", "baddbmm", "einsum",
                          "MultiheadAttention", "multi_head_attention_forward"), ATTENTION),
         "stack": f"{JOINS}; compute further channels in the data",
-        **dict.fromkeys(("norm", "vector_norm", "linalg_vector_norm", "linalg_norm", "pow",
+        **dict.fromkeys(("pow",
                          "square", "sqrt", "abs", "log", "log1p", "exp", "diff", "cumsum", "round",
                          "fft_rfft", "rfft", "stft"), _ALSO_A_CHANNEL),
         **dict.fromkeys(("conv2d", "conv3d"), "use a causal nn.Conv1d over time"),
@@ -317,6 +322,8 @@ class TorchGraph(Graph):
             return _conv_limitation(call, self.shape(call.get("weight"))[2])
         if op.role in ("max_pool", "avg_pool"):
             return _pool_limitation(call)
+        if op.role == "magnitude":
+            return _norm_limitation(call)
         if op.role == "pad":
             mode = call.get("mode", "constant")
             more = f"padding_mode '{mode}': " if mode != "constant" else ""
@@ -437,6 +444,14 @@ def _conv_limitation(call: Call, taps: int) -> str | None:
             padding_mode="zeros",
         )
     )
+
+
+def _norm_limitation(call: Call) -> str | None:
+    """Refuse other norms than the length of a step's values."""
+    order, dims = call.get("ord", call.get("p")), np.atleast_1d(call.get("dim", ()) or ()).tolist()
+    if order not in (None, 2, "fro") or len(dims) != 1:
+        return "use torch.linalg.vector_norm(x[..., :3], dim=-1), the length of channels"
+    return None
 
 
 def _pooled(call: Call) -> tuple[int, int]:

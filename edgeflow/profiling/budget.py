@@ -108,7 +108,7 @@ def _row(one: Budget) -> dict[str, Any]:
         "days": one.days,
         "kind": one.kind,
         "error_percent": error,
-        "days_least": None if error is None else one.days / (1 + error / 100),
+        "days_least": one.days / (1 + error / 100),
     }
 
 

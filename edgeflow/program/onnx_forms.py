@@ -105,8 +105,15 @@ def describe(program: "Program", form: Form) -> dict[str, str]:
         **_formatted(program),
         "states": json.dumps({} if form.scan else {name: f"{name}_next" for name in states}),
         "state_start": "zeros",
+        **_learned(program),
         "program_hash": program.hash.hex(),
     }
+
+
+def _learned(program: "Program") -> dict[str, str]:
+    last = program.nodes[-1]
+    names = [f"{last.name}_{name}" for name in last.derived]
+    return {"learned": json.dumps(names)} if names else {}
 
 
 def _formatted(program: "Program") -> dict[str, str]:
@@ -167,10 +174,14 @@ class _Additions:
 def _scan(graph: onnx.GraphProto) -> None:
     """Make the step the body of a `Scan` whose states start at zero, in place.
 
-    Time is brought to the front, as some consumers scan no other axis.
+    Time is brought to the front, as some consumers scan no other axis. What was learned is an input
+    of the graph around the body.
     """
-    x, *states = graph.input
+    x, *others = graph.input
     y, *following = graph.output
+    given = {value.name for value in following}
+    states = [value for value in others if f"{value.name}_next" in given]
+    learned = [value for value in others if f"{value.name}_next" not in given]
     names = {"x": "ef_x", "y": "ef_y"}  # a body's names must not be those of the graph around it
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
@@ -210,7 +221,7 @@ def _scan(graph: onnx.GraphProto) -> None:
         helper.make_graph(
             add.nodes,
             "edgeflow_windows",
-            [helper.make_tensor_value_info("x", int16, ["n", "time", _size(x)])],
+            [helper.make_tensor_value_info("x", int16, ["n", "time", _size(x)]), *learned],
             [
                 helper.make_tensor_value_info("y", int16, ["n", "time", _size(y)]),
                 helper.make_tensor_value_info("last", int16, ["n", _size(y)]),

@@ -33,7 +33,7 @@ THE_BOARD = "board"
 def _name_in(names: Callable[[], Collection[str]]) -> BeforeValidator:
     def check(value: Any) -> Any:
         known = names()
-        if not isinstance(value, str | None) or value not in known:
+        if value is not None and (not isinstance(value, str) or value not in known):
             raise ValueError(f"there are {', '.join(known)}")
         return value
 

@@ -27,6 +27,7 @@ class Counting(Task):
     )
 
     losses: ClassVar[Mapping[str, Loss]] = {}
+    instead: ClassVar[str] = "the phase of a repetition, with --task phase"
 
     @property
     def size(self) -> int:

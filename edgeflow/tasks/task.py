@@ -204,6 +204,8 @@ class Task:
         By which training keeps an epoch; None: the headline.
     losses : mapping
         By name; the first is the default. None at all: models are not trained for it.
+    instead : str
+        What models are trained for where there are no losses.
     invariant : tuple of str
         The augmentations (`FitOptions`) that leave targets as they are; training uses no others.
     """
@@ -212,6 +214,7 @@ class Task:
     more_metrics: ClassVar[tuple[Metric, ...]] = ()
     selection: ClassVar[Metric | None] = None
     losses: ClassVar[Mapping[str, Loss]] = {"squared-error": squared_error}
+    instead: ClassVar[str] = "a forecast, with --task forecast --horizon and seconds"
     invariant: ClassVar[tuple[str, ...]] = ("rotate", "scale", "noise", "pace", "mirror")
 
     @property
@@ -418,7 +421,7 @@ class Task:
         if not self.losses:
             raise TrainError(
                 f"no model is trained for {self.name} itself, which a layer behind one decides: "
-                "train a forecast, with --task forecast --horizon and seconds"
+                f"train {self.instead}"
             )
         if name is not None and name not in self.losses:
             raise TrainError(f"loss is '{name}': use one of {', '.join(self.losses)}")

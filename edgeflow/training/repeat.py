@@ -18,10 +18,11 @@ def repeatable(seed: int, threads: int) -> Iterator[None]:
     """
     before = rng_states()
     old_threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
+    # `use_deterministic_algorithms` does the same, and imports the compiler: two seconds
+    deterministic = torch.get_deterministic_debug_mode()
     try:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(True)
+        torch.set_deterministic_debug_mode("error")
         torch.manual_seed(seed)
         np.random.seed(seed % 2**32)
         random.seed(seed)
@@ -29,7 +30,7 @@ def repeatable(seed: int, threads: int) -> Iterator[None]:
     finally:
         set_rng_states(before)
         torch.set_num_threads(old_threads)
-        torch.use_deterministic_algorithms(deterministic)
+        torch.set_deterministic_debug_mode(deterministic)
 
 
 def rng_states() -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from edgeflow.program import Program
 from edgeflow.program.program import Program as Whole
 from tests.cli.test_pipeline import DATA, environment, fails, run
 from tests.command import PROGRAM
+from tests.conftest import ROOT
 
 __all__ = ["environment"]
 
@@ -239,3 +241,35 @@ def test_bad_options_are_one_line(
     for options, message in cases:
         assert message in fails(environment, "compress", model, *DATA, *options, *out), options
     assert not (tmp_path / "model.onnx").exists() and not (tmp_path / "model.target").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.board
+def test_a_search_ranks_by_what_a_layer_decides(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Alone catches a search that compares phases where repetitions are counted."""
+    page = (ROOT / "docs" / "decisions.md").read_text()
+    code = page.partition("`curls.py`:\n\n```python\n")[2].partition("```")[0]
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    data = ["--data", tmp_path / "curls.csv"]
+    run(environment, "train", *data, "--task", "phase", "--mode", "streaming", "--hidden", "8",
+        "--epochs", "4", "--batch", "4", "-o", tmp_path / "run")  # fmt: skip
+    (tmp_path / "early.toml").write_text("[cutoff]\nmax_drop = 5\n")
+    ladder, out = tmp_path / "ladder.toml", tmp_path / "fits.onnx"
+    ladder.write_text('recipes = ["early.toml", "int8", "int4"]')
+    command = ["compress", tmp_path / "run", *data, "--ladder", ladder, "-o", out, "--json",
+               "--max-instructions", "4000"]  # fmt: skip
+    shown = json.loads(run(environment, *command, "--count").stdout)
+    # an early exit would leave out samples that are counted
+    assert sorted(row["recipe"] for row in shown["candidates"]) == ["int4", "int8"]
+    program = Program.load(out)
+    counted = [row["within_one"] for row in shown["candidates"]]
+    assert counted[0] == max(counted) and program.task.name == "counting"
+    assert shown["scores"]["task"]["name"] == "phase" and shown["scores"]["split"] == "test"
+    assert set(program.metadata["count"]["people"]) == {"g", "h"}
+    assert shown["cost"]["split"] == "test" and shown["cost"]["instructions"]["mean"] <= 4000
+    (tmp_path / "counts.toml").write_text("[decide]\ncount = true\n")
+    ladder.write_text('recipes = ["counts.toml", "int8"]')
+    refused = run(environment, *command, code=2).stderr
+    assert "error: a search compares decisions of one kind" in refused

@@ -38,6 +38,7 @@ def exported() -> dict[str, Any]:
         nir.Output(one),
     )
     layers = {"conv": nn.Conv1d(3, 4, 5), "norm": nn.BatchNorm1d(4), "act": nn.ReLU()}
+    layers |= {"first": nn.Linear(3, 4), "cell": nn.GRUCell(4, 5), "head": nn.Linear(5, 2)}
     return {"self": SimpleNamespace(**layers), "net": Net(), "graph": graph, "nir": nir}
 
 

@@ -102,6 +102,13 @@ NETWORKS = [
          lambda: net(lambda m, x: (lambda a, b: m.out(torch.cat([m.rnn(a)[1][-1], m.two(b)[1][-1]],
                                                                -1)))(*x.split([2, 1], -1)),
                      rnn=gru(2), two=gru(1), out=head(2 * HIDDEN))),
+    Form("magnitude channel",
+         lambda: net(lambda m, x: last(m, torch.cat(
+             [x, torch.linalg.vector_norm(x[..., :2], dim=-1, keepdim=True)], -1)),
+                     rnn=gru(CHANNELS + 1))),
+    Form("magnitude of all channels, normalised",
+         lambda: net(lambda m, x: last(m, (torch.cat([x, x.norm(dim=-1)[..., None]], -1) - 0.5) / 2),
+                     rnn=gru(CHANNELS + 1))),
     Form("units of a last state",
          lambda: net(lambda m, x: m.out(m.rnn(x)[1][-1][..., 1:4]), out=head(3))),
     Form("conv, batch norm, relu, pool, gru",

@@ -163,9 +163,7 @@ TWINS: dict[str, Twin] = {
     "tanh between layers": between("tanh"),
     "sigmoid between layers": between("sigmoid"),
     "leaky_relu between layers": row(lambda L: [every(L), L.LeakyReLU(), scores(L)]),
-    "PReLU of channels at the last step": row(
-        lambda L: [L.GRU(HIDDEN), L.PReLU(), scores(L)]
-    ),
+    "PReLU of channels at the last step": row(lambda L: [L.GRU(HIDDEN), L.PReLU(), scores(L)]),
     "PReLU of channels behind a convolution": row(
         lambda L: [L.Conv1D(HIDDEN, 3), L.PReLU(shared_axes=[1]), L.GRU(HIDDEN), scores(L)]
     ),

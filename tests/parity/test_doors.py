@@ -118,6 +118,52 @@ def test_a_small_one(tmp_path: Path) -> None:
     assert mismatches("qemu-m4", cases, tmp_path) == none_of(cases)
 
 
+class Stepped(nn.Module):
+    """Cells in a loop over channels and their magnitude, slopes of units, a projected state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.act = nn.GRUCell(3, 6), nn.PReLU(6)
+        self.rnn = nn.LSTM(6, 7, batch_first=True, proj_size=4)
+        self.classes = nn.Linear(4 + 6, CLASSES)
+        nn.init.uniform_(self.act.weight, -0.5, 1.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, states = x.new_zeros(x.shape[0], 6), []
+        for step in range(x.shape[1]):
+            length = torch.linalg.vector_norm(x[:, step], dim=-1, keepdim=True)
+            h = self.cell(torch.cat([x[:, step, 1:], length], -1), h)
+            states.append(self.act(h))
+        inner = torch.stack(states, 1)
+        return self.classes(torch.cat([self.rnn(inner)[0], inner], -1))
+
+
+@pytest.mark.board
+def test_a_loop_over_channels(tmp_path: Path) -> None:
+    """Alone shows that loops, ranges of channels, magnitudes, slopes and projections keep their bits."""
+    torch.manual_seed(5)
+    net = Stepped().eval()
+    x = np.random.default_rng(2).normal(0.2, 1, (24, TIME, CHANNELS)).astype(np.float32)
+    file = exported("pt2", net, (torch.zeros(2, TIME, CHANNELS),), tmp_path, free=False)
+    chains = [load_float_model(model, x, window=TIME) for model in (net, file)]
+    for scale in SCALES:
+        with torch.no_grad():
+            expected = net(torch.from_numpy(scale * x).float()).numpy()
+        for chain in chains:
+            got = chain.run((scale * x).astype(np.float32))
+            assert np.abs(got - expected).max() <= TOLERANCE * expected.std()
+    program, other = (quantize(chain, x) for chain in chains)
+    inputs = program.quantize_input(x)
+    y = program.run(inputs)
+    assert (other.run(inputs) == y).all()
+    with torch.no_grad():
+        floats = net(torch.from_numpy(x)).numpy()
+    assert np.abs(y * program.output_scale - floats).mean() <= 0.05 * floats.std()
+    cases = {"stepped": Case(program, (), inputs[:4])}
+    for board in ("host", "qemu-m4"):
+        assert mismatches(board, cases, tmp_path / board) == none_of(cases)
+
+
 def windows(seglearn: "Dataset", split: str) -> Windows:
     """Return windows of the acceleration at a quarter of its rate, of the first exercises."""
     given = seglearn.windows(split)

@@ -151,7 +151,7 @@ def test_without_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     for problem in (str(tmp_path / "none"), "false"):  # none, and one that fails
         monkeypatch.setenv("CC", problem)
         monkeypatch.setenv(VARIABLE, "auto")
-        monkeypatch.setattr(simulator, "_SHORT", 0.0)
+        monkeypatch.setattr(simulator, "_TRACE", 0.0)
         monkeypatch.setattr(simulator, "_BUILD", 0.0)
         monkeypatch.setattr(simulator, "_failed", set())
         expected = program.step_through(x, program.initial_state(3))[0]
@@ -168,7 +168,7 @@ def test_without_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(ProgramError, match=VARIABLE):
         program.run(x)
     monkeypatch.setenv(VARIABLE, "auto")
-    monkeypatch.setattr(simulator, "_SHORT", 0.0)
+    monkeypatch.setattr(simulator, "_TRACE", 0.0)
     monkeypatch.setattr(simulator, "_BUILD", 0.0)
     assert program.run(x).any()
 

@@ -7,16 +7,21 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
+from edgeflow.exporting.wasm import TARGETS, compile_module
 from edgeflow.program import Program
-from edgeflow.program.onnx_file import OnnxProgram
+from edgeflow.program.learning import learned_size
+from edgeflow.program.onnx_file import OnnxProgram, to_onnx
+from edgeflow.program.onnx_forms import Form, as_form
 from edgeflow.targets.core import load_core
 from tests.learning import HARNESS, in_bytes, operations
 from tests.random_nodes.adaptive import LEARNERS, random_learner
 from tests.random_programs import SANITIZE, samples
+from tests.wasm_module import WasmModel
 
 #: Width of the state, classes, bits, and whether parameters are at their limits.
 SHAPES = [
@@ -98,6 +103,64 @@ def test_onnxruntime_equals_oracle(kind: str) -> None:
     expected = program.run_on(x, state)[0]
     np.testing.assert_array_equal(OnnxProgram(program).run(x, learned), expected)
     np.testing.assert_array_equal(OnnxProgram(program).run(x), program.run(x))
+
+
+def test_whole_windows_take_what_was_learned() -> None:
+    """Alone catches a Scan whose body takes what was learned for a state."""
+    program = random_learner(1, "head", 9, 5)
+    x = samples(program, 1, windows=2, time=12)
+    _, state = program.run_on(x)
+    state = program.reset(program.learn(state, [0, 4]))
+    model = as_form(to_onnx(program), program, Form(scan=True))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    kinds = {i.name: np.int16 if "16" in i.type else np.int32 for i in session.get_inputs()[1:]}
+    learned = {
+        name: state[-1][name.removeprefix("head_")].astype(kind) for name, kind in kinds.items()
+    }
+    y, _ = session.run(None, {"x": x, **learned})
+    np.testing.assert_array_equal(y, program.run_on(x, state)[0])
+
+
+def wrong_in_wasm(program: Program, seed: int, count: int) -> int:
+    """Return the number of operations that WebAssembly answers otherwise than the reference."""
+    pytest.importorskip("ziglang", reason="the PyPI package ziglang is missing")
+    module = compile_module(
+        plan_library(program, load_core("host"), kernel_sets=["c"]), next(iter(TARGETS))
+    )
+    model = WasmModel(module, program)
+    blob = model.array("learned", np.uint8, learned_size(program))
+    bad = 0
+    model.call("reset")
+    for (op, body), answer in operations(program, seed, count):
+        found = b"\0"
+        if op == "s":
+            model.x[:] = np.frombuffer(body, np.int16)
+            model.call("step")
+            found = model.y.tobytes()
+        elif op == "w":
+            model.call("save")
+            found = blob.tobytes()
+        elif op == "l":
+            result = model.call("learn", int(np.frombuffer(body, np.int16)[0]))
+            found = np.int8(result).tobytes()
+        elif op == "o":
+            blob[:] = np.frombuffer(body, np.uint8)
+            found = np.int8(model.call("load")).tobytes()
+        else:
+            model.call({"r": "reset", "f": "forget"}[op])
+        bad += found != answer
+    return bad
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_wasm_equals_oracle(kind: str) -> None:
+    assert wrong_in_wasm(random_learner(2, kind, 19, 5), 3, 300) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_wasm_equals_oracle_in_100000_operations(kind: str) -> None:
+    assert wrong_in_wasm(random_learner(5, kind, 16, 4), 0, 100_000) == 0
 
 
 @pytest.mark.parametrize("kind", LEARNERS)

@@ -3,6 +3,8 @@
 Alone catches a replay that tests on labelled windows, and a learner that does not learn at all.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,7 +54,7 @@ def learner(kind: str, means: np.ndarray) -> AdaptiveLinear:
 
 @pytest.mark.parametrize("kind", LEARNERS)
 def test_labels_help_where_people_differ(kind: str) -> None:
-    features, means = people(shift=400)
+    features, means = people(shift=900)
     found = gains(learner(kind, means), features, 3, "spread")
     assert [one.person for one in found] == ["a", "b", "c"]
     assert np.mean([one.before for one in found]) < 0.9
@@ -69,7 +71,7 @@ def test_nobody_loses_where_people_are_alike(kind: str) -> None:
 
 
 def test_rows_in_one_unit_decide_as_the_trained_ones() -> None:
-    features, means = people(shift=200)
+    features, means = people(shift=300)
     matrix = nearest(means)
     rows = Rows.of(matrix)
     x = features.x.astype(np.int64)
@@ -107,9 +109,11 @@ def test_a_chosen_learner_gains_on_validation_people() -> None:
         program.nodes, program.input, 0.01, ("p", "q"), window=10, metadata={"units": ["g"] * 3}
     )
     data = from_arrays(
-        x.astype(np.float32) * 200, np.array(["p", "q"])[label], channels=["x", "y", "z"],
+        x.astype(np.float32) * 200, label, channels=["x", "y", "z"], classes=("p", "q"),
         person=people_of,
     )  # fmt: skip
+    split = {"train": ["a", "b"], "val": ["c", "d"], "test": ["e", "f"]}
+    data = replace(data, people=split)
     adapted = with_learning(program, data, "prototypes")
     chosen = adapted.metadata["adapt"]
     assert chosen["learner"] == "prototypes" and chosen["val"]["3"] >= 0

@@ -69,9 +69,6 @@ def test_a_phase_is_counted(tmp_path: Path) -> None:
     assert set(found["people"]) == {"e"} and found["people"]["e"]["counts"] == 1
     assert "rmse_int" in program.metadata
     assert for_task(data, Phase()).task == Phase()
-    result = ef.profile(ef.compile(program, "host", tmp_path / "build"), data)
-    assert result.mismatches == 0 and result.metrics is not None
-    assert result.metrics["overall"]["within_one"] == 1
     with pytest.raises(CompressError, match="use either --count, --detect or --anomaly"):
         ef.compress(trained, data, recipe={"decide": {"count": True, "detect": 1}})
     with pytest.raises(CompressError, match="counting needs labels"):

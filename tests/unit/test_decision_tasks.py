@@ -77,8 +77,8 @@ def test_counts_are_scored_where_they_are_known() -> None:
 
 
 def test_what_a_layer_behind_the_model_decides_is_not_trained() -> None:
-    for task in (Anomaly(2.0), Counting()):
+    for task, instead in ((Anomaly(2.0), "a forecast"), (Counting(), "the phase")):
         for loss in (None, "squared-error"):
-            with pytest.raises(TrainError, match=f"trained for {task.name} itself.*a forecast"):
+            with pytest.raises(TrainError, match=f"trained for {task.name} itself.*{instead}"):
                 task.loss_name(loss)
     assert WORDS.loss_name(None) == "cross-entropy"

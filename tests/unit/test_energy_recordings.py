@@ -6,12 +6,13 @@ that are not there, and power that is taken for steps.
 
 import dataclasses
 import json
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgeflow.energy.formats import ReadOptions, formats, read_recording
+from edgeflow.energy.formats import ReadOptions, formats, own, read_recording
 from edgeflow.energy.measure import measure
 from edgeflow.energy.recording import Recording
 from edgeflow.energy.steps import Expected
@@ -219,8 +220,31 @@ def test_wrong_files(tmp_path: Path) -> None:
         assert name in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(EnergyError, match="cannot be read"):
         read_recording(tmp_path / "none.csv")
-    with pytest.raises(EnergyError, match="no format 'xls'; known: jls, lpm01a, otii, "):
+    with pytest.raises(EnergyError, match="no format 'xls'; known: edgeflow, jls, lpm01a, otii, "):
         read_recording(tmp_path / "back.csv", format_name="xls")
+
+
+def test_damaged_files(tmp_path: Path) -> None:
+    """Bytes that are changed, left out or put in: an error of one line, or a recording."""
+    board = Board(steps=6)
+    files = [writer(tmp_path / f"{name}{ending}", board, 2_000.0)
+             for name, (writer, ending) in WRITERS.items() if name != "jls"]  # fmt: skip
+    files.append(power.write_lpm01a(tmp_path / "log.txt", board, 2_000.0))
+    own.write(recorded(board, 2_000.0), tmp_path / "power.npz")
+    files.append(tmp_path / "power.npz")
+    rng, odd = random.Random(0), [b",", b"\n", b"nan", b"1e308", b"9" * 30, b"{", b"null", b"\xff"]
+    for number in range(180):
+        path = files[number % len(files)]
+        data = bytearray(path.read_bytes())
+        for _ in range(rng.randint(1, 4)):
+            at = rng.randrange(min(len(data), rng.choice([300, 1 << 30])))
+            data[at : at + rng.choice([0, 1, 30])] = rng.choice(odd)
+        damaged = path.with_stem("damaged")
+        damaged.write_bytes(data)
+        try:
+            measure(read_recording(damaged, WITH_VOLTAGE), expected(board))
+        except EnergyError as error:
+            assert "\n" not in str(error)
 
 
 def test_last_line_that_was_cut(tmp_path: Path) -> None:
@@ -229,7 +253,7 @@ def test_last_line_that_was_cut(tmp_path: Path) -> None:
 
 
 def test_formats_are_found_by_their_files() -> None:
-    assert list(formats()) == ["jls", "lpm01a", "otii", "power-profiler", "table"]
+    assert list(formats()) == ["edgeflow", "jls", "lpm01a", "otii", "power-profiler", "table"]
 
 
 def test_otii_holds_the_last_voltage(tmp_path: Path) -> None:

@@ -322,7 +322,7 @@ def gather(index: str) -> onnx.NodeProto:
         (-1, node("Identity", ["x"], ["y"]), 3, "there is no layer"),
         (-1, node("Identity", ["u"], ["y"]), 3, "OK"),
         (5, node("Add", ["m", "per_step"], ["a"]), 3, r"\[30, 4\] .* one value a channel"),
-        (-1, node("Celu", ["a"], ["y"], name="act"), 3, r"act \(Celu\): not supported"),
+        (-1, node("Softsign", ["a"], ["y"], name="act"), 3, r"act \(Softsign\): not supported"),
         (4, node("Softmax", ["u"], ["m"]), 3, r"m \(Softmax\): attention"),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 from edgeflow.data import Dataset, Recording, load_dataset
 from edgeflow.data.phases import counted, phases, repetitions
 from edgeflow.data.purpose import for_purpose, for_task
-from edgeflow.errors import DataError
+from edgeflow.errors import DataError, TrainError
 from edgeflow.tasks import from_json
 from edgeflow.tasks.counting import Counting
 from edgeflow.tasks.phase import Phase, circle
@@ -91,6 +91,8 @@ def test_what_cannot_be_counted_is_refused() -> None:
     assert for_task(named, Counting()) is named
     with pytest.raises(DataError, match="has [0-9]+ samples: not 6000 counts"):
         counted(replace(data, classes=["6000", "7", "8"]))
+    with pytest.raises(TrainError, match="train the phase of a repetition, with --task phase"):
+        Counting().loss_name(None)
     with pytest.raises(DataError, match="no recording has 2 repetitions or more"):
         phases(replace(data, classes=["1", "0", "01"]))
 

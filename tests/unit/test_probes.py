@@ -79,6 +79,7 @@ def test_filter_takes_energy_away_and_is_off() -> None:
     assert not ProbeOptions().spike_filter
 
 
+@pytest.mark.slow
 def test_decodes_faster_than_half_a_million_samples_a_second() -> None:
     data = random_words(1_000_000).tobytes()
     times = []

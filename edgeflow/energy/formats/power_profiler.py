@@ -23,12 +23,14 @@ def matches(path: Path, head: bytes) -> bool:
 
 
 def read(path: Path, options: ReadOptions) -> Recording:
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
         header = file.readline().strip().split(",")
     if ",".join(header[:2]) != _BEGIN:
         raise EnergyError(f"{path}: line 1: must begin with {_BEGIN}")
     volts = options.supply(path)
     rows = read_rows(path, skip=1, columns=len(header))
+    if not (np.abs(rows) < 1e15).all():
+        raise EnergyError(f"{path}: a value is not finite")
     current = rows[:, 1] * 1e-6
     lines = _lines(path, header[2:], rows[:, 2:])
     grid = steady(path, rows[:, 0] * 1e-3)

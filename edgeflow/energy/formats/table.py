@@ -100,6 +100,8 @@ def read(path: Path, options: ReadOptions) -> Recording:
         )
     delimiter = _delimiter(lines[number])
     titles = next(csv.reader([lines[number]], delimiter=delimiter))
+    if number + 1 == len(lines):
+        raise EnergyError(f"{path}: has fewer than two rows of numbers")
     if not titles[-1].strip():  # Monsoon ends its lines with a comma, of the header alone
         titles = titles[:-1] if lines[number + 1].count(delimiter) < len(titles) - 1 else titles
     columns = _columns(path, titles, wanted)

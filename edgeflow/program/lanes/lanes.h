@@ -38,7 +38,7 @@
 #define HIGH(a, b) _mm256_unpackhi_epi16(a, b)
 #define PACK(a, b) _mm256_packs_epi32(a, b)
 #if defined(__AVXVNNI__)
-#define DOT(sum, x, w) __asm__("{vex} vpdpwssd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w))
+#define DOT(sum, x, w) __asm__("%{vex%} vpdpwssd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w))
 #else
 #define DOT(sum, x, w) sum = _mm256_add_epi32(sum, _mm256_madd_epi16(x, w))
 #endif

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 VARIABLE = "EDGEFLOW_SIMULATOR"
 #: By the work; numpy; compiled C, or an error.
 CHOICES = ("auto", "numpy", "lanes")
-#: Seconds of numpy below which a trace costs more than it saves.
-_SHORT = 0.03
+#: Seconds that a trace of a node takes, at most: less work is not worth it.
+_TRACE = 5e-3
 #: Seconds of numpy, of all runs of programs of one structure, that a build is worth: it takes twice
 #: as long, once for all processes.
 _BUILD = 0.4
@@ -92,7 +92,11 @@ def simulate(
     if choice not in CHOICES:
         raise ProgramError(f"{VARIABLE} is '{choice}': use one of {', '.join(CHOICES)}")
     seconds = _numpy_seconds(program, *x.shape[:2])
-    if choice == "numpy" or 0 in x.shape or (choice == "auto" and seconds < _SHORT):
+    if (
+        choice == "numpy"
+        or 0 in x.shape
+        or (choice == "auto" and seconds < _TRACE * len(program.nodes) and _known(program) is None)
+    ):
         return None
     found = simulator_of(program)
     try:
@@ -113,10 +117,9 @@ def simulate(
 
 def simulator_of(program: "Program") -> Simulator | str:
     """Return what runs a program, or why only numpy does."""
-    with _lock:
-        known = _simulators.get(id(program))
-        if known is not None and known[0]() is program:
-            return known[1]
+    known = _known(program)
+    if known is not None:
+        return known
     try:
         step = trace(program)
         made: Simulator | str = Simulator(step, source_of(step))
@@ -126,6 +129,12 @@ def simulator_of(program: "Program") -> Simulator | str:
         number = id(program)
         _simulators[number] = (weakref.ref(program, lambda _: _simulators.pop(number, None)), made)
     return made
+
+
+def _known(program: "Program") -> Simulator | str | None:
+    with _lock:
+        known = _simulators.get(id(program))
+        return known[1] if known is not None and known[0]() is program else None
 
 
 _lock = threading.RLock()

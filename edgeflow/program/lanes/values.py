@@ -4,6 +4,7 @@ A `Lane` is an array of such numbers: what numpy does with axes is done with the
 trace, and costs nothing when the step runs. The first axis, of streams, has the size 1.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -137,9 +138,10 @@ class Graph:
         """Return the operations that give elements."""
         if len(elements) == 0:
             return []
+        first = self.ops[bisect_right(self.bases, int(elements.min())) - 1]
+        if elements.max() < first.base + first.size:
+            return [first]
         found = np.searchsorted(self.bases, elements, side="right") - 1
-        if found[0] == found[-1] and (found == found[0]).all():
-            return [self.ops[found[0]]]
         return [self.ops[k] for k in np.unique(found)]
 
 

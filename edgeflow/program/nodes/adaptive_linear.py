@@ -61,6 +61,7 @@ class AdaptiveLinear(Node):
     state_fields = {"seen": ("inputs", MOST_BITS)}
     derived_fields = {"bias": ("outputs", 32), "weights": ("weights", 16), "active": (1, 2)}
     c_struct = "ef_adaptive"
+    kernel_only = True
     c_function = "ef_adaptive_step"
 
     def __init_subclass__(cls) -> None:

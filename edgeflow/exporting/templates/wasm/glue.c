@@ -52,6 +52,34 @@ EXPORT(decided) int decided(void) {
 }
 #endif
 
+#ifdef MODEL_LEARNED_SIZE
+static uint8_t blob[MODEL_LEARNED_SIZE];
+
+EXPORT(learned) uint8_t *learned_place(void) {
+    return blob;
+}
+
+EXPORT(learnedSize) uint32_t learned_size(void) {
+    return model_learned_size();
+}
+
+EXPORT(learn) int learn(int label) {
+    return model_learn(&model, label);
+}
+
+EXPORT(forget) void forget(void) {
+    model_forget(&model);
+}
+
+EXPORT(save) void save(void) {
+    model_save(&model, blob);
+}
+
+EXPORT(load) int load(void) {
+    return model_load(&model, blob);
+}
+#endif
+
 void *memcpy(void *to, const void *from, size_t size) {
     char *target = to;
     const char *source = from;

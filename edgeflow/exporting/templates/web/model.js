@@ -123,6 +123,30 @@ class Model {
     return this.#x.slice();
   }
 
+  learn(label) {
+    if (!Number.isInteger(label) || this.#learner("learn").learn(label) !== 0)
+      throw new RangeError(`learn: ${label} is no class: 0 to ${this.info.outputs - 1} are`);
+  }
+
+  forget() {
+    this.#learner("forget").forget();
+  }
+
+  saveLearned() {
+    this.#learner("saveLearned").save();
+    return this.#learned().slice();
+  }
+
+  loadLearned(blob) {
+    this.#learner("loadLearned");
+    const place = this.#learned();
+    if (!(blob instanceof Uint8Array) || blob.length !== place.length)
+      throw new TypeError(`loadLearned takes a Uint8Array of ${place.length} bytes`);
+    place.set(blob);
+    if (this.#code.load() !== 0)
+      throw new RangeError("loadLearned: it is damaged, or was learned by another model");
+  }
+
   get decided() {
     return this.#code.decided !== undefined && this.#code.decided() !== 0;
   }
@@ -161,6 +185,17 @@ class Model {
     // all state is in the memory, and nothing runs now
     new Uint8Array(other.#code.memory.buffer).set(new Uint8Array(this.#code.memory.buffer));
     return other;
+  }
+
+  #learner(who) {
+    if (this.#code.learn === undefined)
+      throw new TypeError(`${who}: this model does not learn: compress it with --adapt`);
+    return this.#code;
+  }
+
+  #learned() {
+    const { memory, learned, learnedSize } = this.#code;
+    return new Uint8Array(memory.buffer, learned(), learnedSize());
   }
 
   #read(y, who) {
