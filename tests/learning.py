@@ -67,7 +67,7 @@ def operations(program: Program, seed: int, count: int) -> Iterator[tuple[Operat
         elif op == "l":
             label = int(rng.integers(-1, program.outputs + 1))
             body = np.int16(label).tobytes()
-            if 0 <= label < program.outputs:
+            if program.learns and 0 <= label < program.outputs:
                 state = program.learn(state, label)
             else:
                 answer = b"\xff"

@@ -438,7 +438,7 @@ def model_header(prefix: str, program: Program, folder: str = "") -> str:
     """Return the ``model.h`` by which the firmware knows a library of another name, in `folder`."""
     functions = ["t", "init", "reset", "step", "decide", "exponential"]
     macros = ["INPUTS", "OUTPUTS", "WINDOW", "HASH"]
-    if program.learns:
+    if program.adapts:
         functions += ["learn", "forget", "save", "load"]
         macros += ["LEARNED_SIZE"]
     if program.overlap is not None:

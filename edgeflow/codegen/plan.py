@@ -191,7 +191,7 @@ def _members(
     for node in program.nodes:
         for name, vector in node.states.items():
             member = f"{node.name}_{name}"
-            if places.state(node, name).member == member:
+            if name not in node.kept_fields and places.state(node, name).member == member:
                 yield Member(np.dtype(vector.dtype).name, member, round_up(vector.size))
         mine = [product for product in products if product.node is node]
         for product in (p for p in mine if p.matrix.threshold):

@@ -204,7 +204,7 @@ def _lifecycle(plan: Plan, prefix: str) -> str:
         for name in names
     )
     reset = f"    {prefix}_init(model);\n"
-    if plan.program.learns:
+    if plan.program.adapts:
         reset = f"    memset(model, 0, {learning.cleared(plan.program, prefix)});\n{copies}"
     return f"""void {prefix}_init({prefix}_t *model) {{
     memset(model, 0, sizeof *model);

@@ -260,6 +260,8 @@ class _Run:
         self._progress(0, total)
         pace = Ticks(self.pace_hz)
         for x in self.all.x:
+            if self.program.adapts:
+                client.forget()  # each is to begin as the reference does
             result = client.steps(x, reset=True) if self.pace_hz is None else pace.steps(client, x)
             if result.cycles is not None:
                 self.cycles.append(result.cycles)

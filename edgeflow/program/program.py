@@ -115,6 +115,8 @@ class Program:
             raise ProgramError(f"formats of {len(self.output.units)} outputs for {size}")
         if not 0 <= self.window <= MAX_SIZE:
             raise ProgramError(f"a window of {self.window} samples is not in 0..{MAX_SIZE}")
+        if sum(bool(node.saved) for node in self.nodes) > 1:
+            raise ProgramError("a program has one layer that learns at most")
         if any(isinstance(node, AdaptiveLinear) for node in self.nodes[:-1]):
             raise ProgramError("a read-out that learns must be the last layer")
         if self.learns and (self.hop or self.reads[-1] != (len(self.nodes),)):
@@ -274,6 +276,11 @@ class Program:
     def learns(self) -> bool:
         """Whether labels change its read-out: its last layer is an `AdaptiveLinear`."""
         return isinstance(self.nodes[-1], AdaptiveLinear)
+
+    @property
+    def adapts(self) -> bool:
+        """Whether a layer learns, of labels or, in the step, of what comes."""
+        return any(node.saved for node in self.nodes)
 
     def learn(self, state: list[State], label: ArrayLike) -> list[State]:
         """Return the state after a label of what was read last, which a reset does not forget.

@@ -481,6 +481,36 @@ typedef struct {
 
 void ef_multiply_step(const ef_multiply *cell, const int16_t *x, int16_t *y);
 
+/* Add to forecasts of changes what a linear filter learns of their errors, as values come */
+typedef struct {
+    /* [horizons * series] A unit of z in units of each p, times 2^(32 - unit_shift) */
+    const EF_FLASH int32_t *unit;
+    /* [horizons * series] What each p is where nothing changes */
+    const EF_FLASH int16_t *zero;
+    uint16_t features; /* Number of features */
+    uint16_t limit;    /* Largest magnitude of weights */
+    /* Sizes as above: 1..64, 1..16, 1..64, 1..32, 1..32 and 0..126 */
+    uint8_t series;
+    uint8_t horizons;
+    uint8_t stride;
+    uint8_t lags;
+    uint8_t every;
+    uint8_t read;
+    uint8_t unit_shift; /* 1..14 */
+    uint8_t down;       /* 0..15 */
+    uint8_t lag_shift;
+    /* Ticks after a reset whose forecasts teach nothing, 0..200 */
+    uint8_t wait;
+    int32_t multiplier; /* A unit of weights in units of p, times 2^31 */
+    int32_t epsilon;    /* 2^16..2^28 */
+    uint16_t rate;      /* 0..32767; 0: it learns nothing */
+    uint8_t shift;      /* 14..30 */
+} ef_nlms;
+
+void ef_nlms_step(const ef_nlms *cell, const int16_t *x, int16_t *past, int16_t *kept,
+                  int16_t *phase, int16_t *ticks, int32_t *errors, int32_t *masters, int16_t *y,
+                  int16_t *scratch);
+
 /* The mean weighted error of forecasts, as an anomaly score, and whether it is too large */
 typedef struct {
     const EF_FLASH int16_t *weight; /* [size] Q0.15, not negative; their sum is at most 1 */

@@ -113,6 +113,8 @@ void ef_prototypes_restore(const ef_adaptive *cell, const ef_learner *learner);
 void ef_head_learn(const ef_adaptive *cell, const ef_learner *learner, unsigned label);
 void ef_head_restore(const ef_adaptive *cell, const ef_learner *learner);
 
+void ef_nlms_restore(const ef_nlms *cell, int32_t *errors, int32_t *masters);
+
 /* A part of a model that is saved, of so many bytes. */
 typedef struct {
     size_t offset;

@@ -31,6 +31,7 @@ from tests.harness import (
     sisters_slow,
     takes,
 )
+from tests.random_nodes.adaptive import random_nlms
 from tests.random_nodes.draw import DRAW, PLAIN
 from tests.random_programs import random_graph, random_program, samples
 
@@ -75,6 +76,10 @@ MORE = ("wide", "tiny", "lmu_extreme", "spiking_recurrent")
 @pytest.mark.parametrize("board,kernels", [*sisters_slow(PLAIN_SETS), *TUNED_SETS])
 def test_board_equals_oracle(board: str, kernels: str, tmp_path: Path) -> None:
     cases = {n: Case(program, [kernels]) for n, program in PROGRAMS.items() if n not in MORE}
+    # one window: what it learned outlasts a reset
+    program = random_nlms(2, 9)
+    x = samples(program, 7, windows=1, time=160)
+    cases["nlms"] = Case(program, [kernels], x)
     assert mismatches(board, cases, tmp_path) == none_of(cases)
 
 

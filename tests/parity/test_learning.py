@@ -19,7 +19,7 @@ from edgeflow.program.onnx_file import OnnxProgram, to_onnx
 from edgeflow.program.onnx_forms import Form, as_form
 from edgeflow.targets.core import load_core
 from tests.learning import HARNESS, in_bytes, operations
-from tests.random_nodes.adaptive import LEARNERS, random_learner
+from tests.random_nodes.adaptive import ALL, LEARNERS, random_learner, random_nlms
 from tests.random_programs import SANITIZE, samples
 from tests.wasm_module import WasmModel
 
@@ -60,7 +60,7 @@ def wrong(program: Program, binary: Path, seed: int, count: int) -> int:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("kind", LEARNERS)
+@pytest.mark.parametrize("kind", ALL)
 def test_c_equals_oracle(kind: str, shape: tuple[int, int, int, bool], tmp_path: Path) -> None:
     hidden, outputs, bits, extreme = shape
     for seed in range(2):
@@ -70,7 +70,7 @@ def test_c_equals_oracle(kind: str, shape: tuple[int, int, int, bool], tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", LEARNERS)
+@pytest.mark.parametrize("kind", ALL)
 def test_c_equals_oracle_in_100000_operations(kind: str, tmp_path: Path) -> None:
     program = random_learner(5, kind, 16, 4)
     binary = built(program, tmp_path, ["-O2"])
@@ -90,6 +90,27 @@ def test_labels_change_what_is_decided(kind: str) -> None:
     np.testing.assert_array_equal(
         program.run_on(x, program.reset(program.forget(state)))[0], trained
     )
+
+
+def test_what_came_changes_forecasts() -> None:
+    """The comparisons of NLMS can fail: what it learned shows after a reset, and is forgotten."""
+    program = random_nlms(1, 9)
+    x = samples(program, 1, windows=2, time=150)
+    first, state = program.run_on(x)
+    again, state = program.run_on(x, program.reset(state))
+    assert (again[:, :4] != first[:, :4]).any()
+    forgotten = program.reset(program.forget(state))
+    np.testing.assert_array_equal(program.run_on(x, forgotten)[0], first)
+    blob = program.save_learned([{k: v[:1] for k, v in own.items()} for own in state])
+    loaded = program.load_learned(blob)
+    kept = program.reset(state)
+    np.testing.assert_array_equal(program.run_on(x[:1], loaded)[0], program.run_on(x, kept)[0][:1])
+
+
+def test_onnxruntime_learns_of_what_came() -> None:
+    program = random_nlms(2, 9)
+    x = samples(program, 1, windows=2, time=90)
+    np.testing.assert_array_equal(OnnxProgram(program).run(x), program.run(x))
 
 
 @pytest.mark.parametrize("kind", LEARNERS)
@@ -152,13 +173,13 @@ def wrong_in_wasm(program: Program, seed: int, count: int) -> int:
     return bad
 
 
-@pytest.mark.parametrize("kind", LEARNERS)
+@pytest.mark.parametrize("kind", ALL)
 def test_wasm_equals_oracle(kind: str) -> None:
     assert wrong_in_wasm(random_learner(2, kind, 19, 5), 3, 300) == 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", LEARNERS)
+@pytest.mark.parametrize("kind", ALL)
 def test_wasm_equals_oracle_in_100000_operations(kind: str) -> None:
     assert wrong_in_wasm(random_learner(5, kind, 16, 4), 0, 100_000) == 0
 

@@ -92,6 +92,8 @@ class Node(ABC):
     unrolled_fields: ClassVar[tuple[str, ...]] = ()
     #: States, zero after a reset.
     state_fields: ClassVar[Mapping[str, VectorField]] = {}
+    #: Of these, what a step learns: a reset leaves them.
+    kept_fields: ClassVar[tuple[str, ...]] = ()
     #: What learning on the device changes, and no reset does; zero before the first label.
     learned_fields: ClassVar[Mapping[str, VectorField]] = {}
     #: What is computed of it, which the step reads and leaves; zero before the first label.
@@ -167,6 +169,15 @@ class Node(ABC):
     def derived(self) -> Mapping[str, StateVector]:
         """What is computed of `learned`, by name."""
         return self._vectors(self.derived_fields)
+
+    @property
+    def saved(self) -> Mapping[str, StateVector]:
+        """What is saved of what was learned, by labels or by the step, by name."""
+        return {**{name: self.states[name] for name in self.kept_fields}, **self.learned}
+
+    def restored(self, state: State) -> State:
+        """Return a state with learned values in range, and what is derived of them."""
+        return state
 
     def _vectors(self, fields: Mapping[str, VectorField]) -> Mapping[str, StateVector]:
         sizes = {name: self._value(size) for name, (size, _) in fields.items()}
