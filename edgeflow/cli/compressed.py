@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from edgeflow.program import Program
 
 #: Entries of the metadata that stand beside the scores.
-_TOLD = ("cutoff", "detect", "residual", "count", "fired", "spikes")
+_TOLD = ("cutoff", "detect", "residual", "count", "adapt", "fired", "spikes")
 #: Rows of the shares in the metadata of a program.
 _SHARES = {"fired": "columns of {} updated", "spikes": "neurons of {} that spike"}
 
@@ -40,6 +40,7 @@ def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
         [
             *_score_rows(task, scores),
             *_decided_rows(result.program, scores["split"]),
+            *_learned_rows(metadata.get("adapt")),
             *(
                 [f"{what.format(name)} per step", "", f"{share:.1%}"]
                 for key, what in _SHARES.items()
@@ -62,6 +63,16 @@ def _decided_rows(program: "Program", split: str) -> list[list[str]]:
         for key, name in (("detect", "detector"), ("residual", "flags"), ("count", "counter"))
         if split in program.metadata.get(key, {})
         for metric in program.task.metrics
+    ]
+
+
+def _learned_rows(adapt: dict[str, Any] | None) -> list[list[str]]:
+    """Return what labels on the device gain."""
+    if adapt is None:
+        return []
+    return [
+        [f"gain by labels, {k} a class, validation subjects", "", f"{points:+.1f} points"]
+        for k, points in adapt["val"].items()
     ]
 
 

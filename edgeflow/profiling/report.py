@@ -382,7 +382,7 @@ def _power_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         ],
     }
     return [
-        {"name": name, "cells": cells, "kind": "measured"}
+        {"name": name, "cells": cells, "kind": "estimated" if "estimated" in name else "measured"}
         for name, cells in texts.items()
         if any(cell is not None for cell in cells)
     ]

@@ -1,10 +1,9 @@
 """Tasks: what the outputs of a program are for. A new one is one file in this folder."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgeflow.discovery import modules_of
+from edgeflow.discovery import classes_of
 from edgeflow.errors import ProgramError
 from edgeflow.tasks.classification import Classification
 from edgeflow.tasks.forecast import Forecast
@@ -22,12 +21,7 @@ __all__ = [
 
 def tasks() -> dict[str, type[Task]]:
     """Return the tasks of the modules in this folder, by name."""
-    found: dict[str, type[Task]] = {}
-    for content in modules_of(__path__, __name__):
-        for _, kind in inspect.getmembers(content, inspect.isclass):
-            if issubclass(kind, Task) and kind.__module__ == content.__name__ and kind.name:
-                found[kind.name] = kind
-    return found
+    return {kind.name: kind for kind in classes_of(__path__, __name__, Task) if kind.name}
 
 
 def from_json(content: Mapping[str, Any]) -> Task:

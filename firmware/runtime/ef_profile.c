@@ -1,5 +1,7 @@
 #include "ef_profile.h"
+#if defined(EF_GPIO_MARKER) || defined(EF_GPIO_LAYERS)
 #include "ef_hal.h"
+#endif
 
 #ifdef EF_PROFILE
 

@@ -56,6 +56,8 @@ def test_measures_a_profile(recording: Path, folder: Path) -> None:
     shares = [row["energy_uj"] for row in result.layers]
     assert shares == pytest.approx(1e6 * BOARD.layers_j.mean(axis=0), rel=0.03)
     page = (folder / "report.html").read_text()
+    row = page.split("energy per step as estimated before, µJ")[1].split("</tr>")[0]
+    assert "estimated" in row and "measured" not in row
     assert "Power, recorded" in page and "µJ, measured" in page and "power-0" in page
     # again: the estimate is still the estimate
     done = edgeflow("energy", recording, "--profile", folder / "profile.json", "--voltage",

@@ -123,6 +123,59 @@ def test_a_file(kind: str, net: Net, seglearn: Dataset, tmp_path: Path) -> None:
     assert_same(load_float_model(path, example.numpy(), **about(seglearn)), net, seglearn)
 
 
+def keras_twin(net: Net, time: int) -> Any:
+    """Return the model in Keras, with the same weights."""
+    from tests.keras_models import L, keras
+
+    def kernel(conv: nn.Conv1d) -> list[np.ndarray]:
+        return [array(conv.weight).transpose(2, 1, 0), array(conv.bias)]
+
+    def array(tensor: Any) -> np.ndarray:
+        found: np.ndarray = tensor.detach().numpy()
+        return found
+
+    def norm(layer: nn.BatchNorm1d) -> list[np.ndarray]:
+        return [*map(array, (layer.weight, layer.bias, layer.running_mean, layer.running_var))]
+
+    def gates(name: str) -> np.ndarray:
+        r, z, n = np.split(array(getattr(net.rnn, name)), 3)
+        return np.concatenate([z, r, n])
+
+    layers = [
+        L.Normalization(mean=array(net.mean), variance=array(net.std) ** 2),
+        L.Conv1D(24, 5, strides=2), L.BatchNormalization(epsilon=net.norm1.eps), L.ReLU(),
+        L.Conv1D(32, 3), L.BatchNormalization(epsilon=net.norm2.eps), L.ReLU(),
+        L.MaxPooling1D(2), L.GRU(64), L.LayerNormalization(epsilon=net.norm.eps),
+        L.Dense(24, activation="relu"), L.Dense(net.out.out_features),
+    ]  # fmt: skip
+    model = keras.Sequential([keras.Input((time, len(net.mean))), *layers])
+    bias = np.stack([gates("bias_ih_l0"), gates("bias_hh_l0")])
+    for number, weights in {
+        1: kernel(net.conv1), 2: norm(net.norm1), 4: kernel(net.conv2), 5: norm(net.norm2),
+        8: [gates("weight_ih_l0").T, gates("weight_hh_l0").T, bias],
+        9: [array(net.norm.weight), array(net.norm.bias)],
+        10: [array(net.hidden.weight).T, array(net.hidden.bias)],
+        11: [array(net.out.weight).T, array(net.out.bias)],
+    }.items():  # fmt: skip
+        layers[number].set_weights(weights)
+    return model
+
+
+@pytest.mark.slow
+def test_keras(net: Net, program: Program, seglearn: Dataset, tmp_path: Path) -> None:
+    """Its windows, gates and units are written otherwise; the integers are the module's."""
+    x = seglearn.windows("train").x
+    keras_twin(net, x.shape[1]).save(tmp_path / "model.keras")
+    chain = load_float_model(tmp_path / "model.keras", x[:16], **about(seglearn))
+    assert_same(chain, net, seglearn)
+    twin = quantize(chain, x[np.linspace(0, len(x) - 1, 512).astype(int)])
+    windows = program.quantize_input(seglearn.windows("test").x)
+    one, other = (some.run(windows)[:, -1].argmax(-1) for some in (program, twin))
+    assert (one == other).mean() >= 0.998
+    test_integers_decide_alike(chain, twin, seglearn)
+    test_a_board_runs_slow_layers_at_their_steps(twin, seglearn, tmp_path / "build")
+
+
 def test_integers_decide_alike(chain: FloatChain, program: Program, seglearn: Dataset) -> None:
     windows = seglearn.windows("test")
     real = chain.run(windows.x)[:, -1].argmax(-1)

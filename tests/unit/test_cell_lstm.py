@@ -104,10 +104,7 @@ def test_unit_of_the_cell_state(reach: float, fraction: int) -> None:
 
 @pytest.mark.parametrize(
     "options,message",
-    [
-        ({"bidirectional": True}, r"lstm \(\w+\): bidirectional: it needs the future"),
-        ({"proj_size": 2}, r"lstm \(\w+\): proj_size: projected states are not supported"),
-    ],
+    [({"bidirectional": True}, r"lstm \(\w+\): bidirectional: it needs the future")],
 )
 def test_refusals(options: dict, message: str) -> None:
     with pytest.raises(CompressError, match=message):

@@ -86,8 +86,8 @@ class Bad(nn.Module):
         self.rnn = nn.GRU(CHANNELS, HIDDEN, batch_first=True, bidirectional=True)
         self.attn = nn.MultiheadAttention(2 * HIDDEN, 2, batch_first=True)
         self.old = nn.RNN(2 * HIDDEN, HIDDEN, batch_first=True)
-        self.lstm = nn.LSTM(HIDDEN, HIDDEN, batch_first=True, proj_size=3)
-        self.norm = nn.LayerNorm(3)
+        self.lstm = nn.LSTM(HIDDEN, HIDDEN, batch_first=True)
+        self.norm = nn.LayerNorm(HIDDEN)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = self.rnn(x)[0]
@@ -101,7 +101,6 @@ def test_every_unsupported_operation_is_named(tmp_path: Path) -> None:
     for part in (
         "gru (gru): bidirectional",
         "attention: it weighs all samples",
-        "proj_size",
     ):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -1,10 +1,9 @@
 """Power probes that record while a profile runs. A new one is one file in this folder."""
 
-import inspect
 from functools import cache
 
 from edgeflow.device.probes.base import Probe, ProbeOptions
-from edgeflow.discovery import modules_of
+from edgeflow.discovery import classes_of
 from edgeflow.errors import EnergyError
 
 __all__ = ["Probe", "ProbeOptions", "find_probe", "probes"]
@@ -13,15 +12,7 @@ __all__ = ["Probe", "ProbeOptions", "find_probe", "probes"]
 @cache
 def probes() -> dict[str, type[Probe]]:
     """Return the probes of the modules in this folder, by name."""
-    found: dict[str, type[Probe]] = {}
-    for content in modules_of(__path__, __name__):
-        for _, kind in inspect.getmembers(content, inspect.isclass):
-            if (
-                issubclass(kind, Probe)
-                and kind.__module__ == content.__name__
-                and not inspect.isabstract(kind)
-            ):
-                found[kind.NAME] = kind
+    found = {kind.NAME: kind for kind in classes_of(__path__, __name__, Probe)}
     return dict(sorted(found.items()))
 
 

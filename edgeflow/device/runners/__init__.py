@@ -1,10 +1,9 @@
 """Tools that write images to boards. A new one is one file in this folder."""
 
-import inspect
 from functools import cache
 
 from edgeflow.device.runners.base import FlashRunner
-from edgeflow.discovery import modules_of
+from edgeflow.discovery import classes_of
 from edgeflow.errors import DeviceError, TargetError, ToolMissingError
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.runner import HardwareRunner
@@ -16,16 +15,7 @@ __all__ = ["FlashRunner", "find_runner", "first_installed", "runners", "runners_
 @cache
 def runners() -> dict[str, type[FlashRunner]]:
     """Return the flash tools of the modules in this folder, by name."""
-    found: dict[str, type[FlashRunner]] = {}
-    for content in modules_of(__path__, __name__):
-        for _, kind in inspect.getmembers(content, inspect.isclass):
-            if (
-                issubclass(kind, FlashRunner)
-                and kind.__module__ == content.__name__
-                and not inspect.isabstract(kind)
-            ):
-                found[kind.NAME] = kind
-    return found
+    return {kind.NAME: kind for kind in classes_of(__path__, __name__, FlashRunner)}
 
 
 def find_runner(name: str, spec: BoardSpec, port: str | None = None) -> FlashRunner:
