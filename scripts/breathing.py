@@ -1,6 +1,6 @@
 """Breathing 0.5 to 2 s ahead: a forecaster of other patients, moved to one by its first minute.
 
-python scripts/breathing.py --root DATA [--sequences 8,9] [--board qemu-m4]
+python scripts/breathing.py --root DATA [--sequences 8,9] [--board qemu-m4] [--adapt nlms]
 
 The markers' main directions in the first minute are what the model reads. It is trained on the
 other sequences; then its linear path is solved anew on the first minute, by a ridge regression that
@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from adaptive_forecast import Learner, learning
 from lagged_gru import Deployed, Forecaster, profiled, program_of, scores
 from numpy.typing import NDArray
 from torch import Tensor
@@ -31,6 +32,8 @@ INNER, PAST = 3, 60
 PIECE = 260
 #: Strengths of the first minute that are compared, and the one that was best.
 STRENGTHS, BEST = (0.0, 0.5, 1.0, 2.0, 4.0), 1.0
+#: How `--adapt nlms` learns: of what was tried, the best on sequences that are not tested.
+LEARNER = Learner(lags=6, every=8, step=0.2, ridge=0.001)
 
 Floats = NDArray[np.float64]
 
@@ -67,6 +70,10 @@ def main() -> None:
     parser.add_argument("--choose", action="store_true", help="compare strengths, and no more")
     parser.add_argument("--strength", type=float, default=BEST)
     parser.add_argument("--hidden", type=int, default=32)
+    parser.add_argument("--past", type=int, default=PAST, help="samples that the linear path reads")
+    parser.add_argument(
+        "--adapt", choices=["nlms"], help="learn on as samples come, from the first minute on"
+    )
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--board", help="profile on it, with the rest of each sequence")
@@ -109,7 +116,7 @@ def _trained(others: Sequence[Patient], given: argparse.Namespace) -> Forecaster
     torch.manual_seed(given.seed)
     rng = np.random.default_rng(given.seed)
     wholes = [one.inner(np.concatenate([one.first, one.rest])) for one in others]
-    model = Forecaster(INNER, INNER * len(STEPS), given.hidden, PAST)
+    model = Forecaster(INNER, INNER * len(STEPS), given.hidden, given.past)
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         pieces = [piece for whole in wholes for piece in _pieces(whole, rng)]
@@ -144,9 +151,18 @@ def _moved(model: Forecaster, patient: Patient, strength: float) -> Deployed:
     return Deployed(own, patient.front, np.kron(np.eye(len(STEPS)), patient.back))
 
 
-def _nrmse(model: object, data: Dataset, name: str) -> float:
+def _joined(data: Dataset, patient: Patient) -> Dataset:
+    """Return the data with the first minute before the rest of the patient's sequence."""
+    whole = np.concatenate([patient.first, patient.rest]).astype(np.float32)
+    recordings = [
+        replace(one, x=whole) if one.person == patient.name else one for one in data.recordings
+    ]
+    return replace(data, recordings=recordings)
+
+
+def _nrmse(model: object, data: Dataset, name: str, warmup: int = PAST) -> float:
     one = replace(data, people={"train": [], "val": [], "test": [name]})
-    return float(scores(model, one, PAST)["overall"]["nrmse"])
+    return float(scores(model, one, warmup)["overall"]["nrmse"])
 
 
 def _tested(
@@ -157,13 +173,25 @@ def _tested(
     people = {"train": [f"{patient.name}a"], "val": [], "test": [patient.name]}
     own = forecasts(replace(data, people=people), HORIZONS_S)
     deployed = _moved(model, patient, given.strength)
+    warmup = PAST
+    if given.adapt:  # it reads all of the sequence, and is tested on the same part
+        own = forecasts(_joined(replace(data, people=people), patient), HORIZONS_S)
+        warmup += len(patient.first)
     deep = 1.5 * (patient.first - patient.first.mean(axis=0)) + patient.first.mean(axis=0)
     program = program_of(deployed, deep[None].astype(np.float32), own)
-    in_integers = scores(program, own, PAST)["overall"]
+    found = {}
+    if given.adapt:
+        found["frozen"] = scores(program, own, warmup)["overall"]["nrmse"]
+        first = patient.first[None].astype(np.float32)
+        program = learning(program, deployed, first, STEPS, LEARNER)
+    in_integers = scores(program, own, warmup)["overall"]
+    if given.adapt:
+        found |= {f"at {key}": one["nrmse"] for key, one in in_integers["horizons"].items()}
     if given.board:
         print(profiled(program, given.board, f"{given.out}-{patient.name}", own), flush=True)
     return {
-        "float": _nrmse(deployed, own, patient.name),
+        "float": _nrmse(deployed, own, patient.name, warmup),
+        **found,
         "integers": in_integers["nrmse"],
         "ridge": in_integers["nrmse_linear"],
         "hold": in_integers["nrmse_hold"],

@@ -45,6 +45,12 @@ def test_breathing(
     assert in_floats < 0.3 < hold
     assert in_integers == pytest.approx(in_floats, rel=0.05)
     assert ridge < 0.4
+    given = ("--sequences", "8", "--past", "9", "--adapt", "nlms")
+    learned = printed("breathing", tmp_path, monkeypatch, capsys, *given)[-1]
+    # 9 samples are too few for a period, and it goes on to learn
+    assert "frozen" in learned and "at 1 s" in learned
+    frozen, *_, in_integers = numbers(learned)[1:-2]
+    assert in_integers < 0.9 * frozen
     compared = printed("breathing", tmp_path, monkeypatch, capsys, "--choose")
     assert [line.split(":")[0] for line in compared][:2] == ["strength 0", "strength 0.5"]
     assert all(line.endswith("of sequences 1, 2, 6") for line in compared)
