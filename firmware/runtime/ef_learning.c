@@ -18,7 +18,7 @@ unsigned ef_learning_refusal(model_t *model, unsigned type, const uint8_t *body,
         return bad_length;
     const size_t offset = number(body);
     if (type == LEARN)
-        return offset < MODEL_OUTPUTS ? 0 : NO_SUCH_CLASS;
+        return model_learn(model, (int)offset) == 0 ? 0 : NO_SUCH_CLASS;
     if (offset > MODEL_LEARNED_SIZE || size - 2 > MODEL_LEARNED_SIZE - offset)
         return bad_length;
     if (type == SAVE)
@@ -30,8 +30,6 @@ unsigned ef_learning_refusal(model_t *model, unsigned type, const uint8_t *body,
 
 size_t ef_learning_answer(model_t *model, unsigned type, const uint8_t *body, uint8_t *reply,
                           size_t room) {
-    if (type == LEARN)
-        (void)model_learn(model, (int)number(body));
     if (type == FORGET)
         model_forget(model);
     if (type != SAVE)
