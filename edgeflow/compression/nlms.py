@@ -1,4 +1,4 @@
-"""Forecasts that learn on the device as values come; validation subjects choose how."""
+"""Forecasts that learn on the device, as values come."""
 
 import numpy as np
 from numpy.typing import ArrayLike
