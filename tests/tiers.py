@@ -22,7 +22,7 @@ DURATIONS = ROOT / ".test-durations.jsonl"
 BUDGETS = {
     "unit": 560,
     "cli": 330,
-    "parity": 900,
+    "parity": 1000,
     "boards": 480,
     "tvm": 320,
     "docs": 560,
