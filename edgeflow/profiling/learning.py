@@ -85,8 +85,7 @@ def learning_cost(
 
 
 def _vectors(program: Program) -> set[str]:
-    node = program.nodes[-1]
-    return {*node.states, *node.derived, *node.learned, "answer", "masters"}
+    return {*program.nodes[-1].vectors, "answer", "masters"}
 
 
 def _wrapper(program: Program) -> dict[str, str]:

@@ -259,9 +259,9 @@ class _Run:
         self.line = client.line
         self._progress(0, total)
         pace = Ticks(self.pace_hz)
-        for x in self.all.x:
-            if self.program.adapts:
-                client.forget()  # each is to begin as the reference does
+        for number, x in enumerate(self.all.x):
+            if self.program.adapts and (number == 0 or not self.program.learns):
+                client.forget()  # as the reference begins; labels, of which none come, once
             result = client.steps(x, reset=True) if self.pace_hz is None else pace.steps(client, x)
             if result.cycles is not None:
                 self.cycles.append(result.cycles)
