@@ -20,6 +20,7 @@ from edgeflow.importers.check import check_output, listed, samples
 from edgeflow.importers.difference import first_difference
 from edgeflow.importers.ends import find_ends
 from edgeflow.importers.finish import Description, finished
+from edgeflow.importers.lengths import measured
 from edgeflow.importers.loops import carried, rolled
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.operation import SUMS, Operation
@@ -184,7 +185,7 @@ class Graph(ABC):
         self.sample, self.sizes, self.heads, self.inside = ends
         self.path.clear()
         self.data, needed, wanted = {self.sample}, {*self.heads}, []
-        for op in reversed(pooled(self.operations, self.sample)):
+        for op in reversed(measured(pooled(self.operations, self.sample))):
             if needed.intersection(op.results):
                 needed.update(() if op.role == "size" else op.reads)
                 wanted.append(op)

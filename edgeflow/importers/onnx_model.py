@@ -48,6 +48,8 @@ _ROLES = {
         "PRelu": "prelu",
         "ReduceL2": "magnitude",
         "ReduceSum": "sum",
+        "Sqrt": "root",
+        "Pow": "square",
         "MaxPool": "max_pool",
         "AveragePool": "avg_pool",
     },
@@ -160,6 +162,10 @@ class _Onnx(Graph):
             operands = operands[:1]
         elif role == "split":
             operands, role = operands[:1], "split" if _axis(node) != 0 else "move"
+        elif kind == "Pow" and role:
+            power = operand(node, 1, self._constants, "", ())
+            role = {2: "square", 0.5: "root"}.get(power.item() if power.size == 1 else 0, "")
+            operands = operands[:1]
         elif role in ("pad", "mean", "max", "magnitude", "sum"):
             operands = operands[:1]
             cut = padded(node, self._constants) if role == "pad" else None

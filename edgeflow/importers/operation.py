@@ -25,7 +25,8 @@ class Operation:
         for a linear layer or attention, "batch_norm"; "add", "sub", "mul" or "div", of a value and
         a constant or, but for "div", of two values; "concat": its operands side by side; "split":
         its results are ranges of channels; "sum": over an axis, and "attention": values and their
-        scores (`edgeflow.importers.attention`); "cell": one step of a recurrent layer; "stack": its
+        scores (`edgeflow.importers.attention`); "square" and "root" (`edgeflow.importers.lengths`);
+        "cell": one step of a recurrent layer; "stack": its
         operands are steps; "argmax", for an output beside its scores; a function that may end a
         model (``check.FINAL``), of which a "sigmoid" may stand elsewhere; "move": it only moves
         values (the check of the outputs shows that it moves none elsewhere); "size": its result is

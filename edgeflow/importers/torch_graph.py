@@ -66,6 +66,8 @@ _ROLES = {
     **dict.fromkeys(CELLS, "cell"),
     "stack": "stack",
     "sum": "sum",
+    "square": "square",
+    "sqrt": "root",
     "bmm": "matmul",
     **dict.fromkeys(FUNCTIONS, "function"),
     "glu": "glu",
@@ -217,6 +219,8 @@ def torch_operation(
     elif function == "getitem":
         cuts = _cuts(args[1])
         pick, order = _pick(args[1]), _left(_indexed(args[1]))
+    elif function == "pow":
+        role = {2: "square", 0.5: "root"}.get(args[1] if len(args) > 1 else 0, "")
     elif function in ("neg", "negative"):
         operands = [args[0], -1.0]
     elif role in (*SUMS, "matmul"):
@@ -325,7 +329,7 @@ class TorchGraph(Graph):
             return _conv_limitation(call, self.shape(call.get("weight"))[2])
         if op.role in ("max_pool", "avg_pool"):
             return _pool_limitation(call)
-        if op.role == "magnitude":
+        if op.role == "magnitude" and call.function in _NORMS:
             return _norm_limitation(call)
         if op.role == "pad":
             mode = call.get("mode", "constant")

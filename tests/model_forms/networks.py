@@ -120,6 +120,17 @@ NETWORKS = [
          lambda: net(lambda m, x: last(m, torch.cat(
              [x, torch.linalg.vector_norm(x[..., :2], dim=-1, keepdim=True)], -1)),
                      rnn=gru(CHANNELS + 1))),
+    Form("magnitude channel, written out",
+         lambda: net(lambda m, x: last(m, torch.cat(
+             [x, x.square().sum(-1, keepdim=True).sqrt()], -1)), rnn=gru(CHANNELS + 1))),
+    Form("magnitude by powers, of some channels",
+         lambda: net(lambda m, x: last(m, torch.cat(
+             [x, (x[..., :2].pow(2).sum(-1) ** 0.5).unsqueeze(-1)], -1)), rnn=gru(CHANNELS + 1))),
+    Form("magnitude by products, and nothing else",
+         lambda: net(lambda m, x: last(m, torch.sqrt((x * x).sum(dim=2, keepdim=True))),
+                     rnn=gru(1))),
+    Form("magnitude by torch.norm",
+         lambda: net(lambda m, x: last(m, torch.norm(x, dim=-1, keepdim=True)), rnn=gru(1))),
     Form("magnitude of all channels, normalised",
          lambda: net(lambda m, x: last(m, (torch.cat([x, x.norm(dim=-1)[..., None]], -1) - 0.5) / 2),
                      rnn=gru(CHANNELS + 1))),

@@ -27,10 +27,6 @@ def joined(m: Made, x: Tensor) -> Tensor:
     return m.out(torch.cat([h[-1], c[-1]], 1))
 
 
-def magnitude(m: Made, x: Tensor) -> Tensor:
-    return last(m, torch.cat([x, x.square().sum(-1, keepdim=True).sqrt()], -1))
-
-
 def checked(m: Made, x: Tensor) -> Tensor:
     assert x.ndim == 2, "two axes"
     return last(m, x)
@@ -60,7 +56,6 @@ WHY = {
     "clamp": "clip the data before the model",
     "softmax over time": "weighs the whole window: the last step, or the mean",
     "softmax between": "ReLU, GELU, SiLU, tanh or sigmoid",
-    "magnitude channel, written out": "torch.linalg.vector_norm",
     "difference of samples": "a channel of the data",
     "attention pooling of two scores": "one score a step",
     "nn.MultiheadAttention": "weighs the whole window: a recurrent layer",
@@ -105,8 +100,6 @@ _FORMS = [
     Form("softmax over time", lambda: net(lambda m, x: every(m, x).softmax(1)), "softmax|Softmax"),
     Form("softmax between", lambda: net(lambda m, x: m.out(m.rnn(x)[0].softmax(-1))),
          "softmax|Softmax"),
-    Form("magnitude channel, written out", lambda: net(magnitude, rnn=gru(CHANNELS + 1)),
-         "square|[Pp]ow|[Cc]at|[Ss]quare|Concat|ReduceSum|Mul"),
     Form("difference of samples",
          lambda: net(lambda m, x: last(m, x[:, 1:] - x[:, :-1])), "two|differ|joins"),
     Form("attention pooling of two scores",
