@@ -16,7 +16,7 @@ pytestmark = pytest.mark.board
 
 OPERATIONS = 100_000
 #: Boards whose RTL runs below a million cycles a second, and how many operations they do.
-RTL = {board.name: 1_000 for board in list_boards() if board.runner.kind == "rtl"}
+RTL = {board.name: 2_000 for board in list_boards() if board.runner.kind == "rtl"}
 #: Where a learner and its two blobs do not fit the RAM.
 TOO_SMALL = {("sim-atmega328p", "nlms")}
 
@@ -29,13 +29,13 @@ def boards_and_learners() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("board", ["host", "qemu-m4"])
 def test_a_board_learns_as_the_reference(board: str, kind: str, tmp_path: Path) -> None:
-    assert wrong_on(load_board(board), kind, 1_000 // A_STEP, tmp_path / "build") == 0
+    assert wrong_on(load_board(board), kind, 2_000 // A_STEP, tmp_path / "build") == 0
 
 
 @pytest.mark.parametrize("kind", ALL)
 def test_other_operations_have_other_answers(kind: str) -> None:
     """The comparison can fail: each checkpoint tells of what was before it."""
-    one, other = (expected(kind, 1_000 // A_STEP, seed) for seed in (12345, 12346))
+    one, other = (expected(kind, 2_000 // A_STEP, first) for first in (1, 101))
     assert (one != other).any(axis=1).all()
 
 
