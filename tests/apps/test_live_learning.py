@@ -163,7 +163,9 @@ def test_the_servers_model_learns(board: str | None, learner: Path, windows: np.
         check(asyncio.run(watch(shown.address)), learner, windows, 2)
 
 
-@pytest.mark.parametrize("source", ["wasm", "serial", "bluetooth"])
+@pytest.mark.parametrize(
+    "source", ["wasm", "serial", pytest.param("bluetooth", marks=pytest.mark.slow)]
+)
 def test_the_pages_own_model_learns(
     source: str, folder: str, learner: Path, windows: np.ndarray, tmp_path: Path
 ) -> None:

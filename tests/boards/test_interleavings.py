@@ -27,7 +27,7 @@ def boards_and_learners() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("kind", ALL)
-@pytest.mark.parametrize("board", ["host", "qemu-m4"])
+@pytest.mark.parametrize("board", ["host", "qemu-m4", "sim-atmega2560"])
 def test_a_board_learns_as_the_reference(board: str, kind: str, tmp_path: Path) -> None:
     assert wrong_on(load_board(board), kind, 2_000 // A_STEP, tmp_path / "build") == 0
 
