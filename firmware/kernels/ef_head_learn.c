@@ -2,7 +2,7 @@
 #include "ef_kernels.h"
 #include "ef_math.h"
 
-#define HALF_RANGE ((1 << 29) - 1)
+#define HALF_RANGE (((int32_t)1 << 29) - 1)
 #define MOST_MOVE (1 << 12)
 
 /* exp(-distance) in Q0.15, as model_confidence() has it */
@@ -32,11 +32,11 @@ static void descend(const ef_adaptive *cell, const ef_learner *learner, const in
     }
     int32_t total = 0;
     for (unsigned i = 0; i < outputs; i++)
-        total += exponential(cell, largest - y[i]);
+        total += exponential(cell, (int32_t)largest - y[i]);
     const int32_t share = ((int32_t)1 << 30) / total;
     int32_t *masters = learner->masters;
     for (unsigned i = 0; i < outputs; i++, masters += inputs) {
-        int32_t error = (exponential(cell, largest - y[i]) * share) >> 15;
+        int32_t error = (exponential(cell, (int32_t)largest - y[i]) * share) >> 15;
         error -= i == label ? 32768 : 0;
         const int32_t step = (error * (int32_t)cell->rate + half) >> cell->shift;
         const int32_t move = ef_clip(step, -MOST_MOVE, MOST_MOVE);
