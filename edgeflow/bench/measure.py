@@ -15,6 +15,7 @@ from edgeflow.codegen.choice import choose_kernels
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError
 from edgeflow.files import scratch_folder
+from edgeflow.profiling.models import CycleModel, estimate_cycles
 from edgeflow.profiling.trace import Counts, DataCache, prepare_trace, read_counts
 from edgeflow.program import InputFormat, Program
 from edgeflow.program.nodes import Node
@@ -113,8 +114,41 @@ def measure_layers(
     TargetError, ToolMissingError, DeviceError
         As `measure_layer`.
     """
+    measured = _measured(layers, board, kernels, backend, tvm_layers)
+    return [float(counts.layers[:, layer].mean()) for counts, layer in measured]
+
+
+def measure_cycles(
+    layers: Sequence[tuple[Node, NDArray[np.int16]]],
+    board: BoardSpec,
+    kernels: Sequence[str],
+    model: CycleModel,
+) -> list[tuple[float, float]]:
+    """Count instructions as `measure_layers` does, and estimate their cycles without wait states.
+
+    Raises
+    ------
+    TargetError
+        Also if the model has no cost for a class of instructions that occurs.
+    """
+    result = []
+    for counts, layer in _measured(layers, board, kernels, "auto", None):
+        cycles = estimate_cycles(counts, model, None)
+        if cycles is None:
+            raise TargetError(f"{model.name}: has no cycles for some of the kernels' instructions")
+        result.append((float(counts.layers[:, layer].mean()), float(cycles[:, layer].mean())))
+    return result
+
+
+def _measured(
+    layers: Sequence[tuple[Node, NDArray[np.int16]]],
+    board: BoardSpec,
+    kernels: Sequence[str | None] | None,
+    backend: str,
+    tvm_layers: Collection[int] | None,
+) -> Iterator[tuple[Counts, int]]:
+    """Give for each layer the counts of its image, and its number in them."""
     names = kernels or [None] * len(layers)
-    result: list[float] = []
     for part in _parts(layers, board):
         chain: list[Node] = []
         forced: dict[str, str] = {}
@@ -141,9 +175,7 @@ def measure_layers(
                 program, board, folder, nothing,
                 backend=backend, kernels=forced, tvm_layers=by_tvm,
             )  # fmt: skip
-        means = counts.layers.mean(axis=0)
-        result += [float(means[2 * k + 1]) for k in range(len(part))]
-    return result
+        yield from ((counts, 2 * k + 1) for k in range(len(part)))
 
 
 def _parts(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from edgeflow.codegen.choice import Choice, choose_kernels
+from edgeflow.codegen.cycles import place_of
 from edgeflow.codegen.step_costs import expected_cycles, load_step_costs
 from edgeflow.errors import NoRoomError, TargetError
 from edgeflow.program import Program
@@ -211,7 +212,9 @@ class Fit:
             other = estimated_part(board)
             if board.name not in holders or other is None:
                 continue
-            choices = choose_kernels(self.program, board.core, optimize=self.optimize)
+            choices = choose_kernels(
+                self.program, board.core, optimize=self.optimize, place=place_of(board)
+            )
             known = _cycles(board, other, choices)
             if known is not None and known[1] * (1 + known[2] / 100) <= other.clock_hz / rate:
                 names.append(board.name)
@@ -244,7 +247,8 @@ def expected_step(program: Program, board: BoardSpec) -> tuple[float, float] | N
     part = estimated_part(board)
     if part is None:
         return None
-    known = _cycles(board, part, choose_kernels(program, board.core))
+    choices = choose_kernels(program, board.core, place=place_of(board))
+    known = _cycles(board, part, choices)
     if known is None:
         return None
     _, products, error = known

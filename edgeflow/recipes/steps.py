@@ -306,7 +306,7 @@ class Compile(Step):
     Attributes
     ----------
     optimize : str
-        Goal of the compilation for it: speed, balanced (default), size.
+        Goal of the compilation for it: speed, cycles, balanced (default), size.
     """
 
     panel: ClassVar = MEASUREMENT
