@@ -11,7 +11,6 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 
@@ -27,7 +26,8 @@ from edgeflow.files import scratch_folder
 from edgeflow.program import Program
 from edgeflow.program.firing import active_shares
 from edgeflow.program.matrix import Matrix
-from edgeflow.program.nodes import LTC, Decimate, Node, ZeroOrderHold
+from edgeflow.program.nodes import Decimate, Node, ZeroOrderHold
+from edgeflow.recipes.sketch import sketch
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, list_boards, load_board
 from tests.random_nodes.between import random_multiply
@@ -70,11 +70,11 @@ def layers(most: int, seed: int = 0) -> Iterator[Node]:
     del kinds["decimate"]  # what follows it must hold it
     for kind, draw in kinds.items():
         seen: Counter[str] = Counter()
-        for number in range(4 * most):
+        for number in range(12 * most):
             if number >= most and min(seen.values(), default=0) >= most:
                 break
             width, size = SIZES[number % len(SIZES)]
-            node = _drawn(kind, draw, rng, width, min(size, 24) if kind == "ltc" else size)
+            node = _drawn(kind, draw, rng, width, min(size, 32) if kind == "ltc" else size)
             if node is not None:
                 seen[form(node)] += 1
                 if seen[form(node)] <= most:
@@ -90,25 +90,14 @@ def _drawn(
     bits, state_bits = int(rng.choice([8, 12, 16])), int(rng.integers(8, 17))
     if kind in DECISIONS:
         return draw(rng, "layer", rng.integers(-9999, 9999, (40, 2 * width)), False)
+    if kind == "ltc":  # whose cost is up to its wiring and to the size of its sums
+        options = {"unfolds": int(rng.integers(1, 8))}
+        return sketch("ltc", width, 4, hidden=size, options=options).nodes[0]
     with suppress(ProgramError):
         if kind == "multiply":
             return draw(rng, "layer", 2 * width, 0, bits, state_bits, False)
-        node = draw(rng, "layer", width, size, bits, state_bits, False)
-        return _wired(node, rng) if isinstance(node, LTC) else node
+        return draw(rng, "layer", width, size, bits, state_bits, False)
     return None
-
-
-def _wired(node: LTC, rng: np.random.Generator) -> LTC:
-    """Return the layer with a share of its synapses, as few or many as wirings leave."""
-    share = rng.uniform(0.2, 1)
-    changes = {}
-    for kind in ("", "sensory_"):
-        weight = getattr(node, f"{kind}weight")
-        stays = rng.random(weight.size) < share
-        for field in ("weight", "reversal"):
-            values = getattr(node, kind + field)
-            changes[kind + field] = np.where(stays, values, 0).astype(values.dtype)
-    return replace(node, **changes)
 
 
 def matrix(rows: int, cols: int) -> Matrix:

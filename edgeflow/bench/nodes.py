@@ -198,7 +198,7 @@ def _chosen_terms(terms: NDArray[np.float64], wanted: NDArray[np.float64]) -> di
 def _fitted(
     terms: NDArray[np.float64], wanted: NDArray[np.float64], used: list[int]
 ) -> tuple[list[int], NDArray[np.float64], float]:
-    solution = np.linalg.lstsq(terms[:, used], wanted, rcond=None)[0]
+    solution = np.asarray(np.linalg.lstsq(terms[:, used], wanted, rcond=None)[0], np.float64)
     return used, solution, float(np.sqrt(np.square(terms[:, used] @ solution - wanted).mean()))
 
 
@@ -259,8 +259,8 @@ def fit_spikes(board: BoardSpec) -> dict[str, SpikeCost]:
     # steps of equally many spikes
     some = [max(1, int(share * n)) for n, share in zip(cols, cycle(SPIKE_SHARES))]
     rng = np.random.default_rng(0)
-    x = [np.repeat(np.arange(n)[None] < k, STEPS, 0) for n, k in zip(cols, some, strict=True)]
-    x = [rng.permuted(values, axis=1).astype(np.int16) for values in x]
+    ones = [np.repeat(np.arange(n)[None] < k, STEPS, 0) for n, k in zip(cols, some, strict=True)]
+    x = [rng.permuted(values, axis=1).astype(np.int16) for values in ones]
     x += [np.zeros_like(values) for values in x]
     layers = list(zip([*nodes, *nodes], x, strict=True))
     wide = bench_matrix(8, 8, FORMATS["w8a8"])

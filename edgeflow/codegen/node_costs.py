@@ -17,11 +17,13 @@ from edgeflow.program.nodes.base import is_optional
 
 #: Coefficients of `NodeCost`, in the order of what `features` gives.
 TERMS = (
-    "base", "per_output", "per_input", "per_state", "per_odd", "per_row", "per_product", "per_mac",
-    "per_taken", "per_chosen", "per_element", "per_block",
+    "base", "per_output", "per_input", "per_state", "per_unfold", "per_odd", "per_row",
+    "per_product", "per_mac", "per_taken", "per_chosen", "per_element", "per_block",
 )  # fmt: skip
-#: Fields by which a step is unrolled have functions of their own up to so many values; of others
-#: the cost goes by the layer's sizes.
+#: Flags that decide what a step does to each value.
+FLAGS = ("relu", "change")
+#: Fields by which a step is unrolled have forms of their own up to so many values; of others the
+#: cost goes by the layer's sizes.
 MOST_FUNCTIONS = 4
 
 
@@ -36,6 +38,8 @@ class NodeCost(Data):
         By values that the layer gives and reads.
     per_state
         By values of its states.
+    per_unfold
+        By these again, in each iteration of a step that has several.
     per_odd
         By these again, of a layer that reads an odd number of values: what moves them does so by
         halfwords.
@@ -65,6 +69,7 @@ class NodeCost(Data):
     per_output: Count = 0.0
     per_input: Count = 0.0
     per_state: Count = 0.0
+    per_unfold: Count = 0.0
     per_odd: Count = 0.0
     per_row: Count = 0.0
     per_product: Count = 0.0
@@ -154,9 +159,9 @@ def load_node_costs(core: str) -> NodeCosts | None:
 def form(node: Node) -> str:
     """Return what a layer's cost is filed under: its kind, its function, the parts it has."""
     few = []
-    for name in node.unrolled_fields:
-        low, high = node.int_fields.get(name, (0, MOST_FUNCTIONS))
-        if high - low < MOST_FUNCTIONS:
+    for name, (low, high) in node.int_fields.items():
+        function = name in node.unrolled_fields and high - low < MOST_FUNCTIONS
+        if function or name in FLAGS:
             few.append(f"{name}{getattr(node, name)}")
     parts = [part for part in (*node.matrices(), *node.arrays()) if is_optional(node, part)]
     return "_".join([node.op_type, *few, *parts])
@@ -172,6 +177,7 @@ def features(node: Node, block: int = 1) -> tuple[float, ...]:
         node.outputs,
         node.inputs,
         states,
+        states * getattr(node, "unfolds", 1),
         states * (node.inputs % 2),
         sum(matrix.rows * calls for matrix, calls in products),
         len(node.matrices()),

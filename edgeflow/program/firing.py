@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,9 +129,9 @@ class Active(NamedTuple):
     silent: float
 
     @classmethod
-    def of(cls, x: Ints) -> "Active":
+    def of(cls, x: NDArray[Any]) -> "Active":
         """Return it of vectors [n, cols]."""
-        fired = np.asarray(x) != 0
+        fired = x != 0
         return cls(float(fired.mean()), float((~fired.any(axis=1)).mean()))
 
 
@@ -160,12 +160,12 @@ def active_shares(program: Program, x: NDArray[np.int16]) -> dict[str, Active]:
         for field, matrix in node.matrices().items()
         if matrix.input_bits == SPIKE_BITS
     }
-    nodes = [
-        replace(
-            node, **{field: twin for (name, field), twin in noting.items() if name == node.name}
-        )
-        for node in program.nodes
-    ]
+    nodes = []
+    for node in program.nodes:
+        changes: dict[str, Any] = {
+            field: twin for (name, field), twin in noting.items() if name == node.name
+        }
+        nodes.append(replace(node, **changes))
     twins = replace(program, nodes=tuple(nodes))
     state = twins.initial_state(len(x))
     for t in range(x.shape[1] if noting else 0):

@@ -1,6 +1,8 @@
 """Costs by formula: terms, fits, spikes, sketches; figures of boards are in tests/boards."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +25,8 @@ from edgeflow.codegen.plan import plan_library
 from edgeflow.program import GRU, Node, Program
 from edgeflow.program.firing import Active, active_shares
 from edgeflow.program.nodes import L2MU, LTC
+from edgeflow.recipes.candidate import Candidate
+from edgeflow.recipes.limits import Limits
 from edgeflow.recipes.recipe import make_recipe
 from edgeflow.recipes.sketch import sketch
 from edgeflow.targets.board import load_board
@@ -49,6 +53,7 @@ class TestForms:
         assert {form(drawn("difference", seed=seed)) for seed in range(20)} == {
             "Difference_keep0", "Difference_keep1"
         }  # fmt: skip
+        assert {form(drawn("rnn", seed=seed)) for seed in range(9)} == {"RNN_relu0", "RNN_relu1"}
         assert {form(drawn("ltc", size=6, seed=seed)) for seed in range(9)} == {"LTC"}
 
     @pytest.mark.parametrize("kind", [kind for kind in DRAW if kind != "log_mel"])
@@ -200,6 +205,32 @@ class TestSketch:
     def test_the_same_seed_is_the_same_sketch(self) -> None:
         assert sketch("lmu", 5, 3, hidden=12) == sketch("lmu", 5, 3, hidden=12)
         assert sketch("lmu", 5, 3, hidden=12) != sketch("lmu", 5, 3, hidden=12, seed=1)
+
+
+class TestSearch:
+    """What a search leaves out before it compiles anything."""
+
+    def told(self, **limits: float) -> dict[str, Any] | None:
+        one = Candidate.__new__(Candidate)
+        one.recipe = make_recipe({}, {"epochs": 1})
+        one.job = SimpleNamespace(  # type: ignore[assignment]
+            board=load_board("qemu-m4"),
+            limits=Limits(**limits),  # type: ignore[arg-type]
+        )
+        return one._told(sketch("gru", 6, 4, one.recipe, hidden=32), 1.0)
+
+    def test_what_is_far_beyond_a_limit_is_not_compiled(self) -> None:
+        found = self.told(instructions=1000)
+        assert found is not None and found["instructions"] > 4000
+        assert self.told(flash=5000, instructions=100_000) is not None
+        assert self.told(ram=400) is not None
+
+    def test_what_may_meet_the_limits_is_compiled(self) -> None:
+        assert self.told(instructions=100_000, flash=100_000, ram=100_000) is None
+        found = self.told(instructions=1000)
+        assert found is not None
+        # within what the formula and the training may be wrong by
+        assert self.told(instructions=found["instructions"] / 1.08) is None
 
 
 @pytest.mark.parametrize("board", BOARDS)
