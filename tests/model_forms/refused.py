@@ -11,9 +11,10 @@ from tests.model_forms.accepted import every, last
 from tests.model_forms.form import CHANNELS, CLASSES, HIDDEN, STEPS, Form, Made, gru, head, net
 
 
-def pooled(m: Made, x: Tensor) -> Tensor:
+def two_scores(m: Made, x: Tensor) -> Tensor:
     h = m.rnn(x)[0]
-    return m.out((torch.softmax(m.score(h), 1) * h).sum(1))
+    w = torch.softmax(m.score(h), 1)
+    return m.out(torch.cat([(w[..., :1] * h).sum(1), (w * m.two(h)).sum(1)], -1))
 
 
 def attended(m: Made, x: Tensor) -> Tensor:
@@ -63,7 +64,7 @@ WHY = {
     "softmax between": "ReLU, GELU, SiLU, tanh or sigmoid",
     "magnitude channel, written out": "torch.linalg.vector_norm",
     "difference of samples": "a channel of the data",
-    "attention pooling": "weighs the whole window: the last step, or the mean",
+    "attention pooling of two scores": "one score a step",
     "nn.MultiheadAttention": "weighs the whole window: a recurrent layer",
     "places of the largest": "its value",
     "last states joined": "the output, not the cell state",
@@ -116,8 +117,9 @@ _FORMS = [
          "square|[Pp]ow|[Cc]at|[Ss]quare|Concat|ReduceSum|Mul"),
     Form("difference of samples",
          lambda: net(lambda m, x: last(m, x[:, 1:] - x[:, :-1])), "two|differ|joins"),
-    Form("attention pooling", lambda: net(pooled, score=nn.Linear(HIDDEN, 1)),
-         "softmax|Softmax|attention|two"),
+    Form("attention pooling of two scores",
+         lambda: net(two_scores, score=nn.Linear(HIDDEN, 2), two=nn.Linear(HIDDEN, 2),
+                     out=head(HIDDEN + 2)), "one"),
     Form("nn.MultiheadAttention",
          lambda: net(attended, attention=nn.MultiheadAttention(HIDDEN, 1, batch_first=True)),
          "attention"),

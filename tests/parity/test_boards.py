@@ -53,6 +53,9 @@ PROGRAMS = {
     "convolution": random_program(64, 5, [1, 9, 1, 1, 1, 21, 7], 4, 12, 12, cells=CONVOLUTION),
     "spiking_memory": random_program(9, 5, [19, 21, 7], 4, 12, 12, cells=["l2mu"]),
     "graph": random_graph(24, 5, [16, 16, 8, 8], 3, 12, 12, cells=["gru", "relu", "lstm"]),
+    "attention": random_program(
+        3, 5, [19, 1, 7, 1], 4, 12, 12, cells=["gru", "attention_pool", "relu", "attention_pool"]
+    ),
     "rates": random_program(8, 5, [1, 1, 9, 1, 1, 7], 4, 12, 12, cells=RATES),
     "front": random_program(7, 6, [1] * 4, 5, 16, 12, cells=FRONT),
     "sound": random_program(6, 37, [1], 5, 16, 12, cells=["log_mel"]),
