@@ -7,6 +7,7 @@ from edgeflow.compression.count import with_count
 from edgeflow.compression.detect import with_detect
 from edgeflow.compression.residual import flag_forecasts
 from edgeflow.data.phases import counted
+from edgeflow.data.words import of_words
 from edgeflow.progress import StageProgress, silent
 from edgeflow.recipes.steps import Decide
 
@@ -41,9 +42,11 @@ def decided_data(decide: Decide, whole: "Dataset", dataset: "Dataset") -> "Datas
     Raises
     ------
     DataError
-        If there are no counts in it to be counted.
+        If there are no counts in it to be counted, or no such words to be detected.
     """
     step = step_of(decide)
+    if step == "detect" and decide.words is not None:
+        return of_words(dataset, decide.words.split(","))
     if step == "count":
         return counted(whole)
     return whole if step == "anomaly" else dataset
