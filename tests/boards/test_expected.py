@@ -8,11 +8,13 @@ import pytest
 
 from edgeflow.bench.measure import run_program
 from edgeflow.codegen.expected import expected
+from edgeflow.profiling.models import estimate_cycles, load_cycle_model
 from edgeflow.program import Program
 from edgeflow.program.firing import active_shares, fired_shares
 from edgeflow.recipes.recipe import make_recipe
 from edgeflow.recipes.sketch import sketch
 from edgeflow.targets.board import load_board
+from edgeflow.targets.part import estimated_part
 
 BOARDS = ("qemu-m0", "qemu-m4", "qemu-m55", "qemu-rv32")
 #: Drawn where a step's cost varies most: all cells, with what compression does to them.
@@ -55,6 +57,7 @@ class Row:
     """What the formula told of a candidate, and what was measured."""
 
     instructions: tuple[float, float]
+    cycles: tuple[float, float]
     flash: tuple[float, float]
     ram: tuple[float, float]
 
@@ -71,11 +74,17 @@ def row(seed: int, board_name: str, folder: Path) -> Row:
     if fired:
         program = replace(program, metadata={**program.metadata, "fired": fired})
     told = expected(program, board, active=active_shares(program, x))
-    build, counts, _ = run_program(program, board, folder, x[0], backend="c")
+    part, model = estimated_part(board), load_cycle_model(board.core.name)
+    assert part is not None and model is not None
+    build, counts, _ = run_program(
+        program, board, folder, x[0], data_cache=part.data_cache, backend="c"
+    )
+    cycles = estimate_cycles(counts, model, part)
     assert told.instructions is not None and told.flash_bytes is not None
-    assert told.ram_bytes is not None
+    assert told.ram_bytes is not None and told.cycles is not None and cycles is not None
     return Row(
         (told.instructions, float(counts.instructions.mean())),
+        (told.cycles, float(cycles.sum(axis=1).mean())),
         (told.flash_bytes, build.size.flash_bytes),
         (told.ram_bytes, build.size.ram_bytes),
     )
@@ -86,6 +95,7 @@ def row(seed: int, board_name: str, folder: Path) -> Row:
 def test_costs_of_a_candidate(board: str, tmp_path: Path) -> None:
     found = row(3, board, tmp_path / "build")
     assert abs(found.error("instructions")) <= 0.05
+    assert abs(found.error("cycles")) <= 0.1
     assert abs(found.error("flash")) <= 0.03
     assert abs(found.error("ram")) <= 0.03
 
@@ -97,7 +107,8 @@ def test_costs_of_random_candidates(board: str, tmp_path: Path) -> None:
     """Fifty candidates a board, two hundred in all, none twice."""
     first = 1000 * (1 + BOARDS.index(board))
     rows = [row(first + i, board, tmp_path / f"{i}") for i in range(50)]
-    for what, limit in (("instructions", 0.05), ("flash", 0.03), ("ram", 0.03)):
+    limits = (("instructions", 0.05), ("cycles", 0.1), ("flash", 0.03), ("ram", 0.03))
+    for what, limit in limits:
         errors = [abs(one.error(what)) for one in rows]
         assert max(errors) <= limit, f"{what}: candidate {first + int(np.argmax(errors))}"
     # what is over a limit by the formula, and by more than its error, is over it measured
