@@ -17,6 +17,7 @@ from edgeflow.cells.front import Magnitude
 from edgeflow.cells.join import Product, Sum
 from edgeflow.cells.pool import MovingMax, MovingMean, RunningMax
 from edgeflow.cells.rate import clocks_of
+from edgeflow.cells.start import STARTED, started
 from edgeflow.errors import CompressError
 from edgeflow.importers.check import identifier
 from edgeflow.importers.fold import FOLDABLE, scale_input, scale_output
@@ -158,6 +159,19 @@ class Assembly:
             self.sources[-1] = reads
         if projection is not None:
             self.linear(f"{name}_projection", projection)
+
+    def start(self, name: str, states: ArrayLike) -> None:
+        """Let the recurrent layer that was added last start from states [states, units]."""
+        number, first = self.point.reads[0] - 1, np.asarray(states, dtype=np.float64)
+        label, layer = self.layers[number]
+        if not np.any(first):
+            return
+        if type(layer) not in STARTED:
+            raise CompressError(
+                f"{name} starts from a first state that is not zeros, which a GRU, LSTM or RNN of "
+                "torch's form can, without a projection: use one, or start from zeros"
+            )
+        self.layers[number] = label, started(layer, torch.from_numpy(first).float())
 
     def function(self, name: str, module: nn.Module) -> None:
         """Add a function of single values, a layer of ``edgeflow.cells``."""

@@ -13,13 +13,17 @@ from edgeflow.importers.operation import Operation
 _Producers = dict[Hashable, Operation]
 
 
-def pooled(operations: Sequence[Operation]) -> list[Operation]:
+def pooled(operations: Sequence[Operation], sample: Hashable) -> list[Operation]:
     """Return the operations, the last one of each attention pooling replaced by all of it."""
-    producers = {value: op for op in operations for value in op.results}
-    return [_pooling(op, producers) or op for op in operations]
+    producers, data = dict[Hashable, Operation](), {sample}
+    for op in operations:
+        producers |= dict.fromkeys(op.results, op)
+        if op.role != "size" and data.intersection(op.reads):
+            data.update(op.results)
+    return [_pooling(op, producers, data) or op for op in operations]
 
 
-def _pooling(op: Operation, producers: _Producers) -> Operation | None:
+def _pooling(op: Operation, producers: _Producers, data: set[Hashable]) -> Operation | None:
     """Return the pooling that an operation is the end of: a sum of a product, or a "matmul"."""
     product: Operation | None = op
     if op.role == "sum":
@@ -31,7 +35,7 @@ def _pooling(op: Operation, producers: _Producers) -> Operation | None:
     assert product is not None
     for weights, h in (product.operands, [*product.operands][::-1]):
         softmax = _maker(producers, weights)
-        if softmax is not None and softmax.role == "softmax" and isinstance(h, Hashable):
+        if softmax is not None and softmax.role == "softmax" and h in data:
             score = softmax.operands[0]
             return replace(op, role="attention", reads=[h, score], operands=[h, score])
     return None

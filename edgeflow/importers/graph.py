@@ -184,7 +184,7 @@ class Graph(ABC):
         self.sample, self.sizes, self.heads, self.inside = ends
         self.path.clear()
         self.data, needed, wanted = {self.sample}, {*self.heads}, []
-        for op in reversed(pooled(self.operations)):
+        for op in reversed(pooled(self.operations, self.sample)):
             if needed.intersection(op.results):
                 needed.update(() if op.role == "size" else op.reads)
                 wanted.append(op)
@@ -394,15 +394,29 @@ class Graph(ABC):
 
     def _layers(self, chain: Assembly, op: Operation, time: int, shared: bool) -> Iterator[None]:
         """Add the layers of an operation, one at a time."""
-        if not self.carried and any(np.any(self.constant(state)) for state in op.states):
-            raise CompressError(
-                f"{op} starts from a first state that is not zeros: a stream starts from zeros, so "
-                "train and export it without"
-            )
+        starts = self._starts(op)
         method = {"matmul": "linear", "batch_norm": "affine"}.get(op.role, op.role)
-        for arguments in self.arguments(op):
+        for number, arguments in enumerate(self.arguments(op)):
             if op.role in ("mean", "batch_norm"):
                 more = (time,) if op.role == "mean" else (str(op), shared)
                 arguments = (*arguments, *more)
             getattr(chain, method)(*arguments)
+            if starts is not None:
+                chain.start(str(op), starts[:, number])
             yield
+
+    def _starts(self, op: Operation) -> NDArray[np.float64] | None:
+        """Return the first states [states, layers, units] of an operation, None if they are zeros.
+
+        Those of all sequences must be the same: a stream has one.
+        """
+        given = [] if self.carried else [np.asarray(self.constant(s)) for s in op.states]
+        if not any(map(np.any, given)):
+            return None
+        rows = [state.reshape(-1, *state.shape[-2:]) for state in given]
+        if any(np.ptp(state, axis=1).any() for state in rows) or op.role != "recurrent":
+            raise CompressError(
+                f"{op} starts from a first state that is not the same in all sequences: start from "
+                "zeros, or from one state that is expanded over them"
+            )
+        return np.stack([state[:, 0] for state in rows]).astype(np.float64)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from edgeflow.importers.graph import Graph
 
 #: Why operations are refused, and what to do.
-ATTENTION = "attention: use a recurrent layer, or its mean, weighted by one score a step"
+ATTENTION = "attention: it weighs all samples of a window at once, so use a recurrent layer"
 NOT_SUPPORTED = "not supported: leave it out or put it outside of the model"
 JOINS = "joins two paths in a way that is not supported: add, multiply or concatenate channels"
 #: Roles that may join values which all depend on the samples.

@@ -51,10 +51,8 @@ def lengths(x: Tensor) -> tuple[Tensor, Tensor]:
 #: For the table in ``docs/import.md``: the reason, or what to use instead.
 WHY = {
     "bidirectional": "needs the future: a forward layer",
-    "learned first state": "a stream starts from zeros",
-    "constant first state": "a stream starts from zeros",
-    "random first state": "a stream starts from zeros",
-    "first state from the samples": "a stream starts from zeros",
+    "random first state": "a stream starts from one state",
+    "first state from the samples": "a stream starts from one state",
     "gain as input": "has no value in the file: a constant of the model",
     "features beside the samples": "further channels of the samples",
     "lengths as input": "plain tensors, windows of one length",
@@ -84,12 +82,6 @@ WHY = {
 _FORMS = [
     Form("bidirectional", bidirectional, "future|bidirectional"),
     # first states
-    Form("learned first state",
-         lambda: net(lambda m, x: m.out(m.rnn(x, m.h0.expand(1, x.shape[0], HIDDEN).contiguous())[0]),
-                     h0=nn.Parameter(torch.randn(1, 1, HIDDEN))), "state"),
-    Form("constant first state",
-         lambda: net(lambda m, x: m.out(m.rnn(x, torch.full((1, x.shape[0], HIDDEN), 0.5))[0])),
-         "state"),
     Form("random first state",
          lambda: net(lambda m, x: m.out(m.rnn(x, torch.randn(1, x.shape[0], HIDDEN))[0])),
          "state|random"),

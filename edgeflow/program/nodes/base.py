@@ -94,6 +94,8 @@ class Node(ABC):
     state_fields: ClassVar[Mapping[str, VectorField]] = {}
     #: Of these, what a step learns: a reset leaves them.
     kept_fields: ClassVar[tuple[str, ...]] = ()
+    #: Of these, what a reset may set to other values than zero (`Program.start`).
+    start_fields: ClassVar[tuple[str, ...]] = ()
     #: What learning on the device changes, and no reset does; zero before the first label.
     learned_fields: ClassVar[Mapping[str, VectorField]] = {}
     #: What is computed of it, which the step reads and leaves; zero before the first label.
