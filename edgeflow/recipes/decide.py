@@ -9,6 +9,7 @@ from edgeflow.compression.detect import with_detect
 from edgeflow.compression.nlms import NLMS, with_nlms
 from edgeflow.compression.residual import flag_forecasts
 from edgeflow.data.phases import counted
+from edgeflow.data.words import of_words
 from edgeflow.progress import StageProgress, silent
 from edgeflow.recipes.steps import Adapt, Decide
 
@@ -43,9 +44,11 @@ def decided_data(decide: Decide, whole: "Dataset", dataset: "Dataset") -> "Datas
     Raises
     ------
     DataError
-        If there are no counts in it to be counted.
+        If there are no counts in it to be counted, or no such words to be detected.
     """
     step = step_of(decide)
+    if step == "detect" and decide.words is not None:
+        return of_words(dataset, decide.words.split(","))
     if step == "count":
         return counted(whole)
     return whole if step == "anomaly" else dataset

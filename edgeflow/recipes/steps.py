@@ -248,6 +248,8 @@ class Decide(Step):
     ----------
     detect : float, optional
         Detect events, with at most so many false alarms an hour on validation subjects, like 1.
+    words : str, optional
+        The events that --detect is for, like zero,seven; the model tells the others from them.
     anomaly : float, optional
         Flag where forecasts are off; per cent of normal samples that may be flagged, on training
         and validation subjects, like 10.
@@ -260,6 +262,7 @@ class Decide(Step):
 
     panel: ClassVar = DECISIONS
     detect: Annotated[Points | None, Option("--detect")] = None
+    words: Annotated[str | None, Option("--words")] = None
     anomaly: Annotated[Points | None, Option("--anomaly")] = None
     learn: Annotated[Points | None, Option("--learn")] = None
     count: Annotated[bool, Option("--count")] = False
