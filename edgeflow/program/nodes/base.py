@@ -319,6 +319,10 @@ class Node(ABC):
             found[field] = matrix
         return found
 
+    def calls(self, product: str) -> int:
+        """Return how often a step takes a product of `products`."""
+        return 1
+
     def delta_matrices(self) -> dict[str, Matrix]:
         """Return the products that have a threshold, by name."""
         return {name: matrix for name, matrix in self.products().items() if matrix.threshold}
@@ -347,6 +351,10 @@ class Node(ABC):
     def macs(self) -> int:
         """Return the multiply-accumulates of a dense step."""
         return sum(matrix.rows * matrix.cols for matrix in self.products().values())
+
+    def taken_macs(self) -> int:
+        """Return the multiply-accumulates of a step, but for those of zeros that it leaves out."""
+        return self.macs()
 
     def weight_bytes(self) -> int:
         """Return the bytes of weights, biases, multipliers and arrays, unpacked."""
