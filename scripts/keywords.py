@@ -1,14 +1,15 @@
-"""Streams of spoken digits in noise, of which three are keywords, as a data set of events.
+"""Streams of spoken digits in noise, as a data set of events: each digit is a word.
 
-python scripts/digit_voices.py -o voices
+python scripts/digit_voices.py -o voices --count 1000
 python scripts/keywords.py --root DATA --voices voices -o keywords.npz [--test yweweler]
 edgeflow train --data keywords.npz --task events --mode streaming --front log-mel -o runs/keywords
-edgeflow compress runs/keywords --data keywords.npz --detect 1 -o keywords.onnx
+edgeflow compress runs/keywords --data keywords.npz --detect 1 --words zero,two,seven -o kw.onnx
 
-Each speaker says all clips of all ten digits once, at random moments: the test speaker and the two
-who validate within an hour each, the others and synthetic voices within minutes. Each minute is a
-recording with noise of its own, from white to brown. The tag of a keyword lasts from its beginning
-to a tenth of a second after it; in training only around its end, when all of it has been heard.
+The test speaker and the next one by name, who validates, say all clips of all ten digits once, at
+random moments of an hour; the others and synthetic voices several times, each time at another pace
+and through another filter. Each minute is a recording with noise of its own, from white to brown.
+The tag of a word lasts from its beginning to a tenth of a second after it; in training only around
+its end, when all of it has been heard.
 """
 
 import argparse
@@ -29,6 +30,8 @@ PAUSE, AFTER = 0.25, 0.1
 #: In training: what a tag lasts before and after the word's end, in seconds; deviation of the
 #: logarithm of a clip's pace.
 END, PACE = (0.1, 0.2), 0.1
+#: Bands of a filter in training, and the deviation of their gains in decibels.
+BANDS, BAND_DB = 6, 3.0
 #: Words a minute in training, and the level of synthetic ones.
 DENSITY, LEVEL = 50, 0.05
 #: Decibels by which noise is below the speaker's clips, from and to; deviation of a clip's gain.
@@ -39,17 +42,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", required=True, help="folder of the data")
     parser.add_argument("-o", "--out", required=True, help="the .npz that is written")
-    parser.add_argument("--test", default="yweweler", help="speaker; the two next validate")
+    parser.add_argument("--test", default="yweweler", help="speaker; the next one validates")
     parser.add_argument("--voices", help="folder of synthetic speakers, who train")
-    parser.add_argument("--words", default="zero,six,seven")
-    parser.add_argument("--minutes", type=int, default=60, help="of test and each validation")
+    parser.add_argument("--minutes", type=int, default=60, help="of test and of validation")
+    parser.add_argument("--times", type=int, default=6, help="a training clip is said")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     data = load_dataset("spoken-digits", root=given.root)
-    words, rate = given.words.split(","), int(data.rate_hz)
+    words, rate = data.classes, int(data.rate_hz)
     speakers = everybody(data.recordings)
-    first = speakers.index(given.test)
-    val = [speakers[(first + i) % len(speakers)] for i in (1, 2)]
+    val = speakers[(speakers.index(given.test) + 1) % len(speakers)]
     clips: dict[str, list[tuple[np.ndarray, int]]] = {}
     recordings = [(one.person, data.classes, one) for one in data.recordings]
     if given.voices:
@@ -57,8 +59,7 @@ def main() -> None:
         # a minute has several of them
         recordings += [(VOICES, more.classes, one) for one in more.recordings]
     for who, names, one in recordings:
-        name = names[one.label]
-        tag = words.index(name) + 1 if name in words else 0
+        tag = words.index(names[one.label]) + 1
         clip = _spoken(one)
         if who == VOICES:  # of levels of their own
             clip = LEVEL * clip / np.sqrt(np.square(clip).mean())
@@ -66,13 +67,16 @@ def main() -> None:
     rng = np.random.default_rng(given.seed)
     x, tags, person = [], [], []
     for who, own in clips.items():
-        trains = who not in (given.test, *val)
+        trains = who not in (given.test, val)
         level = float(np.median([np.sqrt(np.square(clip).mean()) for clip, _ in own]))
         minutes = -(-len(own) // DENSITY) if trains else given.minutes
-        for chosen in np.array_split(rng.permutation(len(own)), minutes):
+        # of synthetic speakers there are many
+        times = 1 if not trains else given.times if who != VOICES else max(given.times // 4, 1)
+        orders = [rng.permutation(len(own)) for _ in range(times)]
+        for chosen in (part for order in orders for part in np.array_split(order, minutes)):
             said = [own[i] for i in chosen]
             if trains:
-                said = [(_paced(clip, rng), tag) for clip, tag in said]
+                said = [(_filtered(_paced(clip, rng), rng), tag) for clip, tag in said]
             found = minute_of(said, level, 60 * rate, rate, rng, END if trains else None)
             x.append(found[0])
             tags.append(found[1])
@@ -83,8 +87,8 @@ def main() -> None:
         classes=np.array([BACKGROUND, *words]), channels=np.array(["audio"]),
         units=np.array(["full scale"]), rate_hz=rate, window=rate,
         counts_per_unit=np.array([32768.0]),
-        people_train=np.array([who for who in clips if who not in (given.test, *val)]),
-        people_val=np.array(val), people_test=np.array([given.test]),
+        people_train=np.array([who for who in clips if who not in (given.test, val)]),
+        people_val=np.array([val]), people_test=np.array([given.test]),
     )  # fmt: skip
 
 
@@ -98,6 +102,15 @@ def _paced(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return a clip played faster or slower."""
     steps = round(len(clip) * np.exp(rng.normal(0, PACE)))
     return np.interp(np.linspace(0, len(clip) - 1, steps), np.arange(len(clip)), clip)
+
+
+def _filtered(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a clip with other gains of its bands, as through another microphone."""
+    spectrum = np.fft.rfft(clip)
+    gains = np.interp(
+        np.linspace(0, 1, len(spectrum)), np.linspace(0, 1, BANDS), rng.normal(0, BAND_DB, BANDS)
+    )
+    return np.fft.irfft(spectrum * 10 ** (gains / 20), len(clip))
 
 
 def minute_of(

@@ -61,7 +61,7 @@ def compile(
     backend : str
         Generator of the code: "auto", "c" or "tvm".
     optimize : str
-        Goal of the choice of kernels: "speed", "balanced" or "size".
+        Goal of the choice of kernels: "speed", "cycles", "balanced" or "size".
     kernel_sets : sequence of str, optional
         Instead of a choice by cost: the first that fits, for example ``["c"]`` for plain C.
     kernels : mapping, optional

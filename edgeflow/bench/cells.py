@@ -77,14 +77,31 @@ def random_walks(inputs: int, windows: int, steps: int, seed: int = 0) -> NDArra
 
 
 def random_cell(
-    cell: str, inputs: int, hidden: int, outputs: int = OUTPUTS, readout: str = "last"
+    cell: str,
+    inputs: int,
+    hidden: int,
+    outputs: int = OUTPUTS,
+    readout: str = "last",
+    widths: Mapping[str, str] | None = None,
 ) -> Program:
     """Return the program of a cell with random weights and a linear layer behind it.
+
+    Parameters
+    ----------
+    cell : str
+        Name in ``edgeflow.cells.CELLS``.
+    inputs, hidden, outputs : int
+    readout : str
+        As of `SequenceClassifier`.
+    widths : mapping, optional
+        As in a recipe: "weights", "activations".
 
     Raises
     ------
     TrainError
         If there is no such cell or a size is out of range.
+    EdgeFlowError
+        If there is no such width.
     """
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
@@ -99,7 +116,8 @@ def random_cell(
         for weight in model.parameters():
             if weight.dim() > 1 and float(weight.min()) < 0 < float(weight.max()):
                 nn.init.normal_(weight, 0, float(weight.std()))
-    return compress(model.eval(), random_walks(inputs, WALKS, WALK_STEPS))
+    recipe = None if widths is None else {"widths": dict(widths)}
+    return compress(model.eval(), random_walks(inputs, WALKS, WALK_STEPS), recipe=recipe)
 
 
 def bench_cells(
@@ -111,6 +129,7 @@ def bench_cells(
     outputs: int = OUTPUTS,
     optimize: str = "balanced",
     backends: Sequence[str] = ("auto",),
+    widths: Mapping[str, str] | None = None,
     steps: int = 100,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[CellRow]:
@@ -128,6 +147,8 @@ def bench_cells(
         As in :func:`edgeflow.codegen.build.compile_program`.
     backends : sequence of str
         As in :func:`edgeflow.codegen.build.compile_program`; one row for each.
+    widths : mapping, optional
+        As of `random_cell`.
     steps : int
         Samples of one random walk, from a reset.
     progress : callable, optional
@@ -151,7 +172,7 @@ def bench_cells(
     for done, (cell, size, backend) in enumerate(jobs):
         if progress is not None:
             progress(done, len(jobs), f"{cell}-{size}")
-        program = random_cell(cell, inputs, size, outputs)
+        program = random_cell(cell, inputs, size, outputs, widths=widths)
         x = program.quantize_input(random_walks(inputs, 1, steps, seed=1)[0])
         with scratch_folder("bench") as folder:
             build, counts, y = run_program(

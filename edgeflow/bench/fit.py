@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
-from edgeflow.bench.measure import measure_layers
+from edgeflow.bench.measure import measure_cycles
 from edgeflow.calibration import write_data
 from edgeflow.codegen.backends import OURS, owner
-from edgeflow.codegen.costs import MAX_BLOCK, KernelCost, KernelCosts, column_blocks
+from edgeflow.codegen.costs import MAX_BLOCK, Formula, KernelCost, KernelCosts, column_blocks
 from edgeflow.codegen.delta import HOLD, break_evens
 from edgeflow.codegen.kernels import MatvecKernel
 from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.codegen.sparse import break_even
+from edgeflow.errors import TargetError
+from edgeflow.profiling.models import load_cycle_model
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Linear
 from edgeflow.targets.board import BoardSpec
@@ -69,12 +71,15 @@ def fit_kernels(board: BoardSpec) -> KernelCosts:
     cases = {kernel: _cases(kernel) for kernel in runnable(board) if owner(kernel) is OURS}
     layers = [(Linear("layer", matrix), x) for some in cases.values() for matrix, x, _ in some]
     names = [kernel.name for kernel, some in cases.items() for _ in some]
-    counts = iter(measure_layers(layers, board, names))
-    kernels = {
-        kernel.name: _fit_kernel(kernel, some, [next(counts) for _ in some])
-        for kernel, some in cases.items()
-        if some
-    }
+    measured = iter(_measure(layers, board, names))
+    kernels = {}
+    for kernel, some in cases.items():
+        if some:
+            instructions, cycles = zip(*(next(measured) for _ in some), strict=True)
+            kernels[kernel.name] = _with_cycles(
+                _fit_kernel(kernel, some, instructions),
+                None if cycles[0] is None else _fit_kernel(kernel, some, cycles),
+            )
     kernels[HOLD] = _fit_hold(board)
     return KernelCosts(
         core=board.core.name,
@@ -85,6 +90,31 @@ def fit_kernels(board: BoardSpec) -> KernelCosts:
         break_even=break_even(kernels),
         delta_break_even=break_evens(kernels),
     )
+
+
+def _measure(
+    layers: Sequence[tuple[Linear, NDArray[np.int16]]], board: BoardSpec, names: Sequence[str]
+) -> Sequence[tuple[float, float | None]]:
+    """Return instructions of each layer, and cycles where the core has a model.
+
+    Raises
+    ------
+    TargetError
+        Also if the model has no cost for a class of instructions that occurs.
+    """
+    counts, cycles = measure_cycles(layers, board, names)
+    if cycles is not None:
+        return list(zip(counts, cycles, strict=True))
+    if load_cycle_model(board.core.name) is not None:
+        raise TargetError(f"{board.core.name}: no cycles of some of the kernels' instructions")
+    return [(count, None) for count in counts]
+
+
+def _with_cycles(cost: KernelCost, cycles: KernelCost | None) -> KernelCost:
+    """Return a formula of instructions that also has the one of cycles."""
+    if cycles is None:
+        return cost
+    return cost.model_copy(update={"cycles": Formula(**cycles.model_dump(exclude={"cycles"}))})
 
 
 def _cases(kernel: MatvecKernel) -> list[Case]:
@@ -166,20 +196,25 @@ def case_of(kernel: MatvecKernel, rows: int, cols: int, share: float, density: f
 
 
 def _fit_hold(board: BoardSpec) -> KernelCost:
-    """Fit the instructions that a product of x_hat takes more than one of x."""
+    """Fit what a product of x_hat takes more than one of x."""
     cols = DELTA_COLS + DELTA_COLS
     cases = [delta_case(FEW_ROWS, c, share, 1) for c, share in zip(cols, cycle(SHARES))]
     layers = []
     for matrix, x, _ in cases:
         dense = dataclasses.replace(matrix, threshold=0)
         layers += [(Linear("layer", matrix), x), (Linear("layer", dense), x)]
-    counts = np.array(measure_layers(layers, board, [DENSE] * len(layers)))
     updated = [updated for *_, updated in cases]
-    return fit_delta(np.zeros(len(cols)), cols, updated, counts[::2] - counts[1::2])
+    instructions, cycles = zip(*_measure(layers, board, [DENSE] * len(layers)), strict=True)
+
+    def of(counts: Sequence[float]) -> KernelCost:
+        more = np.array(counts[::2]) - np.array(counts[1::2])
+        return fit_delta(np.zeros(len(cols)), cols, updated, more)
+
+    return _with_cycles(of(instructions), None if cycles[0] is None else of(cycles))
 
 
 def fit(rows: ArrayLike, cols: ArrayLike, count: ArrayLike) -> KernelCost:
-    """Fit the formula of `KernelCost` to the instructions of dense kernels.
+    """Fit the formula to the instructions of dense kernels.
 
     For each size of blocks, with half a block of columns as one or as less; what has the least
     error is taken.
@@ -195,7 +230,7 @@ def fit(rows: ArrayLike, cols: ArrayLike, count: ArrayLike) -> KernelCost:
 def fit_sparse(
     rows: ArrayLike, items: ArrayLike, count: ArrayLike, form: BlockFormat
 ) -> KernelCost:
-    """Fit the formula of `KernelCost` to the instructions by rows and items stored."""
+    """Fit the formula to the instructions by rows and items stored."""
     rows = np.asarray(rows)
     none = np.zeros(len(rows))
     # a row as a block would count twice
@@ -210,7 +245,7 @@ def fit_delta(
     count: ArrayLike,
     items: ArrayLike | None = None,
 ) -> KernelCost:
-    """Fit the formula of `KernelCost` to the instructions by columns updated.
+    """Fit the formula to the instructions by columns updated.
 
     `items` are those that a block-sparse kernel stores. For each size of blocks of rows; what has
     the least error is taken.

@@ -215,6 +215,8 @@ def cells(
     backend: list[str] = typer.Option(
         ["auto"], "--backend", help="As for 'edgeflow compile'; may be repeated."
     ),
+    weights: str = typer.Option("int8", "--weights", help="As for 'edgeflow compress'."),
+    activations: str = typer.Option("int16", "--activations", help="As for 'edgeflow compress'."),
     weights_in: str | None = typer.Option(None, "--weights-in", help="As for 'edgeflow compile'."),
     kernels_in: str | None = typer.Option(None, "--kernels-in", help="As for 'edgeflow compile'."),
     steps: int = typer.Option(100, "--steps", min=1, help="Samples of each, one stream."),
@@ -231,6 +233,7 @@ def cells(
       edgeflow bench cells --board qemu-m55 --cell gru --cell lstm --hidden 64
       edgeflow bench cells --board qemu-m4 --cell gru --hidden 64 --weights-in ram
       edgeflow bench cells --board qemu-m55 --backend c --backend tvm
+      edgeflow bench cells --board qemu-m3 --cell gru --weights int4 --activations int8
     """
     from edgeflow.bench.cells import CELLS, HIDDEN, bench_cells
     from edgeflow.targets.board import load_board
@@ -240,6 +243,7 @@ def cells(
             load_board(board, trusted=trust_board).placed(weights=weights_in, kernels=kernels_in),
             cells=cell or CELLS, hidden=hidden or HIDDEN, inputs=inputs, outputs=outputs,
             optimize=optimize, backends=backend, steps=steps, progress=on_progress,
+            widths={"weights": weights, "activations": activations},
         )  # fmt: skip
     if json_:
         console.print_json([asdict(row) for row in rows])

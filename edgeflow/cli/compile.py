@@ -34,7 +34,9 @@ def command(
     optimize: str = typer.Option(
         "balanced",
         "--optimize",
-        help="speed: weights of 16 bits where faster; size: of 4 bits where they fit; balanced: 8.",
+        help="balanced: the fewest cycles of the board's part with weights of up to 8 bits; "
+        "cycles: of any width; speed: the fewest instructions; size: weights of 4 bits where they "
+        "fit.",
     ),
     kernel: str | None = typer.Option(
         None, "--kernel", help="A kernel or kernel set whatever it costs, e.g. c for plain C."
@@ -184,15 +186,16 @@ def show_choices(choices: "Sequence[Choice]", optimize: str) -> None:
     rows: list[list[Any]] = []
     for choice in choices:
         shape = f"{choice.layer}.{choice.matrix} {choice.rows} x {choice.cols}"
-        rows.append([shape, choice.kernel, _count(choice.instructions), choice.weight_bytes,
+        rows.append([shape, choice.kernel, _count(choice.instructions),
+                     _count(choice.cycles), choice.weight_bytes,
                      choice.why + _density(choice)])  # fmt: skip
         for other in choice.alternatives:
             why = "" if other.allowed else f"'{optimize}' does not allow it"
             rows.append(["", f"  {other.kernel}", _count(other.instructions),
-                         other.weight_bytes, why])  # fmt: skip
+                         _count(other.cycles), other.weight_bytes, why])  # fmt: skip
     console.table(
         "products: the kernel chosen, then the others that are exact",
-        ["matrix", "kernel", "instructions", "bytes", "why"],
+        ["matrix", "kernel", "instructions", "cycles", "bytes", "why"],
         rows,
         text=("kernel", "why"),
     )
@@ -206,5 +209,5 @@ def _density(choice: "Choice") -> str:
     return f"; {choice.fired:.0%} of columns updated{limit}"
 
 
-def _count(instructions: float | None) -> str:
-    return "unknown" if instructions is None else f"{instructions:,.0f}"
+def _count(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.0f}"

@@ -45,7 +45,7 @@ def command(
     optimize: str | None = typer.Option(
         None,
         "--optimize",
-        help="Of a library, a watch or a web package: speed, balanced (default) or size.",
+        help="Of a library, a watch or a web package: speed, cycles, balanced (default) or size.",
     ),
     backend: str | None = typer.Option(
         None, "--backend", help="Of a library, its kernels and steps: c (default), tvm or auto."

@@ -14,6 +14,7 @@ from edgeflow import __version__
 from edgeflow.codegen.board_file import keep_board_file, load_kept
 from edgeflow.codegen.build_file import read_build_file
 from edgeflow.codegen.choice import Choice
+from edgeflow.codegen.cycles import place_of
 from edgeflow.codegen.fit import Fit
 from edgeflow.codegen.image import compile_image, frame_size
 from edgeflow.codegen.mlperf import Mlperf
@@ -27,10 +28,12 @@ from edgeflow.errors import NoRoomError, TargetError
 from edgeflow.files import FolderKind, is_inside, output_folder, settled, write_atomic
 from edgeflow.program import Program
 from edgeflow.program.inference import predict
+from edgeflow.program.learning import learned_size
 from edgeflow.progress import StageProgress, silent
 from edgeflow.resources import license_file
 from edgeflow.targets.board import BoardSpec, Placement, load_board
 from edgeflow.targets.size import SizeReport, measure_size
+from edgeflow.targets.slots import with_slots
 from edgeflow.targets.toolchain import objcopy
 
 if TYPE_CHECKING:
@@ -294,7 +297,7 @@ def compile_program(
     backend : str
         Whose code it is: "auto", "c" or "tvm" (``codegen.backends.BACKENDS``).
     optimize : str
-        Goal of the choice of kernels: "speed", "balanced" or "size" (``codegen.choice.GOALS``).
+        Goal of the choice of kernels: one of ``codegen.choice.GOALS``.
     kernel_sets : sequence of str, optional
         Instead of a choice by cost: the first that fits, for example ``["c"]`` for plain C.
     kernels : mapping, optional
@@ -352,7 +355,9 @@ def _compile(
 ) -> Build:  # fmt: skip
     """Make all files of a build in an empty folder."""
     progress("generating C", 0, 0)
-    plan = plan_library(program, spec.core, **options)
+    plan = plan_library(program, spec.core, place=place_of(spec), **options)
+    if program.adapts:
+        spec = with_slots(spec, learned_size(program))
     fit = Fit(program, spec, plan.choices, options["backend"], options["optimize"], any_part)
     fit.check_weights()
     notes = fit.check_time()

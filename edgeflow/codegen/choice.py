@@ -1,12 +1,13 @@
 """The kernel of each matrix of a program on a core, and what the others would cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeflow.codegen.backends import kernel_sets as sets_of
 from edgeflow.codegen.backends import known_costs, owner
 from edgeflow.codegen.costs import Cost
-from edgeflow.codegen.delta import break_even, delta_instructions, expected_share
+from edgeflow.codegen.cycles import Place
+from edgeflow.codegen.delta import break_even, delta_count, expected_share
 from edgeflow.codegen.kernels import MatvecKernel, choose_kernel, kernel_named, kernels_of
 from edgeflow.errors import TargetError
 from edgeflow.program.matrix import Matrix
@@ -15,12 +16,15 @@ from edgeflow.targets.core import CoreSpec
 
 #: Goals of `edgeflow compile`.
 #:
-#: speed: the fewest instructions. balanced: the fewest with weights of 8 bits, or of 16 in
-#: matrices of at most `FEW_COLUMNS` columns, where they cost little flash. size: the fewest bits
-#: per weight that hold the matrix, up to 8; among equals the fewest instructions; or a block-sparse
-#: kernel where that needs fewer bytes.
-GOALS = ("speed", "balanced", "size")
+#: speed: the fewest instructions. cycles: of the kernels within `NEAR` of the fewest cycles of the
+#: part, and so of the least energy, the one with the fewest instructions. balanced: the same with
+#: weights of at most 8 bits, or of 16 in matrices of at most `FEW_COLUMNS` columns, where they cost
+#: little flash. size: the fewest bits per weight that hold the matrix, up to 8; among equals the
+#: fewest instructions; or a block-sparse kernel where that needs fewer bytes.
+GOALS = ("speed", "cycles", "balanced", "size")
 FEW_COLUMNS = 8
+#: Share of cycles, which are estimates, that counts as none. Without a part, all kernels are near.
+NEAR = {"cycles": 0.01, "balanced": 0.05}
 #: Share of a product's instructions that buys no larger weights, nor one more kernel's code.
 TOLERANCE = 0.01
 #: Block-sparse kernels are candidates where at least this share of their blocks is zero.
@@ -42,12 +46,15 @@ class Candidate:
         Weights, biases and multipliers as the kernel reads them; sums that it starts with.
     allowed : bool
         Whether the goal lets it be chosen.
+    cycles : float or None
+        Expected per call on the part, wait states included; None without one.
     """
 
     kernel: str
     instructions: float | None
     weight_bytes: int
     allowed: bool
+    cycles: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ class Choice:
         Expected delta density: share of a delta matrix's columns whose change is computed.
     break_even : float or None
         Delta density up to which the best delta kernel costs less than the best other one.
+    cycles : float or None
+        As of a candidate.
     """
 
     layer: str
@@ -83,6 +92,7 @@ class Choice:
     alternatives: tuple[Candidate, ...]
     fired: float | None = None
     break_even: float | None = None
+    cycles: float | None = None
 
 
 def choose_kernels(
@@ -93,11 +103,12 @@ def choose_kernels(
     optimize: str = "balanced",
     kernel_sets: Sequence[str] | None = None,
     kernels: Mapping[str, str] | None = None,
+    place: Place | None = None,
 ) -> tuple[Choice, ...]:
     """Choose the kernel of each matrix of a program.
 
-    By expected instructions (``calibration/costs/kernels``) where all kernels that the goal allows
-    were measured on the core, else the first of the core's preferred sets.
+    By expected cycles and instructions (``calibration/costs/kernels``) where all kernels that the
+    goal allows were measured on the core, else the first of the core's preferred sets.
 
     Parameters
     ----------
@@ -111,6 +122,8 @@ def choose_kernels(
         Sets or kernels in order of preference: the first that is exact, at any cost.
     kernels : mapping, optional
         Names of the kernels of single matrices, by layer and field: ``gru.input``.
+    place : Place, optional
+        The part that it runs on, and where weights are read from. Default: not known.
 
     Returns
     -------
@@ -145,9 +158,13 @@ def choose_kernels(
         name = (kernels or {}).get(f"{layer}.{field}")
         sets = [name] if name is not None else kernel_sets
         asked.append(None if sets is None else choose_kernel(matrix, sets).name)
-        tables.append(_candidates(matrix, core, offered, optimize, known, asked[-1], share))
+        tables.append(_candidates(matrix, core, offered, optimize, known, asked[-1], share, place))
     picks = _pick(tables, optimize) if kernel_sets is None else [("", "")] * len(tables)
     picks = [(name, ASKED) if name else pick for pick, name in zip(picks, asked, strict=True)]
+    chosen = [
+        next(c for c in table if c.kernel == kernel)
+        for table, (kernel, _) in zip(tables, picks, strict=True)
+    ]
     return tuple(
         Choice(
             layer=layer,
@@ -155,16 +172,17 @@ def choose_kernels(
             rows=matrix.rows,
             cols=matrix.cols,
             input_bits=matrix.input_bits,
-            kernel=kernel,
-            instructions=next(c.instructions for c in table if c.kernel == kernel),
-            weight_bytes=next(c.weight_bytes for c in table if c.kernel == kernel),
+            kernel=best.kernel,
+            instructions=best.instructions,
+            weight_bytes=best.weight_bytes,
             why=why,
-            alternatives=tuple(c for c in table if c.kernel != kernel),
+            alternatives=tuple(c for c in table if c is not best),
             fired=share,
             break_even=_break_even(matrix, table, known) if share is not None else None,
+            cycles=best.cycles,
         )
-        for (layer, field, matrix), table, (kernel, why), share in zip(
-            matrices, tables, picks, shares, strict=True
+        for (layer, field, matrix), table, best, (_, why), share in zip(
+            matrices, tables, chosen, picks, shares, strict=True
         )
     )
 
@@ -195,7 +213,7 @@ def _break_even(
 def _pick(tables: Sequence[Sequence[Candidate]], goal: str) -> list[tuple[str, str]]:
     """Return kernel and reason for each table of candidates."""
     picks = [_best(table, goal) for table in tables]
-    if goal == "speed":
+    if goal in ("speed", "cycles"):
         return picks
     needless = _needless(tables, [name for name, _ in picks])
     if needless is not None and not (goal == "size" and kernel_named(needless).sparse):
@@ -215,6 +233,7 @@ def _candidates(
     known: Mapping[str, Cost],
     asked: str | None,
     share: float | None,
+    place: Place | None,
 ) -> list[Candidate]:
     """Return all kernels that are exact, those that the goal allows first, the best first.
 
@@ -236,29 +255,44 @@ def _candidates(
         cost = known.get(kernel.name)
         items = kernel.sparse.items(matrix) if kernel.sparse else None
         if share is not None:
-            expected = delta_instructions(kernel, matrix, share, known, items)
+            expected = delta_count(kernel, matrix, share, known, items)
         else:
-            expected = cost.instructions(matrix.rows, matrix.cols, items) if cost else None
+            expected = cost.count(matrix.rows, matrix.cols, items) if cost else None
+        stored = kernel.layout.bytes(matrix)
+        cycles = None
+        if place is not None:
+            cycles = place.cycles(kernel, matrix, expected, stored, known, items, share)
         found.append(
             Candidate(
                 kernel.name,
                 None if expected is None else round(expected, 1),
-                kernel.layout.bytes(matrix),
+                stored,
                 _allowed(kernel, matrix, goal, fewest),
+                None if cycles is None else round(cycles, 1),
             )
         )
+    found = _near(found, NEAR.get(goal))
     # stable: where not all were measured, the order of preference stays
     measured = all(c.instructions is not None for c in found if c.allowed)
     found.sort(key=lambda c: (not c.allowed, (c.instructions or 0) if measured else 0))
     return found
 
 
+def _near(table: Sequence[Candidate], share: float | None) -> list[Candidate]:
+    """Allow only candidates within a share of the fewest cycles, where all are known."""
+    cycles = [c.cycles for c in table if c.allowed and c.cycles is not None]
+    if share is None or len(cycles) < sum(c.allowed for c in table):
+        return list(table)
+    most = min(cycles) * (1 + share)
+    return [replace(c, allowed=c.allowed and (c.cycles or 0) <= most) for c in table]
+
+
 def _allowed(kernel: MatvecKernel, matrix: Matrix, goal: str, fewest: int) -> bool:
-    if goal == "speed":
+    if goal in ("speed", "cycles"):
         return True
     if goal == "size":
         return kernel.weight_bits <= (8 if kernel.sparse else fewest)
-    return kernel.weight_bits == 8 or (kernel.weight_bits == 16 and matrix.cols <= FEW_COLUMNS)
+    return kernel.weight_bits <= 8 or (kernel.weight_bits == 16 and matrix.cols <= FEW_COLUMNS)
 
 
 def _lacks_zeros(kernel: MatvecKernel, matrix: Matrix) -> bool:

@@ -19,8 +19,8 @@ Block = Annotated[int, Field(ge=1, le=MAX_BLOCK)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class KernelCost(Data):
-    """Instructions of a call: ``a + b rows + c R + d C + e R C + f F``.
+class Formula(Data):
+    """What a call of a kernel takes: ``a + b rows + c R + d C + e R C + f F``.
 
     R and C are the numbers of blocks of rows and of columns; with a block-sparse kernel the items
     stored (``edgeflow.codegen.layouts.block_format``) take the place of R C, with a delta kernel
@@ -50,10 +50,10 @@ class KernelCost(Data):
     half: Annotated[float, Field(gt=0, le=1)] = 1.0
     error_percent: Annotated[float, Field(ge=0)]
 
-    def instructions(
+    def count(
         self, rows: int, cols: int, items: float | None = None, updated: float | None = None
     ) -> float:
-        """Return the expected instructions of a call, requantization included.
+        """Return what is expected of a call, requantization included.
 
         Parameters
         ----------
@@ -72,8 +72,20 @@ class KernelCost(Data):
         return around + self.per_column_block * C + self.per_block * blocks
 
 
+class KernelCost(Formula):
+    """Instructions of a call.
+
+    Attributes
+    ----------
+    cycles
+        Those of the core's cycle model, memories without wait states; None: there is no model.
+    """
+
+    cycles: Formula | None = None
+
+
 def column_blocks(cols: int, width: int, half: float) -> float:
-    """Return the blocks of this many columns: see `KernelCost`."""
+    """Return the blocks of this many columns: see `Formula`."""
     whole, rest = divmod(cols, width)
     return whole + (half if 2 * rest <= width else 1.0) * (rest > 0)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgeflow.codegen.costs import Cost
+from edgeflow.codegen.costs import Cost, Formula
 from edgeflow.codegen.kernels import MATVEC_KERNELS, MatvecKernel
 from edgeflow.codegen.sparse import DENSITY, REFERENCE, reference_matrix
 from edgeflow.program.matrix import Matrix
@@ -26,14 +26,14 @@ def expected_share(program: Program, name: str) -> float:
     return min(1.0, max(0.0, float(share))) if isinstance(share, int | float) else DELTA_DENSITY
 
 
-def delta_instructions(
+def delta_count(
     kernel: MatvecKernel,
     matrix: Matrix,
     share: float,
-    known: Mapping[str, Cost],
+    known: Mapping[str, Cost | Formula],
     items: float | None = None,
 ) -> float | None:
-    """Return the expected instructions of a call, `HOLD` included with a kernel that needs it.
+    """Return what is expected of a call, `HOLD` included with a kernel that needs it.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def delta_instructions(
     share : float
         Of columns that are updated, 0..1.
     known : mapping
-        Costs by name.
+        Costs by name: of instructions, or of cycles.
     items : float, optional
         Stored, with a block-sparse kernel.
 
@@ -57,11 +57,11 @@ def delta_instructions(
     if cost is None:
         return None
     if kernel.delta:
-        return cost.instructions(matrix.rows, matrix.cols, items, updated)
+        return cost.count(matrix.rows, matrix.cols, items, updated)
     if hold is None:
         return None
-    dense = cost.instructions(matrix.rows, matrix.cols, items)
-    return dense + hold.instructions(0, matrix.cols, updated=updated)
+    dense = cost.count(matrix.rows, matrix.cols, items)
+    return dense + hold.count(0, matrix.cols, updated=updated)
 
 
 def break_even(
@@ -77,7 +77,7 @@ def break_even(
     costs = []
     for kernel in (delta, other):
         items = kernel.sparse.items(matrix) if kernel.sparse else None
-        costs += [delta_instructions(kernel, matrix, share, known, items) for share in (0.0, 1.0)]
+        costs += [delta_count(kernel, matrix, share, known, items) for share in (0.0, 1.0)]
     empty, full, held, always = costs
     if empty is None or full is None or held is None or always is None:
         return None

@@ -10,6 +10,7 @@ from edgeflow.codegen import learning
 from edgeflow.codegen.backends import ALL, OURS, TVM, backends_of, owner
 from edgeflow.codegen.backends.backend import Code, Product, Site, StepCode
 from edgeflow.codegen.choice import Choice, choose_kernels
+from edgeflow.codegen.cycles import Place
 from edgeflow.codegen.kernels import UNALIGNED_SETS, kernel_named
 from edgeflow.codegen.places import Places
 from edgeflow.codegen.sources import source_file
@@ -96,6 +97,7 @@ def plan_library(
     kernel_sets: Sequence[str] | None = None,
     kernels: Mapping[str, str] | None = None,
     tvm_layers: Collection[str] | None = None,
+    place: Place | None = None,
 ) -> Plan:
     """Choose the kernels of a program, and the backends of its steps.
 
@@ -103,7 +105,7 @@ def plan_library(
     ----------
     program : Program
     core : CoreSpec
-    backend, optimize, kernel_sets, kernels
+    backend, optimize, kernel_sets, kernels, place
         As in :func:`edgeflow.codegen.choice.choose_kernels`.
     tvm_layers : collection of str, optional
         Layers whose step TVM writes, ours the others; default: as `backend` chooses, but ours all
@@ -117,8 +119,9 @@ def plan_library(
         If the backend is not installed.
     """
     choices = choose_kernels(
-        program, core, backend=backend, optimize=optimize, kernel_sets=kernel_sets, kernels=kernels
-    )
+        program, core, backend=backend, optimize=optimize, kernel_sets=kernel_sets,
+        kernels=kernels, place=place,
+    )  # fmt: skip
     products = tuple(_products(program, choices))
     chosen = backends_of(core, backend) if kernel_sets is None else (OURS,)
     writers = dict.fromkeys((node.name for node in program.nodes), OURS)

@@ -56,10 +56,10 @@ class TvmCost(Data):
             raise ValueError("cols do not ascend")
         return self
 
-    def instructions(
+    def count(
         self, rows: int, cols: int, items: float | None = None, updated: float | None = None
     ) -> float:
-        """Return the instructions of a call, requantization included; see `KernelCost`."""
+        """Return the instructions of a call, requantization included; see `Formula`."""
         groups, left = divmod(rows, self.rows)
         single, several = self._at(self.single, cols), self._at(self.several, cols)
         if groups > SEVERAL:

@@ -43,7 +43,7 @@ def break_even(kernels: Mapping[str, KernelCost]) -> dict[str, float]:
         if kernel.sparse is None or matrix is None:
             continue
         dense = min(
-            kernels[k.name].instructions(*REFERENCE)
+            kernels[k.name].count(*REFERENCE)
             for k in known
             if k.sparse is None and k.weight_bits <= kernel.weight_bits and k.is_exact_for(matrix)
         )
@@ -91,7 +91,7 @@ def _instructions(cost: KernelCost, blocks: BlockFormat, share: float) -> float:
     """Return the instructions at `REFERENCE` with this share of blocks left."""
     rows, cols = REFERENCE
     number = -(-rows // blocks.rows) * -(-cols // blocks.cols)
-    return cost.instructions(rows, cols, items=share * number / blocks.step)
+    return cost.count(rows, cols, items=share * number / blocks.step)
 
 
 def reference_matrix(

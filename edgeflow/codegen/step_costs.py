@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from edgeflow.calibration import Data, load_of_core
-from edgeflow.codegen.choice import Choice
 from edgeflow.targets.part import Part
+
+if TYPE_CHECKING:
+    from edgeflow.codegen.choice import Choice
 
 #: Cycles per instruction.
 Ratio = Annotated[float, Field(gt=0, le=20, allow_inf_nan=False)]
@@ -47,12 +49,12 @@ def load_step_costs(core: str) -> StepCosts | None:
     return load_of_core(StepCosts, "steps", core)
 
 
-def is_certain(choice: Choice) -> bool:
+def is_certain(choice: "Choice") -> bool:
     """Tell whether a product takes the same instructions whatever its data."""
     return choice.fired is None and choice.input_bits > _SPIKE_BITS
 
 
-def fetched_lines(choices: Sequence[Choice], part: Part) -> int:
+def fetched_lines(choices: "Sequence[Choice]", part: Part) -> int:
     """Return the lines that a step reads from a part's flash through its data cache.
 
     A step reads all weights in turn, so none is still there if they do not all fit the cache.
@@ -67,7 +69,7 @@ def fetched_lines(choices: Sequence[Choice], part: Part) -> int:
 
 
 def expected_cycles(
-    choices: Sequence[Choice], costs: StepCosts, part: Part, in_flash: bool = True
+    choices: "Sequence[Choice]", costs: StepCosts, part: Part, in_flash: bool = True
 ) -> tuple[float, float]:
     """Return the fewest cycles that a step can take on a part, and the cycles of its products.
 

@@ -32,7 +32,7 @@ class DetectPoint:
     Parameters
     ----------
     high, shift, needed, steps : int
-        Of :class:`edgeflow.program.nodes.Detect`; of all classes but the background.
+        Of :class:`edgeflow.program.nodes.Detect`; of all classes that are events.
     scores : dict
         Metrics of `edgeflow.tasks.events.Events`.
     """
@@ -100,7 +100,7 @@ def with_detect(program: Program, dataset: "Dataset", max_false_alarms: float) -
 
 def _node(program: Program, task: Events, point: DetectPoint | None = None) -> Detect:
     high = np.full(task.size, INT16_MAX if point is None else point.high, np.int16)
-    high[0] = INT16_MAX
+    high[~task.detected] = INT16_MAX
     return Detect(
         free_name(program, "detect"),
         high,
@@ -119,14 +119,14 @@ def _points(node: Detect, task: Events, ran: Streams) -> list[DetectPoint]:
     """Return all candidates with their scores."""
     x = np.concatenate(ran.outputs).astype(np.int64)
     # most of the time the background leads, by more than a word ever does
-    words = x.argmax(axis=1) > 0
+    words = task.decide(x) > 0
     ordered = np.sort(x[words] if words.any() else x, axis=1)
     leads = np.minimum(ordered[:, -1] - ordered[:, -2], INT16_MAX - 1)
     # many more thresholds at the top, where few false alarms are; the last is above all scores
     shares = 1 - np.geomspace(1e-5, 1, THRESHOLDS)
     highs = np.append(np.unique(np.quantile(leads, shares, method="higher")), INT16_MAX)
     high = np.full((len(highs), task.size), INT16_MAX)
-    high[:, 1:] = highs[:, None]
+    high[:, task.detected] = highs[:, None]
     points = []
     for shift, needed, steps in SMOOTHING:
         tried = replace(node, shift=shift, needed=needed, steps=steps)

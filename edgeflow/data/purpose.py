@@ -6,6 +6,7 @@ from dataclasses import replace
 from edgeflow.data.dataset import Dataset
 from edgeflow.data.forecasts import forecasts
 from edgeflow.data.phases import can_be_counted, counted, phases
+from edgeflow.data.words import of_words
 from edgeflow.errors import DataError
 from edgeflow.tasks import Forecast, Tagging, Task
 from edgeflow.tasks.counting import Counting
@@ -73,5 +74,8 @@ def for_task(dataset: Dataset, task: Task) -> Dataset:
     if isinstance(task, Tagging) and list(task.classes) == dataset.classes:
         return replace(dataset, target=task)
     if isinstance(task, Events) and list(task.classes) == dataset.classes:
-        return replace(dataset, target=task) if dataset.rate_hz == task.rate_hz else dataset
+        if dataset.rate_hz != task.rate_hz:
+            return dataset
+        whole = replace(dataset, target=replace(task, words=()))
+        return of_words(whole, task.words) if task.words else whole
     return dataset

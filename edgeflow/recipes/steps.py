@@ -54,8 +54,9 @@ def _regularizers() -> Collection[str]:
 
 def _learners() -> Collection[str]:
     from edgeflow.compression.adapt import LEARNERS
+    from edgeflow.compression.nlms import NLMS
 
-    return LEARNERS
+    return (*LEARNERS, NLMS)
 
 
 def _not_negative(value: int) -> int:
@@ -247,6 +248,8 @@ class Decide(Step):
     ----------
     detect : float, optional
         Detect events, with at most so many false alarms an hour on validation subjects, like 1.
+    words : str, optional
+        The events that --detect is for, like zero,seven; the model tells the others from them.
     anomaly : float, optional
         Flag where forecasts are off; per cent of normal samples that may be flagged, on training
         and validation subjects, like 10.
@@ -259,20 +262,21 @@ class Decide(Step):
 
     panel: ClassVar = DECISIONS
     detect: Annotated[Points | None, Option("--detect")] = None
+    words: Annotated[str | None, Option("--words")] = None
     anomaly: Annotated[Points | None, Option("--anomaly")] = None
     learn: Annotated[Points | None, Option("--learn")] = None
     count: Annotated[bool, Option("--count")] = False
 
 
 class Adapt(Step):
-    """A read-out that learns on the device.
+    """A layer that learns on the device.
 
     Attributes
     ----------
     learner : str, optional
-        Learn from labels on the device, in the place of the trained read-out: prototypes (moves
-        rows with the means of labelled windows) or head (gradient descent on stored ones); how is
-        chosen on validation subjects.
+        Learn on the device; how is chosen on validation subjects. From labels, in the place of the
+        trained read-out: prototypes (moves rows with the means of labelled windows) or head
+        (gradient descent on stored ones). Of forecasts, from what came: nlms.
     store : int
         Labelled windows of each class that head stores.
     """
@@ -302,7 +306,7 @@ class Compile(Step):
     Attributes
     ----------
     optimize : str
-        Goal of the compilation for it: speed, balanced (default), size.
+        Goal of the compilation for it: speed, cycles, balanced (default), size.
     """
 
     panel: ClassVar = MEASUREMENT

@@ -1,17 +1,19 @@
 """Events in a stream: which class begins when, of those that are not the background."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow import metrics
+from edgeflow.errors import DataError
 from edgeflow.metrics import Matched
 from edgeflow.tasks.classes import Classes
 from edgeflow.tasks.classification import cross_entropy
-from edgeflow.tasks.task import Loss, Metric, Scores
+from edgeflow.tasks.output import Scale
+from edgeflow.tasks.task import Loss, Metric, Scores, Task
 
 #: Seconds after an event in which a detection still hits it, and after a false alarm in which
 #: there is no other: those of MLPerf Tiny's streaming wake words.
@@ -32,9 +34,13 @@ class Events(Classes):
         The first is the background.
     rate_hz : float
         Samples per second, above 0.
+    words : tuple of str
+        Classes that are events; (): all but the first. A model tells the others from them, but in
+        decisions and targets they are background.
     """
 
     rate_hz: float = 1.0
+    words: tuple[str, ...] = ()
 
     name: ClassVar[str] = "events"
     metrics: ClassVar[tuple[Metric, ...]] = (
@@ -55,6 +61,40 @@ class Events(Classes):
     @property
     def per_step(self) -> bool:
         return True
+
+    @property
+    def detected(self) -> NDArray[np.bool_]:
+        """Which classes are events, [classes]."""
+        return np.array(
+            [bool(i) and one in (self.words or self.classes) for i, one in enumerate(self.classes)]
+        )
+
+    def of_words(self, words: Sequence[str]) -> "Events":
+        """Return the task of some of the events; `words` are names.
+
+        Raises
+        ------
+        DataError
+            If a name is no event's, or stands twice.
+        """
+        events = self.classes[1:]
+        for i, word in enumerate(words):
+            if word not in events or word in words[:i]:
+                problem = "stands twice" if word in events else "is no event's name"
+                raise DataError(f"'{word}' {problem}: choose of {', '.join(events)}")
+        return replace(self, words=tuple(words))
+
+    def heard(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Return numbers of classes with 0 in the place of those that are no events."""
+        return np.where(self.detected[labels], labels, 0)
+
+    def aligned(self, y: NDArray[Any], source: Task, data: str) -> NDArray[Any]:
+        if isinstance(source, Events):
+            source = replace(source, words=self.words)
+        return self.heard(super().aligned(y, source, data))
+
+    def decide(self, outputs: NDArray[Any], scale: Scale = 1.0) -> NDArray[Any]:
+        return self.heard(super().decide(outputs, scale))
 
     def right(self, outputs: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.bool_]:
         found: NDArray[np.bool_] = self.decide(outputs) == truth

@@ -2,7 +2,7 @@
 #include "ef_kernels.h"
 #include "ef_math.h"
 
-#define HALF_RANGE ((1 << 29) - 1)
+#define HALF_RANGE (((int32_t)1 << 29) - 1)
 #define MOST_MOVE (1 << 12)
 
 /* exp(-distance) in Q0.15, as model_confidence() has it */
@@ -30,7 +30,7 @@ static void descend(const ef_adaptive *cell, const ef_learner *learner, const in
     }
     int32_t total = 0;
     for (unsigned i = 0; i < outputs; i++) {
-        const int32_t power = exponential(cell, largest - y[i]);
+        const int32_t power = exponential(cell, (int32_t)largest - y[i]);
         y[i] = (int16_t)(uint16_t)power; /* up to 2^15 */
         total += power;
     }

@@ -3,11 +3,13 @@
 #define EF_MATVEC_H
 
 /* Cortex-M0 and M0+ (armv6m) */
+ef_matvec ef_matvec_pair_s4_s16_armv6m;       /* int4, two rows in one product */
 ef_matvec ef_matvec_s8_s16_armv6m;            /* eight rows at a time share x */
 ef_matvec ef_matvec_sparse_8x1_s8_s16_armv6m; /* blocks that are not zero */
 ef_matvec ef_matvec_sparse_1x1_s8_s16_armv6m; /* weights that are not zero, positive ones first */
 
 /* Cortex-M3 (armv7m) */
+ef_matvec ef_matvec_pair_s4_s16_armv7m;       /* int4, two rows in one product */
 ef_matvec ef_matvec_s8_s16_armv7m;            /* eight rows at a time share x */
 ef_matvec ef_matvec_sparse_1x1_s8_s16_armv7m; /* weights that are not zero */
 
@@ -33,6 +35,7 @@ ef_matvec ef_delta_matvec_sparse_4x1_s8_s16_dsp; /* delta update by blocks that 
 ef_matvec ef_add_columns_s8_dsp;                 /* adds the columns of spikes */
 ef_matvec ef_matvec_narrow_s16_s16_dsp;          /* weights in 16 bits, x in registers */
 ef_matvec ef_matvec_pair_s8_s16_dsp;             /* int8, two rows per halfword */
+ef_matvec ef_matvec_wide_s8_s16_dsp;             /* int8, two rows per halfword, many columns */
 ef_matvec ef_matvec_s8_s16_dsp;                  /* int8, tiles of 4 x 4 */
 ef_matvec ef_matvec_s16_s16_dsp;                 /* weights in 16 bits: fastest, most flash */
 ef_matvec ef_matvec_s4_s16_dsp;                  /* int4, four rows per halfword */
@@ -67,6 +70,7 @@ ef_matvec ef_matvec_s8_s8_neon_dot;  /* x narrowed to bytes */
 ef_matvec ef_matvec_s8_s16_neon_dot; /* x as two bytes */
 
 /* RV32IM (rv32) */
+ef_matvec ef_matvec_pair_s4_s16_rv32;       /* int4, two rows in one product */
 ef_matvec ef_matvec_s8_s16_rv32;            /* eight rows at a time share x */
 ef_matvec ef_matvec_sparse_1x1_s8_s16_rv32; /* weights that are not zero */
 

@@ -33,7 +33,7 @@ from tests.harness import (
 )
 from tests.random_nodes.adaptive import random_nlms
 from tests.random_nodes.draw import DRAW, PLAIN
-from tests.random_programs import random_graph, random_program, samples
+from tests.random_programs import random_graph, random_program, samples, with_start
 
 CONVOLUTION = ["taps", "gru", "norm", "relu", "taps", "mixer", "gru"]
 RATES = ["taps", "decimate", "gru", "moving_max", "decimate", "lstm"]
@@ -53,6 +53,12 @@ PROGRAMS = {
     "convolution": random_program(64, 5, [1, 9, 1, 1, 1, 21, 7], 4, 12, 12, cells=CONVOLUTION),
     "spiking_memory": random_program(9, 5, [19, 21, 7], 4, 12, 12, cells=["l2mu"]),
     "graph": random_graph(24, 5, [16, 16, 8, 8], 3, 12, 12, cells=["gru", "relu", "lstm"]),
+    "attention": random_program(
+        3, 5, [19, 1, 7, 1], 4, 12, 12, cells=["gru", "attention_pool", "relu", "attention_pool"]
+    ),
+    "started": with_start(
+        random_program(31, 5, [19, 7, 9], 4, 12, 12, cells=["gru", "lstm", "slow_gru"]), 1
+    ),
     "rates": random_program(8, 5, [1, 1, 9, 1, 1, 7], 4, 12, 12, cells=RATES),
     "front": random_program(7, 6, [1] * 4, 5, 16, 12, cells=FRONT),
     "sound": random_program(6, 37, [1], 5, 16, 12, cells=["log_mel"]),
@@ -95,6 +101,7 @@ def test_board_equals_oracle_on_more(board: str, kernels: str, tmp_path: Path) -
 # than they unroll, in whole and other multiples.
 STEPS = [1, 6, 11, 16, 21, 26, 31, 36, 37, 64, 68, 75, 129, 134]
 STAIRCASE = lighter(random_program(5, 2, STEPS, 10, 12, 12), 31)
+WIDE_STAIRCASE = lighter(random_program(5, 2, [*STEPS[:-1], 134, 200], 10, 12, 12), 63)
 FLAT_STAIRCASE = lighter(random_program(5, 2, STEPS[:-2], 10, 12, 12), 5)
 NARROW_STAIRCASE = random_program(5, 3, [1, 2, 3, 4, 5, 6, 7, 8], 10, 12, 12)
 
@@ -103,6 +110,7 @@ NARROW_STAIRCASE = random_program(5, 3, [1, 2, 3, 4, 5, 6, 7, 8], 10, 12, 12)
 def test_dsp_kernels_at_every_remainder(tmp_path: Path) -> None:
     programs = {
         "ef_matvec_pair_s8_s16_dsp": STAIRCASE,
+        "ef_matvec_wide_s8_s16_dsp": WIDE_STAIRCASE,
         "ef_matvec_s8_s16_dsp": STAIRCASE,
         "ef_matvec_s16_s16_dsp": STAIRCASE,
         "ef_matvec_s4_s16_dsp": FLAT_STAIRCASE,
@@ -127,8 +135,16 @@ def at_their_limits(weight: int, cols: int, bits: list[int], shift: int = 1) -> 
     return Matrix(weight * sign, bias.astype(np.int32), multiplier.astype(np.int32), shift, 12)
 
 
+def in_parts(cols: int) -> Matrix:
+    """Return 8 rows whose sums over each 64 columns come next to 2**23."""
+    sign = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (8, cols))
+    multiplier = np.full(8, (28000 << 31) // (64 * cols * 2047), np.int32)
+    return Matrix(64 * sign, np.zeros(8, np.int32), multiplier, 1, 12)
+
+
 DSP_LIMITS = [
     ("ef_matvec_pair_s8_s16_dsp", at_their_limits(127, 32, [23, 30])),
+    ("ef_matvec_wide_s8_s16_dsp", at_their_limits(127, 32, [23, 30])),
     ("ef_matvec_s8_s16_dsp", at_their_limits(127, 77, [30])),
     ("ef_matvec_s16_s16_dsp", at_their_limits(127, 77, [30])),
     ("ef_matvec_narrow_s16_s16_dsp", at_their_limits(127, 8, [30])),
@@ -164,6 +180,18 @@ def test_dsp_kernels_at_their_limit(board: str, tmp_path: Path) -> None:
         assert 16000 < np.abs(case.program.run(case.samples)).max() < 32767
         cases[f"{kernel} {matrix.shift}"] = case
     assert len(cases) == len(DSP_LIMITS)
+    for cols in (128, 200, 512):
+        matrix = in_parts(cols)
+        kernel = choose_kernel(matrix, ["dsp"]).name
+        assert kernel == "ef_matvec_wide_s8_s16_dsp"
+        for row in (0, 1):  # the second row of a pair may be larger
+            larger = matrix.weight.copy()
+            larger[row, -1] = 127
+            same = choose_kernel(dataclasses.replace(matrix, weight=larger), ["dsp"]).name == kernel
+            assert same == (row == 1)
+        sign = np.sign(matrix.weight)
+        x = np.concatenate([sign, -sign]).astype(np.int16) * 2047
+        cases[f"{kernel}, {cols} columns"] = Case(linear(matrix), [kernel], x[None])
     assert mismatches(board, cases, tmp_path) == none_of(cases)
 
 
@@ -284,6 +312,29 @@ def test_mve_kernels_at_their_limit(tmp_path: Path) -> None:
     """Accumulators at their bound, and multipliers as high as they go."""
     cases = {f"{limit}": mve_limit(*limit) for limit in MVE_LIMITS}
     assert mismatches("qemu-m55", cases, tmp_path) == none_of(cases)
+
+
+NIBBLE_PAIRS = ["armv6m", "armv7m", "rv32"]
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("kernels", NIBBLE_PAIRS)
+def test_pairs_of_nibbles_at_their_limit(kernels: str, tmp_path: Path) -> None:
+    """Sums of two rows fill the halfwords of an accumulator, columns and rows of any remainder."""
+    kernel, cases = f"ef_matvec_pair_s4_s16_{kernels}", {}
+    for rows, cols, shift in ((1, 1, 1), (3, 6, 15), (5, 2, 1), (13, 35, 6), (16, 36, 4)):
+        rng = np.random.default_rng(cols)
+        sign = rng.choice(np.array([-1, 1], np.int8), (rows, cols))
+        bias = rng.choice([-1, 1], rows) * (2**15 - 1 - 7 * cols * 127)
+        multiplier = np.resize([2**31 - 1, 2 ** (31 - shift), 2 ** (30 - shift) + 1], rows)
+        matrix = Matrix(7 * sign, bias.astype(np.int32), multiplier.astype(np.int32), shift, 8)
+        assert choose_kernel(matrix, [kernels]).name == kernel
+        over = dataclasses.replace(matrix, bias=matrix.bias + np.sign(matrix.bias))
+        assert choose_kernel(over, [kernels]).name != kernel
+        x = np.concatenate([sign, -sign, rng.integers(-127, 128, (6, cols))]).astype(np.int16)
+        x[: 2 * rows] *= 127
+        cases[f"{rows} x {cols}"] = Case(linear(matrix), [kernel], x[None])
+    assert mismatches(HOME[kernels], cases, tmp_path) == none_of(cases)
 
 
 # Without SIMD, and AArch64: groups of 8 rows, any activations. Of the first set of each core, and

@@ -10,12 +10,13 @@ import pytest
 
 import edgeflow as ef
 from edgeflow.data.purpose import for_purpose, for_task
-from edgeflow.errors import CompressError
+from edgeflow.errors import CompressError, DataError
 from edgeflow.program import Program
 from edgeflow.program.nodes import Count, Detect, Residual
 from edgeflow.tasks import Tagging
 from edgeflow.tasks.anomaly import Anomaly
 from edgeflow.tasks.counting import Counting
+from edgeflow.tasks.events import Events
 from edgeflow.tasks.phase import Phase
 from tests.unit.test_decision_tuning import WORDS, exercise, made, pump, words
 
@@ -34,6 +35,16 @@ def test_the_recipe_has_a_detector(tmp_path: Path) -> None:
     assert found["val"]["false_alarms_per_hour"] <= 20 and found["val"]["recall"] > 0.5
     assert set(found["people"]) == {"e"} and "latency_ms_p50" in found["test"]
     assert isinstance(Program.load(tmp_path / "m.onnx").nodes[-1], Detect)
+    recipe = {"decide": {"detect": 20, "words": "yes"}}
+    some = ef.compress(trained, tagged, recipe=recipe, out=tmp_path / "some.onnx")
+    task = Program.load(tmp_path / "some.onnx").task
+    assert isinstance(task, Events) and task.words == ("yes",) and some.task == task
+    heard = for_task(tagged, task)
+    assert heard.task == task and set(heard.recordings[0].by_step()) == {0, 1}
+    with pytest.raises(CompressError, match="--words yes: it needs --detect"):
+        ef.compress(trained, tagged, recipe={"decide": {"words": "yes"}})
+    with pytest.raises(DataError, match="--words: 'maybe' is no event's name: choose of yes, no"):
+        ef.compress(trained, tagged, recipe={"decide": {"detect": 1, "words": "maybe"}})
     with pytest.raises(CompressError, match="use either --detect or --cutoff"):
         ef.compress(trained, data, recipe={"decide": {"detect": 1}, "cutoff": {"max_drop": 1}})
 

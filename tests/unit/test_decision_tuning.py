@@ -11,8 +11,11 @@ from edgeflow.compression.count import with_count
 from edgeflow.compression.detect import with_detect
 from edgeflow.compression.residual import with_residual
 from edgeflow.data import Dataset, Recording
-from edgeflow.errors import CompressError
+from edgeflow.data.select import choose_sequences
+from edgeflow.data.words import of_words
+from edgeflow.errors import CompressError, DataError
 from edgeflow.program import InputFormat, Linear, Matrix, Program
+from edgeflow.program.fixedpoint import INT16_MAX
 from edgeflow.program.nodes import Count, Detect, Residual
 from edgeflow.tasks import OutputFormat, Task
 from edgeflow.tasks.anomaly import Anomaly
@@ -99,6 +102,32 @@ class TestDetect:
 
         found = with_detect(passing(3), made(WORDS, record, 3), max_false_alarms=0)
         assert found.metadata["detect"]["val"]["recall"] > 0.8
+
+    def test_some_words_only_and_the_others_beside_them(self) -> None:
+        whole = made(WORDS, words, 3)
+        data = of_words(whole, ["yes"])
+        found = with_detect(passing(3), data, max_false_alarms=10)
+        assert isinstance(found.task, Events) and found.task.words == ("yes",)
+        detector = found.nodes[-1]
+        assert isinstance(detector, Detect)
+        assert (detector.high == INT16_MAX).tolist() == [True, False, True]
+        # the data as they come, which have other words, too
+        read = choose_sequences(found, whole, "test")
+        outputs = read.run(lambda x: found.run(found.quantize_input(x)), 8)
+        decided = found.task.decide(np.concatenate(outputs))
+        assert set(read.truth) == set(decided) == {0, 1}
+        scores = found.task.score(read.truth, decided)
+        assert scores["recall"] > 0.9 and scores["false_alarms_per_hour"] <= 40
+
+    @pytest.mark.parametrize("names", [["maybe"], ["none"], ["yes", "yes"], [""]])
+    def test_words_that_are_no_events(self, names: list[str]) -> None:
+        with pytest.raises(DataError, match="--words: '.*' (is no event's name|stands twice)"):
+            of_words(made(WORDS, words, 3), names)
+
+    def test_words_of_another_task(self) -> None:
+        data = made(Counting(), lambda rng, who: Recording(np.zeros((50, 3)), 2.0, who), 3)
+        with pytest.raises(DataError, match="is for counting, not events"):
+            of_words(data, ["yes"])
 
     def test_test_subjects_choose_nothing(self) -> None:
         data = made(WORDS, words, 3)

@@ -14,7 +14,7 @@ from edgeflow.codegen.delta import (
     REFERENCE,
     break_even,
     break_evens,
-    delta_instructions,
+    delta_count,
     expected_share,
 )
 from edgeflow.codegen.kernels import kernel_named
@@ -70,7 +70,8 @@ def pruned(density: float, block: tuple[int, int], share: float, group: int = 1)
     ("m4", 0.8, (4, 1), 1, 0.2, "ef_delta_matvec_s8_s16_dsp"),
     ("m33", 0.25, (4, 1), 1, 0.2, "ef_delta_matvec_sparse_4x1_s8_s16_dsp"),
     ("m3", 0.25, (8, 1), 1, 0.2, "ef_delta_matvec_sparse_8x1_s8_s16"),
-    ("m3", 0.9, (8, 1), 1, 0.4, "ef_delta_matvec_s8_s16"),
+    ("m3", 0.9, (8, 1), 1, 0.25, "ef_delta_matvec_s8_s16"),
+    ("m3", 0.9, (8, 1), 1, 0.4, "ef_matvec_pair_s4_s16_armv7m"),
 ])  # fmt: skip
 def test_blocks_are_chosen_where_they_are_cheapest(
     core: str, density: float, block: tuple[int, int], group: int, share: float, kernel: str
@@ -115,7 +116,7 @@ def test_cost_grows_with_the_items_that_fire() -> None:
     kernel = kernel_named("ef_delta_matvec_sparse_4x1_s8_s16_dsp")
     matrix = gru({}).nodes[0].matrices()["recurrent"]
     cost = costs.kernels[kernel.name]
-    few, many = (delta_instructions(kernel, matrix, 0.5, costs.kernels, n) for n in (100, 300))
+    few, many = (delta_count(kernel, matrix, 0.5, costs.kernels, n) for n in (100, 300))
     assert few is not None and many is not None
     assert many - few == pytest.approx(cost.per_block * 200 * 0.5)
 
@@ -128,7 +129,7 @@ def test_break_even_is_where_costs_are_equal() -> None:
     matrix = gru({}).nodes[0].matrices()["recurrent"]
     share = break_even(delta, dense, matrix, costs.kernels)
     assert share is not None
-    at = [delta_instructions(k, matrix, share, costs.kernels) for k in (delta, dense)]
+    at = [delta_count(k, matrix, share, costs.kernels) for k in (delta, dense)]
     assert at[0] == pytest.approx(at[1])
     assert break_even(delta, dense, matrix, {}) is None
 

@@ -139,7 +139,7 @@ def test_without_measurements_the_dense_kernel_stays(monkeypatch: pytest.MonkeyP
 def test_fit_finds_what_made_the_counts() -> None:
     made = KernelCost(block=(4, 2), base=40, per_row=-7, per_row_block=50, per_column_block=0,
                       per_block=8.5, error_percent=0)  # fmt: skip
-    points = [(rows, items, made.instructions(rows, 99, items))
+    points = [(rows, items, made.count(rows, 99, items))
               for rows in (3, 8, 21, 64) for items in (0, 7, 100)]  # fmt: skip
     assert fit_sparse(*np.array(points).T, COLUMN_PAIRS) == made
 
@@ -161,8 +161,8 @@ def test_break_even_is_where_both_cost_the_same() -> None:
     share = costs.break_even[TILED]
     rows, cols = REFERENCE
     items = share * rows * cols / 16
-    sparse = costs.kernels[TILED].instructions(rows, cols, items)
-    assert sparse == pytest.approx(costs.kernels[DENSE].instructions(rows, cols), rel=2e-3)
+    sparse = costs.kernels[TILED].count(rows, cols, items)
+    assert sparse == pytest.approx(costs.kernels[DENSE].count(rows, cols), rel=2e-3)
 
 
 @pytest.mark.parametrize("core,bits,block", [

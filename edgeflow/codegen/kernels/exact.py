@@ -11,8 +11,12 @@ import numpy as np
 
 from edgeflow.codegen.layouts.delta import MAX_OFFSET_ROWS
 from edgeflow.codegen.layouts.dense import halfword_shift
-from edgeflow.program.fixedpoint import INT16_MAX, INT32_MAX
+from edgeflow.program.fixedpoint import INT16_MAX, INT32_MAX, largest_magnitude
 from edgeflow.program.matrix import Matrix
+
+#: Columns after which ``ef_matvec_wide_s8_s16_dsp`` keeps sums aside, and how many more the first
+#: part may have.
+PART, PART_REST = 64, 6
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,36 @@ def sums_fit(bits: int, first: int = 0, step: int = 1) -> Exact:
     return Exact(f"sums of {bits} bits{which}", test)
 
 
+def parts_fit(bits: int, first: int, step: int) -> Exact:
+    """Return the condition that sums over parts of the columns fit this many bits.
+
+    Parts are `PART` columns, but for the first one, which has what is left over and the bias; rows
+    are as of `sums_fit`.
+    """
+
+    def test(matrix: Matrix) -> bool:
+        magnitude = np.abs(matrix.weight[first::step].astype(np.int64))
+        bias = np.abs(matrix.bias[first::step].astype(np.int64))
+        # columns are read in pairs; those that are no whole block of 8 may join what is behind them
+        for end in range(matrix.cols + matrix.cols % 2, 0, -PART):
+            begin = end - PART if end - PART > PART_REST else 0
+            part = magnitude[:, begin:end].sum(axis=1) * largest_magnitude(matrix.input_bits)
+            part += bias if begin == 0 else 0
+            if int(part.max(initial=0)) >= 1 << (bits - 1):
+                return False
+            if begin == 0:
+                break
+        return True
+
+    which = f"rows {first}, {first + step}, ..."
+    return Exact(f"sums over {PART} columns of {bits} bits in {which}", test)
+
+
 #: ``256 A`` of each first row A of a pair fits 32 bits, with multipliers that hold the shift.
 row_pairs = ratios_below_half & sums_fit(24, 0, 2)
+#: The same of every `PART` columns.
+row_pairs_in_parts = ratios_below_half & parts_fit(24, 0, 2)
+#: Sums of two rows share a word.
+nibble_pairs = weights_fit_4_bits & sums_fit(16)
 #: A change of x fits 16 bits, and multipliers hold the shift.
 changes_fit = is_delta & input_bits(15) & ratios_below_half

@@ -243,6 +243,23 @@ class RowQuads(Layout):
         return complete(group_stream(start, halves[:, 0::2] | (halves[:, 1::2] << 16), multiplier))
 
 
+class NibbleColumns(Layout):
+    """For each 8 rows: starts of pairs of rows, columns of nibbles ``w + 8``, multipliers.
+
+    Rows k and k + 4 are a pair: the latter in the upper halfword of a start, as in that of a word
+    of nibbles. Columns are padded to an even number by words of 0.
+    """
+
+    weight_bits = 4
+
+    def pack(self, matrix: Matrix) -> Packed:
+        weight, bias, multiplier = matrix_groups(matrix, 8)
+        nibbles = (weight + 8) << (4 * np.arange(8))[:, None]
+        words = pad_columns(nibbles.sum(axis=1), 2)
+        start = bias[:, :4] + (bias[:, 4:] << 16)
+        return complete(group_stream(start, words, multiplier))
+
+
 class OffsetNibbles(Layout):
     """Nibbles ``w + 8``, a word per row for each 8 columns (``ef_matvec_dsp.inc``).
 

@@ -10,16 +10,8 @@
  */
 #include "ef_matvec_dsp.inc"
 
-    .macro TILE x01, x23
-    ldmia.w r0!, {r10-r12, lr}
-    PAIRS r10, r11, \x01
-    PAIRS r12, lr, \x23
-    .endm
-
     .macro BLOCK
-    ldmia.w r1!, {r6-r9}
-    TILE r6, r7
-    TILE r8, r9
+    BLOCK_OF_PAIRS
     .endm
 
     FUNCTION ef_matvec_pair_s8_s16_dsp
@@ -33,13 +25,7 @@
     .align 2
 10: ldmia.w r0!, {r2-r5}
     ldr.w pc, [sp, #ENTRY]
-11: ldr r6, [r1], #4
-    ldmia.w r0!, {r10, r11}
-    PAIRS r10, r11, r6
-    ldr.w pc, [sp, #FOURS]
-15: ldmia.w r1!, {r6, r7}
-    TILE r6, r7
-    ldr.w pc, [sp, #BLOCKS]
+    REST_OF_PAIRS
     EIGHT_BLOCKS
     ldm sp, {r1, r6, r7, r12}
     REQUANTIZE_PAIRS r8, r9, r10, r11, r12

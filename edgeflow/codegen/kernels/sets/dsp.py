@@ -8,6 +8,7 @@ from edgeflow.codegen.kernels.exact import (
     ratios_below_half,
     reads_spikes,
     row_pairs,
+    row_pairs_in_parts,
     rows_fit_16_bits,
     sums_fit,
     updates_pairs,
@@ -79,6 +80,12 @@ KERNELS = [
     ),
     MatvecKernel(
         "ef_matvec_pair_s8_s16_dsp", dense.RowPairs(), "int8, two rows per halfword", row_pairs
+    ),
+    MatvecKernel(
+        "ef_matvec_wide_s8_s16_dsp",
+        dense.RowPairs(),
+        "int8, two rows per halfword, many columns",
+        row_pairs_in_parts,
     ),
     MatvecKernel("ef_matvec_s8_s16_dsp", dense.Tiles(), "int8, tiles of 4 x 4"),
     MatvecKernel(
