@@ -33,7 +33,7 @@ PIECE = 260
 #: Strengths of the first minute that are compared, and the one that was best.
 STRENGTHS, BEST = (0.0, 0.5, 1.0, 2.0, 4.0), 1.0
 #: How `--adapt nlms` learns: of what was tried, the best on sequences that are not tested.
-LEARNER = Learner(lags=6, every=8, step=0.2, ridge=0.001)
+LEARNER = Learner(step=0.1, ridge=0.001, least=3e-4)
 
 Floats = NDArray[np.float64]
 

@@ -43,8 +43,9 @@ LABELS = (1, 3, 5)
 PRIORS, GAINS = (0.5, 1.0, 2.0, 4.0), (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 #: Passes over the store and rates of gradient descent.
 PASSES, RATES = (4, 8, 16, 32), (0.02, 0.05, 0.1, 0.2, 0.4)
-#: How many times as large as the largest trained weight a learned one may become.
-ROOM = 4.0
+#: How many times as large as the largest trained weight a learned one may become: of prototypes,
+#: and of gradient descent, which decides wrong where rows stop at their limit.
+PROTOTYPE_ROOM, DESCENT_ROOM = 4.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,17 @@ class Rows:
     unit: float
 
     @classmethod
-    def of(cls, matrix: Matrix) -> "Rows":
-        """Return the rows of a read-out that is neither delta nor of low rank."""
+    def of(cls, matrix: Matrix, room: float) -> "Rows":
+        """Return the rows of a read-out that is neither delta nor of low rank.
+
+        Learned weights may become `room` times as large as the largest trained one.
+        """
         limit = weight_limit(matrix.cols, matrix.input_bits)
         ratio = matrix.multiplier.astype(np.float64) * 2.0 ** (matrix.shift - 32)
         weight = matrix.weight * ratio[:, None]
         bias = matrix.bias * ratio
         unit = max(
-            ROOM * float(np.abs(weight).max()) / limit, float(np.abs(bias).max()) / HALF_RANGE
+            room * float(np.abs(weight).max()) / limit, float(np.abs(bias).max()) / HALF_RANGE
         )
         multiplier = int(np.clip(round(unit * 2.0**31), 1, 2**31 - 1))
         unit = multiplier * 2.0**-31
@@ -106,7 +110,7 @@ def with_prototypes(
         What the squared distance of two x that differ by their whole range in one value counts in
         y: units of y.
     """
-    rows, largest = Rows.of(matrix), symmetric_max(matrix.input_bits)
+    rows, largest = Rows.of(matrix, PROTOTYPE_ROOM), symmetric_max(matrix.input_bits)
     counts, means = np.arange(FULL + 1), np.asarray(prototypes, np.float64)
     rates = np.round((1 << RATE_FRACTION) / (counts + prior)).clip(0, 1 << RATE_FRACTION)
     # of a change of a row by one unit of x, in units of y
@@ -127,7 +131,7 @@ def with_descent(
     `rate` is that of gradient descent on outputs of a unit of `output_scale`, with x of 1 at the
     end of its range.
     """
-    rows = Rows.of(matrix)
+    rows = Rows.of(matrix, DESCENT_ROOM)
     # a weight of 1 is so many units of masters per unit of x of 2^-11
     unit = rows.unit * output_scale * (1 << ONE_FRACTION)
     slope = rate / unit * 2.0**MASTER_FRACTION / (1 << ONE_FRACTION)

@@ -8,8 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgeflow.compression.adapt import LEARNERS, Rows, with_descent, with_learning, with_prototypes
-from edgeflow.compression.replay import GAP, Features, gains, replays
+from edgeflow.compression.adapt import (
+    DESCENT_ROOM,
+    LEARNERS,
+    PROTOTYPE_ROOM,
+    Rows,
+    with_descent,
+    with_learning,
+    with_prototypes,
+)
+from edgeflow.compression.replay import GAP, Features, gains, learned, replays
 from edgeflow.data import from_arrays
 from edgeflow.errors import CompressError, DeviceError, ProgramError
 from edgeflow.profiling.adaptation import AdaptOptions, parse_adapt
@@ -70,14 +78,25 @@ def test_nobody_loses_where_people_are_alike(kind: str) -> None:
     assert min(one.after - one.before for one in found) > -0.02
 
 
-def test_rows_in_one_unit_decide_as_the_trained_ones() -> None:
+@pytest.mark.parametrize("room", [PROTOTYPE_ROOM, DESCENT_ROOM])
+def test_rows_in_one_unit_decide_as_the_trained_ones(room: float) -> None:
     features, means = people(shift=300)
     matrix = nearest(means)
-    rows = Rows.of(matrix)
+    rows = Rows.of(matrix, room)
     x = features.x.astype(np.int64)
     y = (x @ rows.base.reshape(CLASSES, SIZE).T.astype(np.int64) + rows.bias) * rows.unit
     assert np.abs(y - matrix.apply(x)).max() <= 8
     assert (y.argmax(axis=1) == matrix.apply(x).argmax(axis=1)).mean() > 0.99
+
+
+def test_descent_has_room_for_rows_that_grow() -> None:
+    """Where it makes rows more than four times as large, they do not stop at their limit."""
+    features, means = people(shift=900)
+    node = with_descent("head", nearest(means), SCALE / 15, keep=3, passes=16, rate=0.4)
+    runs = [next(replays(features, person, 3, "spread")) for person in features.people]
+    largest = np.abs(learned(node, features, runs, guarded=False)["weights"]).max()
+    assert DESCENT_ROOM * largest > 4 * node.limit
+    assert largest < node.limit
 
 
 def test_who_labels_what() -> None:
