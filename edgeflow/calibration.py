@@ -1,6 +1,7 @@
 """Reading and writing the data files of ``calibration/``."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from edgeflow.errors import EdgeFlowError, TargetError
 from edgeflow.files import write_atomic
 from edgeflow.resources import resource
+
+#: Keys that need no quotes.
+_BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 DataT = TypeVar("DataT", bound=BaseModel)
 
@@ -89,10 +93,14 @@ def write_data(data: BaseModel, path: Path, about: str) -> None:
 def _lines(values: Mapping[str, Any], table: tuple[str, ...] = ()) -> Iterator[str]:
     tables = {key: value for key, value in values.items() if isinstance(value, Mapping)}
     if table and (len(tables) < len(values) or not values):
-        yield f"\n[{'.'.join(table)}]"
-    yield from (f"{key} = {_literal(values[key])}" for key in values if key not in tables)
+        yield f"\n[{'.'.join(map(_key, table))}]"
+    yield from (f"{_key(key)} = {_literal(values[key])}" for key in values if key not in tables)
     for key, value in tables.items():
         yield from _lines(value, (*table, key))
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else json.dumps(name)
 
 
 def _literal(value: Any) -> str:

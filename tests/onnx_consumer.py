@@ -1,5 +1,6 @@
 """An ONNX runtime that knows the exported file, and nothing of the program that it came from."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ class Consumer:
             s.name: (s.type.tensor_type.shape.dim[1].dim_value, TYPES[s.type.tensor_type.elem_type])
             for s in states
         }
+        start = {p.key: p.value for p in model.metadata_props}.get("state_start", "zeros")
+        self.start = {} if start == "zeros" else json.loads(start)
         self.session: Any
         if engine == "reference":
             self.session = ReferenceEvaluator(model)
@@ -35,6 +38,8 @@ class Consumer:
         if self.scan:
             return self._call({self.input.name: x})
         state = {k: np.zeros((len(x), size), dtype) for k, (size, dtype) in self.states.items()}
+        for name, values in self.start.items():
+            state[name][:] = values
         ys = []
         for t in range(x.shape[1]):
             found = self._call({self.input.name: np.ascontiguousarray(x[:, t]), **state})

@@ -13,6 +13,7 @@ from edgeflow.program.nodes import (
     Decimate,
     ZeroOrderHold,
 )
+from edgeflow.program.start import start_range, starting
 from tests.random_nodes.between import (
     random_add,
     random_multiply,
@@ -183,6 +184,17 @@ def programs(draw: st.DrawFn) -> Program:
         cells=draw(st.lists(st.sampled_from(list(DRAW)), min_size=1, max_size=3)),
         delta=draw(st.booleans()),
     )
+
+
+def with_start(program: Program, seed: int) -> Program:
+    """Return the program with random first states, at the ends of their range, too."""
+    rng, start = np.random.default_rng(seed), dict[str, tuple[int, ...]]()
+    for name, (_, _, vector) in starting(program.nodes).items():
+        low, high = start_range(vector)
+        values = rng.integers(low, high + 1, vector.size)
+        values[rng.random(vector.size) < 0.3] = rng.choice([low, high])
+        start[name] = tuple(values.tolist())
+    return replace(program, start=start)
 
 
 def samples(program: Program, seed: int, windows: int, time: int) -> np.ndarray:

@@ -98,6 +98,18 @@ class Engine(abc.ABC):
         """
 
     @abc.abstractmethod
+    def learn(self, label: int) -> None:
+        """Learn that the window which was just read to its end is of a class; errors as `steps`."""
+
+    @abc.abstractmethod
+    def forget(self) -> None:
+        """Return to the trained model; errors as `steps`."""
+
+    @abc.abstractmethod
+    def load(self, blob: bytes) -> None:
+        """Take what was learned (`Program.save_learned`); errors as `steps`."""
+
+    @abc.abstractmethod
     def close(self) -> None:
         """Let go of what it holds; may be called again, and while another thread waits for it."""
 
@@ -120,7 +132,20 @@ class Reference(Engine):
         self.held = np.zeros(0, bool)
 
     def open(self) -> None:
-        self._reader.reset()
+        self._reader = Reader(self._program)
+
+    def learn(self, label: int) -> None:
+        self._reader.state = self._program.learn(self._reader.state, label)
+
+    def forget(self) -> None:
+        self._reader.state = self._program.forget(self._reader.state)
+
+    def load(self, blob: bytes) -> None:
+        self._reader.state = self._program.load_learned(blob, self._reader.state)
+
+    def save(self) -> bytes:
+        """Return what was learned."""
+        return self._program.save_learned(self._reader.state)
 
     def steps(self, segments: Sequence[Segment]) -> Answer:
         program = self._program
@@ -245,16 +270,28 @@ class BoardEngine(Engine):
             if self._part is not None:
                 self.costs_note += _energy(self._part, 0.0)
 
-    def steps(self, segments: Sequence[Segment]) -> Answer:
+    def learn(self, label: int) -> None:
+        self._connected().learn(label)
+
+    def forget(self) -> None:
+        self._connected().forget()
+
+    def load(self, blob: bytes) -> None:
+        self._connected().load_learned(blob)
+
+    def _connected(self) -> Client:
         if self._client is None:
             raise DeviceError(f"{self.name}: the board is closed")
-        y, cycles = [], []
+        return self._client
+
+    def steps(self, segments: Sequence[Segment]) -> Answer:
+        client, y, cycles = self._connected(), [], []
         for x, reset in segments:
-            result = self._client.steps(x, reset=reset)
+            result = client.steps(x, reset=reset)
             y.append(result.y)
             if result.cycles is not None:
                 cycles.append(result.cycles)
-        outputs = np.concatenate(y) if y else np.zeros((0, self._client.hello.outputs), np.int16)
+        outputs = np.concatenate(y) if y else np.zeros((0, client.hello.outputs), np.int16)
         return Answer(outputs, self._costs(len(outputs), cycles))
 
     def _costs(self, steps: int, counted: list[NDArray[np.uint32]]) -> Costs:

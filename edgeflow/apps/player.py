@@ -73,7 +73,7 @@ class Player:
         self._watchers.discard(queue)
 
     def ask(self, message: Mapping[str, Any]) -> None:
-        """Take a page's wishes: any of "person", "speed", "paused" and "restart".
+        """Take a page's wishes: any of "person", "speed", "paused", "restart", "learn", "forget".
 
         Raises
         ------
@@ -87,7 +87,12 @@ class Player:
             wanted["person"] = message["person"]
         if "speed" in message:
             wanted["speed"] = _speed(message["speed"])
-        for name in ("paused", "restart"):
+        if "learn" in message:
+            label = message["learn"]
+            if not isinstance(label, int) or isinstance(label, bool):
+                raise AppError(f"learn is {label!r}: the number of a class")
+            wanted["learn"] = label
+        for name in ("paused", "restart", "forget"):
             if name in message:
                 if not isinstance(message[name], bool):
                     raise AppError(f"{name} is {message[name]!r}: true or false")
@@ -117,6 +122,7 @@ class Player:
             "person": session.person,
             "speed": self.speed,
             "paused": self.paused,
+            "labels": self.session.labels,
         }
 
     # ---- stepping
@@ -129,7 +135,7 @@ class Player:
         EdgeFlowError
             As `Engine.open`.
         """
-        await self._do(self.session.engine.open)
+        await self._do(self.session.open)
 
     async def run(self) -> None:
         """Step until cancelled."""
@@ -208,10 +214,27 @@ class Player:
                 refusal = str(error)
         elif wanted.get("restart"):
             self.session.restart()
+        refusal = await self._teach(wanted) or refusal
         self._begin()
         self._tell(self._state())
         if refusal is not None:
             self._tell({"type": "error", "text": refusal})
+
+    async def _teach(self, wanted: Mapping[str, Any]) -> str | None:
+        """Learn a label, or forget all; return why not."""
+        try:
+            if wanted.get("forget"):
+                await self._do(self.session.forget, watch=True)
+            if "learn" in wanted:
+                await self._do(lambda: self.session.label(wanted["learn"]), watch=True)
+        except AppError as error:
+            return str(error)
+        except EdgeFlowError as error:
+            await self._recover(error)
+            return "the board was lost before it had learned that: label again"
+        if self._lost is not None:
+            self._found()
+        return None
 
     async def _recover(self, error: EdgeFlowError) -> None:
         """Open the engine again and again, until it answers."""

@@ -82,6 +82,8 @@ class Session:
         Steps since the last of these.
     rate_hz : float
         Samples per second of real time.
+    labels : list of int
+        Labels that were learned of each class; empty of a program that learns of none.
 
     Raises
     ------
@@ -114,6 +116,7 @@ class Session:
                 f"with --person (there are {', '.join(everybody)})"
             )
         self._oracle = Reference(program)
+        self.labels = [0] * (len(program.classes) if program.learns else 0)
         self._found: dict[str, Sequences] = {}
         self.number = self.done = self.mismatches = 0
         self.person = ""
@@ -138,7 +141,8 @@ class Session:
         self._sequences = self._found[person]
         self._integers: dict[int, NDArray[np.int16]] = {}
         self._known: tuple[NDArray[np.int16], NDArray[np.bool_]] | None = None
-        if not self._sequences.stream and not isinstance(self.engine, Reference):
+        fixed = not self.program.adapts  # else what is learned changes the outputs
+        if fixed and not self._sequences.stream and not isinstance(self.engine, Reference):
             x = np.stack([self._ints(i) for i in range(len(self._sequences.x))])
             self._known = run_windows(self.program, x)
         self.restart()
@@ -154,8 +158,8 @@ class Session:
         """Samples of the subject's windows or recordings."""
         return self._sequences.steps
 
-    def recover(self) -> None:
-        """Open the engine, and give it the samples since the last reset of the state again.
+    def open(self) -> None:
+        """Start the engine, with nothing learned, whatever a board kept in its flash.
 
         Raises
         ------
@@ -163,9 +167,68 @@ class Session:
             As `Engine.open`.
         """
         self.engine.open()
+        if self.program.adapts:
+            self.engine.forget()
+
+    def recover(self) -> None:
+        """Open the engine again, and give it the samples since the last reset of the state again.
+
+        Raises
+        ------
+        EdgeFlowError
+            As `Engine.open`.
+        """
+        self.open()
+        if any(self.labels):
+            self.engine.load(self._oracle.save())
+        elif self.program.adapts:
+            self._oracle.open()  # the board has lost what it learned by itself
+        for engine in self._engines() if self.program.adapts else [self.engine]:
+            self._read_again(engine)
+
+    def label(self, number: int) -> None:
+        """Learn that the window which ended last is of a class.
+
+        It is read again, as is what came of the next one since.
+
+        Raises
+        ------
+        AppError
+            If there is no such class, or no window has ended yet.
+        EdgeFlowError
+            As `Engine.steps`; then it was not learned.
+        """
+        if not 0 <= number < len(self.labels):
+            raise AppError(
+                f"no class {number} to learn: there are {len(self.labels)}"
+                if self.labels
+                else "this model does not learn from labels: compress it with --adapt prototypes"
+            )
+        sequence, position = self._at
+        if self.done <= position:
+            raise AppError("no window has ended yet: label one when it has")
+        ended = (sequence - 1) % len(self._sequences.x)
+        for engine in self._engines():
+            engine.steps([(self._ints(ended), True)])
+            engine.learn(number)
+            self._read_again(engine)
+        self.labels[number] += 1
+
+    def forget(self) -> None:
+        """Forget all labels; errors as of `Engine.steps`."""
+        for engine in self._engines() if self.labels else []:
+            engine.forget()
+        self.labels = [0] * len(self.labels)
+
+    def _engines(self) -> list[Engine]:
+        """Return what learns: the board first, as it may fail."""
+        return [self.engine] if isinstance(self.engine, Reference) else [self.engine, self._oracle]
+
+    def _read_again(self, engine: Engine) -> None:
+        """Give an engine the samples since the last reset of the state."""
         sequence, position = self._at
         if position:
-            self.engine.steps([(self._ints(sequence)[:position], True)])
+            engine.steps([(self._ints(sequence)[:position], True)])
 
     def advance(self, n: int) -> Batch:
         """Run n steps, which count only if all of them ran.
@@ -267,6 +330,7 @@ class Session:
                 "checked": not isinstance(self.engine, Reference),
             },
             "labelled": True,
+            "learns": program.learns,
             "training": self._training,
         }
 

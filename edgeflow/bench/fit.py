@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeflow.bench.kernels import FORMATS, bench_inputs, bench_matrix, runnable
-from edgeflow.bench.measure import measure_cycles, measure_layers
+from edgeflow.bench.measure import measure_cycles
 from edgeflow.calibration import write_data
 from edgeflow.codegen.backends import OURS, owner
 from edgeflow.codegen.costs import MAX_BLOCK, Formula, KernelCost, KernelCosts, column_blocks
@@ -19,6 +19,7 @@ from edgeflow.codegen.delta import HOLD, break_evens
 from edgeflow.codegen.kernels import MatvecKernel
 from edgeflow.codegen.layouts.block_format import BlockFormat
 from edgeflow.codegen.sparse import break_even
+from edgeflow.errors import TargetError
 from edgeflow.profiling.models import load_cycle_model
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Linear
@@ -94,11 +95,19 @@ def fit_kernels(board: BoardSpec) -> KernelCosts:
 def _measure(
     layers: Sequence[tuple[Linear, NDArray[np.int16]]], board: BoardSpec, names: Sequence[str]
 ) -> Sequence[tuple[float, float | None]]:
-    """Return instructions of each layer, and cycles where the core has a model."""
-    model = load_cycle_model(board.core.name)
-    if model is None:
-        return [(count, None) for count in measure_layers(layers, board, names)]
-    return measure_cycles(layers, board, names, model)
+    """Return instructions of each layer, and cycles where the core has a model.
+
+    Raises
+    ------
+    TargetError
+        Also if the model has no cost for a class of instructions that occurs.
+    """
+    counts, cycles = measure_cycles(layers, board, names)
+    if cycles is not None:
+        return list(zip(counts, cycles, strict=True))
+    if load_cycle_model(board.core.name) is not None:
+        raise TargetError(f"{board.core.name}: no cycles of some of the kernels' instructions")
+    return [(count, None) for count in counts]
 
 
 def _with_cycles(cost: KernelCost, cycles: KernelCost | None) -> KernelCost:

@@ -15,7 +15,7 @@ from edgeflow.codegen.choice import choose_kernels
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError
 from edgeflow.files import scratch_folder
-from edgeflow.profiling.models import CycleModel, estimate_cycles
+from edgeflow.profiling.models import estimate_cycles, load_cycle_model
 from edgeflow.profiling.trace import Counts, DataCache, prepare_trace, read_counts
 from edgeflow.program import InputFormat, Program
 from edgeflow.program.nodes import Node
@@ -67,7 +67,7 @@ def measure_layer(
     DeviceError
         If the board does not answer.
     """
-    program = _program((_playback("input", x, node), node))
+    program = program_of((_playback("input", x, node), node))
     nothing = np.zeros((len(x), 1), np.int16)
     with scratch_folder("bench") as folder:
         build, counts, y = run_program(program, board, folder, nothing, kernel_sets=kernel_sets)
@@ -114,30 +114,40 @@ def measure_layers(
     TargetError, ToolMissingError, DeviceError
         As `measure_layer`.
     """
-    measured = _measured(layers, board, kernels, backend, tvm_layers)
-    return [float(counts.layers[:, layer].mean()) for counts, layer in measured]
+    return [
+        float(mean)
+        for counts, size in _measured(layers, board, kernels, backend, tvm_layers)
+        for mean in counts.layers.mean(axis=0)[1 : 2 * size : 2]
+    ]
 
 
 def measure_cycles(
     layers: Sequence[tuple[Node, NDArray[np.int16]]],
     board: BoardSpec,
-    kernels: Sequence[str],
-    model: CycleModel,
-) -> list[tuple[float, float]]:
-    """Count instructions as `measure_layers` does, and estimate their cycles without wait states.
+    kernels: Sequence[str | None] | None = None,
+    *,
+    backend: str = "auto",
+) -> tuple[list[float], list[float] | None]:
+    """Count the instructions of layers as `measure_layers`, and estimate their cycles.
 
-    Raises
-    ------
-    TargetError
-        Also if the model has no cost for a class of instructions that occurs.
+    Returns
+    -------
+    instructions : list of float
+        Mean per step of each layer.
+    cycles : list of float or None
+        Without wait states; None: the core's model has no figure of an instruction.
     """
-    result = []
-    for counts, layer in _measured(layers, board, kernels, "auto", None):
-        cycles = estimate_cycles(counts, model, None)
-        if cycles is None:
-            raise TargetError(f"{model.name}: has no cycles for some of the kernels' instructions")
-        result.append((float(counts.layers[:, layer].mean()), float(cycles[:, layer].mean())))
-    return result
+    model = load_cycle_model(board.core.name)
+    instructions: list[float] = []
+    cycles: list[float] | None = None if model is None else []
+    for counts, size in _measured(layers, board, kernels, backend, None):
+        instructions += counts.layers.mean(axis=0)[1 : 2 * size : 2].tolist()
+        found = None if model is None else estimate_cycles(counts, model, None)
+        if cycles is None or found is None:
+            cycles = None
+        else:
+            cycles += found.mean(axis=0)[1 : 2 * size : 2].tolist()
+    return instructions, cycles
 
 
 def _measured(
@@ -147,7 +157,7 @@ def _measured(
     backend: str,
     tvm_layers: Collection[int] | None,
 ) -> Iterator[tuple[Counts, int]]:
-    """Give for each layer the counts of its image, and its number in them."""
+    """Yield the counts of each image and its number of layers: the second of each two counts."""
     names = kernels or [None] * len(layers)
     for part in _parts(layers, board):
         chain: list[Node] = []
@@ -159,7 +169,7 @@ def _measured(
             width = node.outputs
             name = names[i]
             if name is None:  # as in a program of its own
-                choices = choose_kernels(_program((node,)), board.core, backend=backend)
+                choices = choose_kernels(program_of((node,)), board.core, backend=backend)
                 forced |= {f"{c.layer}.{c.matrix}": c.kernel for c in choices}
             else:
                 forced |= {f"{node.name}.{field}": name for field in node.products()}
@@ -167,7 +177,7 @@ def _measured(
         if tvm_layers is not None:
             by_tvm = [f"layer{i}" for i in part if i in tvm_layers]
         chain.append(Playback("end", np.zeros(1, np.int16), 1, 1, 16, reads=width))
-        program = _program(tuple(chain))
+        program = program_of(tuple(chain))
         steps = len(layers[part[0]][1])
         with scratch_folder("bench") as folder:
             nothing = np.zeros((steps, 1), np.int16)
@@ -175,7 +185,7 @@ def _measured(
                 program, board, folder, nothing,
                 backend=backend, kernels=forced, tvm_layers=by_tvm,
             )  # fmt: skip
-        yield from ((counts, 2 * k + 1) for k in range(len(part)))
+        yield counts, len(part)
 
 
 def _parts(
@@ -208,7 +218,8 @@ def _playback(name: str, x: NDArray[np.int16], node: Node, reads: int = 1) -> Pl
     return Playback(name, x.reshape(-1), x.shape[1], len(x), node.input_bits, reads)
 
 
-def _program(nodes: tuple[Node, ...]) -> Program:
+def program_of(nodes: tuple[Node, ...]) -> Program:
+    """Return the program of a chain of layers, with an input of the first one's width."""
     ones = np.ones(nodes[0].inputs, np.float32)
     names = tuple(f"x{i}" for i in range(nodes[0].inputs))
     return Program(nodes, InputFormat(0 * ones, ones, nodes[0].input_bits, names), 1.0)

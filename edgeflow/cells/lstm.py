@@ -54,13 +54,13 @@ def build(inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> nn
     return lstm
 
 
-def cell_state(gates: Floats) -> Floats:
-    """Return c [n, time, hidden] from zeros, given pre-activations [n, time, 4 hidden]."""
+def cell_state(gates: Floats, first: Floats | float = 0.0) -> Floats:
+    """Return c [n, time, hidden] from a first one, given pre-activations [n, time, 4 hidden]."""
     i, f, g, _ = np.split(gates, 4, axis=-1)
     keep, new = _sigmoid(f), _sigmoid(i) * np.tanh(g)
     c = np.zeros_like(new)
     for t in range(c.shape[1]):
-        c[:, t] = new[:, t] + (keep[:, t] * c[:, t - 1] if t else 0.0)
+        c[:, t] = new[:, t] + keep[:, t] * (c[:, t - 1] if t else first)
     return c
 
 
@@ -91,8 +91,11 @@ def convert(layer: Any, given: Calibration) -> Converted:
     weight_h, bias_h = parameters(layer.weight_hh_l0, layer.bias_hh_l0)
     state, bias = given.state(), bias_x + bias_h
     a, u = given.source.real @ weight_x.T + bias, given.before @ weight_h.T
-    c = cell_state(a + u)
-    reach = max(float(np.abs(c).max()) * MARGIN, 2.0**-8)
+    start = getattr(layer, "start", None)  # of edgeflow.cells.start
+    first = 0.0 if start is None else start[1].detach().double().numpy()
+    c = cell_state(a + u, first)
+    reach = max(float(np.abs(c).max()), float(np.abs(first).max())) * MARGIN
+    reach = max(reach, 2.0**-8)
     kind, limit = (WideLSTM, CELL_LIMIT) if given.exact_state else (LSTM, INT16_MAX)
     fraction = int(np.clip(np.floor(np.log2(limit / reach)), *kind.int_fields["cell_fraction"]))
     products = {

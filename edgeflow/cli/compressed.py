@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: Entries of the metadata that stand beside the scores.
 _TOLD = ("cutoff", "detect", "residual", "count", "adapt", "fired", "spikes")
+#: Splits as they are told of, where that is another name.
+_NAMES = {"val": "validation"}
 #: Rows of the shares in the metadata of a program.
 _SHARES = {"fired": "columns of {} updated", "spikes": "neurons of {} that spike"}
 
@@ -40,7 +42,7 @@ def show(out: Path, result: Any, record: dict[str, Any], json_: bool) -> None:
         [
             *_score_rows(task, scores),
             *_decided_rows(result.program, scores["split"]),
-            *_learned_rows(metadata.get("adapt")),
+            *_learned_rows(metadata.get("adapt"), task),
             *(
                 [f"{what.format(name)} per step", "", f"{share:.1%}"]
                 for key, what in _SHARES.items()
@@ -66,10 +68,18 @@ def _decided_rows(program: "Program", split: str) -> list[list[str]]:
     ]
 
 
-def _learned_rows(adapt: dict[str, Any] | None) -> list[list[str]]:
-    """Return what labels on the device gain."""
+def _learned_rows(adapt: dict[str, Any] | None, task: Any) -> list[list[str]]:
+    """Return what learning on the device gains: by labels, or of forecasts by what came."""
     if adapt is None:
         return []
+    if "before" in adapt["val"]:
+        metric = task.headline
+        return [
+            [f"{metric.label} before and with what came, {_NAMES.get(split, split)} subjects",
+             metric.text(found["before"]), metric.text(found["after"])]
+            for split, found in adapt.items()
+            if isinstance(found, dict)
+        ]  # fmt: skip
     return [
         [f"gain by labels, {k} a class, validation subjects", "", f"{points:+.1f} points"]
         for k, points in adapt["val"].items()

@@ -1,7 +1,8 @@
-"""``edgeflow inspect``: the content of a program."""
+"""``edgeflow inspect``: the content of a program, and what it should cost on each board."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import typer
@@ -9,12 +10,19 @@ import typer
 from edgeflow.cli import console
 from edgeflow.cli.options import JSON
 
+if TYPE_CHECKING:
+    from edgeflow.codegen.expected import Expected
+    from edgeflow.program import Program
+
 
 def command(
     model: Path = typer.Argument(..., help="A program: model.onnx of 'edgeflow compress'."),
     json_: bool = JSON,
 ) -> None:
-    """Show a program's layers, formats, bytes, MACs and sparsity.
+    """Show a program's layers, formats, bytes, MACs, sparsity and expected costs.
+
+    Costs are those of EdgeFlow's own kernels on the boards whose cores were measured, by formulas:
+    nothing is compiled. 'edgeflow profile' measures.
 
     Examples:
       edgeflow inspect model.onnx
@@ -29,6 +37,7 @@ def command(
         {**_layer(node), "reads": names_of(program.nodes, reads)}
         for node, reads in zip(program.nodes, program.reads[:-1], strict=True)
     ]
+    costs = _expected(program)
     summary: dict[str, Any] = {
         "model": str(model),
         "hash": program.hash.hex(),
@@ -48,6 +57,7 @@ def command(
         "weight_bytes": sum(layer["weight_bytes"] for layer in layers),
         "state_bytes": sum(layer["state_bytes"] for layer in layers),
         "layers": layers,
+        "expected": [asdict(row) for row in costs],
         "metadata": dict(program.metadata),
     }
     if json_:
@@ -86,6 +96,7 @@ def command(
             )
         ],
     )
+    _show_costs(costs)
     between = f" between {', '.join(program.classes)}" if program.classes else ""
     console.out.print(f"{program.macs} MACs per step; decides {decides(program)}{between}")
 
@@ -106,3 +117,42 @@ def _layer(node: Any) -> dict[str, Any]:
         "sparsity": float((weights == 0).mean()),
         "accumulator_bits": bound.bit_length() + 1,
     }
+
+
+def _expected(program: "Program") -> "list[Expected]":
+    """Return the costs on the boards whose cores were measured."""
+    from edgeflow.codegen.expected import expected
+    from edgeflow.codegen.node_costs import load_node_costs
+    from edgeflow.targets.board import list_boards
+
+    boards = [board for board in list_boards() if load_node_costs(board.core.name) is not None]
+    return [expected(program, board) for board in boards]
+
+
+def _show_costs(costs: "list[Expected]") -> None:
+    console.table(
+        "expected costs of a step, cycles and energy on the board's part; image without its stack",
+        ["board", "instructions", "cycles", "energy (uJ)", "flash", "RAM"],
+        [
+            [
+                row.board,
+                _about(row.instructions, row.error_percent),
+                _about(row.cycles, row.cycle_error_percent),
+                "-" if row.energy_uj is None else f"{row.energy_uj:.3g}",
+                "-" if row.flash_bytes is None else f"{row.flash_bytes:,}",
+                "-" if row.ram_bytes is None else f"{row.ram_bytes:,}",
+            ]
+            for row in costs
+        ],
+    )
+    unknown = sorted({kind for row in costs for kind in row.unknown})
+    if unknown:
+        console.out.print(
+            f"what {', '.join(unknown)} costs was not measured: 'edgeflow profile' tells"
+        )
+
+
+def _about(value: float | None, error: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if error is None else f"{value:,.0f} ±{error:.0f} %"

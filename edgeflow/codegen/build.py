@@ -28,10 +28,12 @@ from edgeflow.errors import NoRoomError, TargetError
 from edgeflow.files import FolderKind, is_inside, output_folder, settled, write_atomic
 from edgeflow.program import Program
 from edgeflow.program.inference import predict
+from edgeflow.program.learning import learned_size
 from edgeflow.progress import StageProgress, silent
 from edgeflow.resources import license_file
 from edgeflow.targets.board import BoardSpec, Placement, load_board
 from edgeflow.targets.size import SizeReport, measure_size
+from edgeflow.targets.slots import with_slots
 from edgeflow.targets.toolchain import objcopy
 
 if TYPE_CHECKING:
@@ -354,6 +356,8 @@ def _compile(
     """Make all files of a build in an empty folder."""
     progress("generating C", 0, 0)
     plan = plan_library(program, spec.core, place=place_of(spec), **options)
+    if program.adapts:
+        spec = with_slots(spec, learned_size(program))
     fit = Fit(program, spec, plan.choices, options["backend"], options["optimize"], any_part)
     fit.check_weights()
     notes = fit.check_time()

@@ -27,6 +27,7 @@ from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.nodes import Node
 from edgeflow.program.nodes.base import factor_of
 from edgeflow.program.nodes.decimate import Decimate
+from edgeflow.program.start import starting
 
 _HEADERS = ("ef_kernels.h", "ef_profile.h")
 # in kernels, global names begin with ef_, and so do the names of their files; the profiler's marks
@@ -126,6 +127,10 @@ def _constants(plan: Plan, node: Node, reads: str) -> Iterator[str]:
     for field, array in node.arrays().items():
         if field in step.arrays:
             yield _array(f"{node.name}_{field}", array)
+    for name in node.states:
+        if values := plan.program.start.get(f"{node.name}.{name}"):
+            dtype = node.states[name].dtype
+            yield _array(f"{node.name}_{name}_first", np.array(values, dtype))
     if step.declaration:
         yield step.declaration
 
@@ -197,11 +202,22 @@ def _array(name: str, values: NDArray[np.generic]) -> str:
     )
 
 
+def _starts(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield the places of states that start at other values than zeros, and the arrays of these."""
+    known = starting(plan.program.nodes)
+    for name in plan.program.start:
+        node, state, _ = known[name]
+        yield plan.places.state(node, state).pointer, f"{node.name}_{state}_first"
+
+
 def _lifecycle(plan: Plan, prefix: str) -> str:
     names = [p.name for p in plan.products if p.matrix.threshold and p.packed.memory.size]
     copies = "".join(
         f"    @ef_copy_flash(model->{name}_memory, {name}_start, sizeof {name}_start);\n"
         for name in names
+    )
+    copies += "".join(
+        f"    @ef_copy_flash({place}, {array}, sizeof {array});\n" for place, array in _starts(plan)
     )
     reset = f"    {prefix}_init(model);\n"
     if plan.program.adapts:

@@ -51,7 +51,8 @@ def outputs(chain: FloatChain, x: NDArray[np.float32], widths: Widths, form: Inp
     last = layers[-1][1].output
     check_output(chain, last)
     nodes = tuple(done.node for _, done in layers)
-    program = Program(nodes, form, output_scale=1.0, sources=chain.program_sources)
+    start = {name: values for _, done in layers for name, values in done.starts.items()}
+    program = Program(nodes, form, output_scale=1.0, sources=chain.program_sources, start=start)
     return last.offset + last.scale * program.run(form.quantize(x))
 
 

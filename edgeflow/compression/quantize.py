@@ -69,10 +69,12 @@ def quantize(
     form = equalized(form, chain)
     nodes: list[Node] = []
     saturation: dict[str, float] = {}
+    start: dict[str, tuple[int, ...]] = {}
     progress("quantizing", 0, len(chain.layers))
     for _, done in converted(chain, calibration, widths, form):
         on_layer(done)
         nodes.append(done.node)
+        start |= done.starts
         signal = done.output
         name = done.node.name
         notes += [f"layer {name}: {note}" for note in done.notes]
@@ -100,6 +102,7 @@ def quantize(
             **({} if chain.window or chain.warmup is None else {"warmup_samples": chain.warmup}),
         },
         sources=chain.program_sources,
+        start=start,
     )
 
 

@@ -224,6 +224,19 @@ class Client:
             part = blob[start : start + size]
             self._request(protocol.LOAD, protocol.encode_number(start) + part)
 
+    def keep_learned(self) -> None:
+        """Let the board write what it has learned to its flash, whence it starts with it.
+
+        Errors as of `learn`; a ProtocolError, too, where the board has no flash that EdgeFlow
+        writes to.
+        """
+        self._request(protocol.SAVE)
+
+    def load_kept(self) -> None:
+        """Let the board take what it last kept in its flash; errors as of `keep_learned`."""
+        self._learned = True
+        self._request(protocol.LOAD)
+
     def stats(self) -> Stats:
         """Return the board's counters.
 

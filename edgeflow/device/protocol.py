@@ -21,7 +21,7 @@ REPLY = 0x80
 ERROR = 0xFF
 
 UNKNOWN_TYPE, BAD_LENGTH, WRONG_VERSION, TOO_MANY_STEPS, OTHER_SESSION = 1, 2, 3, 4, 5
-NO_SUCH_CLASS, NOT_LEARNED_HERE = 6, 7
+NO_SUCH_CLASS, NOT_LEARNED_HERE, NOTHING_KEPT = 6, 7, 8
 
 STEP_RESET = 0x01
 
@@ -231,6 +231,8 @@ def refusal(body: bytes) -> str:
         TOO_MANY_STEPS: f"a frame holds at most {detail} steps",
         NO_SUCH_CLASS: "the model has no such class",
         NOT_LEARNED_HERE: "what was learned is damaged, or of another program",
+        NOTHING_KEPT: "it keeps nothing without power: its flash failed, is not one that EdgeFlow "
+        "writes to, or has nothing of this program",
         OTHER_SESSION: "another program's session" if detail else "no session was begun",
     }
     return texts.get(code, f"error {code}")

@@ -72,6 +72,8 @@ def to_tflite(program: Program, activations: str = "int16") -> bytes:
         raise ExportError(f"there are no {activations} activations: use {' or '.join(ACTIVATIONS)}")
     if program.sources:
         raise ExportError(f"its layers are a graph, and this format has chains only: {ELSE}")
+    if program.start:
+        raise ExportError(f"it starts from learned states, and this format from zeros: {ELSE}")
     graph = StepGraph(f"edgeflow {program.hash.hex()}")
     low = Lowering(graph, ACTIVATIONS[activations])
     signal = low.input(program.inputs, program.input.bits)

@@ -126,6 +126,7 @@ def describe(plan: Plan, name: str, units: tuple[str, ...] = ()) -> dict[str, An
         "outputScale": float(program.output_scale),
         "outputNames": list(program.task.outputs),
         "outputFormat": None if form is None else form.to_json(),
+        "learns": program.learns,
         "earlyExit": (
             None if cutoff is None else {"threshold": cutoff.threshold, "start": cutoff.start}
         ),

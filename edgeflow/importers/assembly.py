@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from edgeflow.cells.accumulate import Accumulate
+from edgeflow.cells.attention import AttentionPool
 from edgeflow.cells.cells import layer_of
 from edgeflow.cells.chain import output_of
 from edgeflow.cells.curve import ChannelPReLU
@@ -16,6 +17,7 @@ from edgeflow.cells.front import Magnitude
 from edgeflow.cells.join import Product, Sum
 from edgeflow.cells.pool import MovingMax, MovingMean, RunningMax
 from edgeflow.cells.rate import clocks_of
+from edgeflow.cells.start import STARTED, started
 from edgeflow.errors import CompressError
 from edgeflow.importers.check import identifier
 from edgeflow.importers.fold import FOLDABLE, scale_input, scale_output
@@ -97,7 +99,7 @@ class Assembly:
 
     def linear(self, name: str, weight: ArrayLike, bias: ArrayLike | None = None) -> None:
         """Add ``W x + b`` with W [outputs, width]."""
-        w = np.asarray(weight, dtype=np.float64)
+        w = np.atleast_2d(np.asarray(weight, dtype=np.float64))
         self._check_width(name, w.shape[-1] if w.ndim == 2 else 0)
         self.add(name, linear_layer(w, bias), w.shape[0])
 
@@ -157,6 +159,19 @@ class Assembly:
             self.sources[-1] = reads
         if projection is not None:
             self.linear(f"{name}_projection", projection)
+
+    def start(self, name: str, states: ArrayLike) -> None:
+        """Let the recurrent layer that was added last start from states [states, units]."""
+        number, first = self.point.reads[0] - 1, np.asarray(states, dtype=np.float64)
+        label, layer = self.layers[number]
+        if not np.any(first):
+            return
+        if type(layer) not in STARTED:
+            raise CompressError(
+                f"{name} starts from a first state that is not zeros, which a GRU, LSTM or RNN of "
+                "torch's form can, without a projection: use one, or start from zeros"
+            )
+        self.layers[number] = label, started(layer, torch.from_numpy(first).float())
 
     def function(self, name: str, module: nn.Module) -> None:
         """Add a function of single values, a layer of ``edgeflow.cells``."""
@@ -244,6 +259,17 @@ class Assembly:
         """Add the largest value over time: at the last step of a window, that of all of it."""
         begin(self, name)
         self.add(name, RunningMax(), self.width)
+
+    def attention_pool(self, name: str, values: Point, score: Point) -> None:
+        """Add the mean over time of values, each step weighted by the softmax of its score."""
+        if score.width != 1:
+            raise CompressError(
+                f"{name} weighs values by {score.width} scores a step: use one, of nn.Linear(.., 1)"
+            )
+        points = [self._made(f"{name}_of", point) for point in (values, score)]
+        self.point = side_by_side(points, name)
+        begin(self, name)
+        self.append(name, AttentionPool(), values.width)
 
     def layer(self, name: str, module: nn.Module) -> None:
         """Add a copy of a layer of ``edgeflow.cells``, or the layers that it is a stack of."""

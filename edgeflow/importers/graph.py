@@ -14,58 +14,18 @@ from edgeflow.cells.chain import FloatChain
 from edgeflow.cells.rate import clocks_of
 from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Assembly
+from edgeflow.importers.attention import pooled
 from edgeflow.importers.axes import axes_of, channels_taken
-from edgeflow.importers.check import FINAL, check_output, listed, samples
+from edgeflow.importers.check import check_output, listed, samples
 from edgeflow.importers.difference import first_difference
 from edgeflow.importers.ends import find_ends
 from edgeflow.importers.finish import Description, finished
 from edgeflow.importers.loops import carried, rolled
 from edgeflow.importers.messages import one_line
-from edgeflow.importers.operation import SUMS, Operation, named
+from edgeflow.importers.operation import SUMS, Operation
 from edgeflow.importers.outputs import in_a_row, usual
 from edgeflow.importers.points import Point, side_by_side
-
-#: Why operations are refused, and what to do.
-ATTENTION = "attention: it weighs all samples of a window at once, so use a recurrent layer"
-NOT_SUPPORTED = "not supported: leave it out or put it outside of the model"
-JOINS = "joins two paths in a way that is not supported: add, multiply or concatenate channels"
-#: Roles that may join values which all depend on the samples.
-_JOINING = ("add", "sub", "mul", "concat")
-_LOOP = (
-    "its steps are written out one by one: use nn.GRU, nn.LSTM or nn.RNN on whole sequences, or "
-    "their cells in a loop"
-)
-_FED_BACK = (
-    "a step of its loop is read by another one, beside the state: use nn.GRU, nn.LSTM or nn.RNN on "
-    "whole sequences, whose steps read the samples and their state"
-)
-#: Operations of one kind that are refused, from which on they are steps of a loop.
-_UNROLLED = 8
-#: Roles of layers, methods of `Assembly`, whose first operand is the data.
-_LAYERS = (
-    "recurrent",
-    "linear",
-    "relu",
-    "tanh",
-    "function",
-    "glu",
-    "prelu",
-    "magnitude",
-    "layer_norm",
-    "batch_norm",
-    "conv",
-    "max_pool",
-    "avg_pool",
-    "mean",
-    "max",
-    "layer",
-    "pad",
-)
-
-
-#: Characters of a message up to which it lists what is supported.
-_LONG = 500
-
+from edgeflow.importers.refusals import is_left_out, refuse_unsupported
 
 #: First states by their inputs.
 States = Mapping[Hashable, NDArray[np.float32]]
@@ -174,7 +134,7 @@ class Graph(ABC):
         """
         about, channels = description or Description(), example.shape[-1]
         self.follow(channels)
-        self._refuse_unsupported()
+        refuse_unsupported(self)
         n, time, swapped = self._batch(channels)
         if time == 1 or len(self.sizes) == 2:
             self.carried = carried(
@@ -224,7 +184,7 @@ class Graph(ABC):
         self.sample, self.sizes, self.heads, self.inside = ends
         self.path.clear()
         self.data, needed, wanted = {self.sample}, {*self.heads}, []
-        for op in reversed(self.operations):
+        for op in reversed(pooled(self.operations, self.sample)):
             if needed.intersection(op.results):
                 needed.update(() if op.role == "size" else op.reads)
                 wanted.append(op)
@@ -233,58 +193,9 @@ class Graph(ABC):
                 self.data.update(op.results)
                 self.path.append(op)
 
-    def _refuse_unsupported(self) -> None:
-        """Refuse all operations on the path that cannot be part of a chain, by reason."""
-        groups: dict[str, dict[str, list[Operation]]] = {}
-        for op in self.path:
-            if why := self.limitation(op) or self._unsupported_reason(op):
-                groups.setdefault(why, {}).setdefault(op.kind, []).append(op)
-        if groups:
-            reasons = listed(
-                f"{', '.join(map(named, kinds.values()))}: {why}" for why, kinds in groups.items()
-            )
-            most = max((ops for kinds in groups.values() for ops in kinds.values()), key=len)
-            if len(most) > _UNROLLED and most[0].role != "cell":
-                reasons = f"{named(most)}: {_LOOP}"
-            supported = f". Supported are {self.supported}"
-            raise CompressError(
-                f"these operations cannot be compressed: {reasons}"
-                f"{supported if len(reasons) + len(supported) < _LONG else ''}"
-            )
-
-    def _unsupported_reason(self, op: Operation) -> str | None:
-        """Return why an operation on the path cannot be part of a chain, and what to do."""
-        if op.role == "concat":
-            return None if all(value in self.data for value in op.operands) else JOINS
-        if op.role in ("matmul", *SUMS, *_LAYERS):
-            if sum(value in self.data for value in op.operands) > 1:
-                if op.role in _JOINING:
-                    return None
-                return ATTENTION if op.role == "matmul" else JOINS
-            if op.role not in ("add", "sub", "mul") and op.operands[0] not in self.data:
-                return "the constant must be the second operand"
-            if any(value in self.data for value in op.states):
-                return "its first state depends on the samples: start from zeros"
-            return None
-        if op.role in ("move", "split", "sigmoid") or self._is_left_out(op):
-            return None
-        if op.role == "cell":
-            return _FED_BACK
-        if op.role in FINAL and len(self.heads) > 1:
-            return f"{op.role} at the end of one of several outputs: return what it reads"
-        if op.role == "softmax":
-            return ATTENTION
-        return self.refusal(op) or NOT_SUPPORTED
-
     def refusal(self, op: Operation) -> str | None:
         """Return why an operation without a role has none in a chain, and what to do."""
         return self.advice.get(op.kind)
-
-    def _is_left_out(self, op: Operation) -> bool:
-        """Tell whether an operation is a function at the end of a model of one output."""
-        after = self.path[self.path.index(op) + 1 :]
-        last = len(self.heads) == 1 and all(other.role == "move" for other in after)
-        return op.role in FINAL and last
 
     def _batch(self, channels: int) -> tuple[int | None, int | None, bool]:
         """Return the fixed sizes of batch and time, and whether x is [time, n, channels]."""
@@ -460,13 +371,15 @@ class Graph(ABC):
         if len(read) > 1:
             if op.role == "concat":
                 chain.point = side_by_side(read, str(op))
+            elif op.role == "attention":
+                chain.attention_pool(op.name, *read)
             elif op.role == "mul":
                 chain.product(op.name, read)
             else:
                 chain.sum(op.name, read, [1.0, -1.0 if op.role == "sub" else 1.0])
             return [chain.point]
         (chain.point,) = read
-        if self._is_left_out(op):
+        if is_left_out(self, op):
             chain.end(op.role)
         elif op.role in SUMS:
             first = op.operands[0] not in self.data  # "constant op value"
@@ -481,15 +394,29 @@ class Graph(ABC):
 
     def _layers(self, chain: Assembly, op: Operation, time: int, shared: bool) -> Iterator[None]:
         """Add the layers of an operation, one at a time."""
-        if not self.carried and any(np.any(self.constant(state)) for state in op.states):
-            raise CompressError(
-                f"{op} starts from a first state that is not zeros: a stream starts from zeros, so "
-                "train and export it without"
-            )
+        starts = self._starts(op)
         method = {"matmul": "linear", "batch_norm": "affine"}.get(op.role, op.role)
-        for arguments in self.arguments(op):
+        for number, arguments in enumerate(self.arguments(op)):
             if op.role in ("mean", "batch_norm"):
                 more = (time,) if op.role == "mean" else (str(op), shared)
                 arguments = (*arguments, *more)
             getattr(chain, method)(*arguments)
+            if starts is not None:
+                chain.start(str(op), starts[:, number])
             yield
+
+    def _starts(self, op: Operation) -> NDArray[np.float64] | None:
+        """Return the first states [states, layers, units] of an operation, None if they are zeros.
+
+        Those of all sequences must be the same: a stream has one.
+        """
+        given = [] if self.carried else [np.asarray(self.constant(s)) for s in op.states]
+        if not any(map(np.any, given)):
+            return None
+        rows = [state.reshape(-1, *state.shape[-2:]) for state in given]
+        if any(np.ptp(state, axis=1).any() for state in rows) or op.role != "recurrent":
+            raise CompressError(
+                f"{op} starts from a first state that is not the same in all sequences: start from "
+                "zeros, or from one state that is expanded over them"
+            )
+        return np.stack([state[:, 0] for state in rows]).astype(np.float64)

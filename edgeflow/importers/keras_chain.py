@@ -11,7 +11,7 @@ from edgeflow.importers.keras_weights import Weights
 #: Classes of models that are made of layers; Functional was "Model" before Keras 2.4.
 _MODELS = ("Sequential", "Functional", "Model")
 #: Layers that join what they read.
-JOINS = ("Add", "Subtract", "Average", "Multiply", "Concatenate")
+JOINS = ("Add", "Subtract", "Average", "Multiply", "Concatenate", "Dot")
 #: Key of the samples.
 INPUT = ""
 #: Packages whose layers are Keras's own.

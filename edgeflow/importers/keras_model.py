@@ -15,6 +15,7 @@ from edgeflow.errors import CompressError
 from edgeflow.importers.assembly import Assembly
 from edgeflow.importers.check import listed
 from edgeflow.importers.finish import Description, finished
+from edgeflow.importers.keras_attention import POOLING, pooled
 from edgeflow.importers.keras_chain import INPUT, SLICES, Part, input_shape, parts_of
 from edgeflow.importers.keras_file import open_model
 from edgeflow.importers.keras_functions import ACTIVATIONS, function_of
@@ -66,6 +67,7 @@ def from_keras(
     path, described = Path(path), description or Description()
     with importing(path), open_model(path) as (model, weights):
         (parts, outputs), shape = parts_of(model, weights), input_shape(model)
+        parts = pooled(parts, outputs)
         _check_input(shape, example.shape[-1])
         window = described.window or example.shape[1]
         time = shape[1] if len(shape) == 3 else None
@@ -131,7 +133,7 @@ def _takes_last(part: Part) -> bool:
     """Tell whether what follows a layer reads the last step only, which each step may be."""
     if part.kind in _GATES:
         return not part.options.get("return_sequences") or part.output > 0
-    return part.kind in (*OVER_TIME, *SLICES)
+    return part.kind in (*OVER_TIME, *SLICES, POOLING)
 
 
 def _notes(parts: list[Part], time: int | None, window: int) -> list[str]:
@@ -169,6 +171,8 @@ def _added(chain: Assembly, part: Part, read: list[Point], window: int, final: b
         for point in read[1:]:
             chain.product(part.name, [read[0], point])
             read[0] = chain.point
+    elif part.kind == POOLING:
+        chain.attention_pool(part.name, *read)
     else:
         chain.point = side_by_side(read, str(part)) if len(read) > 1 else read[0]
         _add(chain, part, window, final)

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgeflow.importers.graph import ATTENTION
+from edgeflow.importers.keras_attention import POOLING
 from edgeflow.importers.keras_chain import JOINS, SLICES, Part, class_of, short
 from edgeflow.importers.keras_functions import ACTIVATIONS
+from edgeflow.importers.refusals import ATTENTION
 
 SUPPORTED = (
     "GRU, LSTM, SimpleRNN and RNN of their cells, Dense, causal Conv1D, MaxPooling1D, "
@@ -29,7 +30,8 @@ _WINDOW = "it needs the whole window: use return_sequences=False or GlobalAverag
 POOLS = ("MaxPooling1D", "AveragePooling1D")
 _CUDNN = "load the model in Keras 2, and save it with a layer of the plain class"
 _ADVICE = {
-    **dict.fromkeys(("Maximum", "Minimum", "Dot"), "use Add, Multiply or Concatenate"),
+    **dict.fromkeys(("Maximum", "Minimum"), "use Add, Multiply or Concatenate"),
+    "Dot": "use Dot(axes=1) of Softmax(axis=1) and values, or Add, Multiply or Concatenate",
     **dict.fromkeys(("Attention", "AdditiveAttention", "MultiHeadAttention"), ATTENTION),
     **dict.fromkeys(("UpSampling1D", "Cropping1D"), _STEPS),
     **dict.fromkeys(("GlobalMaxPooling1D", "RepeatVector"), _WINDOW),
@@ -307,16 +309,16 @@ _CHECKS: dict[str, Callable[[Part, Place], str | None]] = {
     **dict.fromkeys(("ELU", "LeakyReLU"), _join),
     "PReLU": _prelu,
     "Softmax": _softmax,
-    **dict.fromkeys(OVER_TIME, _over_time),
+    **dict.fromkeys((*OVER_TIME, POOLING), _over_time),
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Permute": _permute,
     **dict.fromkeys(SLICES, _slice),
-    **dict.fromkeys(JOINS, _join),
+    **dict.fromkeys((kind for kind in JOINS if kind != "Dot"), _join),
     "Concatenate": _concatenate,
 }
 _POINTWISE = (
     *("Dense", "Activation", "ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax", "Flatten", "Reshape"),
     *("BatchNormalization", "LayerNormalization", "Normalization", "Rescaling"),
-    *JOINS,
+    *(kind for kind in JOINS if kind != "Dot"),
 )

@@ -14,7 +14,7 @@ from edgeflow.cells.chain import FloatChain
 from edgeflow.errors import CompressError
 from edgeflow.importers import onnx_layers
 from edgeflow.importers.finish import Description
-from edgeflow.importers.graph import ATTENTION, NOT_SUPPORTED, Graph, States
+from edgeflow.importers.graph import Graph, States
 from edgeflow.importers.messages import importing
 from edgeflow.importers.onnx_cells import CELLS, Cells
 from edgeflow.importers.onnx_file import read_model
@@ -31,6 +31,7 @@ from edgeflow.importers.onnx_nodes import (
 )
 from edgeflow.importers.onnx_norms import Norms
 from edgeflow.importers.operation import Operation
+from edgeflow.importers.refusals import ATTENTION, NOT_SUPPORTED
 
 _MOVES = ("Cast", "Concat", "Dropout", "Flatten", "Gather", "Identity", "Reshape", "Slice",
           "Squeeze", "Transpose", "Unsqueeze")  # fmt: skip
@@ -46,6 +47,7 @@ _ROLES = {
         "ArgMax": "argmax",
         "PRelu": "prelu",
         "ReduceL2": "magnitude",
+        "ReduceSum": "sum",
         "MaxPool": "max_pool",
         "AveragePool": "avg_pool",
     },
@@ -158,7 +160,7 @@ class _Onnx(Graph):
             operands = operands[:1]
         elif role == "split":
             operands, role = operands[:1], "split" if _axis(node) != 0 else "move"
-        elif role in ("pad", "mean", "max", "magnitude"):
+        elif role in ("pad", "mean", "max", "magnitude", "sum"):
             operands = operands[:1]
             cut = padded(node, self._constants) if role == "pad" else None
             role = "move" if cut and max(cut) <= 0 else role

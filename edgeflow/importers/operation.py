@@ -24,7 +24,8 @@ class Operation:
         "magnitude", "layer_norm", "conv", "pad", "max_pool", "avg_pool", "mean", "layer"), "matmul"
         for a linear layer or attention, "batch_norm"; "add", "sub", "mul" or "div", of a value and
         a constant or, but for "div", of two values; "concat": its operands side by side; "split":
-        its results are ranges of channels; "cell": one step of a recurrent layer; "stack": its
+        its results are ranges of channels; "sum": over an axis, and "attention": values and their
+        scores (`edgeflow.importers.attention`); "cell": one step of a recurrent layer; "stack": its
         operands are steps; "argmax", for an output beside its scores; a function that may end a
         model (``check.FINAL``), of which a "sigmoid" may stand elsewhere; "move": it only moves
         values (the check of the outputs shows that it moves none elsewhere); "size": its result is

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from edgeflow.cells.taps import unsupported_conv
 from edgeflow.importers.check import FINAL
-from edgeflow.importers.graph import ATTENTION, JOINS, Graph
+from edgeflow.importers.graph import Graph
 from edgeflow.importers.operation import SUMS, Operation
+from edgeflow.importers.refusals import ATTENTION, JOINS
 
 RECURRENT: dict[str, Callable[..., nn.Module]] = {
     "gru": nn.GRU,
@@ -64,6 +65,8 @@ _ROLES = {
     **dict.fromkeys(RECURRENT, "recurrent"),
     **dict.fromkeys(CELLS, "cell"),
     "stack": "stack",
+    "sum": "sum",
+    "bmm": "matmul",
     **dict.fromkeys(FUNCTIONS, "function"),
     "glu": "glu",
     "prelu": "prelu",
@@ -99,7 +102,7 @@ _ARGUMENTS = {
     "avg_pool1d": "input kernel_size stride padding ceil_mode count_include_pad",
     "pad": "input pad mode value",
     "constant_pad_nd": "input pad value",
-    **dict.fromkeys(("mean", "max", "amax"), "input dim keepdim"),
+    **dict.fromkeys(("mean", "max", "amax", "sum"), "input dim keepdim"),
     **dict.fromkeys(_CONCATENATIONS, "tensors dim"),
     "adaptive_avg_pool1d": "input output_size",
     "adaptive_max_pool1d": "input output_size return_indices",
@@ -278,7 +281,7 @@ class TorchGraph(Graph):
     """A graph whose operations are calls of functions of torch."""
 
     advice: ClassVar = {
-        **dict.fromkeys(("scaled_dot_product_attention", "bmm", "baddbmm", "einsum",
+        **dict.fromkeys(("scaled_dot_product_attention", "baddbmm", "einsum",
                          "MultiheadAttention", "multi_head_attention_forward"), ATTENTION),
         "stack": f"{JOINS}; compute further channels in the data",
         **dict.fromkeys(("pow",

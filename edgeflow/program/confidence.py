@@ -71,7 +71,11 @@ def exponential(distance: NDArray[np.int64], multiplier: int, shift: int) -> NDA
     """Return ``exp(-distance)`` in Q0.15, of output units whose `exponent_scale` is given."""
     exponent = (distance * multiplier + (1 << shift >> 1)) >> shift
     whole = np.minimum(exponent >> EXPONENT_FRACTION, 31)
-    f = (exponent & (1 << EXPONENT_FRACTION) - 1) << 15 - EXPONENT_FRACTION
+    return half_power(exponent & (1 << EXPONENT_FRACTION) - 1) >> whole
+
+
+def half_power(fraction: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return ``2**-f`` in Q0.15 for f in [0, 1), in Q.12: off by 2.1e-4 of itself at most."""
+    f = fraction << 15 - EXPONENT_FRACTION
     c1, c2, c3 = POLYNOMIAL
-    power = ONE - (f * (c1 - (f * (c2 - (f * c3 >> 15)) >> 15)) >> 15)
-    return power >> whole
+    return ONE - (f * (c1 - (f * (c2 - (f * c3 >> 15)) >> 15)) >> 15)

@@ -1,6 +1,8 @@
 """Temporal sparsity on data: the density of delta updates and of spikes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +95,84 @@ def spike_rates(program: Program, x: NDArray[np.int16]) -> dict[str, float]:
         for number, name, key in states:
             total[f"{name}.{key}"] += float(np.mean(state[number][key]))
     return {name: value / x.shape[1] for name, value in total.items()}
+
+
+class NotingMatrix(Matrix):
+    """A matrix that keeps what it is applied to: `seen`, rows [cols]."""
+
+    seen: list[Ints]
+
+    @classmethod
+    def of(cls, matrix: Matrix) -> "NotingMatrix":
+        """Return a twin of a matrix."""
+        twin = object.__new__(cls)
+        twin.__dict__.update(matrix.__dict__, seen=[])
+        return twin
+
+    def apply(self, x: Ints) -> Ints:
+        self.seen.extend(np.asarray(x).reshape(-1, x.shape[-1]))
+        return super().apply(x)
+
+
+class Active(NamedTuple):
+    """What a matrix reads, of spikes.
+
+    Attributes
+    ----------
+    share : float
+        Of the columns, those that are not zero.
+    silent : float
+        Of the products, those whose columns are all zero.
+    """
+
+    share: float
+    silent: float
+
+    @classmethod
+    def of(cls, x: NDArray[Any]) -> "Active":
+        """Return it of vectors [n, cols]."""
+        fired = x != 0
+        return cls(float(fired.mean()), float((~fired.any(axis=1)).mean()))
+
+
+def active_shares(program: Program, x: NDArray[np.int16]) -> dict[str, Active]:
+    """Return what the matrices that read spikes are multiplied by.
+
+    Parameters
+    ----------
+    program : Program
+    x : int16 array [n, time, inputs]
+        Windows, each from a reset.
+
+    Returns
+    -------
+    dict of Active
+        By ``layer.field``; empty for a program without spikes.
+
+    Raises
+    ------
+    ProgramError
+        If x has another number of inputs.
+    """
+    noting = {
+        (node.name, field): NotingMatrix.of(matrix)
+        for node in program.nodes
+        for field, matrix in node.matrices().items()
+        if matrix.input_bits == SPIKE_BITS
+    }
+    nodes = []
+    for node in program.nodes:
+        changes: dict[str, Any] = {
+            field: twin for (name, field), twin in noting.items() if name == node.name
+        }
+        nodes.append(replace(node, **changes))
+    twins = replace(program, nodes=tuple(nodes))
+    state = twins.initial_state(len(x))
+    for t in range(x.shape[1] if noting else 0):
+        _, state = twins.step(x[:, t], state)
+    return {
+        f"{name}.{field}": Active.of(np.array(twin.seen)) for (name, field), twin in noting.items()
+    }
 
 
 def sparsity(program: Program, fired: Mapping[str, float]) -> dict[str, float | None]:

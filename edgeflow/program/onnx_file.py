@@ -208,6 +208,7 @@ def _header(program: "Program") -> dict[str, Any]:
         "rate_hz": program.rate_hz,
         "metadata": dict(program.metadata),
         **({"sources": to_json(program.sources)} if program.sources else {}),
+        **({"start": {k: list(v) for k, v in program.start.items()}} if program.start else {}),
     }
 
 
@@ -297,6 +298,7 @@ def _program(model: onnx.ModelProto, header: dict[str, Any], kind: type[ProgramT
         rate_hz=float(header["rate_hz"]),
         metadata=header["metadata"],
         sources=from_json(header.get("sources", ())),
+        start={name: tuple(values) for name, values in header.get("start", {}).items()},
         output=OutputFormat.from_json(header["output"]) if "output" in header else None,
     )
     if program.hash.hex() != header["hash"]:
@@ -359,6 +361,9 @@ class OnnxProgram:
             for i in self._session.get_inputs()[1:]
         }
         self._states = [o.name.removesuffix("_next") for o in self._session.get_outputs()[1:]]
+        about = self._session.get_modelmeta().custom_metadata_map
+        start = unsealed_json(about["edgeflow"]).get("start", {})
+        self._start = {name.replace(".", "_"): values for name, values in start.items()}
 
     def run(
         self, x: NDArray[np.int16], learned: Mapping[str, NDArray[Any]] | None = None
@@ -370,6 +375,8 @@ class OnnxProgram:
         """
         n = x.shape[0]
         state = {name: np.zeros((n, size), dtype) for name, (size, dtype) in self._inputs.items()}
+        for name, first in self._start.items():
+            state[name][:] = first
         for name, values in (learned or {}).items():
             state[name] = np.asarray(values, self._inputs[name][1])
         result = []

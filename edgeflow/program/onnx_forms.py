@@ -6,17 +6,19 @@ begin with ``ef_``, which no layer's name does.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, inliner, numpy_helper
 
 from edgeflow.digest import sealed_json, unsealed_json
 from edgeflow.program import onnx_functions as fn
 from edgeflow.program.fixedpoint import symmetric_max
+from edgeflow.program.start import arrays_of
 
 if TYPE_CHECKING:
     from edgeflow.program.program import Program
@@ -70,7 +72,7 @@ def as_form(step: onnx.ModelProto, program: "Program", form: Form) -> onnx.Model
     if form.inline:
         _inline(model)
     if form.scan:
-        _scan(model.graph)
+        _scan(model.graph, arrays_of(program.nodes, program.start))
     if form.raw:
         _raw(model.graph, program, "last" if form.scan else "y")
     properties = {p.key: p.value for p in step.metadata_props}
@@ -104,10 +106,16 @@ def describe(program: "Program", form: Form) -> dict[str, str]:
         "output_scale": json.dumps(program.output_scale),
         **_formatted(program),
         "states": json.dumps({} if form.scan else {name: f"{name}_next" for name in states}),
-        "state_start": "zeros",
+        "state_start": state_start(program),
         **_learned(program),
         "program_hash": program.hash.hex(),
     }
+
+
+def state_start(program: "Program") -> str:
+    """Return "zeros", or the first values of states that are others, by name, as JSON."""
+    first = arrays_of(program.nodes, program.start)
+    return json.dumps({k: values.tolist() for k, values in first.items()}) if first else "zeros"
 
 
 def _learned(program: "Program") -> dict[str, str]:
@@ -171,8 +179,8 @@ class _Additions:
         return name
 
 
-def _scan(graph: onnx.GraphProto) -> None:
-    """Make the step the body of a `Scan` whose states start at zero, in place.
+def _scan(graph: onnx.GraphProto, first: Mapping[str, NDArray[Any]]) -> None:
+    """Make the step the body of a `Scan` whose states start at `first`, or at zero, in place.
 
     Time is brought to the front, as some consumers scan no other axis. What was learned is an input
     of the graph around the body.
@@ -200,8 +208,13 @@ def _scan(graph: onnx.GraphProto) -> None:
         kind, size = state.type.tensor_type.elem_type, _size(state)
         width = add.const(f"ef_{state.name}_size", np.array([size], np.int64))
         shape = add.op("Concat", count, width, out=f"ef_{state.name}_shape", axis=0)
+        start = f"ef_{state.name}_start"
+        if state.name in first:
+            values = add.const(f"{start}_value", first[state.name][None])
+            starts.append(add.op("Expand", values, shape, out=start))
+            continue
         zero = helper.make_tensor("zero", kind, [1], [0])
-        starts.append(add.op("ConstantOfShape", shape, out=f"ef_{state.name}_start", value=zero))
+        starts.append(add.op("ConstantOfShape", shape, out=start, value=zero))
     by_time = add.op("Transpose", "x", out="ef_x_by_time", perm=[1, 0, 2])
     add.nodes.append(
         helper.make_node(

@@ -25,10 +25,11 @@ from edgeflow.program.lanes.simulator import simulate
 from edgeflow.program.lanes.trace import is_plain
 from edgeflow.program.matrix import MAX_SIZE
 from edgeflow.program.nodes.adaptive_linear import AdaptiveLinear
-from edgeflow.program.nodes.base import Node, State, zeros
+from edgeflow.program.nodes.base import Node, State
 from edgeflow.program.nodes.cutoff import Cutoff
 from edgeflow.program.show import html, one_line
 from edgeflow.program.sources import Sources, chain_of, check_sources, joined
+from edgeflow.program.start import Start, checked_start, first_states
 from edgeflow.tasks import OutputFormat, Task, task_of
 from edgeflow.tasks.output import Scale, scale_by
 
@@ -72,6 +73,8 @@ class Program:
         outputs times `output_scale` are real values.
     hop : int
         Samples from one decision to the next, of windows that overlap (`Overlap`); 0: they do not.
+    start : mapping of str to tuple of int
+        States after a reset that are no zeros, by ``<layer>.<state>``: what training learned.
 
     Raises
     ------
@@ -89,6 +92,7 @@ class Program:
     sources: tuple[Sources, ...] = ()
     output: OutputFormat | None = None
     hop: int = 0
+    start: Start = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.nodes:
@@ -107,6 +111,7 @@ class Program:
                 raise ProgramError(f"layer {node.name}: its matrix {name} cannot be {kind}")
         size, _ = check_sources(self.nodes, self.reads, self.inputs, self.input.bits)
         _ = self.clocks
+        object.__setattr__(self, "start", checked_start(self.nodes, self.start))
         if self.classes and len(self.classes) != size:
             raise ProgramError(f"{len(self.classes)} class names for {size} outputs")
         if (twice := same_name(self.classes)) is not None:
@@ -241,6 +246,7 @@ class Program:
             self.window,
             self.output_scale,
             *([self.hop] if self.hop else []),
+            *([self.start] if self.start else []),
         ]
         digest.update(json.dumps(header).encode())
         digest.update(self.input.offset.astype("<f4").tobytes())
@@ -270,7 +276,7 @@ class Program:
 
     def initial_state(self, n: int = 1) -> list[State]:
         """Return the state after a reset, for n independent streams."""
-        return [{k: zeros(n, v.size) for k, v in node.vectors.items()} for node in self.nodes]
+        return first_states(self.nodes, self.start, n)
 
     @property
     def learns(self) -> bool:

@@ -32,11 +32,12 @@ class Reader:
 
     def __init__(self, program: "Program") -> None:
         self._program, self._overlap = program, program.overlap
+        self.state: list[State] = program.initial_state()
         self.reset()
 
     def reset(self) -> None:
-        """Begin a recording, or a window of those that do not overlap."""
-        self.state: list[State] = self._program.initial_state()
+        """Begin a recording, or a window of those that do not overlap; what was learned stays."""
+        self.state = self._program.reset(self.state)
         self._younger: list[State] = self.state
         self.read, self.due = 0, False
         self._wait = 0 if self._overlap is None else self._overlap.first

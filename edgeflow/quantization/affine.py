@@ -194,6 +194,8 @@ class Converted:
         What the integers lose, a line each, for the user.
     unfit : int
         How many units have a state that is small by the unit of all of them, or beyond the range.
+    start : mapping
+        Its states after a reset, int64 [size] by name; those that it has not are zeros.
     """
 
     node: Node
@@ -202,3 +204,9 @@ class Converted:
     provenance: Mapping[str, Affine] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unfit: int = 0
+    start: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+
+    @property
+    def starts(self) -> dict[str, tuple[int, ...]]:
+        """`start` as of `Program.start`."""
+        return {f"{self.node.name}.{k}": tuple(v.tolist()) for k, v in self.start.items()}

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from edgeflow.cells import load_model
 from edgeflow.codegen.sparse import preferred_block
-from edgeflow.compression.adapt import with_learning
 from edgeflow.compression.delta import with_thresholds
 from edgeflow.compression.evaluate import (
     Compressed,
@@ -35,7 +34,7 @@ from edgeflow.model_options import NONE_GIVEN, ModelOptions
 from edgeflow.progress import StageProgress, silent
 from edgeflow.quantization import Widths
 from edgeflow.quantization.widths import DEFAULT_STATE
-from edgeflow.recipes.decide import with_decision
+from edgeflow.recipes.decide import with_adapt, with_decision
 from edgeflow.recipes.measure import FINAL_STEPS, measure
 from edgeflow.recipes.recipe import Recipe, as_options
 from edgeflow.recipes.steps import ACTIVATIONS, THE_BOARD, WEIGHTS
@@ -155,12 +154,8 @@ def _compress(
     program = with_decision(
         compressed.program, recipe.decide, whole, dataset, split, progress
     )  # fmt: skip
+    program = with_adapt(program, recipe.adapt, dataset, split, progress)
     compressed = replace(compressed, program=program)
-    if recipe.adapt.learner is not None:
-        program = with_learning(
-            compressed.program, dataset, recipe.adapt.learner, recipe.adapt.store, progress=progress
-        )
-        compressed = replace(compressed, program=program)
     command = {"recipe": name, **as_options(recipe)}
     record = make_record(out, model_text(model), compressed, command, tuning)
     if measured is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.codegen.expected import expected
 from edgeflow.compression.evaluate import with_fired
 from edgeflow.compression.record import read_record, record_path, save_record
 from edgeflow.compression.stored import Known, check
@@ -39,6 +40,8 @@ EARLY_EXIT_READS = 0.35
 #: Excess of a surrogate over a constraint that is tolerated, as a share of the constraint: training
 #: changes the columns that are updated and the samples that are read.
 SLACK = 0.1
+#: Error of bytes by formula, in percent.
+BYTES_ERROR = 3.0
 
 
 @dataclass(frozen=True)
@@ -150,8 +153,34 @@ class Candidate:
         program = surrogate(self.job.chain, self.job.calibration, self.recipe, self.job.board.name)
         program = with_fired(program, self.job.calibration)
         reads = 1.0 if self.recipe.cutoff.max_drop is None else EARLY_EXIT_READS
+        if (told := self._told(program, reads)) is not None:
+            self.figures = told
+            return False
         self.figures = self._cheapest(program, "expected", SURROGATE_STEPS, reads)
         return all(excess <= SLACK for excess in self.excess.values())
+
+    def _told(self, program: Program, reads: float) -> dict[str, Any] | None:
+        """Return the figures by formula if it is sure that no goal of the compiler will do."""
+        board, limits, found = self.job.board, self.job.limits, []
+        for goal in {self.recipe.compile.optimize, "size", "speed"}:
+            costs = expected(program, board, optimize=goal, backend="auto", reads=reads)
+            figures = {
+                "flash": costs.flash_bytes, "ram": costs.ram_bytes,
+                "instructions": costs.instructions,
+            }  # fmt: skip
+            margins = {
+                "instructions": costs.error_percent,
+                "flash": BYTES_ERROR,
+                "ram": BYTES_ERROR,
+            }
+            sure = any(
+                excess > SLACK + (margins[name] or 0.0) / 100
+                for name, excess in limits.excess(figures).items()
+            )
+            if not sure:
+                return None
+            found.append(figures)
+        return min(found, key=lambda figures: sum(limits.excess(figures).values()))
 
     def _try(self, on_epoch: OnEpoch | None) -> None:
         task = self.job.dataset.task

@@ -2,14 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from edgeflow.compression.adapt import with_learning
 from edgeflow.compression.candidates import with_scores
 from edgeflow.compression.count import with_count
 from edgeflow.compression.detect import with_detect
+from edgeflow.compression.nlms import NLMS, with_nlms
 from edgeflow.compression.residual import flag_forecasts
 from edgeflow.data.phases import counted
 from edgeflow.data.words import of_words
 from edgeflow.progress import StageProgress, silent
-from edgeflow.recipes.steps import Decide
+from edgeflow.recipes.steps import Adapt, Decide
 
 if TYPE_CHECKING:
     from edgeflow.data import Dataset
@@ -79,6 +81,20 @@ def with_decision(
         return program
     assert step is not None
     return with_scores(program, data, split, KEYS[step])
+
+
+def with_adapt(
+    program: "Program", adapt: Adapt, dataset: "Dataset", split: str, progress: StageProgress
+) -> "Program":
+    """Return the program with the layer that learns, and of forecasts with their scores on a split.
+
+    It is as it was without a learner. Errors are those of `with_learning` and `with_nlms`.
+    """
+    if adapt.learner == NLMS:
+        return with_nlms(program, dataset, split, progress=progress)
+    if adapt.learner is not None:
+        return with_learning(program, dataset, adapt.learner, adapt.store, progress=progress)
+    return program
 
 
 def decided_score(program: "Program", decide: Decide, split: str) -> float | None:

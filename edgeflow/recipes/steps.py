@@ -54,8 +54,9 @@ def _regularizers() -> Collection[str]:
 
 def _learners() -> Collection[str]:
     from edgeflow.compression.adapt import LEARNERS
+    from edgeflow.compression.nlms import NLMS
 
-    return LEARNERS
+    return (*LEARNERS, NLMS)
 
 
 def _not_negative(value: int) -> int:
@@ -268,14 +269,14 @@ class Decide(Step):
 
 
 class Adapt(Step):
-    """A read-out that learns on the device.
+    """A layer that learns on the device.
 
     Attributes
     ----------
     learner : str, optional
-        Learn from labels on the device, in the place of the trained read-out: prototypes (moves
-        rows with the means of labelled windows) or head (gradient descent on stored ones); how is
-        chosen on validation subjects.
+        Learn on the device; how is chosen on validation subjects. From labels, in the place of the
+        trained read-out: prototypes (moves rows with the means of labelled windows) or head
+        (gradient descent on stored ones). Of forecasts, from what came: nlms.
     store : int
         Labelled windows of each class that head stores.
     """

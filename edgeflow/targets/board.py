@@ -128,6 +128,10 @@ class Placement(Spec):
     kernels: str = "flash"
 
 
+#: Names that linker scripts have for something else.
+_NO_MEMORIES = (*Placement.model_fields, "slots")
+
+
 class BoardSpec(Spec):
     """A board, real or emulated.
 
@@ -185,10 +189,10 @@ class BoardSpec(Spec):
     @model_validator(mode="after")
     def _check(self) -> "BoardSpec":
         for name in self.memory:
-            if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in Placement.model_fields:
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in _NO_MEMORIES:
                 raise ValueError(
                     f"memory.{name}: a memory's name is of a-z, 0-9 and _, and not "
-                    f"{' or '.join(Placement.model_fields)}"
+                    f"{' or '.join(_NO_MEMORIES)}"
                 )
         written = self.model_dump(exclude_unset=True, exclude={"core"})
         for key in self.unverified:

@@ -71,6 +71,28 @@ def compiler_of(path: str | Path) -> str | None:
     return f"GCC {gnu[1]}" if gnu else name or None
 
 
+def undefined_symbols(path: str | Path) -> set[str]:
+    """Return the names that an object file leaves to others.
+
+    Raises
+    ------
+    EdgeFlowError
+        If it is not an ELF file or is damaged.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            tables = ELFFile(file).iter_sections()
+            symbols = [t.iter_symbols() for t in tables if isinstance(t, SymbolTableSection)]
+            return {
+                symbol.name
+                for table in symbols
+                for symbol in table
+                if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name
+            }
+    except (ELFError, OSError) as error:
+        raise EdgeFlowError(f"{path}: cannot be read as an object file: compile again") from error
+
+
 class Image:
     """A linked ELF file.
 

@@ -27,11 +27,15 @@ class SocSpec(Spec):
         Family beside this one, or EdgeFlow's, whose files this one has too.
     boot_crc_bytes
         Bytes at the start of the section ``.boot`` whose CRC-32 linking puts behind them.
+    flash_page
+        Bytes that ``ef_hal_flash_erase`` erases at a time, of families that keep in flash what
+        models learned; None: they do not.
     """
 
     name: str
     base: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
     boot_crc_bytes: int | None = Field(default=None, gt=0, le=65536)
+    flash_page: int | None = Field(default=None, gt=0, le=1 << 20, multiple_of=4)
 
 
 def soc_settings(folder: Path) -> SocSpec:

@@ -21,6 +21,7 @@ from edgeflow.targets.core import CoreSpec
 from edgeflow.targets.objects import fetch, object_key, store
 from edgeflow.targets.pins import pin_number
 from edgeflow.targets.room import board_uses, no_room
+from edgeflow.targets.slots import SLOTS, slot_defines
 from edgeflow.targets.soc import soc_files, soc_settings
 from edgeflow.targets.tools import find_tool
 
@@ -80,7 +81,7 @@ def board_defines(board: BoardSpec) -> dict[str, str]:
         defines |= {
             f"EF_GPIO_{key}": f"{pin_number(pin)}u" for key, pin in marks.items() if pin is not None
         }
-    return defines
+    return defines | slot_defines(board)
 
 
 def compile_sources(
@@ -217,6 +218,7 @@ def _link_script(board: BoardSpec) -> str:
         f"    {name.upper()} ({'rx' if name == 'flash' else 'rw'}) : "
         f"ORIGIN = {region.base:#x}, LENGTH = {region.size:#x}\n"
         for name, region in board.memory.items()
+        if name != SLOTS
     )
     aliases = "".join(
         f'REGION_ALIAS("{key.upper()}", {name.upper()})\n'

@@ -2,6 +2,7 @@
 #ifndef EF_HAL_H
 #define EF_HAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,5 +37,10 @@ void ef_hal_pulse(void);
 void ef_hal_marker_init(void);
 void ef_hal_marker(int high);
 void ef_hal_layer_mark(void);
+
+/* Families that keep in flash what was learned (soc.toml, flash_page): sets a page to 0xFF, and
+ * writes an erased word of it. False: the flash failed. What was written is read in place. */
+bool ef_hal_flash_erase(uint32_t page);
+bool ef_hal_flash_write(uint32_t address, uint32_t word);
 
 #endif

@@ -33,6 +33,19 @@ typedef struct {
 
 void ef_add_step(const ef_add *cell, const int16_t *x, int16_t *y);
 
+/* Mean of h since the reset, each step weighted by the exponential of its score s */
+typedef struct {
+    uint16_t size;       /* Values of h */
+    uint8_t source_bits; /* Width of x, 2..16 */
+    uint16_t multiplier; /* 0..32767 */
+    uint8_t shift;       /* 0..30 */
+    uint8_t out_shift;   /* 1..24: 15 gives y in the unit of h */
+    uint8_t state_bits;  /* Width of y, 2..16 */
+} ef_attention_pool;
+
+void ef_attention_pool_step(const ef_attention_pool *cell, const int16_t *x, int32_t *mean,
+                            int32_t *total, int32_t *top, int16_t *y);
+
 /* Second-order sections in direct form I, each reading the one before it */
 typedef struct {
     /* [5 * sections] b_0, b_1, b_2, a_1, a_2 of each section, Q28 */

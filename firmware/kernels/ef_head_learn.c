@@ -2,7 +2,7 @@
 #include "ef_kernels.h"
 #include "ef_math.h"
 
-#define HALF_RANGE ((1 << 29) - 1)
+#define HALF_RANGE (((int32_t)1 << 29) - 1)
 #define MOST_MOVE (1 << 12)
 
 /* exp(-distance) in Q0.15, as model_confidence() has it */
@@ -21,29 +21,28 @@ static void descend(const ef_adaptive *cell, const ef_learner *learner, const in
     const unsigned inputs = cell->inputs, outputs = cell->outputs;
     const int32_t limit = (int32_t)cell->limit * 65536;
     const int32_t half = (int32_t)1 << (cell->shift - 1u);
+    int32_t *masters = learner->masters;
     int16_t *y = learner->answer, largest = -32768;
-    const int32_t *row = learner->masters;
-    for (unsigned i = 0; i < outputs; i++, row += inputs) {
-        int32_t sum = learner->bias[i];
-        for (unsigned j = 0; j < inputs; j++)
-            sum += (row[j] >> 16) * x[j];
+    for (unsigned i = 0; i < outputs; i++) {
+        const int32_t sum = ef_head_product(masters + i * inputs, x, inputs, learner->bias[i]);
         y[i] = ef_requantize(sum, cell->multiplier, 1);
         largest = y[i] > largest ? y[i] : largest;
     }
     int32_t total = 0;
-    for (unsigned i = 0; i < outputs; i++)
-        total += exponential(cell, largest - y[i]);
+    for (unsigned i = 0; i < outputs; i++) {
+        const int32_t power = exponential(cell, (int32_t)largest - y[i]);
+        y[i] = (int16_t)(uint16_t)power; /* up to 2^15 */
+        total += power;
+    }
     const int32_t share = ((int32_t)1 << 30) / total;
-    int32_t *masters = learner->masters;
     for (unsigned i = 0; i < outputs; i++, masters += inputs) {
-        int32_t error = (exponential(cell, largest - y[i]) * share) >> 15;
+        int32_t error = ((uint16_t)y[i] * share) >> 15;
         error -= i == label ? 32768 : 0;
         const int32_t step = (error * (int32_t)cell->rate + half) >> cell->shift;
         const int32_t move = ef_clip(step, -MOST_MOVE, MOST_MOVE);
         if (move == 0)
             continue;
-        for (unsigned j = 0; j < inputs; j++)
-            masters[j] = ef_clip(masters[j] - move * x[j], -limit, limit);
+        ef_head_move(masters, x, inputs, move, limit);
         learner->bias[i] = ef_clip(learner->bias[i] - move * 64, -HALF_RANGE, HALF_RANGE);
     }
 }

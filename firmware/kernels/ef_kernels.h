@@ -113,6 +113,11 @@ void ef_prototypes_restore(const ef_adaptive *cell, const ef_learner *learner);
 void ef_head_learn(const ef_adaptive *cell, const ef_learner *learner, unsigned label);
 void ef_head_restore(const ef_adaptive *cell, const ef_learner *learner);
 
+/* sum + (a row of masters >> 16) x, and the row's step: masters - move x, within +-limit < 2^30;
+   |move| <= 2^12, x of 12 bits */
+int32_t ef_head_product(const int32_t *masters, const int16_t *x, unsigned inputs, int32_t sum);
+void ef_head_move(int32_t *masters, const int16_t *x, unsigned inputs, int32_t move, int32_t limit);
+
 void ef_nlms_restore(const ef_nlms *cell, int32_t *errors, int32_t *masters);
 
 /* A part of a model that is saved, of so many bytes. */

@@ -6,7 +6,7 @@
 
 #define MOST_FEATURE 2047
 #define ONE 1024
-#define MOST_MOVE (1 << 17)
+#define MOST_MOVE ((int32_t)1 << 17)
 #define MOST_TICKS 255
 #define ERROR_FRACTION 8
 #define PACE 6
@@ -84,13 +84,13 @@ static void products(const int32_t *a, const int16_t *f, unsigned features, int3
 
 static void forecast(const ef_nlms *cell, const int16_t *f, const int16_t *p,
                      const int32_t *masters, int16_t *q) {
-    const unsigned features = cell->features, n = cell->series * cell->horizons;
+    const unsigned features = cell->features, n = (unsigned)cell->series * cell->horizons;
     if (n < 4) {
         for (unsigned i = 0; i < n; i++) {
             int32_t sum = 0;
             for (unsigned j = 0; j < features; j++)
                 sum += (*masters++ >> 16) * f[j];
-            q[i] = (int16_t)ef_sat16(p[i] + ef_requantize(sum, cell->multiplier, 1));
+            q[i] = (int16_t)ef_sat16((int32_t)p[i] + ef_requantize(sum, cell->multiplier, 1));
         }
         return;
     }
@@ -100,8 +100,8 @@ static void forecast(const ef_nlms *cell, const int16_t *f, const int16_t *p,
         int32_t sums[4];
         products(masters + (size_t)first * features, f, features, sums);
         for (unsigned k = 0; k < 4; k++)
-            q[first + k] =
-                (int16_t)ef_sat16(p[first + k] + ef_requantize(sums[k], cell->multiplier, 1));
+            q[first + k] = (int16_t)ef_sat16((int32_t)p[first + k] +
+                                             ef_requantize(sums[k], cell->multiplier, 1));
     }
 }
 
@@ -153,7 +153,7 @@ static void learn(const ef_nlms *cell, unsigned k, const int16_t *kept, unsigned
     }
 #endif
     for (; j < features; j++)
-        norm += f[j] * f[j];
+        norm += (int32_t)f[j] * f[j];
     unsigned doublings;
     const int32_t inverse = reciprocal(norm, &doublings);
     const unsigned down = cell->shift - doublings;
@@ -179,7 +179,7 @@ void ef_nlms_step(const ef_nlms *cell, const int16_t *x, int16_t *past, int16_t 
                   int16_t *scratch) {
     const unsigned series = cell->series, horizons = cell->horizons, features = cell->features;
     const unsigned n = series * horizons, a_tick = features + series + 2 * n;
-    const unsigned before = cell->lags * cell->every * series;
+    const unsigned before = (unsigned)cell->lags * cell->every * series;
     const int16_t *h = x + n, *z = h + cell->read;
     int16_t *f = scratch, *q = f + features + series + n;
     make_features(cell, h, past, z, f);

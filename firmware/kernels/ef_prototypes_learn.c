@@ -3,7 +3,7 @@
 #include "ef_math.h"
 
 #define FULL 16
-#define HALF_RANGE ((1 << 29) - 1)
+#define HALF_RANGE (((int32_t)1 << 29) - 1)
 #define MOST_SCORE 8
 #define MOST_MOVE 65535
 
@@ -20,7 +20,7 @@ static void move(const ef_adaptive *cell, const ef_learner *learner, unsigned la
         const int32_t away = sums[j] - count * prototype[j];
         const int32_t moved = ef_clip((away * rate + (1 << 9)) >> 10, -MOST_MOVE, MOST_MOVE);
         const int32_t change = (moved * gain + half) >> cell->shift;
-        fall += (int64_t)change * (prototype[j] * 32 + moved);
+        fall += (int64_t)change * ((int32_t)prototype[j] * 32 + moved);
         weights[j] = (int16_t)ef_clip(base[j] + change, -limit, limit);
     }
     const int64_t bias = cell->base_bias[label] - (fall >> 5);
@@ -52,11 +52,11 @@ void ef_prototypes_learn(const ef_adaptive *cell, const ef_learner *learner, uns
     if (!known(cell, learner))
         begin(cell, learner);
     for (unsigned j = 0; j < cell->inputs; j++)
-        sums[j] = (int16_t)ef_sat16(sums[j] + learner->seen[j]);
+        sums[j] = (int16_t)ef_sat16((int32_t)sums[j] + learner->seen[j]);
     if (++learner->count[label] >= FULL) {
         learner->count[label] /= 2;
         for (unsigned j = 0; j < cell->inputs; j++)
-            sums[j] = (int16_t)((sums[j] + 1) >> 1);
+            sums[j] = (int16_t)(((int32_t)sums[j] + 1) >> 1);
     }
     move(cell, learner, label);
     *learner->active = *learner->score >= 0;

@@ -2,7 +2,7 @@
  * What a model learned, in flash: two slots in turn, of which a power cut leaves one whole.
  *
  * A slot is the blob, words of 0xFF up to a whole one, then a sequence number and its complement,
- * which are written last. The newer of the whole slots counts.
+ * which are written last. The newer of the whole slots counts. Blobs of another program do not.
  */
 #ifndef EF_SLOTS_H
 #define EF_SLOTS_H
@@ -12,6 +12,9 @@
 #include <stdint.h>
 
 enum { EF_SLOTS = 2 };
+
+/* Bytes at the begin of a blob that say whose it is: a version, and the hash of a program. */
+#define EF_SLOT_OWNER 12
 
 /* A flash with a place for each slot, which is erased to 0xFF as a whole and written in words. */
 typedef struct {
@@ -27,7 +30,7 @@ typedef struct {
  */
 bool ef_slots_save(const ef_slot_flash_t *flash, const uint8_t *blob, size_t size);
 
-/* Returns the newest whole blob of that size in the flash; null if there is none. */
-const uint8_t *ef_slots_newest(const ef_slot_flash_t *flash, size_t size);
+/* Returns the newest whole blob of that size and owner in the flash; null if there is none. */
+const uint8_t *ef_slots_newest(const ef_slot_flash_t *flash, const uint8_t *owner, size_t size);
 
 #endif

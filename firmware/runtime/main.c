@@ -311,8 +311,8 @@ static bool learning_is_right(unsigned type, size_t size) {
     return code == 0;
 }
 
-static void answer_learning(unsigned type) {
-    link.out_size += ef_learning_answer(&model, type, link.in.bytes + EF_HEADER,
+static void answer_learning(unsigned type, size_t size) {
+    link.out_size += ef_learning_answer(&model, type, link.in.bytes + EF_HEADER, size - EF_HEADER,
                                         link.out.bytes + EF_HEADER, EF_FRAME_MAX - EF_HEADER);
 }
 #endif
@@ -368,7 +368,7 @@ static bool serve_frames(void) {
         }
 #ifdef MODEL_LEARNED_SIZE
         if (ef_learning_knows(type)) {
-            answer_learning(type);
+            answer_learning(type, size);
         }
 #endif
         ef_link_send(&link.out, link.out_size);
@@ -386,6 +386,9 @@ int main(void) {
 #endif
     MODEL(init)(&model);
     MODEL(reset)(&model);
+#ifdef MODEL_LEARNED_SIZE
+    ef_learning_begin(&model);
+#endif
     print_hash(EF_TEXT("EdgeFlow " EF_VERSION " " EF_BOARD_NAME " model "), ef_identity.model);
 #ifdef EF_MLPERF
     ef_mlperf_begin();

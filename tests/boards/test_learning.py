@@ -3,12 +3,14 @@
 Alone catches a frame of learning that the firmware reads or answers otherwise than the host.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgeflow.codegen.build import compile_program
+from edgeflow.compression.adapt import with_descent
 from edgeflow.device import open_board
 from edgeflow.device.client import Client
 from edgeflow.errors import ProgramError, ProtocolError
@@ -60,6 +62,33 @@ def test_a_board_learns_as_the_reference(board: str, kind: str, tmp_path: Path) 
     with open_board(load_board(board), image=build.elf) as device:
         client = device.connect(program.hash)
         assert wrong_on(client, program, 11, 300) == 0
+
+
+@pytest.mark.board
+def test_learned_rows_stop_at_their_limit_on_a_board(tmp_path: Path) -> None:
+    """Alone catches a kernel that clips otherwise than the reference, at either end."""
+    program = random_learner(4, "head", 19, 4, inputs=5, extreme=True)
+    node = with_descent(
+        "head", program.nodes[-1].matrices()["matrix"], 1e-6, keep=2, passes=60,
+        rate=1.0,
+    )  # fmt: skip
+    program = replace(program, nodes=(*program.nodes[:-1], node))
+    build = compile_program(program, "qemu-m4", tmp_path)
+    state, rng = program.initial_state(), np.random.default_rng(0)
+    with open_board(load_board("qemu-m4"), image=build.elf) as device:
+        client = device.connect(program.hash)
+        for label in (0, 1, 2, 3, 1, 0, 2, 3):
+            x = rng.integers(-30000, 30000, (6, program.inputs)).astype(np.int16)
+            client.steps(x, reset=True)
+            client.learn(label)
+            _, state = program.run_on(x[None], program.reset(state))
+            state = program.learn(state, label)
+            expected = program.run_on(x[None], program.reset(state))[0][0]
+            np.testing.assert_array_equal(client.steps(x, reset=True).y, expected)
+    rows = state[-1]["weights"]
+    assert state[-1]["active"].all()
+    assert rows.max() == node.limit
+    assert rows.min() == -node.limit
 
 
 @pytest.mark.board

@@ -127,9 +127,11 @@ def test_a_search_stopped_goes_on_and_takes_what_fits(
     }  # fmt: skip
     assert shown["candidates"][0]["recipe"] == shown["recipe"] == "half"
     assert rows["int8"]["why"] == "instructions" and rows["tuned"]["accuracy"] is None
-    # nothing of it was trained, and its figures are those of the same shapes
+    # nothing of it was trained or compiled: its figures are the formula's, of the same shapes
     assert not (folder / "tuned" / "model.run").exists()
-    assert rows["tuned"]["instructions"] == rows["int8"]["instructions"] > 4000
+    assert rows["int8"]["instructions"] > 4000
+    assert rows["tuned"]["instructions"] == pytest.approx(rows["int8"]["instructions"], rel=0.05)
+    assert rows["tuned"]["flash"] == pytest.approx(rows["int8"]["flash"], rel=0.03)
     assert rows["half"]["instructions"] <= 4000 and rows["half"]["flash"] <= 16_000
     record = record_of(out)
     assert record["hash"] == shown["hash"] == Program.load(out).hash.hex()

@@ -32,6 +32,14 @@ def stepped_lstm(m: Made, x: Tensor) -> Tensor:
     return m.out(h)
 
 
+def started(m: Made, x: Tensor) -> Tensor:
+    """From a learned state."""
+    h = m.h0.expand(x.shape[0], HIDDEN)
+    for step in range(x.shape[1]):
+        h = m.rnn(x[:, step], h)
+    return m.out(h)
+
+
 def scored(m: Made, x: Tensor) -> Tensor:
     """The head inside of the loop, over the steps themselves, from no state."""
     h, scores = None, []
@@ -119,6 +127,8 @@ def streaming(name: str, compute: Any, arguments: Any, **parts: Any) -> Form:
 
 LOOPS = [
     Form("nn.GRUCell in a loop", lambda: net(stepped, rnn=cell())),
+    Form("nn.GRUCell in a loop, from a learned state",
+         lambda: net(started, rnn=cell(), h0=nn.Parameter(torch.randn(HIDDEN)))),
     Form("nn.LSTMCell in a loop", lambda: net(stepped_lstm, rnn=cell(nn.LSTMCell))),
     Form("nn.RNNCell in a loop, head inside", lambda: net(scored, rnn=cell(nn.RNNCell))),
     Form("nn.RNNCell of relu without bias",

@@ -16,6 +16,20 @@ def residual_heads(m: Made, x: Tensor) -> tuple[Tensor, Tensor]:
     return m.out(h[:, -1]), m.other(h[:, -1])
 
 
+def attention_pooled(m: Made, x: Tensor) -> Tensor:
+    """Yang et al. 2016: scores by a small network, of the outputs of a recurrent layer."""
+    h = m.rnn(x)[0]
+    w = F.softmax(m.score(h), dim=1)
+    return m.out((w * h).sum(dim=1))
+
+
+def attention_multiplied(m: Made, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights as a matrix, by a learned vector, and returned beside."""
+    h = m.rnn(x)[0]
+    w = torch.softmax((torch.tanh(m.mid(h)) @ m.query) / HIDDEN**0.5, dim=-1)
+    return m.out(torch.bmm(w.unsqueeze(1), h).squeeze(1)), w
+
+
 def side_by_side(outputs: tuple[Tensor, ...]) -> Tensor:
     return torch.cat(outputs, -1)
 
@@ -109,6 +123,17 @@ NETWORKS = [
     Form("magnitude of all channels, normalised",
          lambda: net(lambda m, x: last(m, (torch.cat([x, x.norm(dim=-1)[..., None]], -1) - 0.5) / 2),
                      rnn=gru(CHANNELS + 1))),
+    Form("attention pooling",
+         lambda: net(attention_pooled,
+                     score=nn.Sequential(nn.Linear(HIDDEN, 4), nn.Tanh(), nn.Linear(4, 1)))),
+    Form("attention pooling by a matrix, its weights returned, too",
+         lambda: net(attention_multiplied, mid=nn.Linear(HIDDEN, 6),
+                     query=nn.Parameter(torch.randn(6))),
+         output=lambda y: y[0], notes="inside of the model"),
+    Form("attention pooling behind a strided convolution",
+         lambda: net(lambda m, x: attention_pooled(m, m.conv(x.transpose(1, 2)).transpose(1, 2)),
+                     conv=nn.Conv1d(CHANNELS, 6, 4, stride=2), rnn=gru(6),
+                     score=nn.Linear(HIDDEN, 1))),
     Form("units of a last state",
          lambda: net(lambda m, x: m.out(m.rnn(x)[1][-1][..., 1:4]), out=head(3))),
     Form("conv, batch norm, relu, pool, gru",

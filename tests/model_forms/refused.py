@@ -11,9 +11,10 @@ from tests.model_forms.accepted import every, last
 from tests.model_forms.form import CHANNELS, CLASSES, HIDDEN, STEPS, Form, Made, gru, head, net
 
 
-def pooled(m: Made, x: Tensor) -> Tensor:
+def two_scores(m: Made, x: Tensor) -> Tensor:
     h = m.rnn(x)[0]
-    return m.out((torch.softmax(m.score(h), 1) * h).sum(1))
+    w = torch.softmax(m.score(h), 1)
+    return m.out(torch.cat([(w[..., :1] * h).sum(1), (w * m.two(h)).sum(1)], -1))
 
 
 def attended(m: Made, x: Tensor) -> Tensor:
@@ -50,10 +51,8 @@ def lengths(x: Tensor) -> tuple[Tensor, Tensor]:
 #: For the table in ``docs/import.md``: the reason, or what to use instead.
 WHY = {
     "bidirectional": "needs the future: a forward layer",
-    "learned first state": "a stream starts from zeros",
-    "constant first state": "a stream starts from zeros",
-    "random first state": "a stream starts from zeros",
-    "first state from the samples": "a stream starts from zeros",
+    "random first state": "a stream starts from one state",
+    "first state from the samples": "a stream starts from one state",
     "gain as input": "has no value in the file: a constant of the model",
     "features beside the samples": "further channels of the samples",
     "lengths as input": "plain tensors, windows of one length",
@@ -63,7 +62,7 @@ WHY = {
     "softmax between": "ReLU, GELU, SiLU, tanh or sigmoid",
     "magnitude channel, written out": "torch.linalg.vector_norm",
     "difference of samples": "a channel of the data",
-    "attention pooling": "weighs the whole window: the last step, or the mean",
+    "attention pooling of two scores": "one score a step",
     "nn.MultiheadAttention": "weighs the whole window: a recurrent layer",
     "places of the largest": "its value",
     "last states joined": "the output, not the cell state",
@@ -83,12 +82,6 @@ WHY = {
 _FORMS = [
     Form("bidirectional", bidirectional, "future|bidirectional"),
     # first states
-    Form("learned first state",
-         lambda: net(lambda m, x: m.out(m.rnn(x, m.h0.expand(1, x.shape[0], HIDDEN).contiguous())[0]),
-                     h0=nn.Parameter(torch.randn(1, 1, HIDDEN))), "state"),
-    Form("constant first state",
-         lambda: net(lambda m, x: m.out(m.rnn(x, torch.full((1, x.shape[0], HIDDEN), 0.5))[0])),
-         "state"),
     Form("random first state",
          lambda: net(lambda m, x: m.out(m.rnn(x, torch.randn(1, x.shape[0], HIDDEN))[0])),
          "state|random"),
@@ -116,8 +109,9 @@ _FORMS = [
          "square|[Pp]ow|[Cc]at|[Ss]quare|Concat|ReduceSum|Mul"),
     Form("difference of samples",
          lambda: net(lambda m, x: last(m, x[:, 1:] - x[:, :-1])), "two|differ|joins"),
-    Form("attention pooling", lambda: net(pooled, score=nn.Linear(HIDDEN, 1)),
-         "softmax|Softmax|attention|two"),
+    Form("attention pooling of two scores",
+         lambda: net(two_scores, score=nn.Linear(HIDDEN, 2), two=nn.Linear(HIDDEN, 2),
+                     out=head(HIDDEN + 2)), "one"),
     Form("nn.MultiheadAttention",
          lambda: net(attended, attention=nn.MultiheadAttention(HIDDEN, 1, batch_first=True)),
          "attention"),

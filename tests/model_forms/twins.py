@@ -92,6 +92,12 @@ def attended(L: Any, x: Any) -> Any:
     return scores(L)(L.MultiHeadAttention(1, HIDDEN)(y, y)[:, -1])
 
 
+def attention_pooled(L: Any, x: Any) -> Any:
+    y = every(L)(x)
+    w = L.Softmax(axis=1)(L.Dense(1)(L.Dense(4, activation="tanh")(y)))
+    return scores(L)(L.Flatten()(L.Dot(axes=1)([w, y])))
+
+
 def cell_state(L: Any, x: Any) -> Any:
     return scores(L)(L.LSTM(HIDDEN, return_state=True)(x)[2])
 
@@ -178,6 +184,7 @@ TWINS: dict[str, Twin] = {
     "hardsigmoid between layers": between("hard_sigmoid", "hard_sigmoid"),
     "relu6 between layers": between("relu6"),
     "softmax between": between("softmax", "softmax"),
+    "attention pooling": graph(attention_pooled),
     # refused
     "bidirectional": row(lambda L: [L.Bidirectional(every(L)), scores(L)], "future"),
     "features beside the samples": Twin(two_inputs, "inputs"),

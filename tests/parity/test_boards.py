@@ -33,7 +33,7 @@ from tests.harness import (
 )
 from tests.random_nodes.adaptive import random_nlms
 from tests.random_nodes.draw import DRAW, PLAIN
-from tests.random_programs import random_graph, random_program, samples
+from tests.random_programs import random_graph, random_program, samples, with_start
 
 CONVOLUTION = ["taps", "gru", "norm", "relu", "taps", "mixer", "gru"]
 RATES = ["taps", "decimate", "gru", "moving_max", "decimate", "lstm"]
@@ -53,6 +53,12 @@ PROGRAMS = {
     "convolution": random_program(64, 5, [1, 9, 1, 1, 1, 21, 7], 4, 12, 12, cells=CONVOLUTION),
     "spiking_memory": random_program(9, 5, [19, 21, 7], 4, 12, 12, cells=["l2mu"]),
     "graph": random_graph(24, 5, [16, 16, 8, 8], 3, 12, 12, cells=["gru", "relu", "lstm"]),
+    "attention": random_program(
+        3, 5, [19, 1, 7, 1], 4, 12, 12, cells=["gru", "attention_pool", "relu", "attention_pool"]
+    ),
+    "started": with_start(
+        random_program(31, 5, [19, 7, 9], 4, 12, 12, cells=["gru", "lstm", "slow_gru"]), 1
+    ),
     "rates": random_program(8, 5, [1, 1, 9, 1, 1, 7], 4, 12, 12, cells=RATES),
     "front": random_program(7, 6, [1] * 4, 5, 16, 12, cells=FRONT),
     "sound": random_program(6, 37, [1], 5, 16, 12, cells=["log_mel"]),

@@ -10,6 +10,7 @@ from edgeflow.program.fixedpoint import largest_magnitude
 from edgeflow.program.nodes import (
     Accumulate,
     Add,
+    AttentionPool,
     ChannelMixer,
     Curve,
     Decimate,
@@ -51,6 +52,18 @@ def random_moving_max(rng: np.random.Generator, name: str, width: int, size: int
 def random_running_max(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
                        state_bits: int, extreme: bool) -> Node:  # fmt: skip
     return RunningMax(name, width, bits)
+
+
+def random_attention_pool(rng: np.random.Generator, name: str, width: int, size: int, bits: int,
+                          state_bits: int, extreme: bool) -> Node:  # fmt: skip
+    if width < 2:  # no score
+        return random_running_max(rng, name, width, size, bits, state_bits, extreme)
+    shift = int(rng.integers(31))
+    # a score at its width is an exponent of about 1, 2, ... 2^18 if extreme
+    exponent = 2.0 ** rng.uniform(0, 18 if extreme else 4)
+    multiplier = int(min(32767, exponent * 2.0 ** (12 + shift - bits)))
+    out = int(rng.integers(1, 25) if extreme else rng.integers(12, 18))
+    return AttentionPool(name, width - 1, bits, multiplier, shift, out, state_bits)
 
 
 def random_relu(rng: np.random.Generator, name: str, width: int, size: int, bits: int,

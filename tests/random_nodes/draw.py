@@ -15,6 +15,7 @@ from edgeflow.program.nodes import (
 )
 from tests.random_nodes.between import (
     random_add,
+    random_attention_pool,
     random_curve,
     random_decimate,
     random_mixer,
@@ -68,6 +69,7 @@ DRAW: dict[str, Callable[..., Node]] = {
     "decimate": random_decimate,
     "moving_max": random_moving_max,
     "running_max": random_running_max,
+    "attention_pool": random_attention_pool,
     "relu": random_relu,
     "mixer": random_mixer,
     "add": random_add,

@@ -130,7 +130,7 @@ def test_what_does_not_go_together_is_refused() -> None:
         make_recipe({}, {"adapt-store": 5})
     with pytest.raises(CompressError, match="use either --adapt or --cutoff"):
         make_recipe({}, {"adapt": "head", "cutoff": 0.5})
-    with pytest.raises(CompressError, match="there are prototypes, head"):
+    with pytest.raises(CompressError, match="there are prototypes, head, nlms"):
         make_recipe({}, {"adapt": "dreams"})
     assert parse_adapt("k=5,first") == AdaptOptions(5, "first")
     with pytest.raises(DeviceError, match="like k=3,spread"):

@@ -216,9 +216,9 @@ def test_other_precisions_are_taken_as_float32(kind: torch.dtype) -> None:
     same(chain, net.float(), walk(5))
 
 
-def _pooled(net: Net, x: Tensor) -> Any:
+def _attended(net: Net, x: Tensor) -> Any:
     h = net.h(x)
-    return net.out((torch.softmax(net.one(h), 1) * h).sum(1))
+    return net.out((torch.softmax(net.one(h), 1) * h).cumsum(1))
 
 
 def _fails(net: Net, x: Tensor) -> Any:
@@ -241,15 +241,15 @@ HERE = r"test_import_functions\.py:\d+"
 @pytest.mark.parametrize(
     "form,message",
     [
-        (lambda m, x: m.out(m.gru(x, m.h0.expand(1, len(x), 6).contiguous())[0]),
-         r"gru \(GRU\) starts from a first state that is not zeros"),
+        (lambda m, x: m.out(m.gru(x, m.h0 * torch.arange(len(x))[None, :, None])[0]),
+         r"gru \(GRU\) starts from a first state that is not the same in all sequences"),
         (lambda m, x: m.out(m.gru(x, torch.randn(1, len(x), 6))[0]), "first state"),
         (lambda m, x: m.out(m.gru(x, x[:, 0].repeat(1, 2)[None])[0]), "first state depends on"),
         (lambda m, x: m.out(m.h(x.clamp(-2, 2))), f"clamp at {HERE}: leave it out, and clip"),
         (lambda m, x: m.out(m.four(torch.cat([x, x.norm(1, dim=-1, keepdim=True)], -1))[0]),
          f"norm at {HERE}: use torch.linalg.vector_norm"),
         (lambda m, x: m.out(functional.softsign(functional.softsign(m.h(x)))), f"softsign at {HERE}: use ReLU"),
-        (_pooled, f"softmax at {HERE}: attention: it weighs all"),
+        (_attended, f"softmax at {HERE}: attention: it weighs all"),
         (lambda m, x: (m.other(m.h(x)), m.out(m.h(x)).argmax(-1)), f"argmax at {HERE}: not supported"),
         (lambda m, x: m.out(m.h(torch.log1p(x.abs()))), f"log1p at {HERE}: compute it in the data"),
         (lambda m, x: m.out(m.h(x + torch.ones(20, 1))), f"add at {HERE} applies a constant of shape "

@@ -248,9 +248,7 @@ def test_attention_is_refused(tmp_path: Path) -> None:
         node("MatMul", ["weight", "u"], ["y"], name="attn/mix"),
     ]
     path = build(nodes, tmp_path / "m.onnx", **parameters(4))
-    with pytest.raises(
-        CompressError, match=r"attn/score, attn/mix \(MatMul\), .*: attention: it weighs all"
-    ):
+    with pytest.raises(CompressError, match=r"attn/score \(MatMul\): attention: it weighs all"):
         load_float_model(path, walk())
 
 
@@ -332,7 +330,7 @@ def test_what_is_no_chain(
     nodes = keras_like("GRU", linear_before_reset=1)
     nodes[position] = new
     tensors = {
-        "h0": np.ones((1, 8, HIDDEN), np.float32), "lengths": np.array([20, 30] * 4, np.int32),
+        "h0": np.eye(8, HIDDEN, dtype=np.float32)[None], "lengths": np.array([20, 30] * 4, np.int32),
         "two": np.array(2), "several": np.array([3, 4]),
         "per_step": np.zeros((30, CLASSES), np.float32),
     }  # fmt: skip

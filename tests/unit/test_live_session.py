@@ -87,6 +87,15 @@ class Fragile(Engine):
         answer = self._real.steps(segments)
         return replace(answer, y=answer.y + 1) if self.wrong else answer
 
+    def learn(self, label: int) -> None:
+        self._real.learn(label)
+
+    def forget(self) -> None:
+        self._real.forget()
+
+    def load(self, blob: bytes) -> None:
+        self._real.load(blob)
+
     def close(self) -> None:
         pass
 

@@ -21,7 +21,15 @@ export class BoardReplay extends Replay {
     const client = new FrameClient(await this.connect());
     const hello = await client.open(), { hash } = this.model.info;
     if (hello.model !== hash) throw new Error(`the board runs another model (${hello.model}) than this page (${hash}): write the build of this one to it with “edgeflow flash”`);
+    if (this.labels.some((n) => n > 0)) await client.loadLearned(this.model.saveLearned());
+    else if (this.model.info.learns) await client.forget(); // whatever it kept in its flash
     this.#client = client;
+  }
+
+  async teach(number) {
+    if (number === null) await this.#client.forget();
+    else await this.#client.learn(number);
+    await super.teach(number);
   }
 
   async steps(samples, reset) {

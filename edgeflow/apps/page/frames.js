@@ -1,6 +1,6 @@
 /* The serial protocol of docs/protocol.md: frames, and a client that asks and is answered. */
 
-const HELLO = 1, STEP = 2, BYE = 4, REPLY = 0x80, ERROR = 0xff;
+const HELLO = 1, STEP = 2, BYE = 4, LEARN = 5, FORGET = 6, LOAD = 8, REPLY = 0x80, ERROR = 0xff;
 const VERSION = 2;
 const SYNC = Uint8Array.of(0, 10, 102, 114, 97, 109, 101, 10, 0); // "frame" as a line, from any state
 const OTHER_SESSION = 5;
@@ -151,6 +151,18 @@ export class FrameClient {
     return { y, cycles: cyclesHz !== 0 ? cycles : null };
   }
 
+  /** Label what the board read last: the number of a class. */
+  async learn(label) { await this.#ask(LEARN, u16(label)); }
+
+  /** Return the board to the trained model. */
+  async forget() { await this.#ask(FORGET, []); }
+
+  /** Give the board what was learned: the bytes of saveLearned() of model.js. */
+  async loadLearned(blob) {
+    const { inputs, maxSteps } = this.hello, size = 2 * inputs * maxSteps; // fits in a frame, as samples do
+    for (let at = 0; at < blob.length; at += size) await this.#ask(LOAD, [...u16(at), ...blob.subarray(at, at + size)]);
+  }
+
   /** Let the board return to text mode; its answer is not waited for. */
   async close() {
     this.#sequence = (this.#sequence + 1) % 256;
@@ -197,6 +209,8 @@ export class FrameClient {
     else if (type === ERROR) waiting.reject(new Error(refusal(body)));
   }
 }
+
+const u16 = (number) => [number & 255, number >> 8];
 
 function refusal(body) {
   if (body[0] === OTHER_SESSION) return body[1] ? "another program began to talk to the board: stop it, then try again" : "the board was reset";

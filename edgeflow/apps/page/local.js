@@ -21,7 +21,7 @@ export function infoOf(model, more) {
     output_names: info.outputNames ?? [], output_units: info.outputFormat?.units ?? [],
     channels: info.channels, units: info.channels.map((_, c) => info.units?.[c] ?? ""), rate_hz: info.rateHz || 50,
     window: info.window, warmup: 0, early_exit: info.earlyExit != null,
-    data: "", people: [], unseen: [], person: "", speeds: [1, 1], training: null, labelled: true, ...more,
+    data: "", people: [], unseen: [], person: "", speeds: [1, 1], training: null, labelled: true, learns: info.learns ?? false, ...more,
   };
 }
 
@@ -47,6 +47,28 @@ export function add(steps, model, x, y, { truth = null, sequence, position, leng
   steps.held.push(held);
 }
 
+/** The last whole window and what came of the next one since: what a label is about. */
+export class Windows {
+  constructor(length) { this.length = length; this.clear(); }
+
+  clear() { this.ended = null; this.begun = []; }
+
+  /** Take a sample; a window begins with the first, and with the one after the last. */
+  take(x, first) {
+    if (first) this.begun = [];
+    this.begun.push(Array.from(x));
+    if (this.length && this.begun.length === this.length) { this.ended = this.begun; this.begun = []; }
+  }
+
+  /** Let a model learn the class of the window that ended: run(samples) reads them from a reset. */
+  async label(number, run, learn) {
+    if (this.ended === null) throw new Error("no window has ended yet: label one when it has");
+    await run(this.ended);
+    await learn(number);
+    if (this.begun.length) await run(this.begun);
+  }
+}
+
 const TICK = 40; // ms
 const MOST = 200; // steps of a batch
 
@@ -64,6 +86,9 @@ export class Replay extends Source {
   #base = 0;
   #timer = null;
   #busy = false;
+  #windows = null;
+  #asked = []; // numbers of classes to learn, or null: forget
+  labels = [];
 
   /** Get ready; return {name, description, costs} of what runs the model. Overridden. */
   async prepare() { return { name: "this page", description: "WebAssembly in this browser", costs: "" }; }
@@ -74,6 +99,12 @@ export class Replay extends Source {
     const held = [];
     const y = samples.map((x) => { const out = this.model.step(x); held.push(Boolean(this.model.decided)); return out; });
     return { y, held, cycles: null };
+  }
+
+  /** Learn a class, or forget all (null). Overridden where there is a board. */
+  async teach(number) {
+    if (number === null) this.model.forget();
+    else this.model.learn(number);
   }
 
   /** Price cycles: {us, uj} of each, or null. Overridden. */
@@ -87,14 +118,19 @@ export class Replay extends Source {
     const people = [...new Set(found.recordings.map((one) => one.person))];
     this.#state.person = people[0];
     this.info = infoOf(this.model, { board, people, unseen: people, person: people[0], speeds: [1, 20], data: found.data ?? "", training: found.training ?? null });
+    this.#windows = new Windows(this.info.window);
+    this.labels = this.info.learns ? this.info.classes.map(() => 0) : [];
     this.#restart();
     setTimeout(() => this.#tell()); // when the page listens
     this.#timer = setInterval(() => this.#tick(), TICK);
     return this.info;
   }
 
-  set({ person, speed, paused, restart }) {
+  set({ person, speed, paused, restart, learn, forget }) {
     const state = this.#state;
+    if (forget) this.#asked.push(null);
+    if (learn !== undefined) this.#asked.push(learn);
+    if (forget || learn !== undefined) return; // between two batches, which tells
     if (speed !== undefined) state.speed = speed;
     if (paused !== undefined) state.paused = paused;
     if (person !== undefined) state.person = person;
@@ -109,6 +145,7 @@ export class Replay extends Source {
     this.#chosen = this.#recordings.filter((one) => one.person === this.#state.person);
     this.#at = [0, 0];
     this.#done = this.mismatches = 0;
+    this.#windows.clear();
     this.#session += 1;
     this.#begin();
   }
@@ -116,11 +153,13 @@ export class Replay extends Source {
   #begin() { this.#origin = performance.now(); this.#base = this.#done; }
 
   #tell(state = null, text = "") {
-    this.onstate({ state: state ?? (this.#state.paused ? "paused" : "running"), text, session: this.#session, ...this.#state });
+    this.onstate({ state: state ?? (this.#state.paused ? "paused" : "running"), text, session: this.#session, labels: this.labels, ...this.#state });
   }
 
   async #tick() {
-    if (this.#busy || this.#state.paused) return;
+    if (this.#busy) return;
+    if (this.#asked.length) { await this.#obey(); return; }
+    if (this.#state.paused) return;
     const pace = (this.info.rate_hz * this.#state.speed) / 1000;
     let n = Math.floor((performance.now() - this.#origin) * pace) + this.#base - this.#done;
     if (n > 1000 * pace) { this.#begin(); n = 1; } // hidden for a while: not made up for
@@ -140,6 +179,22 @@ export class Replay extends Source {
     }
   }
 
+  async #obey() {
+    this.#busy = true;
+    try {
+      const number = this.#asked.shift();
+      if (number === null) await this.teach(null);
+      else await this.#windows.label(number, (samples) => this.steps(samples, true), (k) => this.teach(k));
+      this.labels = this.labels.map((n, k) => (number === null ? 0 : n + (k === number ? 1 : 0)));
+      this.#tell();
+    } catch (error) {
+      this.#tell("refused", error.message);
+    } finally {
+      this.#busy = false;
+      this.#begin();
+    }
+  }
+
   async #run(n, session) {
     const steps = batch(this.#done, session);
     let [sequence, position] = this.#at;
@@ -153,6 +208,7 @@ export class Replay extends Source {
         truth: label, sequence: sequence * 1e5 + Math.floor(position / window), position: within + i, length: window, held: result.held[i],
       }));
       if (result.cycles) cycles.push(...result.cycles);
+      for (let i = position; i < stop; i++) this.#windows.take(x[i], i % window === 0);
       n -= stop - position;
       position = stop;
       if (position >= length) { sequence = (sequence + 1) % this.#chosen.length; position = 0; }

@@ -50,6 +50,7 @@ function run(source, info) {
   let frames = 0, lateFrames = 0, paceFrom = null, pace = null;
   alert_("");
   controls(source, info);
+  view.teach((wish) => source.set(wish));
   view.decision(null);
 
   source.onstep = (steps) => {
@@ -88,6 +89,7 @@ function run(source, info) {
       paceFrom = pace = null;
     }
     shown(state, info);
+    view.taught(state.labels);
     if (state.speed) { plot.seconds = 10 * Math.sqrt(state.speed); plot.dirty = true; }
     paceFrom = pace = null;
   };

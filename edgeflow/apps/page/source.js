@@ -8,8 +8,9 @@
 
    open() -> info   what edgeflow/apps/session.py calls hello: names, classes, channels, units, rate
    onstep(steps)    a batch of steps: arrays with an entry per step (Session.message)
-   onstate(state)   {state: running|paused|lost|ended, text, session, person, speed, paused}
-   set({person, speed, paused, restart})
+   onstate(state)   {state: running|paused|lost|ended|refused, text, session, person, speed, paused, labels}
+   set({person, speed, paused, restart, learn, forget})
+                    learn: the class of the window that ended last, of a model whose info.learns
    close()
 
    An error of open() or set() is an Error whose message says what to do. */

@@ -90,6 +90,27 @@ export class View {
     $("matrix").replaceChildren(table);
   }
 
+  /** Offer a button for each class, of a model that learns; `ask` takes wishes of Source.set(). */
+  teach(ask) {
+    $("teach").hidden = !this.info.learns;
+    if (!this.info.learns) return;
+    $("that-was").replaceChildren(...this.info.classes.map((name, k) => {
+      const button = el("button", { type: "button", "aria-label": `That was ${name}` }, name);
+      button.onclick = () => ask({ learn: k });
+      return button;
+    }));
+    $("forget").onclick = () => ask({ forget: true });
+    this.taught([]);
+  }
+
+  /** Tell how many labels of each class were learned. */
+  taught(labels) {
+    if (!this.info.learns || labels === undefined) return;
+    const known = labels.map((n, k) => (n ? `${n} ${this.info.classes[k]}` : "")).filter(Boolean);
+    set($("taught"), known.length ? `learned: ${known.join(", ")}` : "nothing learned yet");
+    $("forget").disabled = known.length === 0;
+  }
+
   // ---- with each frame of the screen
 
   /** Show the outputs of the last step. */

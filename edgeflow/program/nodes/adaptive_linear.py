@@ -52,6 +52,8 @@ class AdaptiveLinear(Node):
 
     #: Function that learns; its file has the one that restores what is derived, too.
     c_learner: ClassVar[str]
+    #: Files that it calls besides those of all learners.
+    c_learner_helpers: ClassVar[tuple[str, ...]] = ()
 
     x_field = ("matrix.inputs", "matrix.x_bits")
     y_field = ("matrix.rows", 16)
@@ -67,7 +69,8 @@ class AdaptiveLinear(Node):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "c_learner" in vars(cls):
-            cls.c_helpers = ("ef_adaptive_product", "ef_adaptive_right", cls.c_learner)
+            common = ("ef_adaptive_product", "ef_adaptive_right")
+            cls.c_helpers = (*common, cls.c_learner, *cls.c_learner_helpers)
 
     def __post_init__(self) -> None:
         super().__post_init__()

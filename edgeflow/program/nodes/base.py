@@ -94,6 +94,8 @@ class Node(ABC):
     state_fields: ClassVar[Mapping[str, VectorField]] = {}
     #: Of these, what a step learns: a reset leaves them.
     kept_fields: ClassVar[tuple[str, ...]] = ()
+    #: Of these, what a reset may set to other values than zero (`Program.start`).
+    start_fields: ClassVar[tuple[str, ...]] = ()
     #: What learning on the device changes, and no reset does; zero before the first label.
     learned_fields: ClassVar[Mapping[str, VectorField]] = {}
     #: What is computed of it, which the step reads and leaves; zero before the first label.
@@ -317,6 +319,10 @@ class Node(ABC):
             found[field] = matrix
         return found
 
+    def calls(self, product: str) -> int:
+        """Return how often a step takes a product of `products`."""
+        return 1
+
     def delta_matrices(self) -> dict[str, Matrix]:
         """Return the products that have a threshold, by name."""
         return {name: matrix for name, matrix in self.products().items() if matrix.threshold}
@@ -345,6 +351,10 @@ class Node(ABC):
     def macs(self) -> int:
         """Return the multiply-accumulates of a dense step."""
         return sum(matrix.rows * matrix.cols for matrix in self.products().values())
+
+    def taken_macs(self) -> int:
+        """Return the multiply-accumulates of a step, but for those of zeros that it leaves out."""
+        return self.macs()
 
     def weight_bytes(self) -> int:
         """Return the bytes of weights, biases, multipliers and arrays, unpacked."""

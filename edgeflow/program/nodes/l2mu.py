@@ -106,6 +106,9 @@ class L2MU(Spiking):
         largest = max(self.encode.rows, self.transition.rows, self.update.rows)
         return round_up(self.encode.cols) + round_up(self.transition.cols) + largest
 
+    def calls(self, product: str) -> int:
+        return self.encode.rows if product == "transition" else 1
+
     def macs(self) -> int:
         size, order = self.encode.rows, self.transition.rows
         return super().macs() + (size - 1) * order * (order + 1)

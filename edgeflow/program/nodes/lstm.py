@@ -57,6 +57,7 @@ class LSTM(Gated):
     int_fields = Gated.int_fields | {"cell_fraction": (8, 15)}
     tables = ("sigmoid", "tanh")
     state_fields = {"h": ("hidden", "state_bits"), "c": ("hidden", 16)}
+    start_fields = ("h", "c")
     c_struct = "ef_lstm"
 
     @property

@@ -168,6 +168,10 @@ class LTC(Node):
     def macs(self) -> int:
         return 2 * (self.inputs + self.unfolds * self.hidden) * self.hidden
 
+    def taken_macs(self) -> int:
+        sensory = np.count_nonzero(self.sensory_weight | self.sensory_reversal)
+        return 2 * int(sensory + self.unfolds * np.count_nonzero(self.weight | self.reversal))
+
     def _sums(self, prefix: str, x: Ints, shift: int) -> tuple[Ints, Ints]:
         slope, offset, weight, reversal = (
             getattr(self, prefix + field).astype(np.int64).reshape(self.hidden, -1)

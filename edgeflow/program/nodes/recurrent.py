@@ -21,6 +21,7 @@ class Recurrent(Node):
     delta_sources = {"input": "x", "recurrent": "h"}
     int_fields = {"state_bits": (8, 16)}
     state_fields = {"h": ("hidden", "state_bits")}
+    start_fields: ClassVar[tuple[str, ...]] = ("h",)
 
     def check_state_width(self) -> None:
         """Raise a ProgramError unless h is as wide as `recurrent` was proven for."""

@@ -37,6 +37,7 @@ class SlowGRU(Gated):
     activated_gates = 2
     tables = ("sigmoid", "tanh")
     state_fields = Gated.state_fields | {"m": ("hidden", 32)}
+    start_fields = ("h", "m")
     c_struct = "ef_slow_gru"
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:

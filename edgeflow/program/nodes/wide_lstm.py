@@ -52,6 +52,7 @@ class WideLSTM(Gated):
     int_fields = Gated.int_fields | {"cell_fraction": (13, 30)}
     tables = ("sigmoid", "tanh")
     state_fields = {"h": ("hidden", "state_bits"), "c": ("hidden", 32)}
+    start_fields = ("h", "c")
     c_struct = "ef_wide_lstm"
 
     def step(self, x: Ints, state: State) -> tuple[Ints, State]:

@@ -30,6 +30,7 @@ EF_HALF_MAC(smlad)
 EF_HALF_MAC(smlabb)
 EF_HALF_MAC(smlatb)
 EF_HALF_MAC(smlabt)
+EF_HALF_MAC(smlatt)
 
 /* value >> 15 of both. */
 static inline uint32_t ef_pack_q15(int32_t low, int32_t high) {

@@ -27,7 +27,7 @@ from tests.conftest import ROOT
 from tests.docs.test_docs import blocks
 from tests.onnx_consumer import Consumer
 from tests.random_nodes.draw import DRAW
-from tests.random_programs import programs, random_program, samples
+from tests.random_programs import programs, random_program, samples, with_start
 
 FORMS = [Form(*flags) for flags in itertools.product([False, True], repeat=3)]
 WINDOW = 7
@@ -88,6 +88,13 @@ def test_onnxruntime_equals_oracle(
 ) -> None:
     program = classifier(program, cutoff) if classes else program
     check_bits(program, form, inputs(program, form, seed, windows=4, time=9), "onnxruntime")
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_first_states_are_those_that_were_learned(form: Form) -> None:
+    cells = ["gru", "wide_lstm", "rnn"]
+    program = with_start(random_program(3, 5, [9, 6, 4], 4, 12, 12, cells=cells, delta=True), 2)
+    check_bits(program, form, inputs(program, form, 3, windows=3, time=4), "onnxruntime")
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)

@@ -1,5 +1,6 @@
 """The virtual nRF52840: memories, peripherals, power, read protection, and faults to order."""
 
+import random
 import struct
 from collections.abc import Callable
 
@@ -37,6 +38,8 @@ class Nrf52840:
         Addresses of words whose lowest bit is wrong after they were programmed.
     words_left : int, optional
         Power is lost after so many words more were written to flash.
+    erases_left : int, optional
+        Power is lost while the so-many-th page more is erased: some of its bits are still there.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Nrf52840:
         self.core = Core()
         self.flips: set[int] = set()
         self.words_left: int | None = None
+        self.erases_left: int | None = None
         self.erased_pages = self.written_words = self.resets = 0
         self._written: list[tuple[int, int, int, int]] = []
         self.uart = Uart(say, TX, RX)
@@ -78,7 +82,7 @@ class Nrf52840:
     def power_off(self) -> None:
         """Stop at once."""
         self.core.off = True
-        self.words_left = None
+        self.words_left = self.erases_left = None
         self.core.uc.emu_stop()
 
     def lock(self) -> None:
@@ -231,6 +235,15 @@ class Nrf52840:
                 self.power_off()
 
     def _erase(self, address: int, size: int) -> None:
-        if self.powered:
-            self.erased_pages += size // 4096
-            self.core.uc.mem_write(address, b"\xff" * size)
+        if not self.powered:
+            return
+        self.erased_pages += size // 4096
+        if self.erases_left is not None:
+            self.erases_left -= 1
+            if self.erases_left <= 0:
+                before = self.core.uc.mem_read(address, size)
+                mask = random.Random(address).randbytes(size)
+                self.core.uc.mem_write(address, bytes(map(int.__or__, before, mask)))
+                self.power_off()
+                return
+        self.core.uc.mem_write(address, b"\xff" * size)

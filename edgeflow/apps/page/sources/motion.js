@@ -1,7 +1,7 @@
 /* The motion sensors of the phone that shows the page, resampled to the model's rate. */
 
 import { Source } from "../source.js";
-import { add, batch, infoOf, loadModel } from "../local.js";
+import { Windows, add, batch, infoOf, loadModel } from "../local.js";
 
 const GRAVITY = 9.80665; // m/s² of a g
 const ACCELERATION = { g: 1 / GRAVITY, "m/s2": 1, "m/s²": 1, "m/s^2": 1 };
@@ -102,6 +102,8 @@ export class MotionSource extends Source {
       data: "live", people: ["you"], unseen: ["you"], person: "you", labelled: false,
       board: { name: "this phone", description: "motion sensors and WebAssembly in this browser", costs: "the model runs in this page, in WebAssembly, on what the phone measures" },
     });
+    this.windows = new Windows(info.window);
+    this.labels = this.info.learns ? info.classes.map(() => 0) : [];
     this.sensors = await MotionSensors.open((at, sample) => this.#take(at, sample), this.read);
     setTimeout(() => this.#tell()); // when the page listens
     return this.info;
@@ -115,6 +117,7 @@ export class MotionSource extends Source {
     for (const x of samples) {
       if (this.#position === 0) model.reset();
       const y = model.step(x);
+      this.windows.take(x, this.#position === 0);
       add(steps, model, x, y, { sequence: this.#window, position: this.#position, length: info.window || 1e9, held: Boolean(model.decided) });
       this.#position += 1;
       if (this.#position === info.window) { this.#position = 0; this.#window += 1; }
@@ -123,15 +126,28 @@ export class MotionSource extends Source {
     if (steps.y.length) this.onstep({ ...steps, sent_ms: performance.now(), late_ms: 0 });
   }
 
-  set({ paused, restart }) {
+  set({ paused, restart, learn, forget }) {
+    if (learn !== undefined) { this.#label(learn); return; }
+    if (forget) { this.model.forget(); this.labels = this.labels.map(() => 0); }
     if (paused !== undefined) this.#paused = paused;
     if (restart || paused === false) { this.resampler.clear(); this.#position = 0; this.#window += 1; }
     if (restart) { this.#done = 0; this.#session += 1; }
     this.#tell();
   }
 
-  #tell() {
-    this.onstate({ state: this.#paused ? "paused" : "running", text: "", session: this.#session, person: "you", speed: 1, paused: this.#paused });
+  #label(number) {
+    const { model, windows } = this;
+    if (windows.ended === null) { this.#tell("refused", "no window has ended yet: label one when it has"); return; }
+    const run = (samples) => { model.reset(); for (const x of samples) model.step(x); };
+    run(windows.ended); // no sample comes in between
+    model.learn(number);
+    if (windows.begun.length) run(windows.begun);
+    this.labels[number] += 1;
+    this.#tell();
+  }
+
+  #tell(state = this.#paused ? "paused" : "running", text = "") {
+    this.onstate({ state, text, session: this.#session, person: "you", speed: 1, paused: this.#paused, labels: this.labels });
   }
 
   close() { this.sensors?.close(); }
