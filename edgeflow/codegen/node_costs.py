@@ -115,7 +115,7 @@ class SpikeCost(Data):
         return result
 
     def _call(self, cost: KernelCost, rows: int, cols: int, updated: float) -> float:
-        result = cost.instructions(rows, cols, updated=updated)
+        result = cost.count(rows, cols, updated=updated)
         if cols > MOST_LISTED:
             again = -(-rows // LISTING_ROWS) - 1
             scanned = cost.per_column_block * column_blocks(cols, cost.block[1], cost.half)
