@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from edgeflow.calibration import Data, load_of_core
-from edgeflow.codegen.costs import Block, Count, KernelCost, column_blocks
+from edgeflow.codegen.costs import Block, Count, KernelCost
 from edgeflow.codegen.step_costs import Ratio
 from edgeflow.program.firing import Active
 from edgeflow.program.nodes import Node
@@ -25,7 +25,7 @@ FLAGS = ("relu", "change")
 #: Fields by which a step is unrolled have forms of their own up to so many values; of others the
 #: cost goes by the layer's sizes.
 MOST_FUNCTIONS = 4
-#: Columns whose spikes a kernel lists once; of more it lists them for each so many rows.
+#: Columns whose spikes all kernels list once; of more, some list them for each so many rows.
 MOST_LISTED, LISTING_ROWS = 128, 8
 
 
@@ -101,26 +101,23 @@ class SpikeCost(Data):
         By the columns that are not zero, as if these were what a delta kernel updates.
     silent
         Where all columns are zero.
+    per_listed
+        By columns of matrices of more than `MOST_LISTED`, for each `LISTING_ROWS` but the first.
     """
 
     spikes: KernelCost
     silent: KernelCost
+    per_listed: Count = 0.0
 
     def instructions(self, rows: int, cols: int, active: Active) -> float:
         """Return the expected mean of a call."""
-        result = active.silent * self._call(self.silent, rows, cols, 0.0)
+        result = active.silent * self.silent.instructions(rows, cols)
         if active.silent < 1:
             updated = active.share * cols / (1 - active.silent)
-            result += (1 - active.silent) * self._call(self.spikes, rows, cols, updated)
-        return result
-
-    def _call(self, cost: KernelCost, rows: int, cols: int, updated: float) -> float:
-        result = cost.instructions(rows, cols, updated=updated)
-        if cols > MOST_LISTED:
-            again = -(-rows // LISTING_ROWS) - 1
-            scanned = cost.per_column_block * column_blocks(cols, cost.block[1], cost.half)
-            result += again * (scanned + cost.per_fired * updated)
-        return result
+            spikes = self.spikes.instructions(rows, cols, updated=updated)
+            result += (1 - active.silent) * spikes
+        again = -(-rows // LISTING_ROWS) - 1
+        return result + self.per_listed * again * cols * (cols > MOST_LISTED)
 
 
 class NodeCosts(Data):
