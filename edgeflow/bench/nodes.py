@@ -13,7 +13,6 @@ from edgeflow.bench.measure import measure_cycles, program_of, run_program
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import kernels_of
 from edgeflow.codegen.node_costs import (
-    LISTING_ROWS,
     TERMS,
     NodeCost,
     NodeCosts,
@@ -288,14 +287,13 @@ def fit_spikes(board: BoardSpec) -> dict[str, SpikeCost]:
                 silent=fit(rows, cols, counts[len(nodes) : len(nodes) + short]),
             )
             again = [
-                (count - cost.spikes.instructions(*shape, updated=k))
-                / ((-(-shape[0] // LISTING_ROWS) - 1) * shape[1])
+                (count - cost.spikes.instructions(*shape, updated=k)) / cost.listing(*shape, k)
                 for shape, k, count in zip(
                     LONG, some[short:], counts[short : len(nodes)], strict=True
                 )
             ]
             listed = round(max(0.0, float(np.mean(again))), 3)
-            found[kernel.name] = cost.model_copy(update={"per_listed": listed})
+            found[kernel.name] = cost.model_copy(update={"listed": listed})
     return found
 
 

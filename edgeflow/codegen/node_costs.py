@@ -18,7 +18,8 @@ from edgeflow.program.nodes.base import is_optional
 #: Coefficients of `NodeCost`, in the order of what `features` gives.
 TERMS = (
     "base", "per_output", "per_input", "per_state", "per_unfold", "per_odd", "per_row",
-    "per_product", "per_mac", "per_taken", "per_chosen", "per_element", "per_block",
+    "per_product", "per_mac", "per_taken", "per_vector", "per_chosen", "per_element",
+    "per_block",
 )  # fmt: skip
 #: Flags that decide what a step does to each value.
 FLAGS = ("relu", "change")
@@ -51,6 +52,8 @@ class NodeCost(Data):
         By multiply-accumulates that no product takes.
     per_taken
         By those of them that a step does not leave out.
+    per_vector
+        By values of the states and the vectors of eight that a row of a memory of some order has.
     per_chosen
         By the values that a front end works on.
     per_element
@@ -77,6 +80,7 @@ class NodeCost(Data):
     per_product: Count = 0.0
     per_mac: Count = 0.0
     per_taken: Count = 0.0
+    per_vector: Count = 0.0
     per_chosen: Count = 0.0
     per_element: Count = 0.0
     per_block: Count = 0.0
@@ -101,13 +105,13 @@ class SpikeCost(Data):
         By the columns that are not zero, as if these were what a delta kernel updates.
     silent
         Where all columns are zero.
-    per_listed
-        By columns of matrices of more than `MOST_LISTED`, for each `LISTING_ROWS` but the first.
+    listed
+        Share of `listing` that a matrix of more columns than `MOST_LISTED` takes.
     """
 
     spikes: KernelCost
     silent: KernelCost
-    per_listed: Count = 0.0
+    listed: Count = 0.0
 
     def instructions(self, rows: int, cols: int, active: Active) -> float:
         """Return the expected mean of a call."""
@@ -116,8 +120,14 @@ class SpikeCost(Data):
             updated = active.share * cols / (1 - active.silent)
             spikes = self.spikes.instructions(rows, cols, updated=updated)
             result += (1 - active.silent) * spikes
+        if cols > MOST_LISTED:
+            result += self.listed * self.listing(rows, cols, active.share * cols)
+        return result
+
+    def listing(self, rows: int, cols: int, updated: float) -> float:
+        """Return the instructions of listing the columns again for all rows but the first ones."""
         again = -(-rows // LISTING_ROWS) - 1
-        return result + self.per_listed * again * cols * (cols > MOST_LISTED)
+        return again * (self.spikes.per_column_block * cols + self.spikes.per_fired * updated)
 
 
 class NodeCosts(Data):
@@ -189,6 +199,7 @@ def features(node: Node, block: int = 1) -> tuple[float, ...]:
         len(node.matrices()),
         node.macs() - dense,
         node.taken_macs() - dense,
+        states * -(-getattr(node, "order", 0) // 8),
         getattr(node, "count", 0),
         sum(array.size for array in node.arrays().values()),
         -(-node.outputs // block) if block > 1 else 0,
