@@ -12,7 +12,14 @@ from edgeflow.bench.kernels import FORMATS, bench_matrix
 from edgeflow.bench.measure import measure_cycles, program_of, run_program
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.kernels import kernels_of
-from edgeflow.codegen.node_costs import TERMS, NodeCost, NodeCosts, SpikeCost, features, form
+from edgeflow.codegen.node_costs import (
+    TERMS,
+    NodeCost,
+    NodeCosts,
+    SpikeCost,
+    features,
+    form,
+)
 from edgeflow.files import scratch_folder
 from edgeflow.program.firing import Active, NotingMatrix
 from edgeflow.program.fixedpoint import largest_magnitude
@@ -34,6 +41,8 @@ ENOUGH, MOST_TERMS = 0.002, 6
 AROUND = (1, 7, 16, 40)
 #: Rows and columns of matrices that read spikes, and shares of these that are not zero.
 SPIKE_ROWS, SPIKE_COLS = (5, 16, 30, 64, 115), (6, 16, 33, 64, 128)
+#: Matrices of more columns than all kernels list at once.
+LONG = [(40, 140), (64, 180), (90, 240)]
 SPIKE_SHARES = (0.1, 0.3, 0.02, 0.6, 0.2, 0.05, 0.9)
 
 #: A matrix, what a step multiplies it by [calls, cols], and its kernel.
@@ -254,23 +263,37 @@ def fit_spikes(board: BoardSpec) -> dict[str, SpikeCost]:
         As `measure_layers`.
     """
     shapes = [(rows, cols) for rows in SPIKE_ROWS for cols in SPIKE_COLS]
-    rows, cols = zip(*shapes, strict=True)
+    some = [max(1, int(share * n)) for (_, n), share in zip(shapes, cycle(SPIKE_SHARES))]
+    shapes += LONG
+    some += [int(SPIKE_SHARES[0] * n) for _, n in LONG]
     nodes = [Linear("layer", bench_matrix(*shape, FORMATS["w8a2"])) for shape in shapes]
     # steps of equally many spikes
-    some = [max(1, int(share * n)) for n, share in zip(cols, cycle(SPIKE_SHARES))]
     rng = np.random.default_rng(0)
-    ones = [np.repeat(np.arange(n)[None] < k, STEPS, 0) for n, k in zip(cols, some, strict=True)]
+    ones = [
+        np.repeat(np.arange(n)[None] < k, STEPS, 0) for (_, n), k in zip(shapes, some, strict=True)
+    ]
     x = [rng.permuted(values, axis=1).astype(np.int16) for values in ones]
     x += [np.zeros_like(values) for values in x]
     layers = list(zip([*nodes, *nodes], x, strict=True))
     wide = bench_matrix(8, 8, FORMATS["w8a8"])
+    short = len(shapes) - len(LONG)
+    rows, cols = zip(*shapes[:short], strict=True)
     found = {}
     for kernel in kernels_of(board.core.kernels):
         if kernel.is_exact_for(nodes[0].matrix) and not kernel.is_exact_for(wide):
             counts, _ = measure_cycles(layers, board, [kernel.name] * len(layers), backend="c")
-            spikes = fit_delta(rows, cols, some, counts[: len(nodes)])
-            silent = fit(rows, cols, counts[len(nodes) :])
-            found[kernel.name] = SpikeCost(spikes=spikes, silent=silent)
+            cost = SpikeCost(
+                spikes=fit_delta(rows, cols, some[:short], counts[:short]),
+                silent=fit(rows, cols, counts[len(nodes) : len(nodes) + short]),
+            )
+            again = [
+                (count - cost.spikes.instructions(*shape, updated=k)) / cost.listing(*shape, k)
+                for shape, k, count in zip(
+                    LONG, some[short:], counts[short : len(nodes)], strict=True
+                )
+            ]
+            listed = round(max(0.0, float(np.mean(again))), 3)
+            found[kernel.name] = cost.model_copy(update={"listed": listed})
     return found
 
 

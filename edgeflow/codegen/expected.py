@@ -6,6 +6,7 @@ code and firmware (``calibration/costs/sizes``). Weights decide which kernels ar
 about the trained ones' distribution will do: costs of an untrained model are those of the trained.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,9 @@ from edgeflow.targets.part import Part, estimated_part
 
 #: Share of a vector of spikes that is not zero, where compression has not measured it.
 SPIKE_RATE = 0.2
+#: Error of cycles per instruction, in percent: a kind of layer and a kernel have one each, whatever
+#: their sizes.
+RATIO_ERROR = 17.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Expected:
     cycles : float or None
         On the board's part, wait states included; None also without a part or a cycle model.
     cycle_error_percent : float or None
-        Of the cycle model and of `instructions` together.
+        Of the cycle model, of cycles per instruction and of `instructions` together.
     energy_uj : float or None
         Of a step on the part; None also where its energy is not known.
     flash_bytes, ram_bytes : int or None
@@ -144,7 +148,8 @@ def expected(
         cycles = (cycles + _waits(choices, part, board)) * times
         model = load_step_costs(board.core.name)
         assert model is not None and error is not None
-        cycle_error = 100 * ((1 + error / 100) * (1 + model.error_percent / 100) - 1)
+        errors = (error, model.error_percent, RATIO_ERROR)
+        cycle_error = 100 * (math.prod(1 + each / 100 for each in errors) - 1)
     return Expected(
         board=board.name, instructions=instructions, error_percent=error, layers=layers,
         cycles=cycles, cycle_error_percent=cycle_error,

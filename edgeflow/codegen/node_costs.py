@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from edgeflow.calibration import Data, load_of_core
-from edgeflow.codegen.costs import Block, Count, KernelCost, column_blocks
+from edgeflow.codegen.costs import Block, Count, KernelCost
 from edgeflow.codegen.step_costs import Ratio
 from edgeflow.program.firing import Active
 from edgeflow.program.nodes import Node
@@ -18,14 +18,15 @@ from edgeflow.program.nodes.base import is_optional
 #: Coefficients of `NodeCost`, in the order of what `features` gives.
 TERMS = (
     "base", "per_output", "per_input", "per_state", "per_unfold", "per_odd", "per_row",
-    "per_product", "per_mac", "per_taken", "per_chosen", "per_element", "per_block",
+    "per_product", "per_mac", "per_taken", "per_vector", "per_chosen", "per_element",
+    "per_block",
 )  # fmt: skip
 #: Flags that decide what a step does to each value.
 FLAGS = ("relu", "change")
 #: Fields by which a step is unrolled have forms of their own up to so many values; of others the
 #: cost goes by the layer's sizes.
 MOST_FUNCTIONS = 4
-#: Columns whose spikes a kernel lists once; of more it lists them for each so many rows.
+#: Columns whose spikes all kernels list once; of more, some list them for each so many rows.
 MOST_LISTED, LISTING_ROWS = 128, 8
 
 
@@ -51,6 +52,8 @@ class NodeCost(Data):
         By multiply-accumulates that no product takes.
     per_taken
         By those of them that a step does not leave out.
+    per_vector
+        By values of the states and the vectors of eight that a row of a memory of some order has.
     per_chosen
         By the values that a front end works on.
     per_element
@@ -77,6 +80,7 @@ class NodeCost(Data):
     per_product: Count = 0.0
     per_mac: Count = 0.0
     per_taken: Count = 0.0
+    per_vector: Count = 0.0
     per_chosen: Count = 0.0
     per_element: Count = 0.0
     per_block: Count = 0.0
@@ -101,26 +105,29 @@ class SpikeCost(Data):
         By the columns that are not zero, as if these were what a delta kernel updates.
     silent
         Where all columns are zero.
+    listed
+        Share of `listing` that a matrix of more columns than `MOST_LISTED` takes.
     """
 
     spikes: KernelCost
     silent: KernelCost
+    listed: Count = 0.0
 
     def instructions(self, rows: int, cols: int, active: Active) -> float:
         """Return the expected mean of a call."""
-        result = active.silent * self._call(self.silent, rows, cols, 0.0)
+        result = active.silent * self.silent.count(rows, cols)
         if active.silent < 1:
             updated = active.share * cols / (1 - active.silent)
-            result += (1 - active.silent) * self._call(self.spikes, rows, cols, updated)
+            spikes = self.spikes.count(rows, cols, updated=updated)
+            result += (1 - active.silent) * spikes
+        if cols > MOST_LISTED:
+            result += self.listed * self.listing(rows, cols, active.share * cols)
         return result
 
-    def _call(self, cost: KernelCost, rows: int, cols: int, updated: float) -> float:
-        result = cost.count(rows, cols, updated=updated)
-        if cols > MOST_LISTED:
-            again = -(-rows // LISTING_ROWS) - 1
-            scanned = cost.per_column_block * column_blocks(cols, cost.block[1], cost.half)
-            result += again * (scanned + cost.per_fired * updated)
-        return result
+    def listing(self, rows: int, cols: int, updated: float) -> float:
+        """Return the instructions of listing the columns again for all rows but the first ones."""
+        again = -(-rows // LISTING_ROWS) - 1
+        return again * (self.spikes.per_column_block * cols + self.spikes.per_fired * updated)
 
 
 class NodeCosts(Data):
@@ -192,6 +199,7 @@ def features(node: Node, block: int = 1) -> tuple[float, ...]:
         len(node.matrices()),
         node.macs() - dense,
         node.taken_macs() - dense,
+        states * -(-getattr(node, "order", 0) // 8),
         getattr(node, "count", 0),
         sum(array.size for array in node.arrays().values()),
         -(-node.outputs // block) if block > 1 else 0,
