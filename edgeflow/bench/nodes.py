@@ -287,7 +287,7 @@ def fit_spikes(board: BoardSpec) -> dict[str, SpikeCost]:
                 silent=fit(rows, cols, counts[len(nodes) : len(nodes) + short]),
             )
             again = [
-                (count - cost.spikes.instructions(*shape, updated=k)) / cost.listing(*shape, k)
+                (count - cost.spikes.count(*shape, updated=k)) / cost.listing(*shape, k)
                 for shape, k, count in zip(
                     LONG, some[short:], counts[short : len(nodes)], strict=True
                 )
