@@ -16,7 +16,6 @@ from edgeflow import __version__
 from edgeflow.codegen.build import Build, earlier
 from edgeflow.codegen.package import Package, load_made
 from edgeflow.data import Dataset, Sequences, choose_sequences, match_notes
-from edgeflow.data.dataset import sort_people
 from edgeflow.data.frames import for_channels
 from edgeflow.data.sequences import SIDE_BY_SIDE
 from edgeflow.device import Client, Line, open_board, protocol
@@ -24,6 +23,7 @@ from edgeflow.device.probes import Probe
 from edgeflow.device.simavr import simavr_version
 from edgeflow.errors import DeviceError, EdgeFlowError, TargetError
 from edgeflow.files import FolderKind, OutputFolder, check_outputs, output_folder, write_atomic
+from edgeflow.profiling import scored
 from edgeflow.profiling.classes import describe
 from edgeflow.profiling.curves import curves_of
 from edgeflow.profiling.fit import fit_rows
@@ -113,7 +113,7 @@ def profile(
     run.pace_hz, run.power = pace_hz, None if probe is None else PowerRun(probe)
     before: tuple[float | None, int | None] = (float_accuracy, None)
     if float_accuracy is None:
-        before = _stored_score(program, dataset, split)
+        before = scored.stored_score(program, dataset, split)
     place = {"port": port, "runner": runner, "no_flash": no_flash}
     with output_folder(build.directory if out is None else out, FOLDER) as folder:
         failure, quantizer = _stream(run, folder, sequences, place)
@@ -200,21 +200,6 @@ def _stream(
         except (KeyboardInterrupt, DeviceError) as error:
             failure = error
     return failure, quantizer
-
-
-def _stored_score(
-    program: Program, dataset: Dataset, split: str
-) -> tuple[float | None, int | None]:
-    """Return the headline before compression and number of windows, if of the same subjects."""
-    if not program.task.metrics:
-        return None, None
-    stored = program.metadata
-    value = stored.get(f"{program.task.headline.name}_float")
-    if not isinstance(value, int | float):
-        return None, None
-    if stored.get("data") != dataset.name or stored.get("split") != split:
-        return None, None
-    return float(value), stored.get("windows")
 
 
 class _Run:
@@ -315,7 +300,7 @@ class _Run:
             hop=program.hop,
             recordings=ran.recordings,
             accuracy_float_windows=before[1],
-            **_scores(program, y, oracle, truth, person, before[0]),
+            **scored.scores(program, y, oracle, truth, person, before[0]),
             mismatches=sum(int((one != other).any(axis=1).sum()) for one, other in pairs),
             instructions_per_step=None if counts is None else summarize(counts.instructions),
             cycles_per_step=timing.summary(timing.cycles),
@@ -327,8 +312,10 @@ class _Run:
             delta=sparsity(program, fired_shares(program, *ran.from_resets())),
             distributions=distributions,
             estimate=timing.provenance(placement.weights),
-            warmup=_warmup(program, *ran.starts(self.y), stored.get("warmup", {}).get("float", {})),
-            cutoff=_cutoff(program, ran, counts),
+            warmup=scored.warmup(
+                program, *ran.starts(self.y), stored.get("warmup", {}).get("float", {})
+            ),
+            cutoff=scored.cutoff(program, ran, counts),
             curves=curves_of(program, y, truth, ran.stream),
             task=program.task.name,
             fit=fit,
@@ -421,59 +408,6 @@ class _Run:
             row["instructions_mean"] = float(instructions[i])
             row["cycles_mean"] = None if cycles is None else float(cycles[:, i].mean())
         return rows
-
-
-def _scores(
-    program: Program,
-    device: np.ndarray,
-    oracle: np.ndarray,
-    truth: np.ndarray,
-    person: np.ndarray,
-    before: float | None,
-) -> dict[str, Any]:
-    """Return the fields of a `ProfileResult` that the task decides about."""
-    task, scale, kinds = program.task, program.scaling, ("float", "oracle", "device")
-    if not task.metrics:
-        return {f"accuracy_{kind}": None for kind in kinds} | {"confusion": [], "metrics": None}
-    decided = task.decisions(device, scale)
-    found, name = task.scores(truth, decided, person), task.headline.name
-    exact = task.score(truth, task.decisions(oracle, scale))[name]
-    values = dict(zip(kinds, (before, exact, found["overall"][name]), strict=True))
-    own = "task" in program.metadata  # the fields of profile.json are those of classification
-    subjects = {subject: found["subjects"][subject] for subject in sort_people(set(person))}
-    metrics: dict[str, Any] = {"overall": found["overall"], "subjects": subjects}
-    if own:
-        metrics |= {"task": task.to_json(), "headline": values}
-    return {
-        **{f"accuracy_{kind}": None if own else value for kind, value in values.items()},
-        "confusion": task.counts(truth, decided).get("confusion", []),
-        "metrics": metrics,
-    }
-
-
-def _warmup(
-    program: Program, device: np.ndarray, truth: np.ndarray, before: dict[str, Any]
-) -> dict[str, Any] | None:
-    task = program.task
-    if not task.metrics:
-        return None
-    found, name = task.warmup(device, truth, program.scaling), task.headline.name
-    return {**found, f"{name}_float": before.get(name, [])}
-
-
-def _cutoff(program: Program, ran: Sequences, counts: Counts | None) -> dict[str, Any] | None:
-    if program.cutoff is None:
-        return None
-    x = ran.padded(range(len(ran.x)))
-    read = program.cutoff.samples_read(program.without_cutoff().run(x))
-    skipped = None
-    if counts is not None and counts.skipped.any():
-        skipped = float(counts.instructions[counts.skipped].mean())
-    return {
-        "samples_read": summarize(read),
-        "steps_skipped": 1 - float(read.sum()) / (x.shape[0] * x.shape[1]),
-        "instructions_per_skipped_step": skipped,
-    }
 
 
 def _versions(build: Build | Package, started: BoardSpec | None) -> dict[str, str]:
