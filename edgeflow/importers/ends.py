@@ -55,7 +55,10 @@ def _find_samples(
     fits = [item for item in read if len(item[1]) == 3 and item[1][2] in (None, channels)]
     if len(fits) > 1:
         names = " and ".join(f"'{label(value)}'" for value, _ in fits)
-        raise CompressError(f"its layers read {names}: make one input of all channels")
+        raise CompressError(
+            f"its layers read {names}: make one input of all channels; static features are "
+            "channels of each sample, too"
+        )
     sample, sizes = (fits or read)[0]
     others = [(v, shape) for v, shape in inputs if v != sample and uses[v] - {"state"}]
     if others:
@@ -65,7 +68,7 @@ def _find_samples(
         )
         raise CompressError(
             f"its input {names} is no first state of a recurrent layer, and has no value in it: "
-            "make it a constant of the model, or leave it out"
+            "make it a constant of the model; static features can be channels of each sample"
         )
     return sample, sizes
 

@@ -170,7 +170,8 @@ def _paths(options: Mapping[str, Any], parts: list[Part]) -> tuple[list[Part], t
     if len(inputs) != 1:
         names = ", ".join(short(name) for name, _ in inputs)
         raise CompressError(
-            f"it has {len(inputs)} inputs ({names}): save keras.Model(input, output) with one"
+            f"it has {len(inputs)} inputs ({names}): save keras.Model(input, output) with one of "
+            "all channels; static features are channels of each sample, too"
         )
     if not outputs:
         raise CompressError("it has no output: save keras.Model(input, output)")
