@@ -9,6 +9,7 @@ import numpy as np
 from edgeflow.bench.fit import tool_versions
 from edgeflow.codegen.build import compile_program
 from edgeflow.codegen.code_sizes import Around, CodeSizes
+from edgeflow.codegen.cycles import place_of
 from edgeflow.codegen.kernels import kernels_of
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.sources import included_files, source_file, source_text
@@ -90,7 +91,7 @@ def measure_sizes(boards: Sequence[BoardSpec], programs: Sequence[Program]) -> C
     first, core = boards[0], boards[0].core
     kernels, calls = kernel_bytes(core)
     found = [_measure(program, first) for program in programs]
-    plans = [plan_library(program, core) for program in programs]
+    plans = [plan_library(program, core, place=place_of(first)) for program in programs]
     terms = [[1, len(plan.program.nodes), len(plan.products)] for plan in plans]
     code = np.linalg.lstsq(np.array(terms), [one.model for one in found], rcond=None)[0]
     pointer = 8 if core.name.startswith(("cortex-a", "host")) else 4
@@ -107,9 +108,10 @@ def measure_sizes(boards: Sequence[BoardSpec], programs: Sequence[Program]) -> C
             image = found[0] if board is first else _measure(programs[0], board)
         except TargetError:
             continue  # it has no room for this one, or needs what is not installed
-        own = (known.code(plans[0]) or 0.0) + known.constants(plans[0])
+        plan = plan_library(programs[0], core, place=place_of(board))
+        own = (known.code(plan) or 0.0) + known.constants(plan)
         around[board.name] = Around(
-            flash=max(0.0, image.flash - own), ram=max(0, image.ram - plans[0].state_bytes)
+            flash=max(0.0, image.flash - own), ram=max(0, image.ram - plan.state_bytes)
         )
     return known.model_copy(update={"boards": around})
 

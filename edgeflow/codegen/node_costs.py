@@ -193,14 +193,20 @@ def features(node: Node, block: int = 1) -> tuple[float, ...]:
         node.outputs,
         node.inputs,
         states,
-        states * getattr(node, "unfolds", 1),
+        states * _number(node, "unfolds", 1),
         states * (node.inputs % 2),
         sum(matrix.rows * calls for matrix, calls in products),
         len(node.matrices()),
         node.macs() - dense,
         node.taken_macs() - dense,
-        states * -(-getattr(node, "order", 0) // 8),
-        getattr(node, "count", 0),
+        states * -(-_number(node, "order", 0) // 8),
+        _number(node, "count", 0),
         sum(array.size for array in node.arrays().values()),
         -(-node.outputs // block) if block > 1 else 0,
     )
+
+
+def _number(node: Node, name: str, default: int) -> int:
+    """Return an option of some layers; others may have an array of that name."""
+    value = getattr(node, name, default)
+    return value if isinstance(value, int) else default

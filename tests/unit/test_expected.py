@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgeflow.bench.nodes import Overhead, fit_form, reads_of
+from edgeflow.bench.sizes import kernel_sources
 from edgeflow.codegen.choice import choose_kernels
 from edgeflow.codegen.code_sizes import load_code_sizes
 from edgeflow.codegen.costs import KernelCost
@@ -44,6 +45,14 @@ def drawn(kind: str, width: int = 6, size: int = 16, seed: int = 0) -> Node:
     return DRAW[kind](np.random.default_rng(seed), "layer", width, size, 12, 12, False)
 
 
+@pytest.mark.parametrize("name", BOARDS)
+def test_code_of_every_kernel_is_known(name: str) -> None:
+    core = load_board(name).core
+    sizes = load_code_sizes(core.name)
+    assert sizes is not None
+    assert sizes.kernels.keys() == set(kernel_sources(core)), "run scripts/node_costs.py"
+
+
 class TestForms:
     def test_a_form_has_the_optional_parts(self) -> None:
         names = {form(drawn("lif", seed=seed)) for seed in range(20)}
@@ -56,7 +65,7 @@ class TestForms:
         assert {form(drawn("rnn", seed=seed)) for seed in range(9)} == {"RNN_relu0", "RNN_relu1"}
         assert {form(drawn("ltc", size=6, seed=seed)) for seed in range(9)} == {"LTC"}
 
-    @pytest.mark.parametrize("kind", [kind for kind in DRAW if kind != "log_mel"])
+    @pytest.mark.parametrize("kind", DRAW)
     def test_every_kind_has_its_terms(self, kind: str) -> None:
         node = drawn(kind)
         values = features(node, 8)
