@@ -233,7 +233,7 @@ def cells(
       edgeflow bench cells --board qemu-m55 --cell gru --cell lstm --hidden 64
       edgeflow bench cells --board qemu-m4 --cell gru --hidden 64 --weights-in ram
       edgeflow bench cells --board qemu-m55 --backend c --backend tvm
-      edgeflow bench cells --board qemu-m3 --cell gru --weights int4 --activations int8
+      edgeflow bench cells --board qemu-m3 --weights int4 --activations int8
     """
     from edgeflow.bench.cells import CELLS, HIDDEN, bench_cells
     from edgeflow.targets.board import load_board
