@@ -387,7 +387,7 @@ def test_options_are_checked(program: Program, tmp_path: Path) -> None:
         edgeflow.export(program, "onnx", tmp_path / "out", core="cortex-m4")
     with pytest.raises(TargetError, match="no core 'cortex-m5'; did you mean"):
         edgeflow.export(program, "cmake", tmp_path / "out", core="cortex-m5")
-    with pytest.raises(TargetError, match="there are speed, balanced, size"):
+    with pytest.raises(TargetError, match="there are speed, cycles, balanced, size"):
         edgeflow.export(program, "cmake", tmp_path / "out", optimize="fast")
 
 
