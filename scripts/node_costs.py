@@ -1,6 +1,6 @@
 """Measures what steps cost around their products, and code: calibration/costs/nodes and sizes.
 
-    python scripts/node_costs.py [--board qemu-m4 ...] [--layers 10]
+    python scripts/node_costs.py [--board qemu-m4 ...] [--layers 10] [--kinds log_mel ...]
 
 Random layers of every kind, as the tests draw them, run on emulated boards; each of their products
 is measured alone and taken off. `edgeflow inspect` and searches expect costs by these files, and
@@ -9,7 +9,7 @@ is measured alone and taken off. `edgeflow inspect` and searches expect costs by
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -20,13 +20,15 @@ from edgeflow.bench.nodes import fit_nodes
 from edgeflow.bench.sizes import measure_sizes
 from edgeflow.calibration import write_data
 from edgeflow.codegen.expected import expected
-from edgeflow.codegen.node_costs import NodeCosts, form
+from edgeflow.codegen.node_costs import NodeCosts, form, load_node_costs
 from edgeflow.errors import ProgramError
 from edgeflow.files import scratch_folder
 from edgeflow.program import Program
 from edgeflow.program.firing import active_shares
 from edgeflow.program.matrix import Matrix
 from edgeflow.program.nodes import Decimate, Node, ZeroOrderHold
+from edgeflow.program.nodes.log_mel import SIZES as TRANSFORMS
+from edgeflow.program.nodes.log_mel import log_mel_of
 from edgeflow.recipes.sketch import sketch
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, list_boards, load_board
@@ -63,12 +65,15 @@ ABOUT_SIZES = """Bytes of code, and of the firmware around a program, as `python
 scripts/node_costs.py` measures them: see edgeflow/codegen/code_sizes.py."""
 
 
-def layers(most: int, seed: int = 0) -> Iterator[Node]:
-    """Yield random layers, at most so many of each form."""
-    rng = np.random.default_rng(seed)
-    kinds: dict[str, Callable[..., Node]] = {**DRAW, "multiply": random_multiply, **DECISIONS}
-    del kinds["decimate"]  # what follows it must hold it
-    for kind, draw in kinds.items():
+#: How layers are drawn; what follows a decimation must hold it.
+KINDS: dict[str, Callable[..., Node]] = {**DRAW, "multiply": random_multiply, **DECISIONS}
+del KINDS["decimate"]
+
+
+def layers(most: int, kinds: Sequence[str], seed: int = 0) -> Iterator[Node]:
+    """Yield random layers of some kinds, at most so many of each form."""
+    for kind in kinds:
+        draw, rng = KINDS[kind], np.random.default_rng([seed, *kind.encode()])
         seen: Counter[str] = Counter()
         for number in range(12 * most):
             if number >= most and min(seen.values(), default=0) >= most:
@@ -79,6 +84,10 @@ def layers(most: int, seed: int = 0) -> Iterator[Node]:
                 seen[form(node)] += 1
                 if seen[form(node)] <= most:
                     yield node
+
+
+def holds() -> Iterator[Node]:
+    """Yield what lets layers run at a lower rate."""
     for width, _ in SIZES:
         yield Decimate("layer", width, 12, 0, 1)
         yield ZeroOrderHold("layer", width, 12)
@@ -93,6 +102,12 @@ def _drawn(
     if kind == "ltc":  # whose cost is up to its wiring and to the size of its sums
         options = {"unfolds": int(rng.integers(1, 8))}
         return sketch("ltc", width, 4, hidden=size, options=options).nodes[0]
+    if kind == "log_mel":  # as models have it, with filters side by side
+        points = int(rng.choice(TRANSFORMS))
+        return log_mel_of(
+            "layer", 16e3, hop=int(rng.integers(points // 4, points)), frame=points,
+            size=points, channels=int(rng.integers(8, 33)), low_hz=0.0, high_hz=8e3,
+        )  # fmt: skip
     with suppress(ProgramError):
         if kind == "multiply":
             return draw(rng, "layer", 2 * width, 0, bits, state_bits, False)
@@ -108,19 +123,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--board", nargs="+", default=BOARDS)
     parser.add_argument("--layers", type=int, default=10, help="of each form")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=KINDS, help="measure these again, and keep all else"
+    )
     asked = parser.parse_args()
-    drawn = list(layers(asked.layers))
+    drawn = list(layers(asked.layers, asked.kinds or list(KINDS)))
+    drawn += [] if asked.kinds else list(holds())
     print(f"{len(drawn)} layers of {len({form(node) for node in drawn})} forms", flush=True)
     programs = [random_cell(*program) for program in PROGRAMS]
     for board in map(load_board, asked.board):
         same = [one for one in list_boards() if one.core.name == board.core.name]
         same.sort(key=lambda one: one.name != board.name)
-        sizes = measure_sizes(same, programs)
-        costs = fit_nodes(drawn, board, matrix)
+        costs, folder = fit_nodes(drawn, board, matrix), resource("calibration") / "costs"
+        before = load_node_costs(board.core.name)
+        if asked.kinds and before is not None:
+            costs = before.model_copy(update={"forms": {**before.forms, **costs.forms}})
         errors = [_error(program, board, costs) for program in programs]
         costs = costs.model_copy(update={"error_percent": round(100 * max(errors), 1)})
-        folder, name = resource("calibration") / "costs", f"{board.core.name}.toml"
-        write_data(sizes, folder / "sizes" / name, ABOUT_SIZES)
+        name = f"{board.core.name}.toml"
+        if not asked.kinds:
+            write_data(measure_sizes(same, programs), folder / "sizes" / name, ABOUT_SIZES)
         write_data(costs, folder / "nodes" / name, ABOUT)
         for kind, cost in costs.forms.items():
             print(board.name, kind, f"+-{cost.error_percent} %", flush=True)

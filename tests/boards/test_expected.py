@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeflow.bench.measure import run_program
+from edgeflow.bench.measure import program_of, run_program
 from edgeflow.codegen.expected import expected
 from edgeflow.profiling.models import estimate_cycles, load_cycle_model
 from edgeflow.program import Program
 from edgeflow.program.firing import active_shares, fired_shares
+from edgeflow.program.nodes.log_mel import log_mel_of
 from edgeflow.recipes.recipe import make_recipe
 from edgeflow.recipes.sketch import sketch
 from edgeflow.targets.board import load_board
@@ -66,8 +67,9 @@ class Row:
         return told / measured - 1
 
 
-def row(seed: int, board_name: str, folder: Path) -> Row:
-    board, program = load_board(board_name), candidate(seed)
+def row(seed: int, board_name: str, folder: Path, program: Program | None = None) -> Row:
+    """Compare a program, or a candidate."""
+    board, program = load_board(board_name), program or candidate(seed)
     walk = np.random.default_rng(seed).normal(0, 0.5, (1, STEPS, program.inputs)).cumsum(axis=1)
     x = program.quantize_input(walk.astype(np.float32))
     fired = fired_shares(program, x)
@@ -98,6 +100,17 @@ def test_costs_of_a_candidate(board: str, tmp_path: Path) -> None:
     assert abs(found.error("cycles")) <= 0.17
     assert abs(found.error("flash")) <= 0.03
     assert abs(found.error("ram")) <= 0.03
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("board", ["qemu-m4", "qemu-rv32"])
+def test_costs_of_sound(board: str, tmp_path: Path) -> None:
+    """Filters of another share of the spectrum than those that were measured."""
+    node = log_mel_of(
+        "front", 8e3, hop=160, frame=240, size=256, channels=20, low_hz=60.0, high_hz=3800.0
+    )
+    found = row(3, board, tmp_path / "build", program_of((node,)))
+    assert abs(found.error("instructions")) <= 0.05
 
 
 @pytest.mark.slow
