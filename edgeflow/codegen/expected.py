@@ -14,11 +14,12 @@ from edgeflow.codegen.backends import TVM, backends_of
 from edgeflow.codegen.choice import Choice, choose_kernels
 from edgeflow.codegen.code_sizes import expected_bytes
 from edgeflow.codegen.cycles import place_of
+from edgeflow.codegen.kernels import kernel_named
 from edgeflow.codegen.node_costs import NodeCosts, form, load_node_costs
 from edgeflow.codegen.places import Places
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.schedules import load_schedules
-from edgeflow.codegen.step_costs import fetched_lines, load_step_costs
+from edgeflow.codegen.step_costs import load_step_costs
 from edgeflow.program import Program
 from edgeflow.program.firing import Active
 from edgeflow.program.nodes import Node
@@ -145,7 +146,8 @@ def expected(
     if part is None or cycles is None or instructions is None:
         cycles = None
     else:
-        cycles = (cycles + _waits(choices, part, board)) * times
+        assert known is not None
+        cycles = (cycles + _waits(choices, part, board, known, spikes)) * times
         model = load_step_costs(board.core.name)
         assert model is not None and error is not None
         errors = (error, model.error_percent, RATIO_ERROR)
@@ -241,8 +243,25 @@ def _mean_ratio(board: BoardSpec) -> float | None:
     return None if costs is None else costs.mean
 
 
-def _waits(choices: Sequence[Choice], part: Part, board: BoardSpec) -> float:
-    """Return the cycles that a step waits for its weights."""
-    if part.flash is None or board.placement.weights != "flash":
+def _waits(
+    choices: Sequence[Choice],
+    part: Part,
+    board: BoardSpec,
+    known: NodeCosts,
+    active: Mapping[str, Active],
+) -> float:
+    """Return the cycles that a step waits for the weights that it reads."""
+    flash = part.flash
+    if flash is None or board.placement.weights != "flash":
         return 0.0
-    return float(fetched_lines(choices, part) * part.flash.line_cycles)
+    read = 0.0
+    for choice in choices:
+        share = 1.0
+        if choice.kernel in known.spikes:
+            share = active[f"{choice.layer}.{choice.matrix}"].share
+        elif choice.fired is not None and kernel_named(choice.kernel).delta:
+            share = choice.fired
+        read += choice.weight_bytes * share
+    # a step reads all in turn, so none is still there if they do not all fit the cache
+    fits = read <= flash.data_line_bytes * flash.data_lines
+    return 0.0 if fits else read // flash.data_line_bytes * flash.line_cycles
