@@ -120,12 +120,12 @@ def test_costs_of_random_candidates(board: str, tmp_path: Path) -> None:
     """Fifty candidates a board, two hundred in all, none twice."""
     first = 1000 * (1 + BOARDS.index(board))
     rows = [row(first + i, board, tmp_path / f"{i}") for i in range(50)]
-    # of instructions a few are beyond 5 %: docs/costs.md says which
-    limits = {"instructions": (0.05, 0.08), "cycles": (0.32, 0.32), "flash": (0.03, 0.03)}
+    # of instructions one is beyond 5 %: docs/costs.md says which
+    limits = {"instructions": (0.05, 0.08), "cycles": (0.22, 0.22), "flash": (0.03, 0.03)}
     for what, (most, worst) in {**limits, "ram": (0.03, 0.03)}.items():
         errors = [abs(one.error(what)) for one in rows]
         assert max(errors) <= worst, f"{what}: candidate {first + int(np.argmax(errors))}"
-        assert np.mean(np.array(errors) <= most) >= 0.94, what
+        assert np.mean(np.array(errors) <= most) >= 0.98, what
     # what is over a limit by the formula, and by more than its error, is over it measured
     for what, error in (("instructions", 0.05), ("flash", 0.03)):
         pairs = np.array([getattr(one, what) for one in rows])
