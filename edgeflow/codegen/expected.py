@@ -19,7 +19,7 @@ from edgeflow.codegen.node_costs import NodeCosts, form, load_node_costs
 from edgeflow.codegen.places import Places
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.schedules import load_schedules
-from edgeflow.codegen.step_costs import load_step_costs
+from edgeflow.codegen.step_costs import lines_of, load_step_costs
 from edgeflow.program import Program
 from edgeflow.program.firing import Active
 from edgeflow.program.nodes import Node
@@ -262,6 +262,4 @@ def _waits(
         elif choice.fired is not None and kernel_named(choice.kernel).delta:
             share = choice.fired
         read += choice.weight_bytes * share
-    # a step reads all in turn, so none is still there if they do not all fit the cache
-    fits = read <= flash.data_line_bytes * flash.data_lines
-    return 0.0 if fits else read // flash.data_line_bytes * flash.line_cycles
+    return float(lines_of(read, part) * flash.line_cycles)

@@ -55,17 +55,19 @@ def is_certain(choice: "Choice") -> bool:
 
 
 def fetched_lines(choices: "Sequence[Choice]", part: Part) -> int:
-    """Return the lines that a step reads from a part's flash through its data cache.
+    """Return the lines of certain products that a step reads from a part's flash: `lines_of`."""
+    return lines_of(sum(choice.weight_bytes for choice in choices if is_certain(choice)), part)
+
+
+def lines_of(weight_bytes: float, part: Part) -> int:
+    """Return the lines that a step reads of so many bytes of weights, through a part's data cache.
 
     A step reads all weights in turn, so none is still there if they do not all fit the cache.
     """
     cache = part.flash
-    if cache is None:
+    if cache is None or weight_bytes <= cache.data_line_bytes * cache.data_lines:
         return 0
-    weights = sum(choice.weight_bytes for choice in choices if is_certain(choice))
-    if weights <= cache.data_line_bytes * cache.data_lines:
-        return 0
-    return weights // cache.data_line_bytes
+    return int(weight_bytes // cache.data_line_bytes)
 
 
 def expected_cycles(

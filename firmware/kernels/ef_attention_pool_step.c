@@ -4,12 +4,6 @@
 
 #define TOTAL_BITS 30
 
-/* 2^-f in Q0.15, f in Q.12: the polynomial of edgeflow/program/confidence.py */
-static inline int32_t half_power(int32_t fraction) {
-    const int32_t f = fraction << 3;
-    return 32768 - ((f * (22662 - ((f * (7569 - ((f * 1291) >> 15))) >> 15))) >> 15);
-}
-
 /* weight / total in Q0.31; total is at least 2^21 and below 2^31 */
 static int32_t part_of(int32_t weight, int32_t total) {
     const unsigned doublings = ef_leading_zeros((uint32_t)total) - 1u;
@@ -26,7 +20,7 @@ void ef_attention_pool_step(const ef_attention_pool *cell, const int16_t *x, int
     const int32_t exponent =
         ((int32_t)x[size] * cell->multiplier + (((int32_t)1 << shift) >> 1)) >> shift;
     const int32_t own = -((-exponent) >> 12);
-    const int32_t power = half_power(own * 4096 - exponent);
+    const int32_t power = (int32_t)ef_half_power((uint32_t)(own * 4096 - exponent));
     const int first = *total == 0;
     const int32_t most = first || own > *top ? own : *top;
     const int32_t weight = (power * 128) >> ef_clip(most - own, 0, 31);

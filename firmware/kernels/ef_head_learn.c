@@ -9,10 +9,8 @@
 static int32_t exponential(const ef_adaptive *cell, int32_t distance) {
     const uint32_t half = ((uint32_t)1 << cell->exponent_shift) >> 1;
     const uint32_t exponent = ((uint32_t)distance * cell->exponent + half) >> cell->exponent_shift;
-    const uint32_t whole = exponent >> 12, f = (exponent & 4095u) << 3;
-    const uint32_t power =
-        32768u - ((f * (22662u - ((f * (7569u - ((f * 1291u) >> 15))) >> 15))) >> 15);
-    return whole < 16 ? (int32_t)(power >> whole) : 0;
+    const uint32_t whole = exponent >> 12;
+    return whole < 16 ? (int32_t)(ef_half_power(exponent & 4095u) >> whole) : 0;
 }
 
 /* One step of gradient descent on an example. */

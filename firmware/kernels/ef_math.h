@@ -86,6 +86,12 @@ static inline int32_t ef_leak(int32_t h, int32_t rate, int32_t target) {
     return h + rate * (target - (h >> 15));
 }
 
+/* 2^-f in Q0.15, f in Q.12 below 1: the polynomial of edgeflow/program/confidence.py. */
+static inline uint32_t ef_half_power(uint32_t fraction) {
+    const uint32_t f = fraction << 3;
+    return 32768u - ((f * (22662u - ((f * (7569u - ((f * 1291u) >> 15))) >> 15))) >> 15);
+}
+
 /* Linear interpolation in a 257-entry table; value is Q3.12 within int16, the result Q0.15. */
 static inline int32_t ef_lookup(const EF_FLASH int16_t *table, int32_t value) {
     const EF_FLASH int16_t *node = table + 128 + (value >> 8);
