@@ -18,10 +18,14 @@ from edgeflow.cells.front_text import split_stack
 from edgeflow.cells.sample_stack import SampleStack, convert
 from edgeflow.codegen.expected import expected
 from edgeflow.compression.anytime import with_cutoff
+from edgeflow.compression.delta import sparsity, with_thresholds
+from edgeflow.compression.model import ChainModel
+from edgeflow.compression.options import DeltaOptions
 from edgeflow.data import Dataset, load_dataset
 from edgeflow.errors import CompressError, TrainError
 from edgeflow.importers import load_float_model
 from edgeflow.program.onnx_file import OnnxProgram
+from edgeflow.quantization import Widths
 from edgeflow.recipes.recipe import make_recipe
 from edgeflow.recipes.sketch import sketch
 from edgeflow.targets.board import load_board
@@ -147,7 +151,7 @@ class TestTraining:
     def test_front_ends_before_it_keep_their_zero(self, data: Dataset, tmp_path: Path) -> None:
         """A delay line has no integer for a mean that is not zero."""
         result = train(data, out=tmp_path, hidden=4, epochs=1, window=30, front="magnitude,stack:2")
-        last = result.model.front[-1]
+        last: Any = result.model.front[-1]
         assert not last.mean.any() and (last.std != 1).all()
         ef.compress(result.model, data.windows("val", length=30).x)
 
@@ -163,11 +167,31 @@ class TestTraining:
         result = train(data, out=tmp_path / "run", front="stack:3", **options)
         recipe = make_recipe({}, {"delta": {"state": 0.5, "input": 0.0}, "epochs": 1})
         program = ef.compress(result.model, data, recipe=recipe, out=tmp_path / "model.onnx")
-        assert program.nodes[2].delta_matrices()
+        # the share of the inputs is that of samples behind a stack, too
+        assert program.nodes[2].delta_matrices().keys() == {"recurrent"}
         program = with_cutoff(program, data, 50.0)
         x = program.quantize_input(data.windows("test", length=30).x)
         assert program.cutoff is not None and program.metadata["cutoff"]["chosen"]
         np.testing.assert_array_equal(OnnxProgram(program).run(x), program.run(x))
+
+
+@pytest.mark.parametrize("front", ["stack:2", "magnitude,stack:2", "difference"])
+def test_inputs_are_those_behind_front_ends(front: str) -> None:
+    """A layer behind them reads samples: the share of the states is not for it."""
+    chain = load_float_model(model_of(front), windows(24, 20))
+    found = with_thresholds(chain, windows(24, 20), DeltaOptions(state=0.8, input=0.25), Widths())
+    model = ChainModel(found)
+    model.chain().run(windows(24, 20))
+    shares = sparsity(model)
+    assert shares["input_sparsity"] == pytest.approx(0.25, abs=0.03)
+    assert shares["state_sparsity"] == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.mark.parametrize("front", ["stack:2", "difference,stack:2"])
+def test_inputs_of_a_sketch_are_those_behind_front_ends(front: str) -> None:
+    recipe = make_recipe({}, {"delta": {"state": 0.8, "input": 0.25}})
+    fired = sketch("gru", 4, 3, recipe, hidden=8, front=front, window=20).metadata["fired"]
+    assert fired == {"rnn.input": pytest.approx(0.75), "rnn.recurrent": pytest.approx(0.2)}
 
 
 def test_what_a_step_costs_is_divided() -> None:
