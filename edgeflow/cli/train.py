@@ -41,6 +41,12 @@ class MethodOptions:
         Spikes per neuron and step that spiking cells keep to: 0.1.
     spike_regularizer : str, optional
         What keeps them to it: l1 (default), hoyer.
+    band_warp : float, optional
+        Stretch the bands of log-mel by a random factor, as other voices do: deviation of its
+        logarithm, like 0.12.
+    band_scale : float, optional
+        Scale each value of log-mel front ends by a random factor: deviation of its logarithm,
+        like 0.5.
     """
 
     panel = METHODS
@@ -49,6 +55,8 @@ class MethodOptions:
     block: Annotated[str, Option("--block", shown=True)] = "1x1"
     spike_rate: Annotated[float | None, Option("--spike-rate")] = None
     spike_regularizer: Annotated[str | None, Option("--spike-regularizer")] = None
+    band_warp: Annotated[float | None, Option("--band-warp")] = None
+    band_scale: Annotated[float | None, Option("--band-scale")] = None
 
     def methods(self, seed: int) -> "list[Method]":
         """Return the methods.
@@ -60,6 +68,7 @@ class MethodOptions:
         """
         from edgeflow.compression.prune.connectivity import FixedConnectivity
         from edgeflow.compression.prune.mask import Block
+        from edgeflow.training.bands import BandAugmentation
         from edgeflow.training.distill import Distillation
         from edgeflow.training.spikes import SpikeRate
 
@@ -73,6 +82,8 @@ class MethodOptions:
             found.append(FixedConnectivity(self.sparse, shape, seed))
         if self.spike_rate is not None:
             found.append(SpikeRate(self.spike_rate, regularizer=regularizer or "l1"))
+        if self.band_warp is not None or self.band_scale is not None:
+            found.append(BandAugmentation(self.band_warp or 0.0, self.band_scale or 0.0))
         if self.teacher:
             found.append(Distillation(self.teacher))
         return found
