@@ -1,18 +1,25 @@
 """Streams of spoken digits in noise, as a data set of events: each digit is a word.
 
 python scripts/digit_voices.py -o voices --count 1000
-python scripts/keywords.py --root DATA --voices voices -o keywords.npz [--test yweweler]
-edgeflow train --data keywords.npz --task events --mode streaming --front log-mel -o runs/keywords
-edgeflow compress runs/keywords --data keywords.npz --detect 1 --words zero,two,seven -o kw.onnx
+python scripts/keywords.py --root DATA --voices voices -o keywords.npz --people people
+edgeflow train --data keywords.npz --people people/george-lucas.json --task events \\
+  --mode streaming --front log-mel -o runs/george-lucas
+edgeflow compress runs/george-lucas --data keywords.npz --people people/george-lucas.json \\
+  --detect 1 --words zero,one,seven --folds runs/george-jackson,runs/george-nicolas -o kw.onnx
 
-The test speaker and the next one by name, who validates, say all clips of all ten digits once, at
-random moments of an hour; the others and synthetic voices several times, each time at another pace
-and through another filter. Each minute is a recording with noise of its own, from white to brown.
-The tag of a word lasts from its beginning to a tenth of a second after it; in training only around
-its end, when all of it has been heard.
+Each speaker has an hour for validation and test, in which all clips of all ten digits are said once
+at random moments, and as much for training, in which they are said several times, each time at
+another pace and through another filter, as those of synthetic voices. Each minute is a recording
+with noise of its own, from white to brown. The tag of a word lasts from its beginning to a tenth of
+a second after it; in training only around its end, when all of it has been heard.
+
+For each two speakers the folder of --people gets a file in which the first one tests, the second
+one validates and the others train.
 """
 
 import argparse
+import itertools
+import json
 import sys
 from pathlib import Path
 
@@ -22,9 +29,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from edgeflow.data import load_dataset  # noqa: E402
-from edgeflow.data.dataset import Recording, everybody  # noqa: E402
+from edgeflow.data.dataset import Recording  # noqa: E402
 
 BACKGROUND, VOICES = "background", "voices"
+#: Behind a speaker's name: what is said in training.
+TRAINS = "-trains"
 #: Least pause between two words, and what a tag lasts after its word, in seconds.
 PAUSE, AFTER = 0.25, 0.1
 #: In training: what a tag lasts before and after the word's end, in seconds; deviation of the
@@ -42,54 +51,65 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", required=True, help="folder of the data")
     parser.add_argument("-o", "--out", required=True, help="the .npz that is written")
-    parser.add_argument("--test", default="yweweler", help="speaker; the next one validates")
+    parser.add_argument("--people", required=True, help="folder of the files of who trains")
     parser.add_argument("--voices", help="folder of synthetic speakers, who train")
     parser.add_argument("--minutes", type=int, default=60, help="of test and of validation")
     parser.add_argument("--times", type=int, default=6, help="a training clip is said")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     data = load_dataset("spoken-digits", root=given.root)
-    words, rate = data.classes, int(data.rate_hz)
-    speakers = everybody(data.recordings)
-    val = speakers[(speakers.index(given.test) + 1) % len(speakers)]
-    clips: dict[str, list[tuple[np.ndarray, int]]] = {}
-    recordings = [(one.person, data.classes, one) for one in data.recordings]
+    rate, clips = int(data.rate_hz), _clips(data.recordings, data.classes, data.classes)
+    speakers = list(clips)
     if given.voices:
         more = load_dataset(given.voices)
-        # a minute has several of them
-        recordings += [(VOICES, more.classes, one) for one in more.recordings]
-    for who, names, one in recordings:
-        tag = words.index(names[one.label]) + 1
-        clip = _spoken(one)
-        if who == VOICES:  # of levels of their own
-            clip = LEVEL * clip / np.sqrt(np.square(clip).mean())
-        clips.setdefault(who, []).append((clip, tag))
+        said = _clips(more.recordings, more.classes, data.classes).values()
+        # a minute has several of them, at one level
+        clips[VOICES] = [
+            (LEVEL * clip / np.sqrt(np.square(clip).mean()), tag)
+            for own in said
+            for clip, tag in own
+        ]
     rng = np.random.default_rng(given.seed)
     x, tags, person = [], [], []
     for who, own in clips.items():
-        trains = who not in (given.test, val)
         level = float(np.median([np.sqrt(np.square(clip).mean()) for clip, _ in own]))
-        minutes = -(-len(own) // DENSITY) if trains else given.minutes
         # of synthetic speakers there are many
-        times = 1 if not trains else given.times if who != VOICES else max(given.times // 4, 1)
-        orders = [rng.permutation(len(own)) for _ in range(times)]
-        for chosen in (part for order in orders for part in np.array_split(order, minutes)):
-            said = [own[i] for i in chosen]
-            if trains:
-                said = [(_filtered(_paced(clip, rng), rng), tag) for clip, tag in said]
-            found = minute_of(said, level, 60 * rate, rate, rng, END if trains else None)
-            x.append(found[0])
-            tags.append(found[1])
-            person.append(who)
+        times = given.times if who != VOICES else max(given.times // 4, 1)
+        parts = [("", 1, given.minutes)] if who != VOICES else []
+        for trains, count, minutes in [*parts, (TRAINS, times, -(-len(own) // DENSITY))]:
+            for _ in range(count):
+                for chosen in np.array_split(rng.permutation(len(own)), minutes):
+                    said = [own[i] for i in chosen]
+                    if trains:
+                        said = [(_filtered(_paced(clip, rng), rng), tag) for clip, tag in said]
+                    found = minute_of(said, level, 60 * rate, rate, rng, END if trains else None)
+                    x.append(found[0])
+                    tags.append(found[1])
+                    person.append(who + trains)
     np.savez(
         given.out,
         x=np.stack(x)[..., None], tags=np.stack(tags), person=np.array(person),
-        classes=np.array([BACKGROUND, *words]), channels=np.array(["audio"]),
+        classes=np.array([BACKGROUND, *data.classes]), channels=np.array(["audio"]),
         units=np.array(["full scale"]), rate_hz=rate, window=rate,
         counts_per_unit=np.array([32768.0]),
-        people_train=np.array([who for who in clips if who not in (given.test, val)]),
-        people_val=np.array([val]), people_test=np.array([given.test]),
     )  # fmt: skip
+    folder = Path(given.people)
+    folder.mkdir(parents=True, exist_ok=True)
+    for test, val in itertools.combinations(speakers, 2):
+        train = [who + TRAINS for who in clips if who not in (test, val)]
+        people = {"train": train, "val": [val], "test": [test]}
+        (folder / f"{test}-{val}.json").write_text(json.dumps(people), encoding="utf-8")
+
+
+def _clips(
+    recordings: list[Recording], names: list[str], words: list[str]
+) -> dict[str, list[tuple[np.ndarray, int]]]:
+    """Return of each speaker the clips, without the silence before them, and their tags."""
+    found: dict[str, list[tuple[np.ndarray, int]]] = {}
+    for one in recordings:
+        tag = words.index(names[one.label]) + 1
+        found.setdefault(one.person, []).append((_spoken(one), tag))
+    return dict(sorted(found.items()))
 
 
 def _spoken(one: Recording) -> np.ndarray:

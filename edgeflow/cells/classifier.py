@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from edgeflow.cells.accumulate import build_readout
 from edgeflow.cells.cells import CELLS, build_cell
-from edgeflow.cells.front_text import front_of
+from edgeflow.cells.front_text import front_of, split_stack
 from edgeflow.cells.options import option_defaults
+from edgeflow.cells.rate import ZeroOrderHold
+from edgeflow.cells.sample_stack import SampleStack
 from edgeflow.errors import TrainError
 from edgeflow.names import same_name
 from edgeflow.tasks import OutputFormat, Task, task_of
@@ -51,7 +53,8 @@ class SequenceClassifier(nn.Module):
     output : OutputFormat, optional
         Real values of the outputs, which training normalised; None: they are real values.
     front : str
-        Front ends before the cell, like ``magnitude,gravity=0.3hz`` (`front_text`); "": none.
+        Front ends before the cell, like ``magnitude,gravity=0.3hz,stack:2`` (`front_text`); "":
+        none.
 
     Attributes
     ----------
@@ -62,6 +65,8 @@ class SequenceClassifier(nn.Module):
     readout : Accumulate or None
     front : nn.ModuleList
         Front ends, which read raw samples; the last one normalises.
+    stack : SampleStack or None
+        Behind them, where the cell runs at a fraction of the rate.
     mean, std : Tensor [channels]
         Of the training subjects' samples, in the data set's units; for models without front ends.
 
@@ -115,12 +120,21 @@ class SequenceClassifier(nn.Module):
         self.warmup = warmup
         self.units = None if units is None else list(units)
         self.task = task_of(classes) if target is None else target
-        self.front = front_of(front, channels, self.rate_hz)
+        before, samples = split_stack(front)
+        if self.window % samples:
+            raise TrainError(
+                f"front '{front}': the last {self.window % samples} of a window's {self.window} "
+                f"samples would not be read: use windows of {self.window // samples * samples} or "
+                f"{(self.window // samples + 1) * samples}"
+            )
+        self.front = front_of(before, channels, self.rate_hz)
         if front:
             self.hyper["front"] = front
-        last: Any = self.front[-1] if front else None
-        width = last.outputs if front else len(channels)
-        self.rnn = build_cell(cell, width, hidden, layers, dropout, options)
+        last: Any = self.front[-1] if self.front else None
+        width = last.outputs if self.front else len(channels)
+        self.stack = SampleStack(samples) if samples > 1 else None
+        self.hold = ZeroOrderHold(samples - 1, samples)
+        self.rnn = build_cell(cell, samples * width, hidden, layers, dropout, options)
         # with the defaults, which another version may change
         self.hyper["options"] = {**option_defaults(CELLS[cell]), **(options or {})}
         self.dropout = nn.Dropout(dropout)
@@ -129,7 +143,7 @@ class SequenceClassifier(nn.Module):
             readout = CELLS[cell].readout
             readout = "leaky" if readout == "mean" and not window else readout
         self.hyper["readout"] = readout
-        self.readout = build_readout(readout, self.window)
+        self.readout = build_readout(readout, self.window // samples)
         self.register_buffer("mean", torch.zeros(len(channels)))
         self.register_buffer("std", torch.ones(len(channels)))
 
@@ -153,6 +167,18 @@ class SequenceClassifier(nn.Module):
         return y, (following, state)
 
     def _after_front(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        if self.stack is None:
+            return self._after_stack(x, state)
+        waiting, held, state = (None, None, None) if state is None else state
+        steps, waiting = self.stack(x, waiting)
+        if steps.shape[1]:
+            y, state = self._after_stack(steps, state)
+        else:  # which no layer of torch takes
+            y = x.new_zeros(len(x), 0, self.task.size)
+        y, held = self.hold(y, held, x.shape[1])
+        return y, (waiting, held, state)
+
+    def _after_stack(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         if self.readout is None:
             hidden, state = self.rnn(x, state)
             return self.head(self.dropout(hidden)), state

@@ -1,4 +1,4 @@
-"""Front ends by texts: ``magnitude,gravity=0.3hz``, or ``log-mel:hop=20ms`` of sound."""
+"""Front ends by texts: ``magnitude,gravity=0.3hz,stack:2``, or ``log-mel:hop=20ms`` of sound."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,26 @@ PLAIN, FILTERS = ("magnitude", "difference"), ("gravity", "lowpass", "highpass",
 #: Order of the Butterworth filters, whose band-pass has twice as much.
 ORDER = 2
 _HERTZ = r"(\d*\.?\d+)(?:hz)?"
+#: Samples of a step, the last of a text.
+_STACK = re.compile(r"stack(?::(\d+))?", re.IGNORECASE)
 _TEXT = re.compile(rf"(\w+)(?:={_HERTZ}(?:-{_HERTZ})?)?(?:@(\w+))?", re.IGNORECASE)
+
+
+def split_stack(text: str) -> tuple[str, int]:
+    """Return a text without ``stack:4`` at its end, and the samples of a step; 1: it has none.
+
+    Raises
+    ------
+    TrainError
+        If no number follows that is at least 2.
+    """
+    before, _, last = text.rpartition(",")
+    found = _STACK.fullmatch(last.strip())
+    if found is None:
+        return text, 1
+    if int(found[1] or 0) < 2:
+        raise TrainError(f"front '{last.strip()}': write stack:2, or more samples a step")
+    return before, int(found[1])
 
 
 def front_of(text: str, channels: Sequence[str], rate_hz: float) -> nn.ModuleList:
@@ -29,7 +48,7 @@ def front_of(text: str, channels: Sequence[str], rate_hz: float) -> nn.ModuleLis
         ``0.5-10hz``, and with what the names of their channels begin with. Without it, a magnitude
         or gravity is of the sensors with three axes side by side, and others of all channels.
         The first may be ``log-mel`` of sound, with options as `mel_of` has them; its bands are the
-        channels mel_0, mel_1, ... of the next.
+        channels mel_0, mel_1, ... of the next. Without a stack (`split_stack`).
     channels : sequence of str
         Of sound the samples of a hop.
     rate_hz : float
@@ -52,7 +71,7 @@ def front_of(text: str, channels: Sequence[str], rate_hz: float) -> nn.ModuleLis
         if found is None or found[1].lower() not in (*PLAIN, *FILTERS):
             raise TrainError(
                 f"front '{part}': write names of {', '.join((*PLAIN, *FILTERS))}, like "
-                "magnitude,gravity=0.3hz@acc, or first log-mel, of sound"
+                "magnitude,gravity=0.3hz@acc, first log-mel, of sound, or last stack:2"
             )
         name, corners = found[1].lower(), [float(f) for f in found.groups()[1:3] if f]
         wanted = {"bandpass": 2}.get(name, int(name in FILTERS))

@@ -85,7 +85,7 @@ def command(
     read = {
         "MODEL": model_files(model), "--recipe": recipe, "--ladder": ladder,
         "--checkpoint": model_options.checkpoint, "--teacher": model_files(options.get("teacher")),
-        **dataset.inputs(data, origin),
+        "--folds": model_files(options.get("folds")), **dataset.inputs(data, origin),
     }  # fmt: skip
     check_outputs((out, record_path(out)), read)
     check_place(out)

@@ -147,7 +147,7 @@ def expected(
         cycles = None
     else:
         assert known is not None
-        cycles = (cycles + _waits(choices, part, board, known, spikes)) * times
+        cycles = (cycles + _waits(program, choices, part, board, known, spikes)) * times
         model = load_step_costs(board.core.name)
         assert model is not None and error is not None
         errors = (error, model.error_percent, RATIO_ERROR)
@@ -244,22 +244,32 @@ def _mean_ratio(board: BoardSpec) -> float | None:
 
 
 def _waits(
+    program: Program,
     choices: Sequence[Choice],
     part: Part,
     board: BoardSpec,
     known: NodeCosts,
     active: Mapping[str, Active],
 ) -> float:
-    """Return the cycles that a step waits for the weights that it reads."""
+    """Return the cycles that a step waits for the weights that it reads, on average.
+
+    Layers that run at some steps only wait at these.
+    """
     flash = part.flash
     if flash is None or board.placement.weights != "flash":
         return 0.0
-    read = 0.0
+    period = {
+        node.name: clock.period for node, clock in zip(program.nodes, program.clocks, strict=True)
+    }
+    read: dict[int, float] = dict.fromkeys(period.values(), 0.0)
     for choice in choices:
         share = 1.0
         if choice.kernel in known.spikes:
             share = active[f"{choice.layer}.{choice.matrix}"].share
         elif choice.fired is not None and kernel_named(choice.kernel).delta:
             share = choice.fired
-        read += choice.weight_bytes * share
-    return float(lines_of(read, part) * flash.line_cycles)
+        read[period[choice.layer]] += choice.weight_bytes * share
+    if not lines_of(sum(read.values()), part):  # all are still in the cache
+        return 0.0
+    bytes_a_step = sum(some / times for times, some in read.items())
+    return float(bytes_a_step // flash.data_line_bytes * flash.line_cycles)

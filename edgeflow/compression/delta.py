@@ -19,8 +19,11 @@ from torch import Tensor, nn
 
 from edgeflow.cells.chain import FloatChain, joined, output_of
 from edgeflow.cells.delta import Delta, Hold, has_delta_state
+from edgeflow.cells.front import FrontEnd
+from edgeflow.cells.rate import Decimate
+from edgeflow.cells.taps import DelayLine
 from edgeflow.compression.convert import converted, few_windows
-from edgeflow.compression.input_range import input_format
+from edgeflow.compression.input_range import equalized, input_format
 from edgeflow.compression.model import ChainModel
 from edgeflow.compression.options import DeltaOptions
 from edgeflow.errors import CompressError
@@ -35,6 +38,8 @@ WINDOWS, HALVINGS = 128, 12
 REACH = (2.0**-12, 2.0)
 #: Times that one channel's unit may be coarser than its width allows.
 COARSEST = 16.0
+#: Layers whose values are samples still.
+_OF_SAMPLES = (FrontEnd, DelayLine, Decimate)
 #: Share of the epochs over which the wanted shares rise.
 RAMP = 0.4
 
@@ -76,7 +81,7 @@ class DeltaSparsity(Method):
             If no layer has a delta form.
         """
         chain = model.chain()
-        form = input_format(chain, self.calibration, self.widths)
+        form = equalized(input_format(chain, self.calibration, self.widths), chain)
         found = list(converted(chain, self.calibration, self.widths, form))
         for number, (source, done) in enumerate(found):
             layer = model.layers[number]
@@ -84,7 +89,7 @@ class DeltaSparsity(Method):
             if isinstance(layer, nn.Linear) or not done.node.delta_sources:
                 continue
             signals = (source, done.output) if has_delta_state(layer) else (source,)
-            inner = 0 not in chain.reads[number]
+            inner = not _reads_samples(model, number)
             read = self.options.group if inner else self.options.input_group
             groups = (read, self.options.group)
             full_scales = [torch.from_numpy(s.scale * symmetric_max(s.bits)) for s in signals]
@@ -103,10 +108,11 @@ class DeltaSparsity(Method):
         """Choose thresholds at which calibration data do not update these shares of columns."""
         values = {0: (torch.from_numpy(self._few) - model.mean) / model.std}
         for number, (layer, row) in enumerate(zip(model.layers, model.chain().reads, strict=True)):
-            value, inner = joined(values, row), 0 not in row
+            value = joined(values, row)
             if isinstance(layer, Delta):
                 if row != (0,) or layer.input.group > 1:
-                    _search(layer.input, layer, value, state if inner else input)
+                    wanted = input if _reads_samples(model, number) else state
+                    _search(layer.input, layer, value, wanted)
                 else:
                     _search_each(layer.input, value, input)
                 if layer.state is not None:
@@ -160,7 +166,8 @@ def sparsity(model: ChainModel) -> dict[str, float]:
     holds: dict[str, list[Hold]] = {"input_sparsity": [], "state_sparsity": []}
     for number, layer in enumerate(model.layers):
         if isinstance(layer, Delta):
-            holds["state_sparsity" if number else "input_sparsity"].append(layer.input)
+            of = "input_sparsity" if _reads_samples(model, number) else "state_sparsity"
+            holds[of].append(layer.input)
             if layer.state is not None:
                 holds["state_sparsity"].append(layer.state)
     return {
@@ -168,6 +175,14 @@ def sparsity(model: ChainModel) -> dict[str, float]:
         for name, found in holds.items()
         if found
     }
+
+
+def _reads_samples(model: ChainModel, number: int) -> bool:
+    """Tell whether a layer reads samples, as they are or through layers without weights."""
+    row = model.chain().reads[number]
+    return 0 in row or all(
+        isinstance(model.layers[k - 1], _OF_SAMPLES) and _reads_samples(model, k - 1) for k in row
+    )
 
 
 def _search(hold: Hold, layer: Delta, x: Tensor, wanted: float) -> None:

@@ -1,19 +1,25 @@
 """Events: a layer that detects them, whose parameters validation subjects choose.
 
 Smoothing, thresholds and m of n are those of the highest recall among the candidates whose false
-alarms, on recordings of validation subjects, stay within what the user allows.
+alarms, on recordings of validation subjects, stay within what the user allows. Subjects whom other
+trainings left out may choose with them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgeflow.compression.candidates import Streams, free_name, outputs_of
+from edgeflow.compression.folds import with_folds
+from edgeflow.compression.quantize import DEFAULT_WIDTHS
+from edgeflow.data.dataset import sort_people
 from edgeflow.errors import CompressError
 from edgeflow.program import Program
 from edgeflow.program.fixedpoint import INT16_MAX
 from edgeflow.program.nodes import Detect
+from edgeflow.quantization import Widths
 from edgeflow.tasks.events import DEBOUNCE_S, Events
 
 if TYPE_CHECKING:
@@ -27,7 +33,7 @@ SMOOTHING = (*((shift, 1, 1) for shift in range(7)), (0, 2, 3), (0, 4, 6), (0, 8
 
 @dataclass(frozen=True)
 class DetectPoint:
-    """A detector, and its effect on validation subjects.
+    """A detector, and its effect on those who choose it.
 
     Parameters
     ----------
@@ -44,7 +50,14 @@ class DetectPoint:
     scores: dict[str, float]
 
 
-def with_detect(program: Program, dataset: "Dataset", max_false_alarms: float) -> Program:
+def with_detect(
+    program: Program,
+    dataset: "Dataset",
+    max_false_alarms: float,
+    *,
+    folds: Sequence[str] = (),
+    widths: Widths = DEFAULT_WIDTHS,
+) -> Program:
     """Add the detector of the highest recall for at most so many false alarms an hour.
 
     Parameters
@@ -55,7 +68,12 @@ def with_detect(program: Program, dataset: "Dataset", max_false_alarms: float) -
     dataset : Dataset
         With events; validation subjects choose.
     max_false_alarms : float
-        Per hour, not negative.
+        Per hour of all who choose, not negative.
+    folds : sequence of str
+        Folders of other trainings, whose left-out subjects choose, too
+        (:func:`edgeflow.compression.folds.with_folds`).
+    widths : Widths
+        Of the integers of those trainings.
 
     Returns
     -------
@@ -65,8 +83,8 @@ def with_detect(program: Program, dataset: "Dataset", max_false_alarms: float) -
     Raises
     ------
     CompressError
-        If the data have no events, the program no such outputs, or no candidate finds an
-        event within the bound.
+        If the data have no events, the program no such outputs, no candidate finds an event
+        within the bound, or a folder is of no use.
     DataError
         If nobody is in the validation split.
     """
@@ -80,19 +98,23 @@ def with_detect(program: Program, dataset: "Dataset", max_false_alarms: float) -
         )
     if not 0 <= max_false_alarms < np.inf:
         raise CompressError(f"{max_false_alarms} false alarms an hour: give 0 or more")
-    points = _points(_node(program, task), task, Streams.of(program, dataset, "val"))
+    ran = Streams.of(program, dataset, "val")
+    if folds:
+        ran = with_folds(ran, program, folds, dataset, widths)
+    points = _points(_node(program, task), task, ran)
     # the highest threshold is above all scores
     kept = [p for p in points if p.scores["false_alarms_per_hour"] <= max_false_alarms]
     best = max(kept, key=lambda p: (p.scores["recall"], p.scores["f1"], -p.shift, -p.high))
     if best.scores["recall"] == 0:
         raise CompressError(
-            f"no detector finds an event of validation subjects with at most {max_false_alarms:g} "
+            f"no detector finds an event of those who choose it with at most {max_false_alarms:g} "
             "false alarms an hour"
         )
     node = _node(program, task, best)
     found = {
         "max_false_alarms": max_false_alarms, "refractory": node.refractory, "high": best.high,
         "shift": best.shift, "needed": best.needed, "steps": best.steps, "val": best.scores,
+        "chosen_by": sort_people(set(ran.subjects.tolist())),
     }  # fmt: skip
     metadata: dict[str, Any] = {**program.metadata, "detect": found, "task": task.to_json()}
     return program.then(node, metadata=metadata)

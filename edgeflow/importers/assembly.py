@@ -24,7 +24,7 @@ from edgeflow.importers.fold import FOLDABLE, scale_input, scale_output
 from edgeflow.importers.making import copied, linear_layer
 from edgeflow.importers.messages import one_line
 from edgeflow.importers.points import Map, Part, Point, side_by_side
-from edgeflow.importers.strides import WITHOUT_MEMORY, add_conv, add_pool, begin
+from edgeflow.importers.strides import WITHOUT_MEMORY, add_conv, add_pool, add_stack, begin
 from edgeflow.program.clocks import Clock
 from edgeflow.quantization import Floats
 
@@ -147,6 +147,8 @@ class Assembly:
             weight_ih, bias_ih = (p.detach().numpy() for p in (before.weight, before.bias))
             reads = self.sources[reads[0] - 1]
         w = np.asarray(np.eye(len(r)) if weight_ih is None else weight_ih, dtype=np.float64)
+        if before is None:
+            add_stack(self, name, w.shape[-1])
         self._check_width(name, len(w) if before is not None else w.shape[-1])
         layer = kind(w.shape[1], r.shape[1], batch_first=True)
         state = {"weight_ih_l0": w, "weight_hh_l0": r, "bias_ih_l0": bias_ih, "bias_hh_l0": bias_hh}

@@ -2,7 +2,8 @@
 
 A source has fewer steps behind a convolution without padding, a stream has a step for each sample.
 So many first steps are noted (`Point.skip`), and left out by a `Decimate` where a layer has a
-memory, or where a stride counts from the first.
+memory, or where a stride counts from the first. A recurrent layer may read several steps at a time,
+side by side.
 """
 
 from dataclasses import replace
@@ -15,6 +16,7 @@ from torch import nn
 
 from edgeflow.cells.pool import MovingMax, MovingMean
 from edgeflow.cells.rate import Decimate
+from edgeflow.cells.sample_stack import SampleStack, unstack
 from edgeflow.cells.taps import DelayLine, dense_kernel
 from edgeflow.errors import CompressError
 from edgeflow.importers.points import Map
@@ -77,6 +79,18 @@ def add_pool(
         begin(chain, f"{name}1" if kernel > 1 else name, stride)
     if aside is not None:
         chain.point = chain.point.mapped(*aside, point.maker)
+
+
+def add_stack(chain: "Assembly", name: str, width: int) -> None:
+    """Add a stack of steps where a layer reads `width` values, those of several side by side.
+
+    That the source has laid out its samples in this order shows in the check of its outputs.
+    """
+    samples, rest = divmod(width, chain.width)
+    if rest or samples < 2:
+        return
+    for k, part in enumerate(unstack(SampleStack(samples))):
+        chain.add(f"{name}_stack{k}", part, width)
 
 
 def _set_aside(chain: "Assembly") -> Map | None:

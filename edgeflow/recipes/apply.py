@@ -152,7 +152,7 @@ def _compress(
         progress=progress,
     )
     program = with_decision(
-        compressed.program, recipe.decide, whole, dataset, split, progress
+        compressed.program, recipe.decide, whole, dataset, split, widths_of(recipe), progress
     )  # fmt: skip
     program = with_adapt(program, recipe.adapt, dataset, split, progress)
     compressed = replace(compressed, program=program)

@@ -11,6 +11,7 @@ from edgeflow.compression.residual import flag_forecasts
 from edgeflow.data.phases import counted
 from edgeflow.data.words import of_words
 from edgeflow.progress import StageProgress, silent
+from edgeflow.quantization import Widths
 from edgeflow.recipes.steps import Adapt, Decide
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def with_decision(
     whole: "Dataset",
     dataset: "Dataset",
     split: str,
+    widths: Widths,
     progress: StageProgress = silent,
 ) -> "Program":
     """Return the program with the layer, and its scores on a split; as it is without one.
@@ -70,7 +72,7 @@ def with_decision(
     step, data = step_of(decide), decided_data(decide, whole, dataset)
     if step == "detect" and decide.detect is not None:
         progress("choosing a detector", 0, 0)
-        program = with_detect(program, data, decide.detect)
+        program = with_detect(program, data, decide.detect, folds=decide.folds, widths=widths)
     elif decide.anomaly is not None and decide.learn is not None:
         progress("choosing a limit", 0, 0)
         program = flag_forecasts(program, data, decide.anomaly / 100, decide.learn)

@@ -264,6 +264,8 @@ def _check(recipe: Recipe) -> None:
         raise CompressError("use either --detect or --anomaly: outputs are classes or forecasts")
     if decide.words is not None and decide.detect is None:
         raise CompressError(f"--words {decide.words}: it needs --detect, like --detect 1")
+    if decide.folds and decide.detect is None:
+        raise CompressError("--folds: they choose a detector: it needs --detect, like --detect 1")
     if decide.count and (decide.detect is not None or decide.anomaly is not None):
         raise CompressError("use either --count, --detect or --anomaly: one layer decides")
     if decide.count and recipe.cutoff.max_drop is not None:

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 #: Options that a search gives to its recipes: to those that train, and to all.
 OF_TRAINING = ("epochs", "lr", "batch", "seed", "tail", "teacher")
-OF_ALL = ("weights", "activations", "optimize", "detect", "words", "anomaly", "learn", "count")
+OF_ALL = (
+    "weights", "activations", "optimize", "detect", "words", "folds", "anomaly", "learn", "count",
+)  # fmt: skip
 
 
 def _earlier(folder: Path) -> dict[str, list[str]]:

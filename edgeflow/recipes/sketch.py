@@ -16,6 +16,8 @@ from torch import nn
 from edgeflow.cells import SequenceClassifier
 from edgeflow.importers import load_float_model
 from edgeflow.program import Program
+from edgeflow.program.nodes import Decimate, LogMel, Taps
+from edgeflow.program.nodes.front import FrontEnd
 from edgeflow.recipes.recipe import Recipe
 from edgeflow.recipes.surrogate import surrogate
 
@@ -83,9 +85,19 @@ def _fired(program: Program, recipe: Recipe) -> Mapping[str, float]:
     found = {}
     for number, node in enumerate(program.nodes):
         for field in node.delta_matrices():
-            first = 0 in program.reads[number] and node.source_of(field) == "x"
+            first = _reads_samples(program, number) and node.source_of(field) == "x"
             assert recipe.delta is not None
             found[f"{node.name}.{field}"] = 1 - (
                 recipe.delta.input if first else recipe.delta.state
             )
     return found
+
+
+def _reads_samples(program: Program, number: int) -> bool:
+    """Tell whether a node reads samples, as they are or through layers without weights."""
+    row = program.reads[number]
+    return 0 in row or all(
+        isinstance(program.nodes[k - 1], (FrontEnd, LogMel, Taps, Decimate))
+        and _reads_samples(program, k - 1)
+        for k in row
+    )

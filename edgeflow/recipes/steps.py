@@ -250,6 +250,9 @@ class Decide(Step):
         Detect events, with at most so many false alarms an hour on validation subjects, like 1.
     words : str, optional
         The events that --detect is for, like zero,seven; the model tells the others from them.
+    folds : tuple of str
+        Choose the detector on those, too, whom this training left out (of the same data, with other
+        --people); test subjects choose nothing.
     anomaly : float, optional
         Flag where forecasts are off; per cent of normal samples that may be flagged, on training
         and validation subjects, like 10.
@@ -263,6 +266,7 @@ class Decide(Step):
     panel: ClassVar = DECISIONS
     detect: Annotated[Points | None, Option("--detect")] = None
     words: Annotated[str | None, Option("--words")] = None
+    folds: Annotated[tuple[str, ...], Option("--folds")] = ()
     anomaly: Annotated[Points | None, Option("--anomaly")] = None
     learn: Annotated[Points | None, Option("--learn")] = None
     count: Annotated[bool, Option("--count")] = False

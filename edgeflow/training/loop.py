@@ -12,6 +12,7 @@ from torch import nn
 from edgeflow.cells import SequenceClassifier, load_model, save_model
 from edgeflow.cells.cells import cell_of
 from edgeflow.cells.front_sound import hop_of_front
+from edgeflow.cells.sample_stack import SampleStack
 from edgeflow.cells.taps import DelayLine
 from edgeflow.data.dataset import SPLITS, Dataset
 from edgeflow.data.frames import in_hops
@@ -162,8 +163,8 @@ class _Run:
         mean, std = batches.normalisation(dataset)
         model.mean.copy_(mean)
         model.std.copy_(std)
-        if options.front:
-            padded = any(isinstance(layer, DelayLine) for layer in model.rnn.modules())
+        if model.front:
+            padded = any(isinstance(layer, DelayLine | SampleStack) for layer in model.modules())
             batches.normalise_front(model.front, dataset, centre=not padded)
         self.fit = Fit(
             model,

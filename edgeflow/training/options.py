@@ -155,7 +155,8 @@ class TrainOptions(FitOptions):
     warmup : int or None
         Streaming: first steps of a recording that are not counted; None: half a window.
     front : str
-        Integer front ends before the cell, like magnitude,gravity=0.3hz; a wrong one lists all.
+        Integer front ends before the cell, like magnitude,gravity=0.3hz, and stack:2 for two
+        samples a step; a wrong one lists all.
     """
 
     panel = MODEL

@@ -40,7 +40,7 @@ def exported() -> dict[str, Any]:
     layers = {"conv": nn.Conv1d(3, 4, 5), "norm": nn.BatchNorm1d(4), "act": nn.ReLU()}
     layers |= {"first": nn.Linear(3, 4), "cell": nn.GRUCell(4, 5), "head": nn.Linear(5, 2)}
     layers |= {"rnn": nn.GRU(3, 4, batch_first=True), "score": nn.Linear(4, 1)}
-    layers |= {"classes": nn.Linear(4, 2)}
+    layers |= {"classes": nn.Linear(4, 2), "slow": nn.GRU(12, 4, batch_first=True)}
     return {"self": SimpleNamespace(**layers), "net": Net(), "graph": graph, "nir": nir}
 
 

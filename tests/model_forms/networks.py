@@ -8,6 +8,8 @@ from tests.model_forms.accepted import last, normed
 from tests.model_forms.form import CHANNELS, CLASSES, HIDDEN, STEPS, Form, Made, gru, head, net
 
 WIDE = 6
+#: Samples of a step, where it has several.
+SIDE = 4
 
 
 def residual_heads(m: Made, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,6 +158,9 @@ NETWORKS = [
     Form("strided conv in groups, mean pool",
          lambda: net(pooled, conv=nn.Conv1d(CHANNELS, 6, 3, stride=2, groups=3), norm=normed(6),
                      pool=nn.AvgPool1d(3, 1), rnn=gru(6))),
+    Form("several samples a step",
+         lambda: net(lambda m, x: m.out(m.rnn(x.reshape(len(x), -1, SIDE * CHANNELS))[0][:, -1]),
+                     rnn=gru(SIDE * CHANNELS))),
     Form("pool with padding",
          lambda: net(pooled, conv=nn.Conv1d(CHANNELS, WIDE, 3), norm=normed(WIDE),
                      pool=nn.MaxPool1d(2, padding=1), rnn=gru(WIDE)),

@@ -14,8 +14,10 @@ from edgeflow.codegen.build import compile_program
 from edgeflow.codegen.kernels import choose_kernel, kernels_of
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError
-from edgeflow.program import Matrix
+from edgeflow.program import Matrix, Program
 from edgeflow.program.fixedpoint import largest_magnitude
+from edgeflow.program.nodes import Cutoff
+from edgeflow.recipes.sketch import sketch
 from edgeflow.targets.board import load_board
 from tests.harness import (
     BOARD_SETS,
@@ -38,6 +40,14 @@ from tests.random_programs import random_graph, random_program, samples, with_st
 CONVOLUTION = ["taps", "gru", "norm", "relu", "taps", "mixer", "gru"]
 RATES = ["taps", "decimate", "gru", "moving_max", "decimate", "lstm"]
 FRONT = ["magnitude", "biquad", "gravity", "difference"]
+
+
+def stacked() -> Program:
+    """Return a GRU that reads three samples a step, with early exit: both leave out steps."""
+    program = sketch("gru", 5, 4, hidden=19, window=24, front="stack:3")
+    return program.then(Cutoff("cutoff", program.outputs, threshold=1200, start=7))
+
+
 # Sizes that are not multiples of 4, a narrow and a full-width state, parameters at the limits.
 PROGRAMS = {
     "odd": random_program(1, 6, [31, 17], 7, 12, 12),
@@ -60,6 +70,7 @@ PROGRAMS = {
         random_program(31, 5, [19, 7, 9], 4, 12, 12, cells=["gru", "lstm", "slow_gru"]), 1
     ),
     "rates": random_program(8, 5, [1, 1, 9, 1, 1, 7], 4, 12, 12, cells=RATES),
+    "stacked": stacked(),
     "front": random_program(7, 6, [1] * 4, 5, 16, 12, cells=FRONT),
     "sound": random_program(6, 37, [1], 5, 16, 12, cells=["log_mel"]),
     "wide": random_program(2, 5, [13], 3, 16, 16),

@@ -3,6 +3,7 @@
 Unit tier: alone they would catch a recipe whose layer reads other data than it decides about.
 """
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 import edgeflow as ef
 from edgeflow.data.purpose import for_purpose, for_task
+from edgeflow.digest import read_json, sealed_json
 from edgeflow.errors import CompressError, DataError
 from edgeflow.program import Program
 from edgeflow.program.nodes import Count, Detect, Residual
@@ -47,6 +49,40 @@ def test_the_recipe_has_a_detector(tmp_path: Path) -> None:
         ef.compress(trained, tagged, recipe={"decide": {"detect": 1, "words": "maybe"}})
     with pytest.raises(CompressError, match="use either --detect or --cutoff"):
         ef.compress(trained, data, recipe={"decide": {"detect": 1}, "cutoff": {"max_drop": 1}})
+
+
+def test_folds_choose_a_detector_with_those_they_left_out(tmp_path: Path) -> None:
+    """And never with test subjects, though another training left these out, too."""
+    data = made(WORDS, words, 3)
+    others = {"train": ["a", "c", "d"], "val": ["b"], "test": ["e"]}
+    for name, people in (("own", data.people), ("fold", others)):
+        ef.train(
+            replace(data, people=people), "mingru", out=tmp_path / name, mode="streaming",
+            hidden=6, epochs=3,
+        )  # fmt: skip
+    recipe = {"decide": {"detect": 20, "folds": [str(tmp_path / "fold")]}}
+    program = ef.compress(tmp_path / "own", data, recipe=recipe, out=tmp_path / "m.onnx")
+    found = program.metadata["detect"]
+    assert found["chosen_by"] == ["b", *data.people["val"]] and data.people["test"] == ["e"]
+    assert found["val"]["false_alarms_per_hour"] <= 20 and found["val"]["recall"] > 0.5
+
+    def refused(words: str, **decide: object) -> None:
+        with pytest.raises((CompressError, DataError), match=words):
+            ef.compress(tmp_path / "own", data, recipe={"decide": {"detect": 20} | decide})
+
+    refused("--folds .*nowhere: no folder of a whole 'edgeflow train'", folds=["nowhere"])
+    everybody = {"train": ["a", "b", "c", "d"], "val": ["e"], "test": []}
+    for people, name, why in (
+        (everybody, "all", "left out nobody but test subjects"),
+        ({"train": ["a", "b", "e"], "val": ["c"], "test": ["d"]}, "seen", "was trained on e, of"),
+    ):
+        folder = tmp_path / name
+        shutil.copytree(tmp_path / "fold", folder)
+        content = read_json(folder / "metrics.json")
+        (folder / "metrics.json").write_text(sealed_json({**content, "people": people}))
+        refused(why, folds=[str(folder)])
+    with pytest.raises(CompressError, match="--folds: they choose a detector: it needs --detect"):
+        ef.compress(tmp_path / "own", data, recipe={"decide": {"folds": ["x"]}})
 
 
 def test_a_forecast_flags_what_it_is_off_by(tmp_path: Path) -> None:
