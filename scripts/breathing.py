@@ -1,12 +1,14 @@
 """Breathing 0.5 to 2 s ahead: a forecaster of other patients, moved to one by its first minute.
 
 python scripts/breathing.py --root DATA [--sequences 8,9] [--board qemu-m4] [--adapt nlms]
+python scripts/breathing.py --root DATA --adapt layer --cell mingru [--choose]
 
 The markers' main directions in the first minute are what the model reads. It is trained on the
 other sequences; then its linear path is solved anew on the first minute, by a ridge regression that
 pulls to the weights as they were. How strongly is what `--choose` compares, on sequences that are
 not tested. Prints nRMSE on the rest of each sequence, beside a ridge regression on the first minute
-alone.
+alone. `--adapt layer` learns on by all weights of the recurrent layer, in floats
+(`online_recurrence.py`): a research row, which has no program.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import torch
 from adaptive_forecast import Learner, learning
 from lagged_gru import Deployed, Forecaster, profiled, program_of, scores
 from numpy.typing import NDArray
+from online_recurrence import SETTINGS, learned
 from torch import Tensor
 
 from edgeflow.data import Dataset, load_dataset
@@ -34,6 +37,8 @@ PIECE = 260
 STRENGTHS, BEST = (0.0, 0.5, 1.0, 2.0, 4.0), 1.0
 #: How `--adapt nlms` learns: of what was tried, the best on sequences that are not tested.
 LEARNER = Learner(step=0.1, ridge=0.001, least=3e-4)
+#: Recurrent layers that `--adapt layer` learns all of.
+LAYERS = ("gru", "mingru", "minlstm")
 
 Floats = NDArray[np.float64]
 
@@ -72,23 +77,36 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--past", type=int, default=PAST, help="samples that the linear path reads")
     parser.add_argument(
-        "--adapt", choices=["nlms"], help="learn on as samples come, from the first minute on"
-    )
+        "--adapt", choices=["nlms", "layer"],
+        help="learn on as samples come, from the first minute on",
+    )  # fmt: skip
+    parser.add_argument("--cell", choices=LAYERS, default="gru", help="others: --adapt layer only")
+    parser.add_argument(
+        "--rates", type=float, nargs=3, metavar=("ALONE", "LAYER", "READ"),
+        help="step sizes of --adapt layer, as --choose finds them: of the read-out where it alone "
+        "learns, of the recurrent layer, and of the read-out then",
+    )  # fmt: skip
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--board", help="profile on it, with the rest of each sequence")
     parser.add_argument("--out", default="build-breathing")
     given = parser.parse_args()
+    layer = given.adapt == "layer"
+    if layer and not given.choose and given.rates is None:
+        parser.error("--adapt layer needs --rates, which --choose finds")
+    if given.cell != "gru" and not layer:
+        parser.error(f"--cell {given.cell} is for --adapt layer: programs here have a GRU")
     torch.set_num_threads(1)
     data = load_dataset("breathing", root=given.root)
     patients = {name: Patient(data, name) for name in _names(data, "train", "val", "test")}
     if given.choose:
-        _choose(patients, _names(data, "train", "val"), forecasts(data, HORIZONS_S), given)
+        _choose(patients, _names(data, "train", "val"), data, given)
         return
     found = []
     for name in given.sequences.split(","):
         model = _trained([one for one in patients.values() if one.name != name], given)
-        found.append(_tested(model, patients[name], data, given))
+        test = _tested_layer if layer else _tested
+        found.append(test(model, patients[name], data, given))
         print(name, " ".join(f"{key} {value:.3f}" for key, value in found[-1].items()), flush=True)
     mean = {key: np.mean([one[key] for one in found]) for key in found[0]}
     print("mean", " ".join(f"{key} {value:.3f}" for key, value in mean.items()))
@@ -101,22 +119,30 @@ def _names(data: Dataset, *splits: str) -> list[str]:
 def _choose(
     patients: dict[str, Patient], names: Sequence[str], data: Dataset, given: argparse.Namespace
 ) -> None:
-    """Print the mean nRMSE of each strength, each sequence left out in turn."""
-    rows = []
+    """Print the mean nRMSE of each strength or step size, each sequence left out in turn."""
+    rows, layer, wanted = [], given.adapt == "layer", forecasts(data, HORIZONS_S)
+    tried = (
+        [f"step sizes {a:g} {b:g}" for a, b in SETTINGS]
+        if layer
+        else ([f"strength {one:g}" for one in STRENGTHS])
+    )
     for name in names:
         own = patients[name]
         model = _trained([patients[one] for one in names if one != name], given)
-        moved = [_moved(model, own, strength) for strength in STRENGTHS]
-        rows.append([_nrmse(one, data, name) for one in moved])
-    for strength, value in zip(STRENGTHS, np.mean(rows, axis=0), strict=True):
-        print(f"strength {strength:g}: mean nRMSE {value:.4f} of sequences {', '.join(names)}")
+        if layer:
+            rows.append(_learned_on(model, own, data, given, SETTINGS))
+        else:
+            moved = [_deployed(_moved(model, own, strength), own) for strength in STRENGTHS]
+            rows.append([_nrmse(one, wanted, name) for one in moved])
+    for what, value in zip(tried, np.mean(rows, axis=0), strict=True):
+        print(f"{what}: mean nRMSE {value:.4f} of sequences {', '.join(names)}")
 
 
 def _trained(others: Sequence[Patient], given: argparse.Namespace) -> Forecaster:
     torch.manual_seed(given.seed)
     rng = np.random.default_rng(given.seed)
     wholes = [one.inner(np.concatenate([one.first, one.rest])) for one in others]
-    model = Forecaster(INNER, INNER * len(STEPS), given.hidden, given.past)
+    model = Forecaster(INNER, INNER * len(STEPS), given.hidden, given.past, cell=given.cell)
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         pieces = [piece for whole in wholes for piece in _pieces(whole, rng)]
@@ -144,11 +170,15 @@ def _with_changes(z: Tensor) -> tuple[Tensor, Tensor]:
     return z[:, :n], torch.cat([z[:, k : k + n] - z[:, :n] for k in STEPS], dim=-1)
 
 
-def _moved(model: Forecaster, patient: Patient, strength: float) -> Deployed:
+def _moved(model: Forecaster, patient: Patient, strength: float) -> Forecaster:
     own = copy.deepcopy(model)
     first = torch.tensor(patient.inner(patient.first)[None], dtype=torch.float32)
     own.solve([_with_changes(first)], strength, PAST)
-    return Deployed(own, patient.front, np.kron(np.eye(len(STEPS)), patient.back))
+    return own
+
+
+def _deployed(model: Forecaster, patient: Patient) -> Deployed:
+    return Deployed(model, patient.front, np.kron(np.eye(len(STEPS)), patient.back))
 
 
 def _joined(data: Dataset, patient: Patient) -> Dataset:
@@ -172,7 +202,7 @@ def _tested(
     # the task's linear baseline is fitted to the training subjects: the first minute
     people = {"train": [f"{patient.name}a"], "val": [], "test": [patient.name]}
     own = forecasts(replace(data, people=people), HORIZONS_S)
-    deployed = _moved(model, patient, given.strength)
+    deployed = _deployed(_moved(model, patient, given.strength), patient)
     warmup = PAST
     if given.adapt:  # it reads all of the sequence, and is tested on the same part
         own = forecasts(_joined(replace(data, people=people), patient), HORIZONS_S)
@@ -196,6 +226,31 @@ def _tested(
         "ridge": in_integers["nrmse_linear"],
         "hold": in_integers["nrmse_hold"],
     }  # fmt: skip
+
+
+def _tested_layer(
+    model: Forecaster, patient: Patient, data: Dataset, given: argparse.Namespace
+) -> dict[str, float]:
+    """Return nRMSE in floats: frozen, with a read-out that learns, and with all of the layer."""
+    alone, both, read = given.rates
+    settings = ((0.0, 0.0), (0.0, alone), (both, read))
+    found = _learned_on(model, patient, data, given, settings)
+    return dict(zip(("frozen", "read-out", "layer"), found, strict=True))
+
+
+def _learned_on(
+    model: Forecaster, patient: Patient, data: Dataset, given: argparse.Namespace,
+    settings: Sequence[tuple[float, float]],
+) -> list[float]:  # fmt: skip
+    """Return the nRMSE of each setting behind the first minute, from which on it learns."""
+    people = {"train": [f"{patient.name}a"], "val": [], "test": [patient.name]}
+    own = forecasts(_joined(replace(data, people=people), patient), HORIZONS_S)
+    z = torch.tensor(patient.inner(np.concatenate([patient.first, patient.rest])))
+    moved = _moved(model, patient, given.strength)
+    back = torch.tensor(np.kron(np.eye(len(STEPS)), patient.back)).float()
+    in_mm = learned(moved, z.float(), STEPS, settings) @ back.T
+    warmup = PAST + len(patient.first)
+    return [_nrmse(lambda x, y=y: y[None, : x.shape[1]], own, patient.name, warmup) for y in in_mm]
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import edgeflow as ef
+from edgeflow.cells import build_cell
 from edgeflow.cells.taps import DelayLine
 from edgeflow.data import Dataset
 from edgeflow.data.sequences import SIDE_BY_SIDE, sequences_of
@@ -37,14 +38,17 @@ class Forecaster(nn.Module):
         Samples before the present one that the linear path reads.
     level : bool
         Whether it reads the present sample too, such as a velocity.
+    cell : str
+        What is in the GRU's place: a name of `edgeflow.cells.CELLS`.
     """
 
     def __init__(
-        self, inner: int, outputs: int, hidden: int, past: int, level: bool = False
-    ) -> None:
+        self, inner: int, outputs: int, hidden: int, past: int, level: bool = False,
+        cell: str = "gru",
+    ) -> None:  # fmt: skip
         super().__init__()
         self.inner, self.past, self.level = inner, past, level
-        self.gru = nn.GRU(inner, hidden, batch_first=True)
+        self.cell = build_cell(cell, inner, hidden, layers=1, dropout=0.0)
         self.lags = DelayLine(past + 1)
         self.linear = nn.Linear(inner * (past + level), outputs)
         self.correction = nn.Linear(hidden, outputs, bias=False)
@@ -61,7 +65,7 @@ class Forecaster(nn.Module):
         return torch.cat([apart, z], -1) if self.level else apart
 
     def forward(self, z: Tensor) -> Tensor:
-        forecast: Tensor = self.linear(self.read(z)) + self.correction(self.gru(z)[0])
+        forecast: Tensor = self.linear(self.read(z)) + self.correction(self.cell(z)[0])
         return forecast
 
     @property
@@ -114,7 +118,7 @@ class Deployed(nn.Module):
     def __init__(self, model: Forecaster, front: tuple[Any, Any], back: Any) -> None:
         super().__init__()
         self.front, self.back = _linear(*front), _linear(back)
-        self.gru, self.lags = model.gru, model.lags
+        self.gru, self.lags = model.cell, model.lags
         weight = torch.cat([model.correction.weight, model.by_sample], dim=1)
         self.head = _linear(weight, model.linear.bias)
 

@@ -18,10 +18,13 @@ class Consumer:
         self.input, *states = model.graph.input
         self.outputs = [o.name for o in model.graph.output]
         self.scan = len(self.input.type.tensor_type.shape.dim) == 3
-        self.states = {
+        sizes = {
             s.name: (s.type.tensor_type.shape.dim[1].dim_value, TYPES[s.type.tensor_type.elem_type])
             for s in states
         }
+        self.states = {k: size for k, size in sizes.items() if f"{k}_next" in self.outputs}
+        #: What no step gives: what labels changed, zeros before.
+        self.learned = {k: size for k, size in sizes.items() if k not in self.states}
         start = {p.key: p.value for p in model.metadata_props}.get("state_start", "zeros")
         self.start = {} if start == "zeros" else json.loads(start)
         self.session: Any
@@ -35,14 +38,15 @@ class Consumer:
 
     def run(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Return y [n, time, outputs] for x [n, time, inputs], and the other outputs at the end."""
+        learned = {k: np.zeros((len(x), size), dtype) for k, (size, dtype) in self.learned.items()}
         if self.scan:
-            return self._call({self.input.name: x})
+            return self._call({self.input.name: x, **learned})
         state = {k: np.zeros((len(x), size), dtype) for k, (size, dtype) in self.states.items()}
         for name, values in self.start.items():
             state[name][:] = values
         ys = []
         for t in range(x.shape[1]):
-            found = self._call({self.input.name: np.ascontiguousarray(x[:, t]), **state})
+            found = self._call({self.input.name: np.ascontiguousarray(x[:, t]), **state, **learned})
             state = {name: found[f"{name}_next"] for name in state}
             ys.append(found["y"])
         return {**found, "y": np.stack(ys, axis=1)}

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from edgeflow.errors import NoRoomError
 from edgeflow.targets.board import list_boards, load_board
 from tests.harness import need_rtl
-from tests.interleavings import A_STEP, expected, wrong_on
+from tests.interleavings import A_STEP, expected, image, learner, wrong_on
 from tests.random_nodes.adaptive import ALL
 
 pytestmark = pytest.mark.board
@@ -30,6 +31,14 @@ def boards_and_learners() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("board", ["host", "qemu-m4", "sim-atmega2560"])
 def test_a_board_learns_as_the_reference(board: str, kind: str, tmp_path: Path) -> None:
     assert wrong_on(load_board(board), kind, 2_000 // A_STEP, tmp_path / "build") == 0
+
+
+@pytest.mark.parametrize(("board", "kind"), sorted(TOO_SMALL))
+def test_what_does_not_fit_is_refused_in_a_line(board: str, kind: str, tmp_path: Path) -> None:
+    """Alone catches an image that the linker lets through, and that overwrites its stack."""
+    room = r"^[^\n]+: no room: needs 2,\d{3} of 2,048 bytes of ram \(\d+ of them for the stack\)$"
+    with pytest.raises(NoRoomError, match=room):
+        image(learner(kind), load_board(board), tmp_path / "build")
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -21,6 +21,8 @@ from edgeflow.targets.board import load_board
 from tests.guard.image import FOLDER, Guarded, Run
 from tests.guard.shapes import CELLS, STEPS, cell_layers, chains, matvec_layers, program_of
 from tests.harness import BOARD_SETS
+from tests.random_nodes.adaptive import ALL, random_learner
+from tests.random_programs import samples
 
 pytestmark = pytest.mark.board
 
@@ -36,6 +38,8 @@ KERNELS = [
 #: Boards by default, and all that have steps of their own, each with its kernel set.
 CELL_BOARDS = {"qemu-m0": "armv6m", "qemu-m4": "dsp", "qemu-m55": "mve", "qemu-rv32": "rv32"}
 CELL_SETS = {**CELL_BOARDS, "qemu-a53": "neon"}
+#: Steps of what learns of the values that it forecast.
+LEARNING = 40
 #: Not on AArch64, where the compiler keeps vectors that it needs in memory without a name.
 TVM_SETS = {"qemu-m0": "tvm", "qemu-m4": "tvm_dsp", "qemu-m55": "tvm_mve", "qemu-rv32": "tvm"}
 
@@ -134,6 +138,22 @@ def test_cells_touch_their_buffers_only(board: str, tmp_path: Path) -> None:
     """Three shapes of each, two of them with an odd number of units."""
     layers = [layer for cell in CELLS for layer in cell_layers(cell, 3, 3)]
     assert hits_of(guarded(board, layers, tmp_path, [CELL_BOARDS[board], "c"])) == []
+
+
+@pytest.mark.parametrize("board", CELL_BOARDS)
+@pytest.mark.parametrize("kind", ALL)
+def test_what_learns_touches_its_buffers_only(kind: str, board: str, tmp_path: Path) -> None:
+    """A program each, as it has one that learns at most; long enough for forecasts to come true."""
+    drawn = random_learner(1, kind, 9, 5)
+    node = next(one for one in drawn.nodes if one.saved)
+    x = samples(program_of([node]), 1, 1, LEARNING)[0]
+    nodes = [Playback("x", x.reshape(-1), node.inputs, len(x), node.input_bits, 1), node]
+    run = Guarded(
+        load_board(board), program_of(nodes), tmp_path / "image", steps=LEARNING,
+        kernel_sets=[CELL_BOARDS[board], "c"],
+    ).run()  # fmt: skip
+    assert run.accesses.shape[0] == LEARNING and run.accesses[:, :2].min() > 0
+    assert hits_of([run]) == []
 
 
 @pytest.mark.parametrize("board,kernel", KERNELS)

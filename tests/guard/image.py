@@ -292,7 +292,10 @@ class Guarded:
 
     def _expected(self) -> list[int]:
         states = [
-            {n: zeros(1, v.size) for n, v in {**node.states, **node.held}.items()}
+            {
+                n: zeros(1, v.size)
+                for n, v in {**node.states, **node.held, **node.learned, **node.derived}.items()
+            }
             for node in self.program.nodes
         ]
         sums = []

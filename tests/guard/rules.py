@@ -85,8 +85,12 @@ def _memory(plan: Plan, node: Node) -> Iterator[tuple[str, int, int]]:
         member = f"{node.name}_{name}"
         item = types[member].itemsize
         yield member, item * round_up(state.size), LOAD  # as x of a matrix
-        # the one behind an odd number may be overwritten
-        yield member, item * (state.size + state.size % 2), STORE
+        # the one behind an odd number may be overwritten; what learns keeps x with all behind it
+        stored = round_up(state.size) if node.derived else state.size + state.size % 2
+        yield member, item * stored, STORE
+    for name, vector in node.derived.items():  # what labels change, not steps
+        member = f"{node.name}_{name}"
+        yield member, types[member].itemsize * round_up(vector.size), LOAD
     step = plan.steps[node.name]
     if step.scratch:
         yield "scratch", 2 * step.scratch, BOTH

@@ -30,6 +30,7 @@ def random_passing(rng: np.random.Generator, name: str, width: int, size: int, b
 
 
 #: What draws a layer of each kind; a matrix alone is one, as its delta and low rank have functions.
+#: Not what learns, of which a program has one at most.
 CELLS: dict[str, Callable[..., Node]] = {
     **DRAW, "linear": random_linear, "decimate": random_passing,
 }  # fmt: skip

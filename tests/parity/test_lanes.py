@@ -19,6 +19,8 @@ from edgeflow.errors import ProgramError
 from edgeflow.program import GRU, Program
 from edgeflow.program.lanes import library, simulator
 from edgeflow.program.lanes.simulator import VARIABLE, simulator_of
+from edgeflow.program.nodes.base import State
+from tests.random_nodes.adaptive import ALL, random_learner
 from tests.random_nodes.draw import DRAW
 from tests.random_programs import graphs, programs, random_graph, random_program, samples
 
@@ -58,12 +60,14 @@ def drawn(monkeypatch: pytest.MonkeyPatch, *args: object, graph: bool = False) -
         return (random_graph if graph else random_program)(*args)  # type: ignore[operator]
 
 
-def check(program: Program, seed: int, windows: int, time: int = 24) -> None:
+def check(
+    program: Program, seed: int, windows: int, time: int = 24, start: list[State] | None = None
+) -> None:
     """Compare outputs, and states in the middle and at the end."""
-    x = samples(program, seed, windows, time)
-    expected, state = program.step_through(x, program.initial_state(windows))
+    x, start = samples(program, seed, windows, time), start or program.initial_state(windows)
+    expected, state = program.step_through(x, start)
     half = time // 2
-    first, between = program.run_on(x[:, :half])
+    first, between = program.run_on(x[:, :half], start)
     second, end = program.run_on(x[:, half:], between)
     np.testing.assert_array_equal(np.concatenate([first, second], axis=1), expected)
     for own, other in zip(end, state, strict=True):
@@ -85,6 +89,19 @@ def test_layers(monkeypatch: pytest.MonkeyPatch, first: int, special: bool) -> N
         monkeypatch, first, 5, sizes, 6, 12, 10 + special, special, cells, special, special
     )
     check(program, first, windows=35)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_layers_that_learn(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """They are last or read several values, so that stacks have none; with what labels changed, too."""
+    with monkeypatch.context() as patch:
+        patch.setenv(VARIABLE, "numpy")
+        program = random_learner(3, kind, 9, 5)
+        _, learned = program.run_on(samples(program, 2, 35, 24))
+    check(program, 1, windows=35)
+    if program.learns:
+        learned = program.learn(learned, np.arange(35) % 6 - 1)
+    check(program, 3, windows=35, start=program.reset(learned))
 
 
 @pytest.mark.parametrize("seed", range(3))

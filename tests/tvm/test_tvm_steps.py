@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeflow.codegen.backends.tvm import Tvm
 from edgeflow.errors import TargetError
 from edgeflow.program import Linear, Node
 from edgeflow.program.fixedpoint import TABLES, Ints, largest_magnitude, nodes_of
@@ -19,6 +20,8 @@ from edgeflow.program.matrix import Matrix, round_up
 from edgeflow.program.nodes import RNN, Cutoff, ReLU
 from edgeflow.program.nodes.base import State
 from edgeflow.resources import resource
+from edgeflow.targets.core import load_core
+from tests.random_nodes.adaptive import ALL, random_learner
 from tests.random_nodes.between import random_multiply
 from tests.random_nodes.draw import DRAW
 from tests.random_nodes.matrices import random_matrix, with_delta
@@ -241,6 +244,16 @@ def test_step_equals_oracle_in_60_draws(cell: str, tmp_path: Path) -> None:
     nodes = layers(cell, range(100, 160), delta=True)
     for seed, runner in enumerate(build(nodes, translate(nodes), tmp_path, "llvm")):
         compare(nodes[seed], runner, seed)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_what_learns_is_left_to_kernels(kind: str) -> None:
+    """Labels change its state between steps, by functions that have no translation."""
+    program = random_learner(1, kind, 9, 5)
+    learners = {node.name for node in program.nodes if node.kept_fields or node.learned_fields}
+    assert learners
+    written = Tvm().layers(program, load_core("cortex-m4"), "balanced", alone=True)
+    assert written and not learners & set(written)
 
 
 def test_an_unknown_operator_is_named() -> None:

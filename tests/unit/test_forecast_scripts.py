@@ -29,17 +29,35 @@ def numbers(line: str) -> list[float]:
     return [float(one) for one in re.findall(r"\d+\.\d+", line)]
 
 
-def test_breathing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def breaths(folder: Path, length: int) -> None:
+    """Write sequences of samples, each of a pace of its own."""
     rng = np.random.default_rng(0)
-    t = np.arange(1000)[:, None] / 10
+    t = np.arange(length)[:, None] / 10
     sequences = {}
     for number in (1, 2, 6, 8):
         wave = np.sin(2 * np.pi * t / rng.uniform(3, 5))
-        own = wave * rng.uniform(1, 5, 9) + 0.2 * rng.standard_normal((1000, 9)) + 30
+        own = wave * rng.uniform(1, 5, 9) + 0.2 * rng.standard_normal((length, 9)) + 30
         sequences[f"seq{number}"] = own.astype(np.float32)
-    np.savez(tmp_path / "breathing.npz", **sequences)
+    np.savez(folder / "breathing.npz", **sequences)
+
+
+def test_a_layer_that_learns_to_breathe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Step sizes of zero are the frozen model, which 9 samples are too few for."""
+    breaths(tmp_path, 800)
+    given = ("--sequences", "8", "--past", "9", "--adapt", "layer", "--cell", "mingru")
+    rates = ("--rates", "0", "3e-3", "3e-3")
+    frozen, same, learned = numbers(
+        printed("breathing", tmp_path, monkeypatch, capsys, *given, *rates)[-1]
+    )
+    assert same == frozen and learned < 0.97 * frozen
+
+
+def test_breathing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    breaths(tmp_path, 1000)
     lines = printed("breathing", tmp_path, monkeypatch, capsys, "--sequences", "8")
     in_floats, in_integers, ridge, hold = numbers(lines[-1])
     assert in_floats < 0.3 < hold

@@ -21,6 +21,7 @@ from edgeflow.program import Program
 from edgeflow.program.nodes import Cutoff
 from edgeflow.targets.core import load_core
 from tests.parity.export.machines import ECOSYSTEMS, HOST, Machine, cortex_m4, tell
+from tests.random_nodes.adaptive import LEARNERS, random_learner
 from tests.random_nodes.draw import DRAW
 from tests.random_programs import random_program
 
@@ -213,6 +214,10 @@ def test_two_libraries_in_one_firmware(core: str, machine: Machine, tmp_path: Pa
 def all_layers() -> Program:
     """One program for all places, whose steps TVM translates once."""
     program = random_program(3, 3, [6] * len(DRAW), 4, 12, 12, cells=list(DRAW), delta=True)
+    return classifier(program)
+
+
+def classifier(program: Program) -> Program:
     return replace(program, classes=("a", "b", "c", "d"), window=9)
 
 
@@ -229,10 +234,23 @@ def all_layers() -> Program:
 )  # fmt: skip
 def test_every_layer(core: str, machine: Machine, backend: str, tmp_path: Path) -> None:
     """Outputs of all kinds of layers are those of the oracle; the README's bytes of RAM are true."""
-    program = all_layers()
-    package = tmp_path / "any"
     if backend == "tvm":
         pytest.importorskip("tvm", reason="apache-tvm is not installed")
+    check_example(all_layers(), core, machine, backend, tmp_path)
+
+
+@pytest.mark.parametrize(("core", "machine"), PLACES)
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_every_layer_that_learns(kind: str, core: str, machine: Machine, tmp_path: Path) -> None:
+    """They are last, so that a stack has none of them."""
+    check_example(classifier(random_learner(1, kind, 9, 4)), core, machine, "c", tmp_path)
+
+
+def check_example(
+    program: Program, core: str, machine: Machine, backend: str, tmp_path: Path
+) -> None:
+    """Export a program, and run the example on a machine."""
+    package = tmp_path / "any"
     options = {"name": "any", "core": core, "backend": backend, "data": noise(program)}
     edgeflow.export(program, "cmake", package, **options)
     include = [f"-I{package / folder}" for folder in ("src", "example")]

@@ -26,6 +26,7 @@ from edgeflow.program.onnx_forms import Form, as_form
 from tests.conftest import ROOT
 from tests.docs.test_docs import blocks
 from tests.onnx_consumer import Consumer
+from tests.random_nodes.adaptive import ALL, random_learner
 from tests.random_nodes.draw import DRAW
 from tests.random_programs import programs, random_program, samples, with_start
 
@@ -102,6 +103,15 @@ def test_first_states_are_those_that_were_learned(form: Form) -> None:
 def test_reference_evaluator_equals_oracle(cell: str, form: Form) -> None:
     program = classifier(random_program(3, 5, [9], 4, 12, 12, cells=[cell], delta=True), True)
     check_bits(program, form, inputs(program, form, 3, windows=3, time=4), "reference")
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("kind", ALL)
+def test_what_learns_equals_oracle(kind: str, form: Form) -> None:
+    """They are last or read several values, so that stacks have none."""
+    program = classifier(random_learner(3, kind, 9, 4))
+    for engine in ("reference", "onnxruntime"):
+        check_bits(program, form, inputs(program, form, 3, windows=3, time=14), engine)
 
 
 @settings(max_examples=100, deadline=None)

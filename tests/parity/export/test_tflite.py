@@ -29,6 +29,7 @@ from edgeflow.program.fixedpoint import symmetric_max
 from edgeflow.program.nodes import RNN, CfC, Cutoff, MinGRU
 from edgeflow.program.nodes.base import State
 from edgeflow.training import train
+from tests.random_nodes.adaptive import ALL, random_learner
 from tests.random_nodes.draw import DRAW
 from tests.random_programs import random_program, samples
 
@@ -224,6 +225,12 @@ def test_what_it_cannot_express_is_refused(cell: str, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=rf"layer {cell}0: .*'--to onnx'.*'--to cmake'"):
         edgeflow.export(program, "tflite", out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_what_learns_is_refused(kind: str) -> None:
+    with pytest.raises(ExportError, match=r"'--to onnx'.*'--to cmake'"):
+        to_tflite(random_learner(1, kind, 9, 5))
 
 
 def test_delta_leaks_and_cutoffs_are_refused() -> None:

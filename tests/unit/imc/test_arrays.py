@@ -21,6 +21,7 @@ from edgeflow.imc.ranges import placement
 from edgeflow.program import Program
 from edgeflow.program.fixedpoint import lookup
 from edgeflow.program.nodes.base import Node
+from tests.random_nodes.adaptive import ALL, random_learner
 from tests.random_nodes.draw import DRAW
 from tests.random_programs import random_program, samples
 
@@ -56,6 +57,16 @@ def test_ideal_arrays_are_the_program(cell: str) -> None:
         right = program.run(x)
         for name, options in LAYOUTS.items():
             assert (chip(program, **options).at(1.0).run(x) == right).all(), (kinds, name)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_ideal_arrays_of_what_learns_are_the_program(kind: str) -> None:
+    """Trained matrices are on arrays; what is learned, by `Nlms` in these steps, is not."""
+    program = random_learner(2, kind, 9, 5, extreme=True)
+    x = samples(program, 2, 3, 60)
+    right = program.run(x)
+    for name, options in LAYOUTS.items():
+        assert (chip(program, **options).at(1.0).run(x) == right).all(), name
 
 
 def test_strides_are_refused() -> None:
