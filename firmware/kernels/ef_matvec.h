@@ -38,6 +38,7 @@ ef_matvec ef_matvec_pair_s8_s16_dsp;             /* int8, two rows per halfword 
 ef_matvec ef_matvec_wide_s8_s16_dsp;             /* int8, two rows per halfword, many columns */
 ef_matvec ef_matvec_s8_s16_dsp;                  /* int8, tiles of 4 x 4 */
 ef_matvec ef_matvec_s16_s16_dsp;                 /* weights in 16 bits: fastest, most flash */
+ef_matvec ef_matvec_chain_s4_s16_dsp;            /* int4, four rows in three accumulators */
 ef_matvec ef_matvec_s4_s16_dsp;                  /* int4, four rows per halfword */
 ef_matvec ef_matvec_wide_s4_s16_dsp;             /* int4, sums of 32 bits */
 ef_matvec ef_matvec_sparse_4x4_pair_s8_s16_dsp;  /* blocks that are not zero, in row pairs */

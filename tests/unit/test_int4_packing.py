@@ -77,7 +77,28 @@ def split_pairs(stream: Words, x: Ints) -> Ints:
     return (sums >> 4).reshape(-1)
 
 
+def chained(stream: Words, x: Ints) -> Ints:
+    """Return the sums of ``ef_matvec_chain_s4_s16_dsp``."""
+    pairs = -(-len(x) // 2)
+    x = np.pad(x, (0, 2 * pairs - len(x)), constant_values=-32768)
+    groups = stream.reshape(-1, 6 + 2 * pairs + 8)
+    words = (
+        groups[:, 6:-8].reshape(len(groups), pairs, 2)[..., ::-1].swapaxes(1, 2).reshape(-1, pairs)
+    )
+    start = groups[:, :6].view("<i4").astype(np.int64).reshape(-1, 3)
+    turned = words >> 8 | words << 24
+    left = [turned & 0xF00FF00F, words & 0x0F0F0F0F, words & 0xF000F000]
+    halves = [signed(halfwords(np.ascontiguousarray(w), 2 * pairs), 16) for w in left]
+    t, u, v = (s + h @ x for s, h in zip(start.T, halves, strict=True))
+    t, u, v = wrapped(t - 8 * x.sum()), wrapped(u - 2056 * x.sum()), wrapped(v)
+    carry = signed((u >> 8) - t, 12)
+    b = (u >> 8) - carry
+    rows = [wrapped(t - b) >> 12, b, carry << 8 | u & 255, v >> 12]
+    return np.stack(rows, axis=1).reshape(-1)
+
+
 READERS: dict[str, Callable[[Words, Ints], Ints]] = {
+    "ef_matvec_chain_s4_s16_dsp": chained,
     "ef_matvec_s4_s16_dsp": quads,
     "ef_matvec_wide_s4_s16_dsp": wide,
     "ef_matvec_split_s4_s16_mve": split_pairs,

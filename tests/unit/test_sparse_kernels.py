@@ -121,7 +121,7 @@ def test_size_takes_the_fewest_bytes() -> None:
             if "sparse" in result.kernel:
                 assert all(result.weight_bytes < other.weight_bytes for other in dense)
     assert "sparse" in chosen(0.1, (4, 4), "size", form="w4a12").kernel
-    assert chosen(0.8, (4, 4), "size", form="w4a12").kernel == "ef_matvec_s4_s16_dsp"
+    assert chosen(0.8, (4, 4), "size", form="w4a12").kernel == "ef_matvec_chain_s4_s16_dsp"
 
 
 def test_dense_matrices_are_not_offered_sparse_kernels() -> None:

@@ -132,5 +132,14 @@ row_pairs = ratios_below_half & sums_fit(24, 0, 2)
 row_pairs_in_parts = ratios_below_half & parts_fit(24, 0, 2)
 #: Sums of two rows share a word.
 nibble_pairs = weights_fit_4_bits & sums_fit(16)
+#: Sums of rows A to D of four follow from three words (``ef_matvec_chain_s4_s16_dsp.S``).
+chained_rows = (
+    weights_fit_4_bits
+    & ratios_below_half
+    & sums_fit(20, 0, 4)
+    & sums_fit(23, 1, 4)
+    & sums_fit(20, 2, 4)
+    & sums_fit(20, 3, 4)
+)
 #: A change of x fits 16 bits, and multipliers hold the shift.
 changes_fit = is_delta & input_bits(15) & ratios_below_half

@@ -243,6 +243,26 @@ class RowQuads(Layout):
         return complete(group_stream(start, halves[:, 0::2] | (halves[:, 1::2] << 16), multiplier))
 
 
+class ChainedNibbles(Layout):
+    """Words of two columns and four rows, those of rows 4 to 7 of eight before rows 0 to 3.
+
+    Their nibbles, from the top, are ``d1 b1 a0 c1 d0 b0 a1 c0``, b and c plus 8
+    (``ef_matvec_chain_s4_s16_dsp.S``).
+    """
+
+    weight_bits = 4
+
+    def pack(self, matrix: Matrix) -> Packed:
+        place = 4 * np.array([[5, 1], [2, 6], [0, 4], [3, 7]])  # of rows A to D in both columns
+        weight, bias, multiplier = matrix_groups(matrix, 8)
+        weight = pad_columns(weight, 2) + np.tile([0, 8, 8, 0], 2)[:, None]
+        fours = weight.reshape(len(weight), 2, 4, -1, 2) & 15
+        words = (fours << place[:, None]).sum(axis=(2, 4))[:, ::-1].swapaxes(1, 2)
+        a, b, c, d = np.moveaxis(bias.reshape(-1, 2, 4), -1, 0)
+        start = np.stack([4096 * a + b, 256 * b + c, 4096 * d], axis=-1).reshape(-1, 6)
+        return complete(group_stream(start, words, multiplier << matrix.shift))
+
+
 class NibbleColumns(Layout):
     """For each 8 rows: starts of pairs of rows, columns of nibbles ``w + 8``, multipliers.
 

@@ -1,6 +1,7 @@
 """Arm DSP extension: streams of four rows."""
 
 from edgeflow.codegen.kernels.exact import (
+    chained_rows,
     changes_fit,
     columns,
     halfwords_hold_shift,
@@ -93,6 +94,12 @@ KERNELS = [
         dense.Halfwords(),
         "weights in 16 bits: fastest, most flash",
         halfwords_hold_shift,
+    ),
+    MatvecKernel(
+        "ef_matvec_chain_s4_s16_dsp",
+        dense.ChainedNibbles(),
+        "int4, four rows in three accumulators",
+        chained_rows,
     ),
     MatvecKernel(
         "ef_matvec_s4_s16_dsp",
