@@ -22,7 +22,7 @@ class DeltaOptions:
     state : float
         Share of a state's columns that products leave out, as they hardly moved; in [0, 1).
     input : float
-        The same of the program's input.
+        The same of the program's input, also behind front ends.
     group : int
         Columns of a state that are updated together.
     pressure : float
