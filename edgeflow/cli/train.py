@@ -41,6 +41,8 @@ class MethodOptions:
         Spikes per neuron and step that spiking cells keep to: 0.1.
     spike_regularizer : str, optional
         What keeps them to it: l1 (default), hoyer.
+    by_person : float, optional
+        Weight of a loss that lets a few labels of a new person suffice (compress --adapt head): 1.
     """
 
     panel = METHODS
@@ -49,6 +51,7 @@ class MethodOptions:
     block: Annotated[str, Option("--block", shown=True)] = "1x1"
     spike_rate: Annotated[float | None, Option("--spike-rate")] = None
     spike_regularizer: Annotated[str | None, Option("--spike-regularizer")] = None
+    by_person: Annotated[float | None, Option("--by-person")] = None
 
     def methods(self, seed: int) -> "list[Method]":
         """Return the methods.
@@ -61,6 +64,7 @@ class MethodOptions:
         from edgeflow.compression.prune.connectivity import FixedConnectivity
         from edgeflow.compression.prune.mask import Block
         from edgeflow.training.distill import Distillation
+        from edgeflow.training.prototypical import Prototypical
         from edgeflow.training.spikes import SpikeRate
 
         shape, regularizer = Block.parse(self.block), self.spike_regularizer
@@ -75,6 +79,8 @@ class MethodOptions:
             found.append(SpikeRate(self.spike_rate, regularizer=regularizer or "l1"))
         if self.teacher:
             found.append(Distillation(self.teacher))
+        if self.by_person is not None:
+            found.append(Prototypical(self.by_person))
         return found
 
 
