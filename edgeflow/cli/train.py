@@ -47,6 +47,8 @@ class MethodOptions:
     band_scale : float, optional
         Scale each value of log-mel front ends by a random factor: deviation of its logarithm,
         like 0.5.
+    by_person : float, optional
+        Weight of a loss that lets a few labels of a new person suffice (compress --adapt head): 1.
     """
 
     panel = METHODS
@@ -57,6 +59,7 @@ class MethodOptions:
     spike_regularizer: Annotated[str | None, Option("--spike-regularizer")] = None
     band_warp: Annotated[float | None, Option("--band-warp")] = None
     band_scale: Annotated[float | None, Option("--band-scale")] = None
+    by_person: Annotated[float | None, Option("--by-person")] = None
 
     def methods(self, seed: int) -> "list[Method]":
         """Return the methods.
@@ -70,6 +73,7 @@ class MethodOptions:
         from edgeflow.compression.prune.mask import Block
         from edgeflow.training.bands import BandAugmentation
         from edgeflow.training.distill import Distillation
+        from edgeflow.training.prototypical import Prototypical
         from edgeflow.training.spikes import SpikeRate
 
         shape, regularizer = Block.parse(self.block), self.spike_regularizer
@@ -86,6 +90,8 @@ class MethodOptions:
             found.append(BandAugmentation(self.band_warp or 0.0, self.band_scale or 0.0))
         if self.teacher:
             found.append(Distillation(self.teacher))
+        if self.by_person is not None:
+            found.append(Prototypical(self.by_person))
         return found
 
 

@@ -158,6 +158,7 @@ def learned(
     node: AdaptiveLinear, features: Features, runs: Sequence[Replay], *, guarded: bool = True
 ) -> State:
     """Return the state of a stream for each run, after its labels."""
+    guarded = guarded and not node.anew
     state: State = {name: zeros(len(runs), v.size) for name, v in node.vectors.items()}
     for step in range(max(len(run.labelled) for run in runs)):
         due = np.array([step < len(run.labelled) for run in runs])

@@ -35,12 +35,15 @@ class Batch:
         What each step counts in loss and metrics.
     keep : bool
         The state goes on from the batch before.
+    person : Tensor int64 [n], optional
+        Whose windows they are, as numbers.
     """
 
     x: Tensor
     y: Tensor
     weight: Tensor
     keep: bool
+    person: Tensor | None = None
 
 
 @torch.no_grad()
@@ -117,16 +120,18 @@ def tail_weight(n: int, length: int, tail: int) -> Tensor:
 def _of_windows(windows: Windows, chosen: NDArray[np.int64], tail: int, change: Change) -> Batch:
     targets = windows.y if windows.by_step is None else windows.by_step
     x, y = change(torch.from_numpy(windows.x[chosen]), torch.from_numpy(targets[chosen]))
-    return Batch(x, y, tail_weight(len(x), x.shape[1], tail), keep=False)
+    person = torch.from_numpy(np.unique(windows.person[chosen], return_inverse=True)[1])
+    return Batch(x, y, tail_weight(len(x), x.shape[1], tail), keep=False, person=person)
 
 
 def train_windows(
-    dataset: Dataset, length: int, batch: int, tail: int, *, change: Change = unchanged
-) -> Iterator[Batch]:
+    dataset: Dataset, length: int, batch: int, tail: int, *, change: Change = unchanged,
+    by_person: bool = False,
+) -> Iterator[Batch]:  # fmt: skip
     """Yield shuffled windows of the training subjects that overlap by half, changed by `change`.
 
     All windows shift by the same random number of samples, so that every epoch cuts the
-    recordings elsewhere.
+    recordings elsewhere. With `by_person` each half of a batch is of one person.
     """
     stride = max(length // 2, 1)
     shortest = min(len(r.x) for r in dataset.split("train"))
@@ -135,13 +140,31 @@ def train_windows(
         "train", length=length, stride=stride, phase=int(np.random.randint(room))
     )
     order = np.random.permutation(len(windows.y))
+    if by_person:
+        order = persons_together(order, windows, max(batch // 2, 1))
     for start in range(0, len(order), batch):
         yield _of_windows(windows, order[start : start + batch], tail, change)
 
 
+def persons_together(order: NDArray[np.int64], windows: Windows, size: int) -> NDArray[np.int64]:
+    """Return shuffled windows in runs of `size` of a person, with about as many of each class."""
+    runs = []
+    for person in np.unique(windows.person):
+        mine = order[windows.person[order] == person]
+        # the how manyth of its class each window is
+        turn = np.zeros(len(mine), np.int64)
+        for label in np.unique(windows.y[mine]):
+            same = windows.y[mine] == label
+            turn[same] = np.arange(same.sum())
+        mine = mine[np.argsort(turn, kind="stable")]
+        runs += [mine[start : start + size] for start in range(0, len(mine), size)]
+    return np.concatenate([runs[i] for i in np.random.permutation(len(runs))])
+
+
 def of_epoch(
-    dataset: Dataset, length: int, batch: int, *, tail: int, warmup: int | None, change: Change
-) -> Iterator[Batch]:
+    dataset: Dataset, length: int, batch: int, *, tail: int, warmup: int | None, change: Change,
+    by_person: bool = False,
+) -> Iterator[Batch]:  # fmt: skip
     """Yield the batches of an epoch: windows or, with a `warmup`, whole recordings as streams.
 
     Parameters
@@ -150,9 +173,11 @@ def of_epoch(
         Last steps of a window that count.
     warmup : int, optional
         First steps of a recording that do not count; None: windows.
+    by_person : bool
+        Of windows: each half of a batch is of one person.
     """
     if warmup is None:
-        return train_windows(dataset, length, batch, tail, change=change)
+        return train_windows(dataset, length, batch, tail, change=change, by_person=by_person)
     return streams(
         dataset.split("train"), length, batch, warmup, shuffle=True,
         per_step=dataset.task.per_step, change=change,

@@ -224,7 +224,7 @@ class _Run:
         warmup = self.warmup if self.options.mode == "streaming" else None
         return batches.of_epoch(
             self.dataset, self.length, self.options.batch, tail=self.tail, warmup=warmup,
-            change=change,
+            change=change, by_person=any(method.by_person for method in self.fit.methods),
         )  # fmt: skip
 
     @torch.no_grad()

@@ -17,7 +17,14 @@ class Method:
 
     The model of the hooks is the one that is trained, or its moving average. It has
     ``stream(x, state)``; in ``edgeflow.compression.finetune`` it is a ``ChainModel``.
+
+    Attributes
+    ----------
+    by_person : bool
+        Whether batches of a new model's windows must have several windows of a person's class.
     """
+
+    by_person: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Return the name and settings as JSON values: the run's record, and what resuming checks.

@@ -71,6 +71,22 @@ def test_labels_help_where_people_differ(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", LEARNERS)
+def test_a_replay_learns_as_label_by_label(kind: str) -> None:
+    """Fast. Only here: a learner replayed from its last label that depends on those before."""
+    features, means = people(shift=900)
+    node = learner(kind, means)
+    runs = [run for who in features.people for run in replays(features, who, 5, "spread")]
+    found = learned(node, features, runs)
+    for number in (0, len(runs) - 1):
+        state = {name: np.zeros((1, v.size), np.int64) for name, v in node.vectors.items()}
+        for index in runs[number].labelled:
+            state = {**state, "seen": features.x[index][None].astype(np.int64)}
+            state = node.learn(state, features.label[index][None])
+        for name, value in state.items():
+            assert np.array_equal(value[0], found[name][number]), name
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
 def test_nobody_loses_where_people_are_alike(kind: str) -> None:
     features, means = people(shift=0)
     found = gains(learner(kind, means), features, 3, "spread")

@@ -54,6 +54,8 @@ class AdaptiveLinear(Node):
     c_learner: ClassVar[str]
     #: Files that it calls besides those of all learners.
     c_learner_helpers: ClassVar[tuple[str, ...]] = ()
+    #: Whether rows and guard follow from what is stored alone: of many labels the last says all.
+    anew: ClassVar[bool] = False
 
     x_field = ("matrix.inputs", "matrix.x_bits")
     y_field = ("matrix.rows", 16)

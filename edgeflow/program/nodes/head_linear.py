@@ -72,6 +72,7 @@ class HeadLinear(AdaptiveLinear):
     learned_fields = {"examples": ("stored", 16), "count": ("outputs", 16)}
     c_learner = "ef_head_learn"
     c_learner_helpers = ("ef_head_rows",)
+    anew = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
