@@ -24,8 +24,9 @@ from edgeflow.data import Dataset, choose_sequences, load_dataset
 from edgeflow.device import open_board
 from edgeflow.errors import EdgeFlowError
 from edgeflow.files import write_atomic
+from edgeflow.profiling.counts import Counts, read_counts
 from edgeflow.profiling.models import estimate_cycles, load_cycle_model
-from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
+from edgeflow.profiling.trace import prepare_trace
 from edgeflow.program import Program
 from edgeflow.recipes.apply import compress_by_recipe
 from edgeflow.recipes.recipe import make_recipe

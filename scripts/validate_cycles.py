@@ -22,8 +22,9 @@ from typing import Any
 from edgeflow.device.board import plugin_option
 from edgeflow.errors import EdgeFlowError
 from edgeflow.profiling.classes import describe
+from edgeflow.profiling.counts import Counts, read_counts
 from edgeflow.profiling.models import CycleModel, estimate_cycles, load_cycle_model
-from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
+from edgeflow.profiling.trace import prepare_trace
 from edgeflow.resources import resource
 from edgeflow.targets.board import BoardSpec, load_board
 from edgeflow.targets.part import Part, load_part
@@ -135,7 +136,7 @@ def estimate(
         raise EdgeFlowError(f"{board.name}: {model.name} lacks a class of these instructions")
     runs = ITERATIONS if unit == "CoreMark/MHz" else 1
     mix = {"taken": counts.taken.sum() / runs, "fetched": counts.fetched.sum() / runs}
-    for number, executed in zip(counts.numbers, counts.executed.sum(axis=(0, 1)), strict=True):
+    for number, executed in zip(counts.numbers, counts.total, strict=True):
         name = describe(int(number))[0]
         mix[name] = mix.get(name, 0.0) + executed / runs
     each = float(cycles.sum()) / runs

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 from edgeflow.errors import EdgeFlowError
-from edgeflow.profiling.trace import Counts, parse_counts, prepare_trace
+from edgeflow.profiling.counts import Counts, CountsReader
+from edgeflow.profiling.trace import prepare_trace
 from edgeflow.targets.part import DataCache
 
 #: Bytes of counts after which those that were read are given back to the disk.
@@ -40,13 +41,17 @@ class StepCounter:
         self._overlap = overlap
         trace = prepare_trace(elf, folder, qemu=qemu, data_cache=data_cache)
         self._plugin, self._path = trace.plugin, trace.out
-        self._read = self._freed = 0
+        self._forget()
 
     def start(self) -> list[str]:
         """Forget all counts; return the plugin for the emulator that is started next."""
         self._path.unlink(missing_ok=True)
-        self._read = self._freed = 0
+        self._forget()
         return self._plugin
+
+    def _forget(self) -> None:
+        self._reader = CountsReader(self._path, overlap=self._overlap)
+        self._read = self._freed = 0
 
     def take(self, steps: int) -> Counts | None:
         """Return the counts of the steps since the last call; None if they are not as many."""
@@ -56,16 +61,13 @@ class StepCounter:
                 data = file.read()
         except OSError:
             return None
-        whole = data.rfind(b"\n") + 1
-        self._read += whole
-        self._free()
-        lines = data[:whole].decode("ascii", "replace").split("\n")[:-1]
-        if len(lines) != steps or not lines:
-            return None
         try:
-            return parse_counts(lines, self._path, overlap=self._overlap)
+            self._read += self._reader.feed(data)
+            counts = self._reader.take()
         except EdgeFlowError:
             return None
+        self._free()
+        return counts if len(counts) == steps > 0 else None
 
     def _free(self) -> None:
         # no step runs between two calls; the emulator goes on writing at its place in the file

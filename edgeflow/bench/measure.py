@@ -15,8 +15,9 @@ from edgeflow.codegen.choice import choose_kernels
 from edgeflow.device import open_board
 from edgeflow.errors import TargetError
 from edgeflow.files import scratch_folder
+from edgeflow.profiling.counts import Counts, read_counts
 from edgeflow.profiling.models import estimate_cycles, load_cycle_model
-from edgeflow.profiling.trace import Counts, DataCache, prepare_trace, read_counts
+from edgeflow.profiling.trace import DataCache, prepare_trace
 from edgeflow.program import InputFormat, Program
 from edgeflow.program.nodes import Node
 from edgeflow.targets.board import BoardSpec

@@ -382,12 +382,7 @@ class Client:
 
     def _check_fault(self) -> None:
         """Raise at once when the firmware reports that it stopped."""
-        fault = b"FAULT" in self._received and _FAULT.search(self._received)
-        if fault:
-            raise DeviceError(
-                f"{self._transport.name}: the firmware stopped with {fault[1].decode('ascii')}: "
-                "this is an error in the image; reset the board"
-            )
+        check_fault(self._transport.name, self._received)
 
     def _lost(self) -> SessionLostError:
         return SessionLostError(
@@ -401,6 +396,16 @@ class Client:
         return BoardResetError(
             f"{self._transport.name}: the board was reset, which lost the model's state: check its "
             "power, then run the samples again from a reset of the state"
+        )
+
+
+def check_fault(name: str, received: bytes | bytearray) -> None:
+    """Raise a DeviceError if the firmware of a board says that it stopped."""
+    fault = b"FAULT" in received and _FAULT.search(received)
+    if fault:
+        raise DeviceError(
+            f"{name}: the firmware stopped with {fault[1].decode('ascii')}: "
+            "this is an error in the image; reset the board"
         )
 
 

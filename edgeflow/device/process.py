@@ -180,7 +180,10 @@ class ProcessBoard(Board):
 
 
 def start_at_socket(
-    name: str, command: Callable[[int], Sequence[str]], pass_fds: Sequence[int] = ()
+    name: str,
+    command: Callable[[int], Sequence[str]],
+    pass_fds: Sequence[int] = (),
+    folder: Path | None = None,
 ) -> tuple[Child, Transport]:
     """Start a program with one end of a socket pair as its serial port; return our end, too.
 
@@ -194,6 +197,8 @@ def start_at_socket(
         Takes the file descriptor of the program's end.
     pass_fds : sequence of int
         Further file descriptors that it inherits.
+    folder : path, optional
+        Where it runs.
 
     Raises
     ------
@@ -204,7 +209,7 @@ def start_at_socket(
     with theirs:
         fd = theirs.fileno()
         try:
-            child = Child(command(fd), pass_fds=[fd, *pass_fds])
+            child = Child(command(fd), pass_fds=[fd, *pass_fds], cwd=folder)
         except EdgeFlowError:
             ours.close()
             raise

@@ -28,6 +28,10 @@ class QemuBoard(ProcessBoard):
     serial : {"socket", "pty"}
         Kind of serial port: a private socket, or a pseudo-terminal that another program can
         open after `release` (`port` is its path), at half the speed.
+    arguments : sequence of str
+        Further ones of the emulator.
+    folder : path, optional
+        Where it runs.
     """
 
     def __init__(
@@ -37,6 +41,8 @@ class QemuBoard(ProcessBoard):
         *,
         plugin: Sequence[str] | None = None,
         serial: Literal["socket", "pty"] = "socket",
+        arguments: Sequence[str] = (),
+        folder: Path | None = None,
     ) -> None:
         super().__init__(spec, image)
         if not isinstance(spec.runner, QemuRunner):
@@ -44,6 +50,7 @@ class QemuBoard(ProcessBoard):
         self._runner = spec.runner
         self._plugin = plugin
         self._serial = serial
+        self._arguments, self._folder = arguments, folder
         self._has_port = serial == "pty"
         self._path: str | None = None
 
@@ -65,10 +72,10 @@ class QemuBoard(ProcessBoard):
         command = [
             find_tool(self._runner.emulator), "-M", self._runner.machine, *self._runner.args,
             "-display", "none", "-monitor", "none", *plugin_option(self._plugin),
-            "-kernel", str(image),
+            *self._arguments, "-kernel", str(image.resolve()),
         ]  # fmt: skip
         if self._serial == "pty":
-            child = Child([*command, *self._uart("pty")])
+            child = Child([*command, *self._uart("pty")], cwd=self._folder)
             self._path = wait_for(
                 child,
                 lambda: re.search(r"redirected to (/\S+)", child.messages()),
@@ -76,7 +83,9 @@ class QemuBoard(ProcessBoard):
             )[1]
             return child, PortTransport(self._path, why_gone=child.why_gone)
         return start_at_socket(
-            self.spec.name, lambda fd: [*command, *self._uart(f"socket,fd={fd}")]
+            self.spec.name,
+            lambda fd: [*command, *self._uart(f"socket,fd={fd}")],
+            folder=self._folder,
         )
 
     def _uart(self, kind: str) -> list[str]:

@@ -36,7 +36,7 @@ class Op(IntEnum):
     MAC_LONG = 15  # the same, accumulated
     LOAD = 16
     LOAD_NEXT = 17  # a load right after another load: its address phase may overlap
-    STORE = 18
+    STORE = 18  # the counter relies on the number
     JUMP = 19  # unconditional direct jump of RISC-V (the counter relies on the number)
     FP_ALU = 24
     FP_MUL = 25
@@ -44,7 +44,7 @@ class Op(IntEnum):
     FP_DIV = 27
     FP_MOVE = 28
     LOAD_MULTIPLE = 64  # + number of registers (1..32)
-    STORE_MULTIPLE = 128  # + number of registers (1..32)
+    STORE_MULTIPLE = 128  # + number of registers (1..32); the counter relies on the number
 
 
 _MOST_REGISTERS = 32

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from edgeflow.device import Expected, open_board
-from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
+from edgeflow.profiling.counts import Counts, read_counts
+from edgeflow.profiling.trace import prepare_trace
 from edgeflow.targets.board import BoardSpec
 from edgeflow.targets.part import estimated_part
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from edgeflow.calibration import Data, load_of_core
 from edgeflow.profiling.classes import Op, describe
-from edgeflow.profiling.trace import Counts
+from edgeflow.profiling.counts import Counts
 from edgeflow.targets.part import Part, Sources
 
 _NAMES = frozenset(op.name.lower() for op in Op)
@@ -149,7 +149,7 @@ class CycleModel(Data):
         It is `error_percent`, but None (not known) where the unvalidated classes take more than
         5 % of the cycles.
         """
-        cycles = counts.executed.sum(axis=(0, 1)) * [self.cost(int(n)) or 0 for n in counts.numbers]
+        cycles = counts.total * [self.cost(int(n)) or 0 for n in counts.numbers]
         outside = [describe(int(n))[0] in self.unvalidated for n in counts.numbers]
         if cycles[outside].sum() > _UNVALIDATED_SHARE * cycles.sum():
             return None
@@ -198,7 +198,7 @@ def estimate_cycles(counts: Counts, model: CycleModel, part: Part | None) -> np.
     costs = [model.cost(int(number)) for number in counts.numbers]
     if any(cost is None for cost in costs):
         return None
-    cycles = counts.executed @ np.array(costs, dtype=np.float64)
+    cycles = counts.weighed(np.array(costs, dtype=np.float64))
     cycles += model.taken_branch * counts.taken + model.split_target * counts.split
     if part is not None and part.flash is not None:
         cycles += part.flash.line_cycles * counts.fetched

@@ -24,7 +24,9 @@ from edgeflow.device.simavr import simavr_version
 from edgeflow.errors import DeviceError, EdgeFlowError, TargetError
 from edgeflow.files import FolderKind, OutputFolder, check_outputs, output_folder, write_atomic
 from edgeflow.profiling import scored
+from edgeflow.profiling.beside import Beside, begin
 from edgeflow.profiling.classes import describe
+from edgeflow.profiling.counts import Counts, read_counts
 from edgeflow.profiling.curves import curves_of
 from edgeflow.profiling.fit import fit_rows
 from edgeflow.profiling.models import estimate_cycles, load_cycle_model
@@ -33,7 +35,7 @@ from edgeflow.profiling.probed import POWER, PowerRun, Ticks
 from edgeflow.profiling.quantizer import quantizer_cost
 from edgeflow.profiling.result import ProfileResult, histogram, misfit, summarize
 from edgeflow.profiling.timing import Timing, estimated_timing
-from edgeflow.profiling.trace import Counts, prepare_trace, read_counts
+from edgeflow.profiling.trace import Trace, prepare_trace
 from edgeflow.program import Program
 from edgeflow.program.firing import fired_shares, sparsity
 from edgeflow.targets.board import BoardSpec, Placement
@@ -163,6 +165,7 @@ def _stream(
         trace = prepare_trace(build.elf, folder.scratch, qemu=emulator, data_cache=cache)
     plugin = trace.plugin if trace is not None else None
     failure: BaseException | None = None
+    beside: Beside | None = None
     image = build.elf if isinstance(build, Build) else None
     try:
         expected = replace(build.expected, model_hash=program.hash)
@@ -172,15 +175,25 @@ def _stream(
         ):
             if opened.wrote and opened.tool:
                 run.notes.append(f"{opened.tool} wrote the image to {spec.name}")
+            if trace is not None:
+                beside = run.begin_block(client, trace, folder.scratch)
             with run.power or nullcontext():
                 run.stream(client)
+            if beside is not None:
+                beside.block.wait(run.told)
     except (KeyboardInterrupt, DeviceError) as error:
-        full = errno.ENOSPC
-        if os.strerror(full) in str(error):  # nor is there room for what was collected
-            raise OSError(full, os.strerror(full), str(folder.path)) from error
-        if not run.y:
-            raise
         failure = error
+    finally:
+        if beside is not None:
+            beside.block.stop()
+    if beside is not None and trace is not None:
+        trace = run.end_block(beside, trace)
+    if failure is not None:
+        full = errno.ENOSPC
+        if os.strerror(full) in str(failure):  # nor is there room for what was collected
+            raise OSError(full, os.strerror(full), str(folder.path)) from failure
+        if not run.y:
+            raise failure
     overlap = program.hop > 0
     counts = read_counts(trace.out, overlap=overlap) if trace is not None else None
     counted = run.steps if counts is None else len(counts)
@@ -230,6 +243,8 @@ class _Run:
         self.line = Line()
         self.board_errors: int | None = None
         self.counts: Counts | None = None
+        self.at_port: int | None = None
+        self._told = 0
         self._progress = progress or (lambda done, total: None)
 
     @property
@@ -244,14 +259,14 @@ class _Run:
         self.line = client.line
         self._progress(0, total)
         pace = Ticks(self.pace_hz)
-        for number, x in enumerate(self.all.x):
-            if self.program.adapts and (number == 0 or not self.program.learns):
-                client.forget()  # as the reference begins; labels, of which none come, once
+        for number, x in enumerate(self.all.x[: self.at_port]):
+            if self._forgets(number):
+                client.forget()
             result = client.steps(x, reset=True) if self.pace_hz is None else pace.steps(client, x)
             if result.cycles is not None:
                 self.cycles.append(result.cycles)
             self.y.append(result.y)
-            self._progress(self.steps, total)
+            self.told(self.steps)
         stats = client.stats()
         self.stack_bytes = stats.stack_bytes
         if stats.marker_cycles is not None and self.cycles_hz:
@@ -261,6 +276,35 @@ class _Run:
                 self.mark_cycles = stats.marker_cycles * len(self.program.nodes)
         # of texts between frames the host knows; some of them may have been lost
         self.board_errors = max(0, stats.frame_errors - self.line.syncs)
+
+    def _forgets(self, number: int) -> bool:
+        """Tell whether a sequence begins as trained: labels, of which none come, teach once."""
+        return self.program.adapts and (number == 0 or not self.program.learns)
+
+    def told(self, steps: int) -> None:
+        """Report progress, which never goes back."""
+        self._told = max(self._told, steps)
+        self._progress(self._told, self.all.steps)
+
+    def begin_block(self, client: Client, trace: Trace, folder: Path) -> Beside | None:
+        """Start all steps beside those at the port; none that are sent at a pace."""
+        if self.pace_hz is not None or not isinstance(self.build, Build):
+            return None
+        x, elf = self.all.x, self.build.elf
+        forget = [self._forgets(number) for number in range(len(x))]
+        block = begin(self.spec, elf, client.hello, x, forget, trace, folder)
+        self.at_port = None if block is None else block.at_port
+        return block
+
+    def end_block(self, beside: Beside, trace: Trace) -> Trace:
+        """Take the answers of a block, if it came further than the port; return whose counts."""
+        taken = beside.taken(self.y, trace, overlap=self.program.hop > 0)
+        if taken is None:
+            return trace
+        self.y, trace, stats = taken
+        if stats is not None:
+            self.stack_bytes = max(stats.stack_bytes, self.stack_bytes or 0)
+        return trace
 
     def result(self, before: tuple[float | None, int | None], **known: Any) -> ProfileResult:
         """Return the result; `before`: headline of the float model and its number of windows.
@@ -428,7 +472,7 @@ def _versions(build: Build | Package, started: BoardSpec | None) -> dict[str, st
 
 
 def _mix(counts: Counts) -> dict[str, float]:
-    mean = counts.executed.sum(axis=1).mean(axis=0)
+    mean = counts.total / len(counts)
     mix: dict[str, float] = {}
     for number, value in zip(counts.numbers, mean, strict=True):
         name = describe(int(number))[0]

@@ -6,8 +6,8 @@ import numpy as np
 
 from edgeflow.data import Dataset, Sequences
 from edgeflow.data.dataset import sort_people
+from edgeflow.profiling.counts import Counts
 from edgeflow.profiling.result import summarize
-from edgeflow.profiling.trace import Counts
 from edgeflow.program import Program
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from edgeflow.profiling.counts import Counts
 from edgeflow.profiling.models import CycleModel
 from edgeflow.profiling.result import ESTIMATED, MEASURED, summarize
-from edgeflow.profiling.trace import Counts
 from edgeflow.targets.part import Part
 
 

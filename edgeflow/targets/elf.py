@@ -33,6 +33,7 @@ class Section:
     executable: bool
     writable: bool
     copied: bool = False  # stored at another address than it is used at
+    offset: int = 0  # in the file
 
     @property
     def end(self) -> int:
@@ -122,6 +123,7 @@ class Image:
                         data=b"" if section["sh_type"] == "SHT_NOBITS" else section.data(),
                         executable=bool(section["sh_flags"] & _EXECUTE),
                         writable=bool(section["sh_flags"] & _WRITE),
+                        offset=section["sh_offset"],
                         copied=any(low <= section["sh_addr"] < high for low, high in moved),
                     )
                     for section in elf.iter_sections()
@@ -158,6 +160,19 @@ class Image:
                 self.symbols.append(
                     Symbol(symbol.name, address, symbol["st_size"], kind, source if local else "")
                 )
+
+    def file_offset(self, address: int) -> int:
+        """Return where in the file what is at an address is.
+
+        Raises
+        ------
+        EdgeFlowError
+            If no section with contents has it.
+        """
+        for section in self.sections:
+            if section.data and section.address <= address < section.end:
+                return section.offset + address - section.address
+        raise EdgeFlowError(f"{self.path}: nothing at {address:#x}: compile again")
 
     @property
     def isa(self) -> str:

@@ -97,7 +97,7 @@ class TestSignals:
         self, environment: dict[str, str], build: Path, tmp_path: Path
     ) -> None:
         code, err = signalled(
-            environment, signal.SIGTERM, tmp_path / ".edgeflow", "*/scratch/counts.txt",
+            environment, signal.SIGTERM, tmp_path / ".edgeflow", "*/scratch/counts.bin",
             "profile", build, *DATA, "-o", tmp_path, size=200_000,
         )  # fmt: skip
         assert code == 128 + signal.SIGTERM

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.render import render, write
 from edgeflow.errors import TargetError
-from edgeflow.profiling.trace import prepare_trace, read_counts
+from edgeflow.profiling.counts import read_counts
+from edgeflow.profiling.trace import prepare_trace
 from edgeflow.targets.board import BoardSpec, load_board
 from edgeflow.targets.core import load_core
 from edgeflow.targets.elf import Image

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from edgeflow.data import Dataset, Sequences, sequences_of
 from edgeflow.errors import DataError, ProgramError, TrainError
 from edgeflow.overlap import Overlap, hop_of
-from edgeflow.profiling.trace import parse_counts
+from edgeflow.profiling.counts import CountsReader
 from edgeflow.program import Program
 from edgeflow.program.nodes import Cutoff
 from edgeflow.program.reader import Reader
 from edgeflow.training import train
 from edgeflow.training.batches import tail_of
+from tests.counted import written
 from tests.random_programs import random_program, samples
 from tests.unit.test_train import SMALL, waves
 
@@ -172,10 +173,11 @@ def test_training_counts_the_steps_of_all_decisions(data: Dataset, tmp_path: Pat
 
 
 def test_layers_that_ran_twice_count_once() -> None:
-    once, twice = (
-        "S 1,0,0 3:5;2,0,0 3:7;0,0,0 3:1",
-        "S 1,0,0 3:5;2,0,0 3:7;3,1,0 3:6 4:1;2,0,0 3:7;0,0,0 3:2",
-    )
-    counts = parse_counts([once, twice], "counts.txt", overlap=True)
+    first = [({3: 5}, 1, 0, 0), ({3: 7}, 2, 0, 0)]
+    second = [({3: 6, 4: 1}, 3, 1, 0), ({3: 7}, 2, 0, 0)]
+    once, twice = [*first, ({3: 1}, 0, 0, 0)], [*first, *second, ({3: 2}, 0, 0, 0)]
+    reader = CountsReader("counts.bin", overlap=True)
+    reader.feed(written([once, twice]))
+    counts = reader.take()
     assert counts.layers.tolist() == [[5, 7, 1], [12, 14, 2]]
     assert counts.taken.tolist() == [[1, 2, 0], [4, 4, 0]] and counts.split[1].tolist() == [1, 0, 0]

@@ -8,12 +8,13 @@ import pytest
 from edgeflow.calibration import read_data
 from edgeflow.errors import EdgeFlowError, TargetError
 from edgeflow.profiling.classes import Op
+from edgeflow.profiling.counts import Counts, CountsReader, read_counts
 from edgeflow.profiling.models import CycleModel, estimate_cycles, load_cycle_model
-from edgeflow.profiling.trace import Counts, read_counts
 from edgeflow.resources import resource
 from edgeflow.targets.board import Estimate, list_boards, load_board
 from edgeflow.targets.part import Flash, Part, estimated_part, load_part
 from tests.conftest import ROOT
+from tests.counted import written
 
 MODEL = """
 core = "cortex-x"
@@ -32,7 +33,8 @@ per_register = 1
 def counts(row: dict[int, int], taken: int = 0, split: int = 0, fetched: int = 0) -> Counts:
     return Counts(
         np.array(list(row), np.int64),
-        np.array([[list(row.values())]], np.int64),
+        np.array([list(row.values())], np.int64),
+        np.array([[0]], np.int64),
         np.array([[taken]], np.int64),
         np.array([[split]], np.int64),
         np.array([[fetched]], np.int64),
@@ -245,9 +247,10 @@ def test_an_unknown_part_names_the_known_ones() -> None:
         load_part("nucleo")
 
 
-def test_a_cut_off_line_of_counts_is_left_out(tmp_path: Path) -> None:
-    path = tmp_path / "counts.txt"
-    path.write_text("S 1,1,0 8:5 16:1;0,0,2 8:1\nS 2,0,0 8:6;0,0,0 9:2\nS 3,0,0 8:7;0,0")
+def test_a_cut_off_step_of_counts_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "counts.bin"
+    steps = [[({8: 5, 16: 1}, 1, 1, 0), ({8: 1}, 0, 0, 2)], [({8: 6}, 2, 0, 0), ({9: 2}, 0, 0, 0)]]
+    path.write_bytes(written([*steps, steps[0]])[:-5])
     read = read_counts(path)
     assert len(read) == 2
     assert read.instructions.tolist() == [7, 8]
@@ -258,23 +261,38 @@ def test_a_cut_off_line_of_counts_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_step_without_marks_skipped_all_layers(tmp_path: Path) -> None:
-    path = tmp_path / "counts.txt"
-    path.write_text("S 1,0,0 8:5;0,0,2 8:1;0,0,0 8:2\nS 1,0,3 8:4\n")
+    path = tmp_path / "counts.bin"
+    whole = [({8: 5}, 1, 0, 0), ({8: 1}, 0, 0, 2), ({8: 2}, 0, 0, 0)]
+    path.write_bytes(written([whole, [({8: 4}, 1, 0, 3)]]))
     read = read_counts(path)
     assert read.layers.tolist() == [[5, 1, 2], [0, 0, 4]]
     assert read.taken.tolist() == [[1, 0, 0], [0, 0, 1]]
     assert read.fetched.tolist() == [[0, 2, 0], [0, 0, 3]]
     assert read.skipped.tolist() == [False, True]
-    path.write_text("S 1,0,0 8:5;0,0,2 8:1;0,0,0 8:2\nS 1,0,0 8:4;0,0,0 8:1\n")
+    path.write_bytes(written([whole, whole[:2]]))
     with pytest.raises(EdgeFlowError, match="differ in their number of layer marks"):
         read_counts(path)
 
 
-def test_damaged_counts_name_the_line(tmp_path: Path) -> None:
-    path = tmp_path / "counts.txt"
-    path.write_text("S 1,0,0 8:5\nS x\n")
-    with pytest.raises(EdgeFlowError, match="line 2"):
+@pytest.mark.parametrize("damage", [[0], [1, 2, 0, 0, 0], [2**40]])
+def test_damaged_counts_name_the_place(tmp_path: Path, damage: list[int]) -> None:
+    path = tmp_path / "counts.bin"
+    good = written([[({8: 5}, 1, 0, 0)]])
+    path.write_bytes(good + np.array(damage, np.uint64).tobytes())
+    with pytest.raises(EdgeFlowError, match=f"byte {len(good)}: damaged"):
         read_counts(path)
+
+
+def test_counts_read_in_pieces_keep_their_mixes(tmp_path: Path) -> None:
+    step = [({8: 5}, 1, 0, 0), ({8: 1}, 0, 0, 2)]
+    data = written([step, step, step])
+    reader = CountsReader("counts.bin")
+    taken, at = [], 0
+    for end in range(0, len(data) + 12, 12):
+        at += reader.feed(data[at:end])
+        taken.append(reader.take())
+    assert sum(map(len, taken)) == 3
+    assert all((one.layers == [5, 1]).all() for one in taken if len(one))
 
 
 def test_a_branch_to_an_instruction_in_two_words_takes_another_fetch() -> None:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from edgeflow.profiling.counts import Counts
 from edgeflow.profiling.models import load_cycle_model
 from edgeflow.profiling.report import kind_text
 from edgeflow.profiling.result import ESTIMATED, MEASURED
 from edgeflow.profiling.timing import Timing, estimated_timing
-from edgeflow.profiling.trace import Counts
 from edgeflow.targets.part import load_part
 
 CYCLES = np.array([1000.0, 3000.0])
@@ -40,7 +40,9 @@ def test_a_part_without_calibration_has_no_energy() -> None:
 def test_estimates_carry_model_and_error() -> None:
     part, model = load_part("nucleo-l4r5zi"), load_cycle_model("cortex-m4")
     assert model is not None
-    ran = Counts(np.array([8]), np.array([[[600]], [[1800]]]), *np.zeros((3, 2, 1), int))
+    ran = Counts(
+        np.array([8]), np.array([[600], [1800]]), np.array([[0], [1]]), *np.zeros((3, 2, 1), int)
+    )
     timing = estimated_timing(ran, np.array([[600.0], [1800.0]]), model, part)
     latency = timing.summary(timing.latency_us)
     assert latency is not None

@@ -14,8 +14,11 @@
  *            rom=ADDRESS:SIZE, line=BYTES, lines=N   count lines that a data cache of N lines
  *                       (fully associative, least recently used goes) must fetch from this region
  *
- * result: one line per step, "S" and then for each layer and for the rest after the last mark
- * "taken,split,fetched class:count class:count ...", separated by ";".
+ * result: words of 64 bits in the host's byte order. Of a step: the number of its layers, with the
+ * rest after the last mark as one more, then of each "mix, taken, split, fetched". A mix is the
+ * instructions by class, told when it first occurs, before its step: MIX + the number of its
+ * classes, then of each "class << 56 | count". The first mix is number 1. Most layers run the same
+ * instructions in every step, so a step takes a hundred bytes, not thousands.
  */
 #include "qemu_api.h"
 
@@ -28,10 +31,13 @@
 #define CLASSES 256
 #define BUCKETS 4096
 #define MAX_LINES 1024
+#define MIX (1ull << 63)
 #define CLASS_BRANCH 1 /* the three classes that can call a marker; see classes.py */
 #define CLASS_CALL 2
 #define CLASS_JUMP 19
-#define CLASS_LOOP 5 /* its jump is no taken branch: the core knows where it goes */
+#define CLASS_STORE 18
+#define CLASS_STORES 128 /* + number of registers */
+#define CLASS_LOOP 5     /* its jump is no taken branch: the core knows where it goes */
 
 EXPORT int qemu_plugin_version = EF_API_OLDEST;
 
@@ -72,8 +78,23 @@ static int in_step;
 static block_t *touched;
 static block_t *last; /* the block that ran before; NULL after a marker */
 static uint64_t taken, split, fetched;
-static char *text; /* the step so far */
-static size_t text_size, text_space;
+
+typedef struct mix {
+    struct mix *next; /* in its bucket */
+    uint64_t number;
+    uint64_t counts[CLASSES];
+} mix_t;
+
+static mix_t *mixes[BUCKETS];
+static uint64_t mix_count;
+
+typedef struct {
+    uint64_t *words;
+    size_t size, space;
+} words_t;
+
+static words_t step = {NULL, 0, 0};  /* so far, behind a place for the number of its layers */
+static words_t fresh = {NULL, 0, 0}; /* mixes that it has first */
 
 static int inside(range_t range, uint64_t address) {
     return address - range.start < range.size;
@@ -96,12 +117,40 @@ static void *need(void *memory) {
     return memory;
 }
 
-static void append(const char *format, unsigned long long a, unsigned long long b) {
-    if (text_space - text_size < 64) {
-        text_space = 2 * text_space + 4096;
-        text = need(realloc(text, text_space));
+static void append(words_t *words, uint64_t value) {
+    if (words->size == words->space) {
+        words->space = 2 * words->space + 512;
+        words->words = need(realloc(words->words, words->space * sizeof value));
     }
-    text_size += (size_t)snprintf(text + text_size, text_space - text_size, format, a, b);
+    words->words[words->size++] = value;
+}
+
+/* Number of a mix, which is told if it is new. */
+static uint64_t number_of(const uint64_t *counts) {
+    uint64_t hash = 0, classes = 0;
+    for (unsigned i = 0; i < CLASSES; i++) {
+        hash = (hash ^ counts[i]) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 32;
+        classes += counts[i] > 0;
+    }
+    mix_t **bucket = &mixes[hash % BUCKETS];
+    for (const mix_t *mix = *bucket; mix != NULL; mix = mix->next) {
+        if (memcmp(mix->counts, counts, sizeof mix->counts) == 0) {
+            return mix->number;
+        }
+    }
+    mix_t *mix = need(malloc(sizeof *mix));
+    memcpy(mix->counts, counts, sizeof mix->counts);
+    mix->number = ++mix_count;
+    mix->next = *bucket;
+    *bucket = mix;
+    append(&fresh, MIX | classes);
+    for (uint64_t i = 0; i < CLASSES; i++) {
+        if (counts[i] > 0) {
+            append(&fresh, i << 56 | counts[i]);
+        }
+    }
+    return mix->number;
 }
 
 static void forget(void) {
@@ -130,13 +179,10 @@ static void mark(void) {
             counts[call]--;
         }
     }
-    append(text_size == 0 ? "S %llu,%llu" : ";%llu,%llu", taken, split);
-    append(",%llu", fetched, 0);
-    for (unsigned i = 0; i < CLASSES; i++) {
-        if (counts[i] > 0) {
-            append(" %llu:%llu", i, counts[i]);
-        }
-    }
+    append(&step, number_of(counts));
+    append(&step, taken);
+    append(&step, split);
+    append(&step, fetched);
     forget();
 }
 
@@ -158,11 +204,24 @@ static void on_block(unsigned vcpu, void *user) {
     }
 }
 
+static void give_up(void) {
+    const int why = errno;
+    fprintf(stderr, "ef_count: cannot write the counts: %s\n", strerror(why));
+    exit(why); /* the message may have had no place, too */
+}
+
+static void tell(const words_t *words) {
+    if (fwrite(words->words, sizeof words->words[0], words->size, out) != words->size) {
+        give_up();
+    }
+}
+
 static void on_begin(unsigned vcpu, void *user) {
     (void)vcpu;
     (void)user;
     forget(); /* of a step that never ended */
-    text_size = 0;
+    step.size = 0;
+    append(&step, 0);
     last = NULL;
     in_step = 1;
 }
@@ -184,12 +243,13 @@ static void on_end(unsigned vcpu, void *user) {
     }
     mark();
     in_step = 0;
-    append("\n", 0, 0);
+    step.words[0] = (step.size - 1) / 4;
+    tell(&fresh);
+    tell(&step);
+    fresh.size = 0;
     /* flushed at each step: QEMU may be killed at any time */
-    if (fwrite(text, 1, text_size, out) != text_size || fflush(out) != 0) {
-        const int why = errno;
-        fprintf(stderr, "ef_count: cannot write the counts: %s\n", strerror(why));
-        exit(why); /* the message may have had no place, too */
+    if (fflush(out) != 0) {
+        give_up();
     }
 }
 
@@ -257,6 +317,9 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     block_t *block = find_block(tb, start, count);
     qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, block);
     for (size_t i = 0; rom.size > 0 && i < count; i++) {
+        if (block->classes[i] == CLASS_STORE || block->classes[i] > CLASS_STORES) {
+            continue; /* reads nothing */
+        }
         qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(tb, i), on_read,
                                          QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
     }
@@ -317,7 +380,7 @@ static int parse_argument(const char *name, const char *value) {
     } else if (strcmp(name, "map") == 0) {
         return read_map(value);
     } else if (strcmp(name, "out") == 0) {
-        out = fopen(value, "w");
+        out = fopen(value, "wb");
         if (out == NULL) {
             fprintf(stderr, "ef_count: %s: %s\n", value, strerror(errno));
             return -1;
