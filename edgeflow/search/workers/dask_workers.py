@@ -11,7 +11,7 @@ from edgeflow.errors import CompressError
 _NAME = "edgeflow-context"
 
 
-class _Context(WorkerPlugin):  # type: ignore[misc]
+class _Context(WorkerPlugin):
     """Gives the context to each worker, those that come later too."""
 
     def __init__(self, context: Any) -> None:
@@ -71,4 +71,5 @@ class Dask:
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    return function(get_worker().plugins[_NAME].context, *arguments)
+    plugin: Any = get_worker().plugins[_NAME]
+    return function(plugin.context, *arguments)
