@@ -19,7 +19,7 @@ from edgeflow.errors import CheckFailed, EdgeFlowError
 
 # In the order of the pipeline, which is the order in --help.
 COMMANDS = (
-    "demo", "data", "train", "compress", "inspect", "compile", "float", "export", "flash",
+    "demo", "data", "train", "compress", "search", "inspect", "compile", "float", "export", "flash",
     "profile", "energy", "budget", "live", "apps", "compare", "imc", "mlperf", "bench", "boards",
     "doctor",
 )  # fmt: skip

@@ -53,6 +53,8 @@ class Run:
         Other metrics of the program, and their values; None in a file of an older version.
     extremes : list of Extreme
         The worst class or value, and the worst subject.
+    subjects : mapping
+        The headline of each subject.
     bytes : int
         Weights and other constants: those in the image where it was compiled, else packed in
         their bits.
@@ -76,6 +78,7 @@ class Run:
     metric: Metric
     others: Mapping[Metric, float | None] = field(default_factory=dict)
     extremes: Sequence[Extreme] = ()
+    subjects: Mapping[str, float] = field(default_factory=dict)
     recipe: str | None = None
     bytes: int | None = None
     board: str | None = None
@@ -104,7 +107,7 @@ class Run:
     def to_json(self) -> dict[str, Any]:
         """Return the fields and `drop` as JSON values; extremes as ``{"name", "value"}``."""
         plain = {item.name: getattr(self, item.name) for item in fields(self)}
-        for name in ("score_float", "score", "metric", "others", "extremes"):
+        for name in ("score_float", "score", "metric", "others", "extremes", "subjects"):
             del plain[name]
         return {
             **{name: plain.pop(name) for name in ("name", "hash", "data", "split")},
@@ -195,6 +198,11 @@ def write_comparison(runs: Sequence[Run], path: str | Path) -> None:
             name = "-".join(["front", key] + ([metric.name] if metric != metrics[0] else []))
             svg = figures.pareto(points, label, name, metric)
             drawn.append({"title": f"{metric.title} against {label}", "svg": svg})
+    for metric in metrics:
+        spread = {run.name: run.subjects for run in runs if run.metric == metric and run.subjects}
+        if spread:
+            svg = figures.spread(spread, f"spread-{metric.name}", metric)
+            drawn.append({"title": f"{metric.title} of the subjects of each run", "svg": svg})
     page = template("compare.html.j2").render(
         runs=runs, figures=drawn, table=tables(runs), version=__version__,
         title=" or ".join(metric.title for metric in metrics), legend=_legend(runs),
@@ -320,6 +328,7 @@ def _details(
         "metric": task.headline,
         "others": {other: overall.get(other.name) for other in task.metrics[1:]},
         "extremes": [*task.extremes(overall), task.headline.worst_subject(subjects)],
+        "subjects": dict(subjects),
     }
 
 

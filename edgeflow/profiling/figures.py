@@ -324,6 +324,27 @@ def pareto(
         return svg_of(figure, name, f"{metric.title} against {label}")
 
 
+def spread(values: Mapping[str, Mapping[str, float]], name: str, metric: Metric) -> str:
+    """Headline of each subject, a column of dots per run, and their mean.
+
+    Parameters
+    ----------
+    values : mapping
+        By run, the values by subject.
+    """
+    with figure_of(6.2, 3.6) as (figure, axes):
+        for place, subjects in enumerate(values.values()):
+            found = _scaled(metric, list(subjects.values()))
+            axes.plot([place] * len(found), found, "o", color=BLUE, ms=4, alpha=0.35)
+            axes.plot([place - 0.25, place + 0.25], [found.mean()] * 2, color=_INK, lw=1.2)
+        axes.set_xlim(-0.7, len(values) - 0.3)
+        names = shown_names(values) if len(values) <= _MOST_NAMES else []
+        axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 6 else 0)
+        axes.set_xlabel("runs; a dot: a subject, a line: their mean")
+        axes.set_ylabel(metric.axis)
+        return svg_of(figure, name, f"{metric.title} of the subjects of each run")
+
+
 def size_text(size: int) -> str:
     """Return bytes as text: 812 B, 11.6 kB, 1.2 MB (decimal)."""
     if size < 1000:

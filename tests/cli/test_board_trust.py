@@ -18,6 +18,7 @@ COMMANDS = {
     "profile": ["profile", "build", "--data", "none.csv"],
     "flash": ["flash", "build"],
     "compress": ["compress", "none.onnx", "--data", "none.csv"],
+    "search": ["search", "--data", "none.csv"],
     "bench": ["bench", "kernels", "--shape", "4x4"],
     "schedules": ["bench", "schedules", "-o", "out.toml"],
     "cells": ["bench", "cells", "--cell", "gru", "--hidden", "4"],
