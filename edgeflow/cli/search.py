@@ -84,7 +84,7 @@ def command(
     from edgeflow.search.search import FOLDER, command_of
 
     found = data if data is None or not Path(data).exists() else str(Path(data).resolve())
-    given = {
+    given: dict[str, Any] = {
         "space": None if space is None else str(space.resolve()), "data": found, "board": board,
         "max_flash": max_flash, "max_ram": max_ram, "max_instructions": max_instructions,
         "objectives": objectives, "trials": trials, "workers": workers, "sampler": sampler,

@@ -149,7 +149,8 @@ def read_space(path: str | Path | None, kind: str = "classes") -> Space:
 def make_space(content: Mapping[str, Any], where: str = "space") -> Space:
     """Return the space of a file's content; parameters and errors are those of `read_space`."""
     tables = {k: v for k, v in content.items() if k not in ("about", "rungs", "start")}
-    known, parameters, fixed = _known(), [], {}
+    known, fixed = _known(), {}
+    parameters: list[Parameter] = []
     for name, value in _leaves(tables, where):
         if name not in known and not name.startswith("model.cell_options."):
             table = name.partition(".")[0]
@@ -174,7 +175,7 @@ def _known() -> set[str]:
         kind = info.annotation
         if table in ("about", "decide", "imc") or kind is None:
             continue
-        inside = [f.name for f in fields(kind)] if is_dataclass(kind) else kind.model_fields  # type: ignore[attr-defined]
+        inside = [f.name for f in fields(kind)] if is_dataclass(kind) else [*kind.model_fields]
         found |= {f"{table}.{name}" for name in inside}
     return found - {"train.epochs", "train.seed"}
 
@@ -194,7 +195,7 @@ def _leaves(table: Mapping[str, Any], where: str, prefix: str = "") -> Iterator[
 
 
 def _parameter(name: str, value: Any, before: Sequence[Parameter], where: str) -> Parameter:
-    given = {"choices": value} if isinstance(value, list) else dict(value)
+    given: dict[str, Any] = {"choices": value} if isinstance(value, list) else dict(value)
     when = {
         other: tuple(values) if isinstance(values, list) else (values,)
         for other, values in given.pop("when", {}).items()

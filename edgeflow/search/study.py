@@ -92,7 +92,7 @@ class Study:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.space, self.sampler, self.seed = space, sampler, seed
-        ways = list(directions.values())
+        ways = [optuna.study.StudyDirection[way.upper()] for way in directions.values()]
         self._memory = optuna.create_study(directions=ways)
         self._file: optuna.Study | None = None
         if path is not None:
