@@ -81,11 +81,14 @@ def chained(stream: Words, x: Ints) -> Ints:
     """Return the sums of ``ef_matvec_chain_s4_s16_dsp``."""
     pairs = -(-len(x) // 2)
     x = np.pad(x, (0, 2 * pairs - len(x)), constant_values=-32768)
-    groups = stream.reshape(-1, 6 + 2 * pairs + 8)
+    whole = 6 + 2 * pairs + 8
+    bare = int(stream[0]) // 16 * (whole - 6)
+    without = np.pad(stream[1 : 1 + bare].reshape(-1, whole - 6), ((0, 0), (6, 0)))
+    groups = np.concatenate([without, stream[1 + bare :].reshape(-1, whole)])
     words = (
         groups[:, 6:-8].reshape(len(groups), pairs, 2)[..., ::-1].swapaxes(1, 2).reshape(-1, pairs)
     )
-    start = groups[:, :6].view("<i4").astype(np.int64).reshape(-1, 3)
+    start = np.ascontiguousarray(groups[:, :6]).view("<i4").astype(np.int64).reshape(-1, 3)
     turned = words >> 8 | words << 24
     left = [turned & 0xF00FF00F, words & 0x0F0F0F0F, words & 0xF000F000]
     halves = [signed(halfwords(np.ascontiguousarray(w), 2 * pairs), 16) for w in left]

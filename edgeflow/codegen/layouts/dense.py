@@ -246,8 +246,8 @@ class RowQuads(Layout):
 class ChainedNibbles(Layout):
     """Words of two columns and four rows, those of rows 4 to 7 of eight before rows 0 to 3.
 
-    Their nibbles, from the top, are ``d1 b1 a0 c1 d0 b0 a1 c0``, b and c plus 8
-    (``ef_matvec_chain_s4_s16_dsp.S``).
+    Their nibbles, from the top, are ``d1 b1 a0 c1 d0 b0 a1 c0``, b and c plus 8. The first groups
+    have no starts where all their biases are 0 (``ef_matvec_chain_s4_s16_dsp.S``).
     """
 
     weight_bits = 4
@@ -260,7 +260,9 @@ class ChainedNibbles(Layout):
         words = (fours << place[:, None]).sum(axis=(2, 4))[:, ::-1].swapaxes(1, 2)
         a, b, c, d = np.moveaxis(bias.reshape(-1, 2, 4), -1, 0)
         start = np.stack([4096 * a + b, 256 * b + c, 4096 * d], axis=-1).reshape(-1, 6)
-        return complete(group_stream(start, words, multiplier << matrix.shift))
+        biased = np.append(np.flatnonzero(bias.any(axis=1)), matrix.rows // 8).min()
+        stream = group_stream(start, words, multiplier << matrix.shift).reshape(len(start), -1)
+        return complete(np.array([16 * biased]), stream[:biased, 6:], stream[biased:])
 
 
 class NibbleColumns(Layout):

@@ -11,23 +11,22 @@
  * and all others follow. This and |A|, |D| < 2^19, |B| < 2^22 for every input, and multipliers that
  * already hold the shift, are checked when the weights are packed.
  *
- * The stream of a group is starts T U V of rows 0 to 3 and 4 to 7; words of rows 4 to 7 and 0 to 3
- * for each two columns; multipliers.
+ * The stream is two bytes for each row of the first groups, all of whose biases are 0; groups. One of
+ * them is starts T U V of rows 0 to 3 and 4 to 7, but for those first ones; words of rows 4 to 7 and
+ * 0 to 3 for each two columns; multipliers.
  *
  * Registers: r0 stream, r1 x, r2-r7 accumulators, r8 mask, r9 is overwritten.
  */
     .equ GROUP, 8
     .equ UNROLLED, 16
+    .equ OWN, 40
 #include "ef_matvec_dsp.inc"
+#include "ef_matvec_chain_dsp.inc"
 
-    .macro CHAIN t, u, v, w, x
-    and r9, r8, \w, ror #8
-    smlad \t, r9, \x, \t
-    and r9, \w, #0x0f0f0f0f
-    smlad \u, r9, \x, \u
-    and \w, \w, #0xf000f000
-    smlad \v, \w, \x, \v
-    .endm
+/* more of the frame */
+    .equ ZERO, FRAME - OWN        /* starts of a group without biases, then the entry */
+    .equ BEGIN, FRAME - OWN + 28  /* of a group */
+    .equ BIASED, FRAME - OWN + 32 /* end of y where groups with biases follow; 0: they do not */
 
 /* Two columns; the loads pipeline. */
     .macro BLOCK
@@ -36,27 +35,6 @@
     ldr r12, [r0], #8
     CHAIN r2, r3, r4, r11, r10
     CHAIN r5, r6, r7, r12, r10
-    .endm
-
-/* Four rows of T U V to saturated halfwords in \t and \v; r9 to r12 and lr are free, r1 is 2048. */
-    .macro FOUR_RESULTS t, u, v
-    asr r9, \u, #8       /* B + C / 256 */
-    sub r10, r9, \t
-    sbfx r10, r10, #0, #12
-    sub r9, r9, r10
-    bfi \u, r10, #8, #24 /* C */
-    sub \t, \t, r9       /* 4096 A */
-    ldmia.w r0!, {r10-r12, lr}
-    smmla \t, \t, r10, r1 /* (4096 A m + 2048 2^32) >> 32, then >> 12: rounded as SMMULR does */
-    smmulr r9, r9, r11
-    smmulr \u, \u, r12
-    smmla \v, \v, lr, r1
-    ssat \t, #16, \t, asr #12
-    ssat r9, #16, r9
-    ssat \u, #16, \u
-    ssat \v, #16, \v, asr #12
-    pkhbt \t, \t, r9, lsl #16
-    pkhbt \v, \u, \v, lsl #16
     .endm
 
     FUNCTION ef_matvec_chain_s4_s16_dsp
@@ -74,30 +52,48 @@
     it hi
     adrhi.w r10, 19f + 1 /* nothing is skipped the first time */
     str r10, [sp, #ENTRY]
-5:  mov r8, #0x000f000f
+5:  ldrd r2, r3, [sp, #CONSTANT]
+    rsb r2, r2, #0
+    rsb r3, r3, #0
+    mov r4, #0
+    mov r5, r2
+    mov r8, r3
+    mov r9, #0
+    add r11, sp, #ZERO
+    stm r11, {r2-r5, r8-r10}
+    adr.w r10, 12f + 1
+    strd r10, r7, [sp, #BEGIN]
+    mov r8, #0x000f000f
     orr r8, r8, #0xf000f000
     mov r9, r6
-    mov r10, r7
-    b 80f
+    ldr r10, [r0], #4
+    add r10, r10, r6
+    str r10, [sp, #Y_END]
+    b 31f
     .align 2
-10: ldmia.w r0!, {r2-r7}
-    ldr.w pc, [sp, #ENTRY]
-18: ldr.w lr, [sp, #LAST]
-    cmp.w lr, r1
-    ldr.w pc, [sp, #FIRST]
-19: ldr.w lr, [sp, #LAST]
-    cmp.w lr, r1
-20: BLOCK
-21: .rept UNROLLED - 1
-    BLOCK
-    .endr
-    bhi.w 19b
-30: ldrd r9, r10, [sp, #CONSTANT]
+10: ldr.w pc, [sp, #BEGIN]
+11: ldmia.w r0!, {r2-r7}
+    ldrd r9, r10, [sp, #CONSTANT]
     sub r2, r2, r9
     sub r3, r3, r10
     sub r5, r5, r9
     sub r6, r6, r10
-    mov r1, #2048
+    ldr.w pc, [sp, #ENTRY]
+    .align 2
+12: add r2, sp, #ZERO
+    ldm.w r2, {r2-r7, pc}
+18: ldr.w lr, [sp, #LAST]
+    cmp.w lr, r1
+    ldr.w pc, [sp, #FIRST]
+    .align 2
+19: ldr.w lr, [sp, #LAST]
+22: cmp.w lr, r1
+20: BLOCK
+21: .rept UNROLLED - 1
+    BLOCK
+    .endr
+    bhi.w 22b
+30: mov r1, #2048
     FOUR_RESULTS r2, r3, r4
     FOUR_RESULTS r5, r6, r7
     ldm sp, {r1, r9, r10}
@@ -106,5 +102,14 @@
     str r5, [r9], #4
     str r7, [r9], #4
     str r9, [sp, #Y]
-    FINISH 10b, r9, r10, r11, r12, r2, r3
+31: cmp r9, r10
+    blo 10b
+    ldr r3, [sp, #BIASED]
+    cbz r3, 32f
+    mov r10, r3
+    str r10, [sp, #Y_END]
+    adr.w r12, 11b + 1
+    mov r2, #0
+    strd r12, r2, [sp, #BEGIN]
+32: FINISH 10b, r9, r10, r11, r12, r2, r3
     END ef_matvec_chain_s4_s16_dsp
