@@ -160,11 +160,13 @@ def scores(model: Any, data: Dataset, warmup: int, split: str = "test") -> dict[
     return dict(data.task.scores(found.truth, decided, whose))
 
 
-def profiled(program: Program, board: str, folder: str, data: Dataset) -> str:
-    """Return what a step costs on a board, and whether all outputs were the program's own."""
-    found = ef.profile(ef.compile(program, board, folder), data, split="test")
-    return (
-        f"{program}: {found.instructions_per_step['mean']:.0f} instructions a step on {board}, "
-        f"{found.mismatches} mismatches in {found.steps} steps, {found.flash_bytes} B of flash, "
-        f"{found.ram_bytes} B of RAM"
-    )
+def profiled(program: Program, boards: str, folder: str, data: Dataset) -> Iterator[str]:
+    """Yield what a step costs on each board, and whether all outputs were the program's own."""
+    for board in boards.split(","):
+        found = ef.profile(ef.compile(program, board, f"{folder}/{board}"), data, split="test")
+        counted = found.instructions_per_step
+        cost = f"{counted['mean']:.0f} instructions a step, " if counted else ""
+        yield (
+            f"{program} on {board}: {cost}{found.mismatches} mismatches in {found.steps} steps, "
+            f"{found.flash_bytes} B of flash, {found.ram_bytes} B of RAM"
+        )

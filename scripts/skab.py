@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-far", type=float, default=0.1)
-    parser.add_argument("--board", help="profile on it, with the test runs")
+    parser.add_argument("--board", default="", help="profile on these, with the test runs")
     parser.add_argument("--out", default="build-skab")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -66,8 +66,8 @@ def main() -> None:
     print(program, program.metadata["residual"])
     for split in ("train", "val", "test"):
         _print_scores(program, data, split)
-    if given.board:
-        build = ef.compile(program, given.board, given.out)
+    for board in filter(None, given.board.split(",")):
+        build = ef.compile(program, board, f"{given.out}/{board}")
         print(ef.profile(build, data, split="test"))
 
 
