@@ -19,8 +19,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 from adaptive_forecast import Learner, learning
-from lagged_gru import Deployed, Forecaster, profiled, program_of, scores
+from lagged_gru import Deployed, Forecaster, program_of, scores
 from numpy.typing import NDArray
+from on_boards import profiled
 from online_recurrence import SETTINGS, learned
 from torch import Tensor
 

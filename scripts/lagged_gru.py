@@ -158,15 +158,3 @@ def scores(model: Any, data: Dataset, warmup: int, split: str = "test") -> dict[
     whose = found.of_decisions(found.person)
     decided = np.concatenate([one[found.decisions] for one in outputs])
     return dict(data.task.scores(found.truth, decided, whose))
-
-
-def profiled(program: Program, boards: str, folder: str, data: Dataset) -> Iterator[str]:
-    """Yield what a step costs on each board, and whether all outputs were the program's own."""
-    for board in boards.split(","):
-        found = ef.profile(ef.compile(program, board, f"{folder}/{board}"), data, split="test")
-        counted = found.instructions_per_step
-        cost = f"{counted['mean']:.0f} instructions a step, " if counted else ""
-        yield (
-            f"{program} on {board}: {cost}{found.mismatches} mismatches in {found.steps} steps, "
-            f"{found.flash_bytes} B of flash, {found.ram_bytes} B of RAM"
-        )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from on_boards import profiled
 from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,9 +67,8 @@ def main() -> None:
     print(program, program.metadata["residual"])
     for split in ("train", "val", "test"):
         _print_scores(program, data, split)
-    for board in filter(None, given.board.split(",")):
-        build = ef.compile(program, board, f"{given.out}/{board}")
-        print(ef.profile(build, data, split="test"))
+    for line in profiled(program, given.board, given.out, data):
+        print(line, flush=True)
 
 
 def _level(data: Dataset, normal: list[np.ndarray]) -> Program:

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from lagged_gru import Deployed, Forecaster, profiled, program_of, scores
+from lagged_gru import Deployed, Forecaster, program_of, scores
 from numpy.typing import NDArray
+from on_boards import profiled
 from torch import Tensor
 
 from edgeflow.data import Dataset, Recording, load_dataset
