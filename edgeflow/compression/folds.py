@@ -51,7 +51,8 @@ def left_out(
     truth, subjects = [], []
     for folder in folders:
         left = _as_trained(folder, dataset)
-        chain, calibration = load_chain(folder, left)
+        # which tells more words apart than `dataset` may have
+        chain, calibration = load_chain(folder, replace(left, target=program.task))
         other = quantize(chain, calibration, widths)
         if other.window or other.outputs != program.outputs:
             raise CompressError(f"{folder}: it is no training of the same kind of model")

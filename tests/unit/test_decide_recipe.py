@@ -6,6 +6,7 @@ Unit tier: alone they would catch a recipe whose layer reads other data than it 
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,11 +61,15 @@ def test_folds_choose_a_detector_on_those_they_left_out(tmp_path: Path) -> None:
             replace(data, people=people), "mingru", out=tmp_path / name, mode="streaming",
             hidden=6, epochs=3,
         )  # fmt: skip
-    recipe = {"decide": {"detect": 20, "folds": [str(tmp_path / "fold")]}}
+    recipe: dict[str, Any] = {"decide": {"detect": 20, "folds": [str(tmp_path / "fold")]}}
     program = ef.compress(tmp_path / "own", data, recipe=recipe, out=tmp_path / "m.onnx")
     found = program.metadata["detect"]
     assert found["chosen_by"] == ["b"] and data.people["test"] == ["e"]
     assert found["val"]["false_alarms_per_hour"] <= 20 and found["val"]["recall"] > 0.5
+
+    recipe["decide"]["words"] = "yes"
+    some = ef.compress(tmp_path / "own", data, recipe=recipe, out=tmp_path / "some.onnx")
+    assert some.metadata["detect"]["chosen_by"] == ["b"]
 
     def refused(words: str, **decide: object) -> None:
         with pytest.raises((CompressError, DataError), match=words):
