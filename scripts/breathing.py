@@ -19,8 +19,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 from adaptive_forecast import Learner, learning
-from lagged_gru import Deployed, Forecaster, profiled, program_of, scores
+from lagged_gru import Deployed, Forecaster, program_of, scores
 from numpy.typing import NDArray
+from on_boards import profiled
 from online_recurrence import SETTINGS, learned
 from torch import Tensor
 
@@ -88,7 +89,7 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--board", help="profile on it, with the rest of each sequence")
+    parser.add_argument("--board", help="profile on it, or several, with the rest of each sequence")
     parser.add_argument("--out", default="build-breathing")
     given = parser.parse_args()
     layer = given.adapt == "layer"
@@ -218,7 +219,8 @@ def _tested(
     if given.adapt:
         found |= {f"at {key}": one["nrmse"] for key, one in in_integers["horizons"].items()}
     if given.board:
-        print(profiled(program, given.board, f"{given.out}-{patient.name}", own), flush=True)
+        for line in profiled(program, given.board, f"{given.out}-{patient.name}", own):
+            print(line, flush=True)
     return {
         "float": _nrmse(deployed, own, patient.name, warmup),
         **found,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from on_boards import profiled
 from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,9 +135,8 @@ def main() -> None:
     print(program, program.metadata["count"])
     for split in ("val", *(("test",) if given.test else ())):
         _print_scores(program, data, split)
-    for board in filter(None, given.board.split(",")):
-        build = ef.compile(program, board, f"{given.out}/{board}")
-        print(ef.profile(build, data, split="test", steps=given.steps))
+    for line in profiled(program, given.board, given.out, data, given.steps):
+        print(line, flush=True)
 
 
 def _trained(parts: Parts, given: argparse.Namespace) -> Follower:

@@ -2,10 +2,10 @@
 
 python scripts/digit_voices.py -o voices --count 1000
 python scripts/keywords.py --root DATA --voices voices -o keywords.npz --people people
-edgeflow train --data keywords.npz --people people/george-lucas.json --task events \\
-  --mode streaming --front log-mel -o runs/george-lucas
-edgeflow compress runs/george-lucas --data keywords.npz --people people/george-lucas.json \\
-  --detect 1 --words zero,one,seven --folds runs/george-jackson,runs/george-nicolas -o kw.onnx
+edgeflow train --data keywords.npz --people people/lucas.json --task events --mode streaming \\
+  --front log-mel -o runs/lucas
+edgeflow compress runs/lucas --data keywords.npz --people people/lucas.json --detect 1 \\
+  --words zero,one,seven --folds runs/george-lucas --folds runs/lucas-nicolas -o lucas.onnx
 
 Each speaker has an hour for validation and test, in which all clips of all ten digits are said once
 at random moments, and as much for training, in which they are said several times, each time at
@@ -13,8 +13,8 @@ another pace and through another filter, as those of synthetic voices. Each minu
 with noise of its own, from white to brown. The tag of a word lasts from its beginning to a tenth of
 a second after it; in training only around its end, when all of it has been heard.
 
-For each two speakers the folder of --people gets a file in which the first one tests, the second
-one validates and the others train.
+The folder of --people gets a file for each speaker, who tests while all others train, and one for
+each two, of whom neither trains: models that choose the detector of the first.
 """
 
 import argparse
@@ -62,11 +62,11 @@ def main() -> None:
     speakers = list(clips)
     if given.voices:
         more = load_dataset(given.voices)
-        said = _clips(more.recordings, more.classes, data.classes).values()
+        spoken = _clips(more.recordings, more.classes, data.classes).values()
         # a minute has several of them, at one level
         clips[VOICES] = [
             (LEVEL * clip / np.sqrt(np.square(clip).mean()), tag)
-            for own in said
+            for own in spoken
             for clip, tag in own
         ]
     rng = np.random.default_rng(given.seed)
@@ -95,10 +95,13 @@ def main() -> None:
     )  # fmt: skip
     folder = Path(given.people)
     folder.mkdir(parents=True, exist_ok=True)
-    for test, val in itertools.combinations(speakers, 2):
-        train = [who + TRAINS for who in clips if who not in (test, val)]
+    for out in [*((one,) for one in speakers), *itertools.combinations(speakers, 2)]:
+        test = out[0]
+        # with one left out, whoever validates has trained: --folds chooses
+        val = out[1] if len(out) > 1 else next(one for one in speakers if one != test)
+        train = [who + TRAINS for who in clips if who not in out]
         people = {"train": train, "val": [val], "test": [test]}
-        (folder / f"{test}-{val}.json").write_text(json.dumps(people), encoding="utf-8")
+        (folder / f"{'-'.join(out)}.json").write_text(json.dumps(people), encoding="utf-8")
 
 
 def _clips(

@@ -158,13 +158,3 @@ def scores(model: Any, data: Dataset, warmup: int, split: str = "test") -> dict[
     whose = found.of_decisions(found.person)
     decided = np.concatenate([one[found.decisions] for one in outputs])
     return dict(data.task.scores(found.truth, decided, whose))
-
-
-def profiled(program: Program, board: str, folder: str, data: Dataset) -> str:
-    """Return what a step costs on a board, and whether all outputs were the program's own."""
-    found = ef.profile(ef.compile(program, board, folder), data, split="test")
-    return (
-        f"{program}: {found.instructions_per_step['mean']:.0f} instructions a step on {board}, "
-        f"{found.mismatches} mismatches in {found.steps} steps, {found.flash_bytes} B of flash, "
-        f"{found.ram_bytes} B of RAM"
-    )

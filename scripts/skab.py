@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from on_boards import profiled
 from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-far", type=float, default=0.1)
-    parser.add_argument("--board", help="profile on it, with the test runs")
+    parser.add_argument("--board", default="", help="profile on these, with the test runs")
     parser.add_argument("--out", default="build-skab")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -66,9 +67,8 @@ def main() -> None:
     print(program, program.metadata["residual"])
     for split in ("train", "val", "test"):
         _print_scores(program, data, split)
-    if given.board:
-        build = ef.compile(program, given.board, given.out)
-        print(ef.profile(build, data, split="test"))
+    for line in profiled(program, given.board, given.out, data):
+        print(line, flush=True)
 
 
 def _level(data: Dataset, normal: list[np.ndarray]) -> Program:

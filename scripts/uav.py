@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from lagged_gru import Deployed, Forecaster, profiled, program_of, scores
+from lagged_gru import Deployed, Forecaster, program_of, scores
 from numpy.typing import NDArray
+from on_boards import profiled
 from torch import Tensor
 
 from edgeflow.data import Dataset, Recording, load_dataset
@@ -44,7 +45,9 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--board", help="profile on it, with each flight that is left out")
+    parser.add_argument(
+        "--board", help="profile on it, or several, with each flight that is left out"
+    )
     parser.add_argument("--out", default="build-uav")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -82,7 +85,8 @@ def _tested(data: Dataset, flight: str, given: argparse.Namespace) -> dict[str, 
         flush=True,
     )
     if given.board:
-        print(profiled(program, given.board, f"{given.out}-{flight}", data), flush=True)
+        for line in profiled(program, given.board, f"{given.out}-{flight}", data):
+            print(line, flush=True)
     return row | {"steps": sum(len(one.x) - WARMUP for one in data.split("test"))}
 
 

@@ -79,7 +79,6 @@ def command(
       edgeflow search --data mine.csv --max-instructions 5000 --dry-run
       edgeflow search space.toml --data mine.csv --trials 200 --workers local:4
       edgeflow search --resume -o study
-      edgeflow compare study/front
     """
     from edgeflow.search.search import FOLDER, command_of
 

@@ -19,6 +19,7 @@ from edgeflow.codegen.fit import Fit
 from edgeflow.codegen.image import compile_image, frame_size
 from edgeflow.codegen.mlperf import Mlperf
 from edgeflow.codegen.names import check_name
+from edgeflow.codegen.origin import remember
 from edgeflow.codegen.plan import plan_library
 from edgeflow.codegen.quantizer import counts_per_unit, missing_counts
 from edgeflow.codegen.render import render, write
@@ -344,6 +345,7 @@ def compile_program(
         build = _compile(
             program, spec, folder.new, name, any_part, mlperf, counts, progress, options
         )
+        remember(build.elf, spec)
         folder.commit()
     return dataclasses.replace(build, directory=Path(directory))
 

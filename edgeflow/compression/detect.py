@@ -2,7 +2,7 @@
 
 Smoothing, thresholds and m of n are those of the highest recall among the candidates whose false
 alarms, on recordings of validation subjects, stay within what the user allows. Subjects whom other
-trainings left out may choose with them.
+trainings left out may choose instead.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeflow.compression.candidates import Streams, free_name, outputs_of
-from edgeflow.compression.folds import with_folds
+from edgeflow.compression.folds import left_out
 from edgeflow.compression.quantize import DEFAULT_WIDTHS
 from edgeflow.data.dataset import sort_people
 from edgeflow.errors import CompressError
@@ -70,8 +70,8 @@ def with_detect(
     max_false_alarms : float
         Per hour of all who choose, not negative.
     folds : sequence of str
-        Folders of other trainings, whose left-out subjects choose, too
-        (:func:`edgeflow.compression.folds.with_folds`).
+        Folders of other trainings, whose left-out subjects choose instead
+        (:func:`edgeflow.compression.folds.left_out`).
     widths : Widths
         Of the integers of those trainings.
 
@@ -98,9 +98,10 @@ def with_detect(
         )
     if not 0 <= max_false_alarms < np.inf:
         raise CompressError(f"{max_false_alarms} false alarms an hour: give 0 or more")
-    ran = Streams.of(program, dataset, "val")
     if folds:
-        ran = with_folds(ran, program, folds, dataset, widths)
+        ran = left_out(program, folds, dataset, widths)
+    else:
+        ran = Streams.of(program, dataset, "val")
     points = _points(_node(program, task), task, ran)
     # the highest threshold is above all scores
     kept = [p for p in points if p.scores["false_alarms_per_hour"] <= max_false_alarms]

@@ -1,7 +1,8 @@
 """Trainings that leave out other subjects each: cross-validation of what is chosen behind a model.
 
 One validation subject tells little about the next one. With trainings of the same kind that each
-leave out somebody else, all of these choose: of each the training that has not seen them.
+leave out somebody else, all of these choose: of each the training that has not seen them. The model
+itself may then be trained on them all.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeflow.compression.candidates import Streams
 from edgeflow.compression.evaluate import load_chain
@@ -26,15 +28,13 @@ if TYPE_CHECKING:
     from edgeflow.data import Dataset
 
 
-def with_folds(
-    streams: Streams, program: Program, folders: Sequence[str], dataset: "Dataset", widths: Widths
+def left_out(
+    program: Program, folders: Sequence[str], dataset: "Dataset", widths: Widths
 ) -> Streams:
-    """Add what other trainings give on the subjects that they left out, in a program's units.
+    """Return what other trainings give on the subjects that they left out, in a program's units.
 
     Parameters
     ----------
-    streams : Streams
-        Of the program.
     folders : sequence of str
         Of ``edgeflow train`` on the same data, with other splits (``--people``).
     dataset : Dataset
@@ -47,10 +47,12 @@ def with_folds(
     CompressError
         If a folder has no training on such data, saw test subjects, or left out nobody else.
     """
-    outputs, truth, subjects = list(streams.outputs), [streams.truth], [streams.subjects]
+    outputs: list[NDArray[np.int16]] = []
+    truth, subjects = [], []
     for folder in folders:
-        left = _left_out(folder, dataset)
-        chain, calibration = load_chain(folder, left)
+        left = _as_trained(folder, dataset)
+        # which tells more words apart than `dataset` may have
+        chain, calibration = load_chain(folder, replace(left, target=program.task))
         other = quantize(chain, calibration, widths)
         if other.window or other.outputs != program.outputs:
             raise CompressError(f"{folder}: it is no training of the same kind of model")
@@ -65,7 +67,7 @@ def with_folds(
     return Streams(outputs, np.concatenate(truth), np.concatenate(subjects))
 
 
-def _left_out(folder: str, dataset: "Dataset") -> "Dataset":
+def _as_trained(folder: str, dataset: "Dataset") -> "Dataset":
     """Return the data as a training had them, with those who validate that it did not see."""
     path = Path(folder) / "metrics.json"
     try:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeflow.codegen.origin import is_ours
 from edgeflow.device.protocol import Hello, Stats
 from edgeflow.errors import DeviceError
 from edgeflow.profiling.block import BlockRun, block_image
@@ -67,7 +68,7 @@ def begin(
     trace: Trace,
     folder: Path,
 ) -> Beside | None:
-    """Start all steps as a block; None where they are few, or the board runs no block.
+    """Start all steps as a block; None if few, or the board runs none, or the image is others'.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def begin(
     """
     ends = np.cumsum([len(one) for one in x])
     at_port = int(np.searchsorted(ends, AT_PORT)) + 1
-    if at_port >= len(ends) or not isinstance(board.runner, QemuRunner):
+    if at_port >= len(ends) or not isinstance(board.runner, QemuRunner) or not is_ours(elf):
         return None
     image = block_image(board, elf, folder)
     if image is None:

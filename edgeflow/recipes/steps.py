@@ -251,8 +251,8 @@ class Decide(Step):
     words : str, optional
         The events that --detect is for, like zero,seven; the model tells the others from them.
     folds : tuple of str
-        Choose the detector on those, too, whom this training left out (of the same data, with other
-        --people); test subjects choose nothing.
+        Choose the detector on those whom this training left out (of the same data, with other
+        --people), not on validation subjects; several: on all of them. Test subjects never choose.
     anomaly : float, optional
         Flag where forecasts are off; per cent of normal samples that may be flagged, on training
         and validation subjects, like 10.

@@ -5,12 +5,14 @@ port, or fewer of them, and an interrupted one that loses what it had.
 """
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgeflow.codegen.build import Build, compile_program
+from edgeflow.codegen.origin import is_ours
 from edgeflow.data import Dataset, from_arrays
 from edgeflow.errors import DeviceError
 from edgeflow.profiling import beside, block, run
@@ -64,6 +66,32 @@ def test_a_block_is_the_same_run(build: Build, data: Dataset, tmp_path: Path) ->
     assert as_block.line["requests"] < through_port.line["requests"]
     # date and line are not compared
     assert as_block == through_port
+
+
+def test_an_image_of_others_gets_no_files(build: Build, data: Dataset, tmp_path: Path) -> None:
+    """One bit is enough, as is a cache of another user."""
+    copy = dataclasses.replace(build, directory=tmp_path / "copy")
+    shutil.copytree(build.directory, copy.directory)
+    assert is_ours(build.elf) and is_ours(copy.elf)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        assert not is_ours(build.elf)
+        patch.setattr(block.BlockRun, "start", lambda self: pytest.fail("it was given files"))
+        assert profiled(build, data, tmp_path / "out", 2 * WINDOW).mismatches == 0
+    with copy.elf.open("ab") as file:
+        file.write(b"\0")
+    assert not is_ours(copy.elf)
+
+
+def test_kernels_of_others_are_remembered_as_such(
+    build: Build, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "kernels").mkdir()
+    monkeypatch.setenv("EDGEFLOW_KERNELS", str(tmp_path / "kernels"))
+    assert not is_ours(compile_program(program, build.board, tmp_path / "build").elf)
+    monkeypatch.delenv("EDGEFLOW_KERNELS")
+    assert is_ours(compile_program(program, build.board, tmp_path / "build").elf)
 
 
 def test_what_a_block_answers_otherwise_is_an_error(

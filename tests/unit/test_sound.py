@@ -168,7 +168,7 @@ def test_other_channels_are_named() -> None:
         front_of("log-mel", ["acc_x", "acc_y", "acc_z"], 50.0)
     with pytest.raises(TrainError, match="it reads 160 samples a step, the data have 80"):
         front_of("log-mel", hop_channels("audio", 80), 100.0)
-    with pytest.raises(TrainError, match="or first log-mel, of sound"):
+    with pytest.raises(TrainError, match="first log-mel, of sound, or last stack"):
         front_of("difference,log-mel", ["a", "b"], 50.0)
 
 
