@@ -1,7 +1,7 @@
 """Workers of a Dask cluster: its scheduler is at an address, or one is started on this machine."""
 
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
 from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_worker
@@ -9,6 +9,8 @@ from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_wo
 from edgeflow.errors import CompressError
 
 _NAME = "edgeflow-context"
+#: Tasks that are waited for at a time.
+_MOST = 256
 
 
 class _Context(WorkerPlugin):
@@ -51,7 +53,8 @@ class Dask:
             # trainings seed the generators of their process
             raise CompressError("--workers: Dask's workers need a thread each: --nthreads 1")
         client.register_plugin(_Context(context), name=_NAME)
-        self._executor = client.get_executor(pure=False, retries=0)
+        # futures of Dask's own executor never end if a worker dies with a result not yet fetched
+        self._threads = ThreadPoolExecutor(_MOST)
 
     @property
     def size(self) -> int:
@@ -60,11 +63,14 @@ class Dask:
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Call ``function(context, *arguments)`` on a worker."""
-        future: Future[Any] = self._executor.submit(_call, function, arguments)
-        return future
+        return self._threads.submit(self._result, function, arguments)
+
+    def _result(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        return self._client.submit(_call, function, arguments, pure=False, retries=0).result()
 
     def close(self) -> None:
         """Leave the cluster; end one that was started here."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close(timeout=5)
         if self._cluster is not None:
             self._cluster.close(timeout=5)
