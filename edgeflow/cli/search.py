@@ -110,9 +110,7 @@ def _run(
     from edgeflow.search.space import read_space
 
     limits = Limits(
-        flash=None
-        if given["max_flash"] is None
-        else parse_bytes("--max-flash", given["max_flash"]),
+        flash=_bytes("--max-flash", given["max_flash"]),
         ram=_bytes("--max-ram", given["max_ram"]),
         instructions=given["max_instructions"],
     )

@@ -9,6 +9,7 @@ makes it move less (A. Yousefzadeh and M. Sifalakis, Training for temporal spars
 networks, arXiv 2107.07305).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -178,10 +179,26 @@ def sparsity(model: ChainModel) -> dict[str, float]:
 
 
 def _reads_samples(model: ChainModel, number: int) -> bool:
-    """Tell whether a layer reads samples, as they are or through layers without weights."""
-    row = model.chain().reads[number]
-    return 0 in row or all(
-        isinstance(model.layers[k - 1], _OF_SAMPLES) and _reads_samples(model, k - 1) for k in row
+    layers = model.layers
+    return reads_samples(model.chain().reads, number, lambda k: isinstance(layers[k], _OF_SAMPLES))
+
+
+def reads_samples(
+    reads: Sequence[Sequence[int]], number: int, of_samples: Callable[[int], bool]
+) -> bool:
+    """Tell whether a layer reads samples, as they are or through layers whose values still are.
+
+    Parameters
+    ----------
+    reads : sequence of sequence of int
+        Of each layer, what it reads: 0 the samples, k layer k - 1.
+    number : int
+        Of the layer.
+    of_samples : callable
+        Tells it of a layer, by its number.
+    """
+    return 0 in reads[number] or all(
+        of_samples(k - 1) and reads_samples(reads, k - 1, of_samples) for k in reads[number]
     )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgeflow.cells import SequenceClassifier
+from edgeflow.compression.delta import reads_samples
 from edgeflow.importers import load_float_model
 from edgeflow.program import Program
 from edgeflow.program.nodes import Decimate, LogMel, Taps
@@ -23,6 +24,9 @@ from edgeflow.recipes.surrogate import surrogate
 
 #: Windows and samples that scales and thresholds of a sketch are chosen on.
 WINDOWS, SAMPLES = 2, 12
+
+#: Nodes whose values are samples still.
+_OF_SAMPLES = (FrontEnd, LogMel, Taps, Decimate)
 
 
 def sketch(
@@ -85,19 +89,11 @@ def _fired(program: Program, recipe: Recipe) -> Mapping[str, float]:
     found = {}
     for number, node in enumerate(program.nodes):
         for field in node.delta_matrices():
-            first = _reads_samples(program, number) and node.source_of(field) == "x"
+            first = node.source_of(field) == "x" and reads_samples(
+                program.reads, number, lambda k: isinstance(program.nodes[k], _OF_SAMPLES)
+            )
             assert recipe.delta is not None
             found[f"{node.name}.{field}"] = 1 - (
                 recipe.delta.input if first else recipe.delta.state
             )
     return found
-
-
-def _reads_samples(program: Program, number: int) -> bool:
-    """Tell whether a node reads samples, as they are or through layers without weights."""
-    row = program.reads[number]
-    return 0 in row or all(
-        isinstance(program.nodes[k - 1], (FrontEnd, LogMel, Taps, Decimate))
-        and _reads_samples(program, k - 1)
-        for k in row
-    )

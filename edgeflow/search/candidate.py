@@ -83,19 +83,10 @@ class Costs:
     optimize: str
     errors: Mapping[str, float]
 
-    def excess(self, limits: Limits) -> dict[str, float]:
-        """Return by how much costs exceed each limit, as a share of it; below 0: within it."""
-        found = {}
-        for name in LIMITED:
-            limit, value = getattr(limits, name), self.figures[name]
-            if limit is not None and value is not None:
-                found[name] = value / limit - 1
-        return found
-
     def excluded(self, limits: Limits) -> bool:
         """Tell whether a limit is exceeded by more than the errors."""
         return any(
-            excess > self.errors.get(name, 0.0) for name, excess in self.excess(limits).items()
+            excess > self.errors[name] for name, excess in limits.excess(self.figures).items()
         )
 
 
@@ -143,7 +134,7 @@ def costs_of(
     found: list[Costs] = []
     own = recipe.compile.optimize
     for goal, helps in ((own, None), ("size", "flash"), ("speed", "instructions")):
-        if helps is not None and found[0].excess(limits).get(helps, 0.0) <= 0:
+        if helps is not None and helps not in limits.excess(found[0].figures):
             continue
         known = expected(program, board, optimize=goal, reads=reads)
         figures = {
@@ -158,7 +149,7 @@ def costs_of(
             "instructions": (known.error_percent or 0.0) / 100 + slack,
         }
         found.append(Costs(figures, goal, errors))
-    return min(found, key=lambda c: sum(max(0.0, e) for e in c.excess(limits).values()))
+    return min(found, key=lambda costs: sum(limits.excess(costs.figures).values()))
 
 
 #: What says that a point is none: steps that do not go together, sizes that do not fit.

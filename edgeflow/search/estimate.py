@@ -84,7 +84,7 @@ def estimate(
             continue
         if not costs.excluded(settings.limits):
             good.append(candidate)
-        for name, excess in costs.excess(settings.limits).items():
+        for name, excess in settings.limits.excess(costs.figures).items():
             beyond[name] += excess > costs.errors[name]
     if not good:
         raise CompressError(

@@ -95,7 +95,7 @@ class Objectives:
 
     def within(self, summary: Mapping[str, Any]) -> bool:
         """Tell whether a rung's summary is within the limits."""
-        return all(excess <= 0 for excess in self.constraints(summary["figures"]).values())
+        return not self.limits.excess(summary["figures"])
 
     def _cost(self, figures: Mapping[str, float | None], name: str) -> float:
         value = figures.get(name)
@@ -104,3 +104,9 @@ class Objectives:
                 f"--objectives {name}: it is not known on this board: choose another objective"
             )
         return value
+
+
+def best_seed(summary: Mapping[str, Any], metric: Metric) -> int:
+    """Return the seed of a rung's summary whose score is best."""
+    scores = summary["scores"]
+    return min(range(len(scores)), key=lambda seed: metric.cost(scores[seed]))

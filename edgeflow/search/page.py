@@ -1,10 +1,11 @@
 """The front of a search as files: its programs with their records, and a page of figures."""
 
 from pathlib import Path
+from typing import Any
 
 from edgeflow.files import write_atomic
 from edgeflow.profiling.compare import read_runs, write_comparison
-from edgeflow.search.objectives import Objectives
+from edgeflow.search.objectives import Objectives, best_seed
 from edgeflow.search.search import Search
 
 #: Folder and page, in that of the study.
@@ -34,13 +35,11 @@ def write_front(found: Search, objectives: Objectives, out: Path) -> Path | None
     return page
 
 
-def write_program(number: int, rung: dict[str, object], objectives: Objectives, out: Path) -> str:
+def write_program(number: int, rung: dict[str, Any], objectives: Objectives, out: Path) -> str:
     """Copy the best program of a candidate and its record; return their name."""
-    scores, digests = rung["scores"], rung["digests"]
-    assert isinstance(scores, list) and isinstance(digests, list)
-    best = min(range(len(scores)), key=lambda i: objectives.metric.cost(scores[i]))
+    digest = rung["digests"][best_seed(rung, objectives.metric)]
     name = f"trial-{number}"
     for suffix in (".onnx", ".json"):
-        source = out / "results" / digests[best] / f"model{suffix}"
+        source = out / "results" / digest / f"model{suffix}"
         write_atomic(out / FRONT / f"{name}{suffix}", source.read_bytes())
     return name

@@ -12,6 +12,7 @@ from edgeflow.files import scratch_folder
 from edgeflow.program import Program
 from edgeflow.recipes.apply import for_model
 from edgeflow.recipes.measure import FINAL_STEPS, measure
+from edgeflow.search.objectives import best_seed
 from edgeflow.search.store import Store
 from edgeflow.search.study import Told
 from edgeflow.targets.board import BoardSpec
@@ -74,7 +75,7 @@ def take(
     """
     rung = best.attributes["rungs"][-1]
     metric = dataset.task.headline
-    seed = min(range(len(rung["scores"])), key=lambda i: metric.cost(rung["scores"][i]))
+    seed = best_seed(rung, metric)
     folder, file = store.folder / rung["digests"][seed], out / PROGRAM
     looks = _looks(file)
     own = {"trial": best.number, "seed": seed, "digest": rung["digests"][seed]}
